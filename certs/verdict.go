@@ -1,0 +1,126 @@
+// Package certs answers one question for the rest of the program: may this
+// certificate be used for this purpose, for this address, now. It holds the
+// identities (our keys), validates paths and explains every no.
+package certs
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// Result is a word of RFC 8601 section 2.7 and RFC 7281.
+type Result string
+
+// The results.
+const (
+	None      Result = "none"
+	Pass      Result = "pass"
+	Fail      Result = "fail"
+	PolicyNo  Result = "policy"
+	Neutral   Result = "neutral"
+	TempError Result = "temperror"
+	PermError Result = "permerror"
+)
+
+// Purpose is what a certificate is to be used for.
+type Purpose string
+
+// The purposes.
+const (
+	ForSigning    Purpose = "sign"
+	ForEncryption Purpose = "encrypt"
+)
+
+// RevocationMode says what an unknown revocation status means.
+type RevocationMode string
+
+// The modes: no answer is a refusal, no answer is tolerated, nobody is asked.
+const (
+	RevocationRequire RevocationMode = "require"
+	RevocationPrefer  RevocationMode = "prefer"
+	RevocationOff     RevocationMode = "off"
+)
+
+// Request is the question.
+type Request struct {
+	Purpose Purpose
+	// Addresses are the mailboxes of which the certificate must name one. None:
+	// the identity is not checked.
+	Addresses []address.Address
+	// Intermediates came with the certificate, in any number and order; they
+	// are hints and not trusted.
+	Intermediates []*x509.Certificate
+	// CRLs came with the message, DER; they count only after their signature.
+	CRLs [][]byte
+	// Revocation overrides the validator's mode where it is not "".
+	Revocation RevocationMode
+	// At is the time of judgement; zero is now.
+	At time.Time
+}
+
+// Verdict is the answer.
+type Verdict struct {
+	// Result is Pass, Fail, PolicyNo (sound, and refused by configuration) or
+	// TempError (unknown: it can not be decided now).
+	Result Result
+	// Reason is the reason word of docs/reasons.md, "" for Pass.
+	Reason Reason
+	// Detail says more for people: which certificate, which date.
+	Detail string
+	// Chain is the path found, leaf first, trust anchor last; what was built of
+	// it when none is trusted.
+	Chain []*x509.Certificate
+	// ChainState is "trusted", "untrusted" or "unchecked".
+	ChainState string
+	// Revocation is "good", "revoked", "unknown" or "unchecked".
+	Revocation string
+}
+
+// Checker judges certificates. *Validator is the one implementation; tests make
+// others. Check never returns an error: what could not be found out is a
+// Verdict of TempError.
+type Checker interface {
+	Check(ctx context.Context, cert *x509.Certificate, r Request) Verdict
+}
+
+// Source is where certificates of a recipient come from. Not found is an empty
+// list; an error means "we do not know" and never "there is none".
+type Source interface {
+	// Name identifies the source in explanations and logs.
+	Name() string
+	Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error)
+}
+
+// Identity is a private key with its chain.
+type Identity struct {
+	// Certificate is the end entity.
+	Certificate *x509.Certificate
+	// Chain holds the intermediates, without the trust anchor.
+	Chain []*x509.Certificate
+	// Key is a crypto.Signer, a crypto.Decrypter or an ECDH-capable key,
+	// whatever holds it: see package cms for the interfaces understood.
+	Key crypto.PrivateKey
+}
+
+// Keys finds identities.
+type Keys interface {
+	// Signing returns the identity that signs for addr now, or nil when there
+	// is none. An identity outside its validity is not returned.
+	Signing(ctx context.Context, addr address.Address) (*Identity, error)
+	// Decryption returns every identity whose certificate bears the issuer
+	// (raw DER name) and serial, or the subject key identifier, of a recipient
+	// info (RFC 5652 section 6.2). Expired ones too: old mail stays readable.
+	Decryption(ctx context.Context, id RecipientID) ([]*Identity, error)
+}
+
+// RecipientID is the RecipientIdentifier of RFC 5652 section 6.2.1: issuer and
+// serial, or the subject key identifier.
+type RecipientID struct {
+	RawIssuer    []byte // DER Name
+	Serial       []byte // DER INTEGER contents, big-endian two's complement
+	SubjectKeyID []byte
+}

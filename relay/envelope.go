@@ -1,0 +1,113 @@
+// Package relay is the pipeline: it carries a message from a wire adapter
+// through lookup, decision and S/MIME to the hand-off. It knows everyone and
+// holds no logic of theirs.
+package relay
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// Envelope is what SMTP says about a message (RFC 5321 section 2.3.1), whatever
+// door it came in by.
+type Envelope struct {
+	// ID is our own id of the transaction, for the log; QueueID the MTA's, if
+	// known.
+	ID, QueueID string
+	Listener    string
+	Direction   enforce.Direction
+	Sender      address.Address // may be address.Null
+	Recipients  []Recipient
+	Params      MailParams
+	Client      Client
+}
+
+// MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461
+// section 4, RFC 6531).
+type MailParams struct {
+	EnvID    string // ENVID, decoded from xtext
+	Return   string // RET: "FULL", "HDRS" or ""
+	SMTPUTF8 bool
+}
+
+// Recipient is a forward-path with its DSN parameters (RFC 3461).
+type Recipient struct {
+	Address address.Address
+	Notify  []string // NOTIFY keywords
+	// OriginalType and Original are ORCPT's addr-type and decoded xtext.
+	OriginalType, Original string
+}
+
+// Client is who handed the message to us or to the MTA in front of us.
+type Client struct {
+	Addr netip.Addr
+	Helo string
+	TLS  bool
+	User string // authenticated name, "" if none
+}
+
+// Handler decides on messages. *Gateway is the one implementation; adapters
+// know this interface only.
+type Handler interface {
+	// Direction tells in which direction a message of this envelope goes; the
+	// adapter calls it once, before the first recipient, and sets
+	// env.Direction.
+	Direction(env *Envelope) enforce.Direction
+	// Recipient is asked when a recipient is named. Nil accepts it for now; an
+	// error, for ReplyFor, refuses it while the client waits. env has the
+	// recipients accepted so far.
+	Recipient(ctx context.Context, env *Envelope, r Recipient) error
+	// Process does the whole work on a message. An error, for ReplyFor, is the
+	// answer for all recipients.
+	Process(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error)
+	// Report makes the delivery status notification that tells the sender of
+	// refusals, for doors that cannot answer per recipient. ok is false when
+	// nobody wants one (null sender, NOTIFY=NEVER).
+	Report(env *Envelope, msg *message.Message, refused []Refusal) (d Delivery, ok bool, err error)
+}
+
+// Outcome is what became of a message. Every recipient of the envelope is in
+// exactly one Delivery, or in Refused, or in Stripped.
+type Outcome struct {
+	// Deliveries are the copies to hand on.
+	Deliveries []Delivery
+	// Refused recipients get an error of their own: an LMTP reply, or a report.
+	Refused []Refusal
+	// Stripped recipients were removed and are told of in Notices.
+	Stripped []address.Address
+	// Notices are messages of the gateway's own to the sender.
+	Notices []Delivery
+}
+
+// Delivery is a message with the envelope it leaves under.
+type Delivery struct {
+	Sender     address.Address
+	Recipients []Recipient
+	Params     MailParams
+	Message    *message.Message
+}
+
+// Refusal is a recipient that does not get the message, with an error that
+// ReplyFor understands.
+type Refusal struct {
+	Recipient Recipient
+	Err       error
+}
+
+// Queue takes responsibility for messages.
+type Queue interface {
+	// Put stores all of the deliveries or none. It returns nil only when they
+	// are on stable storage.
+	Put(ctx context.Context, ds ...Delivery) error
+}
+
+// Deliverer hands a message to the next hop now.
+type Deliverer interface {
+	// Deliver returns one error a recipient, in their order; nil where the next
+	// hop took responsibility.
+	Deliver(ctx context.Context, d Delivery) []error
+}
