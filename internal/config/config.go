@@ -1,169 +1,164 @@
 // Package config reads the one TOML file. It knows shapes and defaults and what
 // is wrong with a file, with line, key and remedy; what the values mean is the
 // business of the packages that receive them.
+//
+// The structs are the only description of the file. Each field carries its key
+// (toml), one line of explanation (doc), and what a value must be: the words of
+// an enumeration (enum), the least number or duration (min), whether it names
+// something that must exist (path), whether it must be given (required). The
+// decoder, config.toml.example and the manual are all made from these tags, so
+// that they cannot come to differ.
 package config
 
 import "time"
 
 // Config is the whole file. Default has the built-in values.
 type Config struct {
-	// Hostname is our name in EHLO, and the authserv-id (RFC 8601 section 2.5);
-	// "" is the name of the host.
-	Hostname string `toml:"hostname"`
-	// Domains are ours: mail from outside to them is inbound.
-	Domains []string `toml:"domains"`
-	// LocalPart is "ignore-case" or "exact".
-	LocalPart string `toml:"local_part"`
-	// Postmaster receives alarms and is the author of notices.
-	Postmaster string `toml:"postmaster"`
+	Hostname   string   `toml:"hostname" doc:"our name in EHLO and in Authentication-Results; empty is the name of the host"`
+	Domains    []string `toml:"domains" doc:"domains that are ours: notices and the signer's From are judged by them"`
+	LocalPart  string   `toml:"local_part" doc:"how local parts of addresses are compared" enum:"ignore-case,exact"`
+	Postmaster string   `toml:"postmaster" doc:"author of notices and delivery reports; empty is postmaster@hostname"`
 
-	Log        Log                `toml:"log"`
-	Admin      Admin              `toml:"admin"`
-	Limits     Limits             `toml:"limits"`
-	Listeners  []Listener         `toml:"listener"`
-	NextHop    NextHop            `toml:"next_hop"`
-	Queue      Queue              `toml:"queue"`
-	Identities Identities         `toml:"identities"`
-	Trust      Trust              `toml:"trust"`
-	Directory  []Directory        `toml:"directory"`
-	Lookup     Lookup             `toml:"lookup"`
-	Profiles   map[string]Profile `toml:"profile"`
-	Rules      []Rule             `toml:"rule"`
-	Inbound    Inbound            `toml:"inbound"`
+	Log        Log                `toml:"log" doc:"What is logged, to standard error."`
+	Admin      Admin              `toml:"admin" doc:"Metrics and health over HTTP."`
+	Limits     Limits             `toml:"limits" doc:"What one client, one message and the whole process may use."`
+	Listeners  []Listener         `toml:"listener" doc:"Doors by which mail comes in; repeat the table for each."`
+	NextHop    NextHop            `toml:"next_hop" doc:"Where messages go from LMTP, the SMTP relay and the queue."`
+	Queue      Queue              `toml:"queue" doc:"The durable queue; a set-up with LMTP listeners only uses it for notices."`
+	Identities Identities         `toml:"identities" doc:"Our private keys with their certificates."`
+	Trust      Trust              `toml:"trust" doc:"Which certificates are believed."`
+	Directory  []Directory        `toml:"directory" doc:"Sources of recipients' certificates, asked in this order; repeat the table for each."`
+	Lookup     Lookup             `toml:"lookup" doc:"The cache in front of all directories."`
+	Profiles   map[string]Profile `toml:"profile" doc:"Algorithms under a name that rules refer to; add tables of your own."`
+	Rules      []Rule             `toml:"rule" doc:"What happens to a recipient: the first rule that matches decides. Repeat the table for each; the last is named \"default\" and has no conditions."`
+	Inbound    Inbound            `toml:"inbound" doc:"What happens to mail that comes in."`
+
+	source source
 }
 
 // Log is the section [log].
 type Log struct {
-	Level  string `toml:"level"`  // debug, info, warn, error
-	Format string `toml:"format"` // text, json
+	Level  string `toml:"level" doc:"least severity that is written" enum:"debug,info,warn,error"`
+	Format string `toml:"format" doc:"form of a line" enum:"text,json"`
 }
 
-// Admin is the section [admin]: metrics and health over HTTP.
+// Admin is the section [admin].
 type Admin struct {
-	Address string `toml:"address"` // "" is off
+	Address string `toml:"address" doc:"host:port or unix:/path for /metrics, /healthz and /readyz; empty is off"`
 }
 
 // Limits is the section [limits].
 type Limits struct {
-	MessageSize  int           `toml:"message_size"` // octets
-	Recipients   int           `toml:"recipients"`
-	Connections  int           `toml:"connections"`
-	Memory       int           `toml:"memory"` // octets of messages in work at once
-	ReadTimeout  time.Duration `toml:"read_timeout"`
-	WriteTimeout time.Duration `toml:"write_timeout"`
-	Drain        time.Duration `toml:"drain"` // how long SIGTERM waits
+	MessageSize  Size          `toml:"message_size" doc:"largest message that is accepted" min:"1KB"`
+	Recipients   int           `toml:"recipients" doc:"most recipients of one message" min:"1"`
+	Connections  int           `toml:"connections" doc:"most connections at once, for each listener" min:"1"`
+	Memory       Size          `toml:"memory" doc:"octets of messages in work at once; more are deferred with 452" min:"1MB"`
+	Heap         Size          `toml:"heap" doc:"soft limit of the whole process's memory; 0 leaves it to GOMEMLIMIT" min:"0"`
+	ReadTimeout  time.Duration `toml:"read_timeout" doc:"longest wait for a client's next bytes" min:"1s"`
+	WriteTimeout time.Duration `toml:"write_timeout" doc:"longest wait until a client takes our bytes" min:"1s"`
+	Drain        time.Duration `toml:"drain" doc:"how long SIGTERM waits for messages in work" min:"0s"`
 }
 
 // Listener is one [[listener]].
 type Listener struct {
-	Name     string `toml:"name"`
-	Protocol string `toml:"protocol"` // milter, lmtp, smtp
-	// Address is "host:port", "unix:/path" or "systemd:NAME".
-	Address string `toml:"address"`
-	// Direction is outbound, inbound or auto: outbound for entitled clients
-	// (authenticated, or in Networks), inbound for all others.
-	Direction string   `toml:"direction"`
-	Networks  []string `toml:"networks"` // CIDR, of entitled clients
-	TLSCert   string   `toml:"tls_certificate"`
-	TLSKey    string   `toml:"tls_key"`
-	// NextHop overrides the section for this listener where set.
-	NextHop string `toml:"next_hop"`
+	Name      string   `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
+	Protocol  string   `toml:"protocol" doc:"what is spoken" enum:"milter,lmtp,smtp" required:"yes"`
+	Address   string   `toml:"address" doc:"host:port, unix:/path, or systemd:NAME of a socket unit" required:"yes"`
+	Direction string   `toml:"direction" doc:"auto is outbound for authenticated clients and those in networks, inbound for all others" enum:"outbound,inbound,auto"`
+	Networks  []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
+	TLSCert   string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
+	TLSKey    string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`
+	NextHop   string   `toml:"next_hop" doc:"next hop of this listener's mail; empty is the one of [next_hop]"`
 }
 
-// NextHop is the section [next_hop]: where messages go from LMTP, the relay,
-// and the queue.
+// NextHop is the section [next_hop].
 type NextHop struct {
-	Address string        `toml:"address"` // host:port, unix:/path
-	TLS     string        `toml:"tls"`     // off, opportunistic, require
-	CA      string        `toml:"ca"`
-	Timeout time.Duration `toml:"timeout"`
+	Address string        `toml:"address" doc:"host:port or unix:/path of an SMTP server"`
+	TLS     string        `toml:"tls" doc:"require verifies the server's certificate, opportunistic does not" enum:"off,opportunistic,require"`
+	CA      string        `toml:"ca" doc:"PEM file of the authorities that tls = \"require\" believes; empty is the system's" path:"file"`
+	Timeout time.Duration `toml:"timeout" doc:"longest wait for one answer of the next hop" min:"1s"`
 }
 
 // Queue is the section [queue].
 type Queue struct {
-	Path     string          `toml:"path"` // SQLite file
-	Lifetime time.Duration   `toml:"lifetime"`
-	Retry    []time.Duration `toml:"retry"` // waits between attempts; the last repeats
-	Workers  int             `toml:"workers"`
-	MaxSize  int             `toml:"max_size"` // messages
+	Path     string          `toml:"path" doc:"SQLite file; its folder must be writable and on a local disk" path:"new"`
+	Lifetime time.Duration   `toml:"lifetime" doc:"how long delivery is tried before the sender gets a report" min:"1m"`
+	Retry    []time.Duration `toml:"retry" doc:"waits between attempts; the last repeats" min:"1s"`
+	Workers  int             `toml:"workers" doc:"deliveries at once" min:"1"`
+	MaxSize  int             `toml:"max_size" doc:"most messages in the queue; more are deferred with 452" min:"1"`
 }
 
 // Identities is the section [identities].
 type Identities struct {
-	// Path is a folder of .p12, .pfx and .pem files; NAME.password beside a
-	// file, or PasswordFile, opens it.
-	Path         string `toml:"path"`
-	PasswordFile string `toml:"password_file"`
+	Path         string `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
+	PasswordFile string `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
 }
 
 // Trust is the section [trust].
 type Trust struct {
-	Anchors       []string      `toml:"anchors"`       // files or folders
-	Intermediates []string      `toml:"intermediates"` // files or folders
-	CRLs          []string      `toml:"crls"`          // files or folders
-	Revocation    string        `toml:"revocation"`    // require, prefer, off
-	Fetch         bool          `toml:"fetch"`         // ask CRL and OCSP addresses in certificates
-	FetchTimeout  time.Duration `toml:"fetch_timeout"`
+	Anchors       []string      `toml:"anchors" doc:"files or folders (PEM, DER, .p7b) of the authorities that are believed" path:"any"`
+	Intermediates []string      `toml:"intermediates" doc:"files or folders of further certificates that help to build chains" path:"any"`
+	CRLs          []string      `toml:"crls" doc:"files or folders of revocation lists" path:"any"`
+	Revocation    string        `toml:"revocation" doc:"what an unknown revocation status means: refused, tolerated, not asked" enum:"require,prefer,off"`
+	Fetch         bool          `toml:"fetch" doc:"ask the CRL and OCSP addresses that certificates name"`
+	FetchTimeout  time.Duration `toml:"fetch_timeout" doc:"longest wait for one of these" min:"100ms"`
 }
 
-// Directory is one [[directory]]: a source of certificates, asked in order.
+// Directory is one [[directory]].
 type Directory struct {
-	Name    string   `toml:"name"`
-	Type    string   `toml:"type"`    // ldap, files
-	Domains []string `toml:"domains"` // asked only for these; empty: all
-	Path    string   `toml:"path"`    // files: a folder
-	// LDAP.
-	URLs         []string      `toml:"urls"`
-	BindDN       string        `toml:"bind_dn"`
-	PasswordFile string        `toml:"password_file"`
-	Base         string        `toml:"base"`
-	Filter       string        `toml:"filter"`
-	Attributes   []string      `toml:"attributes"`
-	StartTLS     bool          `toml:"start_tls"`
-	CA           string        `toml:"ca"`
-	Timeout      time.Duration `toml:"timeout"`
-	Connections  int           `toml:"connections"`
+	Name         string        `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
+	Type         string        `toml:"type" doc:"off ignores the table" enum:"ldap,files,off" required:"yes"`
+	Domains      []string      `toml:"domains" doc:"asked only about recipients in these domains; none is all"`
+	Path         string        `toml:"path" doc:"files: folder of ADDRESS.pem, .cer, .crt, .der or .p7b files" path:"any"`
+	URLs         []string      `toml:"urls" doc:"ldap: ldap://, ldaps:// or ldapi:// servers, tried in this order"`
+	BindDN       string        `toml:"bind_dn" doc:"ldap: name to bind as; empty is anonymous"`
+	PasswordFile string        `toml:"password_file" doc:"ldap: file with the password of bind_dn" path:"file"`
+	Base         string        `toml:"base" doc:"ldap: where the search begins"`
+	Filter       string        `toml:"filter" doc:"ldap: search filter; {addr} is the recipient's address, escaped"`
+	Attributes   []string      `toml:"attributes" doc:"ldap: attributes that hold certificates, best first"`
+	StartTLS     bool          `toml:"start_tls" doc:"ldap: go on only over TLS (for ldap:// addresses)"`
+	CA           string        `toml:"ca" doc:"ldap: PEM file of the authorities that vouch for the server; empty is the system's" path:"file"`
+	Timeout      time.Duration `toml:"timeout" doc:"ldap: longest wait for one operation" min:"10ms"`
+	Connections  int           `toml:"connections" doc:"ldap: connections to each server" min:"1"`
 }
 
-// Lookup is the section [lookup]: the cache in front of all directories.
+// Lookup is the section [lookup].
 type Lookup struct {
-	Positive time.Duration `toml:"positive"`
-	Negative time.Duration `toml:"negative"`
-	Entries  int           `toml:"entries"`
+	Positive time.Duration `toml:"positive" doc:"how long a found certificate is remembered; 0s is not at all" min:"0s"`
+	Negative time.Duration `toml:"negative" doc:"how long it is remembered that there is none" min:"0s"`
+	Entries  int           `toml:"entries" doc:"most recipients remembered" min:"1"`
 }
 
-// Profile is one [profile.NAME]: algorithms.
+// Profile is one [profile.NAME].
 type Profile struct {
-	Digest       string `toml:"digest"`        // sha-256, sha-384, sha-512
-	Signature    string `toml:"signature"`     // pkcs1, pss
-	Cipher       string `toml:"cipher"`        // auto or a name
-	KeyTransport string `toml:"key_transport"` // pkcs1, oaep
-	Opaque       bool   `toml:"opaque"`
+	Digest       string `toml:"digest" doc:"digest of signatures" enum:"sha-256,sha-384,sha-512"`
+	Signature    string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
+	Cipher       string `toml:"cipher" doc:"content cipher; auto is aes-256-cbc, which every client reads" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
+	KeyTransport string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`
+	Opaque       bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 }
 
-// Rule is one [[rule]]. The first that matches a recipient decides.
+// Rule is one [[rule]]. Its conditions must all hold. A pattern is an address, a
+// domain ("example.com"), its subdomains (".example.com") or a glob.
 type Rule struct {
-	Name string `toml:"name"`
-	// Conditions: all that are given must hold. A pattern is an address, a
-	// domain ("example.com"), its subdomains (".example.com") or a glob.
-	Direction       string   `toml:"direction"`
-	Sender          []string `toml:"sender"`
-	ExceptSender    []string `toml:"except_sender"`
-	Recipient       []string `toml:"recipient"`
-	ExceptRecipient []string `toml:"except_recipient"`
-	// Actions.
-	Sign          string `toml:"sign"`           // require, prefer, never
-	Encrypt       string `toml:"encrypt"`        // require, prefer, never
-	NoCertificate string `toml:"no_certificate"` // reject, reject-message, strip
-	Unavailable   string `toml:"unavailable"`    // defer, plain: only with encrypt = "prefer"
-	Profile       string `toml:"profile"`
-	// Line is where the rule stands in the file.
+	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
+	Direction       string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
+	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender; none is all"`
+	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these senders"`
+	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient; none is all"`
+	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not for these recipients"`
+	Sign            string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can" enum:"require,prefer,never"`
+	Encrypt         string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate" enum:"require,prefer,never"`
+	NoCertificate   string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, or leave the recipient out and tell the sender" enum:"reject,reject-message,strip"`
+	Unavailable     string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain" enum:"defer,plain"`
+	Profile         string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]"`
+	// Line is where the rule stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }
 
 // Inbound is the section [inbound].
 type Inbound struct {
-	Verify     bool   `toml:"verify"`
-	Decrypt    bool   `toml:"decrypt"`
-	Revocation string `toml:"revocation"` // "" is the one of [trust]
+	Verify     bool   `toml:"verify" doc:"verify signatures and stamp the result"`
+	Decrypt    bool   `toml:"decrypt" doc:"decrypt what our identities can"`
+	Revocation string `toml:"revocation" doc:"as in [trust], for signers; empty is the value there" enum:",require,prefer,off"`
 }

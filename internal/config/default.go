@@ -1,0 +1,106 @@
+package config
+
+import "time"
+
+// Default returns the built-in configuration: the one in effect when a file
+// says nothing. It serves: an LMTP door for Postfix's content_filter in each
+// direction, and one rule that signs and encrypts where it can.
+func Default() *Config {
+	return &Config{
+		Domains:   []string{},
+		LocalPart: "ignore-case",
+		Log:       Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, Memory: 400 * megabyte,
+			ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute, Drain: 30 * time.Second,
+		},
+		Listeners:  defaultListeners(),
+		NextHop:    NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic", Timeout: 5 * time.Minute},
+		Queue:      defaultQueue(),
+		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second},
+		Directory:  []Directory{defaultDirectory()},
+		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 100_000},
+		Profiles:   defaultProfiles(),
+		Rules:      []Rule{defaultRule()},
+		Inbound:    Inbound{Verify: true, Decrypt: true},
+		Identities: Identities{},
+	}
+}
+
+func defaultListeners() []Listener {
+	outbound := Listener{
+		Name: "outbound", Protocol: "lmtp", Address: "127.0.0.1:10025", Direction: "outbound", Networks: []string{},
+	}
+	inbound := outbound
+	inbound.Name, inbound.Address, inbound.Direction = "inbound", "127.0.0.1:10026", "inbound"
+	return []Listener{outbound, inbound}
+}
+
+func defaultQueue() Queue {
+	return Queue{
+		Path:     "/var/lib/smimerelay/queue.db",
+		Lifetime: 5 * 24 * time.Hour,
+		Retry: []time.Duration{
+			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
+		},
+		Workers: 20,
+		MaxSize: 100_000,
+	}
+}
+
+func defaultDirectory() Directory {
+	return Directory{
+		Name: "directory", Type: "off", Domains: []string{}, URLs: []string{},
+		Filter:     "(|(mail={addr})(proxyAddresses=smtp:{addr}))",
+		Attributes: []string{"userSMIMECertificate", "userCertificate"},
+		Timeout:    2 * time.Second, Connections: 4,
+	}
+}
+
+// defaultProfiles are the presets. "compatible" is what the oldest clients in
+// use read; "rfc8551" what RFC 8551 section 2.7 prefers; "edi-energy" what the
+// German energy market's rules for AS4 and e-mail demand.
+func defaultProfiles() map[string]Profile {
+	return map[string]Profile{
+		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "pkcs1"},
+		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "pkcs1"},
+		"rfc8551":    {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep"},
+		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-cbc", KeyTransport: "oaep"},
+	}
+}
+
+func defaultRule() Rule {
+	return Rule{
+		Name: "default", Sender: []string{}, ExceptSender: []string{}, Recipient: []string{}, ExceptRecipient: []string{},
+		Sign: "prefer", Encrypt: "prefer", NoCertificate: "reject", Unavailable: "defer", Profile: "default",
+	}
+}
+
+// Elements of the arrays of tables start from these: the values of the built-in
+// element, without what every table must say itself.
+
+func newListener() Listener {
+	return Listener{Direction: "auto", Networks: []string{}}
+}
+
+func newDirectory() Directory {
+	d := defaultDirectory()
+	d.Name, d.Type = "", ""
+	return d
+}
+
+func newRule() Rule {
+	r := defaultRule()
+	r.Name = ""
+	return r
+}
+
+// newProfile returns what [profile.name] starts from: the preset of this name,
+// or "default".
+func newProfile(name string) Profile {
+	presets := defaultProfiles()
+	if p, ok := presets[name]; ok {
+		return p
+	}
+	return presets["default"]
+}

@@ -1,0 +1,171 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// validate notes what is wrong with values that have the right type.
+func validate(c *Config, d *decoder) {
+	d.files("", reflect.ValueOf(c).Elem())
+	d.hostname(c.Hostname)
+	d.domains("domains", c.Domains)
+	if c.Postmaster != "" {
+		if _, err := address.Parse(c.Postmaster); err != nil {
+			d.complain("postmaster", "write an address such as postmaster@example.com", "%v", err)
+		}
+	}
+	if c.Admin.Address != "" {
+		d.endpoint("admin.address", c.Admin.Address)
+	}
+	d.listeners(c)
+	d.endpoint("next_hop.address", c.NextHop.Address)
+	if len(c.Queue.Retry) == 0 {
+		d.complain("queue.retry", `write at least one wait, such as ["5m"]`, "is empty")
+	}
+	d.directories(c.Directory)
+	d.rules(c)
+}
+
+func (d *decoder) hostname(name string) {
+	if name == "" {
+		return
+	}
+	if _, err := address.Parse("x@" + name); err != nil || strings.HasPrefix(name, "[") {
+		d.complain("hostname", "write a domain name such as gw.example.com", "%q is not a host name", name)
+	}
+}
+
+func (d *decoder) domains(key string, domains []string) {
+	for i, name := range domains {
+		if _, err := address.Parse("x@" + name); err != nil {
+			d.complain(index(key, i), "write a domain such as example.com", "%q is not a domain", name)
+		}
+	}
+}
+
+// files checks that what a path option names is there, and of the right sort.
+func (d *decoder) files(path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			d.files(index(path, i), v.Index(i))
+		}
+	case reflect.Struct:
+		for f, fv := range v.Fields() {
+			key := join(path, f.Tag.Get("toml"))
+			sort := f.Tag.Get("path")
+			switch {
+			case sort == "":
+				d.files(key, fv)
+			case fv.Kind() == reflect.String:
+				d.file(key, sort, fv.String())
+			default:
+				for i := range fv.Len() {
+					d.file(index(key, i), sort, fv.Index(i).String())
+				}
+			}
+		}
+	}
+}
+
+func (d *decoder) file(key, sort, path string) {
+	if path == "" || sort == "new" {
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		d.complain(key, "check the path and who may read it", "%q: %s", path, reason(err))
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() && sort == "file" {
+		d.complain(key, "name a file in it", "%q is a folder", path)
+	}
+}
+
+func (d *decoder) listeners(c *Config) {
+	if len(c.Listeners) == 0 {
+		d.complain("listener", "add a [[listener]]", "there is none")
+	}
+	names, addresses := seen{}, seen{}
+	for i, l := range c.Listeners {
+		key := index("listener", i)
+		d.unique(join(key, "name"), l.Name, names)
+		if l.Address != "" {
+			d.endpoint(join(key, "address"), l.Address, "systemd")
+			d.unique(join(key, "address"), l.Address, addresses)
+		}
+		for n, network := range l.Networks {
+			d.network(index(join(key, "networks"), n), network)
+		}
+		if (l.TLSCert == "") != (l.TLSKey == "") {
+			d.complain(join(key, "tls_certificate"), "give both tls_certificate and tls_key, or neither", "one of the two is missing")
+		}
+		if l.NextHop != "" {
+			d.endpoint(join(key, "next_hop"), l.NextHop)
+		}
+	}
+}
+
+func (d *decoder) network(key, text string) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		d.complain(key, `write a network such as "192.0.2.0/24" or "2001:db8::/32"`, "%q is not a network", text)
+		return
+	}
+	if p != p.Masked() {
+		d.complain(key, fmt.Sprintf("write %q", p.Masked()), "%q has bits set outside its mask", text)
+	}
+}
+
+// endpoint checks "host:port", "unix:/path" and, where the scheme is allowed,
+// "systemd:NAME".
+func (d *decoder) endpoint(key, text string, schemes ...string) {
+	const remedy = `write "host:port" or "unix:/path"`
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		if !strings.HasPrefix(path, "/") {
+			d.complain(key, "write the whole path: unix:/run/...", "%q is not an absolute path", path)
+		} else if len(path) > 107 {
+			d.complain(key, "use a shorter one", "the path is longer than the 107 octets of a socket's name")
+		}
+		return
+	}
+	if name, ok := strings.CutPrefix(text, "systemd:"); ok && len(schemes) > 0 {
+		if name == "" {
+			d.complain(key, "write systemd: and the FileDescriptorName of the socket unit", "the name is missing")
+		}
+		return
+	}
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		d.complain(key, remedy, "%q is not an address", text)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		d.complain(key, "write a port number from 0 to 65535", "%q is not a port", port)
+	}
+}
+
+// seen maps a value to the key that has it.
+type seen map[string]string
+
+func (d *decoder) unique(key, value string, s seen) {
+	if value == "" {
+		return
+	}
+	if first, ok := s[value]; ok {
+		d.complain(key, fmt.Sprintf("give it another than line %d has", d.source.line(first)), "%q is there twice", value)
+		return
+	}
+	s[value] = key
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
