@@ -130,7 +130,7 @@ func (a Address) Key(rule LocalPart) string {
 	if rule == ExactCase {
 		return a.local + "@" + a.ascii
 	}
-	return strings.ToLower(a.local) + "@" + a.ascii
+	return lower(a.local) + "@" + a.ascii
 }
 
 // Equal reports whether a and b name the same mailbox under rule.
@@ -302,6 +302,19 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' || r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029
 	})
+}
+
+// lower turns A to Z into lower case and leaves all else: Unicode has letters
+// (the Kelvin sign) whose lower case is an ASCII letter, and they name other
+// mailboxes.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 func isASCII(s string) bool {

@@ -4,6 +4,23 @@
 // so what was hashed stays what was received.
 package message
 
+import (
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// Limits of what Parse accepts. They bound time and memory on hostile input; no
+// mail program comes near them.
+const (
+	maxDepth  = 20
+	maxParts  = 1000
+	maxFields = 10_000  // in all headers together
+	maxHeader = 4 << 20 // octets of one header
+	// RFC 2046 section 5.1.1 allows 70 octets.
+	maxBoundary = 250
+)
+
 // Message is an immutable view of the bytes received. All line ends are CRLF
 // or, for input from files, all LF; LineEnd tells.
 type Message struct {
@@ -12,39 +29,18 @@ type Message struct {
 	root   *Part
 }
 
-// Field is one header field with its folds.
-type Field struct {
-	// Name is the field name as received.
-	Name string
-	// Raw is the whole field: name, colon, value, folds and the final line end.
-	Raw []byte
-}
-
-// Part is a node of the MIME tree: offsets into the bytes of its message.
-type Part struct {
-	// Fields are the part's own header fields. For the root these are the
-	// message's.
-	Fields []Field
-	// MediaType is type "/" subtype, lower case; RFC 2045 section 5.2 defaults
-	// are filled in.
-	MediaType string
-	// Params are the Content-Type parameters, names in lower case.
-	Params map[string]string
-	// Encoding is the Content-Transfer-Encoding, lower case, "7bit" if absent.
-	Encoding string
-	// Start, Body and End bound the part: header from Start, content from Body
-	// up to End, which leaves out the line end that belongs to the delimiter
-	// (RFC 2046 section 5.1.1).
-	Start, Body, End int
-	// Children are the parts of a multipart, or the one message of a
-	// message/rfc822.
-	Children []*Part
-}
-
 // Parse reads raw, which it keeps and which nobody may change afterwards. It
 // refuses a header it cannot split into fields and a MIME structure over the
-// limits (depth 20, 1000 parts); everything else in the body parses.
-func Parse(raw []byte) (*Message, error) { return &Message{raw: raw}, nil }
+// limits (depth 20, 1000 parts); everything else in the body parses. Its errors
+// are of the kind fault.Malformed.
+func Parse(raw []byte) (*Message, error) {
+	s := scanner{raw: raw}
+	root, err := s.scan()
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
+	}
+	return &Message{raw: raw, fields: root.Fields, root: root}, nil
+}
 
 // Bytes returns the message as received. It must not be changed.
 func (m *Message) Bytes() []byte { return m.raw }
@@ -54,3 +50,38 @@ func (m *Message) Fields() []Field { return m.fields }
 
 // Root returns the root of the MIME tree.
 func (m *Message) Root() *Part { return m.root }
+
+// Header returns the bytes of the header with the empty line that ends it.
+func (m *Message) Header() []byte { return m.raw[:m.root.Body] }
+
+// Body returns the bytes after the empty line that ends the header.
+func (m *Message) Body() []byte { return m.raw[m.root.Body:] }
+
+// Get returns the unfolded value of the first field of that name, "" if there
+// is none.
+func (m *Message) Get(name string) string { return get(m.fields, name) }
+
+// All returns the unfolded values of the fields of that name, in order.
+func (m *Message) All(name string) []string { return all(m.fields, name) }
+
+// Has reports whether there is a field of that name.
+func (m *Message) Has(name string) bool { return len(all(m.fields, name)) > 0 }
+
+func get(fields []Field, name string) string {
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value()
+		}
+	}
+	return ""
+}
+
+func all(fields []Field, name string) []string {
+	var values []string
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value())
+		}
+	}
+	return values
+}

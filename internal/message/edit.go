@@ -1,0 +1,200 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Change is a list of edits to a message.
+type Change struct {
+	// Remove tells which header fields go; nil: none.
+	Remove func(Field) bool
+	// Prepend are new fields for the top of the header, in this order.
+	Prepend []Field
+	// Entity replaces the Content-* fields and the body; nil keeps them.
+	Entity *Entity
+}
+
+// Entity is a MIME entity to put into a message.
+type Entity struct {
+	// Fields are its Content-* fields.
+	Fields []Field
+	// Body is the content, in pieces that are joined.
+	Body [][]byte
+	// Received says that the body is what somebody else wrote and may keep
+	// lines over 998 octets.
+	Received bool
+}
+
+// Named is for Change.Remove: the fields of these names.
+func Named(names ...string) func(Field) bool {
+	return func(f Field) bool { return f.Is(names...) }
+}
+
+var (
+	errBareCR   = errors.New("a bare CR or LF")
+	errLongLine = errors.New("a line over 998 octets")
+	errNotField = errors.New("not a field")
+)
+
+// Apply renders the message with the change. The result has CRLF line ends; LF
+// line ends of m become CRLF. It refuses to write a bare CR or LF anywhere, and
+// a line over 998 octets or octets over 127 in what is new; what was received
+// keeps its long lines.
+func (m *Message) Apply(c Change) (*Message, error) {
+	if m.LineEnd() == LF {
+		canonical, err := Parse(Canonical(m.raw))
+		if err != nil {
+			return nil, err
+		}
+		m = canonical
+	}
+	fields, err := c.header(m.fields)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.body(m)
+	if err != nil {
+		return nil, err
+	}
+	return render(fields, body)
+}
+
+// Build makes a message of the gateway's own.
+func Build(fields []Field, body []byte) (*Message, error) {
+	for _, f := range fields {
+		if err := checkNew(f); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkLines(body, maxLine); err != nil {
+		return nil, err
+	}
+	return render(fields, [][]byte{body})
+}
+
+// header returns the fields of the changed message.
+func (c *Change) header(old []Field) ([]Field, error) {
+	fields := make([]Field, 0, len(old)+len(c.Prepend)+4)
+	for _, f := range c.Prepend {
+		if err := checkNew(f); err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	version := false
+	for _, f := range old {
+		if c.Remove != nil && c.Remove(f) {
+			continue
+		}
+		if c.Entity != nil {
+			if hasPrefixFold(f.Name, "Content-") || version && f.Is("MIME-Version") {
+				continue
+			}
+			version = version || f.Is("MIME-Version")
+		}
+		if err := checkField(f); err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	if c.Entity == nil {
+		return fields, nil
+	}
+	if !version {
+		fields = append(fields, Field{Name: "MIME-Version", Raw: []byte("MIME-Version: 1.0\r\n")})
+	}
+	for _, f := range c.Entity.Fields {
+		if err := checkField(f); err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
+}
+
+func (c *Change) body(m *Message) ([][]byte, error) {
+	if c.Entity == nil {
+		return [][]byte{m.Body()}, checkLines(m.Body(), 0)
+	}
+	limit := maxLine
+	if c.Entity.Received {
+		limit = 0
+	}
+	for _, piece := range c.Entity.Body {
+		if err := checkLines(piece, limit); err != nil {
+			return nil, err
+		}
+	}
+	return c.Entity.Body, nil
+}
+
+// render joins checked parts into a message.
+func render(fields []Field, body [][]byte) (*Message, error) {
+	size := 2
+	for _, f := range fields {
+		size += len(f.Raw) + 2
+	}
+	for _, piece := range body {
+		size += len(piece)
+	}
+	raw := make([]byte, 0, size)
+	for _, f := range fields {
+		raw = append(raw, f.Raw...)
+		if !bytes.HasSuffix(f.Raw, []byte("\n")) {
+			raw = append(raw, '\r', '\n')
+		}
+	}
+	raw = append(raw, '\r', '\n')
+	for _, piece := range body {
+		raw = append(raw, piece...)
+	}
+	return Parse(raw)
+}
+
+// checkField refuses a field that is not exactly one field.
+func checkField(f Field) error {
+	raw := f.Raw
+	if !bytes.HasSuffix(raw, []byte("\r\n")) {
+		raw = append(bytes.Clone(raw), '\r', '\n')
+	}
+	h := readHeader(raw, 0, func(int) bool { return false })
+	if h.err != nil || len(h.fields) != 1 || h.body != len(raw) || h.fields[0].Name != f.Name {
+		return fmt.Errorf("field %q: %w", f.Name, errNotField)
+	}
+	if err := checkLines(raw, 0); err != nil {
+		return fmt.Errorf("field %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// checkNew refuses also what a field of our own must not have.
+func checkNew(f Field) error {
+	if err := checkField(f); err != nil {
+		return err
+	}
+	if err := checkLines(f.Raw, maxLine); err != nil {
+		return fmt.Errorf("field %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// checkLines refuses a bare CR or LF and, unless limit is 0, lines longer than
+// limit without their line end.
+func checkLines(data []byte, limit int) error {
+	if LineEnds(data) != CRLF {
+		return errBareCR
+	}
+	if limit == 0 {
+		return nil
+	}
+	for len(data) > 0 {
+		end, eol := line(data, 0)
+		if end-eol > limit {
+			return errLongLine
+		}
+		data = data[end:]
+	}
+	return nil
+}

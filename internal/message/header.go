@@ -1,0 +1,155 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
+
+// Field is one header field with its folds.
+type Field struct {
+	// Name is the field name as received.
+	Name string
+	// Raw is the whole field: name, colon, value, folds and the final line end.
+	Raw []byte
+}
+
+// Value returns the value unfolded (RFC 5322 section 2.2.3), without the white
+// space around it.
+func (f Field) Value() string {
+	_, value, _ := bytes.Cut(f.Raw, []byte(":"))
+	return strings.Trim(unfold(value), " \t")
+}
+
+// Is reports whether the field has one of the names, whatever their case.
+func (f Field) Is(names ...string) bool {
+	for _, name := range names {
+		if strings.EqualFold(f.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Structural reports whether the field belongs to the MIME entity and not to
+// the message: RFC 9788 section 1.1.1.
+func (f Field) Structural() bool {
+	return hasPrefixFold(f.Name, "Content-") || strings.EqualFold(f.Name, "MIME-Version")
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// unfold removes line ends: a fold is a line end before white space, and what
+// is no fold cannot be in a field.
+func unfold(value []byte) string {
+	if bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
+		return string(value)
+	}
+	var b strings.Builder
+	b.Grow(len(value))
+	for _, c := range value {
+		if c != '\r' && c != '\n' {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+var (
+	errNoColon    = errors.New("a header line is no field")
+	errFirstFold  = errors.New("the header starts with a continuation line")
+	errHeaderCR   = errors.New("bare CR in the header")
+	errHeaderSize = errors.New("header too large")
+)
+
+// line returns the end of the line that starts at pos, behind its line end, and
+// the length of that line end: 2, 1, or 0 at the end of the input.
+func line(raw []byte, pos int) (end, eol int) {
+	i := bytes.IndexByte(raw[pos:], '\n')
+	if i < 0 {
+		return len(raw), 0
+	}
+	end, eol = pos+i+1, 1
+	if i > 0 && raw[end-2] == '\r' {
+		eol = 2
+	}
+	return end, eol
+}
+
+// header is what readHeader found.
+type header struct {
+	fields []Field
+	body   int // where the body starts
+	// err says why the header ended before its empty line, nil if it did not.
+	err error
+}
+
+// readHeader splits a header into fields. It ends at the empty line, at the end
+// of the input, at a line for which stop holds, and, with err set, at the first
+// line that can not belong to a header.
+func readHeader(raw []byte, pos int, stop func(pos int) bool) header {
+	var h header
+	start := pos
+	for pos < len(raw) {
+		end, eol := line(raw, pos)
+		if end-pos == eol {
+			h.body = end
+			return h
+		}
+		if stop(pos) {
+			break
+		}
+		if end-start > maxHeader {
+			h.err = errHeaderSize
+			break
+		}
+		if h.err = h.add(raw, pos, end, eol); h.err != nil {
+			break
+		}
+		pos = end
+	}
+	h.body = pos
+	return h
+}
+
+// add takes the line raw[pos:end] into the header.
+func (h *header) add(raw []byte, pos, end, eol int) error {
+	text := raw[pos : end-eol]
+	if bytes.IndexByte(text, '\r') >= 0 {
+		return errHeaderCR
+	}
+	if text[0] == ' ' || text[0] == '\t' {
+		n := len(h.fields)
+		if n == 0 {
+			return errFirstFold
+		}
+		last := &h.fields[n-1]
+		last.Raw = raw[pos-len(last.Raw) : end : end]
+		return nil
+	}
+	name, ok := fieldName(text)
+	if !ok {
+		return errNoColon
+	}
+	h.fields = append(h.fields, Field{Name: name, Raw: raw[pos:end:end]})
+	return nil
+}
+
+// fieldName returns the name of a field (RFC 5322 section 2.2). White space
+// before the colon is obsolete syntax (section 4.5) and does not belong to the
+// name, so that a field cannot hide behind it.
+func fieldName(text []byte) (string, bool) {
+	name, _, ok := bytes.Cut(text, []byte(":"))
+	name = bytes.TrimRight(name, " \t")
+	if !ok || len(name) == 0 {
+		return "", false
+	}
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f {
+			return "", false
+		}
+	}
+	return string(name), true
+}
