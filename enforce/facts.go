@@ -38,10 +38,13 @@ type Facts struct {
 	Identity Availability
 	// IdentityReason says why not, in words.
 	IdentityReason string
-	Signed         bool // the message is S/MIME signed already
-	Encrypted      bool // the message is S/MIME encrypted already
-	Exempt         bool // a delivery report, read receipt or auto-reply
-	Recipients     []RecipientFacts
+	// SignForbidden says why this client may not sign as From; "" if it may.
+	// Trying again does not help, unlike with an Identity that is missing.
+	SignForbidden string
+	Signed        bool // the message is S/MIME signed already
+	Encrypted     bool // the message is S/MIME encrypted already
+	Exempt        bool // a delivery report, read receipt or auto-reply
+	Recipients    []RecipientFacts
 }
 
 // RecipientFacts is what is known of one recipient.

@@ -12,10 +12,21 @@ type Plan struct {
 
 // Copy is one form of the message with those who get it.
 type Copy struct {
-	Recipients []address.Address
-	Rule       string // the rule that said so
-	Sign       *Sign  // nil: do not sign
+	Recipients []Assigned
+	Sign       *Sign // nil: do not sign
 	Encrypt    *Encrypt
+}
+
+// Assigned is a recipient with the rule that decided on it.
+type Assigned struct {
+	// Index is the recipient's place in Facts.Recipients.
+	Index   int
+	Address address.Address
+	Rule    string
+	Line    int // of the rule in its file; 0 if unknown
+	// Note says in words what is not obvious from the rule: why a preferred
+	// step was left out.
+	Note string
 }
 
 // Sign is the step that signs.
@@ -26,17 +37,25 @@ type Sign struct {
 
 // Encrypt is the step that encrypts.
 type Encrypt struct {
+	// Certificates are in ascending order, each once.
 	Certificates []Fingerprint
 	Profile      string
 }
 
+// What a refused recipient lacks.
+const (
+	MissingCertificate = "certificate"
+	MissingIdentity    = "identity"
+)
+
 // Refusal is a recipient that does not get the message.
 type Refusal struct {
-	Recipient address.Address
-	Rule      string
-	// Temporary means that trying again later may help: something was Unknown.
+	Assigned
+	// Temporary means that trying again later may help: something was Unknown,
+	// or our own identity is missing.
 	Temporary bool
-	// Missing says what was lacking: "certificate" or "identity".
+	// Missing says what was lacking: MissingCertificate, MissingIdentity, or ""
+	// where it is another recipient's treatment that stands in the way.
 	Missing string
 	// Reason is the text for the sender.
 	Reason string

@@ -1,0 +1,104 @@
+package enforce
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// treatment is what recipients must share to share a copy.
+type treatment struct {
+	sign    bool
+	encrypt bool
+	profile string
+	// alone is the index, plus one, of a hidden recipient of an encrypted copy:
+	// recipient infos name every reader to every other (RFC 5652 section 6.2).
+	alone int
+}
+
+// assemble makes the plan of the fates.
+func assemble(f *Facts, fates []fate) Plan {
+	var plan Plan
+	groups := make(map[treatment][]int)
+	for i := range fates {
+		t := &fates[i]
+		switch t.disposition {
+		case refuse:
+			plan.Refused = append(plan.Refused, t.refusal(i))
+		case stripped:
+			plan.Stripped = append(plan.Stripped, t.refusal(i))
+		default:
+			k := t.treatment(f, i)
+			groups[k] = append(groups[k], i)
+		}
+	}
+	for k, members := range groups {
+		plan.Copies = append(plan.Copies, makeCopy(k, members, fates))
+	}
+	if len(plan.Copies) == 0 {
+		// Nobody is left: the sender gets a reply rather than a notice.
+		plan.Refused = append(plan.Refused, plan.Stripped...)
+		plan.Stripped = nil
+	}
+	plan.sort()
+	return plan
+}
+
+func (t *fate) treatment(f *Facts, i int) treatment {
+	k := treatment{sign: t.sign, encrypt: t.secrecy == secret && !f.Encrypted}
+	if k.sign || k.encrypt {
+		k.profile = t.rule.profile
+	}
+	if k.encrypt && t.to.Hidden {
+		k.alone = i + 1
+	}
+	return k
+}
+
+func makeCopy(k treatment, members []int, fates []fate) Copy {
+	var c Copy
+	if k.sign {
+		c.Sign = &Sign{Profile: k.profile}
+	}
+	if k.encrypt {
+		c.Encrypt = &Encrypt{Profile: k.profile}
+	}
+	for _, i := range members {
+		c.Recipients = append(c.Recipients, fates[i].assigned(i))
+		if k.encrypt {
+			c.Encrypt.Certificates = append(c.Encrypt.Certificates, fates[i].to.Usable...)
+		}
+	}
+	if k.encrypt {
+		slices.SortFunc(c.Encrypt.Certificates, func(a, b Fingerprint) int { return bytes.Compare(a[:], b[:]) })
+		c.Encrypt.Certificates = slices.Compact(c.Encrypt.Certificates)
+	}
+	return c
+}
+
+func (t *fate) assigned(i int) Assigned {
+	a := Assigned{Index: i, Address: t.to.Address, Note: t.note}
+	if t.rule != nil {
+		a.Rule, a.Line = t.rule.name, t.rule.line
+	}
+	return a
+}
+
+func (t *fate) refusal(i int) Refusal {
+	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Missing: t.missing, Reason: t.reason}
+}
+
+// sort puts the plan into an order that depends on the addresses only.
+func (p *Plan) sort() {
+	for _, c := range p.Copies {
+		slices.SortFunc(c.Recipients, Assigned.compare)
+	}
+	slices.SortFunc(p.Copies, func(a, b Copy) int { return a.Recipients[0].compare(b.Recipients[0]) })
+	byAddress := func(a, b Refusal) int { return a.compare(b.Assigned) }
+	slices.SortFunc(p.Refused, byAddress)
+	slices.SortFunc(p.Stripped, byAddress)
+}
+
+func (a Assigned) compare(b Assigned) int {
+	return cmp.Or(cmp.Compare(a.Address.String(), b.Address.String()), cmp.Compare(a.Index, b.Index))
+}

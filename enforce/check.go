@@ -1,0 +1,63 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check looks at a plan again, without regard to how Decide came to it: every
+// recipient is in exactly one place, and no copy that must be encrypted lacks
+// the step or a certificate of each of its recipients. A plan that fails must
+// not be carried out.
+func (p *Policy) Check(f Facts, plan Plan) error {
+	seen := make([]int, len(f.Recipients))
+	count := func(a Assigned) error {
+		if a.Index < 0 || a.Index >= len(seen) || f.Recipients[a.Index].Address != a.Address {
+			return fmt.Errorf("recipient %q of the plan is not one of the facts", a.Address)
+		}
+		seen[a.Index]++
+		return nil
+	}
+	var errs []error
+	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
+		errs = append(errs, count(r.Assigned))
+	}
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			err := count(a)
+			if err == nil {
+				err = p.checkCopy(&f, c, a.Index)
+			}
+			errs = append(errs, err)
+		}
+	}
+	for i, n := range seen {
+		if n != 1 {
+			errs = append(errs, fmt.Errorf("recipient %q is in %d places of the plan", f.Recipients[i].Address, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkCopy checks that copy c is fit for one of its recipients.
+func (p *Policy) checkCopy(f *Facts, c Copy, i int) error {
+	to := &f.Recipients[i]
+	r := p.match(f, to)
+	switch {
+	case r == nil:
+		return fmt.Errorf("no rule decides on %q", to.Address)
+	case f.Encrypted || f.Exempt:
+		return nil
+	case r.sign == require && !f.Signed && c.Sign == nil:
+		return fmt.Errorf("the copy for %q must be signed and is not", to.Address)
+	case c.Encrypt == nil:
+		if r.encrypt == require || r.encrypt == prefer && to.Certificate == Unknown && !r.plain {
+			return fmt.Errorf("the copy for %q must be encrypted and is not", to.Address)
+		}
+		return nil
+	case !slices.ContainsFunc(to.Usable, func(fp Fingerprint) bool { return slices.Contains(c.Encrypt.Certificates, fp) }):
+		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
+	}
+	return nil
+}

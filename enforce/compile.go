@@ -1,0 +1,172 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Policy is a compiled list of rules. It does not change and may be shared.
+type Policy struct {
+	rules []*rule
+}
+
+// Problem is something wrong with a rule.
+type Problem struct {
+	Rule string
+	Line int    // 0 if unknown
+	Key  string // of the rule in the file; "" where it is the rule as a whole
+	Text string // what is wrong, and what to write instead
+}
+
+// Error names the rule, its line and the key.
+func (p *Problem) Error() string {
+	where := fmt.Sprintf("rule %q", p.Rule)
+	if p.Line > 0 {
+		where = fmt.Sprintf("line %d: %s", p.Line, where)
+	}
+	if p.Key != "" {
+		where += ": " + p.Key
+	}
+	return where + ": " + p.Text
+}
+
+// Compile compiles rules. The error joins all problems, each a *Problem. The
+// last rule must be named DefaultRule, have no conditions and say sign and
+// encrypt, so that every recipient is decided on by something that was written.
+func Compile(rules []Rule) (*Policy, error) {
+	c := compiler{names: make(map[string]int)}
+	p := &Policy{}
+	for i := range rules {
+		p.rules = append(p.rules, c.rule(&rules[i], i == len(rules)-1))
+	}
+	if len(rules) == 0 {
+		c.problem("", `there are no rules; write at least the last one, named "default"`)
+	}
+	if len(c.problems) > 0 {
+		return nil, errors.Join(c.problems...)
+	}
+	return p, nil
+}
+
+// Profiles returns the names of the profiles that rules use, each once.
+func (p *Policy) Profiles() []string {
+	names := make(map[string]struct{})
+	for _, r := range p.rules {
+		names[r.profile] = struct{}{}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// compiler collects the problems of a list of rules.
+type compiler struct {
+	at       *Rule
+	names    map[string]int // to the line of their rule
+	problems []error
+}
+
+func (c *compiler) problem(key, format string, args ...any) {
+	p := &Problem{Key: key, Text: fmt.Sprintf(format, args...)}
+	if c.at != nil {
+		p.Rule, p.Line = c.at.Name, c.at.Line
+	}
+	c.problems = append(c.problems, p)
+}
+
+func (c *compiler) rule(in *Rule, last bool) *rule {
+	c.at = in
+	r := &rule{
+		name: in.Name, line: in.Line,
+		direction:       word(c, "direction", in.Direction, directions),
+		sender:          c.patterns("sender", in.Sender),
+		exceptSender:    c.patterns("except_sender", in.ExceptSender),
+		recipient:       c.patterns("recipient", in.Recipient),
+		exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
+		sign:            word(c, "sign", in.Sign, wants),
+		encrypt:         word(c, "encrypt", in.Encrypt, wants),
+		missing:         word(c, "no_certificate", in.NoCertificate, onMissings),
+		plain:           word(c, "unavailable", in.Unavailable, plains),
+		mixed:           word(c, "mixed", in.Mixed, allows),
+		profile:         in.Profile,
+	}
+	if r.profile == "" {
+		r.profile = DefaultProfile
+	}
+	c.name(in)
+	c.actions(in, r)
+	c.place(in, r, last)
+	return r
+}
+
+// name checks that rules can be told apart.
+func (c *compiler) name(in *Rule) {
+	if in.Name == "" {
+		c.problem("name", "is missing; every rule needs a name, which logs and replies cite")
+		return
+	}
+	if line, ok := c.names[in.Name]; ok {
+		c.problem("name", "is used by an earlier rule too (line %d); choose another", line)
+	}
+	c.names[in.Name] = in.Line
+}
+
+// actions checks that the actions do not contradict each other.
+func (c *compiler) actions(in *Rule, r *rule) {
+	if in.Sign == "" && in.Encrypt == "" {
+		c.problem("", `says neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is meant`)
+	}
+	if in.NoCertificate != "" && r.encrypt != require {
+		c.problem("no_certificate", `has a meaning only with encrypt = "require"; remove it`)
+	}
+	if in.Unavailable != "" && r.encrypt != prefer {
+		c.problem("unavailable", `has a meaning only with encrypt = "prefer"; remove it`)
+	}
+	if in.Mixed != "" && r.encrypt == never {
+		c.problem("mixed", "has a meaning only in a rule that encrypts; remove it")
+	}
+	if r.direction == Inbound && (r.sign != never || r.encrypt != never) {
+		c.problem("direction", `inbound mail is not signed or encrypted; write "outbound"`)
+	}
+}
+
+// place checks the order: the default last, and nothing that cannot be reached.
+func (c *compiler) place(in *Rule, r *rule, last bool) {
+	switch {
+	case last && in.Name != DefaultRule:
+		c.problem("name", `is the last rule and must be named "default": it decides on everybody whom no rule above matches`)
+	case last && !r.unconditional():
+		c.problem("", "is the last rule and must have no conditions: it decides on everybody whom no rule above matches")
+	case last && (in.Sign == "" || in.Encrypt == ""):
+		c.problem("", "is the last rule and must say both sign and encrypt")
+	case !last && r.unconditional():
+		c.problem("", "matches everybody, so that no rule below it is ever used; give it a condition or move it to the end")
+	}
+}
+
+func (c *compiler) patterns(key string, list []string) *Patterns {
+	if list == nil {
+		return nil
+	}
+	if len(list) == 0 {
+		c.problem(key, "is an empty list, which matches nobody; remove it or name somebody")
+	}
+	p, err := CompilePatterns(list)
+	if err != nil {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			c.problem(key, "%s", line)
+		}
+	}
+	return p
+}
+
+// word looks a value up and reports one that is not known with those that are.
+func word[T any](c *compiler, key, value string, known map[string]T) T {
+	v, ok := known[value]
+	if !ok {
+		words := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(s string) bool { return s == "" })
+		c.problem(key, "%q is not known; write one of %s", value, strings.Join(words, ", "))
+	}
+	return v
+}

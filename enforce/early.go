@@ -1,0 +1,55 @@
+package enforce
+
+// Early says what can be said of a recipient when it is named, before header
+// and body are known.
+type Early struct {
+	// Rule decides on the recipient, whatever the message; "" if that depends
+	// on it.
+	Rule string
+	Line int
+	// Lookup says that the decision will ask for the recipient's certificate.
+	Lookup bool
+	// Refusable says that the recipient is refused at once if there is no
+	// usable certificate.
+	Refusable bool
+}
+
+// Early returns what can be said of the one recipient in f, of which only
+// Direction and Sender need to be known.
+//
+// A null sender is never refused early: its message may be a delivery report,
+// which is not touched. Neither is a recipient under "reject-message", or the
+// others would get the message all the same.
+func (p *Policy) Early(f Facts) Early {
+	r := p.match(&f, &f.Recipients[0])
+	if r == nil {
+		return Early{}
+	}
+	return Early{
+		Rule: r.name, Line: r.line,
+		Lookup:    r.encrypt != never,
+		Refusable: r.encrypt == require && r.missing == reject && !f.Sender.IsNull(),
+	}
+}
+
+// AtRCPT refuses the one recipient in f while the client waits, where the rules
+// can tell already. ok is false when the decision has to wait for the message.
+// Only what is known to be missing is refused: an Unknown may have its answer
+// by the time the message has arrived.
+func (p *Policy) AtRCPT(f Facts) (r Refusal, ok bool) {
+	if !p.Early(f).Refusable || f.Recipients[0].Certificate != None {
+		return Refusal{}, false
+	}
+	t := p.fate(&f, 0)
+	return t.refusal(0), true
+}
+
+// Wants reports whether the decision on recipient i needs to know about its
+// certificate.
+func (p *Policy) Wants(f Facts, i int) bool {
+	if f.Encrypted || f.Exempt {
+		return false
+	}
+	r := p.match(&f, &f.Recipients[i])
+	return r != nil && r.encrypt != never
+}

@@ -1,0 +1,371 @@
+package enforce
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// compareAddresses lets cmp look at addresses, which have hidden fields.
+var compareAddresses = cmp.Comparer(func(a, b address.Address) bool { return a == b })
+
+func oneOf(t *rapid.T, label string, words ...string) string {
+	return rapid.SampledFrom(words).Draw(t, label)
+}
+
+func genPatterns(t *rapid.T, label string) []string {
+	if rapid.Bool().Draw(t, label+" absent") {
+		return nil
+	}
+	return rapid.SliceOfN(rapid.SampledFrom([]string{
+		"a@p.example", "b@p.example", "p.example", ".example", "q.example", "*", "a@*", "*.sub.p.example", "<>", "a@own.example",
+	}), 1, 3).Draw(t, label)
+}
+
+func genActions(t *rapid.T, r *Rule) {
+	r.Sign = oneOf(t, "sign", "require", "prefer", "never")
+	r.Encrypt = oneOf(t, "encrypt", "require", "prefer", "never")
+	switch r.Encrypt {
+	case "require":
+		r.NoCertificate = oneOf(t, "no_certificate", "", "reject", "reject-message", "strip")
+	case "prefer":
+		r.Unavailable = oneOf(t, "unavailable", "", "defer", "plain")
+	}
+	if r.Encrypt != "never" {
+		r.Mixed = oneOf(t, "mixed", "", "forbid", "allow")
+	}
+	r.Profile = oneOf(t, "profile", "", "strong")
+}
+
+// genRules draws rules that Compile accepts.
+func genRules(t *rapid.T) []Rule {
+	var rules []Rule
+	for i := range rapid.IntRange(0, 5).Draw(t, "rules") {
+		r := Rule{Name: fmt.Sprintf("r%d", i), Line: i + 1, Direction: "outbound"}
+		r.Sender = genPatterns(t, "sender")
+		r.ExceptSender = genPatterns(t, "except_sender")
+		r.Recipient = genPatterns(t, "recipient")
+		r.ExceptRecipient = genPatterns(t, "except_recipient")
+		genActions(t, &r)
+		rules = append(rules, r)
+	}
+	last := Rule{Name: DefaultRule, Line: 99}
+	genActions(t, &last)
+	return append(rules, last)
+}
+
+func genPolicy(t *rapid.T) *Policy {
+	p, err := Compile(genRules(t))
+	if err != nil {
+		t.Fatalf("generated rules do not compile: %v", err)
+	}
+	return p
+}
+
+func genAddress(t *rapid.T, label string) address.Address {
+	a, err := address.Parse(oneOf(t, label, "a@p.example", "b@p.example", "A@p.example", "c@q.example", "d@x.sub.p.example", "e@other.test", `"x@p.example"@other.test`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func genAvailability(t *rapid.T, label string) Availability {
+	return rapid.SampledFrom([]Availability{Unknown, None, Available}).Draw(t, label)
+}
+
+func genFacts(t *rapid.T) Facts {
+	f := Facts{
+		Direction: Outbound,
+		Identity:  genAvailability(t, "identity"),
+		// Mostly the common case, or the interesting ones are drowned.
+		Signed:    rapid.IntRange(0, 9).Draw(t, "signed") == 0,
+		Encrypted: rapid.IntRange(0, 19).Draw(t, "encrypted") == 0,
+		Exempt:    rapid.IntRange(0, 19).Draw(t, "exempt") == 0,
+	}
+	if rapid.IntRange(0, 9).Draw(t, "forbidden") == 0 {
+		f.SignForbidden = "not entitled"
+	}
+	if rapid.Bool().Draw(t, "sender") {
+		f.Sender, _ = address.Parse("a@own.example")
+	}
+	for i := range rapid.IntRange(0, 6).Draw(t, "recipients") {
+		r := RecipientFacts{
+			Address:     genAddress(t, "recipient"),
+			Hidden:      rapid.Bool().Draw(t, "hidden"),
+			Certificate: genAvailability(t, "certificate"),
+		}
+		if r.Certificate == Available {
+			for j := range rapid.IntRange(0, 2).Draw(t, "usable") {
+				r.Usable = append(r.Usable, Fingerprint{byte(i + 1), byte(j)})
+			}
+		}
+		f.Recipients = append(f.Recipients, r)
+	}
+	return f
+}
+
+// whereabouts counts the places of each recipient in a plan.
+func whereabouts(plan Plan, n int) []int {
+	seen := make([]int, n)
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			seen[a.Index]++
+		}
+	}
+	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
+		seen[r.Index]++
+	}
+	return seen
+}
+
+func TestEveryRecipientIsInExactlyOnePlace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		plan := Decide(p, f)
+		for i, n := range whereabouts(plan, len(f.Recipients)) {
+			if n != 1 {
+				t.Fatalf("recipient %d is in %d places of %+v", i, n, plan)
+			}
+		}
+		if err := p.Check(f, plan); err != nil {
+			t.Fatalf("Check refuses what Decide decided: %v", err)
+		}
+	})
+}
+
+func TestRequireIsNeverWithoutItsStep(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if f.Encrypted || f.Exempt {
+			return
+		}
+		for _, c := range Decide(p, f).Copies {
+			for _, a := range c.Recipients {
+				r := p.match(&f, &f.Recipients[a.Index])
+				if r.encrypt == require && c.Encrypt == nil {
+					t.Fatalf("%s must be encrypted to and is not", a.Address)
+				}
+				if r.encrypt == never && c.Encrypt != nil {
+					t.Fatalf("%s must not be encrypted to and is", a.Address)
+				}
+				if r.sign == require && c.Sign == nil && !f.Signed {
+					t.Fatalf("the copy for %s must be signed and is not", a.Address)
+				}
+				if c.Sign != nil && (f.SignForbidden != "" || f.Identity != Available || r.sign == never) {
+					t.Fatalf("the copy for %s is signed and may not be", a.Address)
+				}
+			}
+		}
+	})
+}
+
+func TestUnknownNeverBecomesPlaintext(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if f.Encrypted || f.Exempt {
+			return
+		}
+		for _, c := range Decide(p, f).Copies {
+			for _, a := range c.Recipients {
+				to := &f.Recipients[a.Index]
+				r := p.match(&f, to)
+				asked := r.encrypt != never && !(r.encrypt == prefer && r.plain)
+				if asked && to.Certificate == Unknown && c.Encrypt == nil {
+					t.Fatalf("%s is unknown, and gets the message in the clear", a.Address)
+				}
+			}
+		}
+	})
+}
+
+func TestUnknownIsRefusedForNowOnly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if f.Encrypted || f.Exempt || len(f.Recipients) != 1 {
+			return
+		}
+		plan := Decide(p, f)
+		r := p.match(&f, &f.Recipients[0])
+		if f.Recipients[0].Certificate == Unknown && r.encrypt == require {
+			if len(plan.Refused) != 1 || !plan.Refused[0].Temporary {
+				t.Fatalf("plan is %+v, want one temporary refusal", plan)
+			}
+		}
+	})
+}
+
+// outcomes maps each recipient, by its place in the facts, to everything that
+// the plan says of it, with the others who share its copy by address.
+func outcomes(plan Plan, original []int) map[int]string {
+	out := make(map[int]string)
+	for _, c := range plan.Copies {
+		var with []string
+		for _, a := range c.Recipients {
+			with = append(with, a.Address.String())
+		}
+		slices.Sort(with)
+		for _, a := range c.Recipients {
+			out[original[a.Index]] = fmt.Sprint("copy ", with, a.Rule, a.Note, c.Sign, c.Encrypt)
+		}
+	}
+	for _, r := range plan.Refused {
+		out[original[r.Index]] = fmt.Sprint("refused ", r.Rule, r.Temporary, r.Missing, r.Reason)
+	}
+	for _, r := range plan.Stripped {
+		out[original[r.Index]] = fmt.Sprint("stripped ", r.Rule, r.Reason)
+	}
+	return out
+}
+
+func TestOrderOfRecipientsDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		order := make([]int, len(f.Recipients))
+		for i := range order {
+			order[i] = i
+		}
+		want := outcomes(Decide(p, f), order)
+		order = rapid.Permutation(order).Draw(t, "order")
+		g := f
+		g.Recipients = nil
+		for _, i := range order {
+			g.Recipients = append(g.Recipients, f.Recipients[i])
+		}
+		if diff := cmp.Diff(want, outcomes(Decide(p, g), order)); diff != "" {
+			t.Fatalf("order matters (-first +permuted):\n%s", diff)
+		}
+	})
+}
+
+func TestRuleBelowAMatchingOneChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules, f := genRules(t), genFacts(t)
+		p, err := Compile(rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lowest := 0
+		for i := range f.Recipients {
+			lowest = max(lowest, slices.Index(p.rules, p.match(&f, &f.Recipients[i])))
+		}
+		if lowest == len(rules)-1 {
+			return // nothing can stand below the default
+		}
+		extra := Rule{Name: "extra", Recipient: []string{"*"}}
+		genActions(t, &extra)
+		q, err := Compile(slices.Insert(slices.Clone(rules), lowest+1, extra))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(Decide(p, f), Decide(q, f), compareAddresses, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("a rule below changes the plan (-without +with):\n%s", diff)
+		}
+	})
+}
+
+func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		plan := Decide(p, f)
+		open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil })
+		for _, c := range plan.Copies {
+			for _, a := range c.Recipients {
+				if c.Encrypt != nil && open && !p.match(&f, &f.Recipients[a.Index]).mixed {
+					t.Fatalf("encrypted to %s and in the clear to others: %+v", a.Address, plan)
+				}
+			}
+		}
+	})
+}
+
+// A door that answers each recipient hands some on now and has the others tried
+// again, with better knowledge: the two together must not make a mixture of what
+// a rule requires to be encrypted. (What is only preferred may come out
+// differently the second time.)
+func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if f.Encrypted || f.Exempt {
+			return
+		}
+		first := Decide(p, f)
+		again := f
+		again.Identity, again.Recipients = Available, nil
+		for _, r := range first.Refused {
+			if r.Temporary {
+				to := f.Recipients[r.Index]
+				if to.Certificate == Unknown || len(to.Usable) == 0 {
+					to.Certificate = rapid.SampledFrom([]Availability{None, Available}).Draw(t, "later")
+					to.Usable = nil
+					if to.Certificate == Available {
+						to.Usable = []Fingerprint{{byte(r.Index + 1)}}
+					}
+				}
+				again.Recipients = append(again.Recipients, to)
+			}
+		}
+		second := Decide(p, again)
+		var open, forbidden bool
+		for _, step := range []struct {
+			plan  Plan
+			facts Facts
+		}{{first, f}, {second, again}} {
+			for _, c := range step.plan.Copies {
+				open = open || c.Encrypt == nil
+				for _, a := range c.Recipients {
+					r := p.match(&step.facts, &step.facts.Recipients[a.Index])
+					forbidden = forbidden || c.Encrypt != nil && r.encrypt == require && !r.mixed
+				}
+			}
+		}
+		if open && forbidden {
+			t.Fatalf("first %+v\nthen %+v", first, second)
+		}
+	})
+}
+
+func TestHiddenRecipientsOfEncryptedCopiesAreAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		for _, c := range Decide(p, f).Copies {
+			for _, a := range c.Recipients {
+				if c.Encrypt != nil && f.Recipients[a.Index].Hidden && len(c.Recipients) > 1 {
+					t.Fatalf("%s is hidden and shares an encrypted copy", a.Address)
+				}
+			}
+			if c.Encrypt == nil {
+				continue
+			}
+			for _, fp := range c.Encrypt.Certificates {
+				if !slices.ContainsFunc(c.Recipients, func(a Assigned) bool { return slices.Contains(f.Recipients[a.Index].Usable, fp) }) {
+					t.Fatalf("copy %+v is encrypted to somebody who does not get it", c)
+				}
+			}
+		}
+	})
+}
+
+func TestEarlyRefusalIsTheLaterOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if f.Encrypted || f.Exempt || len(f.Recipients) != 1 {
+			return
+		}
+		early := Facts{Direction: f.Direction, Sender: f.Sender, Recipients: f.Recipients}
+		r, ok := p.AtRCPT(early)
+		if !ok {
+			return
+		}
+		plan := Decide(p, f)
+		if len(plan.Refused) != 1 || plan.Refused[0].Reason != r.Reason || r.Temporary {
+			t.Fatalf("refused early with %+v, and later the plan is %+v", r, plan)
+		}
+	})
+}
