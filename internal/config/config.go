@@ -143,15 +143,16 @@ type Profile struct {
 type Rule struct {
 	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
 	Direction       string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
-	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender; none is all"`
+	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender; \"*\" is all"`
 	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these senders"`
-	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient; none is all"`
+	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient; \"*\" is all"`
 	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not for these recipients"`
-	Sign            string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can" enum:"require,prefer,never"`
-	Encrypt         string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate" enum:"require,prefer,never"`
-	NoCertificate   string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, or leave the recipient out and tell the sender" enum:"reject,reject-message,strip"`
-	Unavailable     string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain" enum:"defer,plain"`
-	Profile         string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]"`
+	Sign            string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can; empty is never" enum:",require,prefer,never"`
+	Encrypt         string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
+	NoCertificate   string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, or leave the recipient out and tell the sender; empty is reject" enum:",reject,reject-message,strip"`
+	Unavailable     string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
+	Mixed           string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
+	Profile         string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; empty is default"`
 	// Line is where the rule stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }

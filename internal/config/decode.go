@@ -96,7 +96,6 @@ func (d *decoder) text(path string, f reflect.StructField, v reflect.Value, raw 
 	}
 	if words, ok := f.Tag.Lookup("enum"); ok && !slices.Contains(strings.Split(words, ","), s) {
 		d.complain(path, remedyForWord(s, words), "unknown word %q", s)
-		return
 	}
 	v.SetString(s)
 }

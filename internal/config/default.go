@@ -70,10 +70,9 @@ func defaultProfiles() map[string]Profile {
 }
 
 func defaultRule() Rule {
-	return Rule{
-		Name: "default", Sender: []string{}, ExceptSender: []string{}, Recipient: []string{}, ExceptRecipient: []string{},
-		Sign: "prefer", Encrypt: "prefer", NoCertificate: "reject", Unavailable: "defer", Profile: "default",
-	}
+	r := newRule()
+	r.Name, r.Sign, r.Encrypt, r.Unavailable, r.Profile = "default", "prefer", "prefer", "defer", "default"
+	return r
 }
 
 // Elements of the arrays of tables start from these: the values of the built-in
@@ -90,10 +89,13 @@ func newDirectory() Directory {
 }
 
 func newRule() Rule {
-	r := defaultRule()
-	r.Name = ""
-	return r
+	return Rule{
+		Sender: []string{Everybody}, ExceptSender: []string{}, Recipient: []string{Everybody}, ExceptRecipient: []string{},
+	}
 }
+
+// Everybody is the pattern of a condition that always holds.
+const Everybody = "*"
 
 // newProfile returns what [profile.name] starts from: the preset of this name,
 // or "default".

@@ -51,9 +51,9 @@ func TestExampleSaysTheDefaults(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			got, err := Load(path)
-			if err != nil {
-				t.Fatal(err)
+			got, problems := Load(path)
+			if len(problems) > 0 {
+				t.Fatal(problems)
 			}
 			if diff := cmp.Diff(Default(), got, ignorePlaces()...); diff != "" {
 				t.Errorf("differs from the defaults:\n%s", diff)

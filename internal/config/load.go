@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,10 +10,12 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Load reads the file at path over the built-in defaults and returns everything
-// that is wrong with it at once, as Problems. Relative paths in the file are
-// taken from the folder it is in.
-func Load(path string) (*Config, error) {
+// Load reads the file at path over the built-in defaults. Relative paths in the
+// file are taken from the folder it is in. The problems are all that is wrong
+// with it, in the order of its lines; the Config is then what could be read, for
+// those who look for further problems, and must not be used for anything else.
+// It is nil when nothing could be read.
+func Load(path string) (*Config, Problems) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, Problems{unreadable(path, err)}
@@ -24,7 +25,7 @@ func Load(path string) (*Config, error) {
 
 // Parse is Load for the contents of a file; path is used for messages and for
 // relative paths.
-func Parse(path string, data []byte) (*Config, error) {
+func Parse(path string, data []byte) (*Config, Problems) {
 	var raw map[string]any
 	if _, err := toml.Decode(string(data), &raw); err != nil {
 		return nil, Problems{syntaxProblem(path, err)}
@@ -34,14 +35,11 @@ func Parse(path string, data []byte) (*Config, error) {
 	d := &decoder{source: c.source}
 	d.table("", reflect.ValueOf(c).Elem(), raw)
 	for i := range c.Rules {
-		c.Rules[i].Line = c.source.line(fmt.Sprintf("rule[%d]", i))
+		c.Rules[i].Line = c.source.line(index("rule", i))
 	}
 	resolvePaths(filepath.Dir(path), reflect.ValueOf(c).Elem())
 	validate(c, d)
-	if len(d.problems) > 0 {
-		return nil, d.problems.inOrder()
-	}
-	return c, nil
+	return c, d.problems.InOrder()
 }
 
 func unreadable(path string, err error) Problem {

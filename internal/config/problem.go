@@ -45,9 +45,9 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// inOrder sorts by line, keeps the order found within a line, and drops
+// InOrder sorts by line, keeps the order found within a line, and drops
 // repetitions.
-func (ps Problems) inOrder() Problems {
+func (ps Problems) InOrder() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	return slices.Compact(ps)
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,53 +53,26 @@ func (d *decoder) ldapURL(key, text string) {
 	}
 }
 
-// rules checks what can be told without compiling them: enforce.Compile knows
-// what the patterns mean.
+// rules checks what only the rest of the file can tell: enforce.Compile knows
+// what a rule means.
 func (d *decoder) rules(c *Config) {
-	names := seen{}
 	for i, r := range c.Rules {
 		key := index("rule", i)
-		d.unique(join(key, "name"), r.Name, names)
-		if _, ok := c.Profiles[r.Profile]; !ok {
-			known := profileNames(c)
-			remedy := "add [profile." + r.Profile + "], or use one of " + orList(known)
-			if near := nearest(r.Profile, known); near != "" {
-				remedy = fmt.Sprintf("did you mean %q?", near)
+		for list, patterns := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient} {
+			if len(patterns) == 0 {
+				d.complain(join(key, list), "name somebody, or remove the line to mean everybody", "is an empty list, which matches nobody")
 			}
-			d.complain(join(key, "profile"), remedy, "there is no profile %q", r.Profile)
 		}
-		if last := i == len(c.Rules)-1; !last && r.unconditional() {
-			d.complain(key, "move it to the end, or give it conditions", "it matches everything: the rules below it never apply")
+		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
+			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
 		}
 	}
-	d.lastRule(c.Rules)
 }
 
-// lastRule makes sure that no recipient is left without a rule.
-func (d *decoder) lastRule(rules []Rule) {
-	const remedy = `add a last [[rule]] with name = "default", sign and encrypt, and no conditions`
-	if len(rules) == 0 {
-		d.complain("rule", remedy, "there is none")
-		return
+func remedyForProfile(name string, c *Config) string {
+	known := slices.Sorted(maps.Keys(c.Profiles))
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
-	last := len(rules) - 1
-	switch key := index("rule", last); {
-	case rules[last].Name != "default":
-		d.complain(key, remedy, "the last rule is %q: a recipient may be left without a rule", rules[last].Name)
-	case !rules[last].unconditional():
-		d.complain(key, "take its conditions away, or move them to a rule above", "the last rule must match every recipient")
-	}
-}
-
-func (r Rule) unconditional() bool {
-	return r.Direction == "" && len(r.Sender)+len(r.ExceptSender)+len(r.Recipient)+len(r.ExceptRecipient) == 0
-}
-
-func profileNames(c *Config) []string {
-	names := make([]string, 0, len(c.Profiles))
-	for name := range c.Profiles {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return "add [profile." + name + "], or use " + orList(known)
 }

@@ -1,0 +1,27 @@
+// Package observe is how the program is watched from outside: the log, the
+// metrics and the small HTTP server that shows them. What a metric means is
+// said where it is declared, and nowhere else.
+package observe
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// NewLogger returns the logger for a level ("debug", "info", "warn", "error")
+// and a format ("text", "json").
+func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log level %q: unknown", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, fmt.Errorf("log format %q: unknown", format)
+}

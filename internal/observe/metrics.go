@@ -1,0 +1,112 @@
+package observe
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const namespace = "smimerelay"
+
+// Metrics are all the metrics of the program.
+type Metrics struct {
+	Messages       *prometheus.CounterVec   // listener, direction, outcome
+	MessageSeconds *prometheus.HistogramVec // direction
+	MessageBytes   *prometheus.HistogramVec // direction
+	Recipients     *prometheus.CounterVec   // direction, outcome
+	Refusals       *prometheus.CounterVec   // listener, kind
+	Panics         prometheus.Counter
+	Deliveries     *prometheus.CounterVec // outcome
+	QueueMessages  prometheus.GaugeFunc
+	Reloads        *prometheus.CounterVec // result
+	ConfigLoaded   prometheus.Gauge
+	Identities     prometheus.Gauge
+	IdentityExpiry prometheus.Gauge
+	BuildInfo      *prometheus.GaugeVec // version
+
+	registry *prometheus.Registry
+}
+
+// NewMetrics declares the metrics in a registry of their own. queued tells how
+// many messages the queue holds.
+func NewMetrics(queued func() float64) *Metrics {
+	m := &Metrics{
+		Messages: counters("messages_total",
+			"Messages that were processed, by listener, direction and outcome: accepted, refused (for good), deferred (for now).",
+			"listener", "direction", "outcome"),
+		MessageSeconds: histograms("message_seconds",
+			"Time from the end of a message to the decision what becomes of it: lookup, policy and S/MIME.",
+			prometheus.ExponentialBuckets(0.001, 2, 15), "direction"),
+		MessageBytes: histograms("message_bytes",
+			"Size of the messages received.",
+			prometheus.ExponentialBuckets(1024, 4, 10), "direction"),
+		Recipients: counters("recipients_total",
+			"Recipients of processed messages by what became of them: delivered, refused, stripped.",
+			"direction", "outcome"),
+		Refusals: counters("refusals_total",
+			"Recipients and messages that were answered with an error, by its kind; \"internal\" is a defect or a fault of this machine.",
+			"listener", "kind"),
+		Panics: counter("panics_total",
+			"Messages whose processing crashed and was answered with 451. Anything but 0 is a defect: please report it."),
+		Deliveries: counters("deliveries_total",
+			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
+			"outcome"),
+		QueueMessages: prometheus.NewGaugeFunc(options("queue_messages",
+			"Messages in the queue that wait for delivery."), queued),
+		Reloads: counters("reloads_total",
+			"Reloads of the configuration, by result: done, failed (the old configuration serves on).",
+			"result"),
+		ConfigLoaded: gauge("config_loaded_timestamp_seconds",
+			"When the configuration that serves was loaded."),
+		Identities: gauge("identities",
+			"Identities (private keys with a certificate) that are loaded."),
+		IdentityExpiry: gauge("identity_expiry_timestamp_seconds",
+			"When the next identity of ours that is still valid expires; 0 when there is none."),
+		BuildInfo: prometheus.NewGaugeVec(options("build_info",
+			"Always 1; the label says which version runs."), []string{"version"}),
+		registry: prometheus.NewRegistry(),
+	}
+	m.registry.MustRegister(m.collectors()...)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// collectors returns the metrics in the order in which docs/metrics.md lists
+// them.
+func (m *Metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
+		m.Deliveries, m.QueueMessages, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.BuildInfo,
+	}
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func options(name, help string) prometheus.GaugeOpts {
+	return prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts(options(name, help)))
+}
+
+func gauge(name, help string) prometheus.Gauge { return prometheus.NewGauge(options(name, help)) }
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts(options(name, help)), labels)
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
+	}, labels)
+}
