@@ -1,5 +1,10 @@
 // Package directory finds the certificates of a recipient, says where each came
 // from, and never confuses "there is none" with "I could not find out".
+//
+// A Directory asks its sources in order, validates every certificate before it
+// offers one (what a directory answers is untrusted input), and remembers the
+// outcome for a while. A source is an LDAP server, a folder of files, DNS or a
+// web service; it knows nothing of trust and only hands over what it found.
 package directory
 
 import (
@@ -21,7 +26,8 @@ const (
 	Unknown Outcome = "unknown"
 )
 
-// Result is the outcome of a lookup with everything that led to it.
+// Result is the outcome of a lookup with everything that led to it. Results are
+// shared between callers: read them only.
 type Result struct {
 	Outcome Outcome
 	// Certificates are the usable ones, best first; empty unless Usable.
@@ -46,9 +52,30 @@ type Answer struct {
 	Err     error
 	Elapsed time.Duration
 	Cached  bool
+	// Notes are what an administrator should know of this answer: several
+	// entries with one address, values that could not be read.
+	Notes []string
 }
 
 // Finder looks recipients up. *Directory is the one implementation.
 type Finder interface {
 	Lookup(ctx context.Context, addr address.Address) Result
+}
+
+// Finding is what a source found, with what is worth telling about it.
+type Finding struct {
+	Certificates []*x509.Certificate
+	Notes        []string
+}
+
+// detailed is a source that can tell more than the certificates. A finding may
+// come with an error: the certificates are then not all there are.
+type detailed interface {
+	Find(ctx context.Context, addr address.Address) (Finding, error)
+}
+
+// versioned is a source that knows by itself when its answers may have changed,
+// so that nobody waits for the cache. The number changes with the contents.
+type versioned interface {
+	Version() uint64
 }

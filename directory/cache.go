@@ -1,0 +1,177 @@
+package directory
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// cache remembers outcomes by address, the least recently used leave first.
+type cache struct {
+	mu      sync.Mutex
+	limit   int
+	entries map[string]*list.Element
+	order   *list.List // of *entry, most recently used first
+}
+
+type entry struct {
+	key     string
+	result  Result
+	stored  time.Time
+	expires time.Time
+	version uint64
+}
+
+func newCache(limit int) *cache {
+	return &cache{limit: max(limit, 0), entries: make(map[string]*list.Element), order: list.New()}
+}
+
+func (c *cache) get(key string) (entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.entries[key]
+	if !ok {
+		return entry{}, false
+	}
+	c.order.MoveToFront(e)
+	return *e.Value.(*entry), true
+}
+
+func (c *cache) put(e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.entries[e.key]; ok {
+		old.Value = &e
+		c.order.MoveToFront(old)
+		return
+	}
+	c.entries[e.key] = c.order.PushFront(&e)
+	for len(c.entries) > c.limit {
+		last := c.order.Back()
+		delete(c.entries, c.order.Remove(last).(*entry).key)
+	}
+}
+
+func (c *cache) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+	c.order.Init()
+}
+
+// cached returns the outcome remembered for key if it still counts.
+func (d *Directory) cached(key string) (Result, bool) {
+	e, ok := d.cache.get(key)
+	if !ok || !d.cfg.Clock().Before(e.expires) || e.version != d.version() {
+		return Result{}, false
+	}
+	return e.result, true
+}
+
+// remember keeps an outcome for as long as it can be relied on.
+func (d *Directory) remember(key string, version uint64, r Result) {
+	now := d.cfg.Clock()
+	expires := d.expiry(now, r)
+	if !expires.After(now) {
+		return
+	}
+	r.Answers = slices.Clone(r.Answers)
+	for i := range r.Answers {
+		r.Answers[i].Cached = true
+	}
+	d.cache.put(entry{key: key, result: r, stored: now, expires: expires, version: version})
+}
+
+// expiry is when an outcome must be found out again: after the configured time,
+// and before any date in a certificate changes it.
+func (d *Directory) expiry(now time.Time, r Result) time.Time {
+	if r.Outcome == None {
+		return earliest(now.Add(d.cfg.Negative), now, beginnings(r.Candidates))
+	}
+	lifetime := d.cfg.Positive
+	if slices.ContainsFunc(r.Answers, func(a Answer) bool { return a.Err != nil }) {
+		// A source that was to be preferred may have had a better one.
+		lifetime = min(lifetime, d.cfg.Negative)
+	}
+	return earliest(now.Add(lifetime), now, ends(r.Candidates))
+}
+
+func beginnings(candidates []Candidate) []time.Time {
+	var dates []time.Time
+	for _, c := range candidates {
+		dates = append(dates, c.Certificate.NotBefore)
+	}
+	return dates
+}
+
+func ends(candidates []Candidate) []time.Time {
+	var dates []time.Time
+	for _, c := range candidates {
+		if c.Verdict.Result != certs.Pass {
+			continue
+		}
+		dates = append(dates, c.Certificate.NotAfter)
+		for _, issuer := range c.Verdict.Chain {
+			dates = append(dates, issuer.NotAfter)
+		}
+	}
+	return dates
+}
+
+// earliest returns the first of limit and those dates that lie after now.
+func earliest(limit, now time.Time, dates []time.Time) time.Time {
+	for _, date := range dates {
+		if date.After(now) && date.Before(limit) {
+			limit = date
+		}
+	}
+	return limit
+}
+
+// version changes when a source knows that its answers may have.
+func (d *Directory) version() uint64 {
+	var sum uint64
+	for _, s := range d.sources {
+		if v, ok := s.Source.(versioned); ok {
+			sum += v.Version()
+		}
+	}
+	return sum
+}
+
+// stale returns the outcome remembered for key in place of unknown if the
+// configuration allows it and its certificates still pass today.
+func (d *Directory) stale(ctx context.Context, key string, addr address.Address, unknown Result) Result {
+	e, ok := d.cache.get(key)
+	if !ok || e.result.Outcome != Usable || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
+		return unknown
+	}
+	old := Result{Answers: slices.Clone(unknown.Answers)}
+	for _, c := range e.result.Candidates {
+		verdict := d.cfg.Checker.Check(ctx, c.Certificate, certs.Request{
+			Purpose:       certs.ForEncryption,
+			Addresses:     []address.Address{addr},
+			Intermediates: c.Verdict.Chain,
+		})
+		old.Candidates = append(old.Candidates, Candidate{c.Certificate, c.Source, verdict})
+	}
+	old.Certificates = passing(old.Candidates)
+	if len(old.Certificates) == 0 {
+		return unknown
+	}
+	age := d.cfg.Clock().Sub(e.stored).Round(time.Second)
+	old.Answers = append(old.Answers, Answer{
+		Source: "cache",
+		Found:  len(old.Candidates),
+		Cached: true,
+		Notes:  []string{fmt.Sprintf("remembered for %s, used because a source did not answer", age)},
+	})
+	old.Outcome = Usable
+	return old
+}

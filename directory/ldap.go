@@ -1,0 +1,191 @@
+package directory
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// LDAPConfig describes one LDAP directory. Zero values take the defaults below.
+type LDAPConfig struct {
+	// Name is "ldap:" and it in explanations.
+	Name string
+	// URLs are the servers, asked in this order until one answers: forms and
+	// defaults are those of parseServer.
+	URLs []string
+	// BindDN and PasswordFile are for a simple bind; both "" is anonymous. The
+	// file is read at every bind, so that a password can be changed.
+	BindDN, PasswordFile string
+	// External binds with SASL EXTERNAL instead: by the client certificate, or
+	// over ldapi by the process's user.
+	External bool
+	// Base is where to search, unless the URL says it.
+	Base string
+	// Filter is a template: {addr}, {local} and {domain} stand for the
+	// recipient, escaped.
+	Filter string
+	// Attributes hold certificates, the preferred first.
+	Attributes []string
+	// StartTLS upgrades ldap:// connections before anything else is said.
+	StartTLS bool
+	// CA is a PEM file with the only authorities that may have issued the
+	// servers' certificates; "" is those of the system.
+	CA string
+	// ClientCertificate and ClientKey are PEM files.
+	ClientCertificate, ClientKey string
+	// Timeout bounds one operation on one server, connecting included.
+	Timeout time.Duration
+	// Connections bounds the connections to each server.
+	Connections int
+	// Clock is time.Now unless set.
+	Clock func() time.Time
+}
+
+// Defaults of LDAPConfig.
+const (
+	DefaultFilter      = "(|(mail={addr})(proxyAddresses=smtp:{addr}))"
+	DefaultLDAPTimeout = 2 * time.Second
+	DefaultConnections = 4
+)
+
+// DefaultAttributes returns where certificates are, the richest first: RFC 2798
+// section 2.8, RFC 4523 section 4.1.
+func DefaultAttributes() []string {
+	return []string{"userSMIMECertificate", "userCertificate;binary", "userCertificate"}
+}
+
+// LDAP is a certs.Source that searches LDAP servers (RFC 4511). It may be used
+// by many goroutines at once.
+type LDAP struct {
+	name       string
+	servers    []*server
+	filter     *filterTemplate
+	attributes []string // as asked for
+	bases      []string // their base names, each once
+}
+
+// NewLDAP returns an LDAP source, or says everything that is wrong with cfg. It
+// does not connect: a directory that is down must not keep the gateway down.
+func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
+	setLDAPDefaults(&cfg)
+	var errs []error
+	filter, err := parseFilter(cfg.Filter)
+	errs = append(errs, err)
+	dialer, err := newDialer(cfg)
+	errs = append(errs, err)
+	if len(cfg.URLs) == 0 {
+		errs = append(errs, errors.New("no server: give at least one url"))
+	}
+	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes}
+	for _, name := range cfg.Attributes {
+		if base := baseName(name); !slices.Contains(l.bases, base) {
+			l.bases = append(l.bases, base)
+		}
+	}
+	for _, url := range cfg.URLs {
+		target, err := parseServer(url, cfg)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		l.servers = append(l.servers, newServer(target, dialer, cfg))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.name, err)
+	}
+	return l, nil
+}
+
+func setLDAPDefaults(cfg *LDAPConfig) {
+	if cfg.Filter == "" {
+		cfg.Filter = DefaultFilter
+	}
+	if len(cfg.Attributes) == 0 {
+		cfg.Attributes = DefaultAttributes()
+	}
+	setDefault(&cfg.Timeout, DefaultLDAPTimeout)
+	setDefault(&cfg.Connections, DefaultConnections)
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+}
+
+// Name returns "ldap:" and the configured name.
+func (l *LDAP) Name() string { return l.name }
+
+// Close closes all connections. Operations under way end with an error.
+func (l *LDAP) Close() error {
+	for _, s := range l.servers {
+		s.close()
+	}
+	return nil
+}
+
+// Candidates returns the certificates of addr's entries; see Find.
+func (l *LDAP) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
+	f, err := l.Find(ctx, addr)
+	return f.Certificates, err
+}
+
+// Find returns the certificates of addr's entries. When the servers gave only
+// some of the entries, the certificates come with an error.
+func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) {
+	result, err := l.search(ctx, func(s *server) *ldap.SearchRequest {
+		filter := l.filter
+		if s.target.filter != nil {
+			filter = s.target.filter
+		}
+		return s.request(s.target.base, s.target.scope, filter.expand(addr),
+			append([]string{attrObjectClass, attrControl}, l.attributes...))
+	})
+	if result == nil {
+		return Finding{}, err
+	}
+	finding := l.read(result.Entries)
+	if len(result.Referrals) > 0 {
+		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %s", strings.Join(result.Referrals, " ")))
+	}
+	return finding, err
+}
+
+// search asks one server after the other until one answers. Every error is kept:
+// the last server's alone would hide why the first did not answer.
+func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	var errs []error
+	for _, s := range l.servers {
+		result, err := s.search(ctx, request(s))
+		switch {
+		case err == nil:
+			return result, nil
+		case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
+			// The entries that came are good, and not all there are.
+			return result, fmt.Errorf("%s: %w", s.target.url, err)
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", s.target.url, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// readPassword returns the contents of a password file without the line end.
+func readPassword(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("password file: %w", err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		// A simple bind without a password is an anonymous one that looks like
+		// success (RFC 4513 section 5.1.2).
+		return "", fmt.Errorf("password file %q: empty", path)
+	}
+	return password, nil
+}

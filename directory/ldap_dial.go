@@ -1,0 +1,183 @@
+package directory
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// dialer makes bound connections.
+type dialer struct {
+	tls          *tls.Config
+	startTLS     bool
+	external     bool
+	bindDN       string
+	passwordFile string
+}
+
+func newDialer(cfg LDAPConfig) (*dialer, error) {
+	d := &dialer{
+		tls:          &tls.Config{MinVersion: tls.VersionTLS12},
+		startTLS:     cfg.StartTLS,
+		external:     cfg.External,
+		bindDN:       cfg.BindDN,
+		passwordFile: cfg.PasswordFile,
+	}
+	var errs []error
+	if (cfg.BindDN == "") != (cfg.PasswordFile == "") {
+		errs = append(errs, errors.New("bind dn and password file go together"))
+	}
+	if cfg.PasswordFile != "" {
+		_, err := readPassword(cfg.PasswordFile)
+		errs = append(errs, err)
+	}
+	if cfg.CA != "" {
+		var err error
+		d.tls.RootCAs, err = readPool(cfg.CA)
+		errs = append(errs, err)
+	}
+	if cfg.ClientCertificate != "" || cfg.ClientKey != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.ClientCertificate, cfg.ClientKey)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("client certificate: %w", err))
+		}
+		d.tls.Certificates = []tls.Certificate{pair}
+	}
+	return d, errors.Join(errs...)
+}
+
+func readPool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("ca %q: no certificate in PEM form", path)
+	}
+	return pool, nil
+}
+
+// conn is a bound connection, used by one operation at a time.
+type conn struct {
+	ldap   *ldap.Conn
+	socket net.Conn
+	guard  *guardedConn
+	since  time.Time // when it was put back last
+}
+
+// dial connects to t and binds, within ctx.
+func (d *dialer) dial(ctx context.Context, t target) (*conn, error) {
+	socket, err := new(net.Dialer).DialContext(ctx, t.network, t.address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{socket: socket}
+	if err := c.within(ctx, func() error { return d.setUp(ctx, c, t) }); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (d *dialer) setUp(ctx context.Context, c *conn, t target) error {
+	plain := c.socket
+	stream := plain
+	if t.tls || d.startTLS {
+		if !t.tls {
+			if err := startTLS(plain); err != nil {
+				return fmt.Errorf("starttls: %w", err)
+			}
+		}
+		cfg := d.tls.Clone()
+		cfg.ServerName = t.host
+		secured := tls.Client(plain, cfg)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+		stream = secured
+	}
+	c.guard = newGuardedConn(stream)
+	c.ldap = ldap.NewConn(c.guard, stream != plain)
+	c.ldap.Start()
+	return d.bind(c)
+}
+
+func (d *dialer) bind(c *conn) error {
+	switch {
+	case d.external:
+		if err := c.ldap.ExternalBind(); err != nil {
+			return fmt.Errorf("bind: %w", err)
+		}
+	case d.bindDN != "":
+		password, err := readPassword(d.passwordFile)
+		if err != nil {
+			return err
+		}
+		if err := c.ldap.Bind(d.bindDN, password); err != nil {
+			return fmt.Errorf("bind as %q: %w", d.bindDN, err)
+		}
+	}
+	return nil
+}
+
+// startTLSRequest is the extended request of RFC 4511 section 4.14.1 as message 1.
+const startTLSRequest = "\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
+
+// startTLS asks for TLS. The library could do it, and would then read the TLS
+// records through our guard.
+func startTLS(socket net.Conn) error {
+	if _, err := socket.Write([]byte(startTLSRequest)); err != nil {
+		return err
+	}
+	g := newGuardedConn(socket)
+	packet, err := ber.ReadPacket(g)
+	if err != nil {
+		return err
+	}
+	if len(g.rest) > 0 || g.in.Buffered() > 0 {
+		// Said in the clear, it must not be taken for something said in TLS.
+		return errors.New("data after the answer")
+	}
+	return ldap.GetLDAPError(packet)
+}
+
+// within runs an operation on c that ends when ctx does. After an error that is
+// not the server's own answer c must not be used any more.
+func (c *conn) within(ctx context.Context, operation func() error) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.socket.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, c.interrupt)
+	err := operation()
+	if !stop() {
+		// Interrupted, now or a moment ago: the socket has a deadline in the past.
+		c.interrupt()
+		return errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.socket.SetDeadline(time.Time{})
+}
+
+// interrupt makes every read and write under way fail.
+func (c *conn) interrupt() { _ = c.socket.SetDeadline(time.Unix(1, 0)) }
+
+// close ends the connection without waiting for the server.
+func (c *conn) close() {
+	_ = c.socket.Close() // there is nothing to lose on it
+	if c.ldap != nil {
+		_ = c.ldap.Close()
+	}
+}

@@ -1,0 +1,154 @@
+package directory
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// Limits on what one address may have: the youngest certificates are kept.
+const (
+	maxCertificates = 20
+	maxValue        = 64 << 10 // octets of one attribute value
+)
+
+// Attributes that tell what an entry is.
+const (
+	attrObjectClass = "objectClass"
+	attrControl     = "userAccountControl"
+)
+
+// accountDisabled is ADS_UF_ACCOUNTDISABLE in userAccountControl.
+const accountDisabled = 0x2
+
+// groupClasses are the object classes of groups, in lower case.
+var groupClasses = []string{"group", "groupofnames", "groupofuniquenames", "groupofurls", "posixgroup"}
+
+// baseName returns an attribute description without its options, in lower case:
+// servers answer "userCertificate;binary" whichever spelling was asked for
+// (RFC 4512 section 2.5, RFC 4522).
+func baseName(description string) string {
+	name, _, _ := strings.Cut(description, ";")
+	return strings.ToLower(name)
+}
+
+// values returns the values of an attribute by its base name.
+func values(e *ldap.Entry, base string) [][]byte {
+	var all [][]byte
+	for _, a := range e.Attributes {
+		if baseName(a.Name) == base {
+			all = append(all, a.ByteValues...)
+		}
+	}
+	return all
+}
+
+// read collects the certificates of the entries of one address.
+func (l *LDAP) read(entries []*ldap.Entry) Finding {
+	entries, notes := ownEntries(entries)
+	r := entryReader{seen: make(map[string]bool), notes: notes}
+	for _, base := range l.bases {
+		for _, e := range entries {
+			r.read(e, base)
+		}
+	}
+	if len(r.owners) > 1 {
+		r.note("several entries have certificates for this address: %s", strings.Join(r.owners, "; "))
+	}
+	if len(r.certificates) > maxCertificates {
+		r.note("%d certificates, only the youngest %d are considered", len(r.certificates), maxCertificates)
+		slices.SortStableFunc(r.certificates, func(a, b *x509.Certificate) int {
+			return b.NotBefore.Compare(a.NotBefore)
+		})
+		r.certificates = r.certificates[:maxCertificates]
+	}
+	return Finding{Certificates: r.certificates, Notes: r.notes}
+}
+
+// ownEntries leaves out what bears the address without being its owner: groups,
+// disabled accounts, and contacts where there is a user.
+func ownEntries(entries []*ldap.Entry) (own []*ldap.Entry, notes []string) {
+	var contacts []*ldap.Entry
+	for _, e := range entries {
+		switch {
+		case hasClass(e, groupClasses...):
+			notes = append(notes, fmt.Sprintf("entry %q left out: a group", e.DN))
+		case disabled(e):
+			notes = append(notes, fmt.Sprintf("entry %q left out: disabled", e.DN))
+		case hasClass(e, "contact"):
+			contacts = append(contacts, e)
+		default:
+			own = append(own, e)
+		}
+	}
+	if len(own) == 0 {
+		return contacts, notes
+	}
+	for _, e := range contacts {
+		notes = append(notes, fmt.Sprintf("entry %q left out: a contact, and there is a user", e.DN))
+	}
+	return own, notes
+}
+
+func hasClass(e *ldap.Entry, classes ...string) bool {
+	for _, class := range values(e, strings.ToLower(attrObjectClass)) {
+		if slices.Contains(classes, strings.ToLower(string(class))) {
+			return true
+		}
+	}
+	return false
+}
+
+func disabled(e *ldap.Entry) bool {
+	for _, v := range values(e, strings.ToLower(attrControl)) {
+		if flags, err := strconv.ParseInt(string(v), 10, 64); err == nil && flags&accountDisabled != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// entryReader gathers certificates, each once.
+type entryReader struct {
+	certificates []*x509.Certificate
+	owners       []string // DNs of the entries that added one
+	notes        []string
+	seen         map[string]bool
+}
+
+func (r *entryReader) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+func (r *entryReader) read(e *ldap.Entry, base string) {
+	for _, value := range values(e, base) {
+		if len(value) > maxValue {
+			r.note("entry %q: a value of %s with %d octets left out", e.DN, base, len(value))
+			continue
+		}
+		list, err := certs.ParseCertificates(value)
+		if err != nil {
+			r.note("entry %q: a value of %s left out: %v", e.DN, base, err)
+		}
+		for _, c := range list {
+			r.add(e.DN, c)
+		}
+	}
+}
+
+func (r *entryReader) add(dn string, c *x509.Certificate) {
+	if r.seen[string(c.Raw)] {
+		return
+	}
+	r.seen[string(c.Raw)] = true
+	r.certificates = append(r.certificates, c)
+	if !slices.Contains(r.owners, dn) {
+		r.owners = append(r.owners, dn)
+	}
+}

@@ -1,0 +1,94 @@
+package directory
+
+import (
+	"crypto/x509"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mozilla.org/pkcs7"
+
+	"github.com/smimerelay/smimerelay/internal/slapdtest"
+)
+
+var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+
+// bundle makes a certs-only PKCS #7.
+func bundle(tb testing.TB, list ...*x509.Certificate) string {
+	tb.Helper()
+	var der []byte
+	for _, c := range list {
+		der = append(der, c.Raw...)
+	}
+	b, err := pkcs7.DegenerateCertificate(der)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestLDAPReadsEveryAttribute(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{})
+	smime, binary := issue(t, bob, 0), issue(t, bob, 0)
+	dn := s.AddPerson(t, bob, binary)
+	s.Set(t, dn, "userSMIMECertificate", bundle(t, smime, testCA().Certificate))
+	want(t, openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}), bob, smime, testCA().Certificate, binary)
+	for _, spelling := range []string{"userCertificate", "USERCERTIFICATE;BINARY", "userCertificate;binary"} {
+		want(t, openLDAP(t, LDAPConfig{URLs: []string{s.URL()}, Attributes: []string{spelling}}), bob, binary)
+	}
+}
+
+func TestLDAPLeavesOutWhatIsNotTheOwner(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{})
+	user, contact, disabled := issue(t, bob, 0), issue(t, bob, 0), issue(t, bob, 0)
+	add := func(name, class, control string, cert *x509.Certificate) string {
+		attributes := slapdtest.Attributes{
+			"objectClass": {class}, "cn": {name}, "mail": {bob},
+		}
+		if class != "group" {
+			attributes["sn"] = []string{name}
+		}
+		if control != "" {
+			attributes["userAccountControl"] = []string{control}
+		}
+		if cert != nil {
+			attributes["userCertificate;binary"] = []string{string(cert.Raw)}
+		}
+		dn := "cn=" + name + "," + slapdtest.People
+		s.Add(t, dn, attributes)
+		return dn
+	}
+	l := openLDAP(t, LDAPConfig{URLs: []string{s.URL()}})
+	add("Group", "group", "", nil)
+	add("Contact", "contact", "", contact)
+	add("Disabled", "user", "514", disabled)
+	want(t, l, bob, contact)
+	dn := add("User", "user", "512", user)
+	f := want(t, l, bob, user)
+	if len(f.Notes) != 3 {
+		t.Errorf("notes %q", f.Notes)
+	}
+	add("Second", "user", "", contact)
+	f = want(t, l, bob, user, contact)
+	if last := f.Notes[len(f.Notes)-1]; !strings.Contains(last, "several entries") || !strings.Contains(last, dn) {
+		t.Errorf("ambiguity not told: %q", f.Notes)
+	}
+}
+
+func TestLDAPLimitsWhatOneAddressMayHave(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{})
+	var all []*x509.Certificate
+	for i := range 30 {
+		all = append(all, issue(t, bob, time.Duration(i)*time.Hour))
+	}
+	dn := s.AddPerson(t, bob, all...)
+	s.Set(t, dn, "userSMIMECertificate", strings.Repeat("0", maxValue+1), "garbage")
+	f := want(t, openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}), bob, all[:maxCertificates]...)
+	if len(f.Notes) != 3 {
+		t.Errorf("notes %q", f.Notes)
+	}
+}

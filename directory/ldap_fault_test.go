@@ -1,0 +1,134 @@
+package directory
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// hostile runs a server that treats every connection alike and counts them.
+type hostile struct {
+	listener net.Listener
+	done     sync.WaitGroup
+	mu       sync.Mutex
+	accepted int
+	open     []net.Conn
+}
+
+func startHostile(tb testing.TB, treat func(net.Conn)) *hostile {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h := &hostile{listener: l}
+	h.done.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			h.mu.Lock()
+			h.accepted++
+			h.open = append(h.open, c)
+			h.mu.Unlock()
+			h.done.Go(func() { treat(c) })
+		}
+	})
+	tb.Cleanup(func() {
+		l.Close()
+		h.mu.Lock()
+		for _, c := range h.open {
+			c.Close()
+		}
+		h.mu.Unlock()
+		h.done.Wait()
+	})
+	return h
+}
+
+func (h *hostile) url() string { return "ldap://" + h.listener.Addr().String() }
+
+func (h *hostile) connections() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.accepted
+}
+
+func TestHostileServersAreUnknownWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 100 * time.Millisecond
+	say := func(s string) func(net.Conn) {
+		return func(c net.Conn) {
+			buf := make([]byte, 1024)
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, s)
+		}
+	}
+	for name, treat := range map[string]func(net.Conn){
+		"silent":        func(net.Conn) {},
+		"closes":        func(c net.Conn) { c.Close() },
+		"2 GiB":         say("\x30\x84\x7f\xff\xff\xff\x02\x01\x01"),
+		"2 GiB inside":  say(tlv(0x30, "\x02\x01\x01\x64\x84\x7f\xff\xff\xff")),
+		"garbage":       say("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"other message": say(tlv(0x30, "\x02\x01\x7f"+tlv(0x65, "\x0a\x01\x00\x04\x00\x04\x00"))),
+		"no entry":      say(tlv(0x30, "\x02\x01\x01"+tlv(0x64, ""))),
+		"trickles": func(c net.Conn) {
+			for range 1000 {
+				if _, err := io.WriteString(c, "\x30"); err != nil {
+					return
+				}
+				if _, err := c.Read(make([]byte, 1)); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, startTLS := range []bool{false, true} {
+				h := startHostile(t, treat)
+				l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Timeout: limit, StartTLS: startTLS})
+				start := time.Now()
+				if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+					t.Errorf("StartTLS %v: found %v", startTLS, f)
+				}
+				if took := time.Since(start); took > 10*limit {
+					t.Errorf("StartTLS %v: took %s", startTLS, took)
+				}
+			}
+		})
+	}
+}
+
+func TestServerThatFailsRests(t *testing.T) {
+	t.Parallel()
+	h := startHostile(t, func(c net.Conn) { c.Close() })
+	clock := newFakeClock()
+	l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Clock: clock.Now})
+	ask := func(times int) {
+		for range times {
+			if _, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+				t.Error("no error")
+			}
+		}
+	}
+	ask(10)
+	if n := h.connections(); n != breakAfter {
+		t.Errorf("%d connections, want %d and then rest", n, breakAfter)
+	}
+	clock.advance(restFirst)
+	ask(10)
+	if n := h.connections(); n != breakAfter+1 {
+		t.Errorf("%d connections, want one try after the rest", n)
+	}
+	clock.advance(restFirst)
+	ask(1)
+	if n := h.connections(); n != breakAfter+1 {
+		t.Errorf("%d connections: the rest was not doubled", n)
+	}
+}

@@ -1,0 +1,75 @@
+package directory
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/net/idna"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// filterTemplate is a filter (RFC 4515) with places for the recipient.
+type filterTemplate struct {
+	text string
+}
+
+// places are what may stand in a template.
+var places = [...]string{"{addr}", "{local}", "{domain}"}
+
+// parseFilter checks a template once and for all: it is a filter with anything
+// put in its places, and they are places of values only.
+func parseFilter(text string) (*filterTemplate, error) {
+	t := &filterTemplate{text: text}
+	found := false
+	for _, place := range places {
+		for rest, base := text, 0; ; {
+			i := strings.Index(rest, place)
+			if i < 0 {
+				break
+			}
+			if !inValue(text[:base+i]) {
+				return nil, fmt.Errorf("filter %q: %s must stand in a value, after =", text, place)
+			}
+			found = true
+			base += i + len(place)
+			rest = text[base:]
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("filter %q: names no recipient: use {addr}", text)
+	}
+	if _, err := ldap.CompileFilter(t.fill("a@b", "a", "b")); err != nil {
+		return nil, fmt.Errorf("filter %q: %w", text, err)
+	}
+	return t, nil
+}
+
+// inValue reports whether what follows before belongs to an assertion value.
+func inValue(before string) bool {
+	open := strings.LastIndexAny(before, "()")
+	return open >= 0 && before[open] == '(' && strings.Contains(before[open:], "=")
+}
+
+// expand returns the filter for addr. A domain with non-ASCII labels is looked
+// for in both of its forms: directories hold either.
+func (t *filterTemplate) expand(addr address.Address) string {
+	whole := addr.String()
+	local := whole[:strings.LastIndexByte(whole, '@')]
+	ascii := t.fill(local+"@"+addr.Domain(), addr.Local(), addr.Domain())
+	unicode, err := idna.Lookup.ToUnicode(addr.Domain())
+	if err != nil || unicode == addr.Domain() {
+		return ascii
+	}
+	return "(|" + ascii + t.fill(local+"@"+unicode, addr.Local(), unicode) + ")"
+}
+
+// fill is the only place where a value gets into a filter.
+func (t *filterTemplate) fill(addr, local, domain string) string {
+	return strings.NewReplacer(
+		"{addr}", ldap.EscapeFilter(addr),
+		"{local}", ldap.EscapeFilter(local),
+		"{domain}", ldap.EscapeFilter(domain),
+	).Replace(t.text)
+}

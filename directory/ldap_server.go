@@ -1,0 +1,147 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// maxEntries is how many entries one address may have.
+const maxEntries = 20
+
+// Idle connections: after idleCheck one is tried before it is relied on, for a
+// firewall may have forgotten it; after idleLimit it is closed.
+const (
+	idleCheck = 15 * time.Second
+	idleLimit = 5 * time.Minute
+)
+
+// server is one server with its connections.
+type server struct {
+	target  target
+	dialer  *dialer
+	timeout time.Duration
+	clock   func() time.Time
+	breaker breaker
+	places  chan struct{} // holds one value per connection in use
+
+	mu     sync.Mutex
+	idle   []*conn // the last one put back is the first one taken
+	closed bool
+	// used are the connections in use, to end them on close.
+	used map[*conn]struct{}
+}
+
+func newServer(t target, d *dialer, cfg LDAPConfig) *server {
+	return &server{
+		target:  t,
+		dialer:  d,
+		timeout: cfg.Timeout,
+		clock:   cfg.Clock,
+		breaker: breaker{clock: cfg.Clock},
+		places:  make(chan struct{}, cfg.Connections),
+		used:    make(map[*conn]struct{}),
+	}
+}
+
+var (
+	errResting = errors.New("not asked: it failed several times, waiting before the next try")
+	errBusy    = errors.New("all connections are in use")
+)
+
+// request makes a search request with our limits. Referrals are not chased and
+// aliases are followed by the server.
+func (s *server) request(base string, scope int, filter string, attributes []string) *ldap.SearchRequest {
+	r := ldap.NewSearchRequest(base, scope, ldap.DerefAlways, maxEntries, s.seconds(), false, filter, attributes, nil)
+	r.EnforceSizeLimit = true
+	return r
+}
+
+// seconds is the time limit as LDAP counts it, rounded up.
+func (s *server) seconds() int { return int((s.timeout + time.Second - 1) / time.Second) }
+
+// search runs one search within the time limit.
+func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	if !s.breaker.allow() {
+		return nil, errResting
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %s", s.timeout))
+	defer cancel()
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	case <-ctx.Done():
+		s.breaker.release()
+		return nil, errors.Join(errBusy, context.Cause(ctx))
+	}
+	result, err := s.attempt(ctx, r)
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.breaker.release() // nobody waits any more: that says nothing of the server
+	case broken(err):
+		s.breaker.failed()
+	default:
+		s.breaker.succeeded()
+	}
+	return result, err
+}
+
+// attempt searches on an idle connection, and on a new one when that turns out
+// to be dead: a server that was restarted has closed all it had.
+func (s *server) attempt(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	if c := s.take(ctx); c != nil {
+		result, err := s.use(ctx, c, r)
+		if err == nil || answered(err) || ctx.Err() != nil {
+			return result, err
+		}
+	}
+	c, err := s.dialer.dial(ctx, s.target)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.adopt(c); err != nil {
+		return nil, err
+	}
+	return s.use(ctx, c, r)
+}
+
+// use runs the search on c and puts c back if it is still good. A server's own
+// answer, error or not, comes with what entries it gave.
+func (s *server) use(ctx context.Context, c *conn, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	var result *ldap.SearchResult
+	var answer error
+	err := c.within(ctx, func() error {
+		result, answer = c.ldap.Search(r)
+		if answered(answer) {
+			return nil
+		}
+		return answer
+	})
+	if err != nil {
+		s.drop(c)
+		return nil, err
+	}
+	s.giveBack(c)
+	return result, answer
+}
+
+// answered reports whether err is what the server answered, or nothing: the
+// connection is good in either case. Codes from 200 on are the library's own.
+func answered(err error) bool {
+	if err == nil {
+		return true
+	}
+	e, ok := errors.AsType[*ldap.Error](err)
+	return ok && e.ResultCode < ldap.ErrorNetwork
+}
+
+// broken reports whether err speaks against the server as a whole. Refused
+// credentials do: going on with them may lock an account.
+func broken(err error) bool {
+	return !answered(err) || ldap.IsErrorAnyOf(err,
+		ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultInvalidCredentials)
+}

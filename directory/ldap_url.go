@@ -1,0 +1,160 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// target is a server as the configuration names it.
+type target struct {
+	url     string // as configured
+	network string // "tcp" or "unix"
+	address string // host:port, or the socket's path
+	host    string // the name that its certificate must bear
+	tls     bool   // from the first octet on
+	base    string
+	scope   int
+	filter  *filterTemplate // nil: that of the source
+}
+
+// Well-known ports.
+const (
+	portLDAP  = "389"
+	portLDAPS = "636"
+)
+
+// parseServer reads the name of a server: "ldap://host", "ldaps://host:636",
+// "host", "host:389", "host:636", "ldapi://%2Fpath", all with the base, scope
+// and filter of RFC 4516 if need be. A bare host is spoken to over TLS, unless
+// StartTLS is configured; it is the port that says otherwise.
+func parseServer(text string, cfg LDAPConfig) (target, error) {
+	t := target{url: text, base: cfg.Base, scope: ldap.ScopeWholeSubtree}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		var err error
+		if scheme, err = schemeOf(text, cfg.StartTLS); err != nil {
+			return target{}, err
+		}
+		rest = text
+	}
+	authority, tail, _ := strings.Cut(rest, "/")
+	var err error
+	switch strings.ToLower(scheme) {
+	case "ldap":
+		err = t.setHost(authority, portLDAP)
+	case "ldaps":
+		t.tls = true
+		err = t.setHost(authority, portLDAPS)
+	case "ldapi":
+		err = t.setSocket(authority)
+	default:
+		err = fmt.Errorf("scheme %q: use ldap, ldaps or ldapi", scheme)
+	}
+	if err == nil {
+		err = t.setQuery(tail)
+	}
+	if err != nil {
+		return target{}, fmt.Errorf("url %q: %w", text, err)
+	}
+	return t, nil
+}
+
+// schemeOf says what a server without a scheme speaks.
+func schemeOf(text string, startTLS bool) (string, error) {
+	host, _, _ := strings.Cut(text, "/")
+	_, port, err := net.SplitHostPort(host)
+	switch {
+	case err != nil && startTLS, port == portLDAP:
+		return "ldap", nil
+	case err != nil, port == portLDAPS:
+		return "ldaps", nil
+	}
+	return "", fmt.Errorf("url %q: port %s does not tell the protocol: write ldap:// or ldaps://", text, port)
+}
+
+func (t *target) setHost(authority, port string) error {
+	host, given, err := net.SplitHostPort(authority)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(authority, "["), "]")
+	} else {
+		port = given
+	}
+	if host == "" || strings.ContainsAny(host, "@ %") || port == "" {
+		return errors.New("no host")
+	}
+	t.network, t.address, t.host = "tcp", net.JoinHostPort(host, port), host
+	return nil
+}
+
+func (t *target) setSocket(authority string) error {
+	path, err := url.PathUnescape(authority)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		path = "/var/run/slapd/ldapi"
+	}
+	if !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("socket %q: not an absolute path (write / as %%2F)", path)
+	}
+	t.network, t.address, t.host = "unix", path, "localhost"
+	return nil
+}
+
+// setQuery reads dn?attributes?scope?filter?extensions (RFC 4516 section 2).
+// Attributes are those of the configuration; they are not read from here.
+func (t *target) setQuery(tail string) error {
+	parts := strings.Split(tail, "?")
+	for i, part := range parts {
+		text, err := url.PathUnescape(part)
+		if err != nil {
+			return err
+		}
+		if text == "" {
+			continue
+		}
+		switch i {
+		case 0:
+			_, err = ldap.ParseDN(text)
+			t.base = text
+		case 2:
+			t.scope, err = parseScope(text)
+		case 3:
+			t.filter, err = parseFilter(text)
+		case 4:
+			err = refuseCritical(text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseScope(text string) (int, error) {
+	switch text {
+	case "base":
+		return ldap.ScopeBaseObject, nil
+	case "one":
+		return ldap.ScopeSingleLevel, nil
+	case "sub":
+		return ldap.ScopeWholeSubtree, nil
+	}
+	return 0, fmt.Errorf("scope %q: use base, one or sub", text)
+}
+
+// refuseCritical: an extension marked "!" that is not understood makes the URL
+// unusable (RFC 4516 section 2).
+func refuseCritical(text string) error {
+	for ext := range strings.SplitSeq(text, ",") {
+		if strings.HasPrefix(ext, "!") {
+			return fmt.Errorf("extension %q: not supported", ext)
+		}
+	}
+	return nil
+}

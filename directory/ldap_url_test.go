@@ -1,0 +1,93 @@
+package directory
+
+import (
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+func TestServerNames(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]target{
+		"ldap://host":             {network: "tcp", address: "host:389", host: "host"},
+		"ldap://host/":            {network: "tcp", address: "host:389", host: "host"},
+		"LDAPS://host":            {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldap://host:389":         {network: "tcp", address: "host:389", host: "host"},
+		"ldaps://host:636":        {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldaps://host:3269":       {network: "tcp", address: "host:3269", host: "host", tls: true},
+		"host":                    {network: "tcp", address: "host:636", host: "host", tls: true},
+		"host:389":                {network: "tcp", address: "host:389", host: "host"},
+		"host:636":                {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldap://[::1]:1389":       {network: "tcp", address: "[::1]:1389", host: "::1"},
+		"ldaps://[::1]":           {network: "tcp", address: "[::1]:636", host: "::1", tls: true},
+		"ldapi://":                {network: "unix", address: "/var/run/slapd/ldapi", host: "localhost"},
+		"ldapi://%2Frun%2Fs/dc=x": {network: "unix", address: "/run/s", host: "localhost", base: "dc=x"},
+		"ldap://h/o=A%20B,c=DE??one": {
+			network: "tcp", address: "h:389", host: "h", base: "o=A B,c=DE", scope: ldap.ScopeSingleLevel,
+		},
+		"ldap://h/dc=x?userCertificate?base": {
+			network: "tcp", address: "h:389", host: "h", base: "dc=x", scope: ldap.ScopeBaseObject,
+		},
+		"ldap://h/????bindname=cn=a": {network: "tcp", address: "h:389", host: "h"},
+	} {
+		want.url = text
+		if want.base == "" {
+			want.base = "dc=default"
+		}
+		if want.scope == 0 && want.base != "dc=x" || want.address == "/run/s" {
+			want.scope = ldap.ScopeWholeSubtree
+		}
+		got, err := parseServer(text, LDAPConfig{Base: "dc=default"})
+		if err != nil || got != want {
+			t.Errorf("%s: got %+v, %v", text, got, err)
+		}
+	}
+	if got, err := parseServer("host", LDAPConfig{StartTLS: true}); err != nil || got.tls || got.address != "host:389" {
+		t.Errorf("bare host with StartTLS: %+v, %v", got, err)
+	}
+	got, err := parseServer("ldap://h/dc=x???(uid=%7Blocal%7D)", LDAPConfig{})
+	if err != nil || got.filter == nil || got.filter.text != "(uid={local})" {
+		t.Errorf("filter in the url: %+v, %v", got, err)
+	}
+}
+
+func TestBadServerNames(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "ldap://", "http://host", "host:3268", "ldap://user@host", "ldap://h/notadn", "ldap://h/dc=x??deep",
+		"ldap://h/dc=x???(mail=*)", "ldap://h/????!x-thing", "ldapi://relative", "ldap://h/%zz", "ldap://host:",
+	} {
+		if got, err := parseServer(text, LDAPConfig{}); err == nil {
+			t.Errorf("%q: accepted as %+v", text, got)
+		}
+	}
+}
+
+func TestNewLDAPNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	_, err := NewLDAP(LDAPConfig{
+		Name: "corp", URLs: []string{"http://x", "ldap://"}, BindDN: "cn=x", Filter: "(mail=*)",
+		CA: "/nonexistent", ClientCertificate: "/nonexistent",
+	})
+	const problems = 6
+	joined, ok := err.(interface{ Unwrap() error })
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if n := countErrors(joined.Unwrap()); n != problems {
+		t.Errorf("%d problems, want %d: %v", n, problems, err)
+	}
+}
+
+// countErrors counts the leaves of joined errors.
+func countErrors(err error) int {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return 1
+	}
+	n := 0
+	for _, e := range joined.Unwrap() {
+		n += countErrors(e)
+	}
+	return n
+}

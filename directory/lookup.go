@@ -1,0 +1,295 @@
+package directory
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// SourceConfig is one source with the mail domains it is asked about.
+type SourceConfig struct {
+	Source certs.Source
+	// Domains are "example.com" (exactly it) or ".example.com" (what is below
+	// it). Empty: all. Asking a public directory about every correspondent
+	// tells it who they are.
+	Domains []string
+	// Merge makes the lookup go on to the next source even when this one had a
+	// usable certificate.
+	Merge bool
+}
+
+// Config is what New needs. Zero durations and sizes take the defaults below.
+type Config struct {
+	Sources []SourceConfig
+	// Checker judges each certificate before it is offered.
+	Checker certs.Checker
+	// Positive and Negative are how long the outcomes usable and none are
+	// remembered at most; below zero: not at all. Unknown never is.
+	Positive, Negative time.Duration
+	// StaleIfError is for how long after its end a remembered usable outcome
+	// still serves when the sources do not answer. Zero: not at all.
+	StaleIfError time.Duration
+	// Entries bounds the cache.
+	Entries int
+	// Timeout bounds one lookup through all sources.
+	Timeout time.Duration
+	// LocalPart is the rule by which two addresses are the same mailbox.
+	LocalPart address.LocalPart
+	// Clock is time.Now unless set.
+	Clock func() time.Time
+	// Log receives the notes of the sources; slog.Default unless set.
+	Log *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	DefaultPositive = time.Hour
+	DefaultNegative = 5 * time.Minute
+	DefaultEntries  = 10_000
+	DefaultTimeout  = 10 * time.Second
+)
+
+// Directory asks its sources in order and remembers the outcomes. It may be used
+// by many goroutines at once.
+type Directory struct {
+	cfg     Config
+	sources []source
+	cache   *cache
+
+	// base ends every lookup under way when the Directory is closed.
+	base    context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	flights map[string]*flight
+	closed  bool
+}
+
+// source is a SourceConfig made ready.
+type source struct {
+	certs.Source
+	domains domains
+	merge   bool
+}
+
+// flight is a lookup under way; all who ask for its address wait for it.
+type flight struct {
+	done   chan struct{}
+	result Result // set before done is closed
+}
+
+// errClosed is what lookups after Close end with.
+var errClosed = errors.New("directory: closed")
+
+// New returns a Directory. Close it when nobody uses it any more.
+func New(cfg Config) *Directory {
+	setDefault(&cfg.Positive, DefaultPositive)
+	setDefault(&cfg.Negative, DefaultNegative)
+	setDefault(&cfg.Entries, DefaultEntries)
+	setDefault(&cfg.Timeout, DefaultTimeout)
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	d := &Directory{
+		cfg:     cfg,
+		cache:   newCache(cfg.Entries),
+		flights: make(map[string]*flight),
+	}
+	for _, s := range cfg.Sources {
+		d.sources = append(d.sources, source{Source: s.Source, domains: newDomains(s.Domains), merge: s.Merge})
+	}
+	d.base, d.cancel = context.WithCancel(context.Background())
+	return d
+}
+
+func setDefault[T ~int | ~int64](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
+
+// Lookup returns what is known of the certificates of addr. When ctx ends first
+// the outcome is Unknown, and the lookup goes on for those who ask next.
+func (d *Directory) Lookup(ctx context.Context, addr address.Address) Result {
+	return d.lookup(ctx, addr, false)
+}
+
+// LookupFresh is Lookup without the cache; its outcome is remembered.
+func (d *Directory) LookupFresh(ctx context.Context, addr address.Address) Result {
+	return d.lookup(ctx, addr, true)
+}
+
+// Prefetch begins a lookup that somebody will ask for soon.
+func (d *Directory) Prefetch(addr address.Address) {
+	if addr.IsNull() {
+		return
+	}
+	key := addr.Key(d.cfg.LocalPart)
+	if _, ok := d.cached(key); !ok {
+		d.join(key, addr)
+	}
+}
+
+// Flush forgets all remembered outcomes.
+func (d *Directory) Flush() { d.cache.flush() }
+
+// Close ends the lookups under way, waits for them, and closes the sources that
+// can be closed. Lookups after it are Unknown.
+func (d *Directory) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.cancel()
+	d.running.Wait()
+	var errs []error
+	for _, s := range d.sources {
+		if c, ok := s.Source.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool) Result {
+	if addr.IsNull() {
+		return Result{Outcome: None}
+	}
+	key := addr.Key(d.cfg.LocalPart)
+	if !fresh {
+		if r, ok := d.cached(key); ok {
+			return r
+		}
+	}
+	f := d.join(key, addr)
+	if f == nil {
+		return failed(errClosed)
+	}
+	select {
+	case <-f.done:
+		return f.result
+	case <-ctx.Done():
+		return failed(ctx.Err())
+	}
+}
+
+// failed is the outcome of a lookup that no source was part of.
+func failed(err error) Result {
+	return Result{Outcome: Unknown, Answers: []Answer{{Source: "lookup", Err: err}}}
+}
+
+// join returns the lookup under way for key, begun now if there is none; nil
+// when the Directory is closed.
+func (d *Directory) join(key string, addr address.Address) *flight {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f, ok := d.flights[key]; ok {
+		return f
+	}
+	if d.closed {
+		return nil
+	}
+	f := &flight{done: make(chan struct{})}
+	d.flights[key] = f
+	// Close waits for it.
+	d.running.Go(func() { d.fly(f, key, addr) })
+	return f
+}
+
+func (d *Directory) fly(f *flight, key string, addr address.Address) {
+	ctx, cancel := context.WithTimeout(d.base, d.cfg.Timeout)
+	defer cancel()
+	defer func() {
+		// What a server sent must not be able to end the process.
+		if p := recover(); p != nil {
+			f.result = failed(fmt.Errorf("directory: panic: %v", p))
+		}
+		d.mu.Lock()
+		delete(d.flights, key)
+		d.mu.Unlock()
+		close(f.done)
+	}()
+	version := d.version()
+	f.result = d.search(ctx, addr)
+	if f.result.Outcome == Unknown {
+		f.result = d.stale(ctx, key, addr, f.result)
+		return
+	}
+	d.remember(key, version, f.result)
+}
+
+// search asks the sources in order.
+func (d *Directory) search(ctx context.Context, addr address.Address) Result {
+	var r Result
+	seen := make(map[string]bool)
+	for _, s := range d.sources {
+		if !s.domains.match(addr.Domain()) {
+			continue
+		}
+		if d.ask(ctx, s, addr, &r, seen) && !s.merge {
+			break
+		}
+	}
+	r.Outcome = outcome(r)
+	return r
+}
+
+// ask adds what one source says to r and reports whether a usable certificate
+// was among it.
+func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result, seen map[string]bool) bool {
+	start := d.cfg.Clock()
+	found, err := find(ctx, s.Source, addr)
+	judged := d.judge(ctx, addr, s.Name(), unseen(found.Certificates, seen))
+	r.Candidates = append(r.Candidates, judged...)
+	usable := passing(judged)
+	r.Certificates = append(r.Certificates, usable...)
+	r.Answers = append(r.Answers, Answer{
+		Source:  s.Name(),
+		Found:   len(found.Certificates),
+		Err:     err,
+		Elapsed: d.cfg.Clock().Sub(start),
+		Notes:   found.Notes,
+	})
+	d.log(ctx, addr, s.Name(), found.Notes, err)
+	return len(usable) > 0
+}
+
+func (d *Directory) log(ctx context.Context, addr address.Address, name string, notes []string, err error) {
+	if err != nil {
+		d.cfg.Log.WarnContext(ctx, "directory did not answer", "source", name, "address", addr, "error", err)
+	}
+	for _, note := range notes {
+		d.cfg.Log.InfoContext(ctx, "directory answer", "source", name, "address", addr, "note", note)
+	}
+}
+
+func find(ctx context.Context, s certs.Source, addr address.Address) (Finding, error) {
+	if ds, ok := s.(detailed); ok {
+		return ds.Find(ctx, addr)
+	}
+	list, err := s.Candidates(ctx, addr)
+	return Finding{Certificates: list}, err
+}
+
+// unseen drops the certificates that an earlier source had already.
+func unseen(list []*x509.Certificate, seen map[string]bool) []*x509.Certificate {
+	var fresh []*x509.Certificate
+	for _, c := range list {
+		if !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh
+}

@@ -1,0 +1,23 @@
+package slapdtest
+
+// adSchema has what the tests need of Active Directory's schema, under its
+// names, object identifiers and matching rules. (OpenLDAP's own msuser.schema
+// has no equality rule for proxyAddresses, so that nobody can search for one.)
+const adSchema = `
+attributetype ( 1.2.840.113556.1.2.210 NAME 'proxyAddresses'
+  EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.2.840.113556.1.2.352 NAME 'targetAddress'
+  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl'
+  EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.750 NAME 'groupType'
+  EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.221 NAME 'sAMAccountName'
+  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP organizationalPerson STRUCTURAL
+  MAY ( mail $ proxyAddresses $ userAccountControl $ sAMAccountName $ userCertificate $ userSMIMECertificate ) )
+objectclass ( 1.2.840.113556.1.5.15 NAME 'contact' SUP organizationalPerson STRUCTURAL
+  MAY ( mail $ proxyAddresses $ targetAddress $ userCertificate $ userSMIMECertificate ) )
+objectclass ( 1.2.840.113556.1.5.8 NAME 'group' SUP top STRUCTURAL
+  MUST cn MAY ( groupType $ mail $ proxyAddresses $ sAMAccountName $ member $ description ) )
+`
