@@ -1,0 +1,129 @@
+package certs
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/sha1"
+	"crypto/x509"
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// FileKeys implements Keys with identities that are in memory. It never changes
+// after it was made and is safe for concurrent use.
+type FileKeys struct {
+	clock     func() time.Time
+	ids       []*Identity
+	byAddress map[string][]*Identity // newest first, those that may sign
+	bySerial  map[string][]*Identity
+	byKeyID   map[string][]*Identity
+}
+
+var _ Keys = (*FileKeys)(nil)
+
+// NewKeys returns Keys that hold ids. A nil clock is time.Now.
+func NewKeys(clock func() time.Time, ids ...*Identity) *FileKeys {
+	if clock == nil {
+		clock = time.Now
+	}
+	k := &FileKeys{
+		clock: clock, ids: slices.Clone(ids),
+		byAddress: map[string][]*Identity{},
+		bySerial:  map[string][]*Identity{},
+		byKeyID:   map[string][]*Identity{},
+	}
+	for _, id := range k.ids {
+		k.index(id)
+	}
+	for _, list := range k.byAddress {
+		slices.SortStableFunc(list, func(a, b *Identity) int {
+			return b.Certificate.NotBefore.Compare(a.Certificate.NotBefore)
+		})
+	}
+	return k
+}
+
+func (k *FileKeys) index(id *Identity) {
+	add := func(m map[string][]*Identity, key string) {
+		if key != "" && !slices.Contains(m[key], id) {
+			m[key] = append(m[key], id)
+		}
+	}
+	c := id.Certificate
+	if canSign(id) {
+		for _, a := range Addresses(c) {
+			add(k.byAddress, a.Key(address.IgnoreCase))
+		}
+	}
+	add(k.bySerial, serialKey(c.SerialNumber))
+	add(k.byKeyID, string(c.SubjectKeyId))
+	// Senders that find no identifier in a certificate compute the usual one
+	// (RFC 5280 section 4.2.1.2, method 1).
+	add(k.byKeyID, computedKeyID(c))
+}
+
+// canSign reports whether id may sign mail: its key signs, and neither key usage
+// nor extended key usage forbids it.
+func canSign(id *Identity) bool {
+	if _, ok := id.Key.(*ecdh.PrivateKey); ok {
+		return false
+	}
+	_, ok := id.Key.(crypto.Signer)
+	return ok && checkPurpose(id.Certificate, ForSigning) == nil
+}
+
+// Signing returns the identity with the latest start of validity among those
+// that may sign for addr and are valid now, or nil.
+func (k *FileKeys) Signing(_ context.Context, addr address.Address) (*Identity, error) {
+	if addr.IsNull() {
+		return nil, nil
+	}
+	now := k.clock()
+	for _, id := range k.byAddress[addr.Key(address.IgnoreCase)] {
+		if c := id.Certificate; !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+			return id, nil
+		}
+	}
+	return nil, nil
+}
+
+// Decryption returns the identities that rid names, expired ones too.
+func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, error) {
+	if len(rid.SubjectKeyID) > 0 {
+		return k.byKeyID[string(rid.SubjectKeyID)], nil
+	}
+	var found []*Identity
+	for _, id := range k.bySerial[serialKey(signedInt(rid.Serial))] {
+		if sameName(id.Certificate.RawIssuer, rid.RawIssuer) {
+			found = append(found, id)
+		}
+	}
+	return found, nil
+}
+
+// Identities returns all identities, in the order in which they were given.
+func (k *FileKeys) Identities() []*Identity { return slices.Clone(k.ids) }
+
+func serialKey(n *big.Int) string { return n.Text(62) }
+
+// signedInt reads big-endian two's complement.
+func signedInt(b []byte) *big.Int {
+	n := new(big.Int).SetBytes(b)
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b)*8)))
+	}
+	return n
+}
+
+func computedKeyID(c *x509.Certificate) string {
+	bits, ok := publicKeyBits(c.RawSubjectPublicKeyInfo)
+	if !ok {
+		return ""
+	}
+	sum := sha1.Sum(bits)
+	return string(sum[:])
+}

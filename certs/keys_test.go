@@ -1,0 +1,248 @@
+package certs
+
+import (
+	"crypto/sha1"
+	"crypto/x509"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+func identity(t *testing.T, ca *testpki.CA, l testpki.Leaf) *Identity {
+	t.Helper()
+	return (*Identity)(testpki.Must(ca.Issue(l)))
+}
+
+func TestKeysNewestValidSigns(t *testing.T) {
+	now := time.Now()
+	ca := testpki.Must(testpki.NewCA(testpki.Options{NotBefore: now.Add(-1000 * time.Hour)}))
+	leaf := func(from, to time.Duration, edit func(*testpki.Leaf)) *Identity {
+		l := testpki.Leaf{Addresses: []string{"a@x.org"}, NotBefore: now.Add(from), NotAfter: now.Add(to)}
+		if edit != nil {
+			edit(&l)
+		}
+		return identity(t, ca, l)
+	}
+	old := leaf(-100*time.Hour, time.Hour, nil)
+	newest := leaf(-10*time.Hour, 2*time.Hour, nil)
+	future := leaf(time.Hour, 100*time.Hour, nil)
+	encrypts := leaf(-time.Hour, 100*time.Hour, func(l *testpki.Leaf) { l.KeyUsage = x509.KeyUsageKeyAgreement })
+	agrees := leaf(-time.Hour, 100*time.Hour, func(l *testpki.Leaf) { l.Key = "x25519" })
+	clock := now
+	k := NewKeys(func() time.Time { return clock }, old, future, newest, encrypts, agrees)
+	for _, c := range []struct {
+		at   time.Duration
+		addr string
+		want *Identity
+	}{
+		{0, "A@X.ORG", newest}, {-50 * time.Hour, "a@x.org", old}, {90 * time.Minute, "a@x.org", future},
+		{200 * time.Hour, "a@x.org", nil}, {0, "b@x.org", nil},
+	} {
+		clock = now.Add(c.at)
+		got, err := k.Signing(t.Context(), mustAddress(t, c.addr))
+		if err != nil || got != c.want {
+			t.Errorf("at %v for %s: %v, %v", c.at, c.addr, got, err)
+		}
+	}
+}
+
+func TestKeysDecryptByEveryIdentifier(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	now := time.Now()
+	serial, _ := new(big.Int).SetString("80ffffffffffffffff", 16)
+	id := identity(t, ca, testpki.Leaf{Serial: serial, NotBefore: now.Add(-2 * time.Minute), NotAfter: now.Add(-time.Minute)})
+	other := identity(t, ca, testpki.Leaf{})
+	k := NewKeys(nil, other, id)
+	bits, _ := publicKeyBits(id.Certificate.RawSubjectPublicKeyInfo)
+	computed := sha1.Sum(bits)
+	for name, rid := range map[string]RecipientID{
+		"issuer and serial":   {RawIssuer: ca.Root.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},
+		"key identifier":      {SubjectKeyID: id.Certificate.SubjectKeyId},
+		"computed identifier": {SubjectKeyID: computed[:]},
+	} {
+		got, err := k.Decryption(t.Context(), rid)
+		if err != nil || len(got) != 1 || got[0] != id {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	for name, rid := range map[string]RecipientID{
+		"other issuer":    {RawIssuer: id.Certificate.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},
+		"negative serial": {RawIssuer: ca.Root.RawSubject, Serial: serial.Bytes()},
+		"nothing":         {},
+	} {
+		if got, _ := k.Decryption(t.Context(), rid); len(got) != 0 {
+			t.Errorf("%s: found %v", name, got)
+		}
+	}
+}
+
+func write(t *testing.T, mode os.FileMode, data []byte, path ...string) string {
+	t.Helper()
+	file := filepath.Join(path...)
+	if err := os.WriteFile(file, data, mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestOpenIdentities(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	a := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"a@x.org"}}))
+	b := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"b@x.org"}, Key: "rsa2048"}))
+	c := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"c@x.org"}, Key: "ed25519"}))
+	dir := t.TempDir()
+	write(t, 0o600, testpki.Must(a.PKCS12("of a")), dir, "a.p12")
+	write(t, 0o600, []byte("of a\n"), dir, "a.password")
+	write(t, 0o600, testpki.Must(b.PKCS12("common")), dir, "b.pfx")
+	write(t, 0o640, testpki.Must(c.PEM()), dir, "c.pem")
+	write(t, 0o644, c.CertificatePEM(), dir, "public.pem")
+	write(t, 0o644, []byte("no identity"), dir, "README")
+	password := write(t, 0o600, []byte("common\n"), dir, "common")
+
+	k, err := OpenIdentities(dir, password, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(k.Identities()); n != 3 {
+		t.Errorf("%d identities", n)
+	}
+	for _, addr := range []string{"a@x.org", "b@x.org", "c@x.org"} {
+		if id, err := k.Signing(t.Context(), mustAddress(t, addr)); id == nil || err != nil {
+			t.Errorf("%s: %v, %v", addr, id, err)
+		}
+	}
+	if _, err := OpenIdentities(dir, "", nil); err == nil || !strings.Contains(err.Error(), "b.pfx") || !strings.Contains(err.Error(), "password is wrong") {
+		t.Errorf("without the common password: %v", err)
+	}
+}
+
+func TestOpenIdentitiesRefuses(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := testpki.Must(ca.Issue(testpki.Leaf{}))
+	other := testpki.Must(ca.Issue(testpki.Leaf{}))
+	p12 := testpki.Must(id.PKCS12("secret"))
+	for name, c := range map[string]struct {
+		file string
+		mode os.FileMode
+		data []byte
+		want string
+	}{
+		"others read":    {"x.p12", 0o604, p12, "chmod 0600"},
+		"group writes":   {"x.p12", 0o660, p12, "chmod 0600"},
+		"pem for others": {"x.pem", 0o644, testpki.Must(id.PEM()), "chmod 0600"},
+		"wrong password": {"x.p12", 0o600, p12, "password is wrong"},
+		"truncated":      {"x.p12", 0o600, p12[:len(p12)/2], "PKCS #12"},
+		"no pkcs12":      {"x.p12", 0o600, []byte("hello"), "PKCS #12"},
+		"other's key":    {"x.pem", 0o600, append(testpki.Must(other.KeyPEM()), id.CertificatePEM()...), "belongs"},
+		"empty":          {"x.p12", 0o600, nil, "PKCS #12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, c.mode, c.data, dir, c.file)
+			_, err := OpenIdentities(dir, "", nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Error("the error tells the password")
+			}
+		})
+	}
+	if _, err := OpenIdentities(filepath.Join(t.TempDir(), "absent"), "", nil); err == nil {
+		t.Error("a folder that is not there was taken")
+	}
+	if _, err := OpenIdentities(t.TempDir(), write(t, 0o644, []byte("x"), t.TempDir(), "pw"), nil); err == nil {
+		t.Error("a password file that others read was taken")
+	}
+}
+
+func TestIterationCountIsLimited(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := testpki.Must(ca.Issue(testpki.Leaf{}))
+	p12 := testpki.Must(id.PKCS12("secret"))
+	// The modern encoder writes 2048 (0x0800) iterations everywhere.
+	changed := []byte(strings.ReplaceAll(string(p12), "\x02\x02\x08\x00", "\x02\x02\x08\x01"))
+	if string(changed) == string(p12) {
+		t.Fatal("no iteration count found to change")
+	}
+	if err := checkIterations(p12); err != nil {
+		t.Error(err)
+	}
+	huge := []byte{0x30, 0x0b, 0x04, 0x01, 0x41, 0x02, 0x04, 0x77, 0x35, 0x94, 0x00, 0x05, 0x00}
+	if err := checkIterations(huge); err != errIterations {
+		t.Errorf("two billion: %v", err)
+	}
+	if err := checkIterations([]byte{0x30, 0x05, 0x04, 0x03, 0x30, 0x01}); err == nil {
+		t.Error("truncated input was taken")
+	}
+}
+
+func TestIdentityChain(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{}))
+	file := testpki.EncodeCertificates(root.Certificate, sub.Certificate, id.Certificate)
+	file = append(testpki.Must(id.KeyPEM()), file...)
+	got, err := ParseIdentity(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Certificate.Equal(id.Certificate) || len(got.Chain) != 1 || !got.Chain[0].Equal(sub.Certificate) {
+		t.Errorf("certificate %v, chain %v", got.Certificate.Subject, got.Chain)
+	}
+}
+
+func TestIdentitiesOfOpenSSL(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Fatal("install openssl: apt-get install openssl")
+	}
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	dir := t.TempDir()
+	run := func(args ...string) {
+		cmd := exec.Command("openssl", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("openssl %q: %v\n%s", args, err, out)
+		}
+	}
+	for _, kind := range []string{"rsa2048", "p256", "ed25519", "x25519"} {
+		id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Addresses: []string{"a@x.org"}}))
+		write(t, 0o600, testpki.Must(id.PEM()), dir, "id.pem")
+		write(t, 0o600, id.CertificatePEM(), dir, "cert.pem")
+		for name, args := range map[string][]string{
+			"modern":     {"pkcs12", "-export", "-in", "id.pem", "-out", "out", "-passout", "pass:pw"},
+			"legacy":     {"pkcs12", "-export", "-legacy", "-in", "id.pem", "-out", "out", "-passout", "pass:pw"},
+			"pkcs8":      {"pkcs8", "-topk8", "-in", "id.pem", "-out", "out", "-passout", "pass:pw"},
+			"pkcs8 des3": {"pkcs8", "-topk8", "-v2", "des3", "-v2prf", "hmacWithSHA1", "-in", "id.pem", "-out", "out", "-passout", "pass:pw"},
+		} {
+			run(args...)
+			data, err := os.ReadFile(filepath.Join(dir, "out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(name, "pkcs8") {
+				data = append(data, id.CertificatePEM()...)
+			}
+			got, err := ParseIdentity(data, "pw")
+			if err != nil {
+				t.Errorf("%s %s: %v", kind, name, err)
+				continue
+			}
+			if !got.Certificate.Equal(id.Certificate) || !belongs(got.Key, id.Certificate) {
+				t.Errorf("%s %s: another identity", kind, name)
+			}
+			if _, err := ParseIdentity(data, "px"); err == nil {
+				t.Errorf("%s %s: opened with a wrong password", kind, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package certs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// identitySuffixes are the names that count in a folder of identities.
+var identitySuffixes = []string{".p12", ".pfx", ".pem"}
+
+// OpenIdentities reads all identities of a folder, .p12, .pfx and .pem, or one
+// file. NAME.password beside NAME.p12 holds its password; passwordFile, which may
+// be "", that of all others. A file that holds a private key or a password
+// must not be readable by others. A .pem file without a private key is passed
+// over. All problems are reported together. A nil clock is time.Now.
+func OpenIdentities(path, passwordFile string, clock func() time.Time) (*FileKeys, error) {
+	var common string
+	if passwordFile != "" {
+		var err error
+		if common, err = readPassword(passwordFile); err != nil {
+			return nil, err
+		}
+	}
+	files, err := filesOf(path, identitySuffixes)
+	if err != nil {
+		return nil, fmt.Errorf("identities: %w", err)
+	}
+	var ids []*Identity
+	var problems []error
+	for _, f := range files {
+		id, err := openIdentity(f, common)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		if id != nil {
+			ids = append(ids, id)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return NewKeys(clock, ids...), nil
+}
+
+// openIdentity returns nil where the file is public only.
+func openIdentity(file, common string) (*Identity, error) {
+	if public, err := publicOnly(file); err != nil || public {
+		return nil, err
+	}
+	if err := checkPrivate(file); err != nil {
+		return nil, err
+	}
+	password := common
+	own := strings.TrimSuffix(file, filepath.Ext(file)) + ".password"
+	if _, err := os.Stat(own); err == nil {
+		if password, err = readPassword(own); err != nil {
+			return nil, err
+		}
+	}
+	return ReadIdentity(file, password)
+}
+
+// publicOnly reports whether file is PEM without a private key.
+func publicOnly(file string) (bool, error) {
+	if !strings.EqualFold(filepath.Ext(file), ".pem") {
+		return false, nil
+	}
+	data, err := readLimited(file, maxFile)
+	return err == nil && !bytes.Contains(data, []byte("PRIVATE KEY-----")), err
+}
+
+// checkPrivate refuses a file that others may read or that more than its owner
+// may write.
+func checkPrivate(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o027 != 0 {
+		return fmt.Errorf("private file %q: mode %04o lets others at it; run: chmod 0600 '%s'", file, mode, file)
+	}
+	return nil
+}
+
+func readPassword(file string) (string, error) {
+	if err := checkPrivate(file); err != nil {
+		return "", err
+	}
+	data, err := readLimited(file, 4096)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}

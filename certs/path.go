@@ -1,0 +1,109 @@
+package certs
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// checkPath validates a path, leaf first and anchor last, whose signatures are
+// good (RFC 5280 section 6.1). The constraints of the anchor count as those of
+// any other authority (RFC 5937).
+func (v *Validator) checkPath(path []*node, at time.Time) *problem {
+	var inForce []*constraints
+	room := maxPath // max_path_length
+	for i := len(path) - 1; i >= 0; i-- {
+		n, final := path[i], i == 0
+		if p := v.checkOne(n, at, i == len(path)-1); p != nil {
+			return p
+		}
+		if !n.selfIssued() || final {
+			if p := checkConstraints(n, inForce); p != nil {
+				return p
+			}
+		}
+		if final {
+			break
+		}
+		anchor := i == len(path)-1
+		if p := checkAuthority(n, anchor); p != nil {
+			return p
+		}
+		if !anchor && !n.selfIssued() {
+			if room == 0 {
+				return refuse(PathLength, n.Certificate, "an authority above it allows no further ones")
+			}
+			room--
+		}
+		if n.BasicConstraintsValid && n.MaxPathLen >= 0 && (n.MaxPathLen > 0 || n.MaxPathLenZero) {
+			room = min(room, n.MaxPathLen)
+		}
+		c, ok := readConstraints(n.Certificate)
+		if !ok {
+			return refuse(Malformed, n.Certificate, "its name constraints cannot be read")
+		}
+		if c != nil {
+			inForce = append(inForce, c)
+		}
+	}
+	return nil
+}
+
+// checkOne judges what every certificate of a path must meet.
+func (v *Validator) checkOne(n *node, at time.Time, anchor bool) *problem {
+	if p := checkDates(n.Certificate, at); p != nil {
+		return p
+	}
+	if p := v.checkKey(n.Certificate); p != nil {
+		return p
+	}
+	if anchor {
+		return nil
+	}
+	s, p := signingOf(n.Certificate)
+	if p != nil {
+		return p
+	}
+	if s.weak() && !v.cfg.AllowSHA1 {
+		return refuse(WeakSignature, n.Certificate, "signed with %s", n.SignatureAlgorithm)
+	}
+	return checkCritical(n)
+}
+
+// checkCritical refuses extensions that must be understood and are not (RFC 5280
+// section 4.2).
+func checkCritical(n *node) *problem {
+	for _, id := range n.UnhandledCriticalExtensions {
+		if !understood(id) {
+			return refuse(CriticalExtension, n.Certificate, "critical extension %s is not understood", id)
+		}
+	}
+	return nil
+}
+
+// checkAuthority judges whether n may issue certificates (RFC 5280 section 6.1.4
+// (k) and (n)), and for mail. A trust anchor may be a certificate of version 1.
+func checkAuthority(n *node, anchor bool) *problem {
+	old := anchor && n.Version < 3
+	switch {
+	case !old && (!n.BasicConstraintsValid || !n.IsCA):
+		return refuse(NotAnAuthority, n.Certificate, "it is not an authority")
+	case n.KeyUsage != 0 && n.KeyUsage&x509.KeyUsageCertSign == 0:
+		return refuse(NotAnAuthority, n.Certificate, "its key usage does not allow it to issue certificates")
+	case !mailAllowed(n.Certificate):
+		return refuse(WrongPurpose, n.Certificate, "this authority is not for mail protection")
+	}
+	return nil
+}
+
+func checkConstraints(n *node, inForce []*constraints) *problem {
+	if len(inForce) == 0 {
+		return nil
+	}
+	names := subjectNames(n.Certificate)
+	for _, c := range inForce {
+		if name := c.check(names); name != "" {
+			return refuse(NameConstraint, n.Certificate, "an authority above it may not certify %q", name)
+		}
+	}
+	return nil
+}

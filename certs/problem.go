@@ -1,0 +1,41 @@
+package certs
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+)
+
+// problem is why a certificate or a path is refused.
+type problem struct {
+	reason Reason
+	text   string
+}
+
+func (p *problem) Error() string { return string(p.reason) + ": " + p.text }
+
+// refuse makes a problem that names the certificate it is with.
+func refuse(r Reason, c *x509.Certificate, format string, args ...any) *problem {
+	return &problem{reason: r, text: fmt.Sprintf("certificate of %q: ", label(c)) + fmt.Sprintf(format, args...)}
+}
+
+// label is how a certificate is called in explanations.
+func label(c *x509.Certificate) string {
+	if text := c.Subject.String(); text != "" {
+		return text
+	}
+	for _, m := range mailboxes(c) {
+		return m.text
+	}
+	return "serial " + c.SerialNumber.Text(16)
+}
+
+func checkDates(c *x509.Certificate, at time.Time) *problem {
+	switch {
+	case at.Before(c.NotBefore):
+		return refuse(NotYetValid, c, "valid from %s", c.NotBefore.UTC().Format(time.RFC3339))
+	case at.After(c.NotAfter):
+		return refuse(Expired, c, "expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
+}

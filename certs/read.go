@@ -1,0 +1,159 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile limits a file of certificates or an identity, in octets. The largest
+// collections of trust anchors in use are below 2 MB.
+const maxFile = 16 << 20
+
+var errNoCertificate = errors.New("no certificate in it; PEM, DER, .p7b and .sst are understood")
+
+// certificateSuffixes are the names that count in a folder.
+var certificateSuffixes = []string{".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".sst"}
+
+// ReadCertificates reads the certificates of a file (PEM, DER, a certs-only
+// CMS bundle as in .p7b, or a Microsoft serialized store as in .sst), or of all
+// such files of a folder, not of its subfolders. A file without a certificate is
+// an error, an empty folder is not. Doubles are left out.
+func ReadCertificates(path string) ([]*x509.Certificate, error) {
+	files, err := filesOf(path, certificateSuffixes)
+	if err != nil {
+		return nil, err
+	}
+	var list []*x509.Certificate
+	var problems []error
+	for _, f := range files {
+		found, err := readCertificateFile(f)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		list = append(list, found...)
+	}
+	return unique(list), errors.Join(problems...)
+}
+
+func readCertificateFile(path string) ([]*x509.Certificate, error) {
+	data, err := readLimited(path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	list, err := ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("certificates %q: %w", path, err)
+	}
+	return list, nil
+}
+
+// ParseCertificates finds the certificates in PEM, DER, certs-only CMS or a
+// serialized store. Finding none is an error.
+func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
+	var list []*x509.Certificate
+	var err error
+	switch {
+	case bytes.Contains(data, []byte("-----BEGIN ")):
+		list, err = parsePEM(data)
+	case isSerializedStore(data):
+		list, err = parseSerializedStore(data)
+	default:
+		list, err = parseDER(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, errNoCertificate
+	}
+	return list, nil
+}
+
+// parsePEM reads all blocks of certificates and passes over all others, such as
+// the private key of an identity.
+func parsePEM(data []byte) ([]*x509.Certificate, error) {
+	var list []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return list, nil
+		}
+		switch block.Type {
+		case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
+			found, err := parseDER(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, found...)
+		}
+	}
+}
+
+func parseDER(der []byte) ([]*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err == nil {
+		return []*x509.Certificate{cert}, nil
+	}
+	if list, bundleErr := parseBundle(der); bundleErr == nil {
+		return list, nil
+	}
+	return nil, err
+}
+
+func unique(list []*x509.Certificate) []*x509.Certificate {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(list, func(c *x509.Certificate) bool {
+		double := seen[string(c.Raw)]
+		seen[string(c.Raw)] = true
+		return double
+	})
+}
+
+// filesOf returns path itself, or the files of the folder path whose names have
+// one of the suffixes, in order of their names.
+func filesOf(path string, suffixes []string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		suffix := strings.ToLower(filepath.Ext(e.Name()))
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && slices.Contains(suffixes, suffix) {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// readLimited reads a file of at most limit octets.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("file %q: over %d octets", path, limit)
+	}
+	return data, nil
+}

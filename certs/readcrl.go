@@ -1,0 +1,65 @@
+package certs
+
+import (
+	"bytes"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// maxCRLFile limits a revocation list that is read from a file, in octets.
+const maxCRLFile = 512 << 20
+
+var errNoCRL = errors.New("no revocation list in it; PEM and DER are understood")
+
+// ReadCRLs reads revocation lists, PEM or DER, from a file or from all files
+// of a folder whose names end in .crl or .pem. The lists are returned in DER and
+// are neither trusted nor looked into; whether a list counts is decided where
+// a certificate is checked.
+func ReadCRLs(path string) ([][]byte, error) {
+	files, err := filesOf(path, []string{".crl", ".pem"})
+	if err != nil {
+		return nil, err
+	}
+	var lists [][]byte
+	var problems []error
+	for _, f := range files {
+		data, err := readLimited(f, maxCRLFile)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		found, err := parseCRLFile(data)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("revocation list %q: %w", f, err))
+		}
+		lists = append(lists, found...)
+	}
+	return lists, errors.Join(problems...)
+}
+
+func parseCRLFile(data []byte) ([][]byte, error) {
+	if !bytes.Contains(data, []byte("-----BEGIN ")) {
+		var outer asn1.RawValue
+		rest, err := asn1.Unmarshal(data, &outer)
+		if err != nil || len(rest) > 0 || outer.Tag != asn1.TagSequence {
+			return nil, errNoCRL
+		}
+		return [][]byte{data}, nil
+	}
+	var lists [][]byte
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type == "X509 CRL" {
+			lists = append(lists, block.Bytes)
+		}
+	}
+	if len(lists) == 0 {
+		return nil, errNoCRL
+	}
+	return lists, nil
+}

@@ -1,0 +1,58 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Element types of a serialized certificate store ([MS-OSHARED] is silent on
+// it; Windows writes and reads version 0 with the signature "CERT").
+const (
+	storeEnd         = 0
+	storeCertificate = 32
+	storeEncoding    = 1 // X509_ASN_ENCODING
+)
+
+var (
+	storeMagic    = []byte{0, 0, 0, 0, 'C', 'E', 'R', 'T'}
+	errStoreShape = errors.New("serialized store: truncated or not well-formed")
+)
+
+func isSerializedStore(b []byte) bool { return bytes.HasPrefix(b, storeMagic) }
+
+// parseSerializedStore reads the certificates of a Microsoft serialized store:
+// a magic number, then elements of type, encoding, length and value, each a
+// little-endian 32-bit number but the value, up to an element of type 0.
+// Properties of a certificate, which come before it, and revocation lists are
+// passed over.
+func parseSerializedStore(b []byte) ([]*x509.Certificate, error) {
+	var list []*x509.Certificate
+	b = b[len(storeMagic):]
+	for {
+		if len(b) < 12 {
+			return nil, errStoreShape
+		}
+		kind, encoding := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+		size := uint64(binary.LittleEndian.Uint32(b[8:]))
+		b = b[12:]
+		if kind == storeEnd {
+			return list, nil
+		}
+		if size > uint64(len(b)) {
+			return nil, errStoreShape
+		}
+		value := b[:size]
+		b = b[size:]
+		if kind != storeCertificate || encoding != storeEncoding {
+			continue
+		}
+		cert, err := x509.ParseCertificate(value)
+		if err != nil {
+			return nil, fmt.Errorf("serialized store: %w", err)
+		}
+		list = append(list, cert)
+	}
+}

@@ -1,0 +1,78 @@
+package certs
+
+import (
+	"crypto/x509"
+	"errors"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// ValidatorConfig says whom to trust and how strictly to judge.
+type ValidatorConfig struct {
+	// Anchors are the trust anchors, the only ones: the system's do not count.
+	// An anchor that is no authority is trusted for itself alone.
+	Anchors []*x509.Certificate
+	// Intermediates help to build paths and are not trusted.
+	Intermediates []*x509.Certificate
+	// CRLs are revocation lists in DER.
+	CRLs [][]byte
+	// Revocation is what an unknown status means where the request does not
+	// say; "" is RevocationRequire.
+	Revocation RevocationMode
+	// LocalPart is how local parts of addresses are compared.
+	LocalPart address.LocalPart
+	// AllowSHA1 accepts signatures with SHA-1, AllowRSA1024 RSA keys of 1024
+	// bits and more: both only for archives.
+	AllowSHA1, AllowRSA1024 bool
+	// Clock is time.Now where nil.
+	Clock func() time.Time
+}
+
+// Validator judges certificates. It is safe for concurrent use.
+type Validator struct {
+	cfg           ValidatorConfig
+	anchors       map[string][]*node // by the key of the subject
+	anchorSet     map[fingerprint]bool
+	intermediates map[string][]*node
+	lists         *revocation.Lists
+}
+
+var _ Checker = (*Validator)(nil)
+
+// NewValidator checks cfg and returns a Validator for it.
+func NewValidator(cfg ValidatorConfig) (*Validator, error) {
+	switch cfg.Revocation {
+	case "":
+		cfg.Revocation = RevocationRequire
+	case RevocationRequire, RevocationPrefer, RevocationOff:
+	default:
+		return nil, errors.New(`validator: revocation must be "require", "prefer" or "off"`)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	lists, err := revocation.NewLists(cfg.CRLs)
+	if err != nil {
+		return nil, err
+	}
+	v := &Validator{cfg: cfg, anchorSet: map[fingerprint]bool{}, lists: lists}
+	v.anchors = bySubject(cfg.Anchors)
+	v.intermediates = bySubject(cfg.Intermediates)
+	for _, list := range v.anchors {
+		for _, n := range list {
+			v.anchorSet[n.fp] = true
+		}
+	}
+	return v, nil
+}
+
+func bySubject(list []*x509.Certificate) map[string][]*node {
+	m := map[string][]*node{}
+	for _, c := range list {
+		n := newNode(c)
+		m[n.subject] = append(m[n.subject], n)
+	}
+	return m
+}

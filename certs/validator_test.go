@@ -1,0 +1,283 @@
+package certs
+
+import (
+	"crypto/x509"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// newValidator returns a validator that trusts the roots and asks nobody.
+func newValidator(t *testing.T, cfg ValidatorConfig, roots ...*testpki.CA) *Validator {
+	t.Helper()
+	for _, r := range roots {
+		cfg.Anchors = append(cfg.Anchors, r.Root)
+	}
+	if cfg.Revocation == "" {
+		cfg.Revocation = RevocationOff
+	}
+	v, err := NewValidator(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func mustAddress(t *testing.T, s string) address.Address {
+	t.Helper()
+	a, err := address.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestValidChain(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root", Key: "rsa2048"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
+	r := Request{Purpose: ForSigning, Addresses: []address.Address{mustAddress(t, "Alice@EXAMPLE.org")}}
+
+	v := newValidator(t, ValidatorConfig{}, root)
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Fail || got.Reason != Untrusted || got.ChainState != "untrusted" {
+		t.Errorf("without the intermediate: %+v", got)
+	}
+	hinted := r
+	hinted.Intermediates = id.Chain
+	got := v.Check(t.Context(), id.Certificate, hinted)
+	if got.Result != Pass || got.Reason != "" || got.ChainState != "trusted" || got.Revocation != "unchecked" {
+		t.Errorf("with it in the message: %+v", got)
+	}
+	if want := []*x509.Certificate{id.Certificate, sub.Certificate, root.Certificate}; !slices.EqualFunc(got.Chain, want, (*x509.Certificate).Equal) {
+		t.Errorf("chain %v", got.Chain)
+	}
+	v = newValidator(t, ValidatorConfig{Intermediates: id.Chain}, root)
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass {
+		t.Errorf("with it in the store: %+v", got)
+	}
+}
+
+// TestRefusals holds one certificate for every way to be refused that a leaf
+// alone can show.
+func TestRefusals(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Key: "rsa2048"}))
+	stranger := testpki.Must(testpki.NewCA(testpki.Options{}))
+	now := time.Now()
+	addr := []string{"alice@example.org"}
+	for _, c := range []struct {
+		name    string
+		leaf    testpki.Leaf
+		purpose Purpose
+		want    Reason
+	}{
+		{"good", testpki.Leaf{Addresses: addr}, ForEncryption, ""},
+		{"expired", testpki.Leaf{Addresses: addr, NotAfter: now.Add(-time.Minute)}, ForSigning, Expired},
+		{"early", testpki.Leaf{Addresses: addr, NotBefore: now.Add(time.Hour)}, ForSigning, NotYetValid},
+		{"other address", testpki.Leaf{Addresses: []string{"bob@example.org"}}, ForSigning, WrongAddress},
+		{"no address", testpki.Leaf{}, ForSigning, WrongAddress},
+		{"blank in the address", testpki.Leaf{Addresses: []string{"alice@example.org "}}, ForSigning, WrongAddress},
+		{"server", testpki.Leaf{Addresses: addr, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ForSigning, WrongPurpose},
+		{"any purpose", testpki.Leaf{Addresses: addr, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}, ForSigning, ""},
+		{"no purpose", testpki.Leaf{Addresses: addr, ExtKeyUsage: []x509.ExtKeyUsage{}}, ForSigning, ""},
+		{"signing only", testpki.Leaf{Addresses: addr, KeyUsage: x509.KeyUsageDigitalSignature}, ForEncryption, WrongPurpose},
+		{"encryption only", testpki.Leaf{Addresses: addr, KeyUsage: x509.KeyUsageKeyAgreement}, ForSigning, WrongPurpose},
+		{"rsa agreement", testpki.Leaf{Addresses: addr, Key: "rsa2048", KeyUsage: x509.KeyUsageKeyAgreement}, ForEncryption, WrongPurpose},
+		{"ec encipherment", testpki.Leaf{Addresses: addr, KeyUsage: x509.KeyUsageKeyEncipherment}, ForEncryption, WrongPurpose},
+		{"non-repudiation", testpki.Leaf{Addresses: addr, KeyUsage: x509.KeyUsageContentCommitment}, ForSigning, ""},
+		{"no key usage", testpki.Leaf{Addresses: addr, KeyUsage: testpki.NoKeyUsage}, ForEncryption, ""},
+		{"ed25519 encrypts nothing", testpki.Leaf{Addresses: addr, Key: "ed25519", KeyUsage: testpki.NoKeyUsage}, ForEncryption, WrongPurpose},
+		{"ed25519 signs", testpki.Leaf{Addresses: addr, Key: "ed25519"}, ForSigning, ""},
+		{"x25519 signs nothing", testpki.Leaf{Addresses: addr, Key: "x25519", KeyUsage: testpki.NoKeyUsage}, ForSigning, WrongPurpose},
+		{"x25519 encrypts", testpki.Leaf{Addresses: addr, Key: "x25519"}, ForEncryption, ""},
+		{"rsa 1024", testpki.Leaf{Addresses: addr, Key: "rsa1024"}, ForSigning, WeakKey},
+		{"p-224", testpki.Leaf{Addresses: addr, Key: "p224"}, ForSigning, WeakKey},
+		{"sha-1", testpki.Leaf{Addresses: addr, Signature: x509.SHA1WithRSA}, ForSigning, WeakSignature},
+		{"pss", testpki.Leaf{Addresses: addr, Signature: x509.SHA256WithRSAPSS}, ForSigning, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := testpki.Must(root.Issue(c.leaf))
+			v := newValidator(t, ValidatorConfig{}, root)
+			r := Request{Purpose: c.purpose, Addresses: []address.Address{mustAddress(t, "alice@example.org")}}
+			got := v.Check(t.Context(), id.Certificate, r)
+			if got.Reason != c.want || (got.Result == Pass) != (c.want == "") || got.Result != c.want.result() {
+				t.Errorf("%s %s: %s; want %q", got.Result, got.Reason, got.Detail, c.want)
+			}
+			v = newValidator(t, ValidatorConfig{}, stranger)
+			if got := v.Check(t.Context(), id.Certificate, r); got.Result == Pass || got.ChainState != "untrusted" {
+				t.Errorf("without trust: %+v", got)
+			}
+		})
+	}
+}
+
+func TestTimeOfJudgement(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := testpki.Must(root.Issue(testpki.Leaf{NotAfter: time.Now().Add(time.Hour)}))
+	later := func() time.Time { return time.Now().Add(2 * time.Hour) }
+	v := newValidator(t, ValidatorConfig{Clock: later}, root)
+	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning}); got.Reason != Expired {
+		t.Errorf("by the clock: %+v", got)
+	}
+	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, At: time.Now()}); got.Result != Pass {
+		t.Errorf("at the time asked for: %+v", got)
+	}
+}
+
+func TestForgedSignatureIsNotTrusted(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	forger := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	id := testpki.Must(forger.Issue(testpki.Leaf{}))
+	v := newValidator(t, ValidatorConfig{}, root)
+	got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: []*x509.Certificate{forger.Root}})
+	if got.Reason != BadSignature || got.ChainState != "untrusted" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAuthoritiesMustBeAuthorities(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	for _, c := range []struct {
+		name string
+		o    testpki.Options
+		want Reason
+	}{
+		{"good", testpki.Options{}, ""},
+		{"no authority", testpki.Options{Edit: func(c *x509.Certificate) { c.IsCA = false; c.MaxPathLen = 0 }}, NotAnAuthority},
+		{"no basic constraints", testpki.Options{Edit: func(c *x509.Certificate) { c.BasicConstraintsValid = false }}, NotAnAuthority},
+		{"key usage", testpki.Options{Edit: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }}, NotAnAuthority},
+		{"for servers", testpki.Options{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, WrongPurpose},
+		{"expired", testpki.Options{NotAfter: time.Now().Add(-time.Minute)}, Expired},
+		{"names permitted", testpki.Options{PermittedEmails: []string{"example.org"}}, ""},
+		{"names not permitted", testpki.Options{PermittedEmails: []string{"example.com"}}, NameConstraint},
+		{"names excluded", testpki.Options{ExcludedEmails: []string{"example.org"}}, NameConstraint},
+		{"mailbox excluded", testpki.Options{ExcludedEmails: []string{"alice@example.org"}}, NameConstraint},
+		{"mailbox permitted", testpki.Options{PermittedEmails: []string{"alice@example.org"}}, ""},
+		{"subdomains permitted", testpki.Options{PermittedEmails: []string{".example.org"}}, NameConstraint},
+		{"weak", testpki.Options{Key: "rsa1024"}, WeakKey},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Name = "Sub"
+			sub := testpki.Must(root.Intermediate(c.o))
+			id := testpki.Must(sub.Issue(testpki.Leaf{
+				Addresses: []string{"alice@example.org"}, NotAfter: time.Now().Add(time.Hour),
+			}))
+			v := newValidator(t, ValidatorConfig{Intermediates: id.Chain}, root)
+			got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning})
+			if got.Reason != c.want {
+				t.Errorf("%s %s: %s; want %q", got.Result, got.Reason, got.Detail, c.want)
+			}
+		})
+	}
+}
+
+func TestPathLength(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{PathLen: 1}))
+	direct := testpki.Must(root.Issue(testpki.Leaf{}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	below := testpki.Must(sub.Issue(testpki.Leaf{}))
+	v := newValidator(t, ValidatorConfig{Intermediates: below.Chain}, root)
+	if got := v.Check(t.Context(), direct.Certificate, Request{Purpose: ForSigning}); got.Result != Pass {
+		t.Errorf("directly below: %+v", got)
+	}
+	if got := v.Check(t.Context(), below.Certificate, Request{Purpose: ForSigning}); got.Reason != PathLength {
+		t.Errorf("two below: %+v", got)
+	}
+}
+
+func TestSecondPathIsTaken(t *testing.T) {
+	old := testpki.Must(testpki.NewCA(testpki.Options{Name: "Old"}))
+	sub := testpki.Must(testpki.NewCA(testpki.Options{Name: "Sub"}))
+	expired := testpki.Must(old.CrossSign(sub, testpki.Options{NotAfter: time.Now().Add(-time.Minute)}))
+	good := testpki.Must(old.CrossSign(sub, testpki.Options{}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{}))
+	v := newValidator(t, ValidatorConfig{}, old)
+	for _, hints := range [][]*x509.Certificate{{expired, good}, {good, expired}, {sub.Root, expired, good}} {
+		if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: hints}); got.Result != Pass {
+			t.Errorf("%d hints: %+v", len(hints), got)
+		}
+	}
+	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: []*x509.Certificate{expired}}); got.Reason != Expired {
+		t.Errorf("the expired one alone: %+v", got)
+	}
+}
+
+func TestAnchorThatIsNoAuthorityIsTrustedForItself(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"a@x.org"}}))
+	v := newValidator(t, ValidatorConfig{Anchors: []*x509.Certificate{id.Certificate}, Revocation: RevocationRequire})
+	r := Request{Purpose: ForSigning, Addresses: []address.Address{mustAddress(t, "a@x.org")}}
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass || len(got.Chain) != 1 {
+		t.Errorf("%+v", got)
+	}
+	other := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"a@x.org"}}))
+	if got := v.Check(t.Context(), other.Certificate, r); got.Reason != Untrusted {
+		t.Errorf("another certificate: %+v", got)
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Key: "rsa1024", Signature: x509.SHA1WithRSA}))
+	id := testpki.Must(root.Issue(testpki.Leaf{Key: "rsa1024", Signature: x509.SHA1WithRSA, Addresses: []string{"A@x.org"}}))
+	v := newValidator(t, ValidatorConfig{AllowSHA1: true, AllowRSA1024: true, LocalPart: address.ExactCase}, root)
+	r := Request{Purpose: ForSigning, Addresses: []address.Address{mustAddress(t, "A@X.org")}}
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass {
+		t.Errorf("what is allowed: %+v", got)
+	}
+	r.Addresses = []address.Address{mustAddress(t, "a@x.org")}
+	if got := v.Check(t.Context(), id.Certificate, r); got.Reason != WrongAddress {
+		t.Errorf("exact local part: %+v", got)
+	}
+	if _, err := NewValidator(ValidatorConfig{Revocation: "perhaps"}); err == nil {
+		t.Error("an unknown revocation mode was taken")
+	}
+}
+
+func TestRevocationLists(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	good := testpki.Must(sub.Issue(testpki.Leaf{}))
+	bad := testpki.Must(sub.Issue(testpki.Leaf{}))
+	ofRoot := testpki.Must(root.CRL(testpki.CRL{}))
+	ofSub := testpki.Must(sub.CRL(testpki.CRL{Revoked: []*x509.Certificate{bad.Certificate}}))
+	subRevoked := testpki.Must(root.CRL(testpki.CRL{Revoked: []*x509.Certificate{sub.Certificate}}))
+	stale := testpki.Must(sub.CRL(testpki.CRL{ThisUpdate: time.Now().Add(-48 * time.Hour), NextUpdate: time.Now().Add(-24 * time.Hour)}))
+	forger := testpki.Must(testpki.NewCA(testpki.Options{Name: "Sub"}))
+	forged := testpki.Must(forger.CRL(testpki.CRL{}))
+
+	check := func(cert *x509.Certificate, mode RevocationMode, crls, inMessage [][]byte) Verdict {
+		v := newValidator(t, ValidatorConfig{Intermediates: good.Chain, CRLs: crls, Revocation: mode}, root)
+		return v.Check(t.Context(), cert, Request{Purpose: ForSigning, CRLs: inMessage})
+	}
+	for _, c := range []struct {
+		name       string
+		cert       *x509.Certificate
+		mode       RevocationMode
+		crls       [][]byte
+		inMessage  [][]byte
+		want       Reason
+		revocation string
+	}{
+		{"good", good.Certificate, RevocationRequire, [][]byte{ofRoot, ofSub}, nil, "", "good"},
+		{"from the message", good.Certificate, RevocationRequire, [][]byte{ofRoot}, [][]byte{[]byte("no list"), ofSub}, "", "good"},
+		{"revoked", bad.Certificate, RevocationPrefer, [][]byte{ofRoot, ofSub}, nil, Revoked, "revoked"},
+		{"authority revoked", good.Certificate, RevocationRequire, [][]byte{subRevoked, ofSub}, nil, Revoked, "revoked"},
+		{"no list, required", good.Certificate, RevocationRequire, [][]byte{ofRoot}, nil, RevocationUnknown, "unknown"},
+		{"no list, preferred", good.Certificate, RevocationPrefer, nil, nil, "", "unknown"},
+		{"no list, off", bad.Certificate, RevocationOff, [][]byte{ofRoot, ofSub}, nil, "", "unchecked"},
+		{"stale", good.Certificate, RevocationRequire, [][]byte{ofRoot, stale}, nil, RevocationUnknown, "unknown"},
+		{"forged", good.Certificate, RevocationRequire, [][]byte{ofRoot}, [][]byte{forged}, RevocationUnknown, "unknown"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := check(c.cert, c.mode, c.crls, c.inMessage)
+			if got.Reason != c.want || got.Revocation != c.revocation || got.Result != c.want.result() {
+				t.Errorf("%s %s %s: %s", got.Result, got.Reason, got.Revocation, got.Detail)
+			}
+			if got.ChainState != "trusted" {
+				t.Errorf("chain %s", got.ChainState)
+			}
+		})
+	}
+}
