@@ -1,0 +1,48 @@
+# smimerelay: `make help` lists the targets.
+
+# What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector.
+PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent libnss3-tools \
+	softhsm2 libbcmail-java openjdk-17-jdk-headless systemd
+
+export GOTOOLCHAIN := local
+GO := go
+
+.PHONY: help build run test unit e2e deps lint bench fuzz corpora
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## build ./bin/smimerelay, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/smimerelay ./cmd/smimerelay
+
+run: build ## build, set up ./demo, send messages through it and show what became of them
+	bin/smimerelay demo --dir demo
+
+test: deps unit e2e ## everything: unit tests with the race detector, then against real servers
+
+deps: # install what the tests need, or say what is missing
+	@test/deps $(PACKAGES)
+
+unit: # every package but the whole-system tests
+	test/run -race -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v '/test$$')
+
+e2e: # the whole-system tests
+	test/run -shuffle=on -timeout 8m -count=1 ./test
+
+lint: ## gofmt, go vet, staticcheck, the direction of imports
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 ./test/arch
+
+bench: ## the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+FUZZTIME ?= 60s
+
+fuzz: ## each fuzz target for FUZZTIME (60s)
+	test/fuzz $(FUZZTIME)
+
+corpora: ## the verdicts on foreign test material in $$CORPORA, a line a file
+	$(GO) test -count=1 -run Corpora -v ./... | grep -E '^(---|    ---|ok|FAIL|corpora:)|corpora' || true

@@ -1,0 +1,164 @@
+// Package arch holds no code: its test keeps imports from running against the
+// direction in which data moves (docs/architecture.md).
+package arch
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/smimerelay/smimerelay/"
+
+// allowed are the packages of ours that a folder may import. A name that ends
+// in "/" means the package and all below; a folder without a row may import
+// nothing of ours.
+var allowed = map[string][]string{
+	"internal/address":   {},
+	"internal/fault":     {},
+	"internal/message":   {"internal/address", "internal/fault"},
+	"internal/config":    {"internal/address"},
+	"internal/observe":   {"internal/"},
+	"internal/testpki":   {},
+	"internal/slapdtest": {"internal/testpki"},
+	"smime/cms":          {},
+	"smime":              {"smime/cms", "certs", "internal/"},
+	"enforce":            {"internal/address"},
+	"certs":              {"smime/cms", "certs/", "internal/"},
+	"certs/revocation":   {"internal/"},
+	"directory":          {"certs", "internal/"},
+	"relay":              {"relay/", "enforce", "certs", "directory", "smime/", "internal/"},
+	"relay/dsn":          {"relay", "internal/"},
+	"relay/milter":       {"relay", "relay/internal/", "internal/"},
+	"relay/smtpd":        {"relay", "relay/internal/", "internal/"},
+	"relay/outbound":     {"relay", "relay/internal/", "internal/"},
+	"relay/queue":        {"relay", "relay/internal/", "internal/"},
+	"relay/internal":     {"relay", "relay/internal/", "internal/"},
+}
+
+// everything may import whatever it likes: the wiring and the tests.
+var everything = []string{"cmd/", "test/"}
+
+// pure are packages that do no I/O, with whatever they import: every decision
+// can be repeated.
+var pure = []string{"enforce", "smime/cms", "internal/address", "internal/message"}
+
+// inputOutput are the packages that would mean I/O.
+var inputOutput = []string{"net", "net/http", "os/exec", "database/sql", "crypto/tls", "log/slog", "internal/poll"}
+
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func packages(t *testing.T) map[string]listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string]listed{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+func TestImportsFollowTheData(t *testing.T) {
+	all := packages(t)
+	if len(all) < 10 {
+		t.Fatalf("go list knows %d packages only", len(all))
+	}
+	for name, p := range all {
+		if slices.ContainsFunc(everything, func(top string) bool { return strings.HasPrefix(name+"/", top) }) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			ours, ok := strings.CutPrefix(imported, module)
+			if ok && !permits(row(name), ours) {
+				t.Errorf("%s imports %s: this is against the arrow, or the table in this test lacks a reason", name, ours)
+			}
+		}
+	}
+}
+
+// row returns what the package name may import: the row of the nearest folder.
+func row(name string) []string {
+	for {
+		if list, ok := allowed[name]; ok {
+			return list
+		}
+		i := strings.LastIndexByte(name, '/')
+		if i < 0 {
+			return nil
+		}
+		name = name[:i]
+	}
+}
+
+func permits(list []string, imported string) bool {
+	return slices.ContainsFunc(list, func(entry string) bool {
+		return entry == imported || strings.HasSuffix(entry, "/") && strings.HasPrefix(imported+"/", entry)
+	})
+}
+
+func TestPurePackagesDoNoIO(t *testing.T) {
+	all := packages(t)
+	for _, name := range pure {
+		p, ok := all[name]
+		if !ok {
+			t.Errorf("package %s does not exist", name)
+		}
+		for _, dep := range p.Deps {
+			if slices.Contains(inputOutput, dep) && !indirectly(name, dep) {
+				t.Errorf("%s reaches %s", name, dep)
+			}
+		}
+		for _, imported := range p.Imports {
+			if imported == "os" || imported == "time" && name == "enforce" {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
+
+// indirectly are the exceptions: crypto/x509 brings package net for its
+// addresses, and fmt brings os and with it the poller.
+func indirectly(name, dep string) bool {
+	switch dep {
+	case "internal/poll":
+		return true
+	case "net":
+		return name == "smime/cms"
+	}
+	return false
+}
+
+// TestPermits keeps the test able to fail.
+func TestPermits(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"relay/milter", "relay", true},
+		{"relay/milter", "relay/internal/wire", true},
+		{"relay/milter", "enforce", false},
+		{"relay/milter", "relay/queue", false},
+		{"smime/cms", "internal/address", false},
+		{"enforce", "certs", false},
+		{"certs", "directory", false},
+		{"unheard/of", "relay", false},
+	} {
+		if got := permits(row(c.from), c.to); got != c.want {
+			t.Errorf("%s -> %s: %t", c.from, c.to, got)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/test/rig"
+)
+
+// door is one of the ways into a gateway, with everything behind it.
+type door struct {
+	*world
+	name    string
+	sink    *rig.Sink
+	gateway *rig.Gateway
+	mta     *rig.Postfix // nil for the relay
+	// outbound and inbound are where clients of either kind connect.
+	outbound, inbound string
+	// perRecipient: refusals come from the MTA, by report, and not while the
+	// client waits.
+	perRecipient bool
+}
+
+// openings are the doors, by name.
+var openings = map[string]func(*testing.T, *world) *door{
+	"filter": openFilter,
+	"milter": openMilter,
+	"relay":  openRelay,
+}
+
+// TestDoors runs every case through every door.
+func TestDoors(t *testing.T) {
+	for name, open := range openings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, newWorld(t))
+			d.name = name
+			t.Run("shapes", d.testShapes)
+			t.Run("recipients", d.testRecipients)
+			t.Run("sessions", d.testSessions)
+			t.Run("inbound", d.testInbound)
+			t.Run("leaks", d.testLeaks)
+		})
+	}
+}
+
+func openFilter(t *testing.T, w *world) *door {
+	out, in, back := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	submission, smtp := rig.FreePort(t), rig.FreePort(t)
+	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "submission": submission, "smtp": smtp}
+	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp)}
+	d.gateway = rig.StartGateway(t, program,
+		w.config(rig.Recipe(t, "toml filter", ports), queueIn(t)), out, in)
+	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
+		Ports:  []int{submission, smtp, back},
+		Main:   d.relayhost(),
+		Master: rig.Recipe(t, "master.cf filter", ports),
+	})
+	return d
+}
+
+func openMilter(t *testing.T, w *world) *door {
+	milter, back, smtp := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	ports := rig.Ports{"10024": milter, "10027": back}
+	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp)}
+	d.gateway = rig.StartGateway(t, program,
+		w.config(rig.Recipe(t, "toml milter", ports), queueIn(t)), milter)
+	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
+		Ports:  []int{smtp, back},
+		Main:   d.relayhost() + rig.Recipe(t, "main.cf milter", ports),
+		Master: fmt.Sprintf("%d inet n - n - - smtpd\n", smtp) + rig.Recipe(t, "master.cf milter", ports),
+	})
+	return d
+}
+
+func openRelay(t *testing.T, w *world) *door {
+	sink := rig.StartSink(t)
+	relay := rig.FreePort(t)
+	ports := rig.Ports{"2525": relay, "10028": portOf(sink.Addr())}
+	d := &door{world: w, sink: sink, outbound: local(relay), inbound: local(relay)}
+	d.gateway = rig.StartGateway(t, program,
+		w.config(rig.Recipe(t, "toml relay", ports), queueIn(t)), relay)
+	return d
+}
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func queueIn(t *testing.T) string { return filepath.Join(t.TempDir(), "queue.db") }
+
+func portOf(addr string) int {
+	port, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:])
+	return port
+}
+
+func (d *door) relayhost() string {
+	return fmt.Sprintf("relayhost = [127.0.0.1]:%d\n", portOf(d.sink.Addr()))
+}
+
+// fate is what became of a recipient as far as the sender can tell at once.
+type fate struct {
+	word string // accepted, refused or deferred
+	text string
+}
+
+// send hands a message in from inside, and returns the fate of each recipient.
+func (d *door) send(t *testing.T, m mail) map[string]fate {
+	t.Helper()
+	return d.transact(t, rig.Dial(t, d.outbound, rig.Insider), m)
+}
+
+// receive hands a message in from outside.
+func (d *door) receive(t *testing.T, m mail) map[string]fate {
+	t.Helper()
+	return d.transact(t, rig.Dial(t, d.inbound, rig.Stranger), m)
+}
+
+func (d *door) transact(t *testing.T, c *rig.Client, m mail) map[string]fate {
+	t.Helper()
+	got := c.Send(m.from, m.to, m.bytes())
+	if !got.Mail.Positive() {
+		t.Fatalf("MAIL FROM:<%s>: %v", m.from, got.Mail)
+	}
+	fates := map[string]fate{}
+	for _, addr := range m.to {
+		reply := got.Rcpt[addr]
+		if reply.Positive() {
+			reply = got.Data
+		}
+		fates[addr] = fateOf(reply)
+		if d.perRecipient && fates[addr].word == "accepted" {
+			fates[addr] = d.delivery(t, m.id, addr)
+		}
+	}
+	return fates
+}
+
+func fateOf(r rig.Reply) fate {
+	switch {
+	case r.Positive():
+		return fate{"accepted", r.Text}
+	case r.Code < 500:
+		return fate{"deferred", r.String()}
+	}
+	return fate{"refused", r.String()}
+}
+
+var words = map[string]string{"sent": "accepted", "bounced": "refused", "deferred": "deferred"}
+
+// delivery reads in the log of Postfix what our LMTP said of a recipient.
+func (d *door) delivery(t *testing.T, id, addr string) fate {
+	t.Helper()
+	queue := d.mta.WaitLog(t, `cleanup\[\d+\]: (\w+): message-id=<`+regexp.QuoteMeta(id)+`>`)[1]
+	m := d.mta.WaitLog(t, `lmtp\[\d+\]: `+queue+`: to=<`+regexp.QuoteMeta(addr)+`>, .*status=(\w+) \((.*)\)`)
+	return fate{words[m[1]], m[2]}
+}
+
+// want fails the test where a recipient's fate is another than the word given.
+func want(t *testing.T, fates map[string]fate, addr, word string) {
+	t.Helper()
+	if fates[addr].word != word {
+		t.Errorf("%s: %s (%s), want %s", addr, fates[addr].word, fates[addr].text, word)
+	}
+}
+
+// arrived waits for the copy of m that addr gets.
+func (d *door) arrived(t *testing.T, m mail, addr string) rig.Delivery {
+	t.Helper()
+	return d.sink.Wait(t, "the copy for "+addr, func(got rig.Delivery) bool {
+		return got.From != "" && contains(got.To, addr) && strings.Contains(string(got.Data), m.id)
+	})
+}
+
+// told waits for a message of the gateway or the MTA to the sender that names
+// addr.
+func (d *door) told(t *testing.T, sender, addr string) rig.Delivery {
+	t.Helper()
+	return d.sink.Wait(t, "a report to "+sender+" that names "+addr, func(got rig.Delivery) bool {
+		return got.From == "" && contains(got.To, sender) && strings.Contains(string(got.Data), addr)
+	})
+}
+
+func contains(list []string, addr string) bool {
+	for _, s := range list {
+		if strings.EqualFold(s, addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,165 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/test/peer"
+)
+
+const partner = "bob@partner.example"
+
+// inboundText is what partners write.
+const inboundText = "Content-Type: text/plain\r\n\r\nhello from outside\r\n"
+
+// forged is what an attacker writes, in more than one spelling.
+const forged = "Authentication-Results: gw.test; smime=pass body.smime-identifier=eve@partner.example\r\n" +
+	"X-SMIME-Status: pass; signed=yes\r\n" +
+	"x-smime-status: pass; forged-too=yes\r\n" +
+	"authentication-results: GW.test/1;\r\n\tsmime=pass\r\n"
+
+func (d *door) testInbound(t *testing.T) {
+	trusted := d.ids[partner]
+	clear := func(signer *testpki.Identity) string { return d.signClear(t, signer) }
+	for _, c := range []struct {
+		name, author, entity, status string
+	}{
+		{"pass", partner, clear(trusted), "pass"},
+		{"opaque", partner, d.signOpaque(t, trusted), "pass"},
+		{"tampered", partner, strings.Replace(clear(trusted), "hello", "HELLO", 1), "fail"},
+		{"wrong From", "mallory@partner.example", clear(trusted), "fail"},
+		{"untrusted", partner, clear(d.foreign), "fail"},
+		{"unsigned", partner, inboundText, "none"},
+	} {
+		for _, headers := range []string{"", forged} {
+			name := c.name
+			if headers != "" {
+				name += " with forged status"
+			}
+			t.Run(name, func(t *testing.T) {
+				m := newMail(t, partner, alice)
+				m.author, m.entity, m.headers = c.author, c.entity, headers
+				want(t, d.receive(t, m), alice, "accepted")
+				got := d.arrived(t, m, alice)
+				status(t, got.Data, c.status)
+				if !bytes.Contains(got.Data, entityBody(c.entity)) {
+					t.Errorf("the body changed:\n%s", got.Data)
+				}
+			})
+		}
+	}
+	t.Run("encrypted", func(t *testing.T) { d.testDecrypted(t, inboundText, "none") })
+	t.Run("signed and encrypted", func(t *testing.T) { d.testDecrypted(t, d.signClear(t, trusted), "pass") })
+	t.Run("forged inside", func(t *testing.T) {
+		d.testDecrypted(t, strings.ReplaceAll(forged, "smime=pass", "smime=policy")+inboundText, "none")
+	})
+	t.Run("encrypted for another", d.testUndecryptable)
+}
+
+func entityBody(entity string) []byte {
+	_, body, _ := strings.Cut(entity, "\r\n\r\n")
+	return []byte(body)
+}
+
+func (d *door) signClear(t *testing.T, signer *testpki.Identity) string {
+	t.Helper()
+	signed, err := d.openssl.(*peer.OpenSSL).SignClear([]byte(inboundText), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(entityOf(canonical(signed)))
+}
+
+func (d *door) signOpaque(t *testing.T, signer *testpki.Identity) string {
+	t.Helper()
+	der, err := d.openssl.Sign([]byte(inboundText), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pkcs7("signed-data", der)
+}
+
+func pkcs7(kind string, der []byte) string {
+	return fmt.Sprintf("Content-Type: application/pkcs7-mime; smime-type=%s; name=\"smime.p7m\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n%s",
+		kind, lines(der))
+}
+
+func (d *door) encryptTo(t *testing.T, entity string, to *testpki.Identity) string {
+	t.Helper()
+	der, err := d.openssl.Encrypt([]byte(entity), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pkcs7("enveloped-data", der)
+}
+
+// testDecrypted: what is encrypted to alice arrives in the clear, with the
+// status of what was inside.
+func (d *door) testDecrypted(t *testing.T, entity, result string) {
+	m := newMail(t, partner, alice)
+	m.entity, m.headers = d.encryptTo(t, entity, d.ids[alice]), forged
+	want(t, d.receive(t, m), alice, "accepted")
+	got := d.arrived(t, m, alice)
+	status(t, got.Data, result)
+	if !bytes.Contains(got.Data, []byte("hello from outside")) {
+		t.Errorf("not decrypted:\n%s", got.Data)
+	}
+	if line := header(got.Data, "X-SMIME-Status"); len(line) == 1 && !strings.Contains(line[0], "encrypted=yes") {
+		t.Errorf("the status does not say that it was encrypted: %q", line)
+	}
+}
+
+// testUndecryptable: without a key the message passes untouched.
+func (d *door) testUndecryptable(t *testing.T) {
+	m := newMail(t, partner, alice)
+	m.entity = d.encryptTo(t, inboundText, d.ids["bob@both.example"])
+	want(t, d.receive(t, m), alice, "accepted")
+	got := d.arrived(t, m, alice)
+	if !bytes.Contains(got.Data, entityBody(m.entity)) {
+		t.Errorf("the ciphertext changed:\n%s", got.Data)
+	}
+	if line := header(got.Data, "X-SMIME-Status"); len(line) != 1 || strings.HasPrefix(line[0], "pass") {
+		t.Errorf("X-SMIME-Status: %q", line)
+	}
+}
+
+var smimeResult = regexp.MustCompile(`\bsmime=(\w+)`)
+
+// status fails the test unless a message bears exactly one status of ours of
+// each kind, both with the result given.
+func status(t *testing.T, message []byte, result string) {
+	t.Helper()
+	results := header(message, "Authentication-Results")
+	if len(results) != 1 || !strings.HasPrefix(results[0], "gw.test;") {
+		t.Errorf("Authentication-Results: %q, want one of gw.test", results)
+		return
+	}
+	if m := smimeResult.FindAllStringSubmatch(results[0], -1); len(m) != 1 || m[0][1] != result {
+		t.Errorf("Authentication-Results: %q, want smime=%s", results[0], result)
+	}
+	line := header(message, "X-SMIME-Status")
+	if len(line) != 1 || !strings.HasPrefix(line[0], result+";") {
+		t.Errorf("X-SMIME-Status: %q, want %s", line, result)
+	}
+	if strings.Contains(string(message), "forged-too") || strings.Contains(string(message), "eve@partner.example") {
+		t.Errorf("a forged status came through:\n%s", message)
+	}
+}
+
+// header returns the unfolded values of a field.
+func header(message []byte, name string) []string {
+	head, _, _ := strings.Cut(string(message), "\r\n\r\n")
+	head = strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(head)
+	var values []string
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if field, value, _ := strings.Cut(line, ":"); strings.EqualFold(field, name) {
+			values = append(values, strings.TrimSpace(value))
+		}
+	}
+	return values
+}

@@ -1,0 +1,225 @@
+package test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/slapdtest"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/test/peer"
+)
+
+// The senders of our own domain.
+const (
+	alice = "alice@corp.example" // an RSA identity
+	erika = "erika@corp.example" // a P-256 identity
+	norah = "norah@corp.example" // no identity
+)
+
+// rules are those of every gateway in these tests: the domain of a recipient
+// says what is done for it.
+const rules = `
+[[rule]]
+name = "sign-only"
+recipient = ["sign.example"]
+sign = "require"
+encrypt = "never"
+
+[[rule]]
+name = "both"
+recipient = ["both.example", "silent.example"]
+sign = "require"
+encrypt = "require"
+no_certificate = "reject"
+
+[[rule]]
+name = "encrypt-only"
+recipient = ["encrypt.example"]
+sign = "never"
+encrypt = "require"
+no_certificate = "reject"
+
+[[rule]]
+name = "strip"
+recipient = ["strip.example"]
+sign = "require"
+encrypt = "require"
+no_certificate = "strip"
+
+[[rule]]
+name = "rest"
+sign = "never"
+encrypt = "never"
+`
+
+// encrypted are the domains that nothing may reach in the clear.
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example"}
+
+// world is what surrounds a gateway: authorities, certificates in a directory
+// and in files, and the peers that judge what comes out. Local parts of
+// recipients say what certificate they have; see people.
+type world struct {
+	dir          string
+	ca, stranger *testpki.CA // the stranger is trusted by nobody
+	ids          map[string]*testpki.Identity
+	foreign      *testpki.Identity // of a partner, by the stranger
+	slapd        *slapdtest.Server
+	silent       string // an address that accepts connections and says nothing
+
+	openssl, gnupg, nss peer.Peer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	w := &world{
+		dir:      t.TempDir(),
+		ca:       testpki.Must(root.Intermediate(testpki.Options{Name: "Mail CA"})),
+		stranger: testpki.Must(testpki.NewCA(testpki.Options{Name: "Stranger"})),
+		ids:      map[string]*testpki.Identity{},
+		slapd:    slapdtest.Start(t, slapdtest.Config{}),
+		silent:   silence(t),
+	}
+	w.people(t)
+	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
+	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
+	for _, addr := range []string{alice, erika} {
+		w.store(t, "identities/"+addr+".pem", testpki.Must(w.ids[addr].PEM()))
+	}
+	readers := []*testpki.Identity{w.ids["bob@both.example"], w.ids["bob@encrypt.example"], w.ids["bob@strip.example"]}
+	w.openssl = peer.NewOpenSSL(t, w.ca, append(slices.Collect(maps.Values(w.ids)), w.foreign)...)
+	w.gnupg = peer.NewGnuPG(t, w.ca, readers...)
+	w.nss = peer.NewNSS(t, w.ca, readers...)
+	return w
+}
+
+// people makes identities and publishes certificates: those of bob (RSA) and ec
+// (P-256) are good, none is not in the directory, and the others have one
+// certificate that will not do. The certificate of file is in a file.
+func (w *world) people(t *testing.T) {
+	t.Helper()
+	past := time.Now().Add(-48 * time.Hour)
+	for _, domain := range append(encrypted, "sign.example") {
+		w.publish(t, testpki.Leaf{Addresses: []string{"bob@" + domain}, Key: "rsa2048"})
+	}
+	for _, domain := range []string{"both.example", "strip.example"} {
+		w.publish(t, testpki.Leaf{Addresses: []string{"ec@" + domain}})
+		w.publish(t, testpki.Leaf{Addresses: []string{"expired@" + domain}, NotBefore: past, NotAfter: past.Add(time.Hour)})
+		w.publish(t, testpki.Leaf{Addresses: []string{"signing@" + domain}, KeyUsage: x509.KeyUsageDigitalSignature})
+		other := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"somebody@" + domain}}))
+		w.slapd.AddPerson(t, "other@"+domain, other.Certificate)
+		foreign := testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{"untrusted@" + domain}}))
+		w.slapd.AddPerson(t, "untrusted@"+domain, foreign.Certificate)
+		w.slapd.AddPerson(t, "none@"+domain)
+	}
+	w.issue(testpki.Leaf{Addresses: []string{"file@both.example"}})
+	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))
+	w.issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"})
+	w.issue(testpki.Leaf{Addresses: []string{erika}})
+	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
+	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
+}
+
+func (w *world) issue(l testpki.Leaf) *testpki.Identity {
+	id := testpki.Must(w.ca.Issue(l))
+	w.ids[l.Addresses[0]] = id
+	return id
+}
+
+func (w *world) publish(t *testing.T, l testpki.Leaf) {
+	t.Helper()
+	w.slapd.AddPerson(t, l.Addresses[0], w.issue(l).Certificate)
+}
+
+func (w *world) store(t *testing.T, name string, content []byte) {
+	t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// config returns a configuration with listeners and next hop as given.
+func (w *world) config(wiring, queue string) string {
+	text := `hostname = "gw.test"
+domains = ["corp.example"]
+postmaster = "postmaster@corp.example"
+
+[log]
+level = "debug"
+
+[queue]
+path = "QUEUE"
+retry = ["1s", "2s"]
+
+[identities]
+path = "DIR/identities"
+
+[trust]
+anchors = ["DIR/root.pem"]
+intermediates = ["DIR/intermediate.pem"]
+revocation = "off"
+fetch = false
+
+[[directory]]
+name = "ldap"
+type = "ldap"
+urls = ["LDAP"]
+base = "ou=people,dc=example,dc=org"
+
+[[directory]]
+name = "files"
+type = "files"
+path = "DIR/certificates"
+
+[[directory]]
+name = "silent"
+type = "ldap"
+domains = ["silent.example"]
+urls = ["ldap://SILENT"]
+base = "dc=example,dc=org"
+timeout = "1s"
+`
+	replace := strings.NewReplacer("DIR", w.dir, "QUEUE", queue, "LDAP", w.slapd.URL(), "SILENT", w.silent)
+	return fmt.Sprint(replace.Replace(text), "\n", wiring, "\n", rules)
+}
+
+// silence listens and never answers.
+func silence(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var held []net.Conn
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				for _, conn := range held {
+					conn.Close()
+				}
+				return
+			}
+			held = append(held, conn)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
