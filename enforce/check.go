@@ -8,8 +8,8 @@ import (
 
 // Check looks at a plan again, without regard to how Decide came to it: every
 // recipient is in exactly one place, and no copy that must be encrypted lacks
-// the step or a certificate of each of its recipients. A plan that fails must
-// not be carried out.
+// the step or a certificate of each of its recipients, or stands beside a copy in
+// the clear without leave. A plan that fails must not be carried out.
 func (p *Policy) Check(f Facts, plan Plan) error {
 	seen := make([]int, len(f.Recipients))
 	count := func(a Assigned) error {
@@ -20,6 +20,7 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		return nil
 	}
 	var errs []error
+	open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil })
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
 		errs = append(errs, count(r.Assigned))
 	}
@@ -27,7 +28,7 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		for _, a := range c.Recipients {
 			err := count(a)
 			if err == nil {
-				err = p.checkCopy(&f, c, a.Index)
+				err = p.checkCopy(&f, c, a.Index, open)
 			}
 			errs = append(errs, err)
 		}
@@ -40,8 +41,9 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 	return errors.Join(errs...)
 }
 
-// checkCopy checks that copy c is fit for one of its recipients.
-func (p *Policy) checkCopy(f *Facts, c Copy, i int) error {
+// checkCopy checks that copy c is fit for one of its recipients; open says that
+// there is a copy in the clear.
+func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	to := &f.Recipients[i]
 	r := p.match(f, to)
 	switch {
@@ -58,6 +60,8 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int) error {
 		return nil
 	case !slices.ContainsFunc(to.Usable, func(fp Fingerprint) bool { return slices.Contains(c.Encrypt.Certificates, fp) }):
 		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
+	case open && r.encrypt == require && !r.mixed:
+		return fmt.Errorf("the copy for %q is encrypted, and there is one in the clear", to.Address)
 	}
 	return nil
 }

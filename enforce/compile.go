@@ -23,6 +23,9 @@ type Problem struct {
 
 // Error names the rule, its line and the key.
 func (p *Problem) Error() string {
+	if p.Rule == "" && p.Line == 0 {
+		return "rules: " + p.Text
+	}
 	where := fmt.Sprintf("rule %q", p.Rule)
 	if p.Line > 0 {
 		where = fmt.Sprintf("line %d: %s", p.Line, where)
@@ -43,7 +46,7 @@ func Compile(rules []Rule) (*Policy, error) {
 		p.rules = append(p.rules, c.rule(&rules[i], i == len(rules)-1))
 	}
 	if len(rules) == 0 {
-		c.problem("", `there are no rules; write at least the last one, named "default"`)
+		c.problem("", `there are none; write at least the last one, named "default"`)
 	}
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)

@@ -1,0 +1,81 @@
+package enforce
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// last is a default rule that is in order.
+var last = Rule{Name: "default", Line: 90, Sign: "never", Encrypt: "never"}
+
+func TestBrokenRules(t *testing.T) {
+	some := []string{"example.net"}
+	tests := []struct {
+		name  string
+		rules []Rule
+		want  string // the whole message of the one problem
+	}{
+		{"none", nil, `rules: there are none; write at least the last one, named "default"`},
+		{"word", []Rule{{Name: "a", Line: 3, Recipient: some, Sign: "always"}, last},
+			`line 3: rule "a": sign: "always" is not known; write one of never, prefer, require`},
+		{"pattern", []Rule{{Name: "a", Line: 3, Recipient: []string{"@example.net"}, Sign: "require"}, last},
+			`line 3: rule "a": recipient: "@example.net": write the domain without "@"`},
+		{"empty list", []Rule{{Name: "a", Line: 3, Sender: []string{}, Sign: "require"}, last},
+			`line 3: rule "a": sender: is an empty list, which matches nobody; remove it or name somebody`},
+		{"no name", []Rule{{Line: 3, Recipient: some, Sign: "require"}, last},
+			`line 3: rule "": name: is missing; every rule needs a name, which logs and replies cite`},
+		{"same name", []Rule{{Name: "a", Line: 3, Recipient: some, Sign: "require"}, {Name: "a", Line: 9, Recipient: some, Sign: "require"}, last},
+			`line 9: rule "a": name: is used by an earlier rule too (line 3); choose another`},
+		{"no action", []Rule{{Name: "a", Line: 3, Recipient: some}, last},
+			`line 3: rule "a": says neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is meant`},
+		{"no_certificate", []Rule{{Name: "a", Line: 3, Recipient: some, Encrypt: "prefer", NoCertificate: "strip"}, last},
+			`line 3: rule "a": no_certificate: has a meaning only with encrypt = "require"; remove it`},
+		{"unavailable", []Rule{{Name: "a", Line: 3, Recipient: some, Encrypt: "require", Unavailable: "plain"}, last},
+			`line 3: rule "a": unavailable: has a meaning only with encrypt = "prefer"; remove it`},
+		{"mixed", []Rule{{Name: "a", Line: 3, Recipient: some, Sign: "require", Mixed: "allow"}, last},
+			`line 3: rule "a": mixed: has a meaning only in a rule that encrypts; remove it`},
+		{"inbound", []Rule{{Name: "a", Line: 3, Direction: "inbound", Encrypt: "require"}, last},
+			`line 3: rule "a": direction: inbound mail is not signed or encrypted; write "outbound"`},
+		{"unreachable", []Rule{{Name: "a", Line: 3, Encrypt: "require"}, last},
+			`line 3: rule "a": matches everybody, so that no rule below it is ever used; give it a condition or move it to the end`},
+		{"no default", []Rule{{Name: "a", Line: 3, Encrypt: "require", Sign: "never"}},
+			`line 3: rule "a": name: is the last rule and must be named "default": it decides on everybody whom no rule above matches`},
+		{"default with condition", []Rule{{Name: "default", Line: 3, Recipient: some, Encrypt: "require", Sign: "never"}},
+			`line 3: rule "default": is the last rule and must have no conditions: it decides on everybody whom no rule above matches`},
+		{"default says half", []Rule{{Name: "default", Line: 3, Encrypt: "require"}},
+			`line 3: rule "default": is the last rule and must say both sign and encrypt`},
+	}
+	for _, tt := range tests {
+		p, err := Compile(tt.rules)
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s: error %q, want %q", tt.name, err, tt.want)
+		}
+		if p != nil {
+			t.Errorf("%s: a policy beside an error", tt.name)
+		}
+	}
+}
+
+func TestCompileReportsAllProblems(t *testing.T) {
+	_, err := Compile([]Rule{
+		{Name: "a", Line: 3, Sign: "always", Recipient: []string{"@x", "a b"}},
+		{Name: "default", Line: 8, Encrypt: "sometimes", Sign: "never", Profile: "x"},
+	})
+	if n := strings.Count(err.Error(), "\n") + 1; n != 4 {
+		t.Errorf("%d problems, want 4:\n%v", n, err)
+	}
+	if p, ok := errors.AsType[*Problem](err); !ok || p.Line != 3 {
+		t.Errorf("the first problem is %+v", p)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	p, err := Compile([]Rule{{Name: "a", Sender: []string{"*"}, Sign: "require", Profile: "strong"}, last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(p.Profiles(), " "); got != "default strong" {
+		t.Errorf("profiles %q", got)
+	}
+}
