@@ -1,0 +1,83 @@
+package cms
+
+import (
+	"bytes"
+	"compress/zlib"
+	"io"
+)
+
+// Limits bound what Decompress may produce.
+type Limits struct {
+	// MaxSize is the largest result in octets; 0 is 100 MB.
+	MaxSize int64
+	// MaxRatio is how many times larger than the compressed octets the result
+	// may be; 0 is 200. Results of up to 1 MB are always allowed.
+	MaxRatio int
+}
+
+// The defaults of Limits. Text compresses to a tenth, logs to a hundredth; zlib
+// itself can do 1,032.
+const (
+	defaultMaxSize  = 100 << 20
+	defaultMaxRatio = 200
+	freeSize        = 1 << 20
+)
+
+// Decompress reads a ContentInfo with CompressedData (RFC 3274) and returns its
+// content and the content's type. ErrTooBig is returned before more than the
+// limit was produced.
+func Decompress(ber []byte, l Limits) (Type, []byte, error) {
+	c := newCursor(ber)
+	c.open(TypeCompressed)
+	c.enter(tagSequence)
+	c.small()
+	alg := c.algorithm()
+	c.enter(tagSequence)
+	oid := c.primitive(tagOID)
+	var content Content
+	if c.enter(context0) {
+		content = c.octets(tagOctetString)
+		c.leave()
+	}
+	c.leave()
+	c.leave()
+	c.close()
+	if c.err != nil {
+		return "", nil, c.err
+	}
+	if !alg.is(oidZlib) {
+		return "", nil, unsupported("compression %v", alg)
+	}
+	plain, err := inflate(&content, l.bound(content.size))
+	if err != nil {
+		return "", nil, err
+	}
+	return typeOf(oid), plain, nil
+}
+
+// bound returns the largest result for n compressed octets.
+func (l Limits) bound(n int) int64 {
+	if l.MaxSize <= 0 {
+		l.MaxSize = defaultMaxSize
+	}
+	if l.MaxRatio <= 0 {
+		l.MaxRatio = defaultMaxRatio
+	}
+	return min(l.MaxSize, max(int64(n)*int64(l.MaxRatio), freeSize))
+}
+
+func inflate(content *Content, bound int64) ([]byte, error) {
+	z, err := zlib.NewReader(bytes.NewReader(content.Bytes()))
+	if err != nil {
+		return nil, malformed("compressed content: %v", err)
+	}
+	var out bytes.Buffer
+	n, err := io.Copy(&out, io.LimitReader(z, bound+1))
+	if n > bound {
+		return nil, tooBig("content of more than %d octets", bound)
+	}
+	if err != nil {
+		return nil, malformed("compressed content: %v", err)
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,206 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/mlkem"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+)
+
+// maxRecipientsWritten caps the recipients of a message of ours.
+const maxRecipientsWritten = 2000
+
+// KeyTransport says how RSA carries the content key. For other keys there is
+// nothing to choose.
+type KeyTransport string
+
+// The key transports.
+const (
+	PKCS1 KeyTransport = "pkcs1"
+	OAEP  KeyTransport = "oaep"
+)
+
+// EncryptRequest says what to encrypt, to whom, and how.
+type EncryptRequest struct {
+	// Content is what is encrypted, in pieces that count as joined. One piece
+	// saves a copy with authenticated ciphers. It must not change until the
+	// Object is written.
+	Content [][]byte
+	// Recipients are the certificates that can decrypt.
+	Recipients []*x509.Certificate
+	// Cipher is AES256CBC where it is "". An authenticated one makes
+	// AuthEnvelopedData, the others EnvelopedData.
+	Cipher Cipher
+	// KeyTransport is PKCS1 where it is "".
+	KeyTransport KeyTransport
+	// OAEPHash is SHA-1, SHA-256, SHA-384 or SHA-512; 0 is SHA-256.
+	OAEPHash crypto.Hash
+	// UseSKI names recipients by their subject key identifier.
+	UseSKI bool
+}
+
+// Encrypt makes EnvelopedData (RFC 5652 section 6) or AuthEnvelopedData (RFC
+// 5083). The content is encrypted when the Object is written.
+func Encrypt(r EncryptRequest) (*Object, error) {
+	if r.Cipher == "" {
+		r.Cipher = AES256CBC
+	}
+	spec := r.Cipher.spec()
+	if spec == nil || spec.weak {
+		return nil, unsupported("cipher %q for writing", string(r.Cipher))
+	}
+	if len(r.Recipients) == 0 || len(r.Recipients) > maxRecipientsWritten {
+		return nil, tooBig("%d recipients", len(r.Recipients))
+	}
+	key := make([]byte, spec.key)
+	rand.Read(key)
+	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey)}
+	infos := make([][]byte, len(r.Recipients))
+	for i, cert := range r.Recipients {
+		var err error
+		if infos[i], err = e.recipient(cert); err != nil {
+			return nil, err
+		}
+	}
+	return e.object(setOf(tagSet, infos))
+}
+
+// An encrypter makes the recipient infos of one content key.
+type encrypter struct {
+	request *EncryptRequest
+	spec    *cipherSpec
+	key     []byte
+	version int // of EnvelopedData
+	// ephemeral are our keys for agreement, one for each curve: the
+	// recipients of a message may see that it is the same (RFC 5753 section
+	// 3.1 has one for many recipients).
+	ephemeral map[ecdh.Curve]*ecdh.PrivateKey
+}
+
+// recipient makes the RecipientInfo for a certificate. The kind of key decides.
+func (e *encrypter) recipient(cert *x509.Certificate) ([]byte, error) {
+	if e.request.UseSKI && len(cert.SubjectKeyId) == 0 {
+		return nil, unsupported("recipient %q has no subject key identifier", cert.Subject)
+	}
+	pub, pss, err := publicKey(cert)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckKey(pub); err != nil {
+		return nil, err
+	}
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		if pss == nil {
+			return e.keyTransport(cert, k)
+		}
+	case *ecdsa.PublicKey:
+		p, err := k.ECDH()
+		if err != nil {
+			return nil, unsupported("recipient %q: %v", cert.Subject, err)
+		}
+		return e.keyAgreement(cert, p)
+	case *ecdh.PublicKey:
+		return e.keyAgreement(cert, k)
+	case *mlkem.EncapsulationKey768:
+		return e.encapsulation(cert, oidMLKEM768, k)
+	case *mlkem.EncapsulationKey1024:
+		return e.encapsulation(cert, oidMLKEM1024, k)
+	}
+	return nil, unsupported("recipient %q has a key for signing only", cert.Subject)
+}
+
+// object puts the parts around the ciphertext.
+func (e *encrypter) object(recipients []byte) (*Object, error) {
+	o := &Object{content: e.request.Content, size: totalSize(e.request.Content)}
+	params, size, err := e.arm(o)
+	if err != nil {
+		return nil, err
+	}
+	var front, info builder
+	if e.spec.aead {
+		e.version = 0 // RFC 5083 section 2.1
+	}
+	front.int(e.version)
+	front.raw(recipients)
+	info.oid(oidData)
+	info.algorithm(e.spec.oid, params)
+
+	l := newLayout(size)
+	l.header(context) // [0] IMPLICIT OCTET STRING
+	l.prepend(info)
+	l.header(tagSequence)
+	if e.spec.aead {
+		l.size += macHeader + tagSize
+	}
+	l.prepend(front)
+	if e.spec.aead {
+		l.wrap(oidAuthEnvelopedData)
+	} else {
+		l.wrap(oidEnvelopedData)
+	}
+	o.head = l.bytes()
+	return o, nil
+}
+
+// arm gives the object its cipher with a fresh IV or nonce, and returns the
+// algorithm's parameters and the size of the ciphertext.
+func (e *encrypter) arm(o *Object) (params []byte, size int, err error) {
+	if e.spec.aead {
+		o.nonce = make([]byte, nonceSize)
+		rand.Read(o.nonce)
+		o.aead, err = e.spec.newAEAD(e.key, nonceSize, tagSize)
+		return e.spec.aeadParams(o.nonce), o.size, err
+	}
+	if o.block, err = e.spec.block(e.key); err != nil {
+		return nil, 0, err
+	}
+	o.iv = make([]byte, o.block.BlockSize())
+	rand.Read(o.iv)
+	var b builder
+	b.tlv(tagOctetString, o.iv)
+	return b, paddedSize(o.size, len(o.iv)), nil
+}
+
+// keyTransport makes KeyTransRecipientInfo (RFC 5652 section 6.2.1).
+func (e *encrypter) keyTransport(cert *x509.Certificate, pub *rsa.PublicKey) ([]byte, error) {
+	var alg builder
+	encrypted, err := []byte(nil), error(nil)
+	switch e.request.KeyTransport {
+	case "", PKCS1:
+		alg.algorithm(oidRSA, null())
+		//lint:ignore SA1019 RFC 8551 section 2.3 demands it, many can read nothing else
+		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, pub, e.key)
+	case OAEP:
+		h := e.request.OAEPHash
+		if h == 0 {
+			h = crypto.SHA256
+		}
+		if h != crypto.SHA1 && !sendable(h) {
+			return nil, unsupported("OAEP with %v", h)
+		}
+		alg.algorithm(oidOAEP, oaepParams(h))
+		encrypted, err = rsa.EncryptOAEP(h.New(), rand.Reader, pub, e.key, nil)
+	default:
+		return nil, unsupported("key transport %q", string(e.request.KeyTransport))
+	}
+	if err != nil {
+		return nil, badKey("recipient %q: %v", cert.Subject, err)
+	}
+	var b builder
+	m := b.open(tagSequence)
+	if e.request.UseSKI {
+		b.int(2)
+		e.version = max(e.version, 2)
+	} else {
+		b.int(0)
+	}
+	b.identifier(cert, e.request.UseSKI)
+	b.raw(alg)
+	b.tlv(tagOctetString, encrypted)
+	b.close(m)
+	return b, nil
+}

@@ -1,0 +1,88 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+)
+
+// A certHash is ESSCertID or ESSCertIDv2 (RFC 5035 sections 3 and 4): the hash
+// of a certificate and, optionally, its issuer and serial number.
+type certHash struct {
+	digest algorithm
+	hash   []byte
+	id     *ID // the issuer is the raw GeneralNames
+}
+
+// signingCertificate reads SigningCertificate or SigningCertificateV2. The first
+// identifier is the signer's own certificate; the others limit the chain, which
+// is not this package's to judge.
+func (c *cursor) signingCertificate(defaultDigest string) (h certHash) {
+	c.enter(tagSequence)
+	c.enter(tagSequence)
+	h = c.certHash(defaultDigest)
+	for c.more() {
+		c.skip()
+	}
+	c.leave()
+	for c.more() { // policies
+		c.skip()
+	}
+	c.leave()
+	return h
+}
+
+func (c *cursor) certHash(defaultDigest string) (h certHash) {
+	h.digest = algorithm{oid: []byte(defaultDigest)}
+	c.enter(tagSequence)
+	if c.peek() == tagSequence {
+		h.digest = c.algorithm()
+	}
+	h.hash = c.primitive(tagOctetString)
+	if c.optional(tagSequence) {
+		h.id = &ID{RawIssuer: c.raw(), Serial: minimalInteger(c.primitive(tagInteger))}
+		c.leave()
+	}
+	c.leave()
+	return h
+}
+
+// matches reports whether h names cert.
+func (h certHash) matches(cert *x509.Certificate) bool {
+	f := digestOf(h.digest)
+	if f == 0 || f == crypto.MD5 || !bytes.Equal(sum(f, cert.Raw), h.hash) {
+		return false
+	}
+	if h.id == nil {
+		return true
+	}
+	return bytes.Equal(h.id.Serial, integerBytes(cert.SerialNumber)) &&
+		bytes.Equal(h.id.RawIssuer, directoryName(cert.RawIssuer))
+}
+
+// directoryName returns GeneralNames that consist of one directory name.
+func directoryName(rawName []byte) []byte {
+	var b builder
+	m := b.open(tagSequence)
+	b.tlv(context0+4, rawName)
+	b.close(m)
+	return b
+}
+
+// signingCertificateV2 returns the attribute value that names cert by SHA-256,
+// which is the default and therefore not written.
+func signingCertificateV2(cert *x509.Certificate) []byte {
+	var b builder
+	outer := b.open(tagSequence)
+	certs := b.open(tagSequence)
+	one := b.open(tagSequence)
+	b.tlv(tagOctetString, sum(crypto.SHA256, cert.Raw))
+	is := b.open(tagSequence)
+	b.raw(directoryName(cert.RawIssuer))
+	b.tlv(tagInteger, integerBytes(cert.SerialNumber))
+	b.close(is)
+	b.close(one)
+	b.close(certs)
+	b.close(outer)
+	return b
+}

@@ -1,0 +1,210 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/binary"
+)
+
+// Agreement is a private key that can do Diffie-Hellman: *ecdh.PrivateKey, or a
+// key in hardware. *ecdsa.PrivateKey serves too, and need not be converted.
+type Agreement interface {
+	ECDH(remote *ecdh.PublicKey) ([]byte, error)
+}
+
+// A kdf is a key agreement scheme: a hash and one of the two ways to derive a
+// key with it.
+type kdf struct {
+	hash crypto.Hash
+	hkdf bool
+}
+
+// kdfOf returns the scheme of an object identifier. For the NIST curves, whose
+// cofactor is 1, cofactor Diffie-Hellman is the plain one.
+func kdfOf(oid []byte) (kdf, bool) {
+	switch string(oid) {
+	case oidDHSHA1, oidCofactorSHA1:
+		return kdf{crypto.SHA1, false}, true
+	case oidDHSHA224, oidCofactorSHA224:
+		return kdf{crypto.SHA224, false}, true
+	case oidDHSHA256, oidCofactorSHA256:
+		return kdf{crypto.SHA256, false}, true
+	case oidDHSHA384, oidCofactorSHA384:
+		return kdf{crypto.SHA384, false}, true
+	case oidDHSHA512, oidCofactorSHA512:
+		return kdf{crypto.SHA512, false}, true
+	case oidDHHKDF256:
+		return kdf{crypto.SHA256, true}, true
+	case oidDHHKDF384:
+		return kdf{crypto.SHA384, true}, true
+	case oidDHHKDF512:
+		return kdf{crypto.SHA512, true}, true
+	}
+	return kdf{}, false
+}
+
+// derive makes a key of size octets from the shared secret: X9.63 (RFC 5753
+// section 7.2) or HKDF with the user key material as its salt (RFC 8418
+// section 2.2).
+func (k kdf) derive(secret, ukm, info []byte, size int) ([]byte, error) {
+	if k.hkdf {
+		return hkdf.Key(k.hash.New, secret, ukm, string(info), size)
+	}
+	var out []byte
+	for counter := uint32(1); len(out) < size; counter++ {
+		h := k.hash.New()
+		h.Write(secret)
+		h.Write(binary.BigEndian.AppendUint32(nil, counter))
+		h.Write(info)
+		out = h.Sum(out)
+	}
+	return out[:size], nil
+}
+
+// sharedInfo returns ECC-CMS-SharedInfo (RFC 5753 section 7.2, RFC 8418 section
+// 2.1) for a key of size octets. wrap is the AlgorithmIdentifier of the key
+// wrap as it stands in the message.
+func sharedInfo(wrap, ukm []byte, size int) []byte {
+	var b builder
+	m := b.open(tagSequence)
+	b.raw(wrap)
+	if ukm != nil {
+		u := b.open(context0)
+		b.tlv(tagOctetString, ukm)
+		b.close(u)
+	}
+	s := b.open(context0 + 2)
+	b.tlv(tagOctetString, binary.BigEndian.AppendUint32(nil, uint32(size)*8))
+	b.close(s)
+	b.close(m)
+	return b
+}
+
+// schemeFor returns what we write for a curve.
+func schemeFor(c ecdh.Curve) (oid string, k kdf, x25519 bool) {
+	switch c {
+	case ecdh.P384():
+		return oidDHSHA384, kdf{crypto.SHA384, false}, false
+	case ecdh.P521():
+		return oidDHSHA512, kdf{crypto.SHA512, false}, false
+	case ecdh.X25519():
+		return oidDHHKDF256, kdf{crypto.SHA256, true}, true
+	}
+	return oidDHSHA256, kdf{crypto.SHA256, false}, false
+}
+
+// keyAgreement makes KeyAgreeRecipientInfo for one recipient (RFC 5652 section
+// 6.2.2, RFC 5753 section 3.1.1, RFC 8418 section 3).
+func (e *encrypter) keyAgreement(cert *x509.Certificate, pub *ecdh.PublicKey) ([]byte, error) {
+	curve := pub.Curve()
+	own, ok := e.ephemeral[curve]
+	if !ok {
+		var err error
+		if own, err = curve.GenerateKey(rand.Reader); err != nil {
+			return nil, err
+		}
+		e.ephemeral[curve] = own
+	}
+	secret, err := own.ECDH(pub)
+	if err != nil {
+		return nil, badKey("recipient %q: %v", cert.Subject, err)
+	}
+	scheme, kdf, x25519 := schemeFor(curve)
+	var wrapAlg, originator builder
+	wrapAlg.algorithm(e.spec.wrap, nil)
+	kek, err := kdf.derive(secret, nil, sharedInfo(wrapAlg, nil, e.spec.wrapKB), e.spec.wrapKB)
+	if err != nil {
+		return nil, err
+	}
+	wrapped, err := wrapKey(kek, e.key)
+	if err != nil {
+		return nil, err
+	}
+	if x25519 {
+		originator.algorithm(oidX25519, nil)
+	} else {
+		originator.algorithm(oidECPublicKey, nil)
+	}
+	originator.tlv(tagBitString, append([]byte{0}, own.PublicKey().Bytes()...))
+	e.version = max(e.version, 2)
+	return e.agreementInfo(cert, scheme, wrapAlg, originator, wrapped), nil
+}
+
+// agreementInfo lays KeyAgreeRecipientInfo out.
+func (e *encrypter) agreementInfo(cert *x509.Certificate, scheme string, wrapAlg, originator, wrapped []byte) []byte {
+	var b builder
+	m := b.open(context0 + 1)
+	b.int(3)
+	o := b.open(context0) // originator
+	b.tlv(context0+1, originator)
+	b.close(o)
+	b.algorithm(scheme, wrapAlg)
+	list := b.open(tagSequence)
+	one := b.open(tagSequence)
+	if e.request.UseSKI {
+		r := b.open(context0)
+		b.tlv(tagOctetString, cert.SubjectKeyId)
+		b.close(r)
+	} else {
+		b.issuerAndSerial(tagSequence, cert)
+	}
+	b.tlv(tagOctetString, wrapped)
+	b.close(one)
+	b.close(list)
+	b.close(m)
+	return b
+}
+
+// agree performs Diffie-Hellman between the recipient's key and the
+// originator's point. The curve follows from the recipient's key.
+func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, error) {
+	var curve ecdh.Curve
+	if k, ok := key.(*ecdsa.PrivateKey); ok {
+		converted, err := k.ECDH()
+		if err != nil {
+			return nil, badKey("%v", err)
+		}
+		key = converted
+	}
+	a, ok := key.(Agreement)
+	if !ok {
+		return nil, badKey("%T can not agree on a key", key)
+	}
+	if curve = curveOf(key); curve == nil {
+		return nil, badKey("curve of %T", key)
+	}
+	if originator.is(oidX25519) != (curve == ecdh.X25519()) {
+		return nil, ErrDecrypt
+	}
+	remote, err := curve.NewPublicKey(point)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	secret, err := a.ECDH(remote)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return secret, nil
+}
+
+// curveOf returns the curve of a key for agreement, nil if it does not say.
+func curveOf(key crypto.PrivateKey) ecdh.Curve {
+	switch k := key.(type) {
+	case interface{ Curve() ecdh.Curve }:
+		return k.Curve()
+	case interface{ Public() crypto.PublicKey }:
+		switch pub := k.Public().(type) {
+		case *ecdh.PublicKey:
+			return pub.Curve()
+		case *ecdsa.PublicKey:
+			if p, err := pub.ECDH(); err == nil {
+				return p.Curve()
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package cms
+
+// maxAttributes is the size up to which signed or authenticated attributes are
+// read, in octets. They are hashed in their DER form, which may have to be made.
+const maxAttributes = 1 << 20
+
+// normalize returns the element as DER with the order of its members kept:
+// signatures and authentication tags are computed over that form of attributes,
+// also where the object is BER (RFC 5652 section 5.4). It returns raw itself
+// where nothing is to be changed.
+func normalize(raw []byte) ([]byte, error) {
+	if len(raw) > maxAttributes {
+		return nil, tooBig("attributes of %d octets", len(raw))
+	}
+	c := newCursor(raw)
+	b := make(builder, 0, len(raw))
+	c.copyDER(&b)
+	if c.err == nil && c.more() {
+		c.fail("trailing data")
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	if string(b) == string(raw) {
+		return raw, nil
+	}
+	return b, nil
+}
+
+// copyDER appends the next element to b. It recurses to maxDepth at most, which
+// enter sees to.
+func (c *cursor) copyDER(b *builder) {
+	h, ok := c.header()
+	if !ok {
+		return
+	}
+	if h.tag&numberMask == numberMask {
+		c.fail("high tag number in attributes")
+		return
+	}
+	if h.tag&constructed == 0 {
+		b.tlv(h.tag, c.primitive(h.tag))
+		return
+	}
+	if isString(h.tag &^ constructed) {
+		c.copyString(b, h.tag&^constructed)
+		return
+	}
+	mark := b.open(h.tag)
+	if c.enter(h.tag) {
+		for c.more() {
+			c.copyDER(b)
+		}
+		c.leave()
+	}
+	b.close(mark)
+}
+
+// copyString joins the pieces of a constructed string. Pieces bear the tag of
+// the string or, as X.690 section 8.21 has it, that of an OCTET STRING.
+func (c *cursor) copyString(b *builder, tag byte) {
+	mark := b.open(tag)
+	base := c.depth
+	c.enter(tag | constructed)
+	for c.err == nil && c.depth > base {
+		switch t := c.peek(); {
+		case t == 0:
+			c.leave()
+		case t == tag|constructed || t == tagOctetString|constructed:
+			c.enter(t)
+		case t == tag || t == tagOctetString:
+			b.raw(c.primitive(t))
+		default:
+			c.fail("foreign element in a string")
+		}
+	}
+	b.close(mark)
+}
+
+// isString reports whether a universal tag is a string or time type that BER
+// may write in pieces. A BIT STRING in pieces is refused: nobody writes it.
+func isString(tag byte) bool {
+	return tag == tagOctetString || tag == 0x0c || tag >= 0x12 && tag <= 0x1e
+}

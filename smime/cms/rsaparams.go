@@ -1,0 +1,126 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/rsa"
+)
+
+// pssOf reads RSASSA-PSS-params (RFC 4055 section 3.1). Absent fields have
+// SHA-1 for their default and a salt of 20 octets.
+func pssOf(params []byte) (scheme, error) {
+	s := scheme{name: schemePSS, hash: crypto.SHA1, salt: 20}
+	if params == nil { // allowed in a key only, where it means no restriction
+		return s, malformed("PSS without parameters")
+	}
+	c := newCursor(params)
+	c.enter(tagSequence)
+	hash, mask := c.hashAndMask()
+	if c.optional(context0 + 2) {
+		s.salt = c.small()
+		c.leave()
+	}
+	if c.optional(context0 + 3) {
+		if c.small() != 1 {
+			c.fail("PSS trailer")
+		}
+		c.leave()
+	}
+	c.leave()
+	switch {
+	case c.err != nil:
+		return s, c.err
+	case hash == 0 || mask != hash:
+		return s, unsupported("PSS with this digest and mask generation")
+	case s.salt > maxRSA/8:
+		return s, malformed("PSS salt of %d octets", s.salt)
+	}
+	s.hash = hash
+	return s, nil
+}
+
+// hashAndMask reads the [0] digest and the [1] digest of MGF1 that PSS and OAEP
+// parameters begin with; 0 stands for an unknown one.
+func (c *cursor) hashAndMask() (hash, mask crypto.Hash) {
+	hash, mask = crypto.SHA1, crypto.SHA1
+	if c.optional(context0) {
+		hash = digestOf(c.algorithm())
+		c.leave()
+	}
+	if c.optional(context0 + 1) {
+		a := c.algorithm()
+		c.leave()
+		in := newCursor(a.params)
+		mask = digestOf(in.algorithm())
+		if in.err != nil || !a.is(oidMGF1) {
+			mask = 0
+		}
+	}
+	return hash, mask
+}
+
+// hashAndMask appends what the method of the cursor reads.
+func (b *builder) hashAndMask(h crypto.Hash) {
+	if h == crypto.SHA1 { // DER leaves defaults out
+		return
+	}
+	m := b.open(context0)
+	b.algorithm(digestOID(h), null())
+	b.close(m)
+	m = b.open(context0 + 1)
+	var hash builder
+	hash.algorithm(digestOID(h), null())
+	b.algorithm(oidMGF1, hash)
+	b.close(m)
+}
+
+// pssParams returns RSASSA-PSS-params with a salt as long as the digest.
+func pssParams(h crypto.Hash) []byte {
+	var b builder
+	m := b.open(tagSequence)
+	b.hashAndMask(h)
+	s := b.open(context0 + 2)
+	b.int(h.Size())
+	b.close(s)
+	b.close(m)
+	return b
+}
+
+// oaepParams returns RSAES-OAEP-params (RFC 4055 section 4.1).
+func oaepParams(h crypto.Hash) []byte {
+	var b builder
+	m := b.open(tagSequence)
+	b.hashAndMask(h)
+	b.close(m)
+	return b
+}
+
+// oaepOf reads RSAES-OAEP-params.
+func oaepOf(params []byte) (*rsa.OAEPOptions, error) {
+	if params == nil {
+		return nil, malformed("OAEP without parameters")
+	}
+	o := new(rsa.OAEPOptions)
+	c := newCursor(params)
+	c.enter(tagSequence)
+	o.Hash, o.MGFHash = c.hashAndMask()
+	if c.optional(context0 + 2) {
+		a := c.algorithm()
+		c.leave()
+		if c.err == nil && !a.is(oidPSpecified) {
+			return nil, unsupported("OAEP label source %v", a)
+		}
+		in := newCursor(a.params)
+		o.Label = in.octetBytes(tagOctetString)
+		if in.err != nil {
+			return nil, in.err
+		}
+	}
+	c.leave()
+	if c.err != nil {
+		return nil, c.err
+	}
+	if o.Hash == 0 || o.MGFHash == 0 || o.Hash == crypto.MD5 || o.MGFHash == crypto.MD5 {
+		return nil, unsupported("OAEP with this digest")
+	}
+	return o, nil
+}

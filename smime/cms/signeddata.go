@@ -1,0 +1,215 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/x509"
+	"fmt"
+)
+
+// The caps on what one SignedData may hold.
+const (
+	maxCertificates = 200
+	maxSigners      = 50
+	maxCRLs         = 200
+)
+
+// SignedData is a parsed SignedData (RFC 5652 section 5). Nothing in it is
+// verified before Verify; it refers to the bytes it was parsed from.
+type SignedData struct {
+	// Certificates came with the message, in its order. They are hints.
+	Certificates []*x509.Certificate
+	// Skipped says which certificates could not be read, and why: unknown
+	// curves, old formats. A message is not refused for them (RFC 8550
+	// section 2.3).
+	Skipped []error
+	// CRLs came with the message, DER, and nothing is known about them.
+	CRLs [][]byte
+	// ContentType is the type of the content.
+	ContentType Type
+	// Content is what was signed, nil where it is detached. An object with no
+	// signers and no content only carries certificates.
+	Content *Content
+
+	contentType []byte // object identifier of ContentType
+	digests     []algorithm
+	signers     []signerInfo
+}
+
+// ParseSignedData reads a ContentInfo with SignedData, in BER or DER.
+func ParseSignedData(ber []byte) (*SignedData, error) {
+	c := newCursor(ber)
+	s := new(SignedData)
+	c.open(TypeSigned)
+	c.enter(tagSequence)
+	c.small() // version: says nothing that the parts do not
+	s.readDigests(c)
+	s.readContent(c)
+	if err := s.readCertificates(c); err != nil {
+		return nil, err
+	}
+	if err := s.readCRLs(c); err != nil {
+		return nil, err
+	}
+	if err := s.readSigners(c); err != nil {
+		return nil, err
+	}
+	c.leave()
+	c.close()
+	if c.err != nil {
+		return nil, c.err
+	}
+	return s, nil
+}
+
+// readDigests reads DigestAlgorithmIdentifiers.
+func (s *SignedData) readDigests(c *cursor) {
+	c.enter(tagSet)
+	for n := 0; c.more(); n++ {
+		if n >= maxSigners {
+			c.fail("too many digest algorithms")
+			return
+		}
+		s.digests = append(s.digests, c.algorithm())
+	}
+	c.leave()
+}
+
+// listed reports whether the digest of a signer is one that the message names
+// at its front. We refuse what is not, as RFC 5652 section 5.1 permits and
+// others do.
+func (s *SignedData) listed(digest algorithm) bool {
+	for _, d := range s.digests {
+		if d.equal(digest) {
+			return true
+		}
+	}
+	return false
+}
+
+// readContent reads EncapsulatedContentInfo.
+func (s *SignedData) readContent(c *cursor) {
+	c.enter(tagSequence)
+	s.contentType = c.primitive(tagOID)
+	if c.optional(context0) {
+		content := c.octets(tagOctetString)
+		s.Content = &content
+		c.leave()
+	}
+	c.leave()
+	s.ContentType = typeOf(s.contentType)
+}
+
+// readCertificates reads the CertificateSet, of which only the choice
+// certificate is used.
+func (s *SignedData) readCertificates(c *cursor) error {
+	if !c.optional(context0) {
+		return c.err
+	}
+	for c.more() {
+		if len(s.Certificates)+len(s.Skipped) >= maxCertificates {
+			return tooBig("more than %d certificates", maxCertificates)
+		}
+		if c.peek() != tagSequence {
+			c.skip()
+			s.Skipped = append(s.Skipped, unsupported("certificate format"))
+			continue
+		}
+		cert, err := x509.ParseCertificate(c.raw())
+		switch {
+		case c.err != nil:
+			return c.err
+		case err != nil:
+			s.Skipped = append(s.Skipped, fmt.Errorf("cms: certificate %d: %w", len(s.Certificates)+len(s.Skipped)+1, err))
+		default:
+			s.Certificates = append(s.Certificates, cert)
+		}
+	}
+	c.leave()
+	return c.err
+}
+
+// readCRLs reads RevocationInfoChoices.
+func (s *SignedData) readCRLs(c *cursor) error {
+	if !c.optional(context0 + 1) {
+		return c.err
+	}
+	for n := 0; c.more(); n++ {
+		if n >= maxCRLs {
+			return tooBig("more than %d CRLs", maxCRLs)
+		}
+		if c.peek() == tagSequence {
+			s.CRLs = append(s.CRLs, c.raw())
+		} else {
+			c.skip()
+		}
+	}
+	c.leave()
+	return c.err
+}
+
+// readSigners reads SignerInfos.
+func (s *SignedData) readSigners(c *cursor) error {
+	c.enter(tagSet)
+	for c.more() {
+		if len(s.signers) >= maxSigners {
+			return tooBig("more than %d signers", maxSigners)
+		}
+		s.signers = append(s.signers, c.signerInfo())
+	}
+	c.leave()
+	return c.err
+}
+
+// A signerInfo is SignerInfo (RFC 5652 section 5.3).
+type signerInfo struct {
+	id        ID
+	digest    algorithm
+	attrs     []byte // the [0] element; nil where absent
+	signature algorithm
+	value     []byte
+}
+
+func (c *cursor) signerInfo() (s signerInfo) {
+	if !c.enter(tagSequence) {
+		return s
+	}
+	c.small() // version
+	s.id = c.identifier()
+	s.digest = c.algorithm()
+	if c.peek() == context0 {
+		s.attrs = c.raw()
+	}
+	s.signature = c.algorithm()
+	s.value = c.octetBytes(tagOctetString)
+	if c.peek() == context0+1 {
+		c.skip() // unsigned attributes prove nothing
+	}
+	c.leave()
+	return s
+}
+
+// Signers returns the number of signers.
+func (s *SignedData) Signers() int { return len(s.signers) }
+
+// Digests returns the hash functions that the signers used, each once: what a
+// caller who hashes the content himself must supply to Verify.
+func (s *SignedData) Digests() []crypto.Hash {
+	var hashes []crypto.Hash
+next:
+	for i := range s.signers {
+		h := digestOf(s.signers[i].digest)
+		if h == 0 || h == crypto.MD5 {
+			continue
+		}
+		for _, known := range hashes {
+			if known == h {
+				continue next
+			}
+		}
+		hashes = append(hashes, h)
+	}
+	return hashes
+}
+
+// ID returns who signer i says it is.
+func (s *SignedData) ID(i int) ID { return s.signers[i].id }

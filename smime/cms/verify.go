@@ -1,0 +1,211 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"time"
+)
+
+// VerifyOptions are what Verify needs besides the object.
+type VerifyOptions struct {
+	// Content is the detached content, in pieces. Where it is given it is what
+	// counts, also if the object bears a content of its own.
+	Content [][]byte
+	// Digests replace Content: its digest by each function that
+	// SignedData.Digests names.
+	Digests map[crypto.Hash][]byte
+	// Certificates are searched for the signers' after those of the message.
+	Certificates []*x509.Certificate
+	// AllowWeak accepts SHA-1 and RSA keys from 1024 bits; the result's Weak
+	// names them.
+	AllowWeak bool
+}
+
+// SignerResult is what is known of one signer.
+type SignerResult struct {
+	// Err is nil if the signature is good, which says nothing about the
+	// certificate. Otherwise it is one of ErrSignature, ErrDigest,
+	// ErrAttributes, ErrNoCertificate, ErrWeak, ErrUnsupported, ErrMalformed.
+	Err error
+	// ID is who the signer says it is.
+	ID ID
+	// Certificate bears the key of the signature, nil if it was not found.
+	// Where Err is set it is the one that would have been used.
+	Certificate *x509.Certificate
+	// Digest is "sha-256" and so on, Signature "rsa-pkcs1", "rsa-pss",
+	// "ecdsa" or "ed25519"; "" where unknown.
+	Digest, Signature string
+	// Weak says what is weak in a signature that AllowWeak let pass.
+	Weak string
+	// SigningTime is what the signer claims; zero where absent.
+	SigningTime time.Time
+	// Capabilities and EncryptionID (the certificate that the signer wants to
+	// be encrypted to) are set for good signatures only.
+	Capabilities Capabilities
+	EncryptionID *ID
+}
+
+// Verify checks every signature over the content, and returns one result for
+// each signer, in the order of the message. It says nothing about trust.
+//
+// Signed attributes are demanded: without them, a signature over attributes
+// could be presented as one over a content that has their bytes.
+func (s *SignedData) Verify(o VerifyOptions) []SignerResult {
+	v := verifier{data: s, options: o, digests: make(map[crypto.Hash][]byte)}
+	results := make([]SignerResult, len(s.signers))
+	for i := range s.signers {
+		r := &results[i]
+		r.ID = s.signers[i].id
+		r.Err = v.verify(&s.signers[i], r)
+		if r.Err != nil {
+			r.Capabilities, r.EncryptionID = nil, nil
+		}
+	}
+	return results
+}
+
+// A verifier keeps the digests of one content for all its signers.
+type verifier struct {
+	data    *SignedData
+	options VerifyOptions
+	digests map[crypto.Hash][]byte
+}
+
+// verify checks one signer and fills r.
+func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
+	hash := digestOf(s.digest)
+	if hash == 0 {
+		return unsupported("digest %v", s.digest)
+	}
+	r.Digest = DigestName(hash)
+	scheme, err := schemeOf(s.signature, hash)
+	if err != nil {
+		return err
+	}
+	r.Signature = scheme.name
+	candidates := v.candidates(s.id)
+	if len(candidates) > 0 {
+		r.Certificate = candidates[0]
+	}
+	if !v.data.listed(s.digest) {
+		return malformed("digest %s is not listed", r.Digest)
+	}
+	if s.attrs == nil {
+		return badAttributes("there are none")
+	}
+	attrs, err := parseAttributes(s.attrs)
+	if err != nil {
+		return err
+	}
+	r.SigningTime, r.Capabilities, r.EncryptionID = attrs.time, attrs.capabilities, attrs.preference
+	if err := v.checkAttributes(attrs, s, hash); err != nil {
+		return err
+	}
+	if hash != crypto.SHA256 && hash != crypto.SHA384 && hash != crypto.SHA512 {
+		if hash == crypto.MD5 || !v.options.AllowWeak {
+			return weak("digest %s", r.Digest)
+		}
+		r.Weak = r.Digest
+	}
+	return v.tryCertificates(candidates, attrs, s, scheme, r)
+}
+
+// checkAttributes holds the attributes against the content and the algorithms.
+func (v *verifier) checkAttributes(a *attributes, s *signerInfo, hash crypto.Hash) error {
+	if !bytes.Equal(a.contentType, v.data.contentType) {
+		return badAttributes("content type is %s", typeOf(a.contentType))
+	}
+	if err := a.checkProtection(s); err != nil {
+		return err
+	}
+	digest, err := v.digest(hash)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(a.digest, digest) {
+		return ErrDigest
+	}
+	return nil
+}
+
+// candidates returns the certificates that id names: several may share a
+// subject key identifier (RFC 8551 section 2.6).
+func (v *verifier) candidates(id ID) []*x509.Certificate {
+	var found []*x509.Certificate
+	for _, list := range [...][]*x509.Certificate{v.data.Certificates, v.options.Certificates} {
+		for _, cert := range list {
+			if len(found) < maxSameID && id.Matches(cert) {
+				found = append(found, cert)
+			}
+		}
+	}
+	return found
+}
+
+// maxSameID is how many certificates with one identifier are tried.
+const maxSameID = 8
+
+// tryCertificates verifies with each candidate until one fits.
+func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, s *signerInfo, alg scheme, r *SignerResult) error {
+	err := ErrNoCertificate
+	for _, cert := range candidates {
+		if !a.identifies(cert) {
+			err = badAttributes("signing certificate is another one")
+			continue
+		}
+		r.Certificate = cert
+		weakKey, e := v.tryCertificate(cert, a, s, alg)
+		if e == nil {
+			if weakKey != "" {
+				r.Weak = weakKey
+			}
+			return nil
+		}
+		err = e
+	}
+	return err
+}
+
+func (v *verifier) tryCertificate(cert *x509.Certificate, a *attributes, s *signerInfo, alg scheme) (weakKey string, err error) {
+	key, pss, err := publicKey(cert)
+	if err != nil {
+		return "", err
+	}
+	if err := checkKey(key, minRSABits(v.options.AllowWeak)); err != nil {
+		return "", err
+	}
+	if checkKey(key, minRSA) != nil {
+		weakKey = "RSA key below 2048 bits"
+	}
+	return weakKey, alg.verify(key, pss, a.der, s.value)
+}
+
+// digest returns the digest of the content, computed once.
+func (v *verifier) digest(h crypto.Hash) ([]byte, error) {
+	if d, ok := v.digests[h]; ok {
+		return d, nil
+	}
+	if h == crypto.MD5 {
+		return nil, weak("digest md5")
+	}
+	if d, ok := v.options.Digests[h]; ok && len(d) == h.Size() {
+		v.digests[h] = d
+		return d, nil
+	}
+	if v.options.Digests != nil {
+		return nil, unsupported("no %s digest of the content at hand", DigestName(h))
+	}
+	state := h.New()
+	if v.options.Content != nil || v.data.Content == nil {
+		for _, piece := range v.options.Content {
+			state.Write(piece)
+		}
+	} else {
+		for piece := range v.data.Content.Chunks() {
+			state.Write(piece)
+		}
+	}
+	v.digests[h] = state.Sum(nil)
+	return v.digests[h], nil
+}
