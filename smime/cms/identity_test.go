@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -106,24 +107,65 @@ func selfSigned(t testing.TB, name string, key crypto.Signer) *x509.Certificate 
 	return cert
 }
 
-// An x25519Identity has a certificate issued by a P-256 identity, because its
-// key can not sign.
+// issueFor returns a certificate for a public key that x509 can not write: one
+// for another key is issued, its SubjectPublicKeyInfo replaced, and the result
+// signed again by the P-256 identity.
+func issueFor(t testing.TB, name string, spki []byte) *x509.Certificate {
+	t.Helper()
+	ca := newIdentity(t, "p256")
+	der, err := x509.CreateCertificate(rand.Reader, template(name), ca.cert, ca.key.Public(), ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tbs, cert builder
+	c := newCursor(old.RawTBSCertificate)
+	c.enter(tagSequence)
+	m := tbs.open(tagSequence)
+	for c.more() {
+		part := c.raw()
+		if bytes.Equal(part, old.RawSubjectPublicKeyInfo) {
+			part = spki
+		}
+		tbs.raw(part)
+	}
+	tbs.close(m)
+	sig, err := ca.key.Sign(rand.Reader, sum(crypto.SHA256, tbs), crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m = cert.open(tagSequence)
+	cert.raw(tbs)
+	cert.algorithm(oidECDSASHA256, nil)
+	cert.tlv(tagBitString, append([]byte{0}, sig...))
+	cert.close(m)
+	made, err := x509.ParseCertificate(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// spki returns a SubjectPublicKeyInfo.
+func spki(oid string, params, key []byte) []byte {
+	var b builder
+	m := b.open(tagSequence)
+	b.algorithm(oid, params)
+	b.tlv(tagBitString, append([]byte{0}, key...))
+	b.close(m)
+	return b
+}
+
 func newX25519(t testing.TB) (*ecdh.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca := newIdentity(t, "p256")
-	der, err := x509.CreateCertificate(rand.Reader, template("x25519"), ca.cert, key.PublicKey(), ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, cert
+	return key, issueFor(t, "x25519", spki(oidX25519, nil, key.PublicKey().Bytes()))
 }
 
 // files writes the certificate and the key as PEM.

@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/mlkem"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -41,6 +42,25 @@ func TestEncryptDecryptX25519(t *testing.T) {
 	key, cert := newX25519(t)
 	for _, c := range []Cipher{AES128CBC, AES256CBC, AES128GCM, AES256GCM, ChaCha20Poly1305} {
 		testRoundTrip(t, c, key, cert)
+	}
+}
+
+func TestEncryptDecryptMLKEM(t *testing.T) {
+	small, err := mlkem.GenerateKey768()
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, err := mlkem.GenerateKey1024()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs := []*x509.Certificate{
+		issueFor(t, "mlkem768", spki(oidMLKEM768, nil, small.EncapsulationKey().Bytes())),
+		issueFor(t, "mlkem1024", spki(oidMLKEM1024, nil, large.EncapsulationKey().Bytes())),
+	}
+	for _, c := range []Cipher{AES256CBC, AES256GCM, AES128GCM} {
+		testRoundTrip(t, c, small, certs[0])
+		testRoundTrip(t, c, large, certs[1])
 	}
 }
 
