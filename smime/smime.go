@@ -1,107 +1,179 @@
 // Package smime turns messages into S/MIME messages and back (RFC 8551): it
 // signs, encrypts, decrypts and verifies. It knows messages, keys and
 // certificates, and no SMTP.
+//
+// What it makes passes mail relays unchanged: 7-bit, short lines, CRLF. What it
+// reads is hashed as it was received. The layers of a message are opened from
+// the outside inwards as long as each is the whole of the one around it; a
+// signature or a ciphertext that is only a part among others is not taken for
+// the message, so that nothing foreign can borrow its good name or its
+// decryption.
 package smime
 
 import (
-	"context"
-	"crypto/x509"
-	"time"
+	"strings"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// SignOptions choose how to sign. The zero value is a clear signature with
-// SHA-256 and, for RSA keys, PKCS #1 v1.5.
-type SignOptions struct {
-	// Opaque asks for application/pkcs7-mime instead of multipart/signed.
-	Opaque bool
-	// Digest is "sha-256", "sha-384" or "sha-512"; "" is the key's default.
-	Digest string
-	// Signature is "pkcs1" or "pss", for RSA keys; "" is "pkcs1".
-	Signature string
-	// Time is the signing time.
-	Time time.Time
+// Content types of RFC 8551 section 3, and their names from before RFC 2311.
+const (
+	typeSigned     = "multipart/signed"
+	typePKCS7      = "application/pkcs7-mime"
+	typeXPKCS7     = "application/x-pkcs7-mime"
+	typeSignature  = "application/pkcs7-signature"
+	typeXSignature = "application/x-pkcs7-signature"
+)
+
+// Kind says what S/MIME protection a message bears, whatever it is worth.
+type Kind struct {
+	// Signed means that the message, or what it encrypts visibly, is signed.
+	Signed bool
+	// Encrypted means that the body is encrypted.
+	Encrypted bool
 }
 
-// EncryptOptions choose how to encrypt. The zero value is AES-256-CBC with, for
-// RSA keys, PKCS #1 v1.5 key transport.
-type EncryptOptions struct {
-	// Cipher is one of the names of the command line: "aes-256-cbc", ...
-	Cipher string
-	// KeyTransport is "pkcs1" or "oaep", for RSA keys; "" is "pkcs1".
-	KeyTransport string
+// Inspect tells the kind of m without any cryptography: a policy must know that
+// a message is signed or encrypted already. What an encrypted message holds
+// cannot be told.
+func Inspect(m *message.Message) Kind {
+	var k Kind
+	p := m.Root()
+	for p != nil {
+		switch layerOf(p) {
+		case clearLayer:
+			k.Signed = true
+			p = signedPart(p)
+		case cmsLayer:
+			switch cmsType(p) {
+			case cms.TypeSigned:
+				k.Signed = true
+			case cms.TypeEnveloped, cms.TypeAuthEnveloped:
+				k.Encrypted = true
+			}
+			return k
+		default:
+			return k
+		}
+	}
+	return k
 }
 
-// Sign returns m signed by id. The content is made 7-bit safe first (RFC 8551
-// section 3.1); what cannot be is signed opaque.
-func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Message, error) {
-	return nil, nil
+// layer is the form of an S/MIME layer.
+type layer int
+
+const (
+	noLayer    layer = iota
+	clearLayer       // multipart/signed
+	cmsLayer         // a CMS object of any type
+)
+
+// layerOf tells whether p is S/MIME (RFC 8551 section 3.10).
+func layerOf(p *message.Part) layer {
+	switch p.MediaType {
+	case typeSigned:
+		if signedByCMS(p) {
+			return clearLayer
+		}
+	case typePKCS7, typeXPKCS7:
+		return cmsLayer
+	case "application/octet-stream", typeSignature, typeXSignature:
+		if cmsName(p.Filename()) && cmsType(p) != "" {
+			return cmsLayer
+		}
+	}
+	return noLayer
 }
 
-// Encrypt returns m encrypted to the certificates.
-func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*message.Message, error) {
-	return nil, nil
+// signedByCMS tells S/MIME from other protocols of multipart/signed. Where the
+// protocol is missing the signature itself tells.
+func signedByCMS(p *message.Part) bool {
+	protocol := strings.ToLower(p.Params["protocol"])
+	if protocol == "" && len(p.Children) == 2 {
+		protocol = p.Children[1].MediaType
+	}
+	switch protocol {
+	case typeSignature, typeXSignature, typePKCS7, typeXPKCS7:
+		return true
+	}
+	return false
 }
 
-// OpenOptions say what Open may use.
-type OpenOptions struct {
-	// Keys decrypt; nil: nothing is decrypted.
-	Keys certs.Keys
-	// Checker judges the signers; nil: the chain is not checked.
-	Checker certs.Checker
-	// Revocation and At are passed to the Checker.
-	Revocation certs.RevocationMode
-	At         time.Time
-	// MaxLayers limits nesting; 0 is 6.
-	MaxLayers int
+// signedPart returns the part that a multipart/signed protects, nil if its form
+// is not that of RFC 1847 section 2.1.
+func signedPart(p *message.Part) *message.Part {
+	if len(p.Children) != 2 || p.Defect != "" {
+		return nil
+	}
+	return p.Children[0]
 }
 
-// Opened is what Open found.
-type Opened struct {
-	// Message is the message to deliver: with what could be decrypted brought
-	// to the surface, or the very message given where nothing was.
-	Message *message.Message
-	// Decrypted says that Message differs from what was given.
-	Decrypted bool
-	Report    Report
+// cmsName reports whether a file name is one of a CMS object.
+func cmsName(name string) bool {
+	name = strings.ToLower(name)
+	for _, ext := range []string{".p7m", ".p7s", ".p7c", ".p7z"} {
+		if strings.HasSuffix(name, ext) {
+			return true
+		}
+	}
+	return false
 }
 
-// Open decrypts and verifies m, layer by layer. It does not fail: what is wrong
-// with the message is said in the report, and the message is then the one given.
-func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened { return nil }
+// peek is how many octets of an encoded object are decoded to see its type.
+const peek = 256
 
-// Report is what `verify --json` prints.
-type Report struct {
-	Result     certs.Result `json:"result"`
-	Reason     string       `json:"reason"`
-	Layers     []string     `json:"layers"` // outermost first: "enveloped", "signed", ...
-	Signers    []Signer     `json:"signers"`
-	Encryption *Encryption  `json:"encryption,omitempty"`
+// cmsType returns the type of the CMS object in p as its first octets tell; the
+// smime-type parameter may be absent or wrong. "" if it is no CMS object.
+func cmsType(p *message.Part) cms.Type {
+	head := p.Content()
+	if p.Encoding == "base64" {
+		head = base64Head(head, peek)
+	} else if p.Encoding == "quoted-printable" {
+		head, _ = p.Decode()
+	}
+	t, err := cms.ContentType(closed(head))
+	if err != nil {
+		return ""
+	}
+	return t
 }
 
-// Signer is the result for one signer.
-type Signer struct {
-	Result      certs.Result `json:"result"`
-	Reason      string       `json:"reason"`
-	Addresses   []string     `json:"addresses"`
-	Subject     string       `json:"subject"`
-	Issuer      string       `json:"issuer"`
-	Serial      string       `json:"serial"` // lower-case hexadecimal
-	SHA256      string       `json:"sha256"`
-	SigningTime *time.Time   `json:"signing_time,omitempty"` // claimed by the signer
-	Digest      string       `json:"digest"`
-	Signature   string       `json:"signature"`
-	Chain       string       `json:"chain"`
-	Revocation  string       `json:"revocation"`
-	// Certificate is the signer's, nil if it was not found.
-	Certificate *x509.Certificate `json:"-"`
+// closed makes a small object of the head of a large one: a SEQUENCE with
+// nothing but the OBJECT IDENTIFIER that it starts with. nil if it starts with
+// anything else.
+func closed(head []byte) []byte {
+	if len(head) < 2 || head[0] != 0x30 {
+		return nil
+	}
+	skip := 2
+	if head[1] > 0x80 {
+		skip += int(head[1] & 0x7f)
+	}
+	if len(head) < skip+2 || head[skip] != 0x06 || head[skip+1] > 0x70 {
+		return nil
+	}
+	size := 2 + int(head[skip+1])
+	if len(head) < skip+size {
+		return nil
+	}
+	return append([]byte{0x30, byte(size)}, head[skip:skip+size]...)
 }
 
-// Encryption describes the outermost encrypted layer.
-type Encryption struct {
-	Cipher        string `json:"cipher"`
-	Authenticated bool   `json:"authenticated"`
-	Recipients    int    `json:"recipients"`
+// base64Head decodes the first octets of base64, about n of them.
+func base64Head(text []byte, n int) []byte {
+	var head []byte
+	for _, c := range text {
+		if len(head) == n/3*4 {
+			break
+		}
+		if c != '\r' && c != '\n' && c != ' ' && c != '\t' {
+			head = append(head, c)
+		}
+	}
+	out, err := message.DecodeBase64(head)
+	if err != nil {
+		return nil
+	}
+	return out
 }

@@ -21,7 +21,7 @@ type Entity struct {
 	// Fields are its Content-* fields.
 	Fields []Field
 	// Body is the content, in pieces that are joined.
-	Body [][]byte
+	Body []Piece
 	// Received says that the body is what somebody else wrote and may keep
 	// lines over 998 octets.
 	Received bool
@@ -71,7 +71,7 @@ func Build(fields []Field, body []byte) (*Message, error) {
 	if err := checkLines(body, maxLine); err != nil {
 		return nil, err
 	}
-	return render(fields, [][]byte{body})
+	return render(fields, []Piece{Text(body)})
 }
 
 // header returns the fields of the changed message.
@@ -114,16 +114,17 @@ func (c *Change) header(old []Field) ([]Field, error) {
 	return fields, nil
 }
 
-func (c *Change) body(m *Message) ([][]byte, error) {
+func (c *Change) body(m *Message) ([]Piece, error) {
 	if c.Entity == nil {
-		return [][]byte{m.Body()}, checkLines(m.Body(), 0)
+		kept := Text(m.Body())
+		return []Piece{kept}, kept.check(0)
 	}
 	limit := maxLine
 	if c.Entity.Received {
 		limit = 0
 	}
 	for _, piece := range c.Entity.Body {
-		if err := checkLines(piece, limit); err != nil {
+		if err := piece.check(limit); err != nil {
 			return nil, err
 		}
 	}
@@ -131,13 +132,13 @@ func (c *Change) body(m *Message) ([][]byte, error) {
 }
 
 // render joins checked parts into a message.
-func render(fields []Field, body [][]byte) (*Message, error) {
+func render(fields []Field, body []Piece) (*Message, error) {
 	size := 2
 	for _, f := range fields {
 		size += len(f.Raw) + 2
 	}
 	for _, piece := range body {
-		size += len(piece)
+		size += piece.size()
 	}
 	raw := make([]byte, 0, size)
 	for _, f := range fields {
@@ -148,7 +149,7 @@ func render(fields []Field, body [][]byte) (*Message, error) {
 	}
 	raw = append(raw, '\r', '\n')
 	for _, piece := range body {
-		raw = append(raw, piece...)
+		raw = piece.appendTo(raw)
 	}
 	return Parse(raw)
 }

@@ -25,7 +25,7 @@ func TestApply(t *testing.T) {
 		{"nothing", Change{}, in},
 		{"remove", Change{Remove: Named("BCC", "received")}, strings.Replace(in, "Received: x\r\n y\r\nbcc : secret\r\n", "", 1)},
 		{"prepend", Change{Prepend: []Field{field(t, "A", "1"), field(t, "B", "2")}}, "A: 1\r\nB: 2\r\n" + in},
-		{"entity", Change{Entity: &Entity{Fields: []Field{field(t, "Content-Type", "x/y")}, Body: [][]byte{[]byte("a\r\n"), []byte("b\r\n")}}},
+		{"entity", Change{Entity: &Entity{Fields: []Field{field(t, "Content-Type", "x/y")}, Body: []Piece{Text("a\r\n"), Text("b\r\n")}}},
 			"Received: x\r\n y\r\nbcc : secret\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: x/y\r\n\r\na\r\nb\r\n"},
 	} {
 		for _, form := range []string{in, strings.ReplaceAll(in, "\r\n", "\n")} {
@@ -61,9 +61,9 @@ func TestNoInjection(t *testing.T) {
 		"other name":   {Prepend: []Field{{Name: "A", Raw: []byte("B: 1\r\n")}}},
 		"nothing":      {Prepend: []Field{{Name: "A"}}},
 		"long line":    {Prepend: []Field{{Name: "A", Raw: []byte("A: " + strings.Repeat("x", 1000) + "\r\n")}}},
-		"body LF":      {Entity: &Entity{Body: [][]byte{[]byte("a\nb\r\n")}}},
-		"body CR":      {Entity: &Entity{Body: [][]byte{[]byte("a\rb")}, Received: true}},
-		"body long":    {Entity: &Entity{Body: [][]byte{[]byte(strings.Repeat("x", 999))}}},
+		"body LF":      {Entity: &Entity{Body: []Piece{Text("a\nb\r\n")}}},
+		"body CR":      {Entity: &Entity{Body: []Piece{Text("a\rb")}, Received: true}},
+		"body long":    {Entity: &Entity{Body: []Piece{Text(strings.Repeat("x", 999))}}},
 		"entity field": {Entity: &Entity{Fields: []Field{{Name: "Content-Type", Raw: []byte("Content-Type: x/y\r\nA: b\r\n")}}}},
 	} {
 		if got, err := m.Apply(c); err == nil {

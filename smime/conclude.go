@@ -1,0 +1,121 @@
+package smime
+
+import (
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// conclude gives the report its result. Only signatures inside of the innermost
+// encryption count: who signs a ciphertext need not have seen what it says
+// (RFC 9787 section 6.3).
+func (w *walker) conclude() {
+	switch {
+	case w.stopped:
+	case len(w.signatures) > 0:
+		w.concludeSigned()
+	default:
+		w.concludeUnsigned()
+	}
+}
+
+// concludeUnsigned looks for signatures and ciphertexts that are only a part.
+func (w *walker) concludeUnsigned() {
+	if w.ignored {
+		w.report.Reason = reasonOuter
+	}
+	if w.part == nil {
+		return
+	}
+	w.part.Walk(func(p *message.Part) bool {
+		if w.report.Reason != "" {
+			return false
+		}
+		switch k := partKind(p); {
+		case k.Signed:
+			w.report.Result, w.report.Reason = certs.Neutral, reasonPartial
+		case k.Encrypted:
+			w.report.Reason = reasonIsolated
+		}
+		return true
+	})
+}
+
+// partKind is Inspect for one layer.
+func partKind(p *message.Part) Kind {
+	switch layerOf(p) {
+	case clearLayer:
+		return Kind{Signed: true}
+	case cmsLayer:
+		t := cmsType(p)
+		return Kind{
+			Signed:    t == cms.TypeSigned,
+			Encrypted: t == cms.TypeEnveloped || t == cms.TypeAuthEnveloped,
+		}
+	}
+	return Kind{}
+}
+
+// concludeSigned weighs the signed layers. One inside the other is common with
+// gateways. Readers unwrap an opaque layer, so that the inner signature speaks
+// for the content; of a clear one inside or outside, some show the inner signer
+// and some the outer: then both must pass.
+func (w *walker) concludeSigned() {
+	opaque := true
+	var layers []Signer
+	for _, l := range w.signatures {
+		layers = append(layers, best(w.report.Signers[l.first:l.last]))
+		opaque = opaque && !l.clear
+	}
+	inner := layers[len(layers)-1]
+	for _, s := range layers {
+		if s.Result == certs.Fail && s.broken() {
+			w.result(s)
+			return
+		}
+	}
+	if !opaque && inner.Result == certs.Pass {
+		for _, s := range layers {
+			if s.Result != certs.Pass {
+				w.report.Result, w.report.Reason, w.report.Detail = certs.PolicyNo, reasonNested, s.Detail
+				return
+			}
+		}
+	}
+	w.result(inner)
+}
+
+// broken tells a signature that is wrong from a certificate that is.
+func (s *Signer) broken() bool {
+	switch s.Reason {
+	case reasonTampered, reasonSignature, reasonAttributes:
+		return true
+	}
+	return false
+}
+
+// result makes the result of one signer the report's.
+func (w *walker) result(s Signer) {
+	w.report.Result, w.report.Reason, w.report.Detail = s.Result, s.Reason, s.Detail
+	if s.Result == certs.Pass && w.second {
+		w.report.Reason = reasonLineEnds
+		w.report.Detail = "the signature is over CRLF line ends, the message has others"
+	}
+}
+
+// rank orders results: the signer that says most for the message speaks for its
+// layer, since anybody can add a bad signer to a good one.
+var rank = map[certs.Result]int{
+	certs.Pass: 6, certs.TempError: 5, certs.PolicyNo: 4, certs.Neutral: 3, certs.Fail: 2, certs.PermError: 1,
+}
+
+// best returns the signer that speaks for a layer.
+func best(signers []Signer) Signer {
+	top := Signer{Result: certs.PermError, Reason: reasonMalformed}
+	for i, s := range signers {
+		if i == 0 || rank[s.Result] > rank[top.Result] {
+			top = s
+		}
+	}
+	return top
+}

@@ -1,0 +1,91 @@
+package smime
+
+import (
+	"errors"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// maxTrials limits the private key operations that one message can cause.
+const maxTrials = 16
+
+// trial is a recipient info that an identity of ours may open.
+type trial struct {
+	recipient int
+	identity  *certs.Identity
+}
+
+// decrypt opens an enveloped-data object. ok is false where it stays closed;
+// the report says why. Everything that happens after an identity was found has
+// one reason, so that nobody can learn from it (RFC 8551 section 6).
+func (w *walker) decrypt(object []byte) (content []byte, ok bool) {
+	env, err := cms.ParseEnvelopedData(object)
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return nil, false
+	}
+	w.report.Layers = append(w.report.Layers, "enveloped")
+	if w.report.Encryption == nil {
+		w.report.Encryption = &Encryption{
+			Cipher:        string(env.Cipher),
+			Authenticated: env.Authenticated,
+			Recipients:    len(env.Recipients),
+		}
+	}
+	trials, err := w.trials(env)
+	switch {
+	case err != nil:
+		w.stop(certs.TempError, reasonKeyStore, "the key store did not answer")
+		return nil, false
+	case len(trials) == 0:
+		w.stop(certs.None, reasonNoKey, "")
+		return nil, false
+	}
+	return w.try(env, trials)
+}
+
+// trials finds the identities that the recipient infos name.
+func (w *walker) trials(env *cms.EnvelopedData) ([]trial, error) {
+	var list []trial
+	if w.options.Keys == nil {
+		return nil, nil
+	}
+	for i, r := range env.Recipients {
+		if r.Unsupported != "" {
+			continue
+		}
+		found, err := w.options.Keys.Decryption(w.ctx, certs.RecipientID(r.ID))
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range found {
+			if len(list) == maxTrials {
+				return list, nil
+			}
+			list = append(list, trial{i, id})
+		}
+	}
+	return list, nil
+}
+
+// try decrypts with the first identity that can.
+func (w *walker) try(env *cms.EnvelopedData, trials []trial) ([]byte, bool) {
+	var last error
+	for _, t := range trials {
+		content, err := env.Decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
+			AllowWeak: w.options.AllowWeak,
+			InPlace:   len(trials) == 1,
+		})
+		if err == nil {
+			return content, true
+		}
+		last = err
+	}
+	if errors.Is(last, cms.ErrWeak) {
+		w.stop(certs.PolicyNo, reasonWeakCipher, "")
+	} else {
+		w.stop(certs.PermError, reasonDecrypt, "")
+	}
+	return nil, false
+}

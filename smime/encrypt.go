@@ -1,0 +1,55 @@
+package smime
+
+import (
+	"crypto/x509"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// EncryptOptions choose how to encrypt. The zero value is AES-256-CBC with, for
+// RSA keys, PKCS #1 v1.5 key transport.
+type EncryptOptions struct {
+	// Cipher is one of the names of the command line: "aes-256-cbc", ...
+	Cipher string
+	// KeyTransport is "pkcs1" or "oaep", for RSA keys; "" is "pkcs1".
+	KeyTransport string
+}
+
+// Encrypt returns m encrypted to the certificates. Bcc fields are deleted: every
+// recipient reads them. An error of kind fault.Malformed means that m cannot be
+// encrypted.
+func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*message.Message, error) {
+	m, err := canonical(m)
+	if err != nil {
+		return nil, err
+	}
+	cipher := cms.Cipher(o.Cipher)
+	object, err := cms.Encrypt(cms.EncryptRequest{
+		Content:      plainEntity(m),
+		Recipients:   distinct(to),
+		Cipher:       cipher,
+		KeyTransport: cms.KeyTransport(o.KeyTransport),
+	})
+	if err != nil {
+		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
+	}
+	if cipher.Authenticated() {
+		return wrap(m, "authEnveloped-data", object)
+	}
+	return wrap(m, "enveloped-data", object)
+}
+
+// distinct leaves out certificates that were there before.
+func distinct(list []*x509.Certificate) []*x509.Certificate {
+	seen := make(map[string]bool, len(list))
+	out := make([]*x509.Certificate, 0, len(list))
+	for _, c := range list {
+		if !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,54 @@
+package smime
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+var (
+	errNoFrom     = errors.New("there is not exactly one From field with a mailbox")
+	errManyFrom   = errors.New("From names several mailboxes and Sender not exactly one of them")
+	errManySender = errors.New("there is more than one Sender field")
+)
+
+// author returns the mailbox that a signer's certificate must name (RFC 8550
+// section 3): the one of From, or the one of Sender where From has several.
+func author(m *message.Message) (address.Address, error) {
+	if len(m.All("From")) != 1 {
+		return address.Null, errNoFrom
+	}
+	from, err := m.Addresses("From")
+	if err != nil {
+		return address.Null, fmt.Errorf("From cannot be read: %w", err)
+	}
+	switch len(from) {
+	case 0:
+		return address.Null, errNoFrom
+	case 1:
+		return from[0], nil
+	}
+	return sender(m, from)
+}
+
+// sender returns the mailbox of Sender, which must be one of from: a reader
+// shows From, and a stranger may write any Sender.
+func sender(m *message.Message, from []address.Address) (address.Address, error) {
+	if len(m.All("Sender")) > 1 {
+		return address.Null, errManySender
+	}
+	list, err := m.Addresses("Sender")
+	if err != nil {
+		return address.Null, fmt.Errorf("Sender cannot be read: %w", err)
+	}
+	if len(list) == 1 {
+		for _, a := range from {
+			if a.Equal(list[0], address.IgnoreCase) {
+				return a, nil
+			}
+		}
+	}
+	return address.Null, errManyFrom
+}

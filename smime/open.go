@@ -1,0 +1,241 @@
+package smime
+
+import (
+	"context"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// OpenOptions say what Open may use.
+type OpenOptions struct {
+	// Keys decrypt; nil: nothing is decrypted.
+	Keys certs.Keys
+	// Checker judges the signers; nil: the chain is not checked, and nothing
+	// passes.
+	Checker certs.Checker
+	// Revocation and At are passed to the Checker.
+	Revocation certs.RevocationMode
+	At         time.Time
+	// MaxLayers limits nesting; 0 is 6.
+	MaxLayers int
+	// AllowWeak decrypts 3DES and RC2.
+	AllowWeak bool
+}
+
+// Opened is what Open found.
+type Opened struct {
+	// Message is the message to deliver: with what could be decrypted brought
+	// to the surface, or the very message given where nothing was.
+	Message *message.Message
+	// Decrypted says that Message differs from what was given.
+	Decrypted bool
+	Report    Report
+}
+
+const (
+	defaultLayers   = 6
+	maxDecompressed = 100 << 20
+)
+
+// Open decrypts and verifies m, layer by layer. It does not fail: what is wrong
+// with the message is said in the report, and the message is then the one given.
+func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
+	w := &walker{ctx: ctx, given: m, options: o, report: Report{
+		Result: certs.None, Layers: []string{}, Signers: []Signer{},
+	}}
+	w.walk()
+	opened := &Opened{Message: m}
+	if w.surface != nil {
+		if delivered, err := bringUp(m, w.surface, w.sealed); err != nil {
+			w.stop(certs.PermError, reasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
+		} else {
+			opened.Message, opened.Decrypted = delivered, true
+		}
+	}
+	w.conclude()
+	opened.Report = w.report
+	return opened
+}
+
+// walker opens the layers of one message.
+type walker struct {
+	ctx     context.Context
+	given   *message.Message
+	options OpenOptions
+	report  Report
+
+	part *message.Part // what the next layer is
+	// stopped says that the report has its result: the walk ended early.
+	stopped bool
+	// encrypted says that an encrypted layer was met.
+	encrypted bool
+	// signatures are the signed layers since the last encrypted one: only they
+	// are about what the reader sees.
+	signatures []signedLayer
+	ignored    bool // a signature was outside of encryption
+	second     bool // a second reading was needed
+	// surface is the message that was decrypted last, sealed if a signature
+	// in it must not be broken.
+	surface *message.Message
+	sealed  bool
+}
+
+// signedLayer is a signed layer with its signers, as indices in the report.
+type signedLayer struct {
+	clear       bool
+	first, last int
+}
+
+// stop ends the walk with a result.
+func (w *walker) stop(result certs.Result, reason, detail string) {
+	w.report.Result, w.report.Reason, w.report.Detail = result, reason, detail
+	w.stopped = true
+}
+
+func (w *walker) walk() {
+	limit := w.options.MaxLayers
+	if limit == 0 {
+		limit = defaultLayers
+	}
+	w.part = w.given.Root()
+	for n := 0; !w.stopped; n++ {
+		form := layerOf(w.part)
+		if form == noLayer {
+			return
+		}
+		if n == limit {
+			w.stop(certs.PermError, reasonLayers, "")
+			return
+		}
+		if form == clearLayer {
+			w.openClear()
+		} else {
+			w.openCMS()
+		}
+		if w.part == nil {
+			return
+		}
+	}
+}
+
+// openClear opens a multipart/signed.
+func (w *walker) openClear() {
+	p := w.part
+	content := signedPart(p)
+	if content == nil {
+		w.stop(certs.PermError, reasonMalformed, "multipart/signed has not exactly two parts")
+		return
+	}
+	object, err := p.Children[1].Decode()
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	data, err := cms.ParseSignedData(object)
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	w.signed(&signature{data: data, content: content.Bytes(), clear: true})
+	w.part = content
+}
+
+// signed verifies a signed layer.
+func (w *walker) signed(s *signature) {
+	layer := signedLayer{clear: s.clear, first: len(w.report.Signers)}
+	results, second := s.verify()
+	w.second = w.second || second
+	for _, r := range results {
+		signer := w.judge(r, s.data)
+		signer.Layer = len(w.report.Layers)
+		w.report.Signers = append(w.report.Signers, signer)
+	}
+	layer.last = len(w.report.Signers)
+	w.report.Layers = append(w.report.Layers, "signed")
+	w.signatures = append(w.signatures, layer)
+	w.sealed = true
+}
+
+// openCMS opens a CMS object, whatever the smime-type says it is.
+func (w *walker) openCMS() {
+	object, err := w.part.Decode()
+	w.part = nil
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	kind, err := cms.ContentType(object)
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	switch kind {
+	case cms.TypeSigned:
+		w.openSigned(object)
+	case cms.TypeEnveloped, cms.TypeAuthEnveloped:
+		w.openEnveloped(object)
+	case cms.TypeCompressed:
+		w.openCompressed(object)
+	default:
+		w.stop(certs.PermError, reasonUnsupported, "content type "+string(kind))
+	}
+}
+
+// openSigned opens an opaque signature, or finds certificates only.
+func (w *walker) openSigned(object []byte) {
+	data, err := cms.ParseSignedData(object)
+	switch {
+	case err != nil:
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+	case data.Signers() == 0:
+		w.report.Layers = append(w.report.Layers, "certs-only")
+	case data.Content == nil:
+		w.stop(certs.PermError, reasonMalformed, "a signature without what it signs")
+	default:
+		w.signed(&signature{data: data})
+		w.inner(data.Content.Bytes())
+	}
+}
+
+func (w *walker) openEnveloped(object []byte) {
+	w.encrypted = true
+	w.ignored = len(w.signatures) > 0
+	w.signatures = nil
+	content, ok := w.decrypt(object)
+	if !ok {
+		return
+	}
+	w.surface = w.inner(content)
+	w.sealed = false
+}
+
+func (w *walker) openCompressed(object []byte) {
+	_, content, err := cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed})
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	w.report.Layers = append(w.report.Layers, "compressed")
+	inner := w.inner(content)
+	if w.surface != nil && !w.sealed {
+		w.surface = inner
+	}
+}
+
+// inner makes what was in a layer the next one: a message of its own, parsed
+// anew. What cannot be a MIME entity is text.
+func (w *walker) inner(content []byte) *message.Message {
+	m, err := message.Parse(content)
+	if err != nil {
+		text := append(header([]message.Field{rawField("Content-Type", "text/plain; charset="+charset(content))}), content...)
+		if m, err = message.Parse(text); err != nil {
+			w.stop(certs.PermError, reasonMalformed, err.Error())
+			return nil
+		}
+	}
+	w.part = m.Root()
+	return m
+}

@@ -1,0 +1,96 @@
+package smime
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// Report is what `verify --json` prints.
+type Report struct {
+	Result certs.Result `json:"result"`
+	// Reason is a word of docs/reasons.md, "" where the result needs none.
+	Reason string `json:"reason"`
+	// Detail says more for people.
+	Detail string `json:"detail,omitempty"`
+	// Layers are the layers that were opened, outermost first: "signed",
+	// "enveloped", "compressed", "certs-only".
+	Layers  []string `json:"layers"`
+	Signers []Signer `json:"signers"`
+	// Encryption is the outermost encrypted layer.
+	Encryption *Encryption `json:"encryption,omitempty"`
+}
+
+// Signer is the result for one signer.
+type Signer struct {
+	Result      certs.Result `json:"result"`
+	Reason      string       `json:"reason"`
+	Detail      string       `json:"detail,omitempty"`
+	Addresses   []string     `json:"addresses"`
+	Subject     string       `json:"subject"`
+	Issuer      string       `json:"issuer"`
+	Serial      string       `json:"serial"` // lower-case hexadecimal
+	SHA256      string       `json:"sha256"`
+	SigningTime *time.Time   `json:"signing_time,omitempty"` // claimed by the signer
+	Digest      string       `json:"digest"`
+	Signature   string       `json:"signature"`
+	Chain       string       `json:"chain"`
+	Revocation  string       `json:"revocation"`
+	// Layer is the index in Report.Layers of the layer that was signed.
+	Layer int `json:"layer"`
+	// Certificate is the signer's, nil if it was not found.
+	Certificate *x509.Certificate `json:"-"`
+	// Capabilities are what the signer says it can decrypt; nil unless the
+	// signature is good.
+	Capabilities cms.Capabilities `json:"-"`
+}
+
+// Encryption describes the outermost encrypted layer.
+type Encryption struct {
+	Cipher        string `json:"cipher"`
+	Authenticated bool   `json:"authenticated"`
+	Recipients    int    `json:"recipients"`
+}
+
+// The words of Reason that are not about certificates.
+const (
+	reasonTampered    = "content-changed"
+	reasonSignature   = "bad-signature"
+	reasonAttributes  = "bad-attributes"
+	reasonNoSigner    = "no-certificate"
+	reasonUnsupported = "unsupported-algorithm"
+	reasonMalformed   = "malformed"
+	reasonUnchecked   = "chain-unchecked"
+	reasonPartial     = "partial-signature"
+	reasonNested      = "nested-signatures"
+	reasonStale       = "signing-time"
+	reasonLineEnds    = "line-ends"
+	reasonNoKey       = "no-key"
+	reasonKeyStore    = "key-store"
+	reasonDecrypt     = "not-decryptable"
+	reasonWeakCipher  = "weak-cipher"
+	reasonIsolated    = "encrypted-part"
+	reasonLayers      = "too-many-layers"
+	reasonOuter       = "signature-outside-encryption"
+)
+
+// describe fills in what the certificate says.
+func (s *Signer) describe(cert *x509.Certificate) {
+	s.Certificate = cert
+	s.Subject, s.Issuer = cert.Subject.String(), cert.Issuer.String()
+	s.Serial = hex.EncodeToString(cert.SerialNumber.Bytes())
+	sum := sha256.Sum256(cert.Raw)
+	s.SHA256 = hex.EncodeToString(sum[:])
+	for _, a := range certs.Addresses(cert) {
+		s.Addresses = append(s.Addresses, a.String())
+	}
+}
+
+// fail sets the result of a signer.
+func (s *Signer) fail(result certs.Result, reason, detail string) {
+	s.Result, s.Reason, s.Detail = result, reason, detail
+}

@@ -1,0 +1,152 @@
+package smime
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// SignOptions choose how to sign. The zero value is a clear signature with
+// SHA-256 and, for RSA keys, PKCS #1 v1.5.
+type SignOptions struct {
+	// Opaque asks for application/pkcs7-mime instead of multipart/signed.
+	Opaque bool
+	// Digest is "sha-256", "sha-384" or "sha-512"; "" is the key's default.
+	Digest string
+	// Signature is "pkcs1" or "pss", for RSA keys; "" is "pkcs1".
+	Signature string
+	// Time is the signing time.
+	Time time.Time
+}
+
+// Sign returns m signed by id. The content is made 7-bit safe first (RFC 8551
+// section 3.1); what cannot be is signed opaque. Bcc fields are deleted. An
+// error of kind fault.Identity means that id cannot sign, of fault.Malformed
+// that m cannot be signed.
+func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Message, error) {
+	signer, err := o.signer(id)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = canonical(m); err != nil {
+		return nil, err
+	}
+	content, opaque, err := o.content(m)
+	if err != nil {
+		return nil, err
+	}
+	object, err := cms.Sign(cms.SignRequest{
+		Content:      content,
+		Detached:     !opaque,
+		Signers:      []cms.Signer{signer},
+		Certificates: withoutAnchor(id.Chain),
+	})
+	if err != nil {
+		return nil, fault.New(fault.Identity, "the message cannot be signed", err)
+	}
+	if opaque {
+		return wrap(m, "signed-data", object)
+	}
+	return clear(m, content, object, cms.DigestName(signer.Digest))
+}
+
+// content returns the bytes to sign and whether they must be signed opaque.
+func (o *SignOptions) content(m *message.Message) (content [][]byte, opaque bool, err error) {
+	if o.Opaque {
+		return plainEntity(m), true, nil
+	}
+	content, err = safeEntity(m)
+	if errors.Is(err, errUnsafe) {
+		return plainEntity(m), true, nil
+	}
+	return content, false, err
+}
+
+// signer checks the options against the identity.
+func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
+	key, ok := id.Key.(crypto.Signer)
+	if !ok {
+		return cms.Signer{}, fault.New(fault.Identity, "the sender's identity cannot sign",
+			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", id.Certificate.Subject, id.Key))
+	}
+	digest := cms.DefaultDigest(key.Public())
+	if o.Digest != "" {
+		if digest, ok = cms.DigestByName(o.Digest); !ok {
+			return cms.Signer{}, fault.New(fault.Internal, "the message cannot be signed", fmt.Errorf("unknown digest %q", o.Digest))
+		}
+	}
+	return cms.Signer{
+		Certificate: id.Certificate,
+		Key:         key,
+		Digest:      digest,
+		PSS:         o.Signature == "pss",
+		Time:        o.Time,
+	}, nil
+}
+
+// withoutAnchor leaves out self-issued certificates: who trusts one has it (RFC
+// 8550 section 2.3).
+func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, c := range chain {
+		if string(c.RawIssuer) != string(c.RawSubject) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// clear renders multipart/signed (RFC 8551 section 3.5.3).
+func clear(m *message.Message, content [][]byte, object *cms.Object, micalg string) (*message.Message, error) {
+	boundary := newBoundary()
+	body := make([]message.Piece, 0, len(content)+3)
+	body = append(body, message.Text("This is an S/MIME signed message.\r\n\r\n--"+boundary+"\r\n"))
+	for _, piece := range content {
+		body = append(body, message.Text(piece))
+	}
+	body = append(body,
+		message.Text("\r\n--"+boundary+"\r\n"+
+			"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+			"Content-Transfer-Encoding: base64\r\n"+
+			"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"),
+		message.Base64(object),
+		message.Text("\r\n--"+boundary+"--\r\n"))
+	return m.Apply(message.Change{Remove: hidden, Entity: &message.Entity{
+		Fields: []message.Field{{Name: "Content-Type", Raw: []byte(
+			"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
+				" micalg=" + micalg + "; boundary=\"" + boundary + "\"\r\n")}},
+		Body:     body,
+		Received: true,
+	}})
+}
+
+// wrap renders application/pkcs7-mime (RFC 8551 section 3.2).
+func wrap(m *message.Message, smimeType string, object *cms.Object) (*message.Message, error) {
+	return m.Apply(message.Change{Remove: hidden, Entity: &message.Entity{
+		Fields: []message.Field{
+			{Name: "Content-Type", Raw: []byte(
+				"Content-Type: application/pkcs7-mime; smime-type=" + smimeType + ";\r\n name=\"smime.p7m\"\r\n")},
+			rawField("Content-Transfer-Encoding", "base64"),
+			rawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
+		},
+		Body: []message.Piece{message.Base64(object)},
+	}})
+}
+
+// newBoundary returns a boundary that occurs nowhere: 128 random bits, and an
+// underscore behind an equals sign, which neither base64 nor quoted-printable
+// can contain (RFC 2045 section 6.7).
+func newBoundary() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return "=_" + hex.EncodeToString(b[:])
+}

@@ -1,0 +1,146 @@
+package smime
+
+import (
+	"errors"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// signature is a signed layer that was read.
+type signature struct {
+	data *cms.SignedData
+	// content is the detached content; nil: the object holds it.
+	content []byte
+	// clear says that the layer is multipart/signed.
+	clear bool
+}
+
+// verify checks the signatures over the raw bytes and, where all of them are
+// over other bytes, over the bytes with CRLF line ends: what was signed as mail
+// and stored as a file has lost them (RFC 8551 section 3.1.1). second says that
+// the second reading was needed.
+func (s *signature) verify() (results []cms.SignerResult, second bool) {
+	results = s.read(s.content)
+	if s.content == nil || message.LineEnds(s.content) == message.CRLF || !allChanged(results) {
+		return results, false
+	}
+	again := s.read(message.Canonical(s.content))
+	if allChanged(again) {
+		return results, false
+	}
+	return again, true
+}
+
+func (s *signature) read(content []byte) []cms.SignerResult {
+	// Weak signatures are judged by us, so that the report can name them.
+	o := cms.VerifyOptions{AllowWeak: true}
+	if s.content != nil {
+		o.Content = [][]byte{content}
+	}
+	return s.data.Verify(o)
+}
+
+// allChanged reports whether every signature is over other bytes.
+func allChanged(results []cms.SignerResult) bool {
+	for _, r := range results {
+		if !errors.Is(r.Err, cms.ErrDigest) {
+			return false
+		}
+	}
+	return len(results) > 0
+}
+
+// judge turns what the arithmetic says of a signer into the report's words,
+// with the verdict on the certificate.
+func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
+	s := Signer{
+		Addresses: []string{}, Digest: r.Digest, Signature: r.Signature,
+		Chain: "unchecked", Revocation: "unchecked",
+	}
+	if !r.SigningTime.IsZero() {
+		t := r.SigningTime.UTC()
+		s.SigningTime = &t
+	}
+	if r.Certificate != nil {
+		s.describe(r.Certificate)
+	}
+	switch {
+	case r.Err != nil:
+		result, reason := signerError(r.Err)
+		s.fail(result, reason, r.Err.Error())
+	case r.Weak != "":
+		s.fail(certs.PolicyNo, string(certs.WeakSignature), r.Weak)
+	case w.options.Checker == nil:
+		s.fail(certs.Neutral, reasonUnchecked, "")
+	default:
+		w.check(&s, data)
+	}
+	if r.Err == nil {
+		s.Capabilities = r.Capabilities
+	}
+	if s.Result == certs.Pass && w.stale(r.SigningTime) {
+		s.fail(certs.PolicyNo, reasonStale, "the signing time and the Date field are far apart")
+	}
+	return s
+}
+
+// signerError maps an error of the arithmetic (RFC 7281 section 4).
+func signerError(err error) (certs.Result, string) {
+	switch {
+	case errors.Is(err, cms.ErrDigest):
+		return certs.Fail, reasonTampered
+	case errors.Is(err, cms.ErrAttributes):
+		return certs.Fail, reasonAttributes
+	case errors.Is(err, cms.ErrNoCertificate):
+		return certs.PermError, reasonNoSigner
+	case errors.Is(err, cms.ErrWeak):
+		return certs.PolicyNo, string(certs.WeakSignature)
+	case errors.Is(err, cms.ErrUnsupported):
+		return certs.Neutral, reasonUnsupported
+	case errors.Is(err, cms.ErrMalformed):
+		return certs.PermError, reasonMalformed
+	}
+	return certs.Fail, reasonSignature
+}
+
+// check asks for the verdict on the certificate of a good signature. Where the
+// author cannot be told, the chain is judged all the same, and never passes.
+func (w *walker) check(s *Signer, data *cms.SignedData) {
+	request := certs.Request{
+		Purpose:       certs.ForSigning,
+		Intermediates: data.Certificates,
+		CRLs:          data.CRLs,
+		Revocation:    w.options.Revocation,
+		At:            w.options.At,
+	}
+	from, err := author(w.given)
+	if err == nil {
+		request.Addresses = []address.Address{from}
+	}
+	v := w.options.Checker.Check(w.ctx, s.Certificate, request)
+	s.Result, s.Reason, s.Detail = v.Result, string(v.Reason), v.Detail
+	s.Chain, s.Revocation = v.ChainState, v.Revocation
+	if err != nil && v.Result == certs.Pass {
+		s.fail(certs.Fail, string(certs.WrongAddress), err.Error())
+	}
+}
+
+// maxSkew is how far the Date field and the signing time may be apart: a message
+// signed long before or after it says it was written is an old one sent again.
+const maxSkew = 4 * time.Hour
+
+// stale compares the claimed signing time with the Date field.
+func (w *walker) stale(signed time.Time) bool {
+	if signed.IsZero() {
+		return false
+	}
+	date, err := w.given.Date()
+	if err != nil {
+		return false
+	}
+	return date.Sub(signed).Abs() > maxSkew
+}
