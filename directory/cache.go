@@ -159,7 +159,8 @@ func (d *Directory) stale(ctx context.Context, key string, addr address.Address,
 			Addresses:     []address.Address{addr},
 			Intermediates: c.Verdict.Chain,
 		})
-		old.Candidates = append(old.Candidates, Candidate{c.Certificate, c.Source, verdict})
+		c.Verdict = verdict
+		old.Candidates = append(old.Candidates, c)
 	}
 	old.Certificates = passing(old.Candidates)
 	if len(old.Certificates) == 0 {

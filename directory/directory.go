@@ -14,6 +14,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // Outcome is what a lookup came to: three ways, never two.
@@ -43,6 +44,9 @@ type Candidate struct {
 	Certificate *x509.Certificate
 	Source      string
 	Verdict     certs.Verdict
+	// Ciphers are the content ciphers that the owner claims to read, the
+	// preferred first; none: nothing is known (RFC 8551 section 2.5.2).
+	Ciphers []cms.Cipher
 }
 
 // Answer is what one source said.
@@ -65,7 +69,18 @@ type Finder interface {
 // Finding is what a source found, with what is worth telling about it.
 type Finding struct {
 	Certificates []*x509.Certificate
+	Claims       []Claim
 	Notes        []string
+}
+
+// Claim is what a signer said, in a signature that is good, about the ciphers
+// that they read. Nothing is known yet about the signer's certificate.
+type Claim struct {
+	Signer *x509.Certificate
+	// Preferred names the certificate that the signer wants to be encrypted
+	// to; nil is Signer itself (RFC 8551 section 2.5.3).
+	Preferred *cms.ID
+	Ciphers   []cms.Cipher
 }
 
 // detailed is a source that can tell more than the certificates. A finding may

@@ -7,29 +7,50 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // judge has each certificate that may be addr's validated. Those of authorities
 // are only hints for building chains.
-func (d *Directory) judge(ctx context.Context, addr address.Address, name string, list []*x509.Certificate) []Candidate {
+func (d *Directory) judge(ctx context.Context, addr address.Address, name string, found Finding) []Candidate {
 	var leaves, authorities []*x509.Certificate
-	for _, c := range list {
+	for _, c := range found.Certificates {
 		if c.BasicConstraintsValid && c.IsCA {
 			authorities = append(authorities, c)
 		} else {
 			leaves = append(leaves, c)
 		}
 	}
-	judged := make([]Candidate, 0, len(leaves))
-	for _, c := range leaves {
-		verdict := d.cfg.Checker.Check(ctx, c, certs.Request{
-			Purpose:       certs.ForEncryption,
+	check := func(c *x509.Certificate, p certs.Purpose) certs.Verdict {
+		return d.cfg.Checker.Check(ctx, c, certs.Request{
+			Purpose:       p,
 			Addresses:     []address.Address{addr},
 			Intermediates: authorities,
 		})
-		judged = append(judged, Candidate{Certificate: c, Source: name, Verdict: verdict})
+	}
+	judged := make([]Candidate, 0, len(leaves))
+	for _, c := range leaves {
+		candidate := Candidate{Certificate: c, Source: name, Verdict: check(c, certs.ForEncryption)}
+		if candidate.Verdict.Result == certs.Pass {
+			candidate.Ciphers = claimed(c, found.Claims, check)
+		}
+		judged = append(judged, candidate)
 	}
 	return judged
+}
+
+// claimed returns the ciphers that the owner of cert claims to read. A claim
+// counts only if its signer's own certificate is good for signing as the same
+// address: anybody can sign that somebody else reads only a weak cipher.
+func claimed(cert *x509.Certificate, claims []Claim, check func(*x509.Certificate, certs.Purpose) certs.Verdict) []cms.Cipher {
+	for _, claim := range claims {
+		own := claim.Preferred == nil && claim.Signer.Equal(cert) ||
+			claim.Preferred != nil && claim.Preferred.Matches(cert)
+		if own && check(claim.Signer, certs.ForSigning).Result == certs.Pass {
+			return claim.Ciphers
+		}
+	}
+	return nil
 }
 
 // passing returns the usable certificates among one source's candidates, the

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ type LDAPConfig struct {
 	Timeout time.Duration
 	// Connections bounds the connections to each server.
 	Connections int
+	// Resolver finds the servers of a domain; net.DefaultResolver unless set.
+	Resolver Resolver
 	// Clock is time.Now unless set.
 	Clock func() time.Time
 }
@@ -67,7 +70,7 @@ func DefaultAttributes() []string {
 // by many goroutines at once.
 type LDAP struct {
 	name       string
-	servers    []*server
+	servers    []servers
 	filter     *filterTemplate
 	attributes []string // as asked for
 	bases      []string // their base names, each once
@@ -97,7 +100,7 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 			errs = append(errs, err)
 			continue
 		}
-		l.servers = append(l.servers, newServer(target, dialer, cfg))
+		l.servers = append(l.servers, newServers(target, dialer, cfg))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("%s: %w", l.name, err)
@@ -116,6 +119,9 @@ func setLDAPDefaults(cfg *LDAPConfig) {
 	setDefault(&cfg.Connections, DefaultConnections)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
 	}
 }
 
@@ -161,16 +167,23 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 // the last server's alone would hide why the first did not answer.
 func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchRequest) (*ldap.SearchResult, error) {
 	var errs []error
-	for _, s := range l.servers {
-		result, err := s.search(ctx, request(s))
-		switch {
-		case err == nil:
-			return result, nil
-		case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
-			// The entries that came are good, and not all there are.
-			return result, fmt.Errorf("%s: %w", s.target.url, err)
+	for _, set := range l.servers {
+		list, err := set.list(ctx)
+		if err != nil {
+			errs = append(errs, err)
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", s.target.url, err))
+		for _, s := range list {
+			result, err := s.search(ctx, request(s))
+			if err == nil {
+				return result, nil
+			}
+			err = fmt.Errorf("%s: %w", s.target.url, err)
+			if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
+				// The entries that came are good, and not all there are.
+				return result, err
+			}
+			errs = append(errs, err)
+		}
 	}
 	return nil, errors.Join(errs...)
 }

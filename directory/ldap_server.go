@@ -20,6 +20,20 @@ const (
 	idleLimit = 5 * time.Minute
 )
 
+// servers are one server, or those that DNS has for a domain, in the order in
+// which they are to be asked.
+type servers interface {
+	list(ctx context.Context) ([]*server, error)
+	close()
+}
+
+func newServers(t target, d *dialer, cfg LDAPConfig) servers {
+	if t.domain != "" {
+		return newDomainServers(t, d, cfg)
+	}
+	return newServer(t, d, cfg)
+}
+
 // server is one server with its connections.
 type server struct {
 	target  target
@@ -35,6 +49,8 @@ type server struct {
 	// used are the connections in use, to end them on close.
 	used map[*conn]struct{}
 }
+
+func (s *server) list(context.Context) ([]*server, error) { return []*server{s}, nil }
 
 func newServer(t target, d *dialer, cfg LDAPConfig) *server {
 	return &server{

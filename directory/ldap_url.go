@@ -10,12 +10,13 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// target is a server as the configuration names it.
+// target is a server, or the servers of a domain, as the configuration names it.
 type target struct {
 	url     string // as configured
 	network string // "tcp" or "unix"
 	address string // host:port, or the socket's path
 	host    string // the name that its certificate must bear
+	domain  string // instead of address and host: ask DNS for the domain's servers
 	tls     bool   // from the first octet on
 	base    string
 	scope   int
@@ -31,7 +32,9 @@ const (
 // parseServer reads the name of a server: "ldap://host", "ldaps://host:636",
 // "host", "host:389", "host:636", "ldapi://%2Fpath", all with the base, scope
 // and filter of RFC 4516 if need be. A bare host is spoken to over TLS, unless
-// StartTLS is configured; it is the port that says otherwise.
+// StartTLS is configured; it is the port that says otherwise. A URL with a base
+// and no host ("ldap:///dc=corp,dc=example") names the servers of the domain that
+// the base spells (RFC 2247), by their SRV records (RFC 2782).
 func parseServer(text string, cfg LDAPConfig) (target, error) {
 	t := target{url: text, base: cfg.Base, scope: ldap.ScopeWholeSubtree}
 	scheme, rest, ok := strings.Cut(text, "://")
@@ -51,6 +54,9 @@ func parseServer(text string, cfg LDAPConfig) (target, error) {
 		t.tls = true
 		err = t.setHost(authority, portLDAPS)
 	case "ldapi":
+		if authority == "" && tail != "" && !strings.Contains(tail, "=") {
+			authority, tail = "/"+tail, "" // a widespread spelling of the path
+		}
 		err = t.setSocket(authority)
 	default:
 		err = fmt.Errorf("scheme %q: use ldap, ldaps or ldapi", scheme)
@@ -58,10 +64,36 @@ func parseServer(text string, cfg LDAPConfig) (target, error) {
 	if err == nil {
 		err = t.setQuery(tail)
 	}
+	if err == nil && t.network == "" {
+		t.domain, err = domainOf(tail)
+	}
 	if err != nil {
 		return target{}, fmt.Errorf("url %q: %w", text, err)
 	}
 	return t, nil
+}
+
+// domainOf returns the domain that the dc components of a URL's base spell.
+func domainOf(tail string) (string, error) {
+	base, _, _ := strings.Cut(tail, "?")
+	text, err := url.PathUnescape(base)
+	if err != nil {
+		return "", err
+	}
+	dn, err := ldap.ParseDN(text)
+	if err != nil {
+		return "", err
+	}
+	var labels []string
+	for _, rdn := range dn.RDNs {
+		if a := rdn.Attributes[0]; strings.EqualFold(a.Type, "dc") {
+			labels = append(labels, a.Value)
+		}
+	}
+	if len(labels) == 0 {
+		return "", errors.New("no host, and no base with dc= that names a domain")
+	}
+	return strings.Join(labels, "."), nil
 }
 
 // schemeOf says what a server without a scheme speaks.
@@ -78,6 +110,9 @@ func schemeOf(text string, startTLS bool) (string, error) {
 }
 
 func (t *target) setHost(authority, port string) error {
+	if authority == "" {
+		return nil // the servers of a domain
+	}
 	host, given, err := net.SplitHostPort(authority)
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(authority, "["), "]")

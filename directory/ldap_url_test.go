@@ -9,19 +9,22 @@ import (
 func TestServerNames(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]target{
-		"ldap://host":             {network: "tcp", address: "host:389", host: "host"},
-		"ldap://host/":            {network: "tcp", address: "host:389", host: "host"},
-		"LDAPS://host":            {network: "tcp", address: "host:636", host: "host", tls: true},
-		"ldap://host:389":         {network: "tcp", address: "host:389", host: "host"},
-		"ldaps://host:636":        {network: "tcp", address: "host:636", host: "host", tls: true},
-		"ldaps://host:3269":       {network: "tcp", address: "host:3269", host: "host", tls: true},
-		"host":                    {network: "tcp", address: "host:636", host: "host", tls: true},
-		"host:389":                {network: "tcp", address: "host:389", host: "host"},
-		"host:636":                {network: "tcp", address: "host:636", host: "host", tls: true},
-		"ldap://[::1]:1389":       {network: "tcp", address: "[::1]:1389", host: "::1"},
-		"ldaps://[::1]":           {network: "tcp", address: "[::1]:636", host: "::1", tls: true},
-		"ldapi://":                {network: "unix", address: "/var/run/slapd/ldapi", host: "localhost"},
-		"ldapi://%2Frun%2Fs/dc=x": {network: "unix", address: "/run/s", host: "localhost", base: "dc=x"},
+		"ldap://host":                     {network: "tcp", address: "host:389", host: "host"},
+		"ldap://host/":                    {network: "tcp", address: "host:389", host: "host"},
+		"LDAPS://host":                    {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldap://host:389":                 {network: "tcp", address: "host:389", host: "host"},
+		"ldaps://host:636":                {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldaps://host:3269":               {network: "tcp", address: "host:3269", host: "host", tls: true},
+		"host":                            {network: "tcp", address: "host:636", host: "host", tls: true},
+		"host:389":                        {network: "tcp", address: "host:389", host: "host"},
+		"host:636":                        {network: "tcp", address: "host:636", host: "host", tls: true},
+		"ldap://[::1]:1389":               {network: "tcp", address: "[::1]:1389", host: "::1"},
+		"ldaps://[::1]":                   {network: "tcp", address: "[::1]:636", host: "::1", tls: true},
+		"ldapi://":                        {network: "unix", address: "/var/run/slapd/ldapi", host: "localhost"},
+		"ldapi:///run/slapd/s":            {network: "unix", address: "/run/slapd/s", host: "localhost"},
+		"ldaps:///dc=x":                   {domain: "x", tls: true, base: "dc=x", scope: ldap.ScopeWholeSubtree},
+		"ldap:///ou=p,dc=Corp,dc=example": {domain: "Corp.example", base: "ou=p,dc=Corp,dc=example"},
+		"ldapi://%2Frun%2Fs/dc=x":         {network: "unix", address: "/run/s", host: "localhost", base: "dc=x"},
 		"ldap://h/o=A%20B,c=DE??one": {
 			network: "tcp", address: "h:389", host: "h", base: "o=A B,c=DE", scope: ldap.ScopeSingleLevel,
 		},
@@ -54,7 +57,7 @@ func TestServerNames(t *testing.T) {
 func TestBadServerNames(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "ldap://", "http://host", "host:3268", "ldap://user@host", "ldap://h/notadn", "ldap://h/dc=x??deep",
+		"", "ldap://", "ldap:///", "ldap:///o=x", "http://host", "host:3268", "ldap://user@host", "ldap://h/notadn", "ldap://h/dc=x??deep",
 		"ldap://h/dc=x???(mail=*)", "ldap://h/????!x-thing", "ldapi://relative", "ldap://h/%zz", "ldap://host:",
 	} {
 		if got, err := parseServer(text, LDAPConfig{}); err == nil {

@@ -131,17 +131,6 @@ func (d *Directory) LookupFresh(ctx context.Context, addr address.Address) Resul
 	return d.lookup(ctx, addr, true)
 }
 
-// Prefetch begins a lookup that somebody will ask for soon.
-func (d *Directory) Prefetch(addr address.Address) {
-	if addr.IsNull() {
-		return
-	}
-	key := addr.Key(d.cfg.LocalPart)
-	if _, ok := d.cached(key); !ok {
-		d.join(key, addr)
-	}
-}
-
 // Flush forgets all remembered outcomes.
 func (d *Directory) Flush() { d.cache.flush() }
 
@@ -250,13 +239,15 @@ func (d *Directory) search(ctx context.Context, addr address.Address) Result {
 func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result, seen map[string]bool) bool {
 	start := d.cfg.Clock()
 	found, err := find(ctx, s.Source, addr)
-	judged := d.judge(ctx, addr, s.Name(), unseen(found.Certificates, seen))
+	total := len(found.Certificates)
+	found.Certificates = unseen(found.Certificates, seen)
+	judged := d.judge(ctx, addr, s.Name(), found)
 	r.Candidates = append(r.Candidates, judged...)
 	usable := passing(judged)
 	r.Certificates = append(r.Certificates, usable...)
 	r.Answers = append(r.Answers, Answer{
 		Source:  s.Name(),
-		Found:   len(found.Certificates),
+		Found:   total,
 		Err:     err,
 		Elapsed: d.cfg.Clock().Sub(start),
 		Notes:   found.Notes,

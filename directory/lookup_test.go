@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -52,7 +53,6 @@ func TestNullAddressHasNoCertificate(t *testing.T) {
 	t.Parallel()
 	s := &fakeSource{name: "s", list: []*x509.Certificate{issue(t, bob, 0)}}
 	d := open(t, Config{Sources: sources(s)})
-	d.Prefetch(address.Null)
 	if r := d.Lookup(t.Context(), address.Null); r.Outcome != None || s.calls.Load() != 0 {
 		t.Errorf("got %+v after %d calls", r, s.calls.Load())
 	}
@@ -160,7 +160,6 @@ func TestCallerMayGiveUp(t *testing.T) {
 	t.Parallel()
 	s := &fakeSource{name: "s", hold: make(chan struct{})}
 	d := open(t, Config{Sources: sources(s)})
-	d.Prefetch(addr(t, bob))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := d.Lookup(ctx, addr(t, bob))
@@ -176,8 +175,10 @@ func TestCallerMayGiveUp(t *testing.T) {
 func TestCloseEndsLookups(t *testing.T) {
 	t.Parallel()
 	s := &fakeSource{name: "s", hold: make(chan struct{})}
-	d := New(Config{Sources: sources(s), Checker: &fakeChecker{}})
-	d.Prefetch(addr(t, bob))
+	d := New(Config{Sources: sources(s), Checker: &fakeChecker{}, Log: slog.New(slog.DiscardHandler)})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.Lookup(gone, addr(t, bob))
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}

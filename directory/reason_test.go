@@ -20,9 +20,9 @@ func TestReasonIsForPeople(t *testing.T) {
 	cert := &x509.Certificate{NotBefore: day("2026-02-01"), NotAfter: day("2026-03-01")}
 	issuer := &x509.Certificate{NotAfter: day("2026-01-05")}
 	refused := func(reason certs.Reason, chain ...*x509.Certificate) Candidate {
-		return Candidate{cert, "s", certs.Verdict{Result: certs.Fail, Reason: reason, Chain: chain}}
+		return Candidate{Certificate: cert, Verdict: certs.Verdict{Result: certs.Fail, Reason: reason, Chain: chain}}
 	}
-	unknown := Candidate{cert, "s", certs.Verdict{Result: certs.TempError, Reason: certs.RevocationUnknown}}
+	unknown := Candidate{Certificate: cert, Verdict: certs.Verdict{Result: certs.TempError, Reason: certs.RevocationUnknown}}
 	ldap, files := Answer{Source: "ldap:corp"}, Answer{Source: "files:partners"}
 	down := Answer{Source: "ldap:corp", Err: errDown}
 	for want, r := range map[string]Result{
