@@ -116,7 +116,7 @@ func ends(candidates []Candidate) []time.Time {
 		if c.Verdict.Result != certs.Pass {
 			continue
 		}
-		dates = append(dates, c.Certificate.NotAfter)
+		dates = append(dates, c.Certificate.NotAfter, c.Verdict.Until)
 		for _, issuer := range c.Verdict.Chain {
 			dates = append(dates, issuer.NotAfter)
 		}

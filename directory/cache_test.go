@@ -49,6 +49,21 @@ func TestOutcomesAreRememberedForTheirTime(t *testing.T) {
 	}
 }
 
+func TestPassIsNotRememberedPastItsRevocationAnswer(t *testing.T) {
+	t.Parallel()
+	clock, cert := newFakeClock(), issue(t, bob, 0)
+	checker := &fakeChecker{verdicts: map[string]certs.Verdict{
+		string(cert.Raw): {Result: certs.Pass, Until: clock.Now().Add(time.Minute)},
+	}}
+	s := &fakeSource{list: []*x509.Certificate{cert}}
+	d := open(t, Config{Sources: sources(s), Checker: checker, Clock: clock.Now})
+	d.Lookup(t.Context(), addr(t, bob))
+	clock.advance(time.Minute)
+	if d.Lookup(t.Context(), addr(t, bob)); s.calls.Load() != 2 {
+		t.Error("remembered too long")
+	}
+}
+
 func TestExactLocalPartsAreRememberedApart(t *testing.T) {
 	t.Parallel()
 	s := &fakeSource{}

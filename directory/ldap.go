@@ -83,8 +83,8 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	var errs []error
 	filter, err := parseFilter(cfg.Filter)
 	errs = append(errs, err)
-	dialer, err := newDialer(cfg)
-	errs = append(errs, err)
+	dialer, problems := newDialer(cfg)
+	errs = append(errs, problems...)
 	if len(cfg.URLs) == 0 {
 		errs = append(errs, errors.New("no server: give at least one url"))
 	}
@@ -102,10 +102,21 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 		}
 		l.servers = append(l.servers, newServers(target, dialer, cfg))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("%s: %w", l.name, err)
+	if err := joinNamed(l.name, errs); err != nil {
+		return nil, err
 	}
 	return l, nil
+}
+
+// joinNamed joins errors that all begin with a source's name.
+func joinNamed(name string, errs []error) error {
+	var named []error
+	for _, err := range errs {
+		if err != nil {
+			named = append(named, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(named...)
 }
 
 func setLDAPDefaults(cfg *LDAPConfig) {

@@ -23,7 +23,8 @@ type dialer struct {
 	passwordFile string
 }
 
-func newDialer(cfg LDAPConfig) (*dialer, error) {
+// newDialer returns a dialer, or all that is wrong with cfg.
+func newDialer(cfg LDAPConfig) (*dialer, []error) {
 	d := &dialer{
 		tls:          &tls.Config{MinVersion: tls.VersionTLS12},
 		startTLS:     cfg.StartTLS,
@@ -51,7 +52,7 @@ func newDialer(cfg LDAPConfig) (*dialer, error) {
 		}
 		d.tls.Certificates = []tls.Certificate{pair}
 	}
-	return d, errors.Join(errs...)
+	return d, errs
 }
 
 func readPool(path string) (*x509.CertPool, error) {

@@ -73,24 +73,8 @@ func TestNewLDAPNamesEveryProblem(t *testing.T) {
 		CA: "/nonexistent", ClientCertificate: "/nonexistent",
 	})
 	const problems = 6
-	joined, ok := err.(interface{ Unwrap() error })
-	if !ok {
-		t.Fatalf("got %v", err)
-	}
-	if n := countErrors(joined.Unwrap()); n != problems {
-		t.Errorf("%d problems, want %d: %v", n, problems, err)
-	}
-}
-
-// countErrors counts the leaves of joined errors.
-func countErrors(err error) int {
 	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return 1
+	if !ok || len(joined.Unwrap()) != problems {
+		t.Errorf("want %d problems: %v", problems, err)
 	}
-	n := 0
-	for _, e := range joined.Unwrap() {
-		n += countErrors(e)
-	}
-	return n
 }
