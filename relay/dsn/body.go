@@ -1,0 +1,118 @@
+package dsn
+
+import (
+	"bytes"
+	"fmt"
+	"mime/quotedprintable"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// maxHeader is how much of the message's header is quoted, in octets.
+const maxHeader = 16 << 10
+
+// body returns the three parts of RFC 6522 section 3.
+func (r *Report) body(boundary string) []byte {
+	var b bytes.Buffer
+	part := func(contentType, encoding string, content []byte) {
+		fmt.Fprintf(&b, "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n", boundary, contentType, encoding)
+		b.Write(content)
+		b.WriteString("\r\n")
+	}
+	part("text/plain; charset=utf-8", "quoted-printable", quoted([]byte(r.text())))
+	part("message/delivery-status", "7bit", []byte(r.status()))
+	if r.Original != nil {
+		part("text/rfc822-headers; charset=utf-8", "quoted-printable", quoted(r.header()))
+	}
+	fmt.Fprintf(&b, "--%s--\r\n", boundary)
+	return b.Bytes()
+}
+
+// text is the part for people.
+func (r *Report) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "This is the mail gateway at %s.\r\n\r\n%s\r\n", clean(r.Hostname), openings[r.Kind])
+	for _, to := range r.Recipients {
+		fmt.Fprintf(&b, "\r\n  %s\r\n    %s\r\n", clean(to.Address.String()), clean(to.Reply.Text))
+	}
+	if r.Original != nil {
+		b.WriteString("\r\nThe header of your message is attached; its text is not, because it may be\r\nconfidential.\r\n")
+	}
+	return b.String()
+}
+
+// status is the part for machines: RFC 3464 section 2.1.
+func (r *Report) status() string {
+	var b strings.Builder
+	field := func(name, value string) { b.WriteString(name + ": " + printable(value) + "\r\n") }
+	if r.EnvelopeID != "" {
+		field("Original-Envelope-Id", xtext(r.EnvelopeID))
+	}
+	field("Reporting-MTA", "dns; "+r.Hostname)
+	if !r.Arrived.IsZero() {
+		field("Arrival-Date", r.Arrived.Format(dateFormat))
+	}
+	for _, to := range r.Recipients {
+		b.WriteString("\r\n")
+		if to.Original != "" {
+			field("Original-Recipient", original(to))
+		}
+		field("Final-Recipient", typed(to.Address))
+		field("Action", actions[r.Kind])
+		field("Status", status(to.Reply, r.Kind))
+		if to.RemoteMTA != "" {
+			field("Remote-MTA", "dns; "+to.RemoteMTA)
+		}
+		if to.Reply.Code != 0 {
+			field("Diagnostic-Code", diagnostic(to.Reply))
+		}
+	}
+	return b.String()
+}
+
+var actions = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "failed"}
+
+// status returns the enhanced code (RFC 3463), which must agree with the
+// action: RFC 3464 section 2.3.4.
+func status(reply fault.Reply, kind Kind) string {
+	e := reply.Enhanced
+	class := 5
+	if kind == Delayed {
+		class = 4
+	}
+	if e[0] != class {
+		return fmt.Sprintf("%d.0.0", class)
+	}
+	return fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
+}
+
+func diagnostic(reply fault.Reply) string {
+	e := reply.Enhanced
+	return fmt.Sprintf("smtp; %d %d.%d.%d %s", reply.Code, e[0], e[1], e[2], reply.Text)
+}
+
+// header returns the header of the message as it may go back: without those who
+// are hidden, and cut to a size.
+func (r *Report) header() []byte {
+	var b bytes.Buffer
+	for _, f := range r.Original.Fields() {
+		if f.Is("Bcc", "Resent-Bcc") || b.Len()+len(f.Raw) > maxHeader {
+			continue
+		}
+		b.Write(message.Canonical(bytes.TrimRight(f.Raw, "\r\n")))
+		b.WriteString("\r\n")
+	}
+	return b.Bytes()
+}
+
+// quoted encodes text as quoted-printable (RFC 2045 section 6.7).
+func quoted(text []byte) []byte {
+	var b bytes.Buffer
+	w := quotedprintable.NewWriter(&b)
+	// Writing to memory does not fail.
+	_, _ = w.Write(text)
+	_ = w.Close()
+	return b.Bytes()
+}

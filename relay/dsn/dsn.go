@@ -1,0 +1,116 @@
+// Package dsn writes what the gateway has to tell a sender: delivery status
+// notifications (RFC 3464 in the multipart/report of RFC 6522). They quote the
+// header of the message and never its body, so that nothing comes back in the
+// clear that had to be encrypted. Everything in them is 7-bit and is cleaned of
+// line ends, whatever the message or the next hop put into it.
+package dsn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// Kind is what a report tells.
+type Kind int
+
+const (
+	// Failed: the recipients do not get the message, nobody tries again.
+	Failed Kind = iota
+	// Delayed: the recipients have not got the message yet.
+	Delayed
+	// Stripped: the recipients were removed and the others got the message.
+	Stripped
+)
+
+// Report is what a report says. All texts may come from outside.
+type Report struct {
+	Kind Kind
+	// ID is unique to the report, of letters and digits; it makes the
+	// Message-ID and the boundary.
+	ID string
+	// Hostname is the reporting MTA.
+	Hostname string
+	// From is the author of the report, To the sender of the message.
+	From, To address.Address
+	// EnvelopeID is ENVID (RFC 3461 section 4.4), decoded; "" if there is none.
+	EnvelopeID string
+	// Arrived is when the message came in; zero if unknown.
+	Arrived time.Time
+	// Now is the time of the report.
+	Now        time.Time
+	Recipients []Recipient
+	// Original is the message that the report is about; nil if unknown. Only
+	// its header is quoted.
+	Original *message.Message
+}
+
+// Recipient is one recipient and what became of it.
+type Recipient struct {
+	Address address.Address
+	// OriginalType and Original are ORCPT (RFC 3461 section 4.2), decoded.
+	OriginalType, Original string
+	// Reply is what the recipient was refused with.
+	Reply fault.Reply
+	// RemoteMTA is the next hop if Reply is its own; "" if it is ours.
+	RemoteMTA string
+}
+
+var errNobody = errors.New("report: nobody to tell, or nothing to tell of")
+
+// Build returns the report as a message. Whoever sends it uses the null
+// reverse-path (RFC 3464 section 2): there are no reports about reports.
+func Build(r Report) (*message.Message, error) {
+	if r.To.IsNull() || len(r.Recipients) == 0 {
+		return nil, errNobody
+	}
+	boundary := "report-" + token(r.ID)
+	fields, err := r.fields(boundary)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	m, err := message.Build(fields, r.body(boundary))
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return m, nil
+}
+
+func (r *Report) fields(boundary string) ([]message.Field, error) {
+	texts := [][2]string{
+		{"Date", r.Now.Format(time.RFC1123Z)},
+		{"From", mailbox("Mail gateway", r.From, r.Hostname)},
+		{"To", headerAddress(r.To)},
+		{"Subject", subjects[r.Kind]},
+		{"Message-ID", "<" + token(r.ID) + "@" + token(r.Hostname) + ">"},
+		{"Auto-Submitted", "auto-replied"}, // RFC 3834 section 5
+		{"MIME-Version", "1.0"},
+		{"Content-Type", `multipart/report; report-type=delivery-status; boundary="` + boundary + `"`},
+	}
+	fields := make([]message.Field, 0, len(texts))
+	for _, t := range texts {
+		f, err := message.NewField(t[0], t[1])
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
+}
+
+// subjects do not quote the message's own subject, which may be a secret.
+var subjects = map[Kind]string{
+	Failed:   "Your message was not delivered",
+	Delayed:  "Your message is delayed",
+	Stripped: "Your message was not sent to all recipients",
+}
+
+var openings = map[Kind]string{
+	Failed:   "Your message could not be delivered to the following recipients:",
+	Delayed:  "Your message could not be delivered yet to the following recipients.\r\nNothing is lost, and you need not send it again:",
+	Stripped: "Your message was sent, but not to the following recipients:",
+}

@@ -1,0 +1,211 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+// Explanation is what `explain` prints: what would become of a message and why.
+// Nothing is sent, and nothing is signed or encrypted.
+type Explanation struct {
+	Direction enforce.Direction `json:"direction"`
+	Sender    string            `json:"sender"`
+	// Refused is the reply that the message as a whole would get; "" if none.
+	Refused string `json:"refused,omitempty"`
+	// Identity tells whether the message can be signed: "available", or why not.
+	Identity  string `json:"identity,omitempty"`
+	Signed    bool   `json:"signed"`    // already, as it came
+	Encrypted bool   `json:"encrypted"` // already, as it came
+	Automatic bool   `json:"automatic"` // a report or reply that is not touched
+	// Recipients are in the order given.
+	Recipients []ExplainedRecipient `json:"recipients,omitempty"`
+	// Inbound is the report of an inbound message.
+	Inbound *smime.Report `json:"inbound,omitempty"`
+}
+
+// ExplainedRecipient is what would become of one recipient.
+type ExplainedRecipient struct {
+	Address string `json:"address"`
+	Hidden  bool   `json:"hidden"` // named in the envelope only
+	Rule    string `json:"rule"`
+	Line    int    `json:"line,omitempty"` // of the rule in the configuration file
+	// Outcome is "passed", "signed", "encrypted", "signed, encrypted",
+	// "refused", "deferred" or "stripped".
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+	// Reply is the SMTP reply of one who is refused or deferred.
+	Reply string `json:"reply,omitempty"`
+	// Copy numbers the copies from 1: who has the same shares one.
+	Copy      int    `json:"copy,omitempty"`
+	Profile   string `json:"profile,omitempty"`
+	Cipher    string `json:"cipher,omitempty"`
+	CipherWhy string `json:"cipher_why,omitempty"`
+	// Sources were asked for certificates; Candidates are what they had.
+	Sources    []ExplainedSource    `json:"sources,omitempty"`
+	Candidates []ExplainedCandidate `json:"candidates,omitempty"`
+}
+
+// ExplainedSource is the answer of one source of certificates.
+type ExplainedSource struct {
+	Source       string  `json:"source"`
+	Found        int     `json:"found"`
+	Error        string  `json:"error,omitempty"`
+	Milliseconds float64 `json:"milliseconds"`
+	Cached       bool    `json:"cached"`
+}
+
+// ExplainedCandidate is a certificate that was seen, with the verdict on it.
+type ExplainedCandidate struct {
+	Source    string       `json:"source"`
+	SHA256    string       `json:"sha256"`
+	Subject   string       `json:"subject"`
+	Issuer    string       `json:"issuer"`
+	Serial    string       `json:"serial"`
+	NotBefore time.Time    `json:"not_before"`
+	NotAfter  time.Time    `json:"not_after"`
+	Result    certs.Result `json:"result"`
+	Reason    certs.Reason `json:"reason,omitempty"`
+	Detail    string       `json:"detail,omitempty"`
+	// Used says that the message would be encrypted to it.
+	Used bool `json:"used"`
+}
+
+// Explain tells what would become of a message from sender to recipients. msg
+// may be nil: then one that names them all openly is assumed. The message counts
+// as outbound, from an entitled client, when the sender is ours.
+func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []address.Address, msg *message.Message) (*Explanation, error) {
+	env := &Envelope{Sender: sender, Direction: enforce.Inbound}
+	if g.own(sender) || sender.IsNull() {
+		env.Direction = enforce.Outbound
+	}
+	for _, a := range to {
+		env.Recipients = append(env.Recipients, Recipient{Address: a})
+	}
+	x := &Explanation{Direction: env.Direction, Sender: sender.String()}
+	if env.Direction == enforce.Inbound {
+		if msg != nil {
+			x.Inbound = &g.open(ctx, msg).Report
+		}
+		return x, nil
+	}
+	if msg == nil {
+		var err error
+		if msg, err = assumed(sender, to); err != nil {
+			return nil, err
+		}
+	}
+	e, err := g.collect(ctx, env, msg)
+	if err != nil {
+		x.Refused = replyText(err)
+		return x, nil
+	}
+	x.facts(&e.facts)
+	x.plan(g, e, enforce.Decide(g.Policy, e.facts))
+	return x, nil
+}
+
+// assumed is a message that shows its sender and recipients.
+func assumed(sender address.Address, to []address.Address) (*message.Message, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "From: %s\r\n", sender)
+	for _, a := range to {
+		fmt.Fprintf(&b, "To: %s\r\n", a)
+	}
+	b.WriteString("\r\n")
+	return message.Parse([]byte(b.String()))
+}
+
+func (x *Explanation) facts(f *enforce.Facts) {
+	x.Signed, x.Encrypted, x.Automatic = f.Signed, f.Encrypted, f.Exempt
+	x.Identity = "available"
+	if f.Identity != enforce.Available || f.SignForbidden != "" {
+		x.Identity = or(f.SignForbidden, f.IdentityReason)
+	}
+}
+
+func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
+	x.Recipients = make([]ExplainedRecipient, len(e.facts.Recipients))
+	for i := range x.Recipients {
+		r := &x.Recipients[i]
+		r.Hidden = e.facts.Recipients[i].Hidden
+		r.lookup(e.results[i])
+	}
+	for n, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			r := &x.Recipients[a.Index]
+			r.assign(a)
+			r.Outcome, r.Reason, r.Copy = treatment(c), a.Note, n+1
+			r.steps(g, e, c, a.Index)
+		}
+	}
+	for _, d := range plan.Refused {
+		r := &x.Recipients[d.Index]
+		r.assign(d.Assigned)
+		r.Outcome, r.Reason, r.Reply = "refused", d.Reason, replyText(refusalError(d))
+		if d.Temporary {
+			r.Outcome = "deferred"
+		}
+	}
+	for _, d := range plan.Stripped {
+		r := &x.Recipients[d.Index]
+		r.assign(d.Assigned)
+		r.Outcome, r.Reason = "stripped", d.Reason
+	}
+}
+
+func (r *ExplainedRecipient) assign(a enforce.Assigned) {
+	r.Address, r.Rule, r.Line = a.Address.String(), a.Rule, a.Line
+}
+
+// steps tells the algorithms of the copy for recipient i.
+func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i int) {
+	if c.Sign != nil {
+		r.Profile = c.Sign.Profile
+	}
+	if c.Encrypt == nil {
+		return
+	}
+	r.Profile = c.Encrypt.Profile
+	r.Cipher, r.CipherWhy = g.Profiles[r.Profile].cipher()
+	for _, fp := range e.facts.Recipients[i].Usable {
+		for j := range r.Candidates {
+			if r.Candidates[j].SHA256 == fmt.Sprintf("%x", fp) {
+				r.Candidates[j].Used = true
+			}
+		}
+	}
+}
+
+func (r *ExplainedRecipient) lookup(result directory.Result) {
+	for _, a := range result.Answers {
+		s := ExplainedSource{Source: a.Source, Found: a.Found, Cached: a.Cached, Milliseconds: a.Elapsed.Seconds() * 1000}
+		if a.Err != nil {
+			s.Error = a.Err.Error()
+		}
+		r.Sources = append(r.Sources, s)
+	}
+	for _, c := range result.Candidates {
+		cert := c.Certificate
+		r.Candidates = append(r.Candidates, ExplainedCandidate{
+			Source: c.Source, SHA256: fingerprint(cert),
+			Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: fmt.Sprintf("%x", cert.SerialNumber),
+			NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
+			Result: c.Verdict.Result, Reason: c.Verdict.Reason, Detail: c.Verdict.Detail,
+		})
+	}
+}
+
+func replyText(err error) string {
+	r := ReplyFor(fault.Of(err))
+	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
+}

@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+func (w *world) explain(sender string, to ...string) *Explanation {
+	w.t.Helper()
+	var list []address.Address
+	for _, s := range to {
+		list = append(list, w.addr(s))
+	}
+	x, err := w.gateway.Explain(context.Background(), w.addr(sender), list, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return x
+}
+
+func TestExplain(t *testing.T) {
+	w := newWorld(t)
+	x := w.explain("alice@own.example", bob, dave, erin, "none@strip.example")
+	want := []string{
+		"bob@enc.example enc signed, encrypted ",
+		"dave@enc.example enc refused 550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01",
+		"erin@enc.example enc deferred 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer",
+		"none@strip.example strip stripped ",
+	}
+	for i, r := range x.Recipients {
+		if got := strings.Join([]string{r.Address, r.Rule, r.Outcome, r.Reply}, " "); got != want[i] {
+			t.Errorf("got  %s\nwant %s", got, want[i])
+		}
+	}
+	if r := x.Recipients[0]; r.Cipher != "aes-256-cbc" || r.CipherWhy == "" || r.Copy != 1 || x.Identity != "available" {
+		t.Errorf("bob: %+v", r)
+	}
+	if c := x.Recipients[1].Candidates; len(c) != 1 || c[0].Reason != "expired" || len(c[0].SHA256) != 64 {
+		t.Errorf("dave's candidates: %+v", c)
+	}
+	if s := x.Recipients[2].Sources; len(s) != 1 || s[0].Error != "no answer" {
+		t.Errorf("erin's sources: %+v", s)
+	}
+	if _, err := json.Marshal(x); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExplainRefusedMessage(t *testing.T) {
+	w := newWorld(t)
+	msg := parseMessage(t, "From: mallory@evil.example\n\nx\n")
+	x, err := w.gateway.Explain(context.Background(), w.addr("alice@own.example"), []address.Address{w.addr(bob)}, msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "550 5.7.1 mallory@evil.example is not an address of a domain that may send here"; x.Refused != want {
+		t.Errorf("refused %q, want %q", x.Refused, want)
+	}
+}
+
+func TestExplainInbound(t *testing.T) {
+	w := newWorld(t)
+	x, err := w.gateway.Explain(context.Background(), w.addr(bob), []address.Address{w.addr("alice@own.example")}, w.bobsLetter(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Direction != "inbound" || x.Inbound == nil || x.Inbound.Result != "pass" {
+		t.Errorf("explained as %+v", x)
+	}
+}

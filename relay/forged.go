@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// forged reports whether a field of a message from outside could be taken for
+// one that we wrote (RFC 8601 section 5): any X-SMIME-Status, and an
+// Authentication-Results that bears our name, or of which it cannot be told
+// whose name it bears.
+func forged(f message.Field, hostname string) bool {
+	if f.Is(statusField) {
+		return true
+	}
+	if !f.Is(resultsField) {
+		return false
+	}
+	id, ok := authservID(f.Value())
+	return !ok || sameHost(id, hostname)
+}
+
+func sameHost(a, b string) bool {
+	return strings.EqualFold(strings.TrimRight(a, "."), strings.TrimRight(b, "."))
+}
+
+// authservID reads the authserv-id from a value: [CFWS] value (RFC 8601 section
+// 2.2), where value is a token or a quoted-string (RFC 2045 section 5.1).
+func authservID(s string) (string, bool) {
+	s, ok := skipCFWS(s)
+	if !ok || s == "" {
+		return "", false
+	}
+	if s[0] == '"' {
+		return unquote(s[1:])
+	}
+	end := strings.IndexFunc(s, func(c rune) bool {
+		return c <= ' ' || c > '~' || strings.ContainsRune("()<>,;:\\\"[]?=", c)
+	})
+	if end < 0 {
+		return s, true
+	}
+	// Anything but white space, a comment or the semicolon ends no token.
+	return s[:end], end > 0 && strings.ContainsRune(" \t(;", rune(s[end]))
+}
+
+// skipCFWS skips white space and comments, which nest (RFC 5322 section 3.2.2).
+func skipCFWS(s string) (string, bool) {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(':
+			depth++
+		case depth > 0 && c == '\\':
+			i++
+		case depth > 0 && c == ')':
+			depth--
+		case depth == 0 && c != ' ' && c != '\t':
+			return s[i:], true
+		}
+	}
+	return "", depth == 0
+}
+
+func unquote(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			return b.String(), true
+		case '\\':
+			if i++; i < len(s) {
+				b.WriteByte(s[i])
+			}
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// GatewayConfig is everything that a Gateway needs to know. It is not changed.
+type GatewayConfig struct {
+	// Hostname is the authserv-id of the results that we write (RFC 8601 section
+	// 2.5) and the reporting MTA of our reports.
+	Hostname string
+	// Domains are ours, as patterns of package enforce: outbound mail comes from
+	// them, and mail that enters by the relay goes to them.
+	Domains []string
+	// LocalPart is the rule by which addresses are compared.
+	LocalPart address.LocalPart
+	// Postmaster is the author of reports and notices.
+	Postmaster address.Address
+	Listeners  []Listener
+
+	Policy   *enforce.Policy
+	Profiles map[string]Profile // must have those that the policy names
+	// Directory finds recipients' certificates, Keys our identities. Checker
+	// judges the signers of inbound mail.
+	Directory directory.Finder
+	Keys      certs.Keys
+	Checker   certs.Checker
+	Inbound   Inbound
+
+	// Lookups is how many lookups a message may have under way at once; 0 is 8.
+	Lookups int
+	Clock   func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil: nothing is logged
+}
+
+// Listener is what a Gateway knows of a listener: who comes in by it.
+type Listener struct {
+	Name string
+	// Relay says that no MTA stands before us: nobody else has decided whether
+	// a recipient may be sent to.
+	Relay bool
+	// Direction is "outbound", "inbound" or "auto": outbound for entitled
+	// clients, inbound for all others.
+	Direction string
+	// Networks are those of entitled clients. Authenticated clients are entitled
+	// too; and on a listener whose direction is "outbound" everybody is, when
+	// Networks is empty.
+	Networks []netip.Prefix
+}
+
+// Profile is a choice of algorithms; "" is the default of package smime.
+type Profile struct {
+	Digest       string
+	Signature    string
+	Cipher       string // "auto" is the default
+	KeyTransport string
+	Opaque       bool
+}
+
+// Inbound says what is done with inbound mail.
+type Inbound struct {
+	Verify, Decrypt bool
+	// Revocation overrides the Checker's mode where it is not "".
+	Revocation certs.RevocationMode
+}
+
+// Gateway decides on messages and does what was decided. It is the one Handler.
+type Gateway struct {
+	GatewayConfig
+	domains   *enforce.Patterns
+	listeners map[string]Listener
+	prefetch  prefetch
+}
+
+// NewGateway checks the parts against each other. The error joins all problems.
+func NewGateway(c GatewayConfig) (*Gateway, error) {
+	var errs []error
+	problem := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	problem(c.Hostname == "", "hostname: is missing; results and reports bear it")
+	problem(len(c.Domains) == 0, "domains: none; name the domains whose mail the gateway handles")
+	problem(c.Policy == nil || c.Directory == nil || c.Keys == nil || c.Checker == nil, "gateway: policy, directory, keys and checker are all needed")
+	domains, err := enforce.CompilePatterns(c.Domains)
+	problem(err != nil, "domains: %w", err)
+	if c.Policy != nil {
+		for _, name := range c.Policy.Profiles() {
+			_, ok := c.Profiles[name]
+			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, and there is none of that name", name)
+		}
+	}
+	g := &Gateway{GatewayConfig: c, domains: domains, listeners: make(map[string]Listener)}
+	for _, l := range c.Listeners {
+		g.listeners[l.Name] = l
+	}
+	if g.Clock == nil {
+		g.Clock = time.Now
+	}
+	if g.Log == nil {
+		g.Log = slog.New(slog.DiscardHandler)
+	}
+	if g.Lookups <= 0 {
+		g.Lookups = 8
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	g.prefetch.init(g.Directory)
+	return g, nil
+}
+
+// Close ends what a Gateway does beside the messages in hand, and waits for it.
+func (g *Gateway) Close() { g.prefetch.close() }
+
+var _ Handler = (*Gateway)(nil)
+
+// Direction implements Handler.
+func (g *Gateway) Direction(env *Envelope) enforce.Direction {
+	l, ok := g.listeners[env.Listener]
+	switch {
+	case !ok || l.Direction == "inbound":
+		return enforce.Inbound
+	case l.Direction == "outbound" || l.entitled(env.Client):
+		return enforce.Outbound
+	}
+	return enforce.Inbound
+}
+
+// entitled reports whether a client may send in our name by listener l.
+func (l Listener) entitled(c Client) bool {
+	if c.User != "" || l.Direction == "outbound" && len(l.Networks) == 0 {
+		return true
+	}
+	for _, n := range l.Networks {
+		if n.Contains(c.Addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// own reports whether an address is of one of our domains.
+func (g *Gateway) own(a address.Address) bool { return !a.IsNull() && g.domains.Match(a) }
+
+// lookup asks the directory for a recipient's certificate.
+func (g *Gateway) lookup(ctx context.Context, a address.Address) directory.Result {
+	return g.Directory.Lookup(ctx, a)
+}

@@ -1,0 +1,127 @@
+package relay
+
+import (
+	"context"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// processOutbound decides on a message and carries the plan out. Nothing is
+// handed on unless every copy could be made.
+func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
+	if err := g.entitle(env); err != nil {
+		return nil, err
+	}
+	e, err := g.collect(ctx, env, msg)
+	if err != nil {
+		g.logRefusedMessage(env, err)
+		return nil, err
+	}
+	plan := enforce.Decide(g.Policy, e.facts)
+	if env.Sender.IsNull() {
+		// Nobody can be told of a recipient that is left out.
+		plan.Refused = append(plan.Refused, plan.Stripped...)
+		plan.Stripped = nil
+	}
+	if err := g.Policy.Check(e.facts, plan); err != nil {
+		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+	}
+	o, err := g.carryOut(env, msg, e, plan)
+	if err != nil {
+		g.logRefusedMessage(env, err)
+		return nil, err
+	}
+	g.logPlan(env, plan)
+	return o, nil
+}
+
+// carryOut makes the outcome of a plan.
+func (g *Gateway) carryOut(env *Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*Outcome, error) {
+	o := &Outcome{}
+	press, err := g.newPress(env, msg, e)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range plan.Copies {
+		m, err := press.print(c)
+		if err != nil {
+			return nil, err
+		}
+		d := Delivery{Sender: env.Sender, Params: env.Params, Message: m}
+		for _, a := range c.Recipients {
+			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
+		}
+		o.Deliveries = append(o.Deliveries, d)
+	}
+	for _, r := range plan.Refused {
+		o.Refused = append(o.Refused, Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
+	}
+	if len(plan.Stripped) == 0 {
+		return o, nil
+	}
+	var told []Refusal
+	for _, r := range plan.Stripped {
+		o.Stripped = append(o.Stripped, r.Address)
+		told = append(told, Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
+	}
+	notice, err := g.notice(env, msg, told)
+	if err != nil {
+		return nil, err
+	}
+	o.Notices = []Delivery{notice}
+	return o, nil
+}
+
+// logPlan writes what was decided, one line a recipient.
+func (g *Gateway) logPlan(env *Envelope, plan enforce.Plan) {
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			g.logDecision(env, a, treatment(c), a.Note)
+		}
+	}
+	for _, r := range plan.Refused {
+		word := "refused"
+		if r.Temporary {
+			word = "deferred"
+		}
+		g.logDecision(env, r.Assigned, word, r.Reason)
+	}
+	for _, r := range plan.Stripped {
+		g.logDecision(env, r.Assigned, "stripped", r.Reason)
+	}
+}
+
+// treatment names the steps of a copy, for logs and explanations.
+func treatment(c enforce.Copy) string {
+	switch {
+	case c.Sign != nil && c.Encrypt != nil:
+		return "signed, encrypted"
+	case c.Sign != nil:
+		return "signed"
+	case c.Encrypt != nil:
+		return "encrypted"
+	}
+	return "passed"
+}
+
+// logRefusedMessage writes that a message was refused as a whole.
+func (g *Gateway) logRefusedMessage(env *Envelope, err error) {
+	f := fault.Of(err)
+	word := "refused"
+	if f.Kind.Temporary() {
+		word = "deferred"
+	}
+	reason := f.Public
+	if f.Cause != nil {
+		reason += ": " + f.Cause.Error()
+	}
+	for _, r := range env.Recipients {
+		g.logDecision(env, enforce.Assigned{Address: r.Address}, word, reason)
+	}
+	if len(env.Recipients) == 0 {
+		g.logDecision(env, enforce.Assigned{Address: address.Null}, word, reason)
+	}
+}

@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+// press makes the copies of one message. What several copies have in common is
+// signed once.
+type press struct {
+	g      *Gateway
+	env    *Envelope
+	e      *evidence
+	base   *message.Message
+	signed map[enforce.Sign]*message.Message
+}
+
+// newPress prepares the message for copying: the names of hidden recipients
+// must not be in it (RFC 5322 section 3.6.3).
+func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*press, error) {
+	base := msg
+	if msg.Has("Bcc") || msg.Has("Resent-Bcc") {
+		var err error
+		if base, err = msg.Apply(message.Change{Remove: message.Named("Bcc", "Resent-Bcc")}); err != nil {
+			return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
+		}
+	}
+	return &press{g: g, env: env, e: e, base: base, signed: make(map[enforce.Sign]*message.Message)}, nil
+}
+
+// print makes one copy and looks at it again before it may leave.
+func (p *press) print(c enforce.Copy) (*message.Message, error) {
+	m := p.base
+	if c.Sign != nil {
+		var err error
+		if m, err = p.sign(*c.Sign); err != nil {
+			return nil, err
+		}
+	}
+	if c.Encrypt == nil {
+		return m, nil
+	}
+	m, err := p.encrypt(m, *c.Encrypt)
+	if err != nil {
+		return nil, err
+	}
+	if !isEncrypted(m) {
+		return nil, p.internal(errors.New("a copy that must be encrypted is not"))
+	}
+	return m, nil
+}
+
+func (p *press) sign(s enforce.Sign) (*message.Message, error) {
+	if m := p.signed[s]; m != nil {
+		return m, nil
+	}
+	profile := p.g.Profiles[s.Profile]
+	m, err := smime.Sign(p.base, p.e.identity, smime.SignOptions{
+		Opaque: s.Opaque || profile.Opaque,
+		Digest: profile.Digest, Signature: profile.Signature,
+		Time: p.g.Clock(),
+	})
+	if err != nil {
+		return nil, p.failed("sign", err)
+	}
+	if !isSigned(m) {
+		return nil, p.internal(errors.New("a copy that must be signed is not"))
+	}
+	p.signed[s] = m
+	return m, nil
+}
+
+func (p *press) encrypt(m *message.Message, s enforce.Encrypt) (*message.Message, error) {
+	profile := p.g.Profiles[s.Profile]
+	cipher, _ := profile.cipher()
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport}
+	var to []*x509.Certificate
+	for _, fp := range s.Certificates {
+		cert := p.e.certificates[fp]
+		if cert == nil {
+			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
+		}
+		to = append(to, cert)
+	}
+	if len(to) == 0 {
+		return nil, p.internal(errors.New("nobody to encrypt to"))
+	}
+	out, err := smime.Encrypt(m, to, options)
+	if err != nil {
+		return nil, p.failed("encrypt", err)
+	}
+	return out, nil
+}
+
+// failed keeps the kind that package smime gave an error; what it did not
+// classify is ours.
+func (p *press) failed(step string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	return p.internal(fmt.Errorf("%s: %w", step, err))
+}
+
+func (p *press) internal(cause error) error {
+	return fault.New(fault.Internal, "internal error, try again later ("+p.env.ID+")", cause)
+}
+
+// defaultCipher is what every S/MIME reader in use understands; GnuPG 2.2 and
+// NSS cannot read AES-GCM.
+const defaultCipher = "aes-256-cbc"
+
+// cipher returns the content cipher of a profile, and why it is this one.
+func (p Profile) cipher() (name, why string) {
+	if p.Cipher == "" || p.Cipher == "auto" {
+		return defaultCipher, "the profile leaves it open, and every reader understands this one"
+	}
+	return p.Cipher, "the profile names it"
+}

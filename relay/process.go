@@ -1,0 +1,46 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// Process implements Handler.
+func (g *Gateway) Process(ctx context.Context, env *Envelope, msg *message.Message) (o *Outcome, err error) {
+	defer g.recovered(env, &err)
+	if env.Direction == enforce.Outbound {
+		return g.processOutbound(ctx, env, msg)
+	}
+	return g.processInbound(ctx, env, msg)
+}
+
+// recovered turns a panic into a temporary error: the message stays with the
+// peer, and the log has what is needed to find the defect.
+func (g *Gateway) recovered(env *Envelope, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	g.Log.Error("panic", "id", env.ID, "queue_id", env.QueueID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	*err = fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", fmt.Errorf("panic: %v", p))
+}
+
+// logDecision writes the one line of a recipient's decision. Subjects and
+// bodies are never logged.
+func (g *Gateway) logDecision(env *Envelope, a enforce.Assigned, outcome, reason string) {
+	g.Log.LogAttrs(context.Background(), slog.LevelInfo, "decision",
+		slog.String("id", env.ID),
+		slog.String("queue_id", env.QueueID),
+		slog.String("direction", string(env.Direction)),
+		slog.String("sender", env.Sender.String()),
+		slog.String("recipient", a.Address.String()),
+		slog.String("rule", a.Rule),
+		slog.String("outcome", outcome),
+		slog.String("reason", reason))
+}

@@ -1,0 +1,72 @@
+package relay
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+func TestReport(t *testing.T) {
+	w := newWorld(t)
+	env := w.envelope("out", "alice@own.example", dave, erin)
+	env.Params.EnvID = "e1"
+	refusals := []Refusal{
+		{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "no valid S/MIME certificate", nil)},
+		{Recipient: env.Recipients[1], Err: fault.New(fault.Policy, "another reason", nil)},
+	}
+	d, ok, err := w.gateway.Report(env, w.letter(dave, erin), refusals)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	raw := d.Message.Bytes()
+	for _, want := range []string{"rfc822; dave@enc.example", "rfc822; erin@enc.example", "Original-Envelope-Id: e1", "Auto-Submitted: auto-replied", "Diagnostic-Code: smtp; 550 5.7.1 another reason"} {
+		if !bytes.Contains(raw, []byte(want)) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	if !d.Sender.IsNull() || len(d.Recipients) != 1 || d.Recipients[0].Address != env.Sender || bytes.Contains(raw, []byte(text)) {
+		t.Errorf("the report goes from %q to %v:\n%s", d.Sender, d.Recipients, raw)
+	}
+}
+
+func TestReportIsWantedByWhom(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		sender string
+		notify string
+		want   bool
+	}{
+		{"alice@own.example", "", true},
+		{"alice@own.example", "FAILURE", true},
+		{"alice@own.example", "success,failure", true},
+		{"alice@own.example", "SUCCESS,DELAY", false},
+		{"alice@own.example", "NEVER", false},
+		{"", "", false},
+		{"", "FAILURE", false},
+	} {
+		env := w.envelope("out", tt.sender, dave)
+		if tt.notify != "" {
+			env.Recipients[0].Notify = strings.Split(tt.notify, ",")
+		}
+		_, ok, err := w.gateway.Report(env, w.letter(dave), []Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}})
+		if err != nil || ok != tt.want {
+			t.Errorf("sender %q, NOTIFY %q: report %v (%v), want %v", tt.sender, tt.notify, ok, err, tt.want)
+		}
+	}
+}
+
+// Every kind of fault has a code whose class agrees with itself.
+func TestReplyForEveryKind(t *testing.T) {
+	for k := fault.Internal; k <= fault.Refused; k++ {
+		r := ReplyFor(fault.New(k, "text", nil))
+		class := 5
+		if k.Temporary() {
+			class = 4
+		}
+		if r.Code/100 != class || r.Enhanced[0] != class || r.Text != "text" {
+			t.Errorf("%s: %+v", k, r)
+		}
+	}
+}
