@@ -122,26 +122,49 @@ func (a *attributes) set(oid, value []byte) (err error) {
 	return c.err
 }
 
-// time reads UTCTime or GeneralizedTime in their DER form (RFC 5652 section
-// 11.3). UTCTime covers 1950 to 2049.
+// time reads UTCTime, which covers 1950 to 2049, or GeneralizedTime (RFC 5652
+// section 11.3). The offset from UTC that BER permits is accepted: old software
+// wrote it.
 func (c *cursor) time() time.Time {
-	tag, layout := byte(tagUTCTime), "060102150405Z"
+	tag, layout := byte(tagUTCTime), "060102150405Z0700"
 	if c.peek() == tagGeneralizedTime {
-		tag, layout = tagGeneralizedTime, "20060102150405Z"
+		tag, layout = tagGeneralizedTime, "20060102150405Z0700"
 	}
 	b := c.primitive(tag)
 	if c.err != nil {
 		return time.Time{}
 	}
 	t, err := time.Parse(layout, string(b))
-	if err != nil || len(b) != len(layout) {
+	if err != nil || bytes.ContainsAny(b, ".,") {
 		c.fail("bad time")
 		return time.Time{}
 	}
 	if tag == tagUTCTime && t.Year() >= 2050 {
 		t = t.AddDate(-100, 0, 0)
 	}
-	return t
+	return t.UTC()
+}
+
+// checkUnsigned looks for attributes that must be signed among those that are
+// not (RFC 5652 sections 11.1 to 11.3).
+func checkUnsigned(raw []byte) error {
+	c := newCursor(raw)
+	c.enter(context0 + 1)
+	for c.more() {
+		c.enter(tagSequence)
+		oid := c.primitive(tagOID)
+		for c.more() {
+			c.skip()
+		}
+		c.leave()
+		if c.err == nil && knownAttribute(oid) {
+			return badAttributes("attribute %s is not signed", dotted(oid))
+		}
+	}
+	if c.err != nil {
+		return badAttributes("%v", c.err)
+	}
+	return nil
 }
 
 // keyPreference reads SMIMEEncryptionKeyPreference (RFC 8551 section 2.5.3).

@@ -58,6 +58,9 @@ func (r *RecipientInfo) contentKey(key crypto.PrivateKey, size int, o DecryptOpt
 	case transportKind:
 		return r.transported(key, size, o)
 	case agreementKind:
+		if r.wrap.is(oidWrapDES3) && !o.AllowWeak {
+			return nil, weak("key wrap 3des")
+		}
 		return r.agreed(key)
 	case kemKind:
 		return r.decapsulated(key)
@@ -133,7 +136,11 @@ func (r *RecipientInfo) decapsulated(key crypto.PrivateKey) ([]byte, error) {
 
 // unwrapped returns the content key, nil if the wrap does not fit.
 func (r *RecipientInfo) unwrapped(kek []byte) []byte {
-	key, ok := unwrapKey(kek, r.encrypted)
+	unwrap := unwrapKey
+	if r.wrap.is(oidWrapDES3) {
+		unwrap = unwrapDES
+	}
+	key, ok := unwrap(kek, r.encrypted)
 	if !ok {
 		return nil
 	}

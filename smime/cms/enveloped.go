@@ -271,7 +271,7 @@ func wrapSize(a algorithm) int {
 	switch string(a.oid) {
 	case oidWrapAES128:
 		return 16
-	case oidWrapAES192:
+	case oidWrapAES192, oidWrapDES3:
 		return 24
 	case oidWrapAES256:
 		return 32

@@ -167,6 +167,7 @@ type signerInfo struct {
 	attrs     []byte // the [0] element; nil where absent
 	signature algorithm
 	value     []byte
+	unsigned  []byte // the [1] element; nil where absent
 }
 
 func (c *cursor) signerInfo() (s signerInfo) {
@@ -182,7 +183,7 @@ func (c *cursor) signerInfo() (s signerInfo) {
 	s.signature = c.algorithm()
 	s.value = c.octetBytes(tagOctetString)
 	if c.peek() == context0+1 {
-		c.skip() // unsigned attributes prove nothing
+		s.unsigned = c.raw() // they prove nothing
 	}
 	c.leave()
 	return s

@@ -61,15 +61,14 @@ func (c *cursor) open(want ...Type) Type {
 	return got
 }
 
-// close leaves what open entered. Zero octets behind the object are let pass:
-// some senders pad their base64.
+// close leaves what open entered. Zero octets and line ends behind the object
+// are let pass: they are left over from files, from padding and from transfer.
 func (c *cursor) close() {
 	c.leave()
 	c.leave()
-	for c.err == nil && c.pos < len(c.src) {
-		if c.src[c.pos] != 0 {
+	for ; c.err == nil && c.pos < len(c.src); c.pos++ {
+		if b := c.src[c.pos]; b != 0 && b != '\r' && b != '\n' {
 			c.fail("trailing data")
 		}
-		c.pos++
 	}
 }

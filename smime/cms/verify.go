@@ -98,6 +98,11 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 	if err != nil {
 		return err
 	}
+	if s.unsigned != nil {
+		if err := checkUnsigned(s.unsigned); err != nil {
+			return err
+		}
+	}
 	r.SigningTime, r.Capabilities, r.EncryptionID = attrs.time, attrs.capabilities, attrs.preference
 	if err := v.checkAttributes(attrs, s, hash); err != nil {
 		return err
