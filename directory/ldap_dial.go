@@ -26,33 +26,44 @@ type dialer struct {
 // newDialer returns a dialer, or all that is wrong with cfg.
 func newDialer(cfg LDAPConfig) (*dialer, []error) {
 	d := &dialer{
-		tls:          &tls.Config{MinVersion: tls.VersionTLS12},
 		startTLS:     cfg.StartTLS,
 		external:     cfg.External,
 		bindDN:       cfg.BindDN,
 		passwordFile: cfg.PasswordFile,
 	}
 	var errs []error
+	d.tls, errs = tlsConfig(cfg.CA, cfg.ClientCertificate, cfg.ClientKey)
 	if (cfg.BindDN == "") != (cfg.PasswordFile == "") {
 		errs = append(errs, errors.New("bind dn and password file go together"))
+	}
+	if cfg.External && cfg.BindDN != "" {
+		errs = append(errs, errors.New("external and a bind dn exclude each other"))
 	}
 	if cfg.PasswordFile != "" {
 		_, err := readPassword(cfg.PasswordFile)
 		errs = append(errs, err)
 	}
-	if cfg.CA != "" {
+	return d, errs
+}
+
+// tlsConfig returns how to speak TLS to a server that bears a certificate of one
+// of the authorities in the file ca; "" is those of the system.
+func tlsConfig(ca, certificate, key string) (*tls.Config, []error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	var errs []error
+	if ca != "" {
 		var err error
-		d.tls.RootCAs, err = readPool(cfg.CA)
+		cfg.RootCAs, err = readPool(ca)
 		errs = append(errs, err)
 	}
-	if cfg.ClientCertificate != "" || cfg.ClientKey != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.ClientCertificate, cfg.ClientKey)
+	if certificate != "" || key != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("client certificate: %w", err))
 		}
-		d.tls.Certificates = []tls.Certificate{pair}
+		cfg.Certificates = []tls.Certificate{pair}
 	}
-	return d, errs
+	return cfg, errs
 }
 
 func readPool(path string) (*x509.CertPool, error) {

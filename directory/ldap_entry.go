@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
-
-	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // Limits on what one address may have: the youngest certificates are kept.
@@ -133,45 +131,15 @@ func (r *entryReader) read(e *ldap.Entry, base string) {
 			r.note("entry %q: a value of %s with %d octets left out", e.DN, base, len(value))
 			continue
 		}
-		list, problems := r.parse(value)
+		found, problems := parseValue(value)
 		for _, problem := range problems {
 			r.note("entry %q: a value of %s left out: %v", e.DN, base, problem)
 		}
-		for _, c := range list {
+		r.claims = append(r.claims, found.Claims...)
+		for _, c := range found.Certificates {
 			r.add(e.DN, c)
 		}
 	}
-}
-
-// parse reads a certificate, or a SignedData with certificates and, if its owner
-// signed it, with claims (RFC 2798 section 2.8).
-func (r *entryReader) parse(value []byte) ([]*x509.Certificate, []error) {
-	c, err := x509.ParseCertificate(value)
-	if err == nil {
-		return []*x509.Certificate{c}, nil
-	}
-	signed, signedErr := cms.ParseSignedData(value)
-	if signedErr != nil {
-		return nil, []error{err}
-	}
-	r.claims = append(r.claims, claimsIn(signed)...)
-	return signed.Certificates, signed.Skipped
-}
-
-// claimsIn verifies the signatures and returns what they say. The content of
-// the attribute has no meaning, and may be missing altogether.
-func claimsIn(signed *cms.SignedData) []Claim {
-	options := cms.VerifyOptions{}
-	if signed.Content == nil {
-		options.Content = [][]byte{{}}
-	}
-	var claims []Claim
-	for _, s := range signed.Verify(options) {
-		if ciphers := s.Capabilities.Ciphers(); s.Err == nil && len(ciphers) > 0 {
-			claims = append(claims, Claim{Signer: s.Certificate, Preferred: s.EncryptionID, Ciphers: ciphers})
-		}
-	}
-	return claims
 }
 
 func (r *entryReader) add(dn string, c *x509.Certificate) {

@@ -55,14 +55,21 @@ func inValue(before string) bool {
 // expand returns the filter for addr. A domain with non-ASCII labels is looked
 // for in both of its forms: directories hold either.
 func (t *filterTemplate) expand(addr address.Address) string {
-	whole := addr.String()
-	local := whole[:strings.LastIndexByte(whole, '@')]
-	ascii := t.fill(local+"@"+addr.Domain(), addr.Local(), addr.Domain())
+	ascii := t.fill(asciiForm(addr), addr.Local(), addr.Domain())
 	unicode, err := idna.Lookup.ToUnicode(addr.Domain())
 	if err != nil || unicode == addr.Domain() {
 		return ascii
 	}
-	return "(|" + ascii + t.fill(local+"@"+unicode, addr.Local(), unicode) + ")"
+	return "(|" + ascii + t.fill(localForm(addr)+"@"+unicode, addr.Local(), unicode) + ")"
+}
+
+// asciiForm returns the wire form of addr with its domain in A-labels.
+func asciiForm(addr address.Address) string { return localForm(addr) + "@" + addr.Domain() }
+
+// localForm returns the local part of addr's wire form, quoted if need be.
+func localForm(addr address.Address) string {
+	whole := addr.String()
+	return whole[:strings.LastIndexByte(whole, '@')]
 }
 
 // fill is the only place where a value gets into a filter.

@@ -1,0 +1,177 @@
+package directory
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// typeSMIMEA is the record type of RFC 8162 section 2.
+const typeSMIMEA = dnsmessage.Type(53)
+
+// Fields of an SMIMEA record (RFC 6698 section 2.1). Only whole certificates
+// can be encrypted to.
+const (
+	selectorCertificate = 0
+	matchingExact       = 0
+)
+
+// DefaultSMIMEATimeout bounds one question to the resolver.
+const DefaultSMIMEATimeout = 5 * time.Second
+
+// provenFor is how long the resolver is trusted to validate after it was seen to.
+const provenFor = time.Hour
+
+// SMIMEAConfig describes how to ask DNS for certificates.
+type SMIMEAConfig struct {
+	// Name is "smimea:" and it in explanations.
+	Name string
+	// Resolver validates DNSSEC for us: "127.0.0.1:53" or another loopback
+	// address, or "tls://name:853". Its word must not be forgeable on the way.
+	Resolver string
+	// CA is a PEM file with the only authorities that may have issued the
+	// certificate of a resolver over TLS; "" is those of the system.
+	CA string
+	// Timeout bounds one question.
+	Timeout time.Duration
+	// Probe is a name in a signed zone by which the resolver shows that it
+	// validates; "" is the root.
+	Probe string
+	// Clock is time.Now unless set.
+	Clock func() time.Time
+}
+
+// SMIMEA is a certs.Source that reads SMIMEA records (RFC 8162). Only answers
+// that the resolver validated count. A zone that is provably not signed has none;
+// a bogus answer, or a resolver that does not validate, is an error.
+type SMIMEA struct {
+	name     string
+	resolver *resolver
+	probe    dnsmessage.Name
+	clock    func() time.Time
+
+	mu     sync.Mutex
+	proven time.Time
+}
+
+// NewSMIMEA returns an SMIMEA source, or says everything that is wrong with cfg.
+func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
+	setDefault(&cfg.Timeout, DefaultSMIMEATimeout)
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	s := &SMIMEA{name: "smimea:" + cfg.Name, clock: cfg.Clock}
+	r, errs := newResolver(cfg)
+	s.resolver = r
+	probe, err := dnsmessage.NewName(strings.TrimSuffix(cfg.Probe, ".") + ".")
+	s.probe = probe
+	if err := joinNamed(s.name, append(errs, err)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Name returns "smimea:" and the configured name.
+func (s *SMIMEA) Name() string { return s.name }
+
+// Candidates returns the certificates in the records of addr.
+func (s *SMIMEA) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
+	f, err := s.Find(ctx, addr)
+	return f.Certificates, err
+}
+
+// Find asks for the local part as it is and, where that has no record, in lower
+// case: owners write their records in either form (RFC 8162 section 3 leaves it
+// to the client to try).
+func (s *SMIMEA) Find(ctx context.Context, addr address.Address) (Finding, error) {
+	if strings.HasPrefix(addr.Domain(), "[") {
+		return Finding{}, nil // an address literal has no name in DNS
+	}
+	local := addr.Local()
+	f, err := s.find(ctx, local, addr.Domain())
+	if lower := strings.ToLower(local); err == nil && len(f.Certificates) == 0 && lower != local {
+		return s.find(ctx, lower, addr.Domain())
+	}
+	return f, err
+}
+
+// smimeaName returns the owner name of RFC 8162 section 3.
+func smimeaName(local, domain string) (dnsmessage.Name, error) {
+	hash := sha256.Sum256([]byte(local))
+	return dnsmessage.NewName(hex.EncodeToString(hash[:28]) + "._smimecert." + domain + ".")
+}
+
+func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error) {
+	name, err := smimeaName(local, domain)
+	if err != nil {
+		return Finding{}, nil // too long for DNS: nobody can have such a record
+	}
+	answer, err := s.resolver.ask(ctx, name, typeSMIMEA)
+	if err != nil {
+		return Finding{}, err
+	}
+	if !answer.AuthenticData {
+		if err := s.prove(ctx); err != nil {
+			return Finding{}, err
+		}
+		return Finding{Notes: []string{fmt.Sprintf("zone of %q is not signed: no record counts", domain)}}, nil
+	}
+	return records(answer), nil
+}
+
+var errNotValidating = errors.New("the resolver does not validate DNSSEC")
+
+// prove makes sure that an answer without the AD bit means an unsigned zone: a
+// resolver that validates sets it for the probe.
+func (s *SMIMEA) prove(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.proven.IsZero() && s.clock().Sub(s.proven) < provenFor {
+		return nil
+	}
+	answer, err := s.resolver.ask(ctx, s.probe, dnsmessage.TypeSOA)
+	switch {
+	case err != nil:
+		return fmt.Errorf("probe %q: %w", s.probe, err)
+	case !answer.AuthenticData:
+		return fmt.Errorf("probe %q: %w", s.probe, errNotValidating)
+	}
+	s.proven = s.clock()
+	return nil
+}
+
+// records returns the certificates of an answer. The answer to an alias has the
+// alias's records too; the resolver validated all of it.
+func records(m *dnsmessage.Message) Finding {
+	var f Finding
+	for _, a := range m.Answers {
+		body, ok := a.Body.(*dnsmessage.UnknownResource)
+		if !ok || a.Header.Type != typeSMIMEA || len(body.Data) < 3 {
+			continue
+		}
+		if body.Data[1] != selectorCertificate || body.Data[2] != matchingExact {
+			f.Notes = append(f.Notes, "a record with only a hash or a key left out")
+			continue
+		}
+		c, err := x509.ParseCertificate(body.Data[3:])
+		if err != nil {
+			f.Notes = append(f.Notes, fmt.Sprintf("a record left out: %v", err))
+			continue
+		}
+		f.Certificates = append(f.Certificates, c)
+	}
+	if len(f.Certificates) > maxCertificates {
+		f.Certificates = f.Certificates[:maxCertificates]
+	}
+	return f
+}
