@@ -56,42 +56,30 @@ func partKind(p *message.Part) Kind {
 	return Kind{}
 }
 
-// concludeSigned weighs the signed layers. One inside the other is common with
-// gateways. Readers unwrap an opaque layer, so that the inner signature speaks
-// for the content; of a clear one inside or outside, some show the inner signer
-// and some the outer: then both must pass.
+// concludeSigned weighs the signed layers, all of which cover what the reader
+// sees. One inside the other is common with gateways. Readers unwrap an opaque
+// layer, so that any signer may speak for the content; where one is clear, some
+// readers show the inner signer and some the outer: then all must pass.
 func (w *walker) concludeSigned() {
-	opaque := true
 	var layers []Signer
+	opaque, passed := true, 0
 	for _, l := range w.signatures {
-		layers = append(layers, best(w.report.Signers[l.first:l.last]))
-		opaque = opaque && !l.clear
-	}
-	inner := layers[len(layers)-1]
-	for _, s := range layers {
-		if s.Result == certs.Fail && s.broken() {
-			w.result(s)
+		signer := best(w.report.Signers[l.first:l.last])
+		if signer.broken {
+			w.result(signer)
 			return
 		}
-	}
-	if !opaque && inner.Result == certs.Pass {
-		for _, s := range layers {
-			if s.Result != certs.Pass {
-				w.report.Result, w.report.Reason, w.report.Detail = certs.PolicyNo, reasonNested, s.Detail
-				return
-			}
+		if signer.Result == certs.Pass {
+			passed++
 		}
+		layers = append(layers, signer)
+		opaque = opaque && !l.clear
 	}
-	w.result(inner)
-}
-
-// broken tells a signature that is wrong from a certificate that is.
-func (s *Signer) broken() bool {
-	switch s.Reason {
-	case reasonTampered, reasonSignature, reasonAttributes:
-		return true
+	if !opaque && 0 < passed && passed < len(layers) {
+		w.report.Result, w.report.Reason = certs.PolicyNo, reasonNested
+		return
 	}
-	return false
+	w.result(best(layers))
 }
 
 // result makes the result of one signer the report's.

@@ -2,7 +2,6 @@ package smime
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
@@ -10,7 +9,7 @@ import (
 
 var (
 	errNoFrom     = errors.New("there is not exactly one From field with a mailbox")
-	errManyFrom   = errors.New("From names several mailboxes and Sender not exactly one of them")
+	errManyFrom   = errors.New("the field From names several mailboxes and Sender not exactly one of them")
 	errManySender = errors.New("there is more than one Sender field")
 )
 
@@ -22,7 +21,7 @@ func author(m *message.Message) (address.Address, error) {
 	}
 	from, err := m.Addresses("From")
 	if err != nil {
-		return address.Null, fmt.Errorf("From cannot be read: %w", err)
+		return address.Null, err
 	}
 	switch len(from) {
 	case 0:
@@ -41,7 +40,7 @@ func sender(m *message.Message, from []address.Address) (address.Address, error)
 	}
 	list, err := m.Addresses("Sender")
 	if err != nil {
-		return address.Null, fmt.Errorf("Sender cannot be read: %w", err)
+		return address.Null, err
 	}
 	if len(list) == 1 {
 		for _, a := range from {

@@ -2,123 +2,109 @@ package smime
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/test/peer"
 )
 
-// tool runs a program of the machine in dir, which must be installed.
-func tool(t testing.TB, dir, name string, args ...string) []byte {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%v: install openssl, gpgsm and libnss3-tools", err)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Dir = dir
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, errs.Bytes())
-	}
-	return out.Bytes()
-}
-
-func write(t testing.TB, dir, name string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-		t.Fatal(err)
+// peers are the other implementations, each with the keys of the world.
+func (w *world) peers(t testing.TB) []peer.Peer {
+	ids := []*testpki.Identity{(*testpki.Identity)(w.alice), (*testpki.Identity)(w.bob)}
+	return []peer.Peer{
+		peer.NewOpenSSL(t, w.ca, ids...), peer.NewGnuPG(t, w.ca, ids...), peer.NewNSS(t, w.ca, ids...),
 	}
 }
 
-// opensslDir makes a folder with ca.pem and, for each identity, NAME.pem.
-func (w *world) opensslDir(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir, "ca.pem", testpki.EncodeCertificates(w.ca.Root))
-	for name, id := range map[string]*certs.Identity{"alice": w.alice, "bob": w.bob} {
-		write(t, dir, name+".pem", testpki.Must((*testpki.Identity)(id).PEM()))
-	}
-	return dir
-}
-
-// OpenSSL verifies what we sign and finds the content byte for byte.
-func TestOpenSSLVerifies(t *testing.T) {
+// Each peer verifies what we sign and finds the content that was given.
+func TestPeersVerify(t *testing.T) {
 	w := newWorld(t)
-	dir := w.opensslDir(t)
-	for name, text := range samples {
-		for _, id := range []*certs.Identity{w.alice, w.bob} {
-			for _, o := range []SignOptions{{}, {Opaque: true}, {Digest: "sha-512"}} {
-				m := mail(t, text)
-				write(t, dir, "in.eml", w.sign(t, m, id, o).Bytes())
-				out := tool(t, dir, "openssl", "cms", "-verify", "-in", "in.eml", "-CAfile", "ca.pem")
-				got, err := message.Parse(out)
+	for _, p := range w.peers(t) {
+		t.Run(p.Name(), func(t *testing.T) {
+			for _, name := range slices.Sorted(maps.Keys(samples)) {
+				m := mail(t, samples[name])
+				forms := []*message.Message{w.sign(t, m, w.alice, SignOptions{})}
+				if name == "multipart" {
+					forms = append(forms, w.sign(t, m, w.bob, SignOptions{}), w.sign(t, m, w.alice, SignOptions{Opaque: true}),
+						w.sign(t, m, w.bob, SignOptions{Opaque: true}))
+				}
+				for i, signed := range forms {
+					out, err := p.Verify(signed.Bytes())
+					if err != nil {
+						t.Fatalf("%s, form %d: %v", name, i, err)
+					}
+					sameMeaning(t, parse(t, string(out)).Root(), m.Root())
+				}
+			}
+		})
+	}
+}
+
+// Each peer decrypts what we encrypt, and finds what we signed in it.
+func TestPeersDecrypt(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range w.peers(t) {
+		t.Run(p.Name(), func(t *testing.T) {
+			for _, name := range slices.Sorted(maps.Keys(samples)) {
+				m := mail(t, samples[name])
+				signed := w.sign(t, m, w.alice, SignOptions{})
+				out, err := p.Decrypt(encrypt(t, signed, EncryptOptions{}, w.alice).Bytes())
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				sameMeaning(t, got.Root(), m.Root())
+				if out, err = p.Verify(out); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				sameMeaning(t, parse(t, string(out)).Root(), m.Root())
 			}
-		}
+		})
 	}
 }
 
-// OpenSSL decrypts what we encrypt.
-func TestOpenSSLDecrypts(t *testing.T) {
-	w := newWorld(t)
-	dir := w.opensslDir(t)
-	for name, text := range samples {
-		m := mail(t, text)
-		encrypted := encrypt(t, w.sign(t, m, w.alice, SignOptions{}), EncryptOptions{}, w.alice, w.bob)
-		write(t, dir, "in.eml", encrypted.Bytes())
-		for _, who := range []string{"alice", "bob"} {
-			tool(t, dir, "openssl", "cms", "-decrypt", "-in", "in.eml", "-recip", who+".pem", "-out", "signed.eml")
-			out := tool(t, dir, "openssl", "cms", "-verify", "-in", "signed.eml", "-CAfile", "ca.pem")
-			got, err := message.Parse(out)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			sameMeaning(t, got.Root(), m.Root())
-		}
-	}
+// withHeader makes a message of an entity.
+func withHeader(t testing.TB, entity []byte) *message.Message {
+	t.Helper()
+	return parse(t, "From: alice@example.org\r\nTo: bob@example.org\r\n"+string(message.Canonical(entity)))
 }
 
-// We open what OpenSSL makes.
-func TestOpenOpenSSL(t *testing.T) {
+// We open what each peer makes.
+func TestOpenPeers(t *testing.T) {
 	w := newWorld(t)
-	dir := w.opensslDir(t)
-	write(t, dir, "in.txt", []byte("Content-Type: text/plain; charset=utf-8\r\n\r\ngrüße\r\n"))
-	mailArgs := []string{"-from", "alice@example.org", "-to", "bob@example.org", "-subject", "s"}
-	for name, args := range map[string][]string{
-		"clear":         {"-sign", "-signer", "alice.pem"},
-		"clear sha512":  {"-sign", "-signer", "alice.pem", "-md", "sha512"},
-		"opaque":        {"-sign", "-signer", "alice.pem", "-nodetach"},
-		"opaque stream": {"-sign", "-signer", "alice.pem", "-nodetach", "-stream"},
-		"key id":        {"-sign", "-signer", "alice.pem", "-keyid"},
-		"pss":           {"-sign", "-signer", "alice.pem", "-keyopt", "rsa_padding_mode:pss"},
-	} {
-		out := tool(t, dir, "openssl", append(append([]string{"cms", "-in", "in.txt"}, args...), mailArgs...)...)
-		r := w.open(parse(t, string(out))).Report
-		if r.Result != certs.Pass || len(r.Signers) != 1 || r.Signers[0].Addresses[0] != "alice@example.org" {
-			t.Errorf("%s: %+v", name, r)
-		}
-	}
-	for name, args := range map[string][]string{
-		"rsa":    {"-encrypt", "-aes256", "alice.pem"},
-		"stream": {"-encrypt", "-aes128", "-stream", "alice.pem"},
-		"two":    {"-encrypt", "-aes256", "alice.pem", "bob.pem"},
-		"gcm":    {"-encrypt", "-aes-256-gcm", "alice.pem"},
-		"oaep":   {"-encrypt", "-aes256", "-recip", "alice.pem", "-keyopt", "rsa_padding_mode:oaep"},
-		"key id": {"-encrypt", "-aes256", "-keyid", "alice.pem"},
-	} {
-		out := tool(t, dir, "openssl", append(append([]string{"cms", "-in", "in.txt"}, mailArgs...), args...)...)
-		opened := w.open(parse(t, string(out)), w.alice)
-		if got := string(opened.Message.Body()); !opened.Decrypted || got != "grüße\r\n" {
-			t.Errorf("%s: %q, %+v", name, got, opened.Report)
-		}
+	const content = "Content-Type: text/plain; charset=utf-8\r\n\r\ngrüße \r\n"
+	for _, p := range w.peers(t) {
+		t.Run(p.Name(), func(t *testing.T) {
+			for _, id := range []*certs.Identity{w.alice, w.bob} {
+				if id == w.bob && p.Name() != "OpenSSL" {
+					continue // gpgsm and cmsutil do not make everything with EC keys
+				}
+				signed, err := p.Sign([]byte(content), (*testpki.Identity)(id), peer.Algorithms{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				result := certs.Pass
+				if id == w.bob {
+					result = certs.Fail // From is alice
+				}
+				if r := w.open(withHeader(t, signed)).Report; r.Result != result || len(r.Signers) != 1 || r.Signers[0].broken {
+					t.Errorf("signed: %+v", r)
+				}
+				encrypted, err := p.Encrypt([]byte(content), (*testpki.Identity)(id), peer.Algorithms{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				opened := w.open(withHeader(t, encrypted), w.alice, w.bob)
+				if !opened.Decrypted || !strings.HasSuffix(content, string(opened.Message.Body())) {
+					t.Errorf("encrypted: %q, %+v", opened.Message.Body(), opened.Report)
+				}
+				if opened = w.open(withHeader(t, bytes.ReplaceAll(encrypted, []byte("smime-type"), []byte("x"))), id); !opened.Decrypted {
+					t.Errorf("without smime-type: %+v", opened.Report)
+				}
+			}
+		})
 	}
 }

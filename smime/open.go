@@ -2,6 +2,7 @@ package smime
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -108,6 +109,11 @@ func (w *walker) walk() {
 		}
 		if n == limit {
 			w.stop(certs.PermError, reasonLayers, "")
+			return
+		}
+		if d := w.part.Defect; strings.HasPrefix(d, "more than one") {
+			// Another reader may see another message.
+			w.stop(certs.PermError, reasonMalformed, d)
 			return
 		}
 		if form == clearLayer {

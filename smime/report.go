@@ -47,6 +47,9 @@ type Signer struct {
 	// Capabilities are what the signer says it can decrypt; nil unless the
 	// signature is good.
 	Capabilities cms.Capabilities `json:"-"`
+
+	// broken tells a signature that is wrong from a certificate that is.
+	broken bool
 }
 
 // Encryption describes the outermost encrypted layer.
@@ -59,7 +62,7 @@ type Encryption struct {
 // The words of Reason that are not about certificates.
 const (
 	reasonTampered    = "content-changed"
-	reasonSignature   = "bad-signature"
+	reasonSignature   = "wrong-signature"
 	reasonAttributes  = "bad-attributes"
 	reasonNoSigner    = "no-certificate"
 	reasonUnsupported = "unsupported-algorithm"

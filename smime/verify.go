@@ -72,6 +72,7 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	case r.Err != nil:
 		result, reason := signerError(r.Err)
 		s.fail(result, reason, r.Err.Error())
+		s.broken = result == certs.Fail
 	case r.Weak != "":
 		s.fail(certs.PolicyNo, string(certs.WeakSignature), r.Weak)
 	case w.options.Checker == nil:
@@ -83,7 +84,7 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 		s.Capabilities = r.Capabilities
 	}
 	if s.Result == certs.Pass && w.stale(r.SigningTime) {
-		s.fail(certs.PolicyNo, reasonStale, "the signing time and the Date field are far apart")
+		s.fail(certs.PolicyNo, reasonStale, "signed long before the time of the Date field")
 	}
 	return s
 }
@@ -129,18 +130,13 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 	}
 }
 
-// maxSkew is how far the Date field and the signing time may be apart: a message
-// signed long before or after it says it was written is an old one sent again.
-const maxSkew = 4 * time.Hour
+// maxDelay is how much later than the signing time the Date field may be. A
+// signature made long before the message says it was written is an old one that
+// is sent again under a new header; one made later is a message that waited.
+const maxDelay = 4 * time.Hour
 
 // stale compares the claimed signing time with the Date field.
 func (w *walker) stale(signed time.Time) bool {
-	if signed.IsZero() {
-		return false
-	}
 	date, err := w.given.Date()
-	if err != nil {
-		return false
-	}
-	return date.Sub(signed).Abs() > maxSkew
+	return err == nil && !signed.IsZero() && date.Sub(signed) > maxDelay
 }

@@ -9,8 +9,10 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // world is an authority with identities.
@@ -147,4 +149,25 @@ var unsafeSamples = map[string]string{
 	"bad base64":                "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n!!!!" + strings.Repeat("A", 80) + "\n",
 	"unknown encoding":          "Content-Type: text/plain\nContent-Transfer-Encoding: x-uu\n\nbegin " + strings.Repeat("x", 1000) + "\n",
 	"encoded multipart":         "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n" + strings.Repeat("A", 1000) + "\n",
+}
+
+func kindOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).Kind.String()
+}
+
+// sealTo returns m with content, as it is, encrypted.
+func sealTo(t testing.TB, m *message.Message, content []byte, to *x509.Certificate) *message.Message {
+	t.Helper()
+	object, err := cms.Encrypt(cms.EncryptRequest{Content: [][]byte{content}, Recipients: []*x509.Certificate{to}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := wrap(m, "enveloped-data", object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
 }

@@ -1,0 +1,202 @@
+package smime
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// corporaDir returns the folder of messages that others made. They are read in
+// place and are not part of the project.
+func corporaDir(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CORPORA")
+	if dir == "" {
+		dir = "../shared/corpora"
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join("..", dir)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no corpora: %v", err)
+		}
+		t.Skipf("no corpora: %v", err)
+	}
+	return dir
+}
+
+// corpusEntry is a line of a manifest.
+type corpusEntry struct{ file, kind, expected string }
+
+func manifest(t *testing.T, dir string) (list []corpusEntry) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "manifest.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Split(line, "\t"); len(f) > 2 && f[0] != "file" {
+			list = append(list, corpusEntry{f[0], f[1], f[2]})
+		}
+	}
+	return list
+}
+
+// differences reads our own list: where we differ on purpose, what we say then,
+// and why.
+func differences(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/corpora-differences.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Split(strings.TrimSpace(line), "\t"); len(f) == 3 && !strings.HasPrefix(line, "#") {
+			list[f[0]] = f[1]
+		}
+	}
+	return list
+}
+
+// corpusOptions hold every key of the corpora and trust their authorities.
+func corpusOptions(t *testing.T, root string) OpenOptions {
+	t.Helper()
+	var ids []*certs.Identity
+	files, err := filepath.Glob(filepath.Join(root, "keys", "*.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		id, err := certs.ReadIdentity(f, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	var anchors []*x509.Certificate
+	for _, f := range []string{"thunderbird/smime/TestCA.pem", "thunderbird-browser/TestCA.pem", "openssl/smime-certs/smroot.pem"} {
+		list, err := certs.ReadCertificates(filepath.Join(root, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		anchors = append(anchors, list...)
+	}
+	checker, err := certs.NewValidator(certs.ValidatorConfig{Anchors: anchors, Revocation: certs.RevocationOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return OpenOptions{
+		Keys: certs.NewKeys(nil, ids...), Checker: checker, Revocation: certs.RevocationOff,
+		At: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+	}
+}
+
+// TestCorpora opens every message of the corpora and compares the outcome with
+// what its manifest expects; -v prints one line a file.
+func TestCorpora(t *testing.T) {
+	root := corporaDir(t)
+	options := corpusOptions(t, root)
+	known := differences(t)
+	for _, folder := range []string{"thunderbird", "thunderbird-browser", "mox", "openssl"} {
+		for _, e := range manifest(t, filepath.Join(root, folder)) {
+			name := folder + "/" + e.file
+			if e.expected == "n/a" || !isMessage(e) {
+				continue
+			}
+			raw, err := os.ReadFile(filepath.Join(root, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := corpusVerdict(raw, options)
+			want := e.expected
+			if k, ok := known[name]; ok {
+				want = k
+				if meets(got, e.expected) {
+					t.Errorf("%s: is in the list of differences and there is none", name)
+				}
+			}
+			fmt.Printf("%-90s %-40s %s\n", name, e.expected, got.word)
+			if !meets(got, want) {
+				t.Errorf("%s: want %s, got %s: %+v", name, want, got.word, got.report)
+			}
+		}
+	}
+}
+
+func isMessage(e corpusEntry) bool {
+	if strings.HasPrefix(e.kind, "key") || strings.HasPrefix(e.kind, "cert") {
+		return false
+	}
+	return strings.HasSuffix(e.file, ".eml")
+}
+
+// verdict is the outcome in the words of the manifests.
+type verdict struct {
+	word   string
+	report *Report
+	opened *Opened
+}
+
+func corpusVerdict(raw []byte, o OpenOptions) verdict {
+	m, err := message.Parse(raw)
+	if err != nil {
+		return verdict{word: "REJECT-OR-ERROR", report: &Report{Detail: err.Error()}, opened: &Opened{}}
+	}
+	opened := Open(context.Background(), m, o)
+	r := &opened.Report
+	words := []string{strings.Join(r.Layers, ">")}
+	if opened.Decrypted {
+		words = append(words, "decrypted")
+	}
+	words = append(words, string(r.Result))
+	if r.Reason != "" {
+		words = append(words, "("+r.Reason+")")
+	}
+	return verdict{word: strings.Join(words, " "), report: r, opened: opened}
+}
+
+// meets compares an outcome with the words of a manifest.
+func meets(v verdict, expected string) bool {
+	for word := range strings.SplitSeq(expected, "+") {
+		if !meetsWord(v, strings.TrimSpace(word)) {
+			return false
+		}
+	}
+	return true
+}
+
+func meetsWord(v verdict, word string) bool {
+	r := v.report
+	switch word {
+	case "VALID":
+		return r.Result == certs.Pass
+	case "VALID-SIG":
+		return len(r.Signers) > 0 && !r.Signers[len(r.Signers)-1].broken
+	case "PARTIAL", "POLICY-INVALID":
+		return r.Result != certs.Pass
+	case "INVALID", "INVALID-CHAIN":
+		return r.Result != certs.Pass && r.Result != certs.None
+	case "OUTER-SIG-IGNORED":
+		return len(r.Layers) > 1 && r.Layers[0] == "signed" &&
+			(r.Layers[len(r.Layers)-1] == "signed" || r.Result == certs.None)
+	case "DECRYPT-OK":
+		return v.opened.Decrypted
+	case "DECRYPT-ONLY-AS-ISOLATED-PART", "DECRYPT-FAIL", "PARSE (key not available)":
+		return !v.opened.Decrypted
+	case "PARSE":
+		return v.word != "REJECT-OR-ERROR"
+	case "REJECT-OR-ERROR":
+		return v.word == word || r.Result == certs.PermError
+	}
+	return v.word == word || string(r.Result) == word
+}
