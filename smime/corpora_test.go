@@ -125,7 +125,7 @@ func TestCorpora(t *testing.T) {
 					t.Errorf("%s: is in the list of differences and there is none", name)
 				}
 			}
-			fmt.Printf("%-90s %-40s %s\n", name, e.expected, got.word)
+			fmt.Printf("corpora: %-86s %-40s %s\n", name, e.expected, got.word)
 			if !meets(got, want) {
 				t.Errorf("%s: want %s, got %s: %+v", name, want, got.word, got.report)
 			}

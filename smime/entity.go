@@ -10,7 +10,8 @@ import (
 	"github.com/smimerelay/smimerelay/internal/message"
 )
 
-// canonical returns m with CRLF line ends (RFC 8551 section 3.1.1).
+// canonical returns m with CRLF line ends (RFC 8551 section 3.1.1). It refuses a
+// message that two readers may understand differently.
 func canonical(m *message.Message) (*message.Message, error) {
 	if m.LineEnd() != message.CRLF {
 		var err error
@@ -18,8 +19,8 @@ func canonical(m *message.Message) (*message.Message, error) {
 			return nil, err
 		}
 	}
-	if d := m.Root().Defect; strings.HasPrefix(d, "more than one") {
-		return nil, fault.New(fault.Malformed, "malformed message: "+d, nil)
+	if root := m.Root(); root.Ambiguous {
+		return nil, fault.New(fault.Malformed, "malformed message: "+root.Defect, nil)
 	}
 	return m, nil
 }
@@ -162,7 +163,7 @@ func untouchable(p *message.Part) bool {
 		return len(p.Children) == 0
 	}
 	return strings.HasPrefix(p.MediaType, "message/") || p.Multipart() && len(p.Children) == 0 ||
-		strings.HasPrefix(p.Defect, "more than one")
+		p.Ambiguous
 }
 
 // multipart converts the parts; what is between them cannot be encoded.

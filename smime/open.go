@@ -2,7 +2,6 @@ package smime
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -103,17 +102,16 @@ func (w *walker) walk() {
 	}
 	w.part = w.given.Root()
 	for n := 0; !w.stopped; n++ {
+		if w.part.Ambiguous {
+			w.stop(certs.PermError, reasonMalformed, w.part.Defect)
+			return
+		}
 		form := layerOf(w.part)
 		if form == noLayer {
 			return
 		}
 		if n == limit {
 			w.stop(certs.PermError, reasonLayers, "")
-			return
-		}
-		if d := w.part.Defect; strings.HasPrefix(d, "more than one") {
-			// Another reader may see another message.
-			w.stop(certs.PermError, reasonMalformed, d)
 			return
 		}
 		if form == clearLayer {

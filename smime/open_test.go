@@ -154,7 +154,7 @@ func TestMultipartSignedForm(t *testing.T) {
 	first := replace(t, signed, "message.\r\n\r\n--"+boundary, "message.\r\n--"+boundary+"\r\n\r\nheader\r\n--"+boundary)
 	expect(t, w.open(first), certs.PermError, "malformed")
 	twice := replace(t, signed, "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n")
-	expect(t, w.open(twice), certs.None, "")
+	expect(t, w.open(twice), certs.PermError, "malformed")
 	again := replace(t, signed, "\r\n\r\nThis is", "\r\nContent-Type: text/plain\r\n\r\nThis is")
 	expect(t, w.open(again), certs.PermError, "malformed")
 	doubled := replace(t, signed, "micalg=sha-256;", "boundary=x;")
@@ -380,5 +380,38 @@ func TestCannotSign(t *testing.T) {
 	}
 	if _, err := Encrypt(mail(t, text), nil, EncryptOptions{}); err == nil {
 		t.Error("encrypts to nobody")
+	}
+}
+
+// Only what really is encrypted counts as encrypted.
+func TestInspectBelievesNoHeader(t *testing.T) {
+	w := newWorld(t)
+	secret := encrypt(t, mail(t, text), EncryptOptions{}, w.bob)
+	if k := Inspect(secret); !k.Encrypted || k.Signed || k.Defect != "" {
+		t.Errorf("%+v", k)
+	}
+	head := "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\nContent-Transfer-Encoding: base64\n\n"
+	for name, m := range map[string]*message.Message{
+		"text":      mail(t, strings.ReplaceAll(head, "base64", "7bit")+"the plan\n"),
+		"base64":    mail(t, head+"dGhlIHBsYW4K\n"),
+		"sequence":  mail(t, head+"MAA=\n"),
+		"oid only":  mail(t, head+"MA8GCSqGSIb3DQEHA6ACMAA=\n"),
+		"appended":  parse(t, string(secret.Bytes())+"the plan\r\n"),
+		"two types": replace(t, secret, "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n"),
+	} {
+		if k := Inspect(m); k.Encrypted || k.Signed || k.Defect == "" {
+			t.Errorf("%s: %+v", name, k)
+		}
+	}
+	signed := w.sign(t, secret, w.alice, SignOptions{})
+	if k := Inspect(signed); !k.Encrypted || !k.Signed {
+		t.Errorf("%+v", k)
+	}
+	leaking := replace(t, signed, "This is an S/MIME signed message.", strings.Repeat("the plan ", 20))
+	if k := Inspect(leaking); k.Encrypted {
+		t.Errorf("text beside the signed part: %+v", k)
+	}
+	if k := Inspect(mail(t, text)); k != (Kind{}) {
+		t.Errorf("%+v", k)
 	}
 }

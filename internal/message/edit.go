@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // Change is a list of edits to a message.
@@ -41,7 +43,8 @@ var (
 // Apply renders the message with the change. The result has CRLF line ends; LF
 // line ends of m become CRLF. It refuses to write a bare CR or LF anywhere, and
 // a line over 998 octets or octets over 127 in what is new; what was received
-// keeps its long lines.
+// keeps its long lines. Where what was received is at fault the error is of the
+// kind fault.Malformed.
 func (m *Message) Apply(c Change) (*Message, error) {
 	if m.LineEnd() == LF {
 		canonical, err := Parse(Canonical(m.raw))
@@ -95,7 +98,7 @@ func (c *Change) header(old []Field) ([]Field, error) {
 			version = version || f.Is("MIME-Version")
 		}
 		if err := checkField(f); err != nil {
-			return nil, err
+			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
 		}
 		fields = append(fields, f)
 	}
@@ -117,7 +120,10 @@ func (c *Change) header(old []Field) ([]Field, error) {
 func (c *Change) body(m *Message) ([]Piece, error) {
 	if c.Entity == nil {
 		kept := Text(m.Body())
-		return []Piece{kept}, kept.check(0)
+		if err := kept.check(0); err != nil {
+			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
+		}
+		return []Piece{kept}, nil
 	}
 	limit := maxLine
 	if c.Entity.Received {

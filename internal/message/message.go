@@ -30,9 +30,9 @@ type Message struct {
 }
 
 // Parse reads raw, which it keeps and which nobody may change afterwards. It
-// refuses a header it cannot split into fields and a MIME structure over the
-// limits (depth 20, 1000 parts); everything else in the body parses. Its errors
-// are of the kind fault.Malformed.
+// refuses a header it cannot split into fields; everything else parses. Where
+// the MIME structure is over the limits (depth 20, 1000 parts) the tree is the
+// root alone, and that is Ambiguous. Errors are of the kind fault.Malformed.
 func Parse(raw []byte) (*Message, error) {
 	s := scanner{raw: raw}
 	root, err := s.scan()

@@ -27,6 +27,10 @@ type Part struct {
 	// header cut short, a field that must be unique and is not, a Content-Type
 	// that cannot be read. "" if there is nothing to say.
 	Defect string
+	// Ambiguous says that the defect may make two readers see different
+	// messages, and that nothing should be said or made of this part: a second
+	// Content-Type or Content-Transfer-Encoding, or a structure over the limits.
+	Ambiguous bool
 
 	raw []byte
 }
@@ -69,9 +73,9 @@ func (p *Part) describe(fallback string) {
 	}
 	switch {
 	case len(types) > 1:
-		p.defect("more than one Content-Type")
+		p.ambiguous("more than one Content-Type")
 	case len(encodings) > 1:
-		p.defect("more than one Content-Transfer-Encoding")
+		p.ambiguous("more than one Content-Transfer-Encoding")
 	}
 	if p.Multipart() && !p.identity() {
 		p.defect("a multipart with an encoding")
@@ -102,6 +106,8 @@ func (p *Part) defect(text string) {
 		p.Defect = text
 	}
 }
+
+func (p *Part) ambiguous(text string) { p.Defect, p.Ambiguous = text, true }
 
 // identity reports whether the content is what it says, not encoded.
 func (p *Part) identity() bool {

@@ -30,20 +30,33 @@ type frame struct {
 	delimiter []byte
 }
 
+// scan returns the root. Only a root header that cannot be read is an error.
 func (s *scanner) scan() (*Part, error) {
 	h := readHeader(s.raw, 0, func(int) bool { return false })
 	if h.err != nil {
 		return nil, h.err
 	}
-	root, err := s.begin(0, "text/plain", h)
+	root, err := s.push(0, "text/plain", h)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.tree(); err != nil {
+		root.Children, root.End = nil, len(s.raw)
+		root.ambiguous(err.Error())
+	}
+	return root, nil
+}
+
+// tree reads everything below the root.
+func (s *scanner) tree() error {
+	if err := s.descend(s.open[0].part); err != nil {
+		return err
 	}
 	for pos := s.here(); ; {
 		d, ok := s.next(pos)
 		if !ok {
 			s.close(0, len(s.raw))
-			return root, nil
+			return nil
 		}
 		s.close(d.level+1, d.end)
 		pos = d.after
@@ -53,7 +66,7 @@ func (s *scanner) scan() (*Part, error) {
 			continue
 		}
 		if err := s.child(d); err != nil {
-			return nil, err
+			return err
 		}
 		pos = s.here()
 	}
@@ -68,23 +81,22 @@ func (s *scanner) child(d delimiter) error {
 	if s.open[d.level].part.MediaType == "multipart/digest" {
 		fallback = "message/rfc822"
 	}
-	_, err := s.begin(d.after, fallback, readHeader(s.raw, d.after, s.stop))
-	return err
+	p, err := s.push(d.after, fallback, readHeader(s.raw, d.after, s.stop))
+	if err != nil {
+		return err
+	}
+	return s.descend(p)
 }
 
-// begin opens the part whose header is h and, while that is a message, the
-// message in it. It returns the outermost of them.
-func (s *scanner) begin(start int, fallback string, h header) (*Part, error) {
-	first, err := s.push(start, fallback, h)
-	if err != nil {
-		return nil, err
-	}
-	for p := first; p.container(); {
+// descend opens the message in p, and the message in that, and so on.
+func (s *scanner) descend(p *Part) error {
+	for p.container() {
+		var err error
 		if p, err = s.push(p.Body, "text/plain", readHeader(s.raw, p.Body, s.stop)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return first, nil
+	return nil
 }
 
 // push opens one part below the innermost open one.

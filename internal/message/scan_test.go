@@ -143,10 +143,6 @@ func TestRefusedHeaders(t *testing.T) {
 		"space in name":  "Sub ject: x\n\n",
 		"too many":       strings.Repeat("a:\n", maxFields+1),
 		"too large":      "a: " + strings.Repeat("x", maxHeader) + "\n\n",
-		"too deep":       deep(maxDepth),
-		"deep messages":  strings.Repeat("Content-Type: message/rfc822\n\n", maxDepth),
-		"100,000 deep":   deep(100_000),
-		"too many parts": "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\n\n", maxParts),
 	} {
 		_, err := Parse([]byte(in))
 		if err == nil {
@@ -155,12 +151,28 @@ func TestRefusedHeaders(t *testing.T) {
 			t.Errorf("%s: %v is not of kind malformed", name, err)
 		}
 	}
+}
+
+// What is over the limits is still a message that can be handed on.
+func TestLimits(t *testing.T) {
+	for name, in := range map[string]string{
+		"too deep":       deep(maxDepth),
+		"deep messages":  strings.Repeat("Content-Type: message/rfc822\n\n", maxDepth),
+		"100,000 deep":   deep(100_000),
+		"too many parts": "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\n\n", maxParts),
+		"part fields":    "Content-Type: multipart/mixed; boundary=b\n\n--b\n" + strings.Repeat("a:\n", maxFields),
+	} {
+		root := parse(t, in).Root()
+		if !root.Ambiguous || root.Defect == "" || len(root.Children) > 0 || root.End != len(in) {
+			t.Errorf("%s: ambiguous %v, %q, %d children, end %d", name, root.Ambiguous, root.Defect, len(root.Children), root.End)
+		}
+	}
 	for name, in := range map[string]string{
 		"deep as allowed": deep(maxDepth - 1),
 		"parts allowed":   "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\n\n", maxParts-1),
 	} {
-		if _, err := Parse([]byte(in)); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if root := parse(t, in).Root(); root.Ambiguous || len(root.Children) == 0 {
+			t.Errorf("%s: %q", name, root.Defect)
 		}
 	}
 }
