@@ -41,6 +41,7 @@ func (v *Validator) newSearch(at time.Time, hints []*x509.Certificate) *search {
 // find returns a valid path from leaf, leaf first and anchor last, or why there
 // is none with what was built.
 func (s *search) find(leaf *node) ([]*node, *problem) {
+	s.longest, s.best, s.anchored = nil, nil, false
 	if s.v.anchorSet[leaf.fp] {
 		path := []*node{leaf}
 		return path, s.v.checkPath(path, s.at)
@@ -118,7 +119,7 @@ func (s *search) signature(child, issuer *node) *problem {
 		s.exhausted = true
 		return refuse(TooComplex, child.Certificate, "too many possible issuers")
 	}
-	p = checkSignature(child.Certificate, issuer.key)
+	p = checkSignature(child, issuer)
 	s.signatures[pair] = p
 	return p
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
-	"time"
-
-	"github.com/smimerelay/smimerelay/certs/revocation"
 )
 
 // Words of a Verdict.
@@ -29,7 +26,8 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 		at = v.cfg.Clock()
 	}
 	verdict := Verdict{ChainState: chainUntrusted, Revocation: revocationUnchecked}
-	path, p := v.newSearch(at, r.Intermediates).find(newNode(cert))
+	s := v.newSearch(at, r.Intermediates)
+	path, p := s.find(newNode(cert))
 	for _, n := range path {
 		verdict.Chain = append(verdict.Chain, n.Certificate)
 	}
@@ -47,7 +45,7 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 	if mode == RevocationOff || len(path) == 1 {
 		return verdict.refused(nil)
 	}
-	verdict.Revocation, p = v.checkRevocation(ctx, path, r.CRLs, at)
+	verdict.Revocation, p = v.checkRevocation(ctx, s, path, r.CRLs)
 	if p != nil && p.reason == RevocationUnknown && mode == RevocationPrefer {
 		p = nil
 	}
@@ -80,27 +78,6 @@ func (v *Validator) checkUse(cert *x509.Certificate, r Request) *problem {
 		}
 	}
 	return refuse(WrongAddress, cert, "it names %q, not %q", named, r.Addresses)
-}
-
-// checkRevocation asks for every certificate of the path but the anchor, the
-// anchor's side first.
-func (v *Validator) checkRevocation(_ context.Context, path []*node, extra [][]byte, at time.Time) (string, *problem) {
-	lists := v.lists.With(extra)
-	var unknown *problem
-	for i := len(path) - 2; i >= 0; i-- {
-		cert, issuer := path[i], path[i+1]
-		answer := lists.Status(cert.Certificate, issuer.Certificate, at)
-		switch answer.Status {
-		case revocation.Revoked:
-			return revocationRevoked, refuse(Revoked, cert.Certificate, "%s", answer.Text)
-		case revocation.Unknown:
-			unknown = refuse(RevocationUnknown, cert.Certificate, "%s", answer.Text)
-		}
-	}
-	if unknown != nil {
-		return revocationUnknown, unknown
-	}
-	return revocationGood, nil
 }
 
 // understood reports critical extensions that this package processes though

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -121,5 +122,5 @@ func belongs(key crypto.PrivateKey, c *x509.Certificate) bool {
 		return false
 	}
 	pub, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && pub.Equal(publicKey(c))
+	return ok && pub.Equal(pki.PublicKey(c))
 }

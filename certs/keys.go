@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // FileKeys implements Keys with identities that are in memory. It never changes
@@ -98,7 +99,7 @@ func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, 
 	}
 	var found []*Identity
 	for _, id := range k.bySerial[serialKey(signedInt(rid.Serial))] {
-		if sameName(id.Certificate.RawIssuer, rid.RawIssuer) {
+		if pki.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
 			found = append(found, id)
 		}
 	}
@@ -120,10 +121,10 @@ func signedInt(b []byte) *big.Int {
 }
 
 func computedKeyID(c *x509.Certificate) string {
-	bits, ok := publicKeyBits(c.RawSubjectPublicKeyInfo)
+	info, ok := pki.ReadKeyInfo(c.RawSubjectPublicKeyInfo)
 	if !ok {
 		return ""
 	}
-	sum := sha1.Sum(bits)
+	sum := sha1.Sum(info.Bits)
 	return string(sum[:])
 }

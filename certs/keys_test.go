@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
@@ -59,8 +60,8 @@ func TestKeysDecryptByEveryIdentifier(t *testing.T) {
 	id := identity(t, ca, testpki.Leaf{Serial: serial, NotBefore: now.Add(-2 * time.Minute), NotAfter: now.Add(-time.Minute)})
 	other := identity(t, ca, testpki.Leaf{})
 	k := NewKeys(nil, other, id)
-	bits, _ := publicKeyBits(id.Certificate.RawSubjectPublicKeyInfo)
-	computed := sha1.Sum(bits)
+	info, _ := pki.ReadKeyInfo(id.Certificate.RawSubjectPublicKeyInfo)
+	computed := sha1.Sum(info.Bits)
 	for name, rid := range map[string]RecipientID{
 		"issuer and serial":   {RawIssuer: ca.Root.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},
 		"key identifier":      {SubjectKeyID: id.Certificate.SubjectKeyId},

@@ -8,6 +8,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // fingerprint is the SHA-256 of a certificate.
@@ -19,16 +21,20 @@ type node struct {
 	key             crypto.PublicKey
 	subject, issuer string // keys of the names
 	fp              fingerprint
+	algorithm       pki.Algorithm
+	problem         *problem // with the algorithm
 }
 
 func newNode(c *x509.Certificate) *node {
-	return &node{
+	n := &node{
 		Certificate: c,
-		key:         publicKey(c),
-		subject:     nameKey(c.RawSubject),
-		issuer:      nameKey(c.RawIssuer),
+		key:         pki.PublicKey(c),
+		subject:     pki.NameKey(c.RawSubject),
+		issuer:      pki.NameKey(c.RawIssuer),
 		fp:          sha256.Sum256(c.Raw),
 	}
+	n.algorithm, n.problem = signatureAlgorithm(c)
+	return n
 }
 
 // selfIssued is the term of RFC 5280 section 6.1: subject and issuer are equal.

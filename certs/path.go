@@ -45,7 +45,7 @@ func (v *Validator) checkPath(path []*node, at time.Time) *problem {
 			inForce = append(inForce, c)
 		}
 	}
-	return nil
+	return v.checkPolicies(path)
 }
 
 // checkOne judges what every certificate of a path must meet.
@@ -53,18 +53,17 @@ func (v *Validator) checkOne(n *node, at time.Time, anchor bool) *problem {
 	if p := checkDates(n.Certificate, at); p != nil {
 		return p
 	}
-	if p := v.checkKey(n.Certificate); p != nil {
+	if p := v.checkKey(n.Certificate, n.key); p != nil {
 		return p
 	}
 	if anchor {
 		return nil
 	}
-	s, p := signingOf(n.Certificate)
-	if p != nil {
-		return p
+	if n.problem != nil {
+		return n.problem
 	}
-	if s.weak() && !v.cfg.AllowSHA1 {
-		return refuse(WeakSignature, n.Certificate, "signed with %s", n.SignatureAlgorithm)
+	if n.algorithm.Broken() || n.algorithm.Weak() && !v.cfg.AllowSHA1 {
+		return refuse(WeakSignature, n.Certificate, "signed with %s", n.algorithm.Digest())
 	}
 	return checkCritical(n)
 }

@@ -4,9 +4,12 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
 	"slices"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // checkPurpose judges key usage (RFC 8550 section 4.4.2) and extended key usage
@@ -34,8 +37,8 @@ func mailAllowed(c *x509.Certificate) bool {
 }
 
 func checkSigningUse(c *x509.Certificate) *problem {
-	switch publicKey(c).(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, pssKey:
+	switch pki.PublicKey(c).(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, pki.PSSKey:
 	default:
 		return refuse(WrongPurpose, c, "its key cannot sign")
 	}
@@ -47,8 +50,8 @@ func checkSigningUse(c *x509.Certificate) *problem {
 
 func checkEncryptionUse(c *x509.Certificate) *problem {
 	need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
-	switch publicKey(c).(type) {
-	case *rsa.PublicKey, kemKey:
+	switch pki.PublicKey(c).(type) {
+	case *rsa.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
 	case *ecdsa.PublicKey, *ecdh.PublicKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:

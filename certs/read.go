@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // maxFile limits a file of certificates or an identity, in octets. The largest
@@ -98,7 +100,7 @@ func parsePEM(data []byte) ([]*x509.Certificate, error) {
 }
 
 func parseDER(der []byte) ([]*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(der)
+	cert, err := pki.ParseCertificate(der)
 	if err == nil {
 		return []*x509.Certificate{cert}, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Element types of a serialized certificate store ([MS-OSHARED] is silent on
@@ -49,7 +51,7 @@ func parseSerializedStore(b []byte) ([]*x509.Certificate, error) {
 		if kind != storeCertificate || encoding != storeEncoding {
 			continue
 		}
-		cert, err := x509.ParseCertificate(value)
+		cert, err := pki.ParseCertificate(value)
 		if err != nil {
 			return nil, fmt.Errorf("serialized store: %w", err)
 		}

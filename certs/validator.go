@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
@@ -26,6 +27,11 @@ type ValidatorConfig struct {
 	// AllowSHA1 accepts signatures with SHA-1, AllowRSA1024 RSA keys of 1024
 	// bits and more: both only for archives.
 	AllowSHA1, AllowRSA1024 bool
+	// RequirePolicy demands that all certificates of a path have a policy in
+	// common, one of Policies where there are any. InhibitPolicyMapping and
+	// InhibitAnyPolicy are the further inputs of RFC 5280 section 6.1.1.
+	RequirePolicy, InhibitPolicyMapping, InhibitAnyPolicy bool
+	Policies                                              []x509.OID
 	// Clock is time.Now where nil.
 	Clock func() time.Time
 }
@@ -53,11 +59,15 @@ func NewValidator(cfg ValidatorConfig) (*Validator, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	lists, err := revocation.NewLists(cfg.CRLs)
-	if err != nil {
-		return nil, err
+	var lists []*revocation.List
+	for i, der := range cfg.CRLs {
+		l, err := revocation.ParseList(der)
+		if err != nil {
+			return nil, fmt.Errorf("revocation list %d of %d: %w", i+1, len(cfg.CRLs), err)
+		}
+		lists = append(lists, l)
 	}
-	v := &Validator{cfg: cfg, anchorSet: map[fingerprint]bool{}, lists: lists}
+	v := &Validator{cfg: cfg, anchorSet: map[fingerprint]bool{}, lists: revocation.NewLists(lists...)}
 	v.anchors = bySubject(cfg.Anchors)
 	v.intermediates = bySubject(cfg.Intermediates)
 	for _, list := range v.anchors {

@@ -6,76 +6,208 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Lists is a collection of revocation lists. None of them is believed before
-// its signature was checked with the key of the issuer in question.
+// Limits for lists that come with a message.
+const (
+	maxMessageLists = 16
+	maxMessageList  = 4 << 20 // octets
+)
+
+// Lists is a collection of revocation lists. It does not change.
 type Lists struct {
-	lists []*x509.RevocationList
+	byIssuer map[string][]*List // newest first
 }
 
-// NewLists reads lists in DER.
-func NewLists(ders [][]byte) (*Lists, error) {
-	l := &Lists{}
-	for i, der := range ders {
-		list, err := x509.ParseRevocationList(der)
-		if err != nil {
-			return nil, fmt.Errorf("revocation list %d: %w", i+1, err)
-		}
-		l.lists = append(l.lists, list)
-	}
-	return l, nil
-}
+// NewLists makes a collection.
+func NewLists(lists ...*List) *Lists { return (&Lists{}).with(lists) }
 
-// With returns the collection with more lists, of which those that are not
-// well-formed are passed over: strangers sent them.
-func (l *Lists) With(ders [][]byte) *Lists {
-	if len(ders) == 0 {
-		return l
+func (s *Lists) with(lists []*List) *Lists {
+	more := &Lists{byIssuer: map[string][]*List{}}
+	for issuer, known := range s.byIssuer {
+		more.byIssuer[issuer] = slices.Clip(known)
 	}
-	more := &Lists{lists: slices.Clone(l.lists)}
-	for _, der := range ders {
-		if list, err := x509.ParseRevocationList(der); err == nil {
-			more.lists = append(more.lists, list)
-		}
+	for _, l := range lists {
+		more.byIssuer[l.Issuer] = append(more.byIssuer[l.Issuer], l)
+	}
+	for _, l := range lists {
+		slices.SortStableFunc(more.byIssuer[l.Issuer], newestFirst)
 	}
 	return more
 }
 
-// Status looks for cert, which issuer has signed, at the time at.
-func (l *Lists) Status(cert, issuer *x509.Certificate, at time.Time) Answer {
-	answer := Answer{Text: "no revocation list of its issuer"}
-	for _, list := range l.lists {
-		if !bytes.Equal(list.RawIssuer, cert.RawIssuer) {
-			continue
+func newestFirst(a, b *List) int {
+	if a.Number != nil && b.Number != nil {
+		if c := b.Number.Cmp(a.Number); c != 0 {
+			return c
 		}
-		if text := unusable(list, issuer, at); text != "" {
-			answer.Text = text
-			continue
-		}
-		for _, e := range list.RevokedCertificateEntries {
-			if e.SerialNumber.Cmp(cert.SerialNumber) == 0 && !e.RevocationTime.After(at) {
-				return Answer{Status: Revoked, Text: fmt.Sprintf("revoked at %s", e.RevocationTime.UTC().Format(time.RFC3339))}
-			}
-		}
-		answer = Answer{Status: Good, NextUpdate: list.NextUpdate}
 	}
-	return answer
+	return b.ThisUpdate.Compare(a.ThisUpdate)
 }
 
-func unusable(list *x509.RevocationList, issuer *x509.Certificate, at time.Time) string {
-	switch {
-	case at.Before(list.ThisUpdate):
-		return "the revocation list is not valid yet"
-	case at.After(list.NextUpdate):
-		return "the revocation list has expired"
-	case list.CheckSignatureFrom(issuer) != nil:
-		return "the revocation list is not signed by the issuer"
-	}
-	for _, e := range list.Extensions {
-		if e.Critical {
-			return "the revocation list has a critical extension that is not understood"
+// WithMessage returns the collection with lists in DER that came with a message.
+// Strangers sent them: what is malformed or too much is passed over.
+func (s *Lists) WithMessage(ders [][]byte) *Lists {
+	var lists []*List
+	for _, der := range ders[:min(len(ders), maxMessageLists)] {
+		if len(der) > maxMessageList {
+			continue
+		}
+		if l, err := ParseList(der); err == nil {
+			lists = append(lists, l)
 		}
 	}
+	if len(lists) == 0 {
+		return s
+	}
+	return s.with(lists)
+}
+
+// Question asks about a certificate.
+type Question struct {
+	Cert *x509.Certificate
+	// At is the time that counts.
+	At time.Time
+	// Verify reports whether whoever signed a list may speak for its issuer.
+	Verify func(*List) bool
+}
+
+// Status judges a certificate by the lists (RFC 5280 section 6.3.3). It is good
+// only if lists that are current and verified cover every reason.
+func (s *Lists) Status(q Question) Answer {
+	points, ok := readPoints(q.Cert)
+	if !ok {
+		return Answer{Text: "its distribution points cannot be read"}
+	}
+	issuer := pki.NameKey(q.Cert.RawIssuer)
+	// The lists of its issuer count even where the certificate points elsewhere.
+	points = append(points, point{names: []string{"d" + issuer}, reasons: allReasons})
+	j := &judgement{s: s, q: q, issuer: issuer, serial: serialOf(q.Cert), text: "no revocation list covers it"}
+	for _, p := range points {
+		if j.point(p); j.revoked != nil {
+			return *j.revoked
+		}
+		if j.covered == allReasons {
+			return Answer{Status: Good, Text: "not on the revocation list", NextUpdate: j.until}
+		}
+	}
+	if j.covered != 0 {
+		j.text = "the revocation lists cover only some reasons"
+	}
+	return Answer{Text: j.text}
+}
+
+// judgement is the state of one question.
+type judgement struct {
+	s       *Lists
+	q       Question
+	issuer  string
+	serial  []byte
+	covered reasons
+	until   time.Time
+	revoked *Answer
+	text    string // why there is no answer yet
+}
+
+// point looks at the lists that answer for a distribution point.
+func (j *judgement) point(p point) {
+	names := p.issuers
+	if len(names) == 0 {
+		names = []string{j.issuer}
+	}
+	authority := j.q.Cert.BasicConstraintsValid && j.q.Cert.IsCA
+	for _, name := range names {
+		for _, l := range j.s.byIssuer[name] {
+			if l.Base != nil {
+				continue
+			}
+			covers, ok := l.covers(p, j.issuer, authority)
+			if !ok || covers&^j.covered == 0 {
+				continue
+			}
+			if text := j.usable(l); text != "" {
+				j.text = text
+				continue
+			}
+			if j.look(l); j.revoked != nil {
+				return
+			}
+			j.covered |= covers
+		}
+	}
+}
+
+func (j *judgement) usable(l *List) string {
+	if text := l.Current(j.q.At); text != "" {
+		return text
+	}
+	if !j.q.Verify(l) {
+		return "the revocation list is not signed by one who may"
+	}
 	return ""
+}
+
+// look searches a complete list and the newest delta list that builds on it.
+func (j *judgement) look(l *List) {
+	lists := []*List{l}
+	until := l.NextUpdate
+	if d := j.delta(l); d != nil {
+		lists, until = []*List{d, l}, d.NextUpdate
+	}
+	for _, l := range lists {
+		e, found, err := l.entries.find(j.issuer, j.serial)
+		if err != nil {
+			j.revoked = &Answer{Text: err.Error()}
+			return
+		}
+		if !found {
+			continue
+		}
+		if e.reason == reasonRemove {
+			break
+		}
+		j.revoked = &Answer{Status: Revoked, NextUpdate: until,
+			Text: fmt.Sprintf("revoked at %s: %s", stamp(e.at), reasonNames[e.reason])}
+		return
+	}
+	if j.until.IsZero() || until.Before(j.until) {
+		j.until = until
+	}
+}
+
+// delta returns the newest usable delta list for a complete one (RFC 5280
+// section 6.3.3 (c)), nil if there is none.
+func (j *judgement) delta(l *List) *List {
+	if l.Number == nil {
+		return nil
+	}
+	for _, d := range j.s.byIssuer[l.Issuer] {
+		if d.Base != nil && d.Number != nil && d.Base.Cmp(l.Number) <= 0 && d.Number.Cmp(l.Number) >= 0 &&
+			d.sameScope(l) && j.usable(d) == "" {
+			return d
+		}
+	}
+	return nil
+}
+
+func (l *List) sameScope(o *List) bool {
+	if (l.point == nil) != (o.point == nil) || l.point != nil && l.point.raw != o.point.raw {
+		return false
+	}
+	return bytes.Equal(l.authority, o.authority)
+}
+
+// serialOf returns the contents of the serial's INTEGER as they were signed.
+func serialOf(c *x509.Certificate) []byte {
+	s := cryptobyte.String(c.RawTBSCertificate)
+	var seq, serial cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) ||
+		!seq.SkipOptionalASN1(context(0).Constructed()) || !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) {
+		return nil
+	}
+	return serial
 }

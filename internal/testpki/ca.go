@@ -59,7 +59,7 @@ const (
 
 // NewCA makes a self-signed root.
 func NewCA(o Options) (*CA, error) {
-	keys := &keyring{used: map[int]int{}}
+	keys := newKeyring()
 	key, err := signerKey(keys, o.Key)
 	if err != nil {
 		return nil, err

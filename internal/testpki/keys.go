@@ -14,37 +14,48 @@ import (
 
 // rsaPool keeps the RSA keys of this process: making one takes long, and tests
 // want many authorities. One authority and all below it never receive the same
-// key twice, so that an identity cannot open the mail of another.
+// key twice, so that an identity cannot open the mail of another; roots made one
+// after the other have different keys, and every third may have the same.
 type rsaPool struct {
-	mu   sync.Mutex
-	keys map[int][]*rsa.PrivateKey
+	mu    sync.Mutex
+	roots int
+	keys  map[[2]int]*rsa.PrivateKey // by bits and number
 }
 
-var pool = rsaPool{keys: map[int][]*rsa.PrivateKey{}}
+var pool = rsaPool{keys: map[[2]int]*rsa.PrivateKey{}}
 
 // get returns the n-th key of the given size, making it when it is new.
 func (p *rsaPool) get(bits, n int) (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.keys[bits]) <= n {
+	id := [2]int{bits, n}
+	if p.keys[id] == nil {
 		k, err := rsa.GenerateKey(rand.Reader, bits)
 		if err != nil {
 			return nil, fmt.Errorf("rsa key of %d bits: %w", bits, err)
 		}
-		p.keys[bits] = append(p.keys[bits], k)
+		p.keys[id] = k
 	}
-	return p.keys[bits][n], nil
+	return p.keys[id], nil
 }
 
 // keyring hands out keys for one root and everything below it.
 type keyring struct {
-	mu   sync.Mutex
-	used map[int]int
+	mu    sync.Mutex
+	start int
+	used  map[int]int
+}
+
+func newKeyring() *keyring {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	pool.roots++
+	return &keyring{start: pool.roots % 3 * 4, used: map[int]int{}}
 }
 
 func (r *keyring) rsa(bits int) (*rsa.PrivateKey, error) {
 	r.mu.Lock()
-	n := r.used[bits]
+	n := r.start + r.used[bits]
 	r.used[bits]++
 	r.mu.Unlock()
 	return pool.get(bits, n)

@@ -1,4 +1,7 @@
-package certs
+// Package pki holds what path validation and revocation share: the comparison
+// of names, the public keys and the signature algorithms of certificates, where
+// crypto/x509 knows too few of them.
+package pki
 
 import (
 	"bytes"
@@ -19,10 +22,10 @@ const (
 	tagBMPString       = cryptobyte_asn1.Tag(30)
 )
 
-// rdns returns the relative distinguished names of a DER Name, each in a form in
+// RDNs returns the relative distinguished names of a DER Name, each in a form in
 // which equal ones are equal strings (RFC 5280 section 7.1): whatever the string
 // type, in lower case, with single blanks. It fails for what is no Name.
-func rdns(raw []byte) ([]string, bool) {
+func RDNs(raw []byte) ([]string, bool) {
 	s := cryptobyte.String(raw)
 	var seq cryptobyte.String
 	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !s.Empty() {
@@ -123,28 +126,16 @@ func isFolded(s string) bool {
 	return !blank || s == ""
 }
 
-// nameKey returns a string that two DER Names share exactly if they are equal.
-func nameKey(raw []byte) string {
-	list, ok := rdns(raw)
+// NameKey returns a string that two DER Names share exactly if they are equal.
+func NameKey(raw []byte) string {
+	list, ok := RDNs(raw)
 	if !ok {
 		return "raw" + string(raw)
 	}
 	return strings.Join(list, "")
 }
 
-// sameName reports whether two DER Names are equal.
-func sameName(a, b []byte) bool {
-	return bytes.Equal(a, b) || nameKey(a) == nameKey(b)
-}
-
-// publicKeyBits returns the bits of the subjectPublicKey, without their header.
-func publicKeyBits(info []byte) ([]byte, bool) {
-	s := cryptobyte.String(info)
-	var seq cryptobyte.String
-	var bits []byte
-	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.SkipASN1(cryptobyte_asn1.SEQUENCE) ||
-		!seq.ReadASN1BitStringAsBytes(&bits) {
-		return nil, false
-	}
-	return bits, true
+// SameName reports whether two DER Names are equal.
+func SameName(a, b []byte) bool {
+	return bytes.Equal(a, b) || NameKey(a) == NameKey(b)
 }

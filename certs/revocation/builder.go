@@ -1,0 +1,239 @@
+package revocation
+
+import (
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+var (
+	oidAuthorityKeyID     = asn1.ObjectIdentifier{2, 5, 29, 35}
+	oidCRLNumber          = asn1.ObjectIdentifier{2, 5, 29, 20}
+	oidDeltaIndicator     = asn1.ObjectIdentifier{2, 5, 29, 27}
+	oidIssuingPoint       = asn1.ObjectIdentifier{2, 5, 29, 28}
+	oidReasonCode         = asn1.ObjectIdentifier{2, 5, 29, 21}
+	oidCertificateIssuer  = asn1.ObjectIdentifier{2, 5, 29, 29}
+	oidDistributionPoints = asn1.ObjectIdentifier{2, 5, 29, 31}
+)
+
+// builder reads a TBSCertList (RFC 5280 section 5.1) into a List.
+type builder struct {
+	list    *List
+	dir     string
+	name    []byte // the list's issuer, DER
+	issuer  string // of the present entry: that of the list until an entry says otherwise
+	records []record
+}
+
+func (b *builder) signedPart(s *scanner) error {
+	s.signed = true
+	tag, length, err := s.header()
+	if err != nil || tag != tagSequence {
+		return or(err)
+	}
+	end := s.pos + length
+	if err := b.fields(s); err != nil {
+		return err
+	}
+	for s.pos < end {
+		tag, length, err := s.header()
+		switch {
+		case err != nil:
+			return err
+		case tag == tagSequence:
+			err = b.entries(s, s.pos+length)
+		case tag == tagExtensions:
+			err = b.extensions(s, tag, length)
+		default:
+			err = errShape
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.pos != end {
+		return errShape
+	}
+	s.signed = false
+	b.list.digest = s.digest()
+	return nil
+}
+
+// fields reads what precedes the entries: version, algorithm, issuer and times.
+func (b *builder) fields(s *scanner) error {
+	tag, der, err := s.element(maxElement)
+	if err == nil && tag == tagInteger { // version, absent for 1
+		tag, der, err = s.element(maxElement)
+	}
+	if err != nil || tag != tagSequence {
+		return or(err)
+	}
+	algorithm, id, ok := pki.ReadAlgorithm(der)
+	if !ok {
+		return fmt.Errorf("revocation list: signature algorithm %s is not supported", id)
+	}
+	b.list.algorithm = algorithm
+	s.use(algorithm)
+	if tag, der, err = s.element(maxElement); err != nil || tag != tagSequence {
+		return or(err)
+	}
+	b.name = der
+	b.list.Issuer = pki.NameKey(der)
+	b.issuer = b.list.Issuer
+	if tag, der, err = s.element(maxElement); err != nil {
+		return err
+	}
+	if b.list.ThisUpdate, err = parseTime(tag, der); err != nil {
+		return err
+	}
+	return b.nextUpdate(s)
+}
+
+// nextUpdate reads the optional field, without touching what follows instead.
+func (b *builder) nextUpdate(s *scanner) error {
+	next, err := s.r.Peek(1)
+	if err != nil || next[0] != tagUTCTime && next[0] != tagTime {
+		return nil // the caller finds what is wrong
+	}
+	tag, der, err := s.element(maxElement)
+	if err != nil {
+		return err
+	}
+	b.list.NextUpdate, err = parseTime(tag, der)
+	return err
+}
+
+func parseTime(tag byte, der []byte) (time.Time, error) {
+	if tag != tagUTCTime && tag != tagTime {
+		return time.Time{}, errShape
+	}
+	var t time.Time
+	if rest, err := asn1.Unmarshal(der, &t); err != nil || len(rest) > 0 {
+		return t, errShape
+	}
+	return t, nil
+}
+
+func (b *builder) entries(s *scanner, end int64) error {
+	for s.pos < end {
+		tag, der, err := s.element(maxElement)
+		if err != nil || tag != tagSequence {
+			return or(err)
+		}
+		if err := b.entry(der); err != nil {
+			return err
+		}
+	}
+	if s.pos != end {
+		return errShape
+	}
+	return nil
+}
+
+func (b *builder) entry(der cryptobyte.String) error {
+	var seq, serial, when cryptobyte.String
+	var tag cryptobyte_asn1.Tag
+	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) ||
+		!seq.ReadAnyASN1Element(&when, &tag) {
+		return errShape
+	}
+	t, err := parseTime(byte(tag), when)
+	if err != nil {
+		return err
+	}
+	reason := 0
+	if !seq.Empty() {
+		if reason, err = b.entryExtensions(seq); err != nil {
+			return err
+		}
+	}
+	b.records = append(b.records, newRecord(b.issuer, serial, t, reason))
+	return nil
+}
+
+func (b *builder) entryExtensions(der cryptobyte.String) (reason int, err error) {
+	err = eachExtension(der, func(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
+		switch {
+		case id.Equal(oidReasonCode):
+			if !value.ReadASN1Enum(&reason) || reason < 0 || reason > 10 {
+				return errShape
+			}
+		case id.Equal(oidCertificateIssuer):
+			names, ok := directoryNames(value)
+			if !ok || len(names) != 1 {
+				return errShape
+			}
+			b.issuer = names[0]
+		case critical:
+			b.list.unknown = id
+		}
+		return nil
+	})
+	return reason, err
+}
+
+func (b *builder) extensions(s *scanner, tag byte, length int64) error {
+	_, der, err := s.rest(tag, length, maxExtensions)
+	if err != nil {
+		return err
+	}
+	outer, inner := cryptobyte.String(der), cryptobyte.String(nil)
+	if !outer.ReadASN1(&inner, cryptobyte_asn1.Tag(0).ContextSpecific().Constructed()) {
+		return errShape
+	}
+	return eachExtension(inner, b.extension)
+}
+
+func (b *builder) extension(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
+	l, ok := b.list, true
+	switch {
+	case id.Equal(oidCRLNumber):
+		l.Number = new(big.Int)
+		ok = value.ReadASN1Integer(l.Number)
+	case id.Equal(oidDeltaIndicator):
+		l.Base = new(big.Int)
+		ok = value.ReadASN1Integer(l.Base)
+	case id.Equal(oidAuthorityKeyID):
+		l.authority = value
+	case id.Equal(oidIssuingPoint):
+		l.point, ok = readIssuingPoint(value)
+		ok = ok && l.point.complete(b.name)
+	case critical:
+		l.unknown = id
+	}
+	if !ok {
+		return errShape
+	}
+	return nil
+}
+
+// eachExtension calls f for every member of an Extensions.
+func eachExtension(der cryptobyte.String, f func(asn1.ObjectIdentifier, bool, cryptobyte.String) error) error {
+	var list cryptobyte.String
+	if !der.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) || !der.Empty() {
+		return errShape
+	}
+	for !list.Empty() {
+		var one, value cryptobyte.String
+		var id asn1.ObjectIdentifier
+		critical := false
+		if !list.ReadASN1(&one, cryptobyte_asn1.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&id) {
+			return errShape
+		}
+		if one.PeekASN1Tag(cryptobyte_asn1.BOOLEAN) && !one.ReadASN1Boolean(&critical) {
+			return errShape
+		}
+		if !one.ReadASN1(&value, cryptobyte_asn1.OCTET_STRING) || !one.Empty() {
+			return errShape
+		}
+		if err := f(id, critical, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/revocation"
+)
+
+// maxStatusChecks limits how many certificates are asked about for one verdict:
+// those of the path, and of the paths of others who sign revocation lists.
+const maxStatusChecks = 32
+
+// statusCheck finds out about the revocation of a path's certificates.
+type statusCheck struct {
+	v      *Validator
+	search *search
+	lists  *revocation.Lists
+	at     time.Time
+	anchor *node
+	asked  map[fingerprint]revocation.Answer // in progress: Unknown
+	// signers are those whose right to sign a list is being looked into.
+	signers map[fingerprint]bool
+}
+
+// checkRevocation asks for every certificate of the path but the anchor, the
+// anchor's side first.
+func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node, crls [][]byte) (string, *problem) {
+	c := &statusCheck{
+		v: v, search: s, at: s.at,
+		lists:  v.lists.WithMessage(crls),
+		anchor: path[len(path)-1],
+		asked:  map[fingerprint]revocation.Answer{},
+
+		signers: map[fingerprint]bool{},
+	}
+	cert, answer := c.path(ctx, path)
+	switch answer.Status {
+	case revocation.Good:
+		return revocationGood, nil
+	case revocation.Revoked:
+		return revocationRevoked, refuse(Revoked, cert, "%s", answer.Text)
+	}
+	return revocationUnknown, refuse(RevocationUnknown, cert, "%s", answer.Text)
+}
+
+// path returns the worst answer about its certificates, and whose it is: revoked
+// before unknown before good.
+func (c *statusCheck) path(ctx context.Context, path []*node) (*x509.Certificate, revocation.Answer) {
+	worst, whose := revocation.Answer{Status: revocation.Good}, path[0].Certificate
+	for i := len(path) - 2; i >= 0; i-- {
+		answer := c.certificate(ctx, path[i], path[i+1])
+		if answer.Status == revocation.Revoked {
+			return path[i].Certificate, answer
+		}
+		if answer.Status == revocation.Unknown && worst.Status == revocation.Good {
+			worst, whose = answer, path[i].Certificate
+		}
+	}
+	return whose, worst
+}
+
+func (c *statusCheck) certificate(ctx context.Context, n, issuer *node) revocation.Answer {
+	if answer, done := c.asked[n.fp]; done {
+		return answer
+	}
+	if len(c.asked) >= maxStatusChecks {
+		return revocation.Answer{Text: "too many certificates to ask about"}
+	}
+	c.asked[n.fp] = revocation.Answer{Text: "its revocation list is signed by one whose status depends on it"}
+	answer := c.lists.Status(revocation.Question{
+		Cert: n.Certificate, At: c.at,
+		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, issuer) },
+	})
+	c.asked[n.fp] = answer
+	return answer
+}
+
+// verify reports whether l was signed by issuer, or by another certificate for
+// the name of the list's issuer that has a path to the same trust anchor and is
+// not revoked itself (RFC 5280 section 6.3.3 (f) and (g)).
+func (c *statusCheck) verify(ctx context.Context, l *revocation.List, issuer *node) bool {
+	if issuer.subject == l.Issuer && c.signs(issuer, l) {
+		return true
+	}
+	for _, known := range []map[string][]*node{c.v.anchors, c.v.intermediates, c.search.hints} {
+		for _, n := range known[l.Issuer] {
+			if n != issuer && c.signs(n, l) && c.mayPublish(ctx, n, l) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *statusCheck) signs(n *node, l *revocation.List) bool {
+	return (n.KeyUsage == 0 || n.KeyUsage&x509.KeyUsageCRLSign != 0) && l.VerifiedBy(n.Certificate, c.v.cfg.AllowSHA1)
+}
+
+// mayPublish reports whether n is trusted by the same anchor as the path, and not
+// revoked. The status of a certificate may stand on the list that it signs itself
+// where its issuer says so by naming it as the issuer of that list.
+func (c *statusCheck) mayPublish(ctx context.Context, n *node, l *revocation.List) bool {
+	if c.signers[n.fp] {
+		return revocation.Delegates(n.Certificate, l)
+	}
+	path, p := c.search.find(n)
+	if p != nil || path[len(path)-1].fp != c.anchor.fp {
+		return false
+	}
+	c.signers[n.fp] = true
+	_, answer := c.path(ctx, path)
+	delete(c.signers, n.fp)
+	return answer.Status == revocation.Good
+}

@@ -1,0 +1,142 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	_ "crypto/md5" // hashes are made by their identifier
+	"crypto/rsa"
+	_ "crypto/sha1"
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+	"encoding/asn1"
+	"hash"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// MaxRSA is the largest RSA key that is used, in bits: operations with larger
+// ones take so long that a message could keep us busy.
+const MaxRSA = 8192
+
+// scheme is a family of signatures.
+type scheme int
+
+const (
+	pkcs1 scheme = iota + 1
+	pss
+	ecdsaSignature
+	ed25519Signature
+)
+
+// Algorithm is a signature algorithm with its parameters. The zero value is none.
+type Algorithm struct {
+	scheme scheme
+	hash   crypto.Hash // 0 for Ed25519
+	salt   int         // octets, PSS
+}
+
+var algorithms = []struct {
+	id asn1.ObjectIdentifier
+	Algorithm
+}{
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Algorithm{scheme: pkcs1, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, Algorithm{scheme: pkcs1, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, Algorithm{scheme: pkcs1, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}, Algorithm{scheme: pkcs1, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 29}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}, Algorithm{scheme: pkcs1, hash: crypto.MD5}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 101, 112}, Algorithm{scheme: ed25519Signature}},
+}
+
+// ReadAlgorithm reads an AlgorithmIdentifier (RFC 5280 section 4.1.1.2). It
+// fails, with the object identifier, for what is not supported.
+func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) {
+	s := cryptobyte.String(der)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1ObjectIdentifier(&id) {
+		return a, nil, false
+	}
+	if id.Equal(oidRSAPSS) {
+		a, ok = readPSS(seq)
+		return a, id, ok
+	}
+	for _, known := range algorithms {
+		if known.id.Equal(id) {
+			return known.Algorithm, id, true
+		}
+	}
+	return a, id, false
+}
+
+// Weak reports a digest for which others can find collisions.
+func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypto.MD5 }
+
+// Broken reports a digest that is refused whatever the configuration says.
+func (a Algorithm) Broken() bool { return a.hash == crypto.MD5 }
+
+// Whole reports an algorithm that signs the data itself and not its digest.
+func (a Algorithm) Whole() bool { return a.scheme == ed25519Signature }
+
+// Hash returns a new hash for the data; nil where Whole.
+func (a Algorithm) Hash() hash.Hash {
+	if a.hash == 0 {
+		return nil
+	}
+	return a.hash.New()
+}
+
+// Digest is the name of the digest, for explanations.
+func (a Algorithm) Digest() string { return a.hash.String() }
+
+// Verify reports whether sig is a's signature of data by key.
+func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
+	if a.Whole() {
+		k, ok := key.(ed25519.PublicKey)
+		return ok && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, data, sig)
+	}
+	h := a.Hash()
+	if h == nil {
+		return false
+	}
+	h.Write(data)
+	return a.VerifyDigest(key, h.Sum(nil), sig)
+}
+
+// VerifyDigest is Verify for data that was hashed already.
+func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return a.verifyRSA(k, digest, sig)
+	case PSSKey:
+		return a.within(k.Limit) && a.verifyRSA(k.PublicKey, digest, sig)
+	case *ecdsa.PublicKey:
+		return a.scheme == ecdsaSignature && ecdsa.VerifyASN1(k, digest, sig)
+	}
+	return false
+}
+
+// within reports whether a PSS key with parameters allows a (RFC 4055 section
+// 3.1).
+func (a Algorithm) within(limit *Algorithm) bool {
+	return a.scheme == pss && (limit == nil || a.hash == limit.hash && a.salt >= limit.salt)
+}
+
+func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
+	switch {
+	case key.N.BitLen() > MaxRSA:
+		return false
+	case a.scheme == pkcs1:
+		return rsa.VerifyPKCS1v15(key, a.hash, digest, sig) == nil
+	case a.scheme == pss:
+		return rsa.VerifyPSS(key, a.hash, digest, sig, &rsa.PSSOptions{SaltLength: a.salt}) == nil
+	}
+	return false
+}
