@@ -1,0 +1,50 @@
+package wire
+
+import (
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// maxText keeps a reply line, with its code, below the 512 octets of RFC 5321
+// section 4.5.3.1.5.
+const maxText = 450
+
+// Reply returns the reply for err in a form that fits on one line of any
+// protocol: printable US-ASCII, not too long, with an enhanced code that
+// matches the code (RFC 3463 section 2).
+func Reply(err error) fault.Reply {
+	r := relay.ReplyFor(err)
+	if class := r.Code / 100; class != 4 && class != 5 {
+		// A next hop that answers nonsense has not refused the message.
+		r.Code, r.Enhanced = 451, [3]int{4, 3, 0}
+	}
+	if r.Enhanced[0] != r.Code/100 {
+		r.Enhanced = [3]int{r.Code / 100, 0, 0}
+	}
+	r.Text = printable(r.Text)
+	return r
+}
+
+// Temporary reports whether the peer that gets the reply for err tries again.
+func Temporary(err error) bool { return Reply(err).Code/100 == 4 }
+
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\r' || r == '\n' || r == '\t':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > maxText {
+		s = s[:maxText-3] + "..."
+	}
+	if strings.TrimSpace(s) == "" {
+		return "no reason given"
+	}
+	return s
+}

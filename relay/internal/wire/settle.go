@@ -1,0 +1,101 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Key names a recipient of one envelope. The local part is compared octet by
+// octet: only the receiving host knows whether two spellings are one mailbox.
+func Key(a address.Address) string { return a.Key(address.ExactCase) }
+
+// Check reports an outcome that forgets a recipient, has one twice, or invents
+// one. Whoever gets such an outcome must not answer 250.
+func Check(env *relay.Envelope, o *relay.Outcome) error {
+	if o == nil {
+		return fault.Of(errors.New("no outcome"))
+	}
+	open := make(map[string]bool, len(env.Recipients))
+	for _, r := range env.Recipients {
+		open[Key(r.Address)] = true
+	}
+	for _, a := range recipients(o) {
+		if !open[Key(a)] {
+			return fault.Of(fmt.Errorf("recipient %q: twice in the outcome, or not in the envelope", a))
+		}
+		delete(open, Key(a))
+	}
+	for k := range open {
+		return fault.Of(fmt.Errorf("recipient %q: not in the outcome", k))
+	}
+	return nil
+}
+
+// recipients returns everyone an outcome speaks of, but not those of notices.
+func recipients(o *relay.Outcome) []address.Address {
+	var all []address.Address
+	for _, d := range o.Deliveries {
+		for _, r := range d.Recipients {
+			all = append(all, r.Address)
+		}
+	}
+	for _, r := range o.Refused {
+		all = append(all, r.Recipient.Address)
+	}
+	return append(all, o.Stripped...)
+}
+
+// Settle turns an outcome into what a door with one answer for all recipients
+// stores beside the deliveries: the notices, and a report of the refused
+// recipients. An error is the answer instead, and then nothing may be handed
+// on: a temporary refusal defers the whole message, and a message that nobody
+// gets is refused, for otherwise it would vanish behind a 250.
+func Settle(h relay.Handler, env *relay.Envelope, msg *message.Message, o *relay.Outcome) ([]relay.Delivery, error) {
+	if err := Check(env, o); err != nil {
+		return nil, err
+	}
+	for _, r := range o.Refused {
+		if Temporary(r.Err) {
+			return nil, r.Err
+		}
+	}
+	if len(o.Deliveries) == 0 {
+		return nil, nobodyLeft(o)
+	}
+	extra := o.Notices
+	if len(o.Refused) > 0 {
+		d, ok, err := h.Report(env, msg, o.Refused)
+		if err != nil {
+			return nil, fault.Of(err)
+		}
+		if ok {
+			extra = append(extra[:len(extra):len(extra)], d)
+		}
+	}
+	return extra, nil
+}
+
+// nobodyLeft is the answer for a message whose recipients are all refused or
+// stripped. One refusal keeps its code.
+func nobodyLeft(o *relay.Outcome) error {
+	if len(o.Refused) == 1 && len(o.Stripped) == 0 {
+		return o.Refused[0].Err
+	}
+	var texts []string
+	for _, r := range o.Refused {
+		texts = append(texts, Reply(r.Err).Text)
+	}
+	for _, a := range o.Stripped {
+		texts = append(texts, fmt.Sprintf("<%s> may not get this message", a))
+	}
+	if len(texts) == 0 {
+		return fault.Of(errors.New("outcome without a recipient"))
+	}
+	return fault.New(fault.Policy, "no recipient is left: "+strings.Join(texts, "; "), nil)
+}

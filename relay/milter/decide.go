@@ -1,0 +1,135 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/emersion/go-milter"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// verdict is what the MTA is told at the end of a message.
+type verdict struct {
+	edits []packet
+	final milter.Response
+}
+
+// decide has the message worked on. Whatever must be on disk before the answer
+// is there when it returns; an error is the answer.
+func (s *session) decide() (verdict, error) {
+	tx := s.tx
+	if len(tx.env.Recipients) == 0 {
+		// Cannot happen in SMTP; "accept" would be the wrong guess.
+		return verdict{}, fault.Of(errors.New("message without recipients"))
+	}
+	msg, err := tx.message()
+	if err != nil {
+		return verdict{}, err
+	}
+	ctx, cancel := context.WithTimeout(s.conn.ctx, s.config.Limits.Process)
+	defer cancel()
+	o, err := s.config.Handler.Process(ctx, tx.env, msg)
+	if err != nil {
+		return verdict{}, err
+	}
+	extra, err := wire.Settle(s.config.Handler, tx.env, msg, o)
+	if err != nil {
+		return verdict{}, err
+	}
+	if tx.inPlace(o) {
+		return s.edit(ctx, msg, o.Deliveries[0], extra)
+	}
+	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
+	if err := s.config.Queue.Put(ctx, all...); err != nil {
+		return verdict{}, err
+	}
+	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
+	return verdict{final: milter.RespDiscard}, nil
+}
+
+// message returns the message exactly as the MTA would send it. Our idea of the
+// header must be the MTA's, or an edit would hit the wrong field.
+func (tx *transaction) message() (*message.Message, error) {
+	if err := tx.in.Err(); err != nil {
+		return nil, err
+	}
+	m, err := message.Parse(tx.in.Bytes())
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "message header not understood", err)
+	}
+	if len(m.Fields()) != len(tx.names) {
+		return nil, fault.New(fault.Malformed, "message header not understood",
+			fmt.Errorf("%d fields where the MTA sees %d", len(m.Fields()), len(tx.names)))
+	}
+	for i, f := range m.Fields() {
+		if !strings.EqualFold(f.Name, tx.names[i]) {
+			return nil, fault.New(fault.Malformed, "message header not understood",
+				fmt.Errorf("field %d is %q where the MTA sees %q", i, f.Name, tx.names[i]))
+		}
+	}
+	return m, nil
+}
+
+// inPlace reports whether the MTA's own message can become the one delivery:
+// then it is under the same envelope, but for recipients that drop out.
+func (tx *transaction) inPlace(o *relay.Outcome) bool {
+	if len(o.Deliveries) != 1 {
+		return false
+	}
+	d := o.Deliveries[0]
+	return wire.Key(d.Sender) == wire.Key(tx.env.Sender) && d.Params == tx.env.Params
+}
+
+// edit makes the MTA's message the delivery d.
+func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delivery, extra []relay.Delivery) (verdict, error) {
+	drop, err := s.tx.dropped(d)
+	if err != nil {
+		return verdict{}, err
+	}
+	edits, err := diff(old, d.Message, s.exact)
+	if err != nil {
+		return verdict{}, err
+	}
+	for _, text := range drop {
+		edits = append(edits, packet{code: delRecipient, data: []byte("<" + text + ">\x00")})
+	}
+	if len(extra) > 0 {
+		if err := s.config.Queue.Put(ctx, extra...); err != nil {
+			return verdict{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return verdict{}, fault.New(fault.Unavailable, "took too long, try again later", err)
+	}
+	s.txLog().Info("message edited", "recipients", len(d.Recipients), "dropped", len(drop), "edits", len(edits))
+	return verdict{edits: edits, final: milter.RespAccept}, nil
+}
+
+// dropped returns the recipients that do not get d, every spelling as the MTA
+// gave it. A recipient that the MTA keeps by mistake would get a message that
+// is not for it: so those that stay are counted.
+func (tx *transaction) dropped(d relay.Delivery) ([]string, error) {
+	keep := make(map[string]bool, len(d.Recipients))
+	for _, r := range d.Recipients {
+		keep[wire.Key(r.Address)] = true
+	}
+	var drop []string
+	stay := map[string]bool{}
+	for _, g := range tx.given {
+		if keep[g.key] {
+			stay[g.key] = true
+		} else {
+			drop = append(drop, g.text)
+		}
+	}
+	if len(stay) != len(keep) || len(stay) == 0 {
+		return nil, fault.Of(fmt.Errorf("%d recipients would stay where %d should", len(stay), len(keep)))
+	}
+	return drop, nil
+}

@@ -1,0 +1,83 @@
+// Package milter is the adapter on go-milter: a filter that an MTA asks before
+// it queues a message. It knows the milter protocol, and no policy.
+//
+// A message that keeps one form for all its recipients is edited in place. One
+// that needs several forms goes to our own queue, all copies at once, and the
+// MTA is told to discard the original: a mix of both would send mail twice when
+// something fails between them.
+//
+// The library is kept on a short lead. Each connection has a library server of
+// its own, so that the session survives the end of a message; reads and writes
+// are buffered; time-outs, draining, body chunks and edits are ours.
+package milter
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// Limits bound what an MTA may send; zero fields have defaults.
+type Limits = wire.Limits
+
+// ErrClosed is what Serve returns after Shutdown.
+var ErrClosed = wire.ErrClosed
+
+// Config says how to serve.
+type Config struct {
+	// Listener is the name that envelopes carry.
+	Listener string
+	// Hostname completes recipients without a domain when the MTA does not
+	// tell its own name.
+	Hostname string
+	// Handler decides on messages.
+	Handler relay.Handler
+	// Queue takes notices, reports, and messages that need several forms.
+	Queue relay.Queue
+	// Limits bound each connection and their number.
+	Limits Limits
+	// Memory is the budget, in octets, for messages in work, shared by all
+	// listeners; nil is no limit.
+	Memory *semaphore.Weighted
+	// Log is where failures go; nil is slog.Default.
+	Log *slog.Logger
+}
+
+// Server serves MTAs on any number of listeners.
+type Server struct {
+	config   Config
+	acceptor wire.Acceptor
+}
+
+// NewServer returns a Server.
+func NewServer(c Config) *Server {
+	c.Limits = c.Limits.Defaults()
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	s := &Server{config: c}
+	s.acceptor.Limits = c.Limits
+	s.acceptor.New = func(nc net.Conn) wire.Conn { return s.newConn(nc) }
+	return s
+}
+
+// Serve accepts connections on ln and closes it at the end. It returns
+// ErrClosed after Shutdown.
+func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln) }
+
+// Shutdown stops accepting, lets the messages under way be answered, and ends
+// all connections; when ctx is done first it cuts them and returns the
+// context's error.
+func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }
+
+// idle is how long an MTA may be silent between two packets. It says nothing
+// while its client takes its time over a message, so that the five minutes of
+// SMTP are not enough; two hours are the custom of the protocol's reference
+// implementation.
+const idle = 7210 * time.Second

@@ -1,0 +1,146 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/riverqueue/river"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Put stores all of the deliveries or none. When it returns nil they are on the
+// disk: SQLite has synced the commit (synchronous=FULL). A full queue or disk
+// is a fault.Capacity.
+func (q *Queue) Put(ctx context.Context, ds ...relay.Delivery) error {
+	if len(ds) == 0 {
+		return nil
+	}
+	if err := q.room(); err != nil {
+		return err
+	}
+	return asFault(q.put(ctx, ds))
+}
+
+func (q *Queue) put(ctx context.Context, ds []relay.Delivery) error {
+	tx, err := q.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := q.checkSize(ctx, tx, len(ds)); err != nil {
+		return err
+	}
+	if err := q.insert(ctx, tx, ds); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// room refuses mail while there is still disk enough to deliver what is there.
+func (q *Queue) room() error {
+	if q.config.MinFree < 0 {
+		return nil
+	}
+	free, err := freeSpace(q.config.Path)
+	if err != nil {
+		return fault.Of(err)
+	}
+	if free < q.config.MinFree {
+		return fault.New(fault.Capacity, "insufficient system storage, try again later", nil)
+	}
+	return nil
+}
+
+func (q *Queue) checkSize(ctx context.Context, tx *sql.Tx, more int) error {
+	var n int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM smimerelay_delivery`).Scan(&n); err != nil {
+		return err
+	}
+	if n+more > q.config.MaxSize {
+		return fault.New(fault.Capacity, "queue full, try again later", nil)
+	}
+	return nil
+}
+
+// insert stores deliveries and their jobs. Copies that share a message share
+// its row.
+func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) error {
+	stored := map[*message.Message]int64{}
+	for _, d := range ds {
+		if d.Message == nil || len(d.Recipients) == 0 {
+			return errors.New("delivery without a message or without recipients")
+		}
+		body, ok := stored[d.Message]
+		if !ok {
+			var err error
+			if body, err = insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, d.Message.Bytes()); err != nil {
+				return err
+			}
+			stored[d.Message] = body
+		}
+		if err := q.insertDelivery(ctx, tx, d, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
+	params, err := json.Marshal(d.Params)
+	if err != nil {
+		return err
+	}
+	id, err := insertRow(ctx, tx,
+		`INSERT INTO smimerelay_delivery (message_id, sender, params, created) VALUES (?, ?, ?, ?)`,
+		body, d.Sender.String(), string(params), q.config.Clock().UnixMilli())
+	if err != nil {
+		return err
+	}
+	for i, r := range d.Recipients {
+		_, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_recipient
+			(delivery_id, position, address, notify, original_type, original) VALUES (?, ?, ?, ?, ?, ?)`,
+			id, i, r.Address.String(), joinWords(r.Notify), r.OriginalType, r.Original)
+		if err != nil {
+			return err
+		}
+	}
+	return q.enqueue(ctx, tx, id)
+}
+
+// enqueue gives a delivery its job.
+func (q *Queue) enqueue(ctx context.Context, tx *sql.Tx, id int64) error {
+	res, err := q.river.InsertTx(ctx, tx, deliveryArgs{Delivery: id}, &river.InsertOpts{})
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET job_id = ? WHERE id = ?`, res.Job.ID, id)
+	return err
+}
+
+func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
+	res, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+// asFault says what an error of the store means to the peer. All of them are
+// temporary; a full disk has a code of its own.
+func asFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_FULL {
+		return fault.New(fault.Capacity, "insufficient system storage, try again later", err)
+	}
+	return fault.Of(err)
+}

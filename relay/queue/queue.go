@@ -1,0 +1,230 @@
+// Package queue is the durable queue: River on SQLite. What Put has accepted is
+// on the disk, with its job, in one transaction; a worker hands it to the next
+// hop, and what happened is recorded in one transaction again, bounces
+// included. A crash between the two delivers a message twice and never loses
+// one.
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Config says where the queue is and how it works.
+type Config struct {
+	// Path is the SQLite file. Only one process may have it open.
+	Path string
+	// Deliverer hands messages on.
+	Deliverer relay.Deliverer
+	// Retry are the waits between attempts; the last repeats. Empty means
+	// one, five, fifteen and thirty minutes, then an hour.
+	Retry []time.Duration
+	// Lifetime is how long delivery is tried; 0 is five days (RFC 5321 section
+	// 4.5.4.1).
+	Lifetime time.Duration
+	// Workers is how many deliveries run at once; 0 is 20.
+	Workers int
+	// MaxSize is how many deliveries the queue holds; 0 is 100,000.
+	MaxSize int
+	// MinFree is how many octets of disk are left alone; 0 is 64 MiB, negative
+	// is no limit.
+	MinFree int64
+	// Bounce makes the report that tells the sender of recipients that were
+	// given up. ok is false when nobody wants one. It is stored in the
+	// transaction that drops the recipients. It is never asked about messages
+	// with the null sender. Nil is no reports.
+	Bounce func(d relay.Delivery, failed []relay.Refusal) (report relay.Delivery, ok bool, err error)
+	// Log is where failures go; nil is slog.Default.
+	Log *slog.Logger
+	// Clock tells the time; nil is time.Now.
+	Clock func() time.Time
+}
+
+// Queue stores messages and delivers them. It implements relay.Queue.
+type Queue struct {
+	*Store
+	config Config
+	lock   *os.File
+	river  *river.Client[*sql.Tx]
+}
+
+func (c Config) defaults() Config {
+	if len(c.Retry) == 0 {
+		c.Retry = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = 5 * 24 * time.Hour
+	}
+	if c.Workers == 0 {
+		c.Workers = 20
+	}
+	if c.MaxSize == 0 {
+		c.MaxSize = 100_000
+	}
+	if c.MinFree == 0 {
+		c.MinFree = 64 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+// Open opens the queue, or makes a new one, and brings back what a crash
+// interrupted. Nothing is delivered before Start.
+func Open(ctx context.Context, c Config) (*Queue, error) {
+	c = c.defaults()
+	lock, err := lockFile(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{config: c, lock: lock}
+	if err := q.open(ctx); err != nil {
+		if q.Store != nil {
+			err = errors.Join(err, q.Store.Close())
+		}
+		return nil, errors.Join(fmt.Errorf("queue %q: %w", c.Path, err), lock.Close())
+	}
+	return q, nil
+}
+
+// lockFile makes this process the owner of the queue.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("queue %q is in use by another process: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+func (q *Queue) open(ctx context.Context) (err error) {
+	if q.Store, err = openStore(q.config.Path, true); err != nil {
+		return err
+	}
+	driver := riversqlite.New(q.db)
+	quiet := slog.New(warnings{q.config.Log.Handler()})
+	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet})
+	if err != nil {
+		return err
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	if err := q.migrate(ctx); err != nil {
+		return err
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{queue: q})
+	q.river, err = river.NewClient(driver, &river.Config{
+		Logger:  quiet,
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
+		Workers: workers,
+		// SQLite cannot notify: the queue is polled. The cool-down bounds how
+		// often a full set of workers is refilled.
+		FetchPollInterval: 100 * time.Millisecond,
+		FetchCooldown:     10 * time.Millisecond,
+		// A delivery has time-outs of its own. No job may be taken for stuck
+		// while it runs, or it would run twice: those of a dead process are
+		// found at the next start.
+		JobTimeout:                  -1,
+		RescueStuckJobsAfter:        10 * 365 * 24 * time.Hour,
+		MaxAttempts:                 math.MaxInt16,
+		CompletedJobRetentionPeriod: time.Minute,
+	})
+	if err != nil {
+		return err
+	}
+	return q.recover(ctx)
+}
+
+// recover brings back the jobs of a process that died: those it was running,
+// and deliveries without a job that is to run, which no order of events should
+// produce, and which would be lost.
+func (q *Queue) recover(ctx context.Context) error {
+	if _, err := q.db.ExecContext(ctx,
+		`UPDATE river_job SET state = 'available', attempted_at = NULL WHERE state = 'running'`); err != nil {
+		return err
+	}
+	// Its lease would keep the scheduler from running for a while.
+	if _, err := q.db.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
+		return err
+	}
+	return q.adopt(ctx)
+}
+
+// adopt gives a job to every delivery that has none.
+func (q *Queue) adopt(ctx context.Context) error {
+	tx, err := q.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	ids, err := queryInts(ctx, tx, `SELECT id FROM smimerelay_delivery WHERE NOT EXISTS (SELECT 1 FROM river_job
+		WHERE river_job.id = job_id AND state IN ('available', 'scheduled', 'retryable', 'running', 'pending'))`)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := q.enqueue(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// Start begins to deliver.
+func (q *Queue) Start(ctx context.Context) error {
+	// The client lives until Stop, not until the caller's context ends:
+	// deliveries under way are to finish.
+	return q.river.Start(context.WithoutCancel(ctx))
+}
+
+// Stop lets the deliveries under way finish, interrupts them when ctx is done
+// first, and closes the queue. An interrupted delivery stays in it.
+func (q *Queue) Stop(ctx context.Context) error {
+	err := q.river.Stop(ctx)
+	if err != nil && ctx.Err() != nil {
+		// Interrupted deliveries end at once: they watch their context.
+		err = q.river.StopAndCancel(context.WithoutCancel(ctx))
+	}
+	return errors.Join(err, q.Store.Close(), q.lock.Close())
+}
+
+// warnings lets through what an operator must know of River.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+func (w warnings) WithGroup(n string) slog.Handler      { return warnings{w.Handler.WithGroup(n)} }
+
+// freeSpace returns how many octets the file system of path has left for us.
+func freeSpace(path string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(path), &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
+}

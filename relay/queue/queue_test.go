@@ -1,0 +1,358 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// hop is a next hop: answer says what it makes of a recipient at an attempt.
+type hop struct {
+	answer func(to string, attempt int) error
+
+	mu       sync.Mutex
+	attempts map[string]int
+	got      chan relay.Delivery
+}
+
+func newHop(answer func(string, int) error) *hop {
+	return &hop{answer: answer, attempts: map[string]int{}, got: make(chan relay.Delivery, 1000)}
+}
+
+func (h *hop) Deliver(ctx context.Context, d relay.Delivery) []error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	errs := make([]error, len(d.Recipients))
+	taken := d
+	taken.Recipients = nil
+	for i, r := range d.Recipients {
+		to := r.Address.String()
+		h.attempts[to]++
+		if h.answer != nil {
+			errs[i] = h.answer(to, h.attempts[to])
+		}
+		if errs[i] == nil {
+			taken.Recipients = append(taken.Recipients, r)
+		}
+	}
+	if len(taken.Recipients) > 0 {
+		h.got <- taken
+	}
+	return errs
+}
+
+func (h *hop) wait(t *testing.T) relay.Delivery {
+	t.Helper()
+	select {
+	case d := <-h.got:
+		return d
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing delivered in 20 seconds")
+		return relay.Delivery{}
+	}
+}
+
+func addr(t testing.TB, s string) address.Address {
+	t.Helper()
+	if s == "" {
+		return address.Null
+	}
+	a, err := address.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func delivery(t testing.TB, from string, to ...string) relay.Delivery {
+	t.Helper()
+	m, err := message.Parse([]byte("Subject: x\r\n\r\nhello " + strings.Join(to, " ") + "\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := relay.Delivery{Sender: addr(t, from), Message: m, Params: relay.MailParams{EnvID: "e1", Return: "HDRS"}}
+	for _, r := range to {
+		d.Recipients = append(d.Recipients, relay.Recipient{
+			Address: addr(t, r), Notify: []string{"FAILURE", "DELAY"}, OriginalType: "rfc822", Original: "was-" + r,
+		})
+	}
+	return d
+}
+
+func open(t testing.TB, c Config) *Queue {
+	t.Helper()
+	if c.Path == "" {
+		c.Path = filepath.Join(t.TempDir(), "queue.db")
+	}
+	if c.Retry == nil {
+		c.Retry = []time.Duration{time.Millisecond}
+	}
+	c.Log = slog.New(slog.DiscardHandler)
+	q, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// start starts q and stops it at the end of the test.
+func start(t testing.TB, q *Queue) {
+	t.Helper()
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, q) })
+}
+
+func stop(t testing.TB, q *Queue) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := q.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// drained waits until the queue is empty.
+func drained(t testing.TB, q *Queue) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; {
+		n, err := q.Len(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d deliveries still queued", n)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func TestPutDelivers(t *testing.T) {
+	h := newHop(nil)
+	q := open(t, Config{Deliverer: h})
+	start(t, q)
+	want := delivery(t, "a@example.org", "b@example.net", `"c d"@example.net`)
+	if err := q.Put(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got := h.wait(t)
+	if string(got.Message.Bytes()) != string(want.Message.Bytes()) {
+		t.Errorf("message %q, want %q", got.Message.Bytes(), want.Message.Bytes())
+	}
+	if got.Sender.String() != "a@example.org" || got.Params != want.Params {
+		t.Errorf("sender %v, params %v", got.Sender, got.Params)
+	}
+	if len(got.Recipients) != 2 || got.Recipients[1].Address.String() != `"c d"@example.net` {
+		t.Fatalf("recipients %v", got.Recipients)
+	}
+	r := got.Recipients[0]
+	if strings.Join(r.Notify, " ") != "FAILURE DELAY" || r.OriginalType != "rfc822" || r.Original != "was-b@example.net" {
+		t.Errorf("recipient %+v", r)
+	}
+	drained(t, q)
+}
+
+// Each recipient has a result of its own: one delivered, one deferred and
+// delivered later, one refused, of whom the sender is told.
+func TestResults(t *testing.T) {
+	h := newHop(func(to string, attempt int) error {
+		switch {
+		case to == "later@example.net" && attempt < 3:
+			return fault.New(fault.NextHop, "busy", nil)
+		case to == "never@example.net":
+			return &fault.Error{Kind: fault.Refused, Public: "no", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "no such user"}}
+		}
+		return nil
+	})
+	var failed []relay.Refusal
+	q := open(t, Config{Deliverer: h, Bounce: func(d relay.Delivery, f []relay.Refusal) (relay.Delivery, bool, error) {
+		failed = f
+		return delivery(t, "", d.Sender.String()), true, nil
+	}})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "now@example.net", "later@example.net", "never@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for range 3 {
+		for _, r := range h.wait(t).Recipients {
+			got[r.Address.String()]++
+		}
+	}
+	drained(t, q)
+	if len(got) != 3 || got["now@example.net"] != 1 || got["later@example.net"] != 1 || got["a@example.org"] != 1 {
+		t.Errorf("delivered %v", got)
+	}
+	if len(failed) != 1 || failed[0].Recipient.Address.String() != "never@example.net" || failed[0].Recipient.Original != "was-never@example.net" {
+		t.Errorf("reported %v", failed)
+	}
+	if r := relay.ReplyFor(failed[0].Err); r.Enhanced != [3]int{5, 1, 1} {
+		t.Errorf("the report has the reply %v", r)
+	}
+}
+
+func TestNullSenderIsNeverBounced(t *testing.T) {
+	h := newHop(func(string, int) error { return fault.New(fault.Refused, "no", nil) })
+	q := open(t, Config{Deliverer: h, Bounce: func(relay.Delivery, []relay.Refusal) (relay.Delivery, bool, error) {
+		t.Error("bounced a bounce")
+		return relay.Delivery{}, false, nil
+	}})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "", "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+}
+
+func TestLifetime(t *testing.T) {
+	h := newHop(func(to string, _ int) error {
+		if to == "a@example.org" {
+			return nil
+		}
+		return fault.New(fault.NextHop, "busy", nil)
+	})
+	var mu sync.Mutex
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	clock := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Hour) // at each look
+		return now
+	}
+	var reply fault.Reply
+	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Bounce: func(d relay.Delivery, f []relay.Refusal) (relay.Delivery, bool, error) {
+		reply = relay.ReplyFor(f[0].Err)
+		return delivery(t, "", d.Sender.String()), true, nil
+	}})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	if d := h.wait(t); d.Recipients[0].Address.String() != "a@example.org" {
+		t.Errorf("delivered to %v", d.Recipients)
+	}
+	drained(t, q)
+	if reply.Enhanced != [3]int{5, 4, 7} || !strings.Contains(reply.Text, "busy") {
+		t.Errorf("reply %v", reply)
+	}
+	if n := h.attempts["b@example.net"]; n != 4 {
+		t.Errorf("%d attempts in 4 hours, want 4", n)
+	}
+}
+
+// A report that cannot be made must not cost the recipients.
+func TestBounceFailureKeepsRecipients(t *testing.T) {
+	h := newHop(func(to string, _ int) error {
+		if to == "a@example.org" {
+			return nil
+		}
+		return fault.New(fault.Refused, "no", nil)
+	})
+	var mu sync.Mutex
+	fails := 2
+	q := open(t, Config{Deliverer: h, Bounce: func(d relay.Delivery, _ []relay.Refusal) (relay.Delivery, bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if fails--; fails >= 0 {
+			return relay.Delivery{}, false, errors.New("no")
+		}
+		return delivery(t, "", d.Sender.String()), true, nil
+	}})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	if d := h.wait(t); d.Recipients[0].Address.String() != "a@example.org" {
+		t.Errorf("delivered to %v", d.Recipients)
+	}
+	drained(t, q)
+}
+
+func TestPanicIsTemporary(t *testing.T) {
+	h := newHop(func(_ string, attempt int) error {
+		if attempt == 1 {
+			panic("oh")
+		}
+		return nil
+	})
+	q := open(t, Config{Deliverer: h})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t)
+	drained(t, q)
+}
+
+func TestFull(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 3})
+	defer stop(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	err := q.Put(t.Context(), delivery(t, "a@example.org", "d@example.net"), delivery(t, "a@example.org", "e@example.net"))
+	if fault.Of(err).Kind != fault.Capacity {
+		t.Errorf("error %v", err)
+	}
+	if n, err := q.Len(t.Context()); n != 2 || err != nil {
+		t.Errorf("%d deliveries (%v) after a refused pair, want 2", n, err)
+	}
+}
+
+// All or none: a delivery that cannot be stored takes the others with it.
+func TestPutIsOneTransaction(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	bad := delivery(t, "a@example.org", "c@example.net")
+	bad.Message = nil
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), bad); err == nil {
+		t.Error("stored a delivery without a message")
+	}
+	if n, err := q.Len(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d deliveries (%v), want none", n, err)
+	}
+}
+
+func TestDiskFull(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	if _, err := q.db.Exec(`PRAGMA max_page_count = 60`); err != nil {
+		t.Fatal(err)
+	}
+	d := delivery(t, "a@example.org", "b@example.net")
+	m, err := message.Parse([]byte("Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 200_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Message = m
+	if err := q.Put(t.Context(), d); fault.Of(err).Kind != fault.Capacity {
+		t.Errorf("error %v (%v)", err, fault.Of(err).Kind)
+	}
+	q.config.MinFree = 1 << 62
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); fault.Of(err).Kind != fault.Capacity {
+		t.Errorf("error %v (%v)", err, fault.Of(err).Kind)
+	}
+}
+
+func TestOneOwner(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	c := q.config
+	if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("error %v", err)
+	}
+}

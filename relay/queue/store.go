@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Store is the queue's file, for looking into it and for the operator's hand,
+// also while a server works on it.
+type Store struct{ db *sql.DB }
+
+// OpenStore opens an existing queue without delivering from it.
+func OpenStore(path string) (*Store, error) {
+	s, err := openStore(path, false)
+	if err != nil {
+		return nil, fmt.Errorf("queue %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// openStore opens the file; only its owner may create it. The mail in it is for
+// nobody else to read.
+func openStore(path string, create bool) (*Store, error) {
+	flag := os.O_RDWR
+	if create {
+		flag |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
+		"_pragma": {
+			"busy_timeout(30000)",
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // a commit is on the disk when it returns
+			"foreign_keys(1)",
+		},
+		// Transactions that read first and then write would deadlock.
+		"_txlock": {"immediate"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	// SQLite has one writer; to queue for it here is fairer than its lock.
+	db.SetMaxOpenConns(1)
+	return &Store{db: db}, nil
+}
+
+// Close closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// migrate makes our tables.
+func (s *Store) migrate(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, `
+CREATE TABLE IF NOT EXISTS smimerelay_message (
+	id   INTEGER PRIMARY KEY,
+	data BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS smimerelay_delivery (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),
+	job_id     INTEGER,
+	sender     TEXT NOT NULL,    -- '' is the null reverse-path
+	params     TEXT NOT NULL,    -- JSON of relay.MailParams
+	created    INTEGER NOT NULL, -- Unix time in milliseconds
+	attempts   INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS smimerelay_delivery_message ON smimerelay_delivery (message_id);
+CREATE TABLE IF NOT EXISTS smimerelay_recipient (
+	delivery_id   INTEGER NOT NULL REFERENCES smimerelay_delivery (id) ON DELETE CASCADE,
+	position      INTEGER NOT NULL,
+	address       TEXT NOT NULL,
+	notify        TEXT NOT NULL, -- keywords, with commas
+	original_type TEXT NOT NULL,
+	original      TEXT NOT NULL,
+	error         TEXT NOT NULL DEFAULT '', -- of the last attempt
+	PRIMARY KEY (delivery_id, position)
+) WITHOUT ROWID;`)
+	return err
+}
+
+// readMessage returns a stored message.
+func readMessage(ctx context.Context, tx *sql.Tx, id int64) (*message.Message, error) {
+	var data []byte
+	if err := tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = ?`, id).Scan(&data); err != nil {
+		return nil, err
+	}
+	return message.Parse(data)
+}
+
+// recipient is a stored recipient and its place in the delivery.
+type recipient struct {
+	relay.Recipient
+	position  int
+	lastError string
+}
+
+func readRecipients(ctx context.Context, tx *sql.Tx, delivery int64) ([]recipient, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT position, address, notify, original_type, original, error
+		FROM smimerelay_recipient WHERE delivery_id = ? ORDER BY position`, delivery)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []recipient
+	for rows.Next() {
+		var r recipient
+		var addr, notify string
+		if err := rows.Scan(&r.position, &addr, &notify, &r.OriginalType, &r.Original, &r.lastError); err != nil {
+			return nil, err
+		}
+		if r.Address, err = parseStored(addr); err != nil {
+			return nil, err
+		}
+		r.Notify = splitWords(notify)
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+// parseStored reads an address that we wrote.
+func parseStored(s string) (address.Address, error) {
+	if s == "" {
+		return address.Null, nil
+	}
+	return address.Parse(s)
+}
+
+func queryInts(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]int64, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, rows.Err()
+}
+
+func joinWords(words []string) string { return strings.Join(words, ",") }
+
+func splitWords(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}

@@ -1,0 +1,135 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// client is one connection from accept to close: a link in the clear and, after
+// STARTTLS, a second one over TLS, each served by a library server of its own.
+// Nothing that the peer said in the clear can reach the second (RFC 3207
+// section 4.2).
+type client struct {
+	server *Server
+	raw    net.Conn
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	link     *link
+	draining bool
+}
+
+func (s *Server) newClient(nc net.Conn) wire.Conn {
+	c := &client{server: s, raw: nc}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Run serves the connection to its end.
+func (c *client) Run() {
+	defer c.cancel()
+	plain := c.newLink(c.raw, nil)
+	c.serve(plain)
+	if !plain.upgraded() {
+		return
+	}
+	secured, err := c.handshake()
+	if err != nil {
+		c.server.config.Log.Info("TLS handshake failed", "listener", c.server.config.Listener,
+			"client", c.raw.RemoteAddr().String(), "error", err)
+		return
+	}
+	state := secured.ConnectionState()
+	c.serve(c.newLink(secured, &state))
+}
+
+func (c *client) handshake() (*tls.Conn, error) {
+	t := tls.Server(c.raw, c.server.config.TLS)
+	ctx, cancel := context.WithTimeout(c.ctx, c.server.config.Limits.Read)
+	defer cancel()
+	return t, t.HandshakeContext(ctx)
+}
+
+// serve runs the library on one link until it closes it.
+func (c *client) serve(l *link) {
+	if !c.attach(l) {
+		return
+	}
+	srv := c.server.library(l.tls != nil, smtp.BackendFunc(func(sc *smtp.Conn) (smtp.Session, error) {
+		return &session{client: c, link: l, conn: sc}, nil
+	}))
+	// Serve fails at its second Accept, with the connection in a goroutine
+	// that Shutdown then waits for.
+	if err := srv.Serve(&single{conn: l}); !errors.Is(err, errSingle) {
+		c.server.config.Log.Error("serving a connection", "error", err)
+	}
+	if err := srv.Shutdown(context.Background()); err != nil {
+		c.server.config.Log.Error("serving a connection", "error", err)
+	}
+}
+
+// attach makes l the link that Drain acts on.
+func (c *client) attach(l *link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining {
+		return false
+	}
+	c.link = l
+	return true
+}
+
+// Drain ends the connection as soon as no message is under way on it.
+func (c *client) Drain() {
+	c.mu.Lock()
+	c.draining = true
+	l := c.link
+	c.mu.Unlock()
+	if l == nil {
+		c.Close()
+		return
+	}
+	l.drain()
+}
+
+// Close cuts the connection and the work on its message.
+func (c *client) Close() error {
+	c.cancel()
+	return c.raw.Close()
+}
+
+var errSingle = errors.New("no further connection")
+
+// single is a listener that has one connection.
+type single struct {
+	conn net.Conn
+	once sync.Once
+}
+
+func (s *single) Accept() (c net.Conn, err error) {
+	err = errSingle
+	s.once.Do(func() { c, err = s.conn, nil })
+	return c, err
+}
+
+func (s *single) Close() error   { return nil }
+func (s *single) Addr() net.Addr { return s.conn.LocalAddr() }
+
+// deadline is when something must have happened that may take d from now, but
+// not longer than limit, if that is set.
+func deadline(now time.Time, d time.Duration, limit time.Time) time.Time {
+	t := now.Add(d)
+	if !limit.IsZero() && limit.Before(t) {
+		return limit
+	}
+	return t
+}

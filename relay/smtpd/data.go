@@ -1,0 +1,194 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// Data receives a message over SMTP: it is in the queue when this returns nil.
+func (s *session) Data(r io.Reader) error {
+	return s.message(r, func(tx *transaction, m *message.Message) error {
+		return s.relay(tx.env, m)
+	})
+}
+
+// LMTPData receives a message over LMTP and answers for every recipient.
+func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
+	return s.message(r, func(tx *transaction, m *message.Message) error {
+		results, err := s.deliver(tx.env, m)
+		if err != nil {
+			return err
+		}
+		for _, g := range tx.given {
+			status.SetStatus(g.text, refuse(results[g.key]))
+		}
+		return nil
+	})
+}
+
+// message reads a message and hands it to f; the error is a reply.
+func (s *session) message(r io.Reader, f func(*transaction, *message.Message) error) error {
+	tx := s.current()
+	if tx == nil {
+		return refuse(fault.New(fault.Internal, "no transaction", nil))
+	}
+	s.link.begin(time.Now().Add(s.config().Limits.Message))
+	field := s.received(tx.env)
+	in := wire.NewCollector(s.config().Limits.MessageSize+len(field), s.config().Memory)
+	defer in.Release()
+	return s.guard("message", tx.env, func() error {
+		_, _ = io.WriteString(in, field) // a Collector's writes do not fail
+		m, err := s.receive(in, r)
+		if err != nil {
+			return err
+		}
+		return f(tx, m)
+	})
+}
+
+// receive reads a message to its end and judges it as SMTP does.
+func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, error) {
+	_, err := io.Copy(in, r)
+	complete, exact := s.link.arrived()
+	switch {
+	case errors.Is(err, smtp.ErrDataTooLarge):
+		return nil, fault.New(fault.TooLarge, "message too large", err)
+	case err != nil:
+		return nil, fault.New(fault.Internal, "message not received", err)
+	case !complete:
+		// The library takes a truncated BDAT for a whole one.
+		return nil, fault.New(fault.Internal, "message not received", io.ErrUnexpectedEOF)
+	case in.Err() != nil:
+		return nil, in.Err()
+	}
+	if !bytes.HasSuffix(in.Bytes(), []byte("\n")) {
+		// BDAT lets a client leave out the last line end.
+		_, _ = io.WriteString(in, "\r\n")
+	}
+	if !exact || bareLineEnd(in.Bytes()) {
+		return nil, bareLineEnds()
+	}
+	m, err := message.Parse(in.Bytes())
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "message header not understood", err)
+	}
+	return m, checkLoop(m)
+}
+
+// bareLineEnds is the refusal of a message whose line ends are not all CRLF. To
+// put them right would change octets that somebody may have signed.
+func bareLineEnds() error {
+	const text = "bare CR or LF in the message"
+	return &fault.Error{
+		Kind: fault.Malformed, Public: text,
+		Reply: fault.Reply{Code: 554, Enhanced: [3]int{5, 5, 2}, Text: text},
+	}
+}
+
+// relay puts everything that becomes of a message into the queue at once.
+func (s *session) relay(env *relay.Envelope, m *message.Message) error {
+	ctx, cancel := s.work()
+	defer cancel()
+	o, err := s.config().Handler.Process(ctx, env, m)
+	if err != nil {
+		return err
+	}
+	extra, err := wire.Settle(s.config().Handler, env, m, o)
+	if err != nil {
+		return err
+	}
+	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
+	if err := s.config().Queue.Put(ctx, all...); err != nil {
+		return err
+	}
+	s.log(env).Info("message accepted", "recipients", len(env.Recipients), "copies", len(o.Deliveries), "notices", len(extra))
+	return nil
+}
+
+// deliver hands everything on at once and returns a result for every recipient,
+// by key. Nil is delivered.
+func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]error, error) {
+	ctx, cancel := s.work()
+	o, err := s.config().Handler.Process(ctx, env, m)
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	if err := wire.Check(env, o); err != nil {
+		return nil, err
+	}
+	results := make(map[string]error, len(env.Recipients))
+	for _, r := range o.Refused {
+		results[wire.Key(r.Recipient.Address)] = cause(r.Err)
+	}
+	err = s.notify(env, o)
+	for _, a := range o.Stripped {
+		results[wire.Key(a)] = err
+	}
+	for _, d := range o.Deliveries {
+		for i, err := range s.handOver(s.client.ctx, d) {
+			results[wire.Key(d.Recipients[i].Address)] = err
+		}
+	}
+	s.logResults(env, results)
+	return results, nil
+}
+
+// cause is a refusal's error; a refusal must have one.
+func cause(err error) error {
+	if err == nil {
+		return fault.Of(errors.New("refused without an error"))
+	}
+	return err
+}
+
+// notify hands the notices to the next hop. Its error is the answer for the
+// stripped recipients: without a word to the sender they would be lost.
+func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
+	if len(o.Notices) == 0 && len(o.Stripped) > 0 {
+		return fault.New(fault.Policy, "the recipient may not get this message", nil)
+	}
+	for _, d := range o.Notices {
+		for _, err := range s.handOver(s.client.ctx, d) {
+			if err != nil {
+				s.log(env).Error("notice not delivered", "error", err)
+				return fault.New(fault.NextHop, "notice to the sender not delivered", err)
+			}
+		}
+	}
+	return nil
+}
+
+// handOver delivers d and makes sure that there is one answer a recipient.
+func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
+	errs := s.config().Deliverer.Deliver(ctx, d)
+	if len(errs) == len(d.Recipients) {
+		return errs
+	}
+	all := make([]error, len(d.Recipients))
+	for i := range all {
+		all[i] = fault.Of(fmt.Errorf("%d results for %d recipients", len(errs), len(d.Recipients)))
+	}
+	return all
+}
+
+func (s *session) logResults(env *relay.Envelope, results map[string]error) {
+	failed := 0
+	for _, err := range results {
+		if err != nil {
+			failed++
+		}
+	}
+	s.log(env).Info("message handed on", "recipients", len(env.Recipients), "not delivered", failed)
+}

@@ -1,0 +1,189 @@
+package smtpd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+)
+
+// outcome sorts recipients by the first letter of their address: r is refused,
+// t refused for now, s stripped, and each other one gets a copy of its own.
+func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
+	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+		o := &relay.Outcome{}
+		for _, r := range env.Recipients {
+			switch r.Address.Local()[0] {
+			case 'r':
+				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
+			case 't':
+				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
+			case 's':
+				o.Stripped = append(o.Stripped, r.Address)
+			default:
+				o.Deliveries = append(o.Deliveries, wiretest.Copy(env, m, r))
+			}
+		}
+		if len(o.Stripped) > 0 {
+			o.Notices = []relay.Delivery{wiretest.Notice(t, "a@example.org")}
+		}
+		return o, nil
+	}
+}
+
+func handler(t *testing.T) *wiretest.Handler {
+	return &wiretest.Handler{
+		OnProcess: outcome(t),
+		OnReport: func(env *relay.Envelope, refused []relay.Refusal) (relay.Delivery, bool, error) {
+			return wiretest.Notice(t, "report@example.org"), true, nil
+		},
+	}
+}
+
+// One answer for all: what is handed on is handed on in one piece, with the
+// notices and the report, or not at all.
+func TestSMTPAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		to, want, delivered string
+	}{
+		{"x", "250 ", "[x@example.net]"},
+		{"x y", "250 ", "[x@example.net y@example.net]"},
+		{"x r", "250 ", "[x@example.net report@example.org]"},
+		{"x s", "250 ", "[x@example.net a@example.org]"},
+		{"x s r", "250 ", "[x@example.net a@example.org report@example.org]"},
+		{"x t", "451 4.4.3", "[]"},
+		{"r", "550 5.7.1 no certificate", "[]"},
+		{"r r2", "550 5.7.1 no recipient is left: no certificate; no certificate", "[]"},
+		{"r t", "451 4.4.3", "[]"},
+		{"s", "550 5.7.1 no recipient is left: <s@example.net> may not get this message", "[]"},
+	} {
+		t.Run(tc.to, func(t *testing.T) {
+			w := start(t, Config{Handler: handler(t)})
+			p := w.dial()
+			p.do("EHLO client.example.org", "250 ")
+			p.do("MAIL FROM:<a@example.org>", "250 ")
+			for to := range strings.FieldsSeq(tc.to) {
+				p.do("RCPT TO:<"+to+"@example.net>", "250 ")
+			}
+			p.do("DATA", "354 ")
+			p.send(text + ".\r\n")
+			p.expect(tc.want)
+			if got := fmt.Sprint(w.sink.Recipients()); got != tc.delivered {
+				t.Errorf("handed on %s, want %s", got, tc.delivered)
+			}
+		})
+	}
+}
+
+// One answer a recipient.
+func TestLMTPAnswers(t *testing.T) {
+	h := handler(t)
+	sink := &wiretest.Sink{OnDeliver: func(to string) error {
+		switch to {
+		case "down@example.net":
+			return fault.New(fault.NextHop, "connection lost", nil)
+		case "no@example.net":
+			return &fault.Error{Kind: fault.Refused, Reply: fault.Reply{Code: 552, Enhanced: [3]int{5, 2, 2}, Text: "mailbox full"}}
+		}
+		return nil
+	}}
+	w := start(t, Config{LMTP: true, Handler: h, Deliverer: sink})
+	p := w.dial()
+	p.do("LHLO client.example.org", "250 ")
+	p.do("MAIL FROM:<a@example.org>", "250 ")
+	to := []string{"x", "r", "down", "s", "x", "no", "t"}
+	for _, r := range to {
+		p.do("RCPT TO:<"+r+"@example.net>", "250 ")
+	}
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	for i, want := range []string{"250 2.0.0", "550 5.7.1", "451 4.4.1", "250 2.0.0", "250 2.0.0", "552 5.2.2", "451 4.4.3"} {
+		if r := p.expect(want); !strings.Contains(r, "<"+to[i]+"@example.net>") {
+			t.Errorf("answer %d is %q", i, r)
+		}
+	}
+	if got := fmt.Sprint(sink.Recipients()); got != "[a@example.org x@example.net]" {
+		t.Errorf("delivered %s", got)
+	}
+	if env := w.handler.Seen()[0].Envelope; len(env.Recipients) != 6 {
+		t.Errorf("the recipient named twice is %d times in %v", len(env.Recipients), env.Recipients)
+	}
+}
+
+// Stripped without a word to the sender would be lost.
+func TestLMTPNoticeFails(t *testing.T) {
+	sink := &wiretest.Sink{OnDeliver: func(to string) error {
+		if to == "a@example.org" {
+			return fault.New(fault.Refused, "no", nil)
+		}
+		return nil
+	}}
+	w := start(t, Config{LMTP: true, Handler: handler(t), Deliverer: sink})
+	p := w.dial()
+	p.envelope("LHLO", "x@example.net", "s@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("250 2.0.0")
+	p.expect("451 4.4.1")
+}
+
+func TestRecipientRefusedAtOnce(t *testing.T) {
+	h := &wiretest.Handler{OnRecipient: func(env *relay.Envelope, r relay.Recipient) error {
+		if r.Address.Local() == "no" {
+			return fault.New(fault.Policy, "no certificate for "+r.Address.String(), nil)
+		}
+		return nil
+	}}
+	for _, lmtp := range []bool{false, true} {
+		w := start(t, Config{Handler: h, LMTP: lmtp})
+		p := w.dial()
+		p.do(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp]+" client.example.org", "250 ")
+		p.do("MAIL FROM:<a@example.org>", "250 ")
+		p.do("RCPT TO:<b@example.net>", "250 ")
+		p.do("RCPT TO:<no@example.net>", "550 5.7.1 no certificate for no@example.net")
+		p.do("DATA", "354 ")
+		p.send(text + ".\r\n")
+		p.expect("250 ")
+		if got := fmt.Sprint(w.sink.Recipients()); got != "[b@example.net]" {
+			t.Errorf("delivered %s", got)
+		}
+	}
+}
+
+// An outcome that forgets somebody must not be answered with 250.
+func TestOutcomeForgetsRecipient(t *testing.T) {
+	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+		return &relay.Outcome{
+			Deliveries: []relay.Delivery{wiretest.Copy(env, m, env.Recipients[0])},
+			Stripped:   []address.Address{env.Recipients[0].Address},
+		}, nil
+	}}
+	for _, lmtp := range []bool{false, true} {
+		w := start(t, Config{Handler: h, LMTP: lmtp})
+		p := w.dial()
+		p.envelope(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp], "b@example.net", "c@example.net")
+		p.do("DATA", "354 ")
+		p.send(text + ".\r\n")
+		p.expect("451 4.3.0")
+		if all := w.sink.All(); len(all) > 0 {
+			t.Errorf("handed on %v", all)
+		}
+	}
+}
+
+func TestQueueFull(t *testing.T) {
+	w := start(t, Config{Queue: &wiretest.Sink{OnPut: func([]relay.Delivery) error {
+		return fault.New(fault.Capacity, "queue full", nil)
+	}}})
+	p := w.dial()
+	p.envelope("EHLO", "b@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("452 4.3.1 queue full")
+}

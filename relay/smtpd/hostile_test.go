@@ -1,0 +1,228 @@
+package smtpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+)
+
+// What one server takes for the end of a message must not be text for another:
+// none of these may be accepted, and nothing after them on the connection.
+func TestSmuggling(t *testing.T) {
+	const second = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nSubject: forged\r\n\r\nx\r\n.\r\n"
+	for _, end := range []string{
+		"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\n\n.\r\n", "\r\n.\r\r\n", "\r\r\n.\r\n", "\r\n\x00.\r\n\n", "\n",
+	} {
+		t.Run(fmt.Sprintf("%q", end), func(t *testing.T) {
+			w := start(t, Config{})
+			p := w.dial()
+			p.envelope("EHLO", "b@example.net")
+			p.do("DATA", "354 ")
+			p.send(text + "x" + end + second + "\r\n.\r\n")
+			p.expect("554 5.5.2")
+			p.expect("421 ")
+			p.goneSoon()
+			if all := w.sink.All(); len(all) > 0 {
+				t.Errorf("delivered %q to %v", all[0].Message.Bytes(), w.sink.Recipients())
+			}
+		})
+	}
+	t.Run("BDAT", func(t *testing.T) {
+		w := start(t, Config{})
+		p := w.dial()
+		p.envelope("EHLO", "b@example.net")
+		bad := text + "x\n.\n"
+		p.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(bad), bad))
+		p.expect("554 5.5.2")
+	})
+}
+
+// goneSoon reads to the end; the server may have cut what we sent.
+func (p *peer) goneSoon() {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.r)
+	if len(rest) > 0 {
+		p.t.Fatalf("%q (%v) instead of the end", rest, err)
+	}
+}
+
+func TestScanner(t *testing.T) {
+	for _, tc := range []struct {
+		parts []string
+		bare  bool
+	}{
+		{[]string{"a\r\nb\r\n"}, false},
+		{[]string{"a\r", "\nb\r\n"}, false},
+		{[]string{"a\r", "", "\n"}, false},
+		{[]string{"a\r", "b"}, true},
+		{[]string{"a", "\n"}, true},
+		{[]string{"a\r\r\n"}, true},
+		{[]string{"a\r", "\r\n"}, true},
+		{[]string{"\r", "\n", "\n"}, true},
+		{[]string{"a\r\n\r"}, false}, // so far
+	} {
+		var s scanner
+		for _, p := range tc.parts {
+			s.write([]byte(p))
+		}
+		if s.bare != tc.bare {
+			t.Errorf("%q: bare %v", tc.parts, s.bare)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Run("connections", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Connections: 2}})
+		first, _ := w.dial(), w.dial()
+		c := wiretest.Dial(t, w.addr)
+		answer, err := io.ReadAll(c)
+		if !strings.HasPrefix(string(answer), "421 4.3.2") || err != nil {
+			t.Errorf("answer %q (%v)", answer, err)
+		}
+		first.do("QUIT", "221 ")
+		first.gone()
+		wiretest.Until(t, "a free place", func() bool {
+			c := wiretest.Dial(t, w.addr)
+			defer c.Close()
+			b := make([]byte, 4)
+			_, err := io.ReadFull(c, b)
+			return err == nil && string(b) == "220 "
+		})
+	})
+	t.Run("per address", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{PerAddress: 1}})
+		w.dial()
+		answer, err := io.ReadAll(wiretest.Dial(t, w.addr))
+		if !strings.HasPrefix(string(answer), "421 4.3.2") || err != nil {
+			t.Errorf("answer %q (%v)", answer, err)
+		}
+	})
+	t.Run("recipients", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Recipients: 2}})
+		p := w.dial()
+		p.envelope("EHLO", "b@example.net", "c@example.net")
+		p.do("RCPT TO:<d@example.net>", "452 4.5.3")
+	})
+	t.Run("errors", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Errors: 3}})
+		p := w.dial()
+		for range 3 {
+			p.do("MAIL FROM:<a@example.org>", "502 ")
+		}
+		p.do("MAIL FROM:<a@example.org>", "502 ")
+		p.expect("421 4.7.0 too many errors")
+		p.gone()
+	})
+	t.Run("memory", func(t *testing.T) {
+		w := start(t, Config{Memory: semaphore.NewWeighted(200_000)})
+		big := text + strings.Repeat("x\r\n", 100_000)
+		p := w.dial()
+		p.envelope("EHLO", "b@example.net")
+		p.do("DATA", "354 ")
+		p.send(big + ".\r\n")
+		p.expect("452 4.3.1")
+		for range 5 { // and all of it is given back
+			p.envelope("", "b@example.net")
+			p.do("DATA", "354 ")
+			p.send(big[:100_000] + "\r\n.\r\n")
+			p.expect("250 ")
+		}
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Read: 50 * time.Millisecond}})
+		p := w.dial()
+		p.expect("421 4.4.2")
+		p.gone()
+	})
+	t.Run("slow message", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Message: 100 * time.Millisecond}})
+		p := w.dial()
+		p.envelope("EHLO", "b@example.net")
+		p.do("DATA", "354 ")
+		stop := make(chan struct{})
+		go func() { // a drop now and then keeps the read deadline at bay
+			defer close(stop)
+			for {
+				if _, err := p.Conn.Write([]byte("x\r\n")); err != nil {
+					return
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+		}()
+		p.expect("451 ")
+		p.Close()
+		<-stop
+		if all := w.sink.All(); len(all) > 0 {
+			t.Errorf("delivered %v", all)
+		}
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+		close(started)
+		<-release
+		return wiretest.Pass(env, m), nil
+	}}
+	w := start(t, Config{Handler: h})
+	idle, busy := w.dial(), w.dial()
+	busy.envelope("EHLO", "b@example.net")
+	busy.do("DATA", "354 ")
+	busy.send(text + ".\r\n")
+	<-started
+	done := make(chan error, 1)
+	go func() { done <- w.server.Shutdown(context.Background()) }()
+	idle.expect("421 4.3.2")
+	idle.gone()
+	select {
+	case err := <-done:
+		t.Fatalf("shut down with a message under way: %v", err)
+	default:
+	}
+	close(release)
+	busy.expect("250 ")
+	busy.expect("421 4.3.2")
+	busy.gone()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if len(w.sink.All()) != 1 {
+		t.Error("the message is lost")
+	}
+}
+
+// When time is up, work ends with its context, and nothing is accepted.
+func TestShutdownCuts(t *testing.T) {
+	started := make(chan struct{})
+	h := &wiretest.Handler{OnProcess: func(ctx context.Context, _ *relay.Envelope, _ *message.Message) (*relay.Outcome, error) {
+		close(started)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	w := start(t, Config{Handler: h})
+	p := w.dial()
+	p.envelope("EHLO", "b@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	<-started
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
