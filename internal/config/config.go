@@ -15,7 +15,7 @@ import "time"
 // Config is the whole file. Default has the built-in values.
 type Config struct {
 	Hostname   string   `toml:"hostname" doc:"our name in EHLO and in Authentication-Results; empty is the name of the host"`
-	Domains    []string `toml:"domains" doc:"domains that are ours: notices and the signer's From are judged by them"`
+	Domains    []string `toml:"domains" doc:"our domains: outbound mail is from them, inbound mail to them; empty is the domain of hostname"`
 	LocalPart  string   `toml:"local_part" doc:"how local parts of addresses are compared" enum:"ignore-case,exact"`
 	Postmaster string   `toml:"postmaster" doc:"author of notices and delivery reports; empty is postmaster@hostname"`
 
@@ -54,8 +54,12 @@ type Limits struct {
 	Connections  int           `toml:"connections" doc:"most connections at once, for each listener" min:"1"`
 	Memory       Size          `toml:"memory" doc:"octets of messages in work at once; more are deferred with 452" min:"1MB"`
 	Heap         Size          `toml:"heap" doc:"soft limit of the whole process's memory; 0 leaves it to GOMEMLIMIT" min:"0"`
+	PerAddress   int           `toml:"per_address" doc:"most connections at once from one address, for each listener; 0 is no limit" min:"0"`
+	Errors       int           `toml:"errors" doc:"negative replies on one SMTP connection before we hang up" min:"1"`
 	ReadTimeout  time.Duration `toml:"read_timeout" doc:"longest wait for a client's next bytes" min:"1s"`
 	WriteTimeout time.Duration `toml:"write_timeout" doc:"longest wait until a client takes our bytes" min:"1s"`
+	Receive      time.Duration `toml:"receive_timeout" doc:"longest time in which one message may arrive" min:"1s"`
+	Process      time.Duration `toml:"process_timeout" doc:"longest time for the work on one message; Postfix gives a milter 300 s" min:"1s"`
 	Drain        time.Duration `toml:"drain" doc:"how long SIGTERM waits for messages in work" min:"0s"`
 }
 
@@ -68,7 +72,7 @@ type Listener struct {
 	Networks  []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
 	TLSCert   string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
 	TLSKey    string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`
-	NextHop   string   `toml:"next_hop" doc:"next hop of this listener's mail; empty is the one of [next_hop]"`
+	NextHop   string   `toml:"next_hop" doc:"lmtp: next hop of this listener's mail; empty is the one of [next_hop]"`
 }
 
 // NextHop is the section [next_hop].
@@ -76,7 +80,7 @@ type NextHop struct {
 	Address string        `toml:"address" doc:"host:port or unix:/path of an SMTP server"`
 	TLS     string        `toml:"tls" doc:"require verifies the server's certificate, opportunistic does not" enum:"off,opportunistic,require"`
 	CA      string        `toml:"ca" doc:"PEM file of the authorities that tls = \"require\" believes; empty is the system's" path:"file"`
-	Timeout time.Duration `toml:"timeout" doc:"longest wait for one answer of the next hop" min:"1s"`
+	Timeout time.Duration `toml:"timeout" doc:"longest wait for one answer of the next hop; 0s is the times of RFC 5321" min:"0s"`
 }
 
 // Queue is the section [queue].
@@ -107,26 +111,35 @@ type Trust struct {
 // Directory is one [[directory]].
 type Directory struct {
 	Name         string        `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
-	Type         string        `toml:"type" doc:"off ignores the table" enum:"ldap,files,off" required:"yes"`
-	Domains      []string      `toml:"domains" doc:"asked only about recipients in these domains; none is all"`
+	Type         string        `toml:"type" doc:"where the certificates are; off ignores the table" enum:"ldap,files,https,smimea,off" required:"yes"`
+	Domains      []string      `toml:"domains" doc:"asked only about recipients in these domains (.example.com: below it); none is all"`
+	Merge        bool          `toml:"merge" doc:"ask the next source even when this one had a usable certificate"`
 	Path         string        `toml:"path" doc:"files: folder of ADDRESS.pem, .cer, .crt, .der or .p7b files" path:"any"`
-	URLs         []string      `toml:"urls" doc:"ldap: ldap://, ldaps:// or ldapi:// servers, tried in this order"`
+	URL          string        `toml:"url" doc:"https: address; {addr}, {local} and {domain} stand for the recipient, percent-encoded"`
+	TokenFile    string        `toml:"token_file" doc:"https: file with a bearer token" path:"file"`
+	Resolver     string        `toml:"resolver" doc:"smimea: DNS resolver that validates DNSSEC: 127.0.0.1:53 or tls://name:853"`
+	URLs         []string      `toml:"urls" doc:"ldap: servers, tried in this order: ldaps://host, ldap://host:389, ldapi:///path, host"`
 	BindDN       string        `toml:"bind_dn" doc:"ldap: name to bind as; empty is anonymous"`
 	PasswordFile string        `toml:"password_file" doc:"ldap: file with the password of bind_dn" path:"file"`
+	External     bool          `toml:"external" doc:"ldap: bind with SASL EXTERNAL: by the client certificate, or over ldapi by our user"`
 	Base         string        `toml:"base" doc:"ldap: where the search begins"`
-	Filter       string        `toml:"filter" doc:"ldap: search filter; {addr} is the recipient's address, escaped"`
+	Filter       string        `toml:"filter" doc:"ldap: search filter; {addr}, {local} and {domain} stand for the recipient, escaped"`
 	Attributes   []string      `toml:"attributes" doc:"ldap: attributes that hold certificates, best first"`
 	StartTLS     bool          `toml:"start_tls" doc:"ldap: go on only over TLS (for ldap:// addresses)"`
-	CA           string        `toml:"ca" doc:"ldap: PEM file of the authorities that vouch for the server; empty is the system's" path:"file"`
-	Timeout      time.Duration `toml:"timeout" doc:"ldap: longest wait for one operation" min:"10ms"`
+	CA           string        `toml:"ca" doc:"ldap, https, smimea: PEM file of the authorities that vouch for the server; empty is the system's" path:"file"`
+	ClientCert   string        `toml:"client_certificate" doc:"ldap, https: PEM file with a certificate to show to the server" path:"file"`
+	ClientKey    string        `toml:"client_key" doc:"ldap, https: PEM file with the key of client_certificate" path:"file"`
+	Timeout      time.Duration `toml:"timeout" doc:"ldap, https, smimea: longest wait for one answer" min:"10ms"`
 	Connections  int           `toml:"connections" doc:"ldap: connections to each server" min:"1"`
 }
 
 // Lookup is the section [lookup].
 type Lookup struct {
 	Positive time.Duration `toml:"positive" doc:"how long a found certificate is remembered; 0s is not at all" min:"0s"`
-	Negative time.Duration `toml:"negative" doc:"how long it is remembered that there is none" min:"0s"`
+	Negative time.Duration `toml:"negative" doc:"how long it is remembered that there is none; 0s is not at all" min:"0s"`
+	Stale    time.Duration `toml:"stale_if_error" doc:"how long past its end a remembered certificate serves when no source answers" min:"0s"`
 	Entries  int           `toml:"entries" doc:"most recipients remembered" min:"1"`
+	Timeout  time.Duration `toml:"timeout" doc:"longest wait for all sources together" min:"10ms"`
 }
 
 // Profile is one [profile.NAME].

@@ -31,7 +31,8 @@ func (d *decoder) table(path string, v reflect.Value, m map[string]any) {
 		}
 		d.value(join(path, key), f, v.FieldByIndex(f.Index), m[key])
 	}
-	for key, f := range fields {
+	for f := range v.Type().Fields() {
+		key := f.Tag.Get("toml")
 		if _, given := m[key]; f.Tag.Get("required") != "" && !given {
 			d.complain(join(path, key), remedyFor(f), "is missing")
 		}
@@ -149,7 +150,7 @@ func (d *decoder) duration(path string, f reflect.StructField, v reflect.Value, 
 		return
 	}
 	if least, err := ParseDuration(f.Tag.Get("min")); err == nil && t < least {
-		d.complain(path, fmt.Sprintf("the least is %v", least), "%q is too short", s)
+		d.complain(path, "the least is "+FormatDuration(least), "%q is too short", s)
 		return
 	}
 	v.SetInt(int64(t))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -28,7 +29,7 @@ func Load(path string) (*Config, Problems) {
 func Parse(path string, data []byte) (*Config, Problems) {
 	var raw map[string]any
 	if _, err := toml.Decode(string(data), &raw); err != nil {
-		return nil, Problems{syntaxProblem(path, err)}
+		return nil, syntaxProblems(path, string(data))
 	}
 	c := Default()
 	c.source = source{file: path, lines: lineIndex(string(data))}
@@ -58,13 +59,35 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func syntaxProblem(path string, err error) Problem {
-	p := Problem{File: path, Text: "not TOML: " + err.Error()}
-	if e, ok := errors.AsType[toml.ParseError](err); ok {
-		p.Line, p.Key, p.Text = e.Position.Line, e.LastKey, "not TOML: "+e.Message
-		p.Remedy = "correct the line, then check again: what follows it was not read"
+// maxSyntax bounds how many errors of syntax are told at once.
+const maxSyntax = 10
+
+// syntaxProblems finds what is not TOML. The parser stops at the first error:
+// its line is emptied and the rest is read again, as long as that helps.
+func syntaxProblems(path, text string) Problems {
+	var ps Problems
+	lines := strings.Split(text, "\n")
+	for len(ps) < maxSyntax {
+		var raw map[string]any
+		_, err := toml.Decode(strings.Join(lines, "\n"), &raw)
+		if err == nil {
+			break
+		}
+		e, ok := errors.AsType[toml.ParseError](err)
+		if !ok {
+			return append(ps, Problem{File: path, Text: "not TOML: " + err.Error(), Remedy: "correct it, then check again"})
+		}
+		at := e.Position.Line - 1
+		if at < 0 || at >= len(lines) || lines[at] == "" {
+			break
+		}
+		ps = append(ps, Problem{
+			File: path, Line: at + 1, Text: "not TOML: " + strings.TrimSuffix(e.Message, "."),
+			Remedy: "correct the line, then check again: other problems are looked for after that",
+		})
+		lines[at] = ""
 	}
-	return p
+	return ps
 }
 
 // resolvePaths makes every option that names a file absolute.

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 )
 
@@ -78,7 +77,7 @@ func remedyFor(f reflect.StructField) string {
 	return "add it: " + f.Tag.Get("doc")
 }
 
-// homeOf returns the one table that knows key, or "".
+// homeOf returns the tables that know key, "" when none or many do.
 func homeOf(key string) string {
 	var homes []string
 	for f := range reflect.TypeFor[Config]().Fields() {
@@ -96,11 +95,10 @@ func homeOf(key string) string {
 			homes = append(homes, tableHeader(f))
 		}
 	}
-	homes = slices.Compact(homes)
-	if len(homes) != 1 {
+	if len(homes) > 3 {
 		return ""
 	}
-	return homes[0]
+	return strings.Join(homes, " or ")
 }
 
 // tableHeader returns how a table is written: [a], [[a]] or [a.NAME].

@@ -66,8 +66,10 @@ func (s source) problem(key, text, remedy string) Problem {
 
 func (s source) line(key string) int {
 	for key != "" {
-		if n, ok := s.lines[key]; ok {
-			return n
+		for _, k := range []string{key, key + "[0]"} {
+			if n, ok := s.lines[k]; ok {
+				return n
+			}
 		}
 		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
 	}

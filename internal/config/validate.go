@@ -16,7 +16,9 @@ import (
 func validate(c *Config, d *decoder) {
 	d.files("", reflect.ValueOf(c).Elem())
 	d.hostname(c.Hostname)
-	d.domains("domains", c.Domains)
+	for i, name := range c.Domains {
+		d.domain(index("domains", i), strings.TrimPrefix(name, "."))
+	}
 	if c.Postmaster != "" {
 		if _, err := address.Parse(c.Postmaster); err != nil {
 			d.complain("postmaster", "write an address such as postmaster@example.com", "%v", err)
@@ -24,6 +26,9 @@ func validate(c *Config, d *decoder) {
 	}
 	if c.Admin.Address != "" {
 		d.endpoint("admin.address", c.Admin.Address)
+	}
+	if c.Limits.Memory < c.Limits.MessageSize {
+		d.complain("limits.memory", fmt.Sprintf("write at least %v", c.Limits.MessageSize), "is less than one message of message_size")
 	}
 	d.listeners(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)
@@ -43,11 +48,9 @@ func (d *decoder) hostname(name string) {
 	}
 }
 
-func (d *decoder) domains(key string, domains []string) {
-	for i, name := range domains {
-		if _, err := address.Parse("x@" + name); err != nil {
-			d.complain(index(key, i), "write a domain such as example.com", "%q is not a domain", name)
-		}
+func (d *decoder) domain(key, name string) {
+	if _, err := address.Parse("x@" + name); err != nil {
+		d.complain(key, "write a domain such as example.com", "%q is not a domain", name)
 	}
 }
 
@@ -106,11 +109,12 @@ func (d *decoder) listeners(c *Config) {
 		for n, network := range l.Networks {
 			d.network(index(join(key, "networks"), n), network)
 		}
-		if (l.TLSCert == "") != (l.TLSKey == "") {
-			d.complain(join(key, "tls_certificate"), "give both tls_certificate and tls_key, or neither", "one of the two is missing")
-		}
+		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)
 		if l.NextHop != "" {
 			d.endpoint(join(key, "next_hop"), l.NextHop)
+		}
+		if l.NextHop != "" && l.Protocol != "lmtp" {
+			d.complain(join(key, "next_hop"), "remove it: the queue delivers to the one of [next_hop]", "has a meaning only with protocol = \"lmtp\"")
 		}
 	}
 }

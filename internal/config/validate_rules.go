@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -13,7 +12,9 @@ func (d *decoder) directories(ds []Directory) {
 	for i, s := range ds {
 		key := index("directory", i)
 		d.unique(join(key, "name"), s.Name, names)
-		d.domains(join(key, "domains"), s.Domains)
+		for n, name := range s.Domains {
+			d.domain(index(join(key, "domains"), n), strings.TrimPrefix(name, "."))
+		}
 		switch s.Type {
 		case "files":
 			if s.Path == "" {
@@ -21,6 +22,15 @@ func (d *decoder) directories(ds []Directory) {
 			}
 		case "ldap":
 			d.ldap(key, s)
+		case "https":
+			if s.URL == "" {
+				d.complain(join(key, "url"), `write one such as "https://certs.example.com/{addr}"`, "is missing")
+			}
+			d.pair(key, "client_certificate", "client_key", s.ClientCert, s.ClientKey)
+		case "smimea":
+			if s.Resolver == "" {
+				d.complain(join(key, "resolver"), `write one that validates, such as "127.0.0.1:53"`, "is missing")
+			}
 		}
 	}
 }
@@ -29,14 +39,8 @@ func (d *decoder) ldap(key string, s Directory) {
 	if len(s.URLs) == 0 {
 		d.complain(join(key, "urls"), `write a list such as ["ldaps://ldap.example.com"]`, "is missing")
 	}
-	for i, u := range s.URLs {
-		d.ldapURL(index(join(key, "urls"), i), u)
-	}
-	if !strings.Contains(s.Filter, "{addr}") {
-		d.complain(join(key, "filter"), "put {addr} where the address belongs", "does not contain {addr}")
-	}
-	if strings.Count(s.Filter, "(") != strings.Count(s.Filter, ")") || !strings.HasPrefix(s.Filter, "(") {
-		d.complain(join(key, "filter"), "write it in balanced brackets, such as (mail={addr})", "%q is not a filter", s.Filter)
+	if !strings.Contains(s.Filter, "{addr}") && !strings.Contains(s.Filter, "{local}") {
+		d.complain(join(key, "filter"), "put {addr} where the address belongs", "does not ask for the recipient")
 	}
 	if len(s.Attributes) == 0 {
 		d.complain(join(key, "attributes"), `write a list such as ["userCertificate"]`, "is empty")
@@ -44,12 +48,13 @@ func (d *decoder) ldap(key string, s Directory) {
 	if s.BindDN != "" && s.PasswordFile == "" {
 		d.complain(join(key, "password_file"), "name a file with the password of bind_dn", "is missing")
 	}
+	d.pair(key, "client_certificate", "client_key", s.ClientCert, s.ClientKey)
 }
 
-func (d *decoder) ldapURL(key, text string) {
-	u, err := url.Parse(text)
-	if err != nil || !slices.Contains([]string{"ldap", "ldaps", "ldapi"}, u.Scheme) || (u.Host == "" && u.Scheme != "ldapi") {
-		d.complain(key, `write "ldaps://host", "ldap://host:389" or "ldapi:///path"`, "%q is not an LDAP address", text)
+// pair complains of two options that need each other when one is missing.
+func (d *decoder) pair(key, first, second, a, b string) {
+	if (a == "") != (b == "") {
+		d.complain(join(key, first), fmt.Sprintf("give both %s and %s, or neither", first, second), "one of the two is missing")
 	}
 }
 
@@ -58,14 +63,19 @@ func (d *decoder) ldapURL(key, text string) {
 func (d *decoder) rules(c *Config) {
 	for i, r := range c.Rules {
 		key := index("rule", i)
-		for list, patterns := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient} {
-			if len(patterns) == 0 {
-				d.complain(join(key, list), "name somebody, or remove the line to mean everybody", "is an empty list, which matches nobody")
-			}
-		}
+		d.somebody(join(key, "sender"), r.Sender)
+		d.somebody(join(key, "recipient"), r.Recipient)
 		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
 			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
 		}
+	}
+}
+
+// somebody refuses an empty condition: it may have lost its last entry, and must
+// not come to mean everybody by that.
+func (d *decoder) somebody(key string, patterns []string) {
+	if len(patterns) == 0 {
+		d.complain(key, "name somebody, or remove the line to mean everybody", "is an empty list, which matches nobody")
 	}
 }
 

@@ -10,18 +10,18 @@ import (
 )
 
 // NewLogger returns the logger for a level ("debug", "info", "warn", "error")
-// and a format ("text", "json").
-func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
+// and a format ("text", "json"), and the level, which may be changed later.
+func NewLogger(w io.Writer, level, format string) (*slog.Logger, *slog.LevelVar, error) {
+	var l slog.LevelVar
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level %q: unknown", level)
+		return nil, nil, fmt.Errorf("log level %q: unknown", level)
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: &l}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, o)), nil
+		return slog.New(slog.NewTextHandler(w, o)), &l, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, o)), nil
+		return slog.New(slog.NewJSONHandler(w, o)), &l, nil
 	}
-	return nil, fmt.Errorf("log format %q: unknown", format)
+	return nil, nil, fmt.Errorf("log format %q: unknown", format)
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+type certCmd struct {
+	Check certCheckCmd `cmd:"" help:"Say whether a certificate may be used now, and why not."`
+}
+
+type certCheckCmd struct {
+	trustFlags
+	Purpose string `required:"" enum:"sign,encrypt" help:"What for: sign, encrypt."`
+	Address string `placeholder:"ADDR" help:"The address that the certificate must name."`
+	JSON    bool   `name:"json" help:"Print the verdict as JSON."`
+	Cert    string `arg:"" help:"File with the certificate (PEM, DER, .p7b); further ones in it help to build its chain."`
+}
+
+func (certCheckCmd) examples() string {
+	return `smimerelay cert check --purpose encrypt --address bob@example.net --trust ca.pem bob.pem
+		smimerelay cert check --purpose sign --trust roots/ --crl ca.crl --revocation require --json alice.cer`
+}
+
+// certVerdict is what --json prints.
+type certVerdict struct {
+	Result     certs.Result `json:"result"`
+	Reason     certs.Reason `json:"reason"`
+	Chain      []string     `json:"chain"`
+	Revocation string       `json:"revocation"`
+}
+
+// Run judges the first certificate of a file.
+func (c *certCheckCmd) Run(a *app) error {
+	found, err := readCertificates("CERT", []string{c.Cert})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return unusable(fmt.Errorf("%s: no certificate in it; give PEM, DER or .p7b", c.Cert))
+	}
+	validator, err := c.validator(a.clock)
+	if err != nil {
+		return err
+	}
+	r := certs.Request{
+		Purpose: certs.Purpose(c.Purpose), Intermediates: found[1:],
+		Revocation: certs.RevocationMode(c.Revocation), At: c.At,
+	}
+	if c.Address != "" {
+		addr, err := address.Parse(c.Address)
+		if err != nil {
+			return unusable(fmt.Errorf("--address: %w; write local@domain", err))
+		}
+		r.Addresses = []address.Address{addr}
+	}
+	v := validator.Check(background(), found[0], r)
+	if err := c.print(a, v); err != nil {
+		return err
+	}
+	if v.Result != certs.Pass {
+		return &statusError{status: exitNegative}
+	}
+	return nil
+}
+
+func (c *certCheckCmd) print(a *app, v certs.Verdict) error {
+	out := certVerdict{Result: v.Result, Reason: v.Reason, Chain: []string{}, Revocation: v.Revocation}
+	for _, cert := range v.Chain {
+		out.Chain = append(out.Chain, cert.Subject.String())
+	}
+	if c.JSON {
+		return a.printJSON(out)
+	}
+	fmt.Fprintf(a.stdout, "result: %s%s\n", out.Result, because(string(out.Reason)))
+	if v.Detail != "" {
+		fmt.Fprintf(a.stdout, "detail: %s\n", v.Detail)
+	}
+	fmt.Fprintf(a.stdout, "chain: %s\n", v.ChainState)
+	for i, subject := range out.Chain {
+		fmt.Fprintf(a.stdout, "  %d %s\n", i, subject)
+	}
+	_, err := fmt.Fprintf(a.stdout, "revocation: %s\n", out.Revocation)
+	return err
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type checkCmd struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
+	JSON   bool   `name:"json" help:"Print the problems as JSON."`
+}
+
+func (checkCmd) examples() string {
+	return `smimerelay check
+		smimerelay check --config new.toml && mv new.toml /etc/smimerelay/config.toml`
+}
+
+// checkReport is what --json prints.
+type checkReport struct {
+	OK       bool           `json:"ok"`
+	Problems []checkProblem `json:"problems"`
+	Warnings []checkProblem `json:"warnings"`
+}
+
+type checkProblem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Key    string `json:"key"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"`
+}
+
+// Run builds everything that the file describes and opens no door.
+func (c *checkCmd) Run(a *app) error {
+	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
+	var warnings config.Problems
+	if parts != nil {
+		defer parts.Close()
+		warnings = parts.Warnings(a.clock())
+	}
+	if c.JSON {
+		report := checkReport{OK: len(problems) == 0, Problems: jsonProblems(problems), Warnings: jsonProblems(warnings)}
+		if err := a.printJSON(report); err != nil {
+			return err
+		}
+		if !report.OK {
+			return &statusError{status: exitBadConfig}
+		}
+		return nil
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(a.stdout, "warning: "+w.String())
+	}
+	return c.summary(a, parts)
+}
+
+func jsonProblems(ps config.Problems) []checkProblem {
+	out := []checkProblem{}
+	for _, p := range ps {
+		out = append(out, checkProblem(p))
+	}
+	return out
+}
+
+// summary says what the file comes to.
+func (c *checkCmd) summary(a *app, p *service.Parts) error {
+	for _, l := range p.Config.Listeners {
+		fmt.Fprintf(a.stdout, "listener %-12s %-6s %-24s %s\n", l.Name, l.Protocol, l.Address, l.Direction)
+	}
+	fmt.Fprintf(a.stdout, "rules %d, identities %d, trust anchors %d, next hop %s\n",
+		len(p.Config.Rules), len(p.Keys.Identities()), p.Anchors, p.Config.NextHop.Address)
+	if first := p.NextExpiry(a.clock()); !first.IsZero() {
+		fmt.Fprintf(a.stdout, "the next identity expires %s\n", first.UTC().Format(time.DateOnly))
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s: ok\n", c.Config)
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. The help text and the manual page are made from it.
+type cli struct {
+	Serve   serveCmd   `cmd:"" group:"gateway" help:"Run the gateway."`
+	Check   checkCmd   `cmd:"" group:"gateway" help:"Check a configuration file without serving."`
+	Init    initCmd    `cmd:"" group:"gateway" help:"Write a first configuration file with explanations."`
+	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
+	Queue   queueCmd   `cmd:"" group:"gateway" help:"Look at the queue and act on it."`
+	Demo    demoCmd    `cmd:"" group:"gateway" help:"Make a small working set-up and send messages through it."`
+
+	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`
+	Decrypt decryptCmd `cmd:"" group:"offline" help:"Decrypt a message."`
+	Sign    signCmd    `cmd:"" group:"offline" help:"Sign a message."`
+	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
+	Cert    certCmd    `cmd:"" group:"offline" help:"Judge a certificate."`
+	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
+}
+
+const description = `An S/MIME gateway for mail.
+
+Exit status: 0 done (verify, cert check: pass); 1 a negative answer: not valid, not decryptable, refused; 2 the call or the input could not be used; 3 the message bears no signature (verify); 78 bad configuration.`
+
+// helpAsked ends parsing after --help printed; kong's way out is os.Exit.
+type helpAsked struct{}
+
+// parser returns the parser of the command line with the texts of all verbs.
+func parser(target *cli, a *app) (*kong.Kong, error) {
+	return kong.New(target,
+		kong.Name("smimerelay"),
+		kong.Description(description),
+		kong.Writers(a.stdout, a.stderr),
+		kong.Exit(func(int) { panic(helpAsked{}) }),
+		kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 80}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "gateway", Title: "The gateway:"},
+			{Key: "offline", Title: "One message or certificate, offline:"},
+		}),
+		kong.Bind(a),
+		kong.Vars{
+			"ciphers":    strings.Join(ciphers, ","),
+			"digests":    strings.Join(digests, ","),
+			"config":     defaultConfig,
+			"revocation": "require,prefer,off",
+		},
+	)
+}
+
+const defaultConfig = "/etc/smimerelay/config.toml"
+
+// The words of the command line for algorithms; empty is the default.
+var (
+	ciphers = []string{"aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"}
+	digests = []string{"sha-256", "sha-384", "sha-512"}
+)
+
+// run does what args say and returns the exit status.
+func run(args []string, a *app) (status int) {
+	defer func() {
+		switch r := recover(); r.(type) {
+		case nil:
+		case helpAsked:
+			status = exitDone
+		default:
+			panic(r)
+		}
+	}()
+	k, err := parser(&cli{}, a)
+	if err != nil {
+		return a.fail(err)
+	}
+	ctx, err := k.Parse(args)
+	if err != nil {
+		return a.fail(callError(err))
+	}
+	return a.fail(ctx.Run())
+}
+
+// callError names the help that belongs to a call that could not be parsed.
+func callError(err error) error {
+	help := "smimerelay --help"
+	if e, ok := errors.AsType[*kong.ParseError](err); ok && e.Context != nil {
+		if cmd := e.Context.Selected(); cmd != nil {
+			help = "smimerelay " + strings.TrimPrefix(cmd.Path(), "smimerelay ") + " --help"
+		}
+	}
+	return unusable(fmt.Errorf("%w; see %s", err, help))
+}
+
+// printHelp is kong's help with the examples of the verb behind it.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	if ctx.Selected() == nil {
+		return nil
+	}
+	if e, ok := ctx.Selected().Target.Addr().Interface().(exampled); ok {
+		fmt.Fprintf(ctx.Stdout, "\nExamples:\n%s", indent(e.examples()))
+	}
+	return nil
+}
+
+// exampled is a verb with examples, one a line.
+type exampled interface{ examples() string }
+
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(text) + "\n") {
+		b.WriteString("  " + strings.TrimSpace(line) + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,229 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// The cast. Alice is ours; the gateway holds her key. The others are elsewhere.
+const (
+	alice = "alice@example.org"
+	bob   = "bob@example.net"   // has a certificate
+	carol = "carol@example.net" // has none
+	dave  = "dave@example.net"  // has one that expired
+	erin  = "erin@example.com"  // has a certificate (elliptic curve)
+	frank = "frank@example.com" // has none
+	greta = "greta@example.edu" // nobody asks for encryption
+)
+
+// marker names the file that tells a demo's folder from any other.
+const marker = ".smimerelay-demo"
+
+// world is the set-up in a folder.
+type world struct {
+	dir    string
+	clock  func() time.Time
+	ca     *testpki.CA
+	people map[string]*certs.Identity
+	ports  ports
+}
+
+// ports are the TCP ports on the loopback address.
+type ports struct{ outbound, inbound, sink int }
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+func (w *world) outbox() string          { return w.path("outbox") }
+func (w *world) log() string             { return w.path("gateway.log") }
+func (w *world) identityFile(addr string) string {
+	return filepath.Join(w.path("identities"), addr+".pem")
+}
+func (w *world) identity(addr string) *certs.Identity { return w.people[addr] }
+
+// makeWorld makes the authority, the people and the files in dir.
+func makeWorld(dir string, clock func() time.Time) (*world, error) {
+	if err := prepare(dir); err != nil {
+		return nil, err
+	}
+	w := &world{dir: dir, clock: clock, people: map[string]*certs.Identity{}}
+	var err error
+	if w.ca, err = testpki.NewCA(testpki.Options{Name: "smimerelay demo CA"}); err != nil {
+		return nil, err
+	}
+	if err := w.write("ca.pem", testpki.EncodeCertificates(w.ca.Certificate), 0o644); err != nil {
+		return nil, err
+	}
+	for _, p := range []struct {
+		address, key string
+		expired      bool
+	}{{alice, "rsa2048", false}, {bob, "rsa2048", false}, {dave, "", true}, {erin, "", false}} {
+		if err := w.person(p.address, p.key, p.expired); err != nil {
+			return nil, err
+		}
+	}
+	if w.ports, err = choosePorts(); err != nil {
+		return nil, err
+	}
+	return w, w.write("config.toml", []byte(w.config()), 0o644)
+}
+
+// contents are what a demo's folder may hold, so that it can be made anew.
+var contents = []string{
+	"ca.pem", "certificates", "config.toml", "gateway.log", "identities", "keys", "outbox",
+	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal", marker,
+}
+
+// prepare makes dir an empty demo's folder. One that holds something else is
+// left alone.
+func prepare(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
+			return fmt.Errorf("%s: is not empty and not a demo's folder; give another with --dir", dir)
+		}
+		for _, name := range contents {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, sub := range []string{"identities", "keys", "certificates", "outbox"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	const text = "A folder of smimerelay demo: it is emptied when the demo runs again.\n"
+	return os.WriteFile(filepath.Join(dir, marker), []byte(text), 0o644)
+}
+
+// person makes an identity: everybody's is in identities for whoever wants to
+// look into the messages, the certificates of the others are in the gateway's
+// directory, and only Alice's key is in its keys.
+func (w *world) person(addr, key string, expired bool) error {
+	leaf := testpki.Leaf{Addresses: []string{addr}, Key: key}
+	if expired {
+		leaf.NotBefore = w.clock().AddDate(-2, 0, 0)
+		leaf.NotAfter = w.clock().AddDate(-1, 0, 0)
+	}
+	id, err := w.ca.Issue(leaf)
+	if err != nil {
+		return err
+	}
+	whole, err := id.PEM()
+	if err != nil {
+		return err
+	}
+	w.people[addr] = (*certs.Identity)(id)
+	if err := w.write(filepath.Join("identities", addr+".pem"), whole, 0o600); err != nil {
+		return err
+	}
+	if addr == alice {
+		return w.write(filepath.Join("keys", addr+".pem"), whole, 0o600)
+	}
+	return w.write(filepath.Join("certificates", addr+".pem"), id.CertificatePEM(), 0o644)
+}
+
+func (w *world) write(name string, data []byte, mode os.FileMode) error {
+	return os.WriteFile(w.path(name), data, mode)
+}
+
+// config is the gateway's configuration.
+func (w *world) config() string {
+	return fmt.Sprintf(`# Made by "smimerelay demo". Mail of our people comes in by the first listener,
+# mail from outside by the second.
+hostname = "gw.example.org"
+domains = ["example.org"]
+postmaster = "postmaster@example.org"
+
+[[listener]]
+name = "outbound"
+protocol = "smtp"
+address = "127.0.0.1:%d"
+direction = "outbound"
+
+[[listener]]
+name = "inbound"
+protocol = "smtp"
+address = "127.0.0.1:%d"
+direction = "inbound"
+
+[next_hop]
+address = "127.0.0.1:%d"
+tls = "off"
+
+[queue]
+path = "queue.db"
+
+[identities]
+path = "keys"
+
+[trust]
+anchors = ["ca.pem"]
+revocation = "off"
+fetch = false
+
+[[directory]]
+name = "partners"
+type = "files"
+path = "certificates"
+
+[[rule]]
+name = "confidential"
+direction = "outbound"
+recipient = ["example.net"]
+sign = "require"
+encrypt = "require"
+no_certificate = "reject"
+
+[[rule]]
+name = "project"
+direction = "outbound"
+recipient = ["example.com"]
+sign = "require"
+encrypt = "require"
+no_certificate = "strip"
+
+[[rule]]
+name = "default"
+sign = "prefer"
+encrypt = "never"
+`, w.ports.outbound, w.ports.inbound, w.ports.sink)
+}
+
+// choosePorts takes 2525, 2526 and 2527 where they are free, so that the printed
+// command is the same every time, and others where they are not.
+func choosePorts() (ports, error) {
+	var got [3]int
+	for i := range got {
+		port, err := freePort(2525 + i)
+		if err != nil {
+			return ports{}, err
+		}
+		got[i] = port
+	}
+	return ports{outbound: got[0], inbound: got[1], sink: got[2]}, nil
+}
+
+func freePort(preferred int) (int, error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", preferred))
+	if err != nil {
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return 0, err
+		}
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// keys returns the one identity of a person.
+func (w *world) keys(addr string) certs.Keys { return certs.NewKeys(w.clock, w.people[addr]) }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// page collects output and remembers the first error.
+type page struct {
+	w   io.Writer
+	err error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *page) lineIf(yes bool, text string) {
+	if yes {
+		p.line("%s", text)
+	}
+}
+
+// printExplanation writes an explanation for people: what happens first, then
+// why.
+func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
+	p := &page{w: w}
+	sender := x.Sender
+	if sender == "" || sender == "<>" {
+		sender = "<> (the null sender)"
+	}
+	p.line("%s message from %s", x.Direction, sender)
+	if x.Refused != "" {
+		p.line("  refused as a whole: %s", x.Refused)
+		return p.err
+	}
+	if x.Identity != "" {
+		p.line("  identity to sign with: %s", x.Identity)
+	}
+	p.lineIf(x.Signed, "  it is signed already")
+	p.lineIf(x.Encrypted, "  it is encrypted already")
+	p.lineIf(x.Automatic, "  it is an automatic report or reply, which is not touched")
+	for _, r := range x.Recipients {
+		p.recipient(r, file)
+	}
+	if x.Inbound != nil && p.err == nil {
+		printReport(w, *x.Inbound)
+	}
+	return p.err
+}
+
+func (p *page) recipient(r relay.ExplainedRecipient, file string) {
+	p.line("")
+	p.line("%s: %s%s", r.Address, r.Outcome, because(r.Reason))
+	if r.Rule != "" {
+		p.line("  rule       %q%s", r.Rule, place(file, r.Line))
+	}
+	if r.Reply != "" {
+		p.line("  reply      %s", r.Reply)
+	}
+	if r.Copy > 0 {
+		hidden := ""
+		if r.Hidden {
+			hidden = ", for a hidden recipient (Bcc)"
+		}
+		p.line("  copy       %d%s", r.Copy, hidden)
+	}
+	if r.Profile != "" {
+		p.line("  profile    %s", r.Profile)
+	}
+	if r.Cipher != "" {
+		p.line("  cipher     %s%s", r.Cipher, because(r.CipherWhy))
+	}
+	for _, s := range r.Sources {
+		p.line("  asked      %s", sourceText(s))
+	}
+	for _, c := range r.Candidates {
+		p.candidate(c)
+	}
+}
+
+func place(file string, line int) string {
+	if line == 0 {
+		return " (built in)"
+	}
+	return fmt.Sprintf(" (%s:%d)", file, line)
+}
+
+func sourceText(s relay.ExplainedSource) string {
+	how := fmt.Sprintf("in %.1f ms", s.Milliseconds)
+	if s.Cached {
+		how = "from the cache"
+	}
+	if s.Error != "" {
+		return fmt.Sprintf("%s: did not answer %s: %s", s.Source, how, s.Error)
+	}
+	return fmt.Sprintf("%s: %d found %s", s.Source, s.Found, how)
+}
+
+func (p *page) candidate(c relay.ExplainedCandidate) {
+	verdict := "usable"
+	switch {
+	case c.Used:
+		verdict = "used"
+	case c.Result != certs.Pass:
+		verdict = strings.TrimSuffix(fmt.Sprintf("not usable: %s: %s", c.Reason, c.Detail), ": ")
+	}
+	p.line("  candidate  %s", verdict)
+	p.line("             sha256 %s from %s", c.SHA256, c.Source)
+	p.line("             %s, issued by %s, serial %s", c.Subject, c.Issuer, c.Serial)
+	p.line("             valid %s to %s", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type initCmd struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The file to write; - is standard output."`
+}
+
+func (initCmd) examples() string {
+	return `smimerelay init
+		smimerelay init --config - | less`
+}
+
+// Run writes the example, every option commented out, and never over a file.
+func (c *initCmd) Run(a *app) error {
+	if c.Config == "-" {
+		_, err := fmt.Fprint(a.stdout, config.Example())
+		return err
+	}
+	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		return unusable(fmt.Errorf("init: %s is there already; remove it first, or name another with --config", c.Config))
+	}
+	if err != nil {
+		return unusable(fmt.Errorf("init: %w; name a file that you may write with --config", err))
+	}
+	if _, err := f.WriteString(config.Example()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%[1]s written; edit it, then run: smimerelay check --config %[1]s\n", c.Config)
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// maxInput is the largest message that the offline verbs read.
+const maxInput = 1 << 30
+
+// readMessage reads a message from a file, or from standard input when path is
+// "" or "-".
+func (a *app) readMessage(path string) (*message.Message, error) {
+	raw, err := a.readInput(path)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	m, err := message.Parse(raw)
+	if err != nil {
+		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
+	}
+	return m, nil
+}
+
+// readCanonical is readMessage for a message that will be sent: its line ends
+// become CRLF.
+func (a *app) readCanonical(path string) (*message.Message, error) {
+	raw, err := a.readInput(path)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	m, err := message.Parse(message.Canonical(raw))
+	if err != nil {
+		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
+	}
+	return m, nil
+}
+
+func (a *app) readInput(path string) ([]byte, error) {
+	r := a.stdin
+	if path != "" && path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("%w; check the path", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", inputName(path), err)
+	case len(raw) > maxInput:
+		return nil, fmt.Errorf("%s: larger than %d octets; give a smaller message", inputName(path), maxInput)
+	case len(raw) == 0:
+		return nil, fmt.Errorf("%s: is empty; give a message", inputName(path))
+	}
+	return raw, nil
+}
+
+func inputName(path string) string {
+	if path == "" || path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
+// readCertificates reads and joins files of certificates.
+func readCertificates(flag string, paths []string) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for _, path := range paths {
+		found, err := certs.ReadCertificates(path)
+		if err != nil {
+			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// readPassword returns the first line of a file, "" when none is named.
+func readPassword(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", unusable(fmt.Errorf("--password-file: %w; check the path", err))
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+// readIdentities reads identities that one password opens.
+func readIdentities(paths []string, passwordFile string) ([]*certs.Identity, error) {
+	password, err := readPassword(passwordFile)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]*certs.Identity, len(paths))
+	for i, path := range paths {
+		if ids[i], err = certs.ReadIdentity(path, password); err != nil {
+			return nil, unusable(fmt.Errorf("--identity: %w; give PKCS #12, or PEM with key and chain, and --password-file where it has one", err))
+		}
+	}
+	return ids, nil
+}
+
+// printJSON writes v with line breaks.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

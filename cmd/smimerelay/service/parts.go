@@ -1,0 +1,212 @@
+// Package service runs the gateway: it builds the parts that a configuration
+// describes, opens the doors, exchanges the parts when the configuration is
+// reloaded, and drains at the end.
+package service
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/outbound"
+)
+
+// Parts are what a configuration describes, ready to work: everything but the
+// doors and the queue. A reload makes new ones.
+type Parts struct {
+	Config    *config.Config
+	Policy    *enforce.Policy
+	Keys      *certs.FileKeys
+	Validator *certs.Validator
+	Directory *directory.Directory
+	Gateway   *relay.Gateway
+	Anchors   int // how many trust anchors there are
+
+	nextHop  *outbound.Client
+	nextHops map[string]*outbound.Client // by listener, where it has its own
+}
+
+// Close frees what the parts hold. Nobody may be using them.
+func (p *Parts) Close() error {
+	if p.Gateway != nil {
+		p.Gateway.Close()
+	}
+	errs := []error{p.Directory.Close()}
+	for _, c := range p.nextHops {
+		errs = append(errs, c.Close())
+	}
+	if p.nextHop != nil {
+		errs = append(errs, p.nextHop.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Load reads the file at path and builds its parts. The problems are all that is
+// wrong, and Parts is then nil.
+func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
+	c, problems := config.Load(path)
+	if c == nil {
+		return nil, problems
+	}
+	return Build(c, problems, clock, log)
+}
+
+// Build builds the parts of a configuration, adding to the problems that are
+// known of it. It opens files and no connections.
+func Build(c *config.Config, known config.Problems, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
+	b := &builder{config: c, known: known, problems: known, clock: clock, parts: &Parts{Config: c, nextHops: map[string]*outbound.Client{}}}
+	b.hostname()
+	b.policy()
+	b.keys()
+	b.validator()
+	b.directory(log)
+	b.outbound()
+	if len(b.problems) == 0 {
+		b.gateway(log)
+	}
+	if len(b.problems) > 0 {
+		if err := b.parts.Close(); err != nil {
+			b.complain("", "closing it again: "+err.Error(), "")
+		}
+		return nil, b.problems.InOrder()
+	}
+	return b.parts, nil
+}
+
+// builder makes Parts, noting all problems.
+type builder struct {
+	config   *config.Config
+	known    config.Problems // found before us
+	problems config.Problems
+	clock    func() time.Time
+	parts    *Parts
+	name     string // our host name
+}
+
+func (b *builder) complain(key, text, remedy string) {
+	b.problems = append(b.problems, b.config.Problem(key, text, remedy))
+}
+
+// hostname fills in what the configuration leaves to the host.
+func (b *builder) hostname() {
+	b.name = b.config.Hostname
+	if b.name != "" {
+		return
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		b.complain("hostname", "the host has no name: "+err.Error(), "write one")
+		return
+	}
+	if _, err := address.Parse("x@" + name); err != nil {
+		b.complain("hostname", "the host's own name can not be used: "+err.Error(), "write one")
+		return
+	}
+	b.name = name
+}
+
+// domains are those of the configuration, or the domain that the host is in.
+func (b *builder) domains() []string {
+	if len(b.config.Domains) > 0 {
+		return b.config.Domains
+	}
+	if _, domain, ok := strings.Cut(b.name, "."); ok && strings.Contains(domain, ".") {
+		return []string{domain}
+	}
+	return []string{b.name}
+}
+
+func (b *builder) localPart() address.LocalPart {
+	if b.config.LocalPart == "exact" {
+		return address.ExactCase
+	}
+	return address.IgnoreCase
+}
+
+func (b *builder) outbound() {
+	client := func(key, target string) *outbound.Client {
+		n := b.config.NextHop
+		c, err := outbound.New(outbound.Config{
+			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
+		})
+		if err != nil && !b.isKnown(key) {
+			b.complain(key, err.Error(), "")
+		}
+		return c
+	}
+	b.parts.nextHop = client("next_hop", b.config.NextHop.Address)
+	for i, l := range b.config.Listeners {
+		if l.NextHop == "" {
+			continue
+		}
+		if c := client(key("listener", i, "next_hop"), l.NextHop); c != nil {
+			b.parts.nextHops[l.Name] = c
+		}
+	}
+}
+
+// gateway joins the parts. What it complains of is said of the whole file.
+func (b *builder) gateway(log *slog.Logger) {
+	c := b.config
+	postmaster, err := address.Parse("postmaster@" + b.name)
+	if c.Postmaster != "" {
+		postmaster, err = address.Parse(c.Postmaster)
+	}
+	if err != nil {
+		b.complain("postmaster", err.Error(), "write an address")
+		return
+	}
+	gc := relay.GatewayConfig{
+		Hostname: b.name, Domains: b.domains(), LocalPart: b.localPart(), Postmaster: postmaster,
+		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
+		Directory: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
+		Inbound: relay.Inbound{
+			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt, Revocation: certs.RevocationMode(c.Inbound.Revocation),
+		},
+		Clock: b.clock, Log: log,
+	}
+	for name, p := range c.Profiles {
+		gc.Profiles[name] = relay.Profile(p)
+	}
+	for _, l := range c.Listeners {
+		gc.Listeners = append(gc.Listeners, relay.Listener{
+			Name: l.Name, Relay: l.Protocol == "smtp", Direction: l.Direction, Networks: networks(l.Networks),
+		})
+	}
+	g, err := relay.NewGateway(gc)
+	for _, e := range each(err) {
+		b.complain("", e.Error(), "")
+	}
+	b.parts.Gateway = g
+}
+
+// networks parses what the configuration has checked.
+func networks(texts []string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, t := range texts {
+		if p, err := netip.ParsePrefix(t); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// each takes apart what errors.Join made.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+type signCmd struct {
+	Identity     string `required:"" placeholder:"FILE" help:"Sign with the identity in FILE: PKCS #12, or PEM with key and chain."`
+	PasswordFile string `placeholder:"FILE" help:"File with the password of the identity."`
+	Opaque       bool   `help:"Make application/pkcs7-mime instead of multipart/signed."`
+	Digest       string `enum:",${digests}" default:"" placeholder:"NAME" help:"Digest: sha-256, sha-384, sha-512. Follows from the key when absent."`
+	Signature    string `enum:",pkcs1,pss" default:"" placeholder:"NAME" help:"Padding of RSA signatures: pkcs1, pss."`
+	Message      string `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+}
+
+func (signCmd) examples() string {
+	return `smimerelay sign --identity alice.p12 --password-file alice.password message.eml
+		smimerelay sign --identity alice.pem < message.eml | smimerelay encrypt --to bob.pem`
+}
+
+// Run prints the signed message, with CRLF line ends.
+func (c *signCmd) Run(a *app) error {
+	m, err := a.readCanonical(c.Message)
+	if err != nil {
+		return err
+	}
+	ids, err := readIdentities([]string{c.Identity}, c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	signed, err := smime.Sign(m, ids[0], smime.SignOptions{
+		Opaque: c.Opaque, Digest: c.Digest, Signature: c.Signature, Time: a.clock(),
+	})
+	if err != nil {
+		return unusable(fmt.Errorf("sign %s: %w", inputName(c.Message), err))
+	}
+	_, err = a.stdout.Write(signed.Bytes())
+	return err
+}

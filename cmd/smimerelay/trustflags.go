@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// trustFlags are the flags of the verbs that judge certificates.
+type trustFlags struct {
+	Trust        []string  `sep:"none" placeholder:"FILE" help:"Trust the certificates in FILE (PEM, DER, .p7b, or a folder of these). Repeatable."`
+	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains. Repeatable."`
+	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the revocation lists in FILE. Repeatable."`
+	Revocation   string    `enum:"${revocation}" default:"prefer" help:"When revocation can not be found out: refuse (require), tolerate (prefer), do not ask (off)."`
+	Fetch        bool      `help:"Ask the CRL and OCSP addresses that certificates name."`
+	At           time.Time `placeholder:"RFC3339" help:"Judge as of this time instead of now, such as 2026-01-02T03:04:05Z."`
+}
+
+// validator builds what judges certificates.
+func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error) {
+	anchors, err := readCertificates("--trust", f.Trust)
+	if err != nil {
+		return nil, err
+	}
+	intermediates, err := readCertificates("--intermediate", f.Intermediate)
+	if err != nil {
+		return nil, err
+	}
+	var crls [][]byte
+	for _, path := range f.CRL {
+		found, err := certs.ReadCRLs(path)
+		if err != nil {
+			return nil, unusable(fmt.Errorf("--crl: %w; give revocation lists as PEM or DER", err))
+		}
+		crls = append(crls, found...)
+	}
+	v, err := certs.NewValidator(certs.ValidatorConfig{
+		Anchors: anchors, Intermediates: intermediates, CRLs: crls,
+		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
+	})
+	if err != nil {
+		return nil, unusable(err)
+	}
+	return v, nil
+}
+
+// background is the context of the offline verbs: nothing cancels them but the
+// end of the process.
+func background() context.Context { return context.Background() }

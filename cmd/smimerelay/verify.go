@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+type verifyCmd struct {
+	trustFlags
+	Identity     []string `sep:"none" placeholder:"FILE" help:"Decrypt what is encrypted with the identity in FILE first. Repeatable."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of the identities."`
+	JSON         bool     `name:"json" help:"Print the report as JSON."`
+	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+}
+
+func (verifyCmd) examples() string {
+	return `smimerelay verify --trust ca.pem message.eml
+		smimerelay verify --trust roots/ --crl ca.crl --revocation require --json < message.eml`
+}
+
+// Run verifies one message and prints the report.
+func (c *verifyCmd) Run(a *app) error {
+	m, err := a.readMessage(c.Message)
+	if err != nil {
+		return err
+	}
+	validator, err := c.validator(a.clock)
+	if err != nil {
+		return err
+	}
+	o := smime.OpenOptions{Checker: validator, Revocation: certs.RevocationMode(c.Revocation), At: c.At}
+	if len(c.Identity) > 0 {
+		ids, err := readIdentities(c.Identity, c.PasswordFile)
+		if err != nil {
+			return err
+		}
+		o.Keys = certs.NewKeys(a.clock, ids...)
+	}
+	report := smime.Open(background(), m, o).Report
+	if c.JSON {
+		if err := a.printJSON(report); err != nil {
+			return err
+		}
+	} else {
+		printReport(a.stdout, report)
+	}
+	return verifyStatus(report)
+}
+
+// verifyStatus is 0 for pass, 3 for a message without a signature, else 1.
+func verifyStatus(r smime.Report) error {
+	switch {
+	case r.Result == certs.Pass:
+		return nil
+	case r.Result == certs.None && len(r.Signers) == 0:
+		return &statusError{status: exitUnsigned}
+	}
+	return &statusError{status: exitNegative}
+}
+
+// printReport writes a report for people.
+func printReport(w io.Writer, r smime.Report) {
+	fmt.Fprintf(w, "result: %s%s\n", r.Result, because(r.Reason))
+	if len(r.Layers) > 0 {
+		fmt.Fprintf(w, "layers: %s\n", strings.Join(r.Layers, " > "))
+	}
+	if e := r.Encryption; e != nil {
+		fmt.Fprintf(w, "encryption: %s, authenticated: %s, recipients: %d\n", e.Cipher, yesNo(e.Authenticated), e.Recipients)
+	}
+	for _, s := range r.Signers {
+		fmt.Fprintf(w, "signer: %s%s\n", s.Result, because(s.Reason))
+		row := func(name, value string) {
+			if value != "" {
+				fmt.Fprintf(w, "  %-13s %s\n", name+":", value)
+			}
+		}
+		row("addresses", strings.Join(s.Addresses, ", "))
+		row("subject", s.Subject)
+		row("issuer", s.Issuer)
+		row("serial", s.Serial)
+		row("sha256", s.SHA256)
+		if s.SigningTime != nil {
+			row("signing time", s.SigningTime.UTC().Format(time.RFC3339)+" (as the signer says)")
+		}
+		row("algorithms", strings.Trim(s.Signature+" with "+s.Digest, " "))
+		row("chain", s.Chain)
+		row("revocation", s.Revocation)
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
