@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -78,12 +79,12 @@ func readPool(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// conn is a bound connection, used by one operation at a time.
+// conn is a bound connection. Operations may share it.
 type conn struct {
 	ldap   *ldap.Conn
 	socket net.Conn
 	guard  *guardedConn
-	since  time.Time // when it was put back last
+	end    sync.Once
 }
 
 // dial connects to t and binds, within ctx.
@@ -162,34 +163,30 @@ func startTLS(socket net.Conn) error {
 	return ldap.GetLDAPError(packet)
 }
 
-// within runs an operation on c that ends when ctx does. After an error that is
-// not the server's own answer c must not be used any more.
+// within runs an operation that ends when ctx does. That ends the connection too:
+// a server that lets one operation wait is not to be trusted with others, and a
+// late answer must not meet a later question.
 func (c *conn) within(ctx context.Context, operation func() error) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := c.socket.SetDeadline(deadline); err != nil {
-			return err
-		}
-	}
 	stop := context.AfterFunc(ctx, c.interrupt)
 	err := operation()
-	if !stop() {
-		// Interrupted, now or a moment ago: the socket has a deadline in the past.
-		c.interrupt()
-		return errors.Join(context.Cause(ctx), err)
-	}
-	if err != nil {
+	if stop() || err == nil {
 		return err
 	}
-	return c.socket.SetDeadline(time.Time{})
+	return errors.Join(context.Cause(ctx), err)
 }
 
-// interrupt makes every read and write under way fail.
+// interrupt makes every read and write under way fail, and all that follow.
 func (c *conn) interrupt() { _ = c.socket.SetDeadline(time.Unix(1, 0)) }
+
+// dead reports whether the connection is known to have ended.
+func (c *conn) dead() bool { return c.ldap.IsClosing() }
 
 // close ends the connection without waiting for the server.
 func (c *conn) close() {
-	_ = c.socket.Close() // there is nothing to lose on it
-	if c.ldap != nil {
-		_ = c.ldap.Close()
-	}
+	c.end.Do(func() {
+		_ = c.socket.Close() // there is nothing to lose on it
+		if c.ldap != nil {
+			_ = c.ldap.Close()
+		}
+	})
 }

@@ -3,97 +3,138 @@ package directory
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// take returns an idle connection that is alive as far as one can tell, or nil.
-func (s *server) take(ctx context.Context) *conn {
-	for {
-		c := s.pop()
-		if c == nil {
-			return nil
-		}
-		age := s.clock().Sub(c.since)
-		if !c.ldap.IsClosing() && age < idleLimit && (age < idleCheck || s.alive(ctx, c)) {
-			c.guard.allow()
-			return c
-		}
-		s.drop(c)
-	}
+// Idle connections: after idleCheck one is tried before it is relied on, for a
+// firewall may have forgotten it; after idleLimit it is not used any more.
+const (
+	idleCheck = 15 * time.Second
+	idleLimit = 5 * time.Minute
+)
+
+// slot is the place of one connection.
+type slot struct {
+	server *server
+	// lock is held by whoever looks after conn; a channel, because one must be
+	// able to stop waiting for it.
+	lock chan struct{}
+
+	// Of these server.mu takes care.
+	conn   *conn // nil: none was needed yet, or the last one died
+	active int   // operations that use it, or wait to
+	since  time.Time
 }
 
-func (s *server) pop() *conn {
+// enter picks the slot with the least to do, and of those one that is connected.
+func (s *server) enter() *slot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.idle) == 0 {
-		return nil
-	}
-	last := len(s.idle) - 1
-	c := s.idle[last]
-	s.idle = s.idle[:last]
-	s.used[c] = struct{}{}
-	return c
-}
-
-// alive asks for nothing of the root entry, which costs a server nothing and
-// which all may do (RFC 4512 section 5.1). It may take a quarter of the time, so
-// that a new connection can still be made.
-func (s *server) alive(ctx context.Context, c *conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout/4)
-	defer cancel()
-	r := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, s.seconds(), true,
-		"(objectClass=*)", []string{"1.1"}, nil)
-	return c.within(ctx, func() error {
-		_, err := c.ldap.Search(r)
-		if answered(err) {
-			return nil
+	best := s.slots[0]
+	for _, next := range s.slots[1:] {
+		if next.active < best.active || next.active == best.active && best.conn == nil && next.conn != nil {
+			best = next
 		}
-		return err
-	}) == nil
+	}
+	best.active++
+	return best
 }
 
-// adopt counts a new connection among those in use.
-func (s *server) adopt(c *conn) error {
+func (s *server) leave(l *slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	l.active--
+	l.since = s.clock()
+}
+
+// get returns a connection that is alive as far as one can tell, a fresh one if
+// there is none.
+func (l *slot) get(ctx context.Context) (c *conn, fresh bool, err error) {
+	select {
+	case l.lock <- struct{}{}:
+		defer func() { <-l.lock }()
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	c, idle, err := l.state()
+	if err != nil {
+		return nil, false, err
+	}
+	if c != nil {
+		if !c.dead() && idle < idleLimit && (idle < idleCheck || c.alive(ctx, l.server.timeout/4)) {
+			return c, false, nil
+		}
 		c.close()
-		return errors.New("closed")
 	}
-	s.used[c] = struct{}{}
+	c, err = l.server.dialer.dial(ctx, l.server.target)
+	if err != nil {
+		return nil, false, err
+	}
+	return c, true, l.set(c)
+}
+
+var errServerClosed = errors.New("closed")
+
+// state returns the connection, and for how long nobody has used it.
+func (l *slot) state() (*conn, time.Duration, error) {
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	if l.server.closed {
+		return nil, 0, errServerClosed
+	}
+	if l.active > 1 || l.conn == nil {
+		return l.conn, 0, nil
+	}
+	return l.conn, l.server.clock().Sub(l.since), nil
+}
+
+func (l *slot) set(c *conn) error {
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	l.conn = c
+	if l.server.closed {
+		c.close()
+		return errServerClosed
+	}
 	return nil
 }
 
-func (s *server) giveBack(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.used, c)
-	if s.closed || c.ldap.IsClosing() {
-		c.close()
-		return
-	}
-	c.since = s.clock()
-	s.idle = append(s.idle, c)
-}
-
-func (s *server) drop(c *conn) {
-	s.mu.Lock()
-	delete(s.used, c)
-	s.mu.Unlock()
-	c.close()
-}
-
-// close ends all connections, those in use by interrupting their operation.
+// close ends all connections and with them the operations under way.
 func (s *server) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, c := range s.idle {
+	for _, l := range s.slots {
+		if l.conn != nil {
+			l.conn.close()
+		}
+	}
+}
+
+// search runs a search on c, beside others. A server's own answer, error or not,
+// comes with what entries it gave; after any other error c is closed.
+func (c *conn) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	c.guard.allow()
+	var result *ldap.SearchResult
+	err := c.within(ctx, func() (err error) {
+		result, err = c.ldap.Search(r)
+		return err
+	})
+	if !answered(err) {
 		c.close()
+		return nil, err
 	}
-	s.idle = nil
-	for c := range s.used {
-		c.interrupt()
-	}
+	return result, err
+}
+
+// alive asks for nothing of the root entry, which costs a server nothing and
+// which all may do (RFC 4512 section 5.1).
+func (c *conn) alive(ctx context.Context, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := c.search(ctx, ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, true,
+		"(objectClass=*)", []string{"1.1"}, nil))
+	return answered(err)
 }

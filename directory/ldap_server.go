@@ -13,12 +13,9 @@ import (
 // maxEntries is how many entries one address may have.
 const maxEntries = 20
 
-// Idle connections: after idleCheck one is tried before it is relied on, for a
-// firewall may have forgotten it; after idleLimit it is closed.
-const (
-	idleCheck = 15 * time.Second
-	idleLimit = 5 * time.Minute
-)
+// operationsAtOnce is how many operations share a connection: a server works on
+// them side by side, and the next one need not wait for an answer to travel.
+const operationsAtOnce = 16
 
 // servers are one server, or those that DNS has for a domain, in the order in
 // which they are to be asked.
@@ -41,27 +38,28 @@ type server struct {
 	timeout time.Duration
 	clock   func() time.Time
 	breaker breaker
-	places  chan struct{} // holds one value per connection in use
+	places  chan struct{} // holds one value per operation under way
 
 	mu     sync.Mutex
-	idle   []*conn // the last one put back is the first one taken
+	slots  []*slot
 	closed bool
-	// used are the connections in use, to end them on close.
-	used map[*conn]struct{}
 }
 
 func (s *server) list(context.Context) ([]*server, error) { return []*server{s}, nil }
 
 func newServer(t target, d *dialer, cfg LDAPConfig) *server {
-	return &server{
+	s := &server{
 		target:  t,
 		dialer:  d,
 		timeout: cfg.Timeout,
 		clock:   cfg.Clock,
 		breaker: breaker{clock: cfg.Clock},
-		places:  make(chan struct{}, cfg.Connections),
-		used:    make(map[*conn]struct{}),
+		places:  make(chan struct{}, cfg.Connections*operationsAtOnce),
 	}
+	for range cfg.Connections {
+		s.slots = append(s.slots, &slot{server: s, lock: make(chan struct{}, 1)})
+	}
+	return s
 }
 
 var (
@@ -106,43 +104,21 @@ func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.Searc
 	return result, err
 }
 
-// attempt searches on an idle connection, and on a new one when that turns out
-// to be dead: a server that was restarted has closed all it had.
+// attempt searches on an open connection, and once more on a new one when that
+// turns out to be dead: a server that was restarted has closed all it had.
 func (s *server) attempt(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	if c := s.take(ctx); c != nil {
-		result, err := s.use(ctx, c, r)
-		if err == nil || answered(err) || ctx.Err() != nil {
+	slot := s.enter()
+	defer s.leave(slot)
+	for {
+		c, fresh, err := slot.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		result, err := c.search(ctx, r)
+		if answered(err) || fresh || ctx.Err() != nil {
 			return result, err
 		}
 	}
-	c, err := s.dialer.dial(ctx, s.target)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.adopt(c); err != nil {
-		return nil, err
-	}
-	return s.use(ctx, c, r)
-}
-
-// use runs the search on c and puts c back if it is still good. A server's own
-// answer, error or not, comes with what entries it gave.
-func (s *server) use(ctx context.Context, c *conn, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	var result *ldap.SearchResult
-	var answer error
-	err := c.within(ctx, func() error {
-		result, answer = c.ldap.Search(r)
-		if answered(answer) {
-			return nil
-		}
-		return answer
-	})
-	if err != nil {
-		s.drop(c)
-		return nil, err
-	}
-	s.giveBack(c)
-	return result, answer
 }
 
 // answered reports whether err is what the server answered, or nothing: the

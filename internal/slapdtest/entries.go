@@ -2,6 +2,7 @@ package slapdtest
 
 import (
 	"crypto/x509"
+	"fmt"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
@@ -70,4 +71,25 @@ func (s *Server) admin(tb testing.TB, operation func(*ldap.Conn) error) {
 	if err := operation(c); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// Fill makes n persons user0@example.net, user1@example.net and so on, all with
+// the same certificate.
+func (s *Server) Fill(tb testing.TB, n int, certificate *x509.Certificate) {
+	tb.Helper()
+	s.admin(tb, func(c *ldap.Conn) error {
+		for i := range n {
+			name := fmt.Sprintf("user%d", i)
+			request := ldap.NewAddRequest("cn="+name+","+People, nil)
+			request.Attribute("objectClass", []string{"inetOrgPerson"})
+			request.Attribute("cn", []string{name})
+			request.Attribute("sn", []string{name})
+			request.Attribute("mail", []string{name + "@example.net"})
+			request.Attribute("userCertificate;binary", []string{string(certificate.Raw)})
+			if err := c.Add(request); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
