@@ -11,13 +11,14 @@ type treatment struct {
 	sign    bool
 	encrypt bool
 	profile string
+	steps   steps
 	// alone is the index, plus one, of a hidden recipient of an encrypted copy:
 	// recipient infos name every reader to every other (RFC 5652 section 6.2).
 	alone int
 }
 
 // assemble makes the plan of the fates.
-func assemble(f *Facts, fates []fate) Plan {
+func assemble(fates []fate) Plan {
 	var plan Plan
 	groups := make(map[treatment][]int)
 	for i := range fates {
@@ -28,7 +29,7 @@ func assemble(f *Facts, fates []fate) Plan {
 		case stripped:
 			plan.Stripped = append(plan.Stripped, t.refusal(i))
 		default:
-			k := t.treatment(f, i)
+			k := t.treatment(i)
 			groups[k] = append(groups[k], i)
 		}
 	}
@@ -44,8 +45,14 @@ func assemble(f *Facts, fates []fate) Plan {
 	return plan
 }
 
-func (t *fate) treatment(f *Facts, i int) treatment {
-	k := treatment{sign: t.sign, encrypt: t.secrecy == secret && !f.Encrypted}
+func (t *fate) treatment(i int) treatment {
+	if t.untouched {
+		return treatment{}
+	}
+	k := treatment{sign: t.sign, encrypt: t.secrecy == secret, steps: steps{tag: t.rule.steps.tag}}
+	if k.sign {
+		k.steps.identity = t.rule.steps.identity
+	}
 	if k.sign || k.encrypt {
 		k.profile = t.rule.profile
 	}
@@ -56,9 +63,9 @@ func (t *fate) treatment(f *Facts, i int) treatment {
 }
 
 func makeCopy(k treatment, members []int, fates []fate) Copy {
-	var c Copy
+	c := Copy{SubjectTag: k.steps.tag}
 	if k.sign {
-		c.Sign = &Sign{Profile: k.profile}
+		c.Sign = &Sign{Profile: k.profile, Identity: k.steps.identity}
 	}
 	if k.encrypt {
 		c.Encrypt = &Encrypt{Profile: k.profile}
@@ -66,7 +73,7 @@ func makeCopy(k treatment, members []int, fates []fate) Copy {
 	for _, i := range members {
 		c.Recipients = append(c.Recipients, fates[i].assigned(i))
 		if k.encrypt {
-			c.Encrypt.Certificates = append(c.Encrypt.Certificates, fates[i].to.Usable...)
+			c.Encrypt.Certificates = append(c.Encrypt.Certificates, fates[i].usable...)
 		}
 	}
 	if k.encrypt {
@@ -77,7 +84,7 @@ func makeCopy(k treatment, members []int, fates []fate) Copy {
 }
 
 func (t *fate) assigned(i int) Assigned {
-	a := Assigned{Index: i, Address: t.to.Address, Note: t.note}
+	a := Assigned{Index: i, Address: t.to.Address, Note: t.note, Report: t.report}
 	if t.rule != nil {
 		a.Rule, a.Line = t.rule.name, t.rule.line
 	}

@@ -20,7 +20,7 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		return nil
 	}
 	var errs []error
-	open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil })
+	open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil && !p.onlyReported(&f, c) })
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
 		errs = append(errs, count(r.Assigned))
 	}
@@ -49,19 +49,42 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	switch {
 	case r == nil:
 		return fmt.Errorf("no rule decides on %q", to.Address)
-	case f.Encrypted || f.Exempt:
+	case r.report || r.untouched(f):
 		return nil
-	case r.sign == require && !f.Signed && c.Sign == nil:
+	}
+	sign, encrypt := r.wants(f)
+	switch {
+	case sign == require && (!f.Content.Signed || r.resign) && c.Sign == nil:
 		return fmt.Errorf("the copy for %q must be signed and is not", to.Address)
 	case c.Encrypt == nil:
-		if r.encrypt == require || r.encrypt == prefer && to.Certificate == Unknown && !r.plain {
+		if encrypt == require || encrypt == prefer && to.Certificate.State == Unknown && !r.plain {
 			return fmt.Errorf("the copy for %q must be encrypted and is not", to.Address)
 		}
 		return nil
-	case !slices.ContainsFunc(to.Usable, func(fp Fingerprint) bool { return slices.Contains(c.Encrypt.Certificates, fp) }):
+	case !meets(to.Certificate.Usable, c.Encrypt.Certificates) &&
+		(r.steps.domainCertificate == "" || !meets(to.Domain.Usable, c.Encrypt.Certificates)):
 		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
-	case open && r.encrypt == require && !r.mixed:
+	case open && encrypt == require && !r.mixed:
 		return fmt.Errorf("the copy for %q is encrypted, and there is one in the clear", to.Address)
 	}
 	return nil
+}
+
+// meets reports whether two lists have an element in common.
+func meets(a, b []Fingerprint) bool {
+	return slices.ContainsFunc(a, func(fp Fingerprint) bool { return slices.Contains(b, fp) })
+}
+
+// onlyReported reports whether all recipients of a copy have rules that change
+// nothing.
+func (p *Policy) onlyReported(f *Facts, c Copy) bool {
+	for _, a := range c.Recipients {
+		if a.Index < 0 || a.Index >= len(f.Recipients) {
+			return false
+		}
+		if r := p.match(f, &f.Recipients[a.Index]); r == nil || !r.report {
+			return false
+		}
+	}
+	return true
 }

@@ -6,11 +6,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Policy is a compiled list of rules. It does not change and may be shared.
 type Policy struct {
 	rules []*rule
+	index index
 }
 
 // Problem is something wrong with a rule.
@@ -51,6 +55,7 @@ func Compile(rules []Rule) (*Policy, error) {
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
+	p.index = newIndex(p.rules)
 	return p, nil
 }
 
@@ -87,16 +92,31 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		exceptSender:    c.patterns("except_sender", in.ExceptSender),
 		recipient:       c.patterns("recipient", in.Recipient),
 		exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
+		conditions:      c.conditions(in),
 		sign:            word(c, "sign", in.Sign, wants),
 		encrypt:         word(c, "encrypt", in.Encrypt, wants),
 		missing:         word(c, "no_certificate", in.NoCertificate, onMissings),
 		plain:           word(c, "unavailable", in.Unavailable, plains),
 		mixed:           word(c, "mixed", in.Mixed, allows),
+		agree:           word(c, "agree", in.Agree, agreements),
+		automatic:       word(c, "automatic", in.Automatic, automatics),
+		resign:          word(c, "already_signed", in.AlreadySigned, resigns),
+		calendar:        word(c, "calendar", in.Calendar, calendars),
+		report:          word(c, "mode", in.Mode, modes),
+		control:         c.control(in.UserControl),
 		profile:         in.Profile,
+		steps: steps{
+			identity:          c.person("identity", in.Identity, "sender"),
+			domainCertificate: c.person("domain_certificate", in.DomainCertificate, ""),
+			senderCopy:        in.SenderCopy,
+			also:              c.people("also_encrypt_to", in.AlsoEncryptTo),
+			tag:               c.tag(in.SubjectTag),
+		},
 	}
 	if r.profile == "" {
 		r.profile = DefaultProfile
 	}
+	r.late = slices.ContainsFunc(r.conditions, func(c condition) bool { return c.late })
 	c.name(in)
 	c.actions(in, r)
 	c.place(in, r, last)
@@ -120,14 +140,22 @@ func (c *compiler) actions(in *Rule, r *rule) {
 	if in.Sign == "" && in.Encrypt == "" {
 		c.problem("", `says neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is meant`)
 	}
-	if in.NoCertificate != "" && r.encrypt != require {
+	mayRequire := r.encrypt == require || r.control.Encrypt || r.calendar == calendarEncrypt
+	if in.NoCertificate != "" && !mayRequire {
 		c.problem("no_certificate", `has a meaning only with encrypt = "require"; remove it`)
 	}
 	if in.Unavailable != "" && r.encrypt != prefer {
 		c.problem("unavailable", `has a meaning only with encrypt = "prefer"; remove it`)
 	}
-	if in.Mixed != "" && r.encrypt == never {
-		c.problem("mixed", "has a meaning only in a rule that encrypts; remove it")
+	if r.encrypt == never && !mayRequire {
+		for key, given := range map[string]bool{
+			"mixed": in.Mixed != "", "domain_certificate": in.DomainCertificate != "",
+			"sender_copy": in.SenderCopy, "also_encrypt_to": in.AlsoEncryptTo != nil,
+		} {
+			if given {
+				c.problem(key, "has a meaning only in a rule that encrypts; remove it")
+			}
+		}
 	}
 	if r.direction == Inbound && (r.sign != never || r.encrypt != never) {
 		c.problem("direction", `inbound mail is not signed or encrypted; write "outbound"`)
@@ -152,9 +180,7 @@ func (c *compiler) patterns(key string, list []string) *Patterns {
 	if list == nil {
 		return nil
 	}
-	if len(list) == 0 {
-		c.problem(key, "is an empty list, which matches nobody; remove it or name somebody")
-	}
+	c.notEmpty(key, list)
 	p, err := CompilePatterns(list)
 	if err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
@@ -163,6 +189,72 @@ func (c *compiler) patterns(key string, list []string) *Patterns {
 	}
 	return p
 }
+
+func (c *compiler) notEmpty(key string, list []string) {
+	if len(list) == 0 {
+		c.problem(key, "is an empty list, which matches nobody; remove it or name somebody")
+	}
+}
+
+// control reads user_control.
+func (c *compiler) control(list []string) Triggers {
+	var t Triggers
+	for _, s := range list {
+		switch s {
+		case "sign":
+			t.Sign = true
+		case "encrypt":
+			t.Encrypt = true
+		case "plain":
+			t.Plain = true
+		default:
+			c.problem("user_control", "%q is not known; write some of encrypt, plain, sign", s)
+		}
+	}
+	return t
+}
+
+// person reads a value that is an address, OfDomain, or standard for nobody in
+// particular.
+func (c *compiler) person(key, value, standard string) string {
+	if value == standard || value == "" {
+		return ""
+	}
+	if value == OfDomain {
+		return value
+	}
+	a, err := address.Parse(value)
+	if err != nil || strings.ContainsAny(a.Local(), " \t") {
+		c.problem(key, "%q is neither an address nor %q", value, OfDomain)
+		return ""
+	}
+	return a.Key(address.IgnoreCase)
+}
+
+// people reads a list of addresses.
+func (c *compiler) people(key string, list []string) string {
+	var keys []string
+	for _, s := range list {
+		a, err := address.Parse(s)
+		if err != nil || strings.ContainsAny(a.Local(), " \t") {
+			c.problem(key, "%q is not an address", s)
+			continue
+		}
+		keys = append(keys, a.Key(address.IgnoreCase))
+	}
+	slices.Sort(keys)
+	return strings.Join(slices.Compact(keys), " ")
+}
+
+func (c *compiler) tag(s string) string {
+	if strings.ContainsFunc(s, unicode.IsControl) || len(s) > maxTag {
+		c.problem("subject_tag", "must be one line of at most %d octets", maxTag)
+	}
+	return strings.TrimSpace(s)
+}
+
+// maxTag keeps a subject with its tag readable.
+const maxTag = 60
 
 // word looks a value up and reports one that is not known with those that are.
 func word[T any](c *compiler, key, value string, known map[string]T) T {

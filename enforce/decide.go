@@ -1,19 +1,37 @@
 package enforce
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
 
 // Decide says what happens to every recipient. It is total and deterministic,
 // and the order of the recipients does not matter.
 func Decide(p *Policy, f Facts) Plan {
 	fates := make([]fate, len(f.Recipients))
+	var enforced []*fate
+	reports := false
 	for i := range f.Recipients {
 		fates[i] = p.fate(&f, i)
+		if fates[i].reported() {
+			reports = true
+		} else {
+			enforced = append(enforced, &fates[i])
+		}
 	}
-	if !f.Encrypted && !f.Exempt {
-		wholeMessage(fates)
-		unmix(fates)
+	if reports {
+		rehearse(fates)
 	}
-	return assemble(&f, fates)
+	together(enforced)
+	return assemble(fates)
+}
+
+// together is what the fates of a message's recipients do to each other.
+func together(fates []*fate) {
+	wholeMessage(fates)
+	unmix(fates)
 }
 
 // disposition is what becomes of a recipient.
@@ -38,13 +56,19 @@ const (
 type fate struct {
 	to          *RecipientFacts
 	rule        *rule // nil if there is no policy
+	wantSign    want
+	wantEncrypt want
+
 	disposition disposition
 	secrecy     secrecy
+	untouched   bool // passes as it is
 	sign        bool
-	temporary   bool // for refuse
+	usable      []Fingerprint // to encrypt to, with further ones
+	temporary   bool          // for refuse
 	missing     string
 	reason      string
 	note        string
+	report      string
 }
 
 // match returns the first rule that matches a recipient.
@@ -52,12 +76,8 @@ func (p *Policy) match(f *Facts, to *RecipientFacts) *rule {
 	if p == nil {
 		return nil
 	}
-	for _, r := range p.rules {
-		if r.matches(f, to) {
-			return r
-		}
-	}
-	return nil
+	v := newView(f, to)
+	return p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, true) })
 }
 
 // fate decides on one recipient as if it were alone.
@@ -68,12 +88,14 @@ func (p *Policy) fate(f *Facts, i int) fate {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.
 		t.refuse(true, "", "no rule decides on this recipient")
-	case f.Encrypted:
-		t.secrecy, t.note = secret, "encrypted already, not touched"
-	case f.Exempt:
-		t.secrecy, t.note = clear, "automatic message, not touched"
+	case f.Content.Encrypted:
+		t.secrecy, t.untouched, t.note = secret, true, "encrypted already, not touched"
+	case t.rule.untouched(f):
+		t.secrecy, t.untouched, t.note = clear, true, "automatic message, not touched"
 	default:
+		t.wantSign, t.wantEncrypt = t.rule.wants(f)
 		t.certificate()
+		t.further(f)
 		t.identity(f)
 	}
 	return t
@@ -83,61 +105,135 @@ func (t *fate) refuse(temporary bool, missing, reason string) {
 	t.disposition, t.temporary, t.missing, t.reason = refuse, temporary, missing, reason
 }
 
+// remark adds to what is not obvious from the rule.
+func (t *fate) remark(note string) {
+	if t.note != "" {
+		note = t.note + "; " + note
+	}
+	t.note = note
+}
+
 // certificate decides whether the copy is encrypted.
 func (t *fate) certificate() {
-	state := t.to.Certificate
-	if state == Available && len(t.to.Usable) == 0 {
-		state = Unknown // whoever says so has made a mistake
+	if t.wantEncrypt == never {
+		t.secrecy = clear
+		return
+	}
+	c := t.to.Certificate.sound()
+	if c.State == None && t.rule.steps.domainCertificate != "" {
+		if c = t.to.Domain.sound(); c.State == Available {
+			t.remark("to the domain certificate")
+		}
 	}
 	switch {
-	case t.rule.encrypt == never:
+	case c.State == Available:
+		t.secrecy, t.usable = secret, c.Usable
+	case c.State == Unknown && t.wantEncrypt == prefer && t.rule.plain:
 		t.secrecy = clear
-	case state == Available:
-		t.secrecy = secret
-	case state == Unknown && t.rule.plain:
-		t.secrecy, t.note = clear, "could not be looked up: "+t.to.Reason
-	case state == Unknown:
-		t.refuse(true, MissingCertificate, fmt.Sprintf("cannot look up the certificate of %s now: %s", t.to.Address, t.why("no answer")))
-	case t.rule.encrypt == prefer:
-		t.secrecy, t.note = clear, "no valid certificate: "+t.why("none found")
+		t.remark("not encrypted, could not be looked up: " + c.why("no answer"))
+	case c.State == Unknown:
+		t.refuse(true, MissingCertificate, fmt.Sprintf("cannot look up the certificate of %s now: %s", t.to.Address, c.why("no answer")))
+	case t.wantEncrypt == prefer:
+		t.secrecy = clear
+		t.remark("not encrypted, no valid certificate: " + c.why("none found"))
 	default:
-		t.noCertificate()
+		t.noCertificate(c)
 	}
 }
 
+// sound distrusts a certificate that is available and not there.
+func (c CertificateFacts) sound() CertificateFacts {
+	if c.State == Available && len(c.Usable) == 0 {
+		return CertificateFacts{Reason: "no usable certificate came with the answer"}
+	}
+	return c
+}
+
+// why returns the reason that the lookup gave, or what stands for it.
+func (c CertificateFacts) why(otherwise string) string {
+	if c.Reason != "" {
+		return c.Reason
+	}
+	return otherwise
+}
+
 // noCertificate applies no_certificate of a rule that requires encryption.
-func (t *fate) noCertificate() {
+func (t *fate) noCertificate(c CertificateFacts) {
 	t.secrecy = secret // it would have been
-	t.refuse(false, MissingCertificate, fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, t.why("none found")))
+	t.refuse(false, MissingCertificate, fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found")))
 	if t.rule.missing == strip {
 		t.disposition = stripped
 	}
 }
 
-// why returns the reason that the lookup gave, or what stands for it.
-func (t *fate) why(otherwise string) string {
-	if t.to.Reason != "" {
-		return t.to.Reason
+// further adds the certificates that the rule names besides the recipient's.
+func (t *fate) further(f *Facts) {
+	if t.disposition != send || t.secrecy != secret {
+		return
 	}
-	return otherwise
+	all := t.usable[:len(t.usable):len(t.usable)]
+	for also := range strings.FieldsSeq(t.rule.steps.also) {
+		c := f.Further[also].sound()
+		if c.State != Available {
+			// Without its reader by order the message must not leave, and that is
+			// for us to mend, not for the sender.
+			t.refuse(true, MissingCertificate, fmt.Sprintf("the message must be encrypted to %s too and cannot be now: %s", also, c.why("no answer")))
+			return
+		}
+		all = append(all, c.Usable...)
+	}
+	if t.rule.steps.senderCopy {
+		if c := f.Further[SenderCopy].sound(); c.State == Available {
+			all = append(all, c.Usable...)
+		} else {
+			t.remark("no copy for the sender: " + c.why("no answer"))
+		}
+	}
+	t.usable = all
 }
 
 // identity decides whether the copy is signed.
 func (t *fate) identity(f *Facts) {
-	if t.disposition != send || t.rule.sign == never || f.Signed {
+	if t.disposition != send || t.wantSign == never || f.Content.Signed && !t.rule.resign {
 		return
 	}
-	if f.SignForbidden == "" && f.Identity == Available {
+	forbidden := f.SignForbidden
+	if forbidden == "" {
+		forbidden = t.rule.disagreement(f)
+	}
+	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
+	if name := t.rule.steps.identity; name != "" {
+		id = f.Identities[name]
+	}
+	if forbidden == "" && id.State == Available {
 		t.sign = true
 		return
 	}
-	reason := f.SignForbidden
+	reason := forbidden
 	if reason == "" {
-		reason = f.IdentityReason
+		reason = id.Reason
 	}
-	if t.rule.sign == require {
-		t.refuse(f.SignForbidden == "", MissingIdentity, "the message must be signed and cannot be: "+reason)
+	if t.wantSign == require {
+		t.refuse(forbidden == "", MissingIdentity, "the message must be signed and cannot be: "+reason)
 		return
 	}
-	t.note = "not signed: " + reason
+	t.remark("not signed: " + reason)
+}
+
+// disagreement says why envelope sender and From do not agree as the rule asks;
+// "" if they do. The null sender disagrees with nobody.
+func (r *rule) disagreement(f *Facts) string {
+	if r.agree == agreeAny || f.Sender.IsNull() {
+		return ""
+	}
+	for _, from := range f.From {
+		same := from.Domain() == f.Sender.Domain()
+		if r.agree == agreeAddress {
+			same = from.Equal(f.Sender, address.IgnoreCase)
+		}
+		if !same {
+			return fmt.Sprintf("the envelope sender %s and From %s do not agree", f.Sender, from)
+		}
+	}
+	return ""
 }

@@ -39,14 +39,14 @@ func recipientsOf(t *testing.T, list string) []RecipientFacts {
 	var all []RecipientFacts
 	for i, s := range strings.Fields(list) {
 		s, hidden := strings.CutPrefix(s, "bcc:")
-		r := RecipientFacts{Address: mustParse(t, s), Hidden: hidden, Reason: "because"}
+		r := RecipientFacts{Address: mustParse(t, s), Hidden: hidden, Certificate: CertificateFacts{Reason: "because"}}
 		switch {
 		case strings.HasPrefix(s, "has"):
-			r.Certificate, r.Usable = Available, []Fingerprint{{byte(i + 1)}}
+			r.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
 		case strings.HasPrefix(s, "none"):
-			r.Certificate = None
+			r.Certificate.State = None
 		case strings.HasPrefix(s, "broken"):
-			r.Certificate = Available // and nothing usable: a defect
+			r.Certificate.State = Available // and nothing usable: a defect
 		}
 		all = append(all, r)
 	}
@@ -167,10 +167,10 @@ func TestDecideOnSignatures(t *testing.T) {
 		{"required, not entitled", "x@sign.example", func(f *Facts) { f.SignForbidden = "no" }, "refused"},
 		{"preferred, none", "x@signs.example", func(f *Facts) { f.Identity = None }, "copy 1"},
 		{"preferred, not entitled", "x@signs.example", func(f *Facts) { f.SignForbidden = "no" }, "copy 1"},
-		{"signed already", "x@sign.example", func(f *Facts) { f.Signed = true }, "copy 1"},
-		{"signed already, to encrypt", "has@full.example", func(f *Facts) { f.Signed = true }, "copy 1 encrypted to 1"},
-		{"encrypted already", "none@full.example unknown@reject.example x@plain.example", func(f *Facts) { f.Encrypted = true }, "copy 1; copy 1; copy 1"},
-		{"automatic", "none@full.example", func(f *Facts) { f.Exempt = true }, "copy 1"},
+		{"signed already", "x@sign.example", func(f *Facts) { f.Content.Signed = true }, "copy 1"},
+		{"signed already, to encrypt", "has@full.example", func(f *Facts) { f.Content.Signed = true }, "copy 1 encrypted to 1"},
+		{"encrypted already", "none@full.example unknown@reject.example x@plain.example", func(f *Facts) { f.Content.Encrypted = true }, "copy 1; copy 1; copy 1"},
+		{"automatic", "none@full.example", func(f *Facts) { f.Content.Exempt = true }, "copy 1"},
 		{"no identity and no certificate", "none@full.example", func(f *Facts) { f.Identity = None }, "refused"},
 	}
 	for _, tt := range tests {
@@ -187,7 +187,7 @@ func TestReasonsAreForPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := Facts{Direction: Outbound, Recipients: []RecipientFacts{{Address: mustParse(t, "bob@reject.example"), Certificate: None, Reason: "expired 2026-03-01"}}}
+	f := Facts{Direction: Outbound, Recipients: []RecipientFacts{{Address: mustParse(t, "bob@reject.example"), Certificate: CertificateFacts{State: None, Reason: "expired 2026-03-01"}}}}
 	if got, want := Decide(p, f).Refused[0].Reason, "no valid S/MIME certificate for bob@reject.example: expired 2026-03-01"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
@@ -235,7 +235,7 @@ func TestCheckCatches(t *testing.T) {
 	first := Assigned{Index: 0, Address: f.Recipients[0].Address}
 	second := Assigned{Index: 1, Address: f.Recipients[1].Address}
 	away := []Refusal{{Assigned: second}}
-	good := Copy{Recipients: []Assigned{first}, Sign: &Sign{}, Encrypt: &Encrypt{Certificates: f.Recipients[0].Usable}}
+	good := Copy{Recipients: []Assigned{first}, Sign: &Sign{}, Encrypt: &Encrypt{Certificates: f.Recipients[0].Certificate.Usable}}
 	if err := p.Check(f, Plan{Copies: []Copy{good}, Refused: away}); err != nil {
 		t.Fatalf("a good plan is refused: %v", err)
 	}

@@ -7,7 +7,8 @@ type Early struct {
 	// on it.
 	Rule string
 	Line int
-	// Lookup says that the decision will ask for the recipient's certificate.
+	// Lookup says that the decision will, or may, ask for the recipient's
+	// certificate.
 	Lookup bool
 	// Refusable says that the recipient is refused at once if there is no
 	// usable certificate.
@@ -15,20 +16,27 @@ type Early struct {
 }
 
 // Early returns what can be said of the one recipient in f, of which only
-// Direction and Sender need to be known.
+// Direction, Client and Sender need to be known.
 //
 // A null sender is never refused early: its message may be a delivery report,
 // which is not touched. Neither is a recipient under "reject-message", or the
-// others would get the message all the same.
+// others would get the message all the same. What is encrypted already can only
+// be told from the message: a rule with encrypted = "yes" above the one that
+// refuses makes it wait.
 func (p *Policy) Early(f Facts) Early {
-	r := p.match(&f, &f.Recipients[0])
-	if r == nil {
+	v := newView(&f, &f.Recipients[0])
+	r := p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, false) })
+	switch {
+	case r == nil:
 		return Early{}
+	case r.late:
+		return Early{Lookup: true}
 	}
 	return Early{
 		Rule: r.name, Line: r.line,
-		Lookup:    r.encrypt != never,
-		Refusable: r.encrypt == require && r.missing == reject && !f.Sender.IsNull(),
+		Lookup: r.encrypt != never || r.control.Encrypt || r.calendar == calendarEncrypt,
+		Refusable: r.encrypt == require && r.missing == reject && !f.Sender.IsNull() && !r.report &&
+			!r.control.Plain && r.calendar != calendarSign && r.calendar != calendarLeave && r.steps.domainCertificate == "",
 	}
 }
 
@@ -37,19 +45,9 @@ func (p *Policy) Early(f Facts) Early {
 // Only what is known to be missing is refused: an Unknown may have its answer
 // by the time the message has arrived.
 func (p *Policy) AtRCPT(f Facts) (r Refusal, ok bool) {
-	if !p.Early(f).Refusable || f.Recipients[0].Certificate != None {
+	if !p.Early(f).Refusable || f.Recipients[0].Certificate.State != None {
 		return Refusal{}, false
 	}
 	t := p.fate(&f, 0)
 	return t.refusal(0), true
-}
-
-// Wants reports whether the decision on recipient i needs to know about its
-// certificate.
-func (p *Policy) Wants(f Facts, i int) bool {
-	if f.Encrypted || f.Exempt {
-		return false
-	}
-	r := p.match(&f, &f.Recipients[i])
-	return r != nil && r.encrypt != never
 }

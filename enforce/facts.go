@@ -3,7 +3,11 @@
 // I/O, so that every decision can be repeated and explained.
 package enforce
 
-import "github.com/smimerelay/smimerelay/internal/address"
+import (
+	"net/netip"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
 
 // Direction tells whether a message leaves or enters.
 type Direction string
@@ -32,6 +36,7 @@ type Fingerprint [32]byte
 // Facts is everything that a decision needs, as data.
 type Facts struct {
 	Direction Direction
+	Client    Client
 	Sender    address.Address   // envelope sender; may be address.Null
 	From      []address.Address // mailboxes of the From field
 	// Identity says whether an identity of the sender can sign now.
@@ -41,10 +46,64 @@ type Facts struct {
 	// SignForbidden says why this client may not sign as From; "" if it may.
 	// Trying again does not help, unlike with an Identity that is missing.
 	SignForbidden string
-	Signed        bool // the message is S/MIME signed already
-	Encrypted     bool // the message is S/MIME encrypted already
-	Exempt        bool // a delivery report, read receipt or auto-reply
-	Recipients    []RecipientFacts
+	Content       Content
+	// Triggers are what the sender asked for in the message; empty where the
+	// client is not one whose wishes count.
+	Triggers Triggers
+	// Identities are those that rules name besides the sender's, by the word of
+	// the rule; see Policy.Needs.
+	Identities map[string]IdentityFacts
+	// Further are the certificates that rules name besides the recipients', by
+	// the address of the rule; "sender" is the sender's own.
+	Further    map[string]CertificateFacts
+	Recipients []RecipientFacts
+}
+
+// IdentityFacts is what is known of an identity.
+type IdentityFacts struct {
+	State  Availability
+	Reason string // why not
+}
+
+// CertificateFacts is what is known of somebody's certificates.
+type CertificateFacts struct {
+	State  Availability
+	Usable []Fingerprint // set only when Available
+	// Reason says in words a person understands why State is None or Unknown:
+	// "expired 2026-03-01".
+	Reason string
+}
+
+// Client is who handed the message in.
+type Client struct {
+	User     string // authenticated name, "" if none
+	Addr     netip.Addr
+	Listener string
+}
+
+// Content is what is known of a message from its header and body.
+type Content struct {
+	// Header has the unfolded and decoded values of all fields by their names in
+	// lower case.
+	Header      map[string][]string
+	Size        int // octets
+	Attachments []Attachment
+	Calendar    bool // it is or has a meeting request (RFC 5545)
+	Signed      bool // it is S/MIME signed already
+	Encrypted   bool // it is S/MIME encrypted already
+	// Exempt says that it is a delivery report, read receipt or auto-reply.
+	Exempt bool
+}
+
+// Attachment is a part of a message that is not its text.
+type Attachment struct {
+	MediaType string // lower case
+	Name      string // file name, decoded; may be ""
+}
+
+// Triggers are a sender's wishes for one message.
+type Triggers struct {
+	Sign, Encrypt, Plain bool
 }
 
 // RecipientFacts is what is known of one recipient.
@@ -53,10 +112,7 @@ type RecipientFacts struct {
 	// Hidden means in the envelope and in neither To nor Cc.
 	Hidden bool
 	// Certificate is the outcome of the lookup.
-	Certificate Availability
-	// Usable are the certificates to encrypt to; set only when Available.
-	Usable []Fingerprint
-	// Reason says in words a person understands why Certificate is None or
-	// Unknown: "expired 2026-03-01".
-	Reason string
+	Certificate CertificateFacts
+	// Domain is the outcome for the domain certificate that the rule names.
+	Domain CertificateFacts
 }

@@ -19,7 +19,7 @@ type Patterns struct {
 	null      bool
 	addresses map[string]struct{} // by address.Key(IgnoreCase)
 	domains   map[string]struct{} // A-labels
-	parents   map[string]struct{} // of ".example.net", without the dot
+	above     map[string]struct{} // of ".example.net", without the dot
 	globs     []glob
 }
 
@@ -40,32 +40,51 @@ func CompilePatterns(list []string) (*Patterns, error) {
 }
 
 // Match reports whether a matches any of the patterns.
-func (p *Patterns) Match(a address.Address) bool {
-	if a.IsNull() {
-		return p.null
-	}
-	if has(p.domains, a.Domain()) || has(p.addresses, a.Key(address.IgnoreCase)) {
-		return true
-	}
-	if len(p.parents) > 0 && p.matchParent(a.Domain()) {
-		return true
-	}
-	for _, g := range p.globs {
-		if g.match(a) {
+func (p *Patterns) Match(a address.Address) bool { return p.match(newMailbox(a)) }
+
+// mailbox is an address with the forms in which it is compared.
+type mailbox struct {
+	address     address.Address
+	key, domain string
+}
+
+func newMailbox(a address.Address) mailbox {
+	return mailbox{address: a, key: a.Key(address.IgnoreCase), domain: a.Domain()}
+}
+
+// parents calls f for each domain above that of m until f returns true.
+func (m mailbox) parents(f func(string) bool) bool {
+	for _, rest, ok := strings.Cut(m.domain, "."); ok; _, rest, ok = strings.Cut(rest, ".") {
+		if f(rest) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p *Patterns) matchParent(domain string) bool {
-	for _, rest, ok := strings.Cut(domain, "."); ok; _, rest, ok = strings.Cut(rest, ".") {
-		if has(p.parents, rest) {
+func (p *Patterns) match(m mailbox) bool {
+	if m.address.IsNull() {
+		return p.null
+	}
+	if has(p.domains, m.domain) || has(p.addresses, m.key) {
+		return true
+	}
+	if len(p.above) > 0 && m.parents(func(d string) bool { return has(p.above, d) }) {
+		return true
+	}
+	for _, g := range p.globs {
+		if g.match(m.address) {
 			return true
 		}
 	}
 	return false
 }
+
+// holds is match for a condition: no patterns are no condition.
+func (p *Patterns) holds(m mailbox) bool { return p == nil || p.match(m) }
+
+// excepts is match for an exception.
+func (p *Patterns) excepts(m mailbox) bool { return p != nil && p.match(m) }
 
 func has(set map[string]struct{}, key string) bool {
 	_, ok := set[key]
@@ -97,7 +116,7 @@ func (p *Patterns) add(s string) error {
 		return err
 	}
 	if sub {
-		put(&p.parents, domain)
+		put(&p.above, domain)
 	} else {
 		put(&p.domains, domain)
 	}

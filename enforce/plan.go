@@ -13,8 +13,9 @@ type Plan struct {
 // Copy is one form of the message with those who get it.
 type Copy struct {
 	Recipients []Assigned
-	Sign       *Sign // nil: do not sign
-	Encrypt    *Encrypt
+	Sign       *Sign    // nil: do not sign
+	Encrypt    *Encrypt // nil: do not encrypt
+	SubjectTag string   // to put before the subject; "" for none
 }
 
 // Assigned is a recipient with the rule that decided on it.
@@ -27,12 +28,17 @@ type Assigned struct {
 	// Note says in words what is not obvious from the rule: why a preferred
 	// step was left out.
 	Note string
+	// Report says what would have become of the recipient if the rule did more
+	// than report; "" if it does.
+	Report string
 }
 
 // Sign is the step that signs.
 type Sign struct {
-	Opaque  bool
 	Profile string // name of the algorithm profile
+	// Identity says who signs: "" is the sender, else a word of
+	// Facts.Identities.
+	Identity string
 }
 
 // Encrypt is the step that encrypts.

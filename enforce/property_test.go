@@ -39,8 +39,31 @@ func genActions(t *rapid.T, r *Rule) {
 	}
 	if r.Encrypt != "never" {
 		r.Mixed = oneOf(t, "mixed", "", "forbid", "allow")
+		r.DomainCertificate = oneOf(t, "domain_certificate", "", "", "domain")
+		r.SenderCopy = rapid.IntRange(0, 4).Draw(t, "sender_copy") == 0
+		if rapid.IntRange(0, 4).Draw(t, "also") == 0 {
+			r.AlsoEncryptTo = []string{"archive@own.example"}
+		}
 	}
 	r.Profile = oneOf(t, "profile", "", "strong")
+	genRarer(t, r)
+}
+
+// genRarer draws what most rules do not have.
+func genRarer(t *rapid.T, r *Rule) {
+	if rapid.IntRange(0, 2).Draw(t, "control") == 0 {
+		r.UserControl = rapid.SliceOfN(rapid.SampledFrom([]string{"sign", "encrypt", "plain"}), 1, 3).Draw(t, "user_control")
+	}
+	if rapid.IntRange(0, 2).Draw(t, "rare") != 0 {
+		return
+	}
+	r.Automatic = oneOf(t, "automatic", "", "pass", "protect")
+	r.AlreadySigned = oneOf(t, "already_signed", "", "keep", "sign")
+	r.Calendar = oneOf(t, "calendar", "", "sign", "encrypt", "leave")
+	r.Identity = oneOf(t, "identity", "", "sender", "domain", "gw@own.example")
+	r.Agree = oneOf(t, "agree", "", "any", "domain", "address")
+	r.SubjectTag = oneOf(t, "tag", "", "[x]")
+	r.Mode = oneOf(t, "mode", "", "enforce", "report")
 }
 
 // genRules draws rules that Compile accepts.
@@ -52,6 +75,9 @@ func genRules(t *rapid.T) []Rule {
 		r.ExceptSender = genPatterns(t, "except_sender")
 		r.Recipient = genPatterns(t, "recipient")
 		r.ExceptRecipient = genPatterns(t, "except_recipient")
+		if rapid.IntRange(0, 3).Draw(t, "larger") == 0 {
+			r.LargerThan = 100
+		}
 		genActions(t, &r)
 		rules = append(rules, r)
 	}
@@ -80,14 +106,39 @@ func genAvailability(t *rapid.T, label string) Availability {
 	return rapid.SampledFrom([]Availability{Unknown, None, Available}).Draw(t, label)
 }
 
+func genCertificate(t *rapid.T, label string, first byte) CertificateFacts {
+	c := CertificateFacts{State: genAvailability(t, label)}
+	if c.State == Available {
+		for j := range rapid.IntRange(0, 2).Draw(t, label+" usable") {
+			c.Usable = append(c.Usable, Fingerprint{first, byte(j)})
+		}
+	}
+	return c
+}
+
+func genIdentity(t *rapid.T, label string) IdentityFacts {
+	return IdentityFacts{State: genAvailability(t, label)}
+}
+
 func genFacts(t *rapid.T) Facts {
 	f := Facts{
-		Direction: Outbound,
-		Identity:  genAvailability(t, "identity"),
+		Triggers: Triggers{
+			Sign:    rapid.IntRange(0, 4).Draw(t, "trigger sign") == 0,
+			Encrypt: rapid.IntRange(0, 4).Draw(t, "trigger encrypt") == 0,
+			Plain:   rapid.IntRange(0, 4).Draw(t, "trigger plain") == 0,
+		},
+		Identities: map[string]IdentityFacts{"domain": genIdentity(t, "domain identity"), "gw@own.example": genIdentity(t, "named identity")},
+		Further:    map[string]CertificateFacts{SenderCopy: genCertificate(t, "sender copy", 101), "archive@own.example": genCertificate(t, "archive", 102)},
+		Direction:  Outbound,
+		Identity:   genAvailability(t, "identity"),
 		// Mostly the common case, or the interesting ones are drowned.
-		Signed:    rapid.IntRange(0, 9).Draw(t, "signed") == 0,
-		Encrypted: rapid.IntRange(0, 19).Draw(t, "encrypted") == 0,
-		Exempt:    rapid.IntRange(0, 19).Draw(t, "exempt") == 0,
+		Content: Content{
+			Signed:    rapid.IntRange(0, 9).Draw(t, "signed") == 0,
+			Encrypted: rapid.IntRange(0, 19).Draw(t, "encrypted") == 0,
+			Exempt:    rapid.IntRange(0, 19).Draw(t, "exempt") == 0,
+			Calendar:  rapid.IntRange(0, 9).Draw(t, "calendar") == 0,
+			Size:      rapid.IntRange(0, 200).Draw(t, "size"),
+		},
 	}
 	if rapid.IntRange(0, 9).Draw(t, "forbidden") == 0 {
 		f.SignForbidden = "not entitled"
@@ -99,12 +150,8 @@ func genFacts(t *rapid.T) Facts {
 		r := RecipientFacts{
 			Address:     genAddress(t, "recipient"),
 			Hidden:      rapid.Bool().Draw(t, "hidden"),
-			Certificate: genAvailability(t, "certificate"),
-		}
-		if r.Certificate == Available {
-			for j := range rapid.IntRange(0, 2).Draw(t, "usable") {
-				r.Usable = append(r.Usable, Fingerprint{byte(i + 1), byte(j)})
-			}
+			Certificate: genCertificate(t, "certificate", byte(i+1)),
+			Domain:      genCertificate(t, "domain", 100),
 		}
 		f.Recipients = append(f.Recipients, r)
 	}
@@ -143,22 +190,26 @@ func TestEveryRecipientIsInExactlyOnePlace(t *testing.T) {
 func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if f.Encrypted || f.Exempt {
-			return
-		}
 		for _, c := range Decide(p, f).Copies {
 			for _, a := range c.Recipients {
 				r := p.match(&f, &f.Recipients[a.Index])
-				if r.encrypt == require && c.Encrypt == nil {
+				if r.report || r.untouched(&f) {
+					if c.Encrypt != nil || c.Sign != nil || c.SubjectTag != "" {
+						t.Fatalf("the copy for %s is touched: %+v", a.Address, c)
+					}
+					continue
+				}
+				sign, encrypt := r.wants(&f)
+				if encrypt == require && c.Encrypt == nil {
 					t.Fatalf("%s must be encrypted to and is not", a.Address)
 				}
-				if r.encrypt == never && c.Encrypt != nil {
+				if encrypt == never && c.Encrypt != nil {
 					t.Fatalf("%s must not be encrypted to and is", a.Address)
 				}
-				if r.sign == require && c.Sign == nil && !f.Signed {
+				if sign == require && c.Sign == nil && !f.Content.Signed {
 					t.Fatalf("the copy for %s must be signed and is not", a.Address)
 				}
-				if c.Sign != nil && (f.SignForbidden != "" || f.Identity != Available || r.sign == never) {
+				if c.Sign != nil && (f.SignForbidden != "" || sign == never) {
 					t.Fatalf("the copy for %s is signed and may not be", a.Address)
 				}
 			}
@@ -169,15 +220,13 @@ func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if f.Encrypted || f.Exempt {
-			return
-		}
 		for _, c := range Decide(p, f).Copies {
 			for _, a := range c.Recipients {
 				to := &f.Recipients[a.Index]
 				r := p.match(&f, to)
-				asked := r.encrypt != never && !(r.encrypt == prefer && r.plain)
-				if asked && to.Certificate == Unknown && c.Encrypt == nil {
+				_, encrypt := r.wants(&f)
+				asked := encrypt != never && !(encrypt == prefer && r.plain) && !r.report && !r.untouched(&f)
+				if asked && to.Certificate.State == Unknown && c.Encrypt == nil {
 					t.Fatalf("%s is unknown, and gets the message in the clear", a.Address)
 				}
 			}
@@ -188,12 +237,12 @@ func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if f.Encrypted || f.Exempt || len(f.Recipients) != 1 {
+		if len(f.Recipients) != 1 {
 			return
 		}
 		plan := Decide(p, f)
 		r := p.match(&f, &f.Recipients[0])
-		if f.Recipients[0].Certificate == Unknown && r.encrypt == require {
+		if _, encrypt := r.wants(&f); f.Recipients[0].Certificate.State == Unknown && encrypt == require && !r.report && !r.untouched(&f) {
 			if len(plan.Refused) != 1 || !plan.Refused[0].Temporary {
 				t.Fatalf("plan is %+v, want one temporary refusal", plan)
 			}
@@ -212,7 +261,7 @@ func outcomes(plan Plan, original []int) map[int]string {
 		}
 		slices.Sort(with)
 		for _, a := range c.Recipients {
-			out[original[a.Index]] = fmt.Sprint("copy ", with, a.Rule, a.Note, c.Sign, c.Encrypt)
+			out[original[a.Index]] = fmt.Sprint("copy ", with, a.Rule, a.Note, a.Report, c.Sign, c.Encrypt, c.SubjectTag)
 		}
 	}
 	for _, r := range plan.Refused {
@@ -274,7 +323,12 @@ func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		plan := Decide(p, f)
-		open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil })
+		open := false
+		for _, c := range plan.Copies {
+			for _, a := range c.Recipients {
+				open = open || c.Encrypt == nil && !p.match(&f, &f.Recipients[a.Index]).report
+			}
+		}
 		for _, c := range plan.Copies {
 			for _, a := range c.Recipients {
 				if c.Encrypt != nil && open && !p.match(&f, &f.Recipients[a.Index]).mixed {
@@ -292,20 +346,16 @@ func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if f.Encrypted || f.Exempt {
-			return
-		}
 		first := Decide(p, f)
 		again := f
 		again.Identity, again.Recipients = Available, nil
 		for _, r := range first.Refused {
 			if r.Temporary {
 				to := f.Recipients[r.Index]
-				if to.Certificate == Unknown || len(to.Usable) == 0 {
-					to.Certificate = rapid.SampledFrom([]Availability{None, Available}).Draw(t, "later")
-					to.Usable = nil
-					if to.Certificate == Available {
-						to.Usable = []Fingerprint{{byte(r.Index + 1)}}
+				if c := &to.Certificate; c.sound().State == Unknown {
+					*c = CertificateFacts{State: rapid.SampledFrom([]Availability{None, Available}).Draw(t, "later")}
+					if c.State == Available {
+						c.Usable = []Fingerprint{{byte(r.Index + 1)}}
 					}
 				}
 				again.Recipients = append(again.Recipients, to)
@@ -318,10 +368,11 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 			facts Facts
 		}{{first, f}, {second, again}} {
 			for _, c := range step.plan.Copies {
-				open = open || c.Encrypt == nil
 				for _, a := range c.Recipients {
 					r := p.match(&step.facts, &step.facts.Recipients[a.Index])
-					forbidden = forbidden || c.Encrypt != nil && r.encrypt == require && !r.mixed
+					_, encrypt := r.wants(&f)
+					open = open || c.Encrypt == nil && !r.report && !r.untouched(&f)
+					forbidden = forbidden || c.Encrypt != nil && encrypt == require && !r.mixed
 				}
 			}
 		}
@@ -344,7 +395,7 @@ func TestHiddenRecipientsOfEncryptedCopiesAreAlone(t *testing.T) {
 				continue
 			}
 			for _, fp := range c.Encrypt.Certificates {
-				if !slices.ContainsFunc(c.Recipients, func(a Assigned) bool { return slices.Contains(f.Recipients[a.Index].Usable, fp) }) {
+				if fp[0] < 100 && !slices.ContainsFunc(c.Recipients, func(a Assigned) bool { return slices.Contains(f.Recipients[a.Index].Certificate.Usable, fp) }) {
 					t.Fatalf("copy %+v is encrypted to somebody who does not get it", c)
 				}
 			}
@@ -355,9 +406,10 @@ func TestHiddenRecipientsOfEncryptedCopiesAreAlone(t *testing.T) {
 func TestEarlyRefusalIsTheLaterOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if f.Encrypted || f.Exempt || len(f.Recipients) != 1 {
+		if f.Content.Encrypted || f.Content.Exempt || len(f.Recipients) != 1 {
 			return
 		}
+		f.Triggers.Plain = f.Triggers.Plain && !f.Triggers.Encrypt
 		early := Facts{Direction: f.Direction, Sender: f.Sender, Recipients: f.Recipients}
 		r, ok := p.AtRCPT(early)
 		if !ok {

@@ -5,12 +5,22 @@ type Rule struct {
 	Name string
 	Line int // where it stands in its file, for messages; 0 if unknown
 
-	// Conditions: all that are given must hold. See Patterns.
-	Direction       string // "outbound", "inbound" or "" for both
-	Sender          []string
-	ExceptSender    []string
-	Recipient       []string
-	ExceptRecipient []string
+	// Conditions: all that are given must hold, and none of their "except"
+	// twins. Those above the line can be judged when a recipient is named.
+	Direction                       string   // "outbound", "inbound" or "" for both
+	Sender, ExceptSender            []string // see Patterns
+	Recipient, ExceptRecipient      []string // see Patterns
+	User, ExceptUser                []string // globs of authenticated names
+	Network, ExceptNetwork          []string // CIDR, of the client
+	Listener, ExceptListener        []string // names
+	Header, ExceptHeader            []string // "Name", "Name: value", "Name ~ RE2"
+	Subject, ExceptSubject          []string // keywords anywhere in it, whatever their case
+	Sensitivity, ExceptSensitivity  []string // values, whatever their case
+	Importance, ExceptImportance    []string // values, whatever their case
+	Attachment, ExceptAttachment    []string // globs of file names, or of types if they have a "/"
+	Signed, Encrypted               string   // "yes", "no": the message is so already
+	LargerThan, SmallerThan         int      // octets; 0 is no condition
+	MoreRecipients, FewerRecipients int      // than this; 0 is no condition
 
 	// Sign and Encrypt are "require", "prefer" or "never"; "" is "never".
 	Sign    string
@@ -25,6 +35,37 @@ type Rule struct {
 	Mixed string
 	// Profile names the algorithms; "" is "default".
 	Profile string
+	// UserControl are the triggers that a sender may use: "sign", "encrypt",
+	// "plain".
+	UserControl []string
+	// Agree is how the envelope sender and From must agree before we sign: "any"
+	// (the default) is not at all, "domain", "address".
+	Agree string
+	// Automatic is "pass" (the default) or "protect": whether reports, receipts
+	// and automatic replies are left alone.
+	Automatic string
+	// AlreadySigned is "keep" (the default) or "sign": whether what is signed
+	// already gets our signature too.
+	AlreadySigned string
+	// Calendar is what to do with meeting requests: "" is as with all mail,
+	// "sign", "encrypt", or "leave" for neither.
+	Calendar string
+	// Identity says who signs: "sender" (the default), "domain" (RFC 3183), or
+	// an address.
+	Identity string
+	// DomainCertificate is what serves where there is no personal certificate:
+	// "" is nothing, "domain" (RFC 3183), or an address.
+	DomainCertificate string
+	// SenderCopy encrypts to the sender too, where there is a certificate.
+	SenderCopy bool
+	// AlsoEncryptTo are addresses whose certificates are always added, such as
+	// that of an archive. Without one of them nothing is sent.
+	AlsoEncryptTo []string
+	// SubjectTag is put before the subject.
+	SubjectTag string
+	// Mode is "enforce" (the default) or "report": decide and log, and change
+	// nothing.
+	Mode string
 }
 
 // DefaultRule is the name that the last rule must bear.
@@ -51,41 +92,134 @@ const (
 	strip
 )
 
+// agreement is how envelope sender and From must agree.
+type agreement int
+
+const (
+	agreeAny agreement = iota
+	agreeDomain
+	agreeAddress
+)
+
+// calendar is what is done with meeting requests.
+type calendar int
+
+const (
+	calendarAsAll calendar = iota
+	calendarSign
+	calendarEncrypt
+	calendarLeave
+)
+
 var (
 	wants      = map[string]want{"": never, "never": never, "prefer": prefer, "require": require}
 	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip}
 	plains     = map[string]bool{"": false, "defer": false, "plain": true}
 	allows     = map[string]bool{"": false, "forbid": false, "allow": true}
 	directions = map[string]Direction{"": "", "outbound": Outbound, "inbound": Inbound}
+	agreements = map[string]agreement{"": agreeAny, "any": agreeAny, "domain": agreeDomain, "address": agreeAddress}
+	automatics = map[string]bool{"": false, "pass": false, "protect": true}
+	resigns    = map[string]bool{"": false, "keep": false, "sign": true}
+	calendars  = map[string]calendar{"": calendarAsAll, "sign": calendarSign, "encrypt": calendarEncrypt, "leave": calendarLeave}
+	modes      = map[string]bool{"": false, "enforce": false, "report": true}
+	yesNo      = map[string]bool{"": false, "no": false, "yes": true}
 )
 
 // rule is a compiled Rule.
 type rule struct {
-	name      string
-	line      int
-	direction Direction // "" for both
+	name string
+	line int
 
+	direction                  Direction // "" for both
 	sender, exceptSender       *Patterns // nil: not a condition
 	recipient, exceptRecipient *Patterns
+	conditions                 []condition // the others, early ones first
+	late                       bool        // some need header or body
 
 	sign, encrypt want
 	missing       onMissing
 	plain         bool // encrypt is preferred, and Unknown may go in the clear
 	mixed         bool
 	profile       string
+	control       Triggers // those that count
+	agree         agreement
+	automatic     bool // automatic messages are treated like others
+	resign        bool
+	calendar      calendar
+	report        bool
+	steps         steps
 }
 
-// matches reports whether all conditions hold for a recipient.
-func (r *rule) matches(f *Facts, to *RecipientFacts) bool {
-	return (r.direction == "" || r.direction == f.Direction) &&
-		(r.recipient == nil || r.recipient.Match(to.Address)) &&
-		(r.exceptRecipient == nil || !r.exceptRecipient.Match(to.Address)) &&
-		(r.sender == nil || r.sender.Match(f.Sender)) &&
-		(r.exceptSender == nil || !r.exceptSender.Match(f.Sender))
+// steps are the parts of a treatment that do not depend on the recipient.
+type steps struct {
+	identity          string // "", "domain" or an address key
+	domainCertificate string // as written
+	senderCopy        bool
+	also              string // address keys, joined by blanks
+	tag               string
+}
+
+// view is what a rule looks at.
+type view struct {
+	facts             *Facts
+	to                *RecipientFacts
+	sender, recipient mailbox
+}
+
+func newView(f *Facts, to *RecipientFacts) view {
+	return view{facts: f, to: to, sender: newMailbox(f.Sender), recipient: newMailbox(to.Address)}
+}
+
+// matches reports whether all conditions hold; without late, those that need
+// header or body are passed over.
+func (r *rule) matches(v *view, late bool) bool {
+	if r.direction != "" && r.direction != v.facts.Direction ||
+		!r.recipient.holds(v.recipient) || !r.sender.holds(v.sender) ||
+		r.exceptRecipient.excepts(v.recipient) || r.exceptSender.excepts(v.sender) {
+		return false
+	}
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		if (late || !c.late) && c.holds(v) == c.except {
+			return false
+		}
+	}
+	return true
 }
 
 // unconditional reports whether the rule matches everything.
 func (r *rule) unconditional() bool {
 	return r.direction == "" && r.sender == nil && r.exceptSender == nil &&
-		r.recipient == nil && r.exceptRecipient == nil
+		r.recipient == nil && r.exceptRecipient == nil && len(r.conditions) == 0
+}
+
+// wants returns what the rule wants of a message, with the wishes of the sender
+// and the treatment of meeting requests.
+func (r *rule) wants(f *Facts) (sign, encrypt want) {
+	sign, encrypt = r.sign, r.encrypt
+	if f.Content.Calendar {
+		switch r.calendar {
+		case calendarSign:
+			return require, never
+		case calendarEncrypt:
+			return never, require
+		case calendarLeave:
+			return never, never
+		}
+	}
+	if f.Triggers.Sign && r.control.Sign {
+		sign = require
+	}
+	switch {
+	case f.Triggers.Encrypt && r.control.Encrypt:
+		encrypt = require
+	case f.Triggers.Plain && r.control.Plain:
+		encrypt = never
+	}
+	return sign, encrypt
+}
+
+// untouched reports whether the message passes as it is.
+func (r *rule) untouched(f *Facts) bool {
+	return f.Content.Encrypted || f.Content.Exempt && !r.automatic
 }

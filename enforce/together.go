@@ -1,11 +1,14 @@
 package enforce
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // wholeMessage applies no_certificate = "reject-message": one recipient without
 // a certificate, and nobody gets the message; one of whom it is not known yet,
 // and nobody gets it now.
-func wholeMessage(fates []fate) {
+func wholeMessage(fates []*fate) {
 	if t := find(fates, func(t *fate) bool { return t.rejectsAll() && !t.temporary }); t != nil {
 		reason := "the message goes to nobody: " + t.reason
 		each(fates, func(o *fate) bool { return !o.rejectsAll() || o.temporary }, func(o *fate) {
@@ -22,21 +25,22 @@ func wholeMessage(fates []fate) {
 }
 
 func (t *fate) rejectsAll() bool {
-	return t.rule != nil && t.rule.encrypt == require && t.rule.missing == rejectMessage &&
+	return t.wantEncrypt == require && t.rule.missing == rejectMessage &&
 		t.disposition == refuse && t.missing == MissingCertificate
 }
 
 // unmix sees to it that one text does not go to one recipient encrypted and to
 // another in the clear, now or when a temporary refusal is tried again, unless
 // every rule that encrypts allows it.
-func unmix(fates []fate) {
+func unmix(fates []*fate) {
 	holdEncrypted(fates)
 	if open := find(fates, (*fate).open); open != nil {
 		if closed := find(fates, (*fate).closed); closed != nil {
 			each(fates, (*fate).open, func(t *fate) { t.shutOut(closed) })
 		} else {
 			each(fates, (*fate).yields, func(t *fate) {
-				t.secrecy, t.note = clear, "not encrypted: another recipient gets the message in the clear"
+				t.secrecy, t.usable = clear, nil
+				t.remark("not encrypted: another recipient gets the message in the clear")
 			})
 		}
 	}
@@ -51,7 +55,7 @@ func (t *fate) open() bool {
 // closed reports a recipient whose copy must be encrypted, and is or will be,
 // and beside which nothing may be in the clear.
 func (t *fate) closed() bool {
-	return t.secrecy == secret && t.rule.encrypt == require && !t.rule.mixed &&
+	return t.secrecy == secret && t.wantEncrypt == require && !t.rule.mixed &&
 		(t.disposition == send || t.temporary)
 }
 
@@ -59,7 +63,7 @@ func (t *fate) closed() bool {
 // a text that goes to one in the clear is no secret, and a cipher text beside it
 // is false comfort.
 func (t *fate) yields() bool {
-	return t.secrecy == secret && t.rule.encrypt == prefer && !t.rule.mixed
+	return t.secrecy == secret && t.wantEncrypt == prefer && !t.rule.mixed
 }
 
 // waiting reports a recipient of whom it is not known yet whether there is a
@@ -75,18 +79,20 @@ func (t *fate) shutOut(by *fate) {
 
 // holdEncrypted defers encrypted copies while it is open whether somebody else
 // is to get the text in the clear.
-func holdEncrypted(fates []fate) {
-	u := find(fates, func(t *fate) bool { return t.waiting() && t.rule.encrypt == prefer })
+func holdEncrypted(fates []*fate) {
+	u := find(fates, func(t *fate) bool { return t.waiting() && t.wantEncrypt == prefer })
 	if u == nil {
 		return
 	}
-	each(fates, func(t *fate) bool { return t.disposition == send && t.secrecy == secret && !t.rule.mixed },
+	each(fates, func(t *fate) bool {
+		return t.disposition == send && t.secrecy == secret && !t.untouched && !t.rule.mixed
+	},
 		func(t *fate) { t.wait(u) })
 }
 
 // holdClear defers copies in the clear while it is open whether somebody else's
 // will be encrypted.
-func holdClear(fates []fate) {
+func holdClear(fates []*fate) {
 	u := find(fates, func(t *fate) bool { return t.waiting() && !t.rule.mixed })
 	if u == nil {
 		return
@@ -101,21 +107,24 @@ func (t *fate) wait(u *fate) {
 
 // find returns the first fate, in the order of addresses, for which ok holds:
 // reasons that cite another recipient must not depend on the order given.
-func find(fates []fate, ok func(*fate) bool) *fate {
+func find(fates []*fate, ok func(*fate) bool) *fate {
 	var first *fate
-	for i := range fates {
-		t := &fates[i]
-		if ok(t) && (first == nil || t.to.Address.String() < first.to.Address.String()) {
+	for _, t := range fates {
+		if ok(t) && (first == nil || t.before(first)) {
 			first = t
 		}
 	}
 	return first
 }
 
-func each(fates []fate, ok func(*fate) bool, do func(*fate)) {
-	for i := range fates {
-		if ok(&fates[i]) {
-			do(&fates[i])
+func (t *fate) before(o *fate) bool {
+	return cmp.Or(cmp.Compare(t.to.Address.String(), o.to.Address.String()), cmp.Compare(t.reason, o.reason)) < 0
+}
+
+func each(fates []*fate, ok func(*fate) bool, do func(*fate)) {
+	for _, t := range fates {
+		if ok(t) {
+			do(t)
 		}
 	}
 }

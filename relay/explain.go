@@ -43,6 +43,8 @@ type ExplainedRecipient struct {
 	// "refused", "deferred" or "stripped".
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
+	// Report says what a rule in report mode would have done.
+	Report string `json:"report,omitempty"`
 	// Reply is the SMTP reply of one who is refused or deferred.
 	Reply string `json:"reply,omitempty"`
 	// Copy numbers the copies from 1: who has the same shares one.
@@ -126,7 +128,7 @@ func assumed(sender address.Address, to []address.Address) (*message.Message, er
 }
 
 func (x *Explanation) facts(f *enforce.Facts) {
-	x.Signed, x.Encrypted, x.Automatic = f.Signed, f.Encrypted, f.Exempt
+	x.Signed, x.Encrypted, x.Automatic = f.Content.Signed, f.Content.Encrypted, f.Content.Exempt
 	x.Identity = "available"
 	if f.Identity != enforce.Available || f.SignForbidden != "" {
 		x.Identity = or(f.SignForbidden, f.IdentityReason)
@@ -144,7 +146,7 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 		for _, a := range c.Recipients {
 			r := &x.Recipients[a.Index]
 			r.assign(a)
-			r.Outcome, r.Reason, r.Copy = treatment(c), a.Note, n+1
+			r.Outcome, r.Reason, r.Copy, r.Report = treatment(c), a.Note, n+1, a.Report
 			r.steps(g, e, c, a.Index)
 		}
 	}
@@ -177,7 +179,7 @@ func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i in
 	}
 	r.Profile = c.Encrypt.Profile
 	r.Cipher, r.CipherWhy = g.Profiles[r.Profile].cipher()
-	for _, fp := range e.facts.Recipients[i].Usable {
+	for _, fp := range e.facts.Recipients[i].Certificate.Usable {
 		for j := range r.Candidates {
 			if r.Candidates[j].SHA256 == fmt.Sprintf("%x", fp) {
 				r.Candidates[j].Used = true

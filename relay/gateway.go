@@ -37,6 +37,12 @@ type GatewayConfig struct {
 	Checker   certs.Checker
 	Inbound   Inbound
 
+	// Entitlements say which clients may have mail signed in whose name; nil
+	// leaves it to the listeners.
+	Entitlements *enforce.Entitlements
+	// Triggers are the ways in which senders can ask for a treatment.
+	Triggers Triggers
+
 	// Lookups is how many lookups a message may have under way at once; 0 is 8.
 	Lookups int
 	Clock   func() time.Time // nil is time.Now

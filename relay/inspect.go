@@ -1,52 +1,53 @@
 package relay
 
 import (
+	"mime"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime"
 )
 
-// isEncrypted reports whether the message is an S/MIME encrypted one. The media
-// type alone proves nothing: the content is looked at, or plain text under a
-// false name would pass for encrypted.
-func isEncrypted(m *message.Message) bool {
-	switch contentType(m.Root()) {
-	case cms.TypeEnveloped, cms.TypeAuthEnveloped:
+// content finds out what the rules may ask of an outbound message.
+func content(env *Envelope, msg *message.Message) (enforce.Content, error) {
+	kind := smime.Inspect(msg)
+	if kind.Defect != "" {
+		return enforce.Content{}, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
+	}
+	c := enforce.Content{
+		Header: make(map[string][]string), Size: len(msg.Bytes()),
+		Signed: kind.Signed, Encrypted: kind.Encrypted, Exempt: isAutomatic(env, msg),
+	}
+	for _, f := range msg.Fields() {
+		name := strings.ToLower(f.Name)
+		c.Header[name] = append(c.Header[name], decoded(f.Value()))
+	}
+	msg.Root().Walk(func(p *message.Part) bool {
+		if p.MediaType == "text/calendar" {
+			c.Calendar = true
+		}
+		if name := p.Filename(); len(p.Children) == 0 && (name != "" || !strings.HasPrefix(p.MediaType, "text/")) {
+			c.Attachments = append(c.Attachments, enforce.Attachment{MediaType: p.MediaType, Name: decoded(name)})
+		}
 		return true
-	}
-	return false
+	})
+	return c, nil
 }
 
-// isSigned reports whether the message is an S/MIME signed one (RFC 8551
-// section 3.5), whether or not the signature is good.
-func isSigned(m *message.Message) bool {
-	root := m.Root()
-	if root.MediaType == "multipart/signed" {
-		return len(root.Children) == 2 && isPKCS7(root.Children[1].MediaType, "signature")
+// decoded returns s without encoded words (RFC 2047); as it is if they are of a
+// charset that is not known.
+func decoded(s string) string {
+	if !strings.Contains(s, "=?") {
+		return s
 	}
-	return contentType(root) == cms.TypeSigned
-}
-
-// contentType returns the CMS content type of an application/pkcs7-mime part,
-// or of one that goes by a generic name (RFC 8551 section 3.10); "" for others.
-func contentType(p *message.Part) cms.Type {
-	if !isPKCS7(p.MediaType, "mime") && !(p.MediaType == "application/octet-stream" && strings.HasSuffix(strings.ToLower(p.Filename()), ".p7m")) {
-		return ""
-	}
-	content, err := p.Decode()
+	var d mime.WordDecoder
+	out, err := d.DecodeHeader(s)
 	if err != nil {
-		return ""
+		return s
 	}
-	t, err := cms.ContentType(content)
-	if err != nil {
-		return ""
-	}
-	return t
-}
-
-func isPKCS7(mediaType, kind string) bool {
-	return mediaType == "application/pkcs7-"+kind || mediaType == "application/x-pkcs7-"+kind
+	return out
 }
 
 // isAutomatic reports whether a message is a delivery report, a read receipt or
@@ -61,7 +62,8 @@ func isAutomatic(env *Envelope, m *message.Message) bool {
 	if root.MediaType == "multipart/report" {
 		return !returnsContent(root)
 	}
-	return strings.HasPrefix(strings.ToLower(m.Get("Auto-Submitted")), "auto-replied")
+	// Somebody who logged in to send it is no machine.
+	return env.Client.User == "" && strings.HasPrefix(strings.ToLower(m.Get("Auto-Submitted")), "auto-replied")
 }
 
 // returnsContent reports whether anything under p but the text and the status
@@ -80,3 +82,7 @@ func returnsContent(p *message.Part) bool {
 	})
 	return found
 }
+
+func isEncrypted(m *message.Message) bool { return smime.Inspect(m).Encrypted }
+
+func isSigned(m *message.Message) bool { return smime.Inspect(m).Signed }

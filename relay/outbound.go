@@ -79,7 +79,11 @@ func (g *Gateway) carryOut(env *Envelope, msg *message.Message, e *evidence, pla
 func (g *Gateway) logPlan(env *Envelope, plan enforce.Plan) {
 	for _, c := range plan.Copies {
 		for _, a := range c.Recipients {
-			g.logDecision(env, a, treatment(c), a.Note)
+			if a.Report != "" {
+				g.logDecision(env, a, "reported", a.Report)
+			} else {
+				g.logDecision(env, a, treatment(c), a.Note)
+			}
 		}
 	}
 	for _, r := range plan.Refused {

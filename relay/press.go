@@ -22,16 +22,22 @@ type press struct {
 }
 
 // newPress prepares the message for copying: the names of hidden recipients
-// must not be in it (RFC 5322 section 3.6.3).
+// (RFC 5322 section 3.6.3) and the sender's triggers must not be in it.
 func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*press, error) {
-	base := msg
-	if msg.Has("Bcc") || msg.Has("Resent-Bcc") {
-		var err error
-		if base, err = msg.Apply(message.Change{Remove: message.Named("Bcc", "Resent-Bcc")}); err != nil {
-			return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
-		}
+	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[enforce.Sign]*message.Message)}
+	change, triggers, err := g.Triggers.removal(msg)
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
 	}
-	return &press{g: g, env: env, e: e, base: base, signed: make(map[enforce.Sign]*message.Message)}, nil
+	if !triggers && !msg.Has("Bcc") && !msg.Has("Resent-Bcc") {
+		return p, nil
+	}
+	trigger := change.Remove
+	change.Remove = func(f message.Field) bool { return f.Is("Bcc", "Resent-Bcc") || trigger(f) }
+	if p.base, err = msg.Apply(change); err != nil {
+		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
+	}
+	return p, nil
 }
 
 // print makes one copy and looks at it again before it may leave.
@@ -43,14 +49,17 @@ func (p *press) print(c enforce.Copy) (*message.Message, error) {
 			return nil, err
 		}
 	}
-	if c.Encrypt == nil {
-		return m, nil
+	if c.Encrypt != nil {
+		var err error
+		if m, err = p.encrypt(m, *c.Encrypt); err != nil {
+			return nil, err
+		}
 	}
-	m, err := p.encrypt(m, *c.Encrypt)
+	m, err := tagged(m, c.SubjectTag)
 	if err != nil {
-		return nil, err
+		return nil, p.failed("subject tag", err)
 	}
-	if !isEncrypted(m) {
+	if c.Encrypt != nil && !isEncrypted(m) {
 		return nil, p.internal(errors.New("a copy that must be encrypted is not"))
 	}
 	return m, nil
@@ -61,8 +70,12 @@ func (p *press) sign(s enforce.Sign) (*message.Message, error) {
 		return m, nil
 	}
 	profile := p.g.Profiles[s.Profile]
-	m, err := smime.Sign(p.base, p.e.identity, smime.SignOptions{
-		Opaque: s.Opaque || profile.Opaque,
+	id := p.e.identities[s.Identity]
+	if id == nil {
+		return nil, p.internal(fmt.Errorf("no identity %q", s.Identity))
+	}
+	m, err := smime.Sign(p.base, id, smime.SignOptions{
+		Opaque: profile.Opaque,
 		Digest: profile.Digest, Signature: profile.Signature,
 		Time: p.g.Clock(),
 	})

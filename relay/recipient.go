@@ -24,6 +24,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 	}
 	facts := enforce.Facts{
 		Direction: env.Direction, Sender: env.Sender,
+		Client:     enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
 		Recipients: []enforce.RecipientFacts{{Address: r.Address}},
 	}
 	early := g.Policy.Early(facts)
@@ -35,8 +36,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 		return nil
 	}
 	result := g.lookup(ctx, r.Address)
-	facts.Recipients[0].Certificate = availability(result.Outcome)
-	facts.Recipients[0].Reason = result.Reason()
+	facts.Recipients[0].Certificate = enforce.CertificateFacts{State: availability(result.Outcome), Reason: result.Reason()}
 	refusal, refused := g.Policy.AtRCPT(facts)
 	if !refused {
 		return nil

@@ -1,0 +1,187 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// condition is one condition of a rule.
+type condition struct {
+	late   bool // needs header or body
+	except bool // must not hold
+	holds  func(*view) bool
+}
+
+// test judges one element of a condition's list.
+type test func(*view) bool
+
+// conditionKind is a condition that takes a list.
+type conditionKind struct {
+	key     string
+	late    bool
+	compile func(string) (test, error)
+	list    func(*Rule) (yes, except []string)
+}
+
+// conditionKinds are the conditions that take lists, but for sender and
+// recipient, which are indexed.
+var conditionKinds = []conditionKind{
+	{"user", false, userTest, func(r *Rule) ([]string, []string) { return r.User, r.ExceptUser }},
+	{"network", false, networkTest, func(r *Rule) ([]string, []string) { return r.Network, r.ExceptNetwork }},
+	{"listener", false, listenerTest, func(r *Rule) ([]string, []string) { return r.Listener, r.ExceptListener }},
+	{"header", true, headerTest, func(r *Rule) ([]string, []string) { return r.Header, r.ExceptHeader }},
+	{"subject", true, subjectTest, func(r *Rule) ([]string, []string) { return r.Subject, r.ExceptSubject }},
+	{"sensitivity", true, fieldTest("sensitivity"), func(r *Rule) ([]string, []string) { return r.Sensitivity, r.ExceptSensitivity }},
+	{"importance", true, fieldTest("importance"), func(r *Rule) ([]string, []string) { return r.Importance, r.ExceptImportance }},
+	{"attachment", true, attachmentTest, func(r *Rule) ([]string, []string) { return r.Attachment, r.ExceptAttachment }},
+}
+
+func userTest(s string) (test, error) {
+	s = strings.ToLower(s)
+	return func(v *view) bool {
+		return v.facts.Client.User != "" && wildcard(s, strings.ToLower(v.facts.Client.User))
+	}, nil
+}
+
+func networkTest(s string) (test, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return nil, errors.New(`not a network; write one such as "192.0.2.0/24"`)
+	}
+	return func(v *view) bool { return p.Contains(v.facts.Client.Addr.Unmap()) }, nil
+}
+
+func listenerTest(s string) (test, error) {
+	return func(v *view) bool { return v.facts.Client.Listener == s }, nil
+}
+
+// headerTest reads "Name" (the field is there), "Name: value" (it is exactly
+// that, whatever the case) and "Name ~ expression" (it matches).
+func headerTest(s string) (test, error) {
+	name, op, value := s, byte(0), ""
+	if i := strings.IndexAny(s, ":~"); i >= 0 {
+		name, op, value = s[:i], s[i], strings.TrimSpace(s[i+1:])
+	}
+	name = strings.ToLower(strings.TrimSpace(name))
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New(`not a header condition; write "Name", "Name: value" or "Name ~ expression"`)
+	}
+	ok := func(string) bool { return true }
+	switch op {
+	case ':':
+		ok = func(s string) bool { return strings.EqualFold(s, value) }
+	case '~':
+		re, err := regexp.Compile(value)
+		if err != nil {
+			return nil, fmt.Errorf("not a regular expression of RE2: %w", err)
+		}
+		ok = re.MatchString
+	}
+	return func(v *view) bool { return slices.ContainsFunc(v.facts.Content.Header[name], ok) }, nil
+}
+
+func subjectTest(s string) (test, error) {
+	s = strings.ToLower(s)
+	return func(v *view) bool {
+		return slices.ContainsFunc(v.facts.Content.Header["subject"], func(subject string) bool {
+			return strings.Contains(strings.ToLower(subject), s)
+		})
+	}, nil
+}
+
+func fieldTest(name string) func(string) (test, error) {
+	return func(s string) (test, error) {
+		return func(v *view) bool {
+			return slices.ContainsFunc(v.facts.Content.Header[name], func(value string) bool { return strings.EqualFold(value, s) })
+		}, nil
+	}
+}
+
+func attachmentTest(s string) (test, error) {
+	s = strings.ToLower(s)
+	byType := strings.Contains(s, "/")
+	return func(v *view) bool {
+		return slices.ContainsFunc(v.facts.Content.Attachments, func(a Attachment) bool {
+			if byType {
+				return wildcard(s, a.MediaType)
+			}
+			return wildcard(s, strings.ToLower(a.Name))
+		})
+	}, nil
+}
+
+// conditions compiles what r says besides sender, recipient and direction.
+func (c *compiler) conditions(r *Rule) []condition {
+	var all []condition
+	for _, k := range conditionKinds {
+		yes, except := k.list(r)
+		for _, part := range []struct {
+			key    string
+			list   []string
+			except bool
+		}{{k.key, yes, false}, {"except_" + k.key, except, true}} {
+			if holds := c.anyOf(part.key, part.list, k.compile); holds != nil {
+				all = append(all, condition{late: k.late, except: part.except, holds: holds})
+			}
+		}
+	}
+	all = append(all, c.states(r)...)
+	return append(all, c.numbers(r)...)
+}
+
+// anyOf compiles a list of which one element must hold; nil if there is none.
+func (c *compiler) anyOf(key string, list []string, compile func(string) (test, error)) test {
+	if list == nil {
+		return nil
+	}
+	c.notEmpty(key, list)
+	var tests []test
+	for _, s := range list {
+		t, err := compile(s)
+		if s == "" {
+			err = errors.New("is empty; remove it")
+		}
+		if err != nil {
+			c.problem(key, "%q: %v", s, err)
+			continue
+		}
+		tests = append(tests, t)
+	}
+	return func(v *view) bool { return slices.ContainsFunc(tests, func(t test) bool { return t(v) }) }
+}
+
+// states compiles signed and encrypted.
+func (c *compiler) states(r *Rule) []condition {
+	var all []condition
+	add := func(key, value string, state func(*Content) bool) {
+		yes := word(c, key, value, yesNo)
+		if value != "" {
+			all = append(all, condition{late: true, holds: func(v *view) bool { return state(&v.facts.Content) == yes }})
+		}
+	}
+	add("signed", r.Signed, func(m *Content) bool { return m.Signed })
+	add("encrypted", r.Encrypted, func(m *Content) bool { return m.Encrypted })
+	return all
+}
+
+// numbers compiles the limits of size and of the number of recipients.
+func (c *compiler) numbers(r *Rule) []condition {
+	var all []condition
+	add := func(key string, limit int, holds test) {
+		if limit < 0 {
+			c.problem(key, "%d is less than nothing; remove it or write a number", limit)
+		}
+		if limit > 0 {
+			all = append(all, condition{late: true, holds: holds})
+		}
+	}
+	add("larger_than", r.LargerThan, func(v *view) bool { return v.facts.Content.Size > r.LargerThan })
+	add("smaller_than", r.SmallerThan, func(v *view) bool { return v.facts.Content.Size < r.SmallerThan })
+	add("more_recipients", r.MoreRecipients, func(v *view) bool { return len(v.facts.Recipients) > r.MoreRecipients })
+	add("fewer_recipients", r.FewerRecipients, func(v *view) bool { return len(v.facts.Recipients) < r.FewerRecipients })
+	return all
+}

@@ -1,0 +1,126 @@
+package relay
+
+import (
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// Triggers are the ways in which a sender can ask for a treatment. Whether a
+// wish is granted, the rules say. Every trigger is removed from what leaves.
+type Triggers struct {
+	// Sign, Encrypt and Plain are words anywhere in the subject, whatever their
+	// case, such as "[encrypt]".
+	Sign, Encrypt, Plain []string
+	// Header is a field whose value is a list of the words sign, encrypt and
+	// plain; "" is none.
+	Header string
+	// Sensitivity are values of the field Sensitivity that mean encrypt.
+	Sensitivity []string
+}
+
+// wishes returns what the message asks for.
+func (t *Triggers) wishes(msg *message.Message) enforce.Triggers {
+	var w enforce.Triggers
+	for _, subject := range msg.All("Subject") {
+		subject = decoded(subject)
+		w.Sign = w.Sign || cutAll(subject, t.Sign) != subject
+		w.Encrypt = w.Encrypt || cutAll(subject, t.Encrypt) != subject
+		w.Plain = w.Plain || cutAll(subject, t.Plain) != subject
+	}
+	if t.Header != "" {
+		for _, value := range msg.All(t.Header) {
+			for word := range strings.FieldsFuncSeq(strings.ToLower(value), func(c rune) bool { return c == ',' || c == ' ' || c == ';' || c == '\t' }) {
+				w.Sign = w.Sign || word == "sign"
+				w.Encrypt = w.Encrypt || word == "encrypt"
+				w.Plain = w.Plain || word == "plain"
+			}
+		}
+	}
+	for _, value := range msg.All("Sensitivity") {
+		w.Encrypt = w.Encrypt || slices.ContainsFunc(t.Sensitivity, func(s string) bool { return strings.EqualFold(s, value) })
+	}
+	return w
+}
+
+// removal is the change that takes all triggers out of a message; ok is false
+// when there are none.
+func (t *Triggers) removal(msg *message.Message) (c message.Change, ok bool, err error) {
+	var rewritten []message.Field
+	words := slices.Concat(t.Sign, t.Encrypt, t.Plain)
+	found := false
+	for _, f := range msg.Fields() {
+		if !f.Is("Subject") {
+			continue
+		}
+		subject := decoded(f.Value())
+		cut := cutAll(subject, words)
+		found = found || cut != subject
+		field, err := subjectField(cut)
+		if err != nil {
+			return c, false, err
+		}
+		rewritten = append(rewritten, field)
+	}
+	header := t.Header != "" && msg.Has(t.Header)
+	if found {
+		c.Prepend = rewritten
+	}
+	c.Remove = func(f message.Field) bool {
+		return found && f.Is("Subject") || header && f.Is(t.Header)
+	}
+	return c, found || header, nil
+}
+
+// cutAll takes every one of words out of s, whatever their case, with the blank
+// beside it. Taking one out may put another together: it goes too.
+func cutAll(s string, words []string) string {
+	for again := true; again; {
+		again = false
+		for _, w := range words {
+			i := foldIndex(s, w)
+			if w == "" || i < 0 {
+				continue
+			}
+			left, right := s[:i], s[i+len(w):]
+			if left == "" || strings.HasSuffix(left, " ") {
+				right = strings.TrimPrefix(right, " ")
+			}
+			s, again = left+right, true
+		}
+	}
+	return s
+}
+
+// foldIndex is strings.Index without regard to the case of letters whose two
+// cases have the same length.
+func foldIndex(s, w string) int {
+	for i := 0; i+len(w) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(w)], w) {
+			return i
+		}
+	}
+	return -1
+}
+
+// subjectField writes a subject, encoded where it must be (RFC 2047).
+func subjectField(s string) (message.Field, error) {
+	return message.NewField("Subject", mime.QEncoding.Encode("utf-8", strings.TrimSpace(s)))
+}
+
+// tagged puts a tag before the subject of a message. The header is outside what
+// is signed.
+func tagged(m *message.Message, tag string) (*message.Message, error) {
+	subject := decoded(m.Get("Subject"))
+	if tag == "" || strings.Contains(subject, tag) {
+		return m, nil
+	}
+	field, err := subjectField(tag + " " + subject)
+	if err != nil {
+		return nil, err
+	}
+	return m.Apply(message.Change{Remove: message.Named("Subject"), Prepend: []message.Field{field}})
+}
