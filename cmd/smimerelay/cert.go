@@ -13,10 +13,17 @@ type certCmd struct {
 
 type certCheckCmd struct {
 	trustFlags
-	Purpose string `required:"" enum:"sign,encrypt" help:"What for: sign, encrypt."`
+	Purpose string `required:"" enum:"sign,encrypt" placeholder:"sign|encrypt" help:"What for: sign, encrypt."`
 	Address string `placeholder:"ADDR" help:"The address that the certificate must name."`
 	JSON    bool   `name:"json" help:"Print the verdict as JSON."`
 	Cert    string `arg:"" help:"File with the certificate (PEM, DER, .p7b); further ones in it help to build its chain."`
+}
+
+// Help is shown below the summary.
+func (certCheckCmd) Help() string {
+	return `Judges the first certificate in the file as the gateway does before it encrypts to it or believes its signature: path, validity, key, purpose, address, revocation. The reason is one of the words in docs/reasons.md.
+
+Exit status: 0 pass, 1 not usable, 2 the call or the input could not be used.`
 }
 
 func (certCheckCmd) examples() string {

@@ -14,6 +14,11 @@ type checkCmd struct {
 	JSON   bool   `name:"json" help:"Print the problems as JSON."`
 }
 
+// Help is shown below the summary.
+func (checkCmd) Help() string {
+	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. Every problem is told at once, one a line: file, line, key, what is wrong, what to do. It connects to nobody.`
+}
+
 func (checkCmd) examples() string {
 	return `smimerelay check
 		smimerelay check --config new.toml && mv new.toml /etc/smimerelay/config.toml`

@@ -45,6 +45,7 @@ func parser(target *cli, a *app) (*kong.Kong, error) {
 			{Key: "gateway", Title: "The gateway:"},
 			{Key: "offline", Title: "One message or certificate, offline:"},
 		}),
+		kong.ValueFormatter(valueHelp),
 		kong.Bind(a),
 		kong.Vars{
 			"ciphers":    strings.Join(ciphers, ","),
@@ -108,6 +109,15 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		fmt.Fprintf(ctx.Stdout, "\nExamples:\n%s", indent(e.examples()))
 	}
 	return nil
+}
+
+// valueHelp is the help of a flag or argument with its default behind it, which
+// kong shows only where there is no placeholder.
+func valueHelp(v *kong.Value) string {
+	if v.Flag != nil && v.Default != "" && v.Flag.PlaceHolder != "" {
+		return strings.TrimSuffix(v.Help, ".") + " (default " + v.Default + ")."
+	}
+	return v.Help
 }
 
 // exampled is a verb with examples, one a line.

@@ -14,13 +14,19 @@ type decryptCmd struct {
 	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
 
+// Help is shown below the summary.
+func (decryptCmd) Help() string {
+	return `Prints the message with what was encrypted brought to the surface, and CRLF line ends; signatures inside stay, so that verify can judge them. Nothing is printed unless the content is whole.
+
+Exit status: 0 decrypted, 1 not decryptable or not encrypted, 2 the call or the input could not be used.`
+}
+
 func (decryptCmd) examples() string {
 	return `smimerelay decrypt --identity bob.p12 --password-file bob.password message.eml
 		smimerelay decrypt --identity bob.pem < message.eml | smimerelay verify --trust ca.pem`
 }
 
-// Run prints the message with what was encrypted brought to the surface:
-// signatures inside stay, so that they can be verified.
+// Run prints the decrypted message.
 func (c *decryptCmd) Run(a *app) error {
 	m, err := a.readMessage(c.Message)
 	if err != nil {

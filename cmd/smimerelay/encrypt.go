@@ -13,13 +13,17 @@ type encryptCmd struct {
 	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
 
+// Help is shown below the summary.
+func (encryptCmd) Help() string {
+	return `Prints the message encrypted to everybody at once, with CRLF line ends. Key agreement and ML-KEM follow from the recipient's key. The certificates are taken as they are: "cert check" judges them.`
+}
+
 func (encryptCmd) examples() string {
 	return `smimerelay encrypt --to bob.pem --to carol.cer message.eml
 		smimerelay encrypt --to bob.pem --cipher aes-256-gcm < message.eml`
 }
 
-// Run prints the encrypted message, with CRLF line ends. The certificates are
-// taken as they are: "cert check" judges them.
+// Run prints the encrypted message.
 func (c *encryptCmd) Run(a *app) error {
 	m, err := a.readCanonical(c.Message)
 	if err != nil {

@@ -18,6 +18,13 @@ type explainCmd struct {
 	Message string   `arg:"" optional:"" help:"File with the message, - for standard input; a plain one from --from to --to when absent."`
 }
 
+// Help is shown below the summary.
+func (explainCmd) Help() string {
+	return `Takes the same steps as the gateway, lookups included, and sends nothing: the rule and its line for each recipient, what each directory answered and how fast, every certificate seen with the verdict on it, the cipher and why.
+
+With --from an address of the configured domains, or <>, the message counts as outbound; all others are inbound. The exit status is 1 when somebody would not get the message.`
+}
+
 func (explainCmd) examples() string {
 	return `smimerelay explain --from alice@example.org --to bob@example.net
 		smimerelay explain --from alice@example.org --to bob@example.net --to carol@example.net --json message.eml`

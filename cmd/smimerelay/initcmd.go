@@ -13,6 +13,11 @@ type initCmd struct {
 	Config string `default:"${config}" placeholder:"FILE" help:"The file to write; - is standard output."`
 }
 
+// Help is shown below the summary.
+func (initCmd) Help() string {
+	return `The file lists every option with its default, commented out. It asks nothing and never writes over a file.`
+}
+
 func (initCmd) examples() string {
 	return `smimerelay init
 		smimerelay init --config - | less`

@@ -53,6 +53,11 @@ type queueListCmd struct {
 	JSON bool `name:"json" help:"Print the list as JSON."`
 }
 
+// Help is shown below the summary.
+func (queueListCmd) Help() string {
+	return `Reads the queue also while a gateway works on it.`
+}
+
 func (queueListCmd) examples() string {
 	return `smimerelay queue list
 		smimerelay queue list --json | jq '.[] | select(.attempts > 3) | .id'`
@@ -112,6 +117,11 @@ type queueRetryCmd struct {
 	queueFlags
 	All bool    `help:"Try all of them."`
 	ID  []int64 `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list."`
+}
+
+// Help is shown below the summary.
+func (queueRetryCmd) Help() string {
+	return `The gateway that works on the queue tries them at once; it must be running.`
 }
 
 func (queueRetryCmd) examples() string {

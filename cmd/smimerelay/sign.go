@@ -15,12 +15,17 @@ type signCmd struct {
 	Message      string `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
 
+// Help is shown below the summary.
+func (signCmd) Help() string {
+	return `Prints the message signed, with CRLF line ends. The content is made 7-bit first, as RFC 8551 asks; what can not be made so without breaking something inside is signed opaque.`
+}
+
 func (signCmd) examples() string {
 	return `smimerelay sign --identity alice.p12 --password-file alice.password message.eml
 		smimerelay sign --identity alice.pem < message.eml | smimerelay encrypt --to bob.pem`
 }
 
-// Run prints the signed message, with CRLF line ends.
+// Run prints the signed message.
 func (c *signCmd) Run(a *app) error {
 	m, err := a.readCanonical(c.Message)
 	if err != nil {

@@ -18,6 +18,13 @@ type verifyCmd struct {
 	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
 
+// Help is shown below the summary.
+func (verifyCmd) Help() string {
+	return `Prints the result for the message and for each signer in the words of RFC 8601: pass only when a signature covers the whole message, its chain leads to a --trust certificate, it is not revoked, and the certificate names the address in From. Encrypted messages can be opened with --identity first.
+
+Exit status: 0 pass, 1 not valid, 2 the call or the input could not be used, 3 the message bears no signature.`
+}
+
 func (verifyCmd) examples() string {
 	return `smimerelay verify --trust ca.pem message.eml
 		smimerelay verify --trust roots/ --crl ca.crl --revocation require --json < message.eml`

@@ -31,6 +31,8 @@ type Config struct {
 	Lookup     Lookup             `toml:"lookup" doc:"The cache in front of all directories."`
 	Profiles   map[string]Profile `toml:"profile" doc:"Algorithms under a name that rules refer to; add tables of your own."`
 	Rules      []Rule             `toml:"rule" doc:"What happens to a recipient: the first rule that matches decides. Repeat the table for each; the last is named \"default\" and has no conditions."`
+	Triggers   Triggers           `toml:"triggers" doc:"How senders can ask for a treatment, where the rule's user_control lets them. Removed from all that leaves."`
+	Entitled   []Entitlement      `toml:"entitlement" doc:"Who may have mail signed in whose name: all conditions of one table must hold. Repeat the table for each."`
 	Inbound    Inbound            `toml:"inbound" doc:"What happens to mail that comes in."`
 
 	source source
@@ -151,23 +153,76 @@ type Profile struct {
 	Opaque       bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 }
 
-// Rule is one [[rule]]. Its conditions must all hold. A pattern is an address, a
-// domain ("example.com"), its subdomains (".example.com") or a glob.
+// Rule is one [[rule]]. Its conditions must all hold, and none of their "except"
+// twins. A pattern is an address, a domain ("example.com"), its subdomains
+// (".example.com"), a glob, or "file:PATH" for a file of patterns.
 type Rule struct {
-	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
-	Direction       string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
-	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender; \"*\" is all"`
-	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these senders"`
-	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient; \"*\" is all"`
-	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not for these recipients"`
-	Sign            string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can; empty is never" enum:",require,prefer,never"`
-	Encrypt         string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
-	NoCertificate   string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, or leave the recipient out and tell the sender; empty is reject" enum:",reject,reject-message,strip"`
-	Unavailable     string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
-	Mixed           string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
-	Profile         string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; empty is default"`
+	Name              string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
+	Direction         string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
+	Sender            []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all"`
+	ExceptSender      []string `toml:"except_sender" doc:"condition: not for these senders"`
+	Recipient         []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH with one on each line; \"*\" is all"`
+	ExceptRecipient   []string `toml:"except_recipient" doc:"condition: not for these recipients"`
+	User              []string `toml:"user" doc:"condition: glob of the name that the client authenticated with"`
+	ExceptUser        []string `toml:"except_user" doc:"condition: not for these users"`
+	Network           []string `toml:"network" doc:"condition: network (CIDR) of the client"`
+	ExceptNetwork     []string `toml:"except_network" doc:"condition: not from these networks"`
+	Listener          []string `toml:"listener" doc:"condition: glob of the name of the listener"`
+	ExceptListener    []string `toml:"except_listener" doc:"condition: not by these listeners"`
+	Header            []string `toml:"header" doc:"condition: header field that is there (\"Name\"), is exactly this (\"Name: value\"), or matches (\"Name ~ RE2\")"`
+	ExceptHeader      []string `toml:"except_header" doc:"condition: no such header field"`
+	Subject           []string `toml:"subject" doc:"condition: words anywhere in the subject, whatever their case"`
+	ExceptSubject     []string `toml:"except_subject" doc:"condition: no such words in the subject"`
+	Sensitivity       []string `toml:"sensitivity" doc:"condition: value of Sensitivity, such as \"Company-Confidential\""`
+	ExceptSensitivity []string `toml:"except_sensitivity" doc:"condition: no such Sensitivity"`
+	Importance        []string `toml:"importance" doc:"condition: value of Importance, such as \"high\""`
+	ExceptImportance  []string `toml:"except_importance" doc:"condition: no such Importance"`
+	Attachment        []string `toml:"attachment" doc:"condition: glob of an attachment's file name, or of its media type if it has a slash"`
+	ExceptAttachment  []string `toml:"except_attachment" doc:"condition: no such attachment"`
+	Signed            string   `toml:"signed" doc:"condition: the message is S/MIME signed already; empty is either" enum:",yes,no"`
+	Encrypted         string   `toml:"encrypted" doc:"condition: the message is S/MIME encrypted already; empty is either" enum:",yes,no"`
+	LargerThan        Size     `toml:"larger_than" doc:"condition: the message is larger; 0 is no condition" min:"0"`
+	SmallerThan       Size     `toml:"smaller_than" doc:"condition: the message is smaller; 0 is no condition" min:"0"`
+	MoreRecipients    int      `toml:"more_recipients" doc:"condition: the message has more recipients; 0 is no condition" min:"0"`
+	FewerRecipients   int      `toml:"fewer_recipients" doc:"condition: the message has fewer recipients; 0 is no condition" min:"0"`
+	Sign              string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can; empty is never" enum:",require,prefer,never"`
+	Encrypt           string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
+	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, or leave the recipient out and tell the sender; empty is reject" enum:",reject,reject-message,strip"`
+	Unavailable       string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
+	Mixed             string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
+	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; empty is default"`
+	UserControl       []string `toml:"user_control" doc:"what senders may ask for by [triggers]: sign, encrypt, plain"`
+	Agree             string   `toml:"agree" doc:"how envelope sender and From must agree before we sign; empty is any" enum:",any,domain,address"`
+	Automatic         string   `toml:"automatic" doc:"whether delivery reports, read receipts and automatic replies pass as they are; empty is pass" enum:",pass,protect"`
+	AlreadySigned     string   `toml:"already_signed" doc:"whether what is signed already gets our signature too; empty is keep" enum:",keep,sign"`
+	Calendar          string   `toml:"calendar" doc:"meeting requests: only sign, only encrypt, or leave alone; empty is like all mail" enum:",sign,encrypt,leave"`
+	Identity          string   `toml:"identity" doc:"who signs: sender, domain (domain-signing-authority@ of RFC 3183) or an address; empty is sender"`
+	DomainCertificate string   `toml:"domain_certificate" doc:"what serves where a recipient has no certificate: domain (domain-confidentiality-authority@ of RFC 3183) or an address; empty is nothing"`
+	SenderCopy        bool     `toml:"sender_copy" doc:"encrypt to the sender too, where there is a certificate"`
+	AlsoEncryptTo     []string `toml:"also_encrypt_to" doc:"addresses whose certificates are always added, such as an archive's; without one of them nothing is sent"`
+	SubjectTag        string   `toml:"subject_tag" doc:"text before the subject of what leaves"`
+	Mode              string   `toml:"mode" doc:"report decides and logs, and changes nothing; empty is enforce" enum:",enforce,report"`
 	// Line is where the rule stands in the file; 0 is built in.
 	Line int `toml:"-"`
+}
+
+// Entitlement is one [[entitlement]].
+type Entitlement struct {
+	User     []string `toml:"user" doc:"condition: glob of the name that the client authenticated with"`
+	Network  []string `toml:"network" doc:"condition: network (CIDR) of the client"`
+	Listener []string `toml:"listener" doc:"condition: glob of the name of the listener"`
+	From     []string `toml:"from" doc:"authors in whose name these clients may have mail signed: address, domain, .subdomains or glob; self is the one they authenticated as"`
+	// Line is where it stands in the file; 0 is built in.
+	Line int `toml:"-"`
+}
+
+// Triggers is the section [triggers].
+type Triggers struct {
+	Sign        []string `toml:"sign" doc:"words in the subject that ask for a signature"`
+	Encrypt     []string `toml:"encrypt" doc:"words in the subject that ask for encryption"`
+	Plain       []string `toml:"plain" doc:"words in the subject that ask for no encryption"`
+	Header      string   `toml:"header" doc:"header field whose value asks: sign, encrypt, plain; empty is none"`
+	Sensitivity []string `toml:"sensitivity" doc:"values of Sensitivity that ask for encryption"`
 }
 
 // Inbound is the section [inbound].

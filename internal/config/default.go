@@ -23,6 +23,8 @@ func Default() *Config {
 		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
 		Profiles:   defaultProfiles(),
 		Rules:      []Rule{defaultRule()},
+		Triggers:   Triggers{Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"}, Header: "X-SMIME", Sensitivity: []string{}},
+		Entitled:   []Entitlement{{User: []string{}, Network: []string{}, Listener: []string{Everybody}, From: []string{Everybody}}},
 		Inbound:    Inbound{Verify: true, Decrypt: true},
 		Identities: Identities{},
 	}
@@ -90,9 +92,18 @@ func newDirectory() Directory {
 }
 
 func newRule() Rule {
+	none := []string{}
 	return Rule{
-		Sender: []string{Everybody}, ExceptSender: []string{}, Recipient: []string{Everybody}, ExceptRecipient: []string{},
+		Sender: []string{Everybody}, ExceptSender: none, Recipient: []string{Everybody}, ExceptRecipient: none,
+		User: none, ExceptUser: none, Network: none, ExceptNetwork: none, Listener: none, ExceptListener: none,
+		Header: none, ExceptHeader: none, Subject: none, ExceptSubject: none, Sensitivity: none, ExceptSensitivity: none,
+		Importance: none, ExceptImportance: none, Attachment: none, ExceptAttachment: none,
+		UserControl: none, AlsoEncryptTo: none,
 	}
+}
+
+func newEntitlement() Entitlement {
+	return Entitlement{User: []string{}, Network: []string{}, Listener: []string{}, From: []string{}}
 }
 
 // Everybody is the pattern of a condition that always holds.
