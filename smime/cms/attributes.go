@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
@@ -24,27 +25,26 @@ type attributes struct {
 // parseAttributes reads the signedAttrs element under its [0] tag. Everything
 // wrong in it is ErrAttributes: the signature fails.
 func parseAttributes(raw []byte) (*attributes, error) {
-	der, err := normalize(raw)
+	der, err := normalize(raw, tagSet)
 	if err != nil {
 		return nil, badAttributes("%v", err)
 	}
-	a := &attributes{der: bytes.Clone(der)}
-	a.der[0] = tagSet // RFC 5652 section 5.4
+	a := &attributes{der: der}
 	c := newCursor(a.der)
 	c.enter(tagSet)
-	seen := make(map[string]bool)
+	seen := make([][]byte, 0, 16)
 	for c.more() {
 		oid, value, err := c.attribute()
 		if err != nil {
 			return nil, err
 		}
-		if seen[string(oid)] {
+		if slices.ContainsFunc(seen, func(b []byte) bool { return bytes.Equal(b, oid) }) {
 			return nil, badAttributes("attribute %s twice", dotted(oid))
 		}
-		seen[string(oid)] = true
-		if len(seen) > maxAttributeCount {
+		if len(seen) >= maxAttributeCount {
 			return nil, badAttributes("more than %d", maxAttributeCount)
 		}
+		seen = append(seen, oid)
 		if err := a.set(oid, value); err != nil {
 			return nil, badAttributes("attribute %s: %v", dotted(oid), err)
 		}

@@ -13,9 +13,13 @@ func TestAttributeRules(t *testing.T) {
 	id, other := newIdentity(t, "p256"), newIdentity(t, "p256-b")
 	good := goodAttributes(content)
 	null := []byte{tagNull, 0}
-	when := signingTime(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC))
-	oidTLV := func(oid string) []byte { var b builder; b.oid(oid); return b }
-	alg := func(oid string) []byte { var b builder; b.algorithm(oid, nil); return b }
+	when := built(func(b *builder) { b.time(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)) })
+	oidTLV := func(oid string) []byte { return built(func(b *builder) { b.oid(oid) }) }
+	alg := func(oid string) []byte { return built(func(b *builder) { b.algorithm(oid, nil) }) }
+	protection := func(digest, signature []byte) []byte {
+		signature[0] = context0 + 1
+		return built(func(b *builder) { m := b.open(tagSequence); b.raw(digest); b.raw(signature); b.close(m) })
+	}
 	for _, tc := range []struct {
 		name  string
 		attrs [][]byte
@@ -25,7 +29,7 @@ func TestAttributeRules(t *testing.T) {
 		{"unknown attribute", append(goodAttributes(content), attribute("\x2a\x03\x04", null)), nil},
 		{"unknown attribute with two values", append(goodAttributes(content), attributeWith("\x2a\x03\x04", null, oidTLV("\x2a"))), nil},
 		{"signing time", append(goodAttributes(content), attribute(oidSigningTime, when)), nil},
-		{"signing certificate", append(goodAttributes(content), attribute(oidSigningCertificateV2, signingCertificateV2(id.cert))), nil},
+		{"signing certificate", append(goodAttributes(content), attribute(oidSigningCertificateV2, built(func(b *builder) { b.signingCertificateV2(id.cert) }))), nil},
 		{"algorithm protection", append(goodAttributes(content), attribute(oidAlgorithmProtection, protection(alg(oidSHA256), alg(oidECDSASHA256)))), nil},
 
 		{"empty set", [][]byte{}, ErrAttributes},
@@ -43,7 +47,7 @@ func TestAttributeRules(t *testing.T) {
 		{"unknown attribute with no value", append(goodAttributes(content), attributeWith("\x2a\x03\x04")), ErrAttributes},
 		{"signing time is no time", append(goodAttributes(content), attribute(oidSigningTime, null)), ErrAttributes},
 		{"digest is no octet string", [][]byte{good[0], attribute(oidMessageDigest, null)}, ErrAttributes},
-		{"signing certificate of another", append(goodAttributes(content), attribute(oidSigningCertificateV2, signingCertificateV2(other.cert))), ErrAttributes},
+		{"signing certificate of another", append(goodAttributes(content), attribute(oidSigningCertificateV2, built(func(b *builder) { b.signingCertificateV2(other.cert) }))), ErrAttributes},
 		{"capabilities are nonsense", append(goodAttributes(content), attribute(oidCapabilities, null)), ErrAttributes},
 		{"preference is nonsense", append(goodAttributes(content), attribute(oidEncryptionKeyPreference, null)), ErrAttributes},
 		{"protection of another digest", append(goodAttributes(content), attribute(oidAlgorithmProtection, protection(alg(oidSHA512), alg(oidECDSASHA256)))), ErrAttributes},
@@ -64,7 +68,7 @@ func TestAttributeRules(t *testing.T) {
 
 func TestUnsignedAttributes(t *testing.T) {
 	id := newIdentity(t, "p256")
-	when := signingTime(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC))
+	when := built(func(b *builder) { b.time(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)) })
 	for _, tc := range []struct {
 		name     string
 		unsigned [][]byte
@@ -120,7 +124,7 @@ func TestSigningTimeForms(t *testing.T) {
 		time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1949, 12, 31, 0, 0, 0, 0, time.UTC),
 		time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)),
 	} {
-		c := newCursor(signingTime(want))
+		c := newCursor(built(func(b *builder) { b.time(want) }))
 		if got := c.time(); c.err != nil || !got.Equal(want) {
 			t.Errorf("%v: %v, %v", want, got, c.err)
 		}

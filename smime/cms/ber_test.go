@@ -205,7 +205,8 @@ func TestNormalize(t *testing.T) {
 		"24 80 05 00 00 00":                                     "",
 		"30 00 00":                                              "",
 	} {
-		got, err := normalize(unhex(t, in))
+		raw := unhex(t, in)
+		got, err := normalize(raw, unhex(t, want+"00")[0])
 		if want == "" {
 			if err == nil {
 				t.Errorf("%s: no error, %x", in, got)
@@ -214,11 +215,11 @@ func TestNormalize(t *testing.T) {
 			t.Errorf("%s: %x, %v", in, got, err)
 		}
 	}
-	if _, err := normalize(make([]byte, maxAttributes+1)); !errors.Is(err, ErrTooBig) {
+	if _, err := normalize(make([]byte, maxAttributes+1), tagSet); !errors.Is(err, ErrTooBig) {
 		t.Errorf("too long: %v", err)
 	}
 	deep := bytes.Repeat([]byte{0x30, 0x80}, maxDepth)
-	if _, err := normalize(append(deep, make([]byte, 2*maxDepth)...)); !errors.Is(err, ErrMalformed) {
+	if _, err := normalize(append(deep, make([]byte, 2*maxDepth)...), tagSequence); !errors.Is(err, ErrMalformed) {
 		t.Errorf("too deep: %v", err)
 	}
 }

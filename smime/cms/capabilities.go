@@ -1,7 +1,5 @@
 package cms
 
-import "bytes"
-
 // maxCapabilities caps the entries read.
 const maxCapabilities = 200
 
@@ -16,7 +14,7 @@ type Capability struct {
 // count only from a verified signature.
 type Capabilities []Capability
 
-// ParseCapabilities reads SMIMECapabilities.
+// ParseCapabilities reads SMIMECapabilities. The result refers to der.
 func ParseCapabilities(der []byte) (Capabilities, error) {
 	c := newCursor(der)
 	var list Capabilities
@@ -26,7 +24,7 @@ func ParseCapabilities(der []byte) (Capabilities, error) {
 			return nil, tooBig("more than %d capabilities", maxCapabilities)
 		}
 		a := c.algorithm()
-		list = append(list, Capability{OID: bytes.Clone(a.oid), Params: bytes.Clone(a.params)})
+		list = append(list, Capability{OID: a.oid, Params: a.params})
 	}
 	c.leave()
 	if c.err == nil && c.pos < len(der) {
@@ -38,15 +36,16 @@ func ParseCapabilities(der []byte) (Capabilities, error) {
 	return list, nil
 }
 
-// NewCapabilities returns the entries that announce the ciphers, in their order.
-func NewCapabilities(ciphers ...Cipher) Capabilities {
-	var list Capabilities
+// capabilities appends SMIMECapabilities that announce the ciphers, in their
+// order.
+func (b *builder) capabilities(ciphers []Cipher) {
+	m := b.open(tagSequence)
 	for _, k := range ciphers {
 		if s := k.spec(); s != nil && !s.weak {
-			list = append(list, Capability{OID: []byte(s.oid)})
+			b.algorithm(s.oid, nil)
 		}
 	}
-	return list
+	b.close(m)
 }
 
 // DefaultCapabilities are the ciphers that our own signatures announce.

@@ -251,12 +251,10 @@ func (e *EnvelopedData) additionalData() ([]byte, error) {
 		}
 		return nil, nil
 	}
-	der, err := normalize(e.attrs)
+	aad, err := normalize(e.attrs, tagSet)
 	if err != nil {
 		return nil, err
 	}
-	aad := append([]byte(nil), der...)
-	aad[0] = tagSet
 	c := newCursor(aad)
 	c.enter(tagSet)
 	named := e.ContentType == TypeData

@@ -79,7 +79,8 @@ type layout struct {
 }
 
 func newLayout(contentSize int) *layout {
-	return &layout{size: contentSize}
+	const room = 96 // all there is in front of signed data
+	return &layout{buf: make([]byte, room), off: room, size: contentSize}
 }
 
 // prepend puts der in front.
@@ -93,6 +94,20 @@ func (l *layout) prepend(der []byte) {
 	l.off -= len(der)
 	copy(l.buf[l.off:], der)
 	l.size += len(der)
+}
+
+// prependOID puts an OBJECT IDENTIFIER in front.
+func (l *layout) prependOID(oid string) {
+	var buf [16]byte
+	l.prepend(append(append(buf[:0], tagOID, byte(len(oid))), oid...))
+}
+
+// wrap puts the headers of a SEQUENCE and of the ContentInfo around it in front.
+func (l *layout) wrap(contentType string) {
+	l.header(tagSequence)
+	l.header(context0)
+	l.prependOID(contentType)
+	l.header(tagSequence)
 }
 
 // header puts the identifier and length octets of an element in front.

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 )
 
 // maxRecipientsWritten caps the recipients of a message of ours.
@@ -45,12 +46,9 @@ type EncryptRequest struct {
 // Encrypt makes EnvelopedData (RFC 5652 section 6) or AuthEnvelopedData (RFC
 // 5083). The content is encrypted when the Object is written.
 func Encrypt(r EncryptRequest) (*Object, error) {
-	if r.Cipher == "" {
-		r.Cipher = AES256CBC
-	}
-	spec := r.Cipher.spec()
-	if spec == nil || spec.weak {
-		return nil, unsupported("cipher %q for writing", string(r.Cipher))
+	spec, err := r.defaults()
+	if err != nil {
+		return nil, err
 	}
 	if len(r.Recipients) == 0 || len(r.Recipients) > maxRecipientsWritten {
 		return nil, tooBig("%d recipients", len(r.Recipients))
@@ -58,14 +56,34 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	key := make([]byte, spec.key)
 	rand.Read(key)
 	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey)}
-	infos := make([][]byte, len(r.Recipients))
-	for i, cert := range r.Recipients {
-		var err error
-		if infos[i], err = e.recipient(cert); err != nil {
+	infos := newSetOf(512 * len(r.Recipients))
+	for _, cert := range r.Recipients {
+		if err := e.recipient(&infos.builder, cert); err != nil {
 			return nil, err
 		}
+		infos.next()
 	}
-	return e.object(setOf(tagSet, infos))
+	return e.object(infos.bytes(tagSet))
+}
+
+// defaults fills in what was not chosen, and refuses what can not be.
+func (r *EncryptRequest) defaults() (*cipherSpec, error) {
+	if r.Cipher == "" {
+		r.Cipher = AES256CBC
+	}
+	if r.OAEPHash == 0 {
+		r.OAEPHash = crypto.SHA256
+	}
+	spec := r.Cipher.spec()
+	switch {
+	case spec == nil || spec.weak:
+		return nil, unsupported("cipher %q for writing", string(r.Cipher))
+	case r.KeyTransport != "" && r.KeyTransport != PKCS1 && r.KeyTransport != OAEP:
+		return nil, unsupported("key transport %q", string(r.KeyTransport))
+	case r.OAEPHash != crypto.SHA1 && !sendable(r.OAEPHash):
+		return nil, unsupported("OAEP with %s", DigestName(r.OAEPHash))
+	}
+	return spec, nil
 }
 
 // An encrypter makes the recipient infos of one content key.
@@ -80,37 +98,37 @@ type encrypter struct {
 	ephemeral map[ecdh.Curve]*ecdh.PrivateKey
 }
 
-// recipient makes the RecipientInfo for a certificate. The kind of key decides.
-func (e *encrypter) recipient(cert *x509.Certificate) ([]byte, error) {
+// recipient appends the RecipientInfo for a certificate. The kind of key decides.
+func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	if e.request.UseSKI && len(cert.SubjectKeyId) == 0 {
-		return nil, unsupported("recipient %q has no subject key identifier", cert.Subject)
+		return unsupported("recipient %q has no subject key identifier", cert.Subject)
 	}
 	pub, pss, err := publicKey(cert)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := CheckKey(pub); err != nil {
-		return nil, err
+		return err
 	}
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
 		if pss == nil {
-			return e.keyTransport(cert, k)
+			return e.keyTransport(b, cert, k)
 		}
 	case *ecdsa.PublicKey:
 		p, err := k.ECDH()
 		if err != nil {
-			return nil, unsupported("recipient %q: %v", cert.Subject, err)
+			return unsupported("recipient %q: %v", cert.Subject, err)
 		}
-		return e.keyAgreement(cert, p)
+		return e.keyAgreement(b, cert, p)
 	case *ecdh.PublicKey:
-		return e.keyAgreement(cert, k)
+		return e.keyAgreement(b, cert, k)
 	case *mlkem.EncapsulationKey768:
-		return e.encapsulation(cert, oidMLKEM768, k)
+		return e.encapsulation(b, cert, oidMLKEM768, k)
 	case *mlkem.EncapsulationKey1024:
-		return e.encapsulation(cert, oidMLKEM1024, k)
+		return e.encapsulation(b, cert, oidMLKEM1024, k)
 	}
-	return nil, unsupported("recipient %q has a key for signing only", cert.Subject)
+	return unsupported("recipient %q has a key for signing only", cert.Subject)
 }
 
 // object puts the parts around the ciphertext.
@@ -120,7 +138,7 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	var front, info builder
+	front, info := make(builder, 0, len(recipients)+8), make(builder, 0, 80)
 	if e.spec.aead {
 		e.version = 0 // RFC 5083 section 2.1
 	}
@@ -165,32 +183,12 @@ func (e *encrypter) arm(o *Object) (params []byte, size int, err error) {
 	return b, paddedSize(o.size, len(o.iv)), nil
 }
 
-// keyTransport makes KeyTransRecipientInfo (RFC 5652 section 6.2.1).
-func (e *encrypter) keyTransport(cert *x509.Certificate, pub *rsa.PublicKey) ([]byte, error) {
-	var alg builder
-	encrypted, err := []byte(nil), error(nil)
-	switch e.request.KeyTransport {
-	case "", PKCS1:
-		alg.algorithm(oidRSA, null())
-		//lint:ignore SA1019 RFC 8551 section 2.3 demands it, many can read nothing else
-		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, pub, e.key)
-	case OAEP:
-		h := e.request.OAEPHash
-		if h == 0 {
-			h = crypto.SHA256
-		}
-		if h != crypto.SHA1 && !sendable(h) {
-			return nil, unsupported("OAEP with %v", h)
-		}
-		alg.algorithm(oidOAEP, oaepParams(h))
-		encrypted, err = rsa.EncryptOAEP(h.New(), rand.Reader, pub, e.key, nil)
-	default:
-		return nil, unsupported("key transport %q", string(e.request.KeyTransport))
-	}
+// keyTransport appends KeyTransRecipientInfo (RFC 5652 section 6.2.1).
+func (e *encrypter) keyTransport(b *builder, cert *x509.Certificate, pub *rsa.PublicKey) error {
+	encrypted, err := e.transport(pub)
 	if err != nil {
-		return nil, badKey("recipient %q: %v", cert.Subject, err)
+		return fmt.Errorf("%w, recipient %q", err, cert.Subject)
 	}
-	var b builder
 	m := b.open(tagSequence)
 	if e.request.UseSKI {
 		b.int(2)
@@ -199,8 +197,26 @@ func (e *encrypter) keyTransport(cert *x509.Certificate, pub *rsa.PublicKey) ([]
 		b.int(0)
 	}
 	b.identifier(cert, e.request.UseSKI)
-	b.raw(alg)
+	if e.request.KeyTransport == OAEP {
+		b.algorithm(oidOAEP, oaepParams(e.request.OAEPHash))
+	} else {
+		b.algorithm(oidRSA, null())
+	}
 	b.tlv(tagOctetString, encrypted)
 	b.close(m)
-	return b, nil
+	return nil
+}
+
+// transport encrypts the content key with RSA.
+func (e *encrypter) transport(pub *rsa.PublicKey) (encrypted []byte, err error) {
+	if e.request.KeyTransport == OAEP {
+		encrypted, err = rsa.EncryptOAEP(e.request.OAEPHash.New(), rand.Reader, pub, e.key, nil)
+	} else {
+		//lint:ignore SA1019 RFC 8551 section 2.3 demands it, many can read nothing else
+		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, pub, e.key)
+	}
+	if err != nil {
+		return nil, badKey("%v", err)
+	}
+	return encrypted, nil
 }

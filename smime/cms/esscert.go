@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 )
 
@@ -62,27 +63,30 @@ func (h certHash) matches(cert *x509.Certificate) bool {
 
 // directoryName returns GeneralNames that consist of one directory name.
 func directoryName(rawName []byte) []byte {
-	var b builder
-	m := b.open(tagSequence)
-	b.tlv(context0+4, rawName)
-	b.close(m)
+	b := make(builder, 0, len(rawName)+12)
+	b.directoryName(rawName)
 	return b
 }
 
-// signingCertificateV2 returns the attribute value that names cert by SHA-256,
+func (b *builder) directoryName(rawName []byte) {
+	m := b.open(tagSequence)
+	b.tlv(context0+4, rawName)
+	b.close(m)
+}
+
+// signingCertificateV2 appends the attribute value that names cert by SHA-256,
 // which is the default and therefore not written.
-func signingCertificateV2(cert *x509.Certificate) []byte {
-	var b builder
+func (b *builder) signingCertificateV2(cert *x509.Certificate) {
+	digest := sha256.Sum256(cert.Raw)
 	outer := b.open(tagSequence)
 	certs := b.open(tagSequence)
 	one := b.open(tagSequence)
-	b.tlv(tagOctetString, sum(crypto.SHA256, cert.Raw))
+	b.tlv(tagOctetString, digest[:])
 	is := b.open(tagSequence)
-	b.raw(directoryName(cert.RawIssuer))
+	b.directoryName(cert.RawIssuer)
 	b.tlv(tagInteger, integerBytes(cert.SerialNumber))
 	b.close(is)
 	b.close(one)
 	b.close(certs)
 	b.close(outer)
-	return b
 }

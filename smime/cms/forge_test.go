@@ -110,7 +110,7 @@ func (f forgedInfo) der(t testing.TB) []byte {
 	b.raw(f.signature)
 	b.tlv(tagOctetString, f.value)
 	if f.unsigned != nil {
-		b.raw(setOf(context0+1, f.unsigned))
+		b.raw(sortedSet(context0+1, f.unsigned))
 	}
 	b.close(m)
 	return b
@@ -119,7 +119,7 @@ func (f forgedInfo) der(t testing.TB) []byte {
 // set returns the attributes under the SET OF tag.
 func (f forgedInfo) set() builder {
 	if !f.unsorted {
-		return setOf(tagSet, f.attrs)
+		return sortedSet(tagSet, f.attrs)
 	}
 	var b builder
 	m := b.open(tagSet)
@@ -180,4 +180,23 @@ func certificates(ids ...*identity) (list []*x509.Certificate) {
 		list = append(list, id.cert)
 	}
 	return list
+}
+
+// sortedSet returns a SET OF in DER.
+func sortedSet(tag byte, elements [][]byte) []byte {
+	set := newSetOf(0)
+	for _, e := range elements {
+		set.add(e)
+	}
+	return set.bytes(tag)
+}
+
+// attribute returns an Attribute with one value.
+func attribute(oid string, value []byte) []byte { return attributeWith(oid, value) }
+
+// built returns what f appends.
+func built(f func(b *builder)) []byte {
+	var b builder
+	f(&b)
+	return b
 }

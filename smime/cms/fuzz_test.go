@@ -126,12 +126,12 @@ func FuzzAttributes(f *testing.F) {
 // The DER form of BER is a fixed point.
 func FuzzNormalize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ber []byte) {
-		der, err := normalize(ber)
+		der, err := normalize(ber, tagSet)
 		checkKind(t, err)
-		if err != nil {
+		if err != nil || ber[0] != context0 && ber[0] != tagSet && ber[0] != tagSequence {
 			return
 		}
-		if again, err := normalize(der); err != nil || !bytes.Equal(again, der) {
+		if again, err := normalize(der, tagSet); err != nil || !bytes.Equal(again, der) {
 			t.Errorf("%x becomes %x: %v", der, again, err)
 		}
 	})
@@ -164,7 +164,7 @@ func TestWriteFuzzCorpus(t *testing.T) {
 	writeSeed(t, "SignedData", "certs-only", CertsOnly(certificates(ids[0]), [][]byte{{0x30, 0}}).Bytes())
 	writeSeed(t, "SignedData", "pieces", rawSigned([]byte("\x24\x80\x04\x01a\x24\x80\x04\x01b\x00\x00\x00\x00"), nil, nil))
 	writeSeed(t, "Normalize", "pieces", []byte("\x30\x80\x24\x80\x04\x01a\x24\x80\x04\x01b\x00\x00\x00\x00\x00\x00"))
-	writeSeed(t, "Attributes", "capabilities", NewCapabilities(DefaultCapabilities()...).Marshal())
+	writeSeed(t, "Attributes", "capabilities", built(func(b *builder) { b.capabilities(DefaultCapabilities()) }))
 	writeSeed(t, "CompressedData", "text", compressed(t, content))
 	writeSeed(t, "CompressedData", "zeros", compressed(t, make([]byte, 1<<17)))
 	keys := fuzzKeys(t)

@@ -129,8 +129,8 @@ func TestTinyElements(t *testing.T) {
 func TestManyRecipients(t *testing.T) {
 	id := newIdentity(t, "p256")
 	e := encrypter{request: &EncryptRequest{}, spec: AES128CBC.spec(), key: make([]byte, 16), ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey)}
-	one, err := e.recipient(id.cert)
-	if err != nil {
+	var one builder
+	if err := e.recipient(&one, id.cert); err != nil {
 		t.Fatal(err)
 	}
 	transport := builder("\x30\x80\x02\x01\x02\x80\x01\x01\x30\x00\x04\x00\x00\x00")

@@ -11,23 +11,22 @@ type encapsulator interface {
 	Encapsulate() (sharedKey, ciphertext []byte)
 }
 
-// encapsulation makes KEMRecipientInfo inside OtherRecipientInfo (RFC 9629
+// encapsulation appends KEMRecipientInfo inside OtherRecipientInfo (RFC 9629
 // section 3) for ML-KEM. The key wrap is AES-256 whatever the content cipher,
 // which RFC 9936 section 2.2.1 asks for.
-func (e *encrypter) encapsulation(cert *x509.Certificate, kem string, pub encapsulator) ([]byte, error) {
+func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, kem string, pub encapsulator) error {
 	const kekSize = 32
 	var wrapAlg builder
 	wrapAlg.algorithm(oidWrapAES256, nil)
 	secret, ciphertext := pub.Encapsulate()
 	kek, err := hkdf.Key(crypto.SHA256.New, secret, nil, string(kemInfo(wrapAlg, nil, kekSize)), kekSize)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	wrapped, err := wrapKey(kek, e.key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var b builder
 	m := b.open(context0 + 4)
 	b.oid(oidKEMRecipientInfo)
 	s := b.open(tagSequence)
@@ -42,7 +41,7 @@ func (e *encrypter) encapsulation(cert *x509.Certificate, kem string, pub encaps
 	b.close(s)
 	b.close(m)
 	e.version = 3 // RFC 5652 section 6.1: other recipient info
-	return b, nil
+	return nil
 }
 
 // kemInfo returns CMSORIforKEMOtherInfo (RFC 9629 section 5). wrap is the

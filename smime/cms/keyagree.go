@@ -69,7 +69,7 @@ func (k kdf) derive(secret, ukm, info []byte, size int) ([]byte, error) {
 // 2.1) for a key of size octets. wrap is the AlgorithmIdentifier of the key
 // wrap as it stands in the message.
 func sharedInfo(wrap, ukm []byte, size int) []byte {
-	var b builder
+	b := make(builder, 0, len(wrap)+len(ukm)+32)
 	m := b.open(tagSequence)
 	b.raw(wrap)
 	if ukm != nil {
@@ -97,32 +97,32 @@ func schemeFor(c ecdh.Curve) (oid string, k kdf, x25519 bool) {
 	return oidDHSHA256, kdf{crypto.SHA256, false}, false
 }
 
-// keyAgreement makes KeyAgreeRecipientInfo for one recipient (RFC 5652 section
+// keyAgreement appends KeyAgreeRecipientInfo for one recipient (RFC 5652 section
 // 6.2.2, RFC 5753 section 3.1.1, RFC 8418 section 3).
-func (e *encrypter) keyAgreement(cert *x509.Certificate, pub *ecdh.PublicKey) ([]byte, error) {
+func (e *encrypter) keyAgreement(b *builder, cert *x509.Certificate, pub *ecdh.PublicKey) error {
 	curve := pub.Curve()
 	own, ok := e.ephemeral[curve]
 	if !ok {
 		var err error
 		if own, err = curve.GenerateKey(rand.Reader); err != nil {
-			return nil, err
+			return err
 		}
 		e.ephemeral[curve] = own
 	}
 	secret, err := own.ECDH(pub)
 	if err != nil {
-		return nil, badKey("recipient %q: %v", cert.Subject, err)
+		return badKey("recipient %q: %v", cert.Subject, err)
 	}
 	scheme, kdf, x25519 := schemeFor(curve)
-	var wrapAlg, originator builder
+	wrapAlg, originator := make(builder, 0, 16), make(builder, 0, 160)
 	wrapAlg.algorithm(e.spec.wrap, nil)
 	kek, err := kdf.derive(secret, nil, sharedInfo(wrapAlg, nil, e.spec.wrapKB), e.spec.wrapKB)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	wrapped, err := wrapKey(kek, e.key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if x25519 {
 		originator.algorithm(oidX25519, nil)
@@ -131,12 +131,12 @@ func (e *encrypter) keyAgreement(cert *x509.Certificate, pub *ecdh.PublicKey) ([
 	}
 	originator.tlv(tagBitString, append([]byte{0}, own.PublicKey().Bytes()...))
 	e.version = max(e.version, 2)
-	return e.agreementInfo(cert, scheme, wrapAlg, originator, wrapped), nil
+	e.agreementInfo(b, cert, scheme, wrapAlg, originator, wrapped)
+	return nil
 }
 
 // agreementInfo lays KeyAgreeRecipientInfo out.
-func (e *encrypter) agreementInfo(cert *x509.Certificate, scheme string, wrapAlg, originator, wrapped []byte) []byte {
-	var b builder
+func (e *encrypter) agreementInfo(b *builder, cert *x509.Certificate, scheme string, wrapAlg, originator, wrapped []byte) {
 	m := b.open(context0 + 1)
 	b.int(3)
 	o := b.open(context0) // originator
@@ -156,7 +156,6 @@ func (e *encrypter) agreementInfo(cert *x509.Certificate, scheme string, wrapAlg
 	b.close(one)
 	b.close(list)
 	b.close(m)
-	return b
 }
 
 // agree performs Diffie-Hellman between the recipient's key and the

@@ -4,11 +4,10 @@ package cms
 // read, in octets. They are hashed in their DER form, which may have to be made.
 const maxAttributes = 1 << 20
 
-// normalize returns the element as DER with the order of its members kept:
-// signatures and authentication tags are computed over that form of attributes,
-// also where the object is BER (RFC 5652 section 5.4). It returns raw itself
-// where nothing is to be changed.
-func normalize(raw []byte) ([]byte, error) {
+// normalize returns a copy of the element as DER under another tag, with the
+// order of its members kept: signatures and authentication tags are computed over
+// that form of attributes, also where the object is BER (RFC 5652 section 5.4).
+func normalize(raw []byte, tag byte) ([]byte, error) {
 	if len(raw) > maxAttributes {
 		return nil, tooBig("attributes of %d octets", len(raw))
 	}
@@ -21,9 +20,7 @@ func normalize(raw []byte) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if string(b) == string(raw) {
-		return raw, nil
-	}
+	b[0] = tag
 	return b, nil
 }
 

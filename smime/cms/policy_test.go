@@ -301,7 +301,8 @@ func TestWeakCiphers(t *testing.T) {
 		if _, err := e.Decrypt(0, id.key, DecryptOptions{}); !errors.Is(err, ErrWeak) {
 			t.Errorf("%v: %v", alg, err)
 		}
-		if _, err := e.Decrypt(0, id.key, DecryptOptions{AllowWeak: true}); err != ErrDecrypt {
+		// nonsense has a good padding once in 256 times
+		if got, err := e.Decrypt(0, id.key, DecryptOptions{AllowWeak: true}); err != nil && err != ErrDecrypt || bytes.Equal(got, content) {
 			t.Errorf("%v, allowed: %v", alg, err)
 		}
 	}

@@ -67,15 +67,16 @@ func (b *builder) hashAndMask(h crypto.Hash) {
 	b.algorithm(digestOID(h), null())
 	b.close(m)
 	m = b.open(context0 + 1)
-	var hash builder
-	hash.algorithm(digestOID(h), null())
-	b.algorithm(oidMGF1, hash)
+	mgf := b.open(tagSequence)
+	b.oid(oidMGF1)
+	b.algorithm(digestOID(h), null())
+	b.close(mgf)
 	b.close(m)
 }
 
 // pssParams returns RSASSA-PSS-params with a salt as long as the digest.
 func pssParams(h crypto.Hash) []byte {
-	var b builder
+	b := make(builder, 0, 64)
 	m := b.open(tagSequence)
 	b.hashAndMask(h)
 	s := b.open(context0 + 2)
@@ -87,7 +88,7 @@ func pssParams(h crypto.Hash) []byte {
 
 // oaepParams returns RSAES-OAEP-params (RFC 4055 section 4.1).
 func oaepParams(h crypto.Hash) []byte {
-	var b builder
+	b := make(builder, 0, 64)
 	m := b.open(tagSequence)
 	b.hashAndMask(h)
 	b.close(m)

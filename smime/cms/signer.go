@@ -1,0 +1,184 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"time"
+)
+
+// A signPlan is what follows from the key and the options of a signer.
+type signPlan struct {
+	hash      crypto.Hash
+	opts      crypto.SignerOpts
+	algorithm []byte // signatureAlgorithm, DER
+	direct    bool   // sign the attributes themselves and not their digest
+}
+
+// plan chooses the algorithms.
+func (s *Signer) plan() (p signPlan, err error) {
+	if s.Certificate == nil || s.Key == nil {
+		return p, badKey("signer without certificate or key")
+	}
+	if s.UseSKI && len(s.Certificate.SubjectKeyId) == 0 {
+		return p, unsupported("certificate without subject key identifier")
+	}
+	pub, pss, err := publicKey(s.Certificate)
+	if err != nil {
+		return p, err
+	}
+	if err := CheckKey(pub); err != nil {
+		return p, err
+	}
+	if e, ok := s.Key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !e.Equal(pub) {
+		return p, badKey("key does not belong to the certificate")
+	}
+	p.hash = s.Digest
+	if p.hash == 0 {
+		p.hash = DefaultDigest(pub)
+	}
+	if !sendable(p.hash) {
+		return p, weak("digest %s", DigestName(p.hash))
+	}
+	p.opts = p.hash
+	b := make(builder, 0, 80)
+	switch pub.(type) {
+	case *rsa.PublicKey:
+		if s.PSS || pss != nil {
+			p.opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: p.hash}
+			b.algorithm(oidPSS, pssParams(p.hash))
+		} else {
+			b.algorithm(oidRSA, null()) // what everybody reads (RFC 3370 section 3.2)
+		}
+	case *ecdsa.PublicKey:
+		b.algorithm(ecdsaOID(p.hash), nil)
+	case ed25519.PublicKey:
+		if p.hash != crypto.SHA512 {
+			return p, unsupported("Ed25519 with digest %s", DigestName(p.hash))
+		}
+		p.opts, p.direct = crypto.Hash(0), true
+		b.algorithm(oidEd25519, nil)
+	default:
+		return p, badKey("%T can not sign", pub)
+	}
+	p.algorithm = b
+	return p, nil
+}
+
+func ecdsaOID(h crypto.Hash) string {
+	switch h {
+	case crypto.SHA384:
+		return oidECDSASHA384
+	case crypto.SHA512:
+		return oidECDSASHA512
+	}
+	return oidECDSASHA256
+}
+
+// appendInfo makes one signature over the digest of the content, and appends the
+// SignerInfo.
+func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
+	attrs := s.attributes(p, digest)
+	message := attrs
+	if !p.direct {
+		message = sum(p.hash, attrs)
+	}
+	value, err := s.Key.Sign(rand.Reader, message, p.opts)
+	if err != nil {
+		return badKey("signing: %v", err)
+	}
+	m := b.open(tagSequence)
+	if s.UseSKI {
+		b.int(3)
+	} else {
+		b.int(1)
+	}
+	b.identifier(s.Certificate, s.UseSKI)
+	b.algorithm(digestOID(p.hash), nil)
+	at := len(*b)
+	b.raw(attrs)
+	(*b)[at] = context0
+	b.raw(p.algorithm)
+	b.tlv(tagOctetString, value)
+	b.close(m)
+	return nil
+}
+
+// attributes returns the signed attributes under the SET OF tag.
+func (s *Signer) attributes(p signPlan, digest []byte) []byte {
+	w := attributeWriter{setOf: newSetOf(640)}
+	w.begin(oidContentType)
+	w.oid(oidData)
+	w.end()
+	w.begin(oidMessageDigest)
+	w.tlv(tagOctetString, digest)
+	w.end()
+	w.begin(oidSigningCertificateV2)
+	w.signingCertificateV2(s.Certificate)
+	w.end()
+	w.begin(oidAlgorithmProtection)
+	w.protection(p)
+	w.end()
+	if !s.Time.IsZero() {
+		w.begin(oidSigningTime)
+		w.time(s.Time)
+		w.end()
+	}
+	ciphers := s.Ciphers
+	if ciphers == nil {
+		ciphers = DefaultCapabilities()
+	}
+	if len(ciphers) > 0 {
+		w.begin(oidCapabilities)
+		w.capabilities(ciphers)
+		w.end()
+	}
+	if s.EncryptionCertificate != nil {
+		w.begin(oidEncryptionKeyPreference)
+		w.issuerAndSerial(context0, s.EncryptionCertificate)
+		w.end()
+	}
+	return w.bytes(tagSet)
+}
+
+// An attributeWriter writes attributes with one value each.
+type attributeWriter struct {
+	*setOf
+	outer, inner int
+}
+
+// begin starts an attribute; what is appended until end is its value.
+func (w *attributeWriter) begin(oid string) {
+	w.outer = w.open(tagSequence)
+	w.oid(oid)
+	w.inner = w.open(tagSet)
+}
+
+func (w *attributeWriter) end() {
+	w.close(w.inner)
+	w.close(w.outer)
+	w.next()
+}
+
+// protection appends CMSAlgorithmProtection (RFC 6211 section 2).
+func (b *builder) protection(p signPlan) {
+	m := b.open(tagSequence)
+	b.algorithm(digestOID(p.hash), nil)
+	at := len(*b)
+	b.raw(p.algorithm)
+	(*b)[at] = context0 + 1
+	b.close(m)
+}
+
+// time appends UTCTime through 2049, GeneralizedTime after (RFC 5652 section
+// 11.3).
+func (b *builder) time(t time.Time) {
+	t = t.UTC()
+	if y := t.Year(); y >= 1950 && y < 2050 {
+		b.tlv(tagUTCTime, t.AppendFormat(nil, "060102150405Z"))
+	} else {
+		b.tlv(tagGeneralizedTime, t.AppendFormat(nil, "20060102150405Z"))
+	}
+}
