@@ -37,6 +37,9 @@ type Result struct {
 	Candidates []Candidate
 	// Answers tell what each source asked said.
 	Answers []Answer
+	// Group is the source that knows the address as that of a group, "" if
+	// none does: its members can be had from Expand.
+	Group string
 }
 
 // Candidate is a certificate that may serve, with the verdict on it.
@@ -70,7 +73,9 @@ type Finder interface {
 type Finding struct {
 	Certificates []*x509.Certificate
 	Claims       []Claim
-	Notes        []string
+	// Group tells that the address is that of a group.
+	Group bool
+	Notes []string
 }
 
 // Claim is what a signer said, in a signature that is good, about the ciphers

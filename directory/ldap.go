@@ -47,6 +47,8 @@ type LDAPConfig struct {
 	Timeout time.Duration
 	// Connections bounds the connections to each server.
 	Connections int
+	// Members and Depth bound the expansion of a group.
+	Members, Depth int
 	// Resolver finds the servers of a domain; net.DefaultResolver unless set.
 	Resolver Resolver
 	// Clock is time.Now unless set.
@@ -58,6 +60,8 @@ const (
 	DefaultFilter      = "(|(mail={addr})(proxyAddresses=smtp:{addr}))"
 	DefaultLDAPTimeout = 2 * time.Second
 	DefaultConnections = 4
+	DefaultMembers     = 1000
+	DefaultDepth       = 10
 )
 
 // DefaultAttributes returns where certificates are, the richest first: RFC 2798
@@ -74,6 +78,8 @@ type LDAP struct {
 	filter     *filterTemplate
 	attributes []string // as asked for
 	bases      []string // their base names, each once
+	members    int
+	depth      int
 }
 
 // NewLDAP returns an LDAP source, or says everything that is wrong with cfg. It
@@ -88,7 +94,7 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	if len(cfg.URLs) == 0 {
 		errs = append(errs, errors.New("no server: give at least one url"))
 	}
-	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes}
+	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth}
 	for _, name := range cfg.Attributes {
 		if base := baseName(name); !slices.Contains(l.bases, base) {
 			l.bases = append(l.bases, base)
@@ -128,6 +134,8 @@ func setLDAPDefaults(cfg *LDAPConfig) {
 	}
 	setDefault(&cfg.Timeout, DefaultLDAPTimeout)
 	setDefault(&cfg.Connections, DefaultConnections)
+	setDefault(&cfg.Members, DefaultMembers)
+	setDefault(&cfg.Depth, DefaultDepth)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -156,14 +164,7 @@ func (l *LDAP) Candidates(ctx context.Context, addr address.Address) ([]*x509.Ce
 // Find returns the certificates of addr's entries. When the servers gave only
 // some of the entries, the certificates come with an error.
 func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) {
-	result, err := l.search(ctx, func(s *server) *ldap.SearchRequest {
-		filter := l.filter
-		if s.target.filter != nil {
-			filter = s.target.filter
-		}
-		return s.request(s.target.base, s.target.scope, filter.expand(addr),
-			append([]string{attrObjectClass, attrControl}, l.attributes...))
-	})
+	result, err := l.search(ctx, l.byAddress(addr, l.attributes...))
 	if result == nil {
 		return Finding{}, err
 	}
@@ -172,6 +173,18 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %s", strings.Join(result.Referrals, " ")))
 	}
 	return finding, err
+}
+
+// byAddress searches for the entries of an address.
+func (l *LDAP) byAddress(addr address.Address, attributes ...string) func(*server) *ldap.SearchRequest {
+	return func(s *server) *ldap.SearchRequest {
+		filter := l.filter
+		if s.target.filter != nil {
+			filter = s.target.filter
+		}
+		return s.request(s.target.base, s.target.scope, filter.expand(addr),
+			append([]string{attrObjectClass, attrControl}, attributes...))
+	}
 }
 
 // search asks one server after the other until one answers. Every error is kept:

@@ -49,6 +49,7 @@ func values(e *ldap.Entry, base string) [][]byte {
 
 // read collects the certificates of the entries of one address.
 func (l *LDAP) read(entries []*ldap.Entry) Finding {
+	group := len(groupsOf(entries)) > 0
 	entries, notes := ownEntries(entries)
 	r := entryReader{seen: make(map[string]bool), notes: notes}
 	for _, base := range l.bases {
@@ -66,7 +67,12 @@ func (l *LDAP) read(entries []*ldap.Entry) Finding {
 		})
 		r.certificates = r.certificates[:maxCertificates]
 	}
-	return Finding{Certificates: r.certificates, Claims: r.claims, Notes: r.notes}
+	return Finding{
+		Certificates: r.certificates,
+		Claims:       r.claims,
+		Group:        group,
+		Notes:        r.notes,
+	}
 }
 
 // ownEntries leaves out what bears the address without being its owner: groups,
@@ -92,6 +98,19 @@ func ownEntries(entries []*ldap.Entry) (own []*ldap.Entry, notes []string) {
 		notes = append(notes, fmt.Sprintf("entry %q left out: a contact, and there is a user", e.DN))
 	}
 	return own, notes
+}
+
+// groupsOf returns the groups among the entries of an address, none if it is
+// somebody's own.
+func groupsOf(entries []*ldap.Entry) []*ldap.Entry {
+	var groups []*ldap.Entry
+	for _, e := range entries {
+		if !hasClass(e, groupClasses...) {
+			return nil
+		}
+		groups = append(groups, e)
+	}
+	return groups
 }
 
 func hasClass(e *ldap.Entry, classes ...string) bool {

@@ -211,3 +211,57 @@ func TestLDAPRestartedServerIsNoticedAtOnce(t *testing.T) {
 		want(t, l, bob, cert)
 	}
 }
+
+func TestLDAPShowsAClientCertificate(t *testing.T) {
+	t.Parallel()
+	ca := testCA()
+	id := serverIdentity(t, ca)
+	authority := testpki.EncodeCertificates(ca.Certificate)
+	s := slapdtest.Start(t, slapdtest.Config{
+		Certificate: id.CertificatePEM(), Key: testpki.Must(id.KeyPEM()), ClientCA: authority,
+		NoAnonymous: true,
+	})
+	cert := issue(t, bob, 0)
+	s.AddPerson(t, bob, cert)
+	cfg := LDAPConfig{URLs: []string{s.TLSURL()}, CA: writeFile(t, "ca.pem", authority), External: true}
+	if f, err := openLDAP(t, cfg).Find(t.Context(), addr(t, bob)); err == nil {
+		t.Errorf("without a certificate: %v", f)
+	}
+	cfg.ClientCertificate = writeFile(t, "client.pem", id.CertificatePEM())
+	cfg.ClientKey = writeFile(t, "client.key", testpki.Must(id.KeyPEM()))
+	want(t, openLDAP(t, cfg), bob, cert)
+	cfg.URLs, cfg.StartTLS = []string{s.URL()}, true
+	want(t, openLDAP(t, cfg), bob, cert)
+}
+
+func TestLDAPBindsAsTheUserOfTheSocket(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{NoAnonymous: true})
+	cert := issue(t, bob, 0)
+	s.AddPerson(t, bob, cert)
+	want(t, openLDAP(t, LDAPConfig{URLs: []string{s.SocketURL()}, External: true}), bob, cert)
+}
+
+func TestPasswordIsReadAtEveryBind(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{NoAnonymous: true})
+	cert := issue(t, bob, 0)
+	s.AddPerson(t, bob, cert)
+	password := writeFile(t, "password", []byte("old"))
+	l := openLDAP(t, LDAPConfig{URLs: []string{s.URL()}, BindDN: slapdtest.AdminDN, PasswordFile: password})
+	if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+		t.Errorf("wrong password: %v", f)
+	}
+	if err := os.WriteFile(password, []byte(slapdtest.AdminPassword), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want(t, l, bob, cert)
+	for _, contents := range []string{"", "\n"} {
+		if err := os.WriteFile(password, []byte(contents), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewLDAP(LDAPConfig{URLs: []string{s.URL()}, BindDN: "cn=x", PasswordFile: password}); err == nil {
+			t.Error("an empty password would be an anonymous bind")
+		}
+	}
+}

@@ -243,6 +243,9 @@ func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *
 	found.Certificates = unseen(found.Certificates, seen)
 	judged := d.judge(ctx, addr, s.Name(), found)
 	r.Candidates = append(r.Candidates, judged...)
+	if found.Group && r.Group == "" {
+		r.Group = s.Name()
+	}
 	usable := passing(judged)
 	r.Certificates = append(r.Certificates, usable...)
 	r.Answers = append(r.Answers, Answer{
