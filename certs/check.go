@@ -27,10 +27,9 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 	}
 	verdict := Verdict{ChainState: chainUntrusted, Revocation: revocationUnchecked}
 	s := v.newSearch(at, r.Intermediates)
-	path, p := s.find(newNode(cert))
-	for _, n := range path {
-		verdict.Chain = append(verdict.Chain, n.Certificate)
-	}
+	leaf := newNode(cert)
+	path, p := s.find(leaf)
+	verdict = verdict.along(path)
 	if p != nil {
 		return verdict.refused(p)
 	}
@@ -45,11 +44,44 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 	if mode == RevocationOff || len(path) == 1 {
 		return verdict.refused(nil)
 	}
-	verdict.Revocation, p = v.checkRevocation(ctx, s, path, r.CRLs)
-	if p != nil && p.reason == RevocationUnknown && mode == RevocationPrefer {
-		p = nil
+	return v.checkPaths(ctx, s, path, r.CRLs, mode, verdict)
+}
+
+// maxPaths limits how many paths of a certificate are asked about.
+const maxPaths = 4
+
+// checkPaths asks about the revocation of a path and, where an authority of it is
+// revoked or of unknown status, of the next path that does without it.
+func (v *Validator) checkPaths(ctx context.Context, s *search, path []*node, crls [][]byte, mode RevocationMode, first Verdict) Verdict {
+	verdict := first
+	for i := range maxPaths {
+		d := first.along(path)
+		culprit, p := v.checkRevocation(ctx, s, path, crls, &d)
+		if p != nil && p.reason == RevocationUnknown && mode == RevocationPrefer {
+			p = nil
+		}
+		d = d.refused(p)
+		if i == 0 || p == nil {
+			verdict = d
+		}
+		if p == nil || culprit == path[0] {
+			break
+		}
+		s.avoid[culprit.fp] = true
+		if path, p = s.find(path[0]); p != nil {
+			break
+		}
 	}
-	return verdict.refused(p)
+	return verdict
+}
+
+// along returns the verdict with the path.
+func (d Verdict) along(path []*node) Verdict {
+	d.Chain = make([]*x509.Certificate, len(path))
+	for i, n := range path {
+		d.Chain[i] = n.Certificate
+	}
+	return d
 }
 
 // refused completes the verdict with the problem, or with a pass.

@@ -147,6 +147,14 @@ func otherThanMailbox(kind int, value cryptobyte.String) (subjectName, bool) {
 	return n, true
 }
 
+// maxComparisons limits how many names are compared with how many constraints.
+const maxComparisons = 1 << 20
+
+// tooMany reports that checking the names would take too long.
+func (n *constraints) tooMany(names []subjectName) bool {
+	return len(names) > 0 && len(n.permitted)+len(n.excluded) > maxComparisons/len(names)
+}
+
 // check returns the first name of c that n does not allow, "" if it allows all.
 func (n *constraints) check(names []subjectName) string {
 	for _, name := range names {

@@ -3,6 +3,7 @@ package certs
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -35,6 +36,20 @@ func newNode(c *x509.Certificate) *node {
 	}
 	n.algorithm, n.problem = signatureAlgorithm(c)
 	return n
+}
+
+// effort is how long a verification with the key takes, as a multiple of one with
+// RSA-2048. Elliptic curves count as two.
+func (n *node) effort() int {
+	key := n.key
+	if pss, ok := key.(pki.PSSKey); ok {
+		key = pss.PublicKey
+	}
+	if k, ok := key.(*rsa.PublicKey); ok {
+		bits := min(k.N.BitLen(), pki.MaxRSA)
+		return 1 + bits*bits/(2048*2048)
+	}
+	return 2
 }
 
 // selfIssued is the term of RFC 5280 section 6.1: subject and issuer are equal.

@@ -50,6 +50,9 @@ func (v *Validator) checkPath(path []*node, at time.Time) *problem {
 
 // checkOne judges what every certificate of a path must meet.
 func (v *Validator) checkOne(n *node, at time.Time, anchor bool) *problem {
+	if p := v.checkBlocked(n, at); p != nil {
+		return p
+	}
 	if p := checkDates(n.Certificate, at); p != nil {
 		return p
 	}
@@ -100,6 +103,9 @@ func checkConstraints(n *node, inForce []*constraints) *problem {
 	}
 	names := subjectNames(n.Certificate)
 	for _, c := range inForce {
+		if c.tooMany(names) {
+			return refuse(TooComplex, n.Certificate, "%d names under name constraints", len(names))
+		}
 		if name := c.check(names); name != "" {
 			return refuse(NameConstraint, n.Certificate, "an authority above it may not certify %q", name)
 		}

@@ -25,8 +25,9 @@ type statusCheck struct {
 }
 
 // checkRevocation asks for every certificate of the path but the anchor, the
-// anchor's side first.
-func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node, crls [][]byte) (string, *problem) {
+// anchor's side first, and enters the answer in the verdict. It returns, unless
+// that is good, the certificate that it is about.
+func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node, crls [][]byte, d *Verdict) (*node, *problem) {
 	c := &statusCheck{
 		v: v, search: s, at: s.at,
 		lists:  v.lists.WithMessage(crls),
@@ -35,27 +36,35 @@ func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node
 
 		signers: map[fingerprint]bool{},
 	}
-	cert, answer := c.path(ctx, path)
+	n, answer := c.path(ctx, path)
 	switch answer.Status {
 	case revocation.Good:
-		return revocationGood, nil
+		d.Revocation, d.Until = revocationGood, answer.NextUpdate
+		return nil, nil
 	case revocation.Revoked:
-		return revocationRevoked, refuse(Revoked, cert, "%s", answer.Text)
+		d.Revocation = revocationRevoked
+		return n, refuse(Revoked, n.Certificate, "%s", answer.Text)
 	}
-	return revocationUnknown, refuse(RevocationUnknown, cert, "%s", answer.Text)
+	d.Revocation = revocationUnknown
+	return n, refuse(RevocationUnknown, n.Certificate, "%s", answer.Text)
 }
 
 // path returns the worst answer about its certificates, and whose it is: revoked
-// before unknown before good.
-func (c *statusCheck) path(ctx context.Context, path []*node) (*x509.Certificate, revocation.Answer) {
-	worst, whose := revocation.Answer{Status: revocation.Good}, path[0].Certificate
+// before unknown before good. If all are good, NextUpdate is when the first of
+// them ends.
+func (c *statusCheck) path(ctx context.Context, path []*node) (*node, revocation.Answer) {
+	worst, whose := revocation.Answer{Status: revocation.Good}, path[0]
 	for i := len(path) - 2; i >= 0; i-- {
 		answer := c.certificate(ctx, path[i], path[i+1])
 		if answer.Status == revocation.Revoked {
-			return path[i].Certificate, answer
+			return path[i], answer
 		}
 		if answer.Status == revocation.Unknown && worst.Status == revocation.Good {
-			worst, whose = answer, path[i].Certificate
+			worst, whose = answer, path[i]
+		}
+		if until := answer.NextUpdate; worst.Status == revocation.Good && !until.IsZero() &&
+			(worst.NextUpdate.IsZero() || until.Before(worst.NextUpdate)) {
+			worst.NextUpdate = until
 		}
 	}
 	return whose, worst
@@ -70,7 +79,7 @@ func (c *statusCheck) certificate(ctx context.Context, n, issuer *node) revocati
 	}
 	c.asked[n.fp] = revocation.Answer{Text: "its revocation list is signed by one whose status depends on it"}
 	answer := c.lists.Status(revocation.Question{
-		Cert: n.Certificate, At: c.at,
+		Cert: n.Certificate, Issuer: n.issuer, At: c.at,
 		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, issuer) },
 	})
 	c.asked[n.fp] = answer
@@ -84,7 +93,7 @@ func (c *statusCheck) verify(ctx context.Context, l *revocation.List, issuer *no
 	if issuer.subject == l.Issuer && c.signs(issuer, l) {
 		return true
 	}
-	for _, known := range []map[string][]*node{c.v.anchors, c.v.intermediates, c.search.hints} {
+	for _, known := range c.search.known() {
 		for _, n := range known[l.Issuer] {
 			if n != issuer && c.signs(n, l) && c.mayPublish(ctx, n, l) {
 				return true

@@ -17,6 +17,8 @@ type ValidatorConfig struct {
 	Anchors []*x509.Certificate
 	// Intermediates help to build paths and are not trusted.
 	Intermediates []*x509.Certificate
+	// Exceptions trust or block single certificates.
+	Exceptions []Exception
 	// CRLs are revocation lists in DER.
 	CRLs [][]byte
 	// Revocation is what an unknown status means where the request does not
@@ -41,8 +43,10 @@ type Validator struct {
 	cfg           ValidatorConfig
 	anchors       map[string][]*node // by the key of the subject
 	anchorSet     map[fingerprint]bool
+	exceptions    map[fingerprint][]Exception
 	intermediates map[string][]*node
 	lists         *revocation.Lists
+	paths         *memory
 }
 
 var _ Checker = (*Validator)(nil)
@@ -67,7 +71,8 @@ func NewValidator(cfg ValidatorConfig) (*Validator, error) {
 		}
 		lists = append(lists, l)
 	}
-	v := &Validator{cfg: cfg, anchorSet: map[fingerprint]bool{}, lists: revocation.NewLists(lists...)}
+	v := &Validator{cfg: cfg, anchorSet: map[fingerprint]bool{}, lists: revocation.NewLists(lists...), paths: newMemory()}
+	v.exceptions = byFingerprint(cfg.Exceptions)
 	v.anchors = bySubject(cfg.Anchors)
 	v.intermediates = bySubject(cfg.Intermediates)
 	for _, list := range v.anchors {

@@ -1,8 +1,10 @@
 package certs
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,6 +201,7 @@ func TestSecondPathIsTaken(t *testing.T) {
 			t.Errorf("%d hints: %+v", len(hints), got)
 		}
 	}
+	v = newValidator(t, ValidatorConfig{}, old) // one that remembers no path
 	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: []*x509.Certificate{expired}}); got.Reason != Expired {
 		t.Errorf("the expired one alone: %+v", got)
 	}
@@ -279,5 +282,50 @@ func TestRevocationLists(t *testing.T) {
 				t.Errorf("chain %s", got.ChainState)
 			}
 		})
+	}
+}
+
+func TestExceptions(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{}))
+	now := time.Now()
+	of := func(c *x509.Certificate, allow bool, until time.Duration) []Exception {
+		e := Exception{SHA256: sha256.Sum256(c.Raw), Allow: allow, Note: "says the note"}
+		if until != 0 {
+			e.Until = now.Add(until)
+		}
+		return []Exception{e}
+	}
+	for _, c := range []struct {
+		name       string
+		trusted    bool
+		exceptions []Exception
+		want       Reason
+		chain      int
+	}{
+		{"none", true, nil, "", 3},
+		{"leaf blocked", true, of(id.Certificate, false, 0), Blocked, 1},
+		{"leaf blocked and unknown", false, of(id.Certificate, false, 0), Blocked, 1},
+		{"authority blocked", true, of(sub.Certificate, false, time.Hour), Blocked, 3},
+		{"anchor blocked", true, of(root.Certificate, false, 0), Blocked, 3},
+		{"block over", true, of(sub.Certificate, false, -time.Hour), "", 3},
+		{"leaf allowed", false, of(id.Certificate, true, 0), "", 1},
+		{"authority allowed", false, of(sub.Certificate, true, time.Hour), "", 2},
+		{"allowance over", false, of(id.Certificate, true, -time.Hour), Untrusted, 2},
+		{"allowed and blocked", false, append(of(id.Certificate, true, 0), of(id.Certificate, false, 0)...), Blocked, 1},
+	} {
+		cfg := ValidatorConfig{Exceptions: c.exceptions, Revocation: RevocationOff}
+		if c.trusted {
+			cfg.Anchors = []*x509.Certificate{root.Root}
+		}
+		v := newValidator(t, cfg)
+		got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: id.Chain})
+		if got.Reason != c.want || len(got.Chain) != c.chain {
+			t.Errorf("%s: %s, chain of %d: %s", c.name, got.Reason, len(got.Chain), got.Detail)
+		}
+		if c.want == Blocked && !strings.Contains(got.Detail, "says the note") {
+			t.Errorf("%s: detail %q", c.name, got.Detail)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
@@ -29,7 +30,7 @@ func must(t *testing.T, der []byte) *List {
 
 // status asks lists about cert, of which only ca may speak.
 func status(lists *Lists, ca *testpki.CA, cert *x509.Certificate) Answer {
-	return lists.Status(Question{Cert: cert, At: time.Now(), Verify: func(l *List) bool {
+	return lists.Status(Question{Cert: cert, Issuer: pki.NameKey(cert.RawIssuer), At: time.Now(), Verify: func(l *List) bool {
 		return l.VerifiedBy(ca.Certificate, false)
 	}})
 }

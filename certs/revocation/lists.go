@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -70,6 +69,8 @@ func (s *Lists) WithMessage(ders [][]byte) *Lists {
 // Question asks about a certificate.
 type Question struct {
 	Cert *x509.Certificate
+	// Issuer is the key of its issuer's name, as of pki.NameKey.
+	Issuer string
 	// At is the time that counts.
 	At time.Time
 	// Verify reports whether whoever signed a list may speak for its issuer.
@@ -83,10 +84,9 @@ func (s *Lists) Status(q Question) Answer {
 	if !ok {
 		return Answer{Text: "its distribution points cannot be read"}
 	}
-	issuer := pki.NameKey(q.Cert.RawIssuer)
 	// The lists of its issuer count even where the certificate points elsewhere.
-	points = append(points, point{names: []string{"d" + issuer}, reasons: allReasons})
-	j := &judgement{s: s, q: q, issuer: issuer, serial: serialOf(q.Cert), text: "no revocation list covers it"}
+	points = append(points, point{names: []string{"d" + q.Issuer}, reasons: allReasons})
+	j := &judgement{s: s, q: q, serial: serialOf(q.Cert), text: "no revocation list covers it"}
 	for _, p := range points {
 		if j.point(p); j.revoked != nil {
 			return *j.revoked
@@ -105,7 +105,6 @@ func (s *Lists) Status(q Question) Answer {
 type judgement struct {
 	s       *Lists
 	q       Question
-	issuer  string
 	serial  []byte
 	covered reasons
 	until   time.Time
@@ -117,7 +116,7 @@ type judgement struct {
 func (j *judgement) point(p point) {
 	names := p.issuers
 	if len(names) == 0 {
-		names = []string{j.issuer}
+		names = []string{j.q.Issuer}
 	}
 	authority := j.q.Cert.BasicConstraintsValid && j.q.Cert.IsCA
 	for _, name := range names {
@@ -125,7 +124,7 @@ func (j *judgement) point(p point) {
 			if l.Base != nil {
 				continue
 			}
-			covers, ok := l.covers(p, j.issuer, authority)
+			covers, ok := l.covers(p, j.q.Issuer, authority)
 			if !ok || covers&^j.covered == 0 {
 				continue
 			}
@@ -159,7 +158,7 @@ func (j *judgement) look(l *List) {
 		lists, until = []*List{d, l}, d.NextUpdate
 	}
 	for _, l := range lists {
-		e, found, err := l.entries.find(j.issuer, j.serial)
+		e, found, err := l.entries.find(j.q.Issuer, j.serial)
 		if err != nil {
 			j.revoked = &Answer{Text: err.Error()}
 			return

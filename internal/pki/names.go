@@ -26,51 +26,94 @@ const (
 // which equal ones are equal strings (RFC 5280 section 7.1): whatever the string
 // type, in lower case, with single blanks. It fails for what is no Name.
 func RDNs(raw []byte) ([]string, bool) {
+	var list []string
+	ok := eachRDN(raw, func(set cryptobyte.String) bool {
+		b, ok := appendRDN(nil, set)
+		list = append(list, string(b))
+		return ok
+	})
+	return list, ok
+}
+
+// NameKey returns a string that two DER Names share exactly if they are equal.
+func NameKey(raw []byte) string {
+	key := make([]byte, 0, len(raw)+64)
+	ok := eachRDN(raw, func(set cryptobyte.String) (ok bool) {
+		key, ok = appendRDN(key, set)
+		return ok
+	})
+	if !ok {
+		return "raw" + string(raw)
+	}
+	return string(key)
+}
+
+func eachRDN(raw []byte, f func(cryptobyte.String) bool) bool {
 	s := cryptobyte.String(raw)
 	var seq cryptobyte.String
 	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !s.Empty() {
-		return nil, false
+		return false
 	}
-	var list []string
 	for !seq.Empty() {
 		var set cryptobyte.String
-		if !seq.ReadASN1(&set, cryptobyte_asn1.SET) {
-			return nil, false
+		if !seq.ReadASN1(&set, cryptobyte_asn1.SET) || !f(set) {
+			return false
 		}
-		rdn, ok := canonicalRDN(set)
-		if !ok {
-			return nil, false
-		}
-		list = append(list, rdn)
 	}
-	return list, true
+	return true
 }
 
-func canonicalRDN(set cryptobyte.String) (string, bool) {
-	var parts []string
-	for !set.Empty() {
-		var attr, id, value cryptobyte.String
-		var tag cryptobyte_asn1.Tag
-		if !set.ReadASN1(&attr, cryptobyte_asn1.SEQUENCE) ||
-			!attr.ReadASN1(&id, cryptobyte_asn1.OBJECT_IDENTIFIER) ||
-			!attr.ReadAnyASN1(&value, &tag) || !attr.Empty() {
-			return "", false
+// appendRDN appends the canonical form of an RDN, framed by its length.
+func appendRDN(b []byte, set cryptobyte.String) ([]byte, bool) {
+	start := len(b)
+	b = append(b, 0, 0, 0)
+	first := true
+	var more []string // a SET has no order: several attributes are sorted
+	for ; !set.Empty(); first = false {
+		from := len(b)
+		var ok bool
+		if b, ok = appendAttribute(b, &set); !ok {
+			return b, false
 		}
-		text, ok := decodeString(tag, value)
-		if ok {
-			text = "s" + fold(text)
-		} else {
-			text = string(append([]byte{'r', byte(tag)}, value...))
+		if !first || !set.Empty() {
+			more = append(more, string(b[from:]))
+			b = b[:from]
 		}
-		parts = append(parts, framed(string(id))+framed(text))
 	}
-	slices.Sort(parts) // a SET has no order
-	return framed(strings.Join(parts, "")), true
+	slices.Sort(more)
+	for _, m := range more {
+		b = append(b, m...)
+	}
+	return frame(b, start), true
 }
 
-// framed puts the length before s, so that joined strings cannot be confused.
-func framed(s string) string {
-	return string([]byte{byte(len(s) >> 16), byte(len(s) >> 8), byte(len(s))}) + s
+func appendAttribute(b []byte, set *cryptobyte.String) ([]byte, bool) {
+	var attr, id, value cryptobyte.String
+	var tag cryptobyte_asn1.Tag
+	if !set.ReadASN1(&attr, cryptobyte_asn1.SEQUENCE) ||
+		!attr.ReadASN1(&id, cryptobyte_asn1.OBJECT_IDENTIFIER) ||
+		!attr.ReadAnyASN1(&value, &tag) || !attr.Empty() {
+		return b, false
+	}
+	start := len(b)
+	b = append(b, 0, 0, 0)
+	b = frame(append(b, id...), start)
+	start = len(b)
+	b = append(b, 0, 0, 0)
+	if text, ok := decodeString(tag, value); ok {
+		b = append(append(b, 's'), fold(text)...)
+	} else {
+		b = append(append(b, 'r', byte(tag)), value...)
+	}
+	return frame(b, start), true
+}
+
+// frame enters the length of what follows start, so that joined strings cannot
+// be confused.
+func frame(b []byte, start int) []byte {
+	n := len(b) - start - 3
+	b[start], b[start+1], b[start+2] = byte(n>>16), byte(n>>8), byte(n)
+	return b
 }
 
 func decodeString(tag cryptobyte_asn1.Tag, b []byte) (string, bool) {
@@ -124,15 +167,6 @@ func isFolded(s string) bool {
 		blank = c == ' '
 	}
 	return !blank || s == ""
-}
-
-// NameKey returns a string that two DER Names share exactly if they are equal.
-func NameKey(raw []byte) string {
-	list, ok := RDNs(raw)
-	if !ok {
-		return "raw" + string(raw)
-	}
-	return strings.Join(list, "")
 }
 
 // SameName reports whether two DER Names are equal.

@@ -1,0 +1,114 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"io"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// worstCase is the time within which path building must give up on a set of
+// certificates that was made to keep it busy. The race detector gets more.
+const worstCase = 100 * time.Millisecond
+
+// within fails if judging cert takes longer than it may.
+func within(t *testing.T, root *testpki.CA, cert *x509.Certificate, hints []*x509.Certificate, want Reason) {
+	t.Helper()
+	best := time.Hour
+	var got Verdict
+	for range 3 { // a busy machine must not fail the test
+		v := newValidator(t, ValidatorConfig{}, root) // one that remembers nothing
+		start := time.Now()
+		got = v.Check(t.Context(), cert, Request{Purpose: ForSigning, Intermediates: hints})
+		best = min(best, time.Since(start))
+	}
+	if got.Reason != want {
+		t.Errorf("%s: %s; want %q", got.Reason, got.Detail, want)
+	}
+	limit := worstCase
+	if raceEnabled {
+		limit *= 20
+	}
+	if best > limit {
+		t.Errorf("took %v, over %v", best, limit)
+	}
+	t.Logf("%d certificates: %v", len(hints), best)
+}
+
+// mesh returns n authorities of which each has certified the next many.
+func mesh(n, each int, o testpki.Options) ([]*testpki.CA, []*x509.Certificate) {
+	var all []*testpki.CA
+	for i := range n {
+		same := o
+		if o.Name == "" {
+			same.Name = fmt.Sprintf("CA %d", i)
+		}
+		all = append(all, testpki.Must(testpki.NewCA(same)))
+	}
+	var certs []*x509.Certificate
+	for i, ca := range all {
+		for j := 1; j <= each; j++ {
+			certs = append(certs, testpki.Must(ca.CrossSign(all[(i+j)%n], testpki.Options{Edit: o.Edit})))
+		}
+	}
+	return all, certs
+}
+
+// forger makes signatures as long as the largest key's.
+type forger struct{ crypto.Signer }
+
+func (forger) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	sig := make([]byte, pki.MaxRSA/8)
+	sig[len(sig)-1] = 3
+	return sig, nil
+}
+
+func TestHostileSets(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	t.Run("200 authorities certify one another", func(t *testing.T) {
+		all, certs := mesh(20, 10, testpki.Options{})
+		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, TooComplex)
+	})
+	t.Run("200 authorities of one name", func(t *testing.T) {
+		all, certs := mesh(20, 10, testpki.Options{Name: "Same"})
+		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, TooComplex)
+	})
+	t.Run("one name and one key identifier", func(t *testing.T) {
+		id := func(c *x509.Certificate) { c.SubjectKeyId = []byte("the same") }
+		all, certs := mesh(20, 10, testpki.Options{Name: "Same", Edit: id})
+		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, TooComplex)
+	})
+	t.Run("a ring", func(t *testing.T) {
+		all, certs := mesh(200, 1, testpki.Options{})
+		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, Untrusted)
+	})
+	t.Run("200 large keys of one name", func(t *testing.T) {
+		ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Same", Key: "rsa2048"}))
+		var hints []*x509.Certificate
+		for i := range 200 {
+			n := new(big.Int).Lsh(big.NewInt(1), pki.MaxRSA-1)
+			info := testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(int64(2*i+1))), E: 1<<31 - 1}))
+			hints = append(hints, testpki.Must(ca.Issue(testpki.Leaf{Name: "Same", PublicKeyInfo: info})).Certificate)
+		}
+		leaf := testpki.Must(ca.Issue(testpki.Leaf{})).Certificate
+		var tbs []asn1.RawValue
+		if _, err := asn1.Unmarshal(leaf.RawTBSCertificate, &tbs); err != nil {
+			t.Fatal(err)
+		}
+		leaf = testpki.Must(testpki.Resign(leaf, tbs, forger{ca.Key}))
+		within(t, root, leaf, hints, TooComplex)
+	})
+	t.Run("a way out behind the mesh", func(t *testing.T) {
+		all, certs := mesh(20, 10, testpki.Options{})
+		certs = append(certs, testpki.Must(root.CrossSign(all[0], testpki.Options{})))
+		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, "")
+	})
+}
