@@ -58,7 +58,7 @@ func openFilter(t *testing.T, w *world) *door {
 		w.config(rig.Recipe(t, "toml filter", ports), queueIn(t)), out, in)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
 		Ports:  []int{submission, smtp, back},
-		Main:   d.relayhost(),
+		Main:   d.relayhost() + rig.Recipe(t, "main.cf filter", ports),
 		Master: rig.Recipe(t, "master.cf filter", ports),
 	})
 	return d
@@ -171,7 +171,7 @@ func want(t *testing.T, fates map[string]fate, addr, word string) {
 func (d *door) arrived(t *testing.T, m mail, addr string) rig.Delivery {
 	t.Helper()
 	return d.sink.Wait(t, "the copy for "+addr, func(got rig.Delivery) bool {
-		return got.From != "" && contains(got.To, addr) && strings.Contains(string(got.Data), m.id)
+		return got.From != "" && contains(got.To, addr) && strings.Contains(string(got.Data), "<"+m.id+">")
 	})
 }
 

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ const inboundText = "Content-Type: text/plain\r\n\r\nhello from outside\r\n"
 const forged = "Authentication-Results: gw.test; smime=pass body.smime-identifier=eve@partner.example\r\n" +
 	"X-SMIME-Status: pass; signed=yes\r\n" +
 	"x-smime-status: pass; forged-too=yes\r\n" +
-	"authentication-results: GW.test/1;\r\n\tsmime=pass\r\n"
+	"authentication-results: GW.test 1;\r\n\tsmime=pass\r\n"
 
 func (d *door) testInbound(t *testing.T) {
 	trusted := d.ids[partner]
@@ -76,26 +75,20 @@ func (d *door) signClear(t *testing.T, signer *testpki.Identity) string {
 
 func (d *door) signOpaque(t *testing.T, signer *testpki.Identity) string {
 	t.Helper()
-	der, err := d.openssl.Sign([]byte(inboundText), signer)
+	signed, err := d.openssl.Sign([]byte(inboundText), signer, peer.Algorithms{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pkcs7("signed-data", der)
-}
-
-func pkcs7(kind string, der []byte) string {
-	return fmt.Sprintf("Content-Type: application/pkcs7-mime; smime-type=%s; name=\"smime.p7m\"\r\n"+
-		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n%s",
-		kind, lines(der))
+	return string(signed)
 }
 
 func (d *door) encryptTo(t *testing.T, entity string, to *testpki.Identity) string {
 	t.Helper()
-	der, err := d.openssl.Encrypt([]byte(entity), to)
+	encrypted, err := d.openssl.Encrypt([]byte(entity), to, peer.Algorithms{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pkcs7("enveloped-data", der)
+	return string(encrypted)
 }
 
 // testDecrypted: what is encrypted to alice arrives in the clear, with the

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mail is a message to send, with its envelope.
@@ -43,6 +44,6 @@ func (m mail) bytes() []byte {
 		author = m.from
 	}
 	return fmt.Appendf(nil, "From: <%s>\r\nTo: %s\r\nSubject: %s\r\nMessage-ID: <%s>\r\n"+
-		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n%s%s",
-		author, "<"+strings.Join(m.to, ">, <")+">", m.subject, m.id, m.headers, m.entity)
+		"Date: %s\r\nMIME-Version: 1.0\r\n%s%s",
+		author, "<"+strings.Join(m.to, ">, <")+">", m.subject, m.id, time.Now().Format(time.RFC1123Z), m.headers, m.entity)
 }

@@ -12,6 +12,7 @@ func (d *door) testRecipients(t *testing.T) {
 	t.Run("all stripped", d.testStripAll)
 	t.Run("silent directory", d.testSilent)
 	t.Run("different treatment", d.testCopies)
+	t.Run("never in both forms", d.testMixed)
 	t.Run("no identity", d.testNoIdentity)
 	for local, reason := range map[string]string{
 		"expired": "expired", "other": "", "signing": "", "untrusted": "", "none": "",
@@ -67,10 +68,10 @@ func (d *door) testStripAll(t *testing.T) {
 // testSilent: nobody knows whether there is a certificate, so nothing leaves
 // and the client is to try again.
 func (d *door) testSilent(t *testing.T) {
-	m := newMail(t, alice, "bob@silent.example")
+	m := newMail(t, alice, "carol@silent.example")
 	fates := d.send(t, m)
-	want(t, fates, "bob@silent.example", "deferred")
-	if text := fates["bob@silent.example"].text; !strings.Contains(text, "451 4.4.3") {
+	want(t, fates, "carol@silent.example", "deferred")
+	if text := fates["carol@silent.example"].text; !strings.Contains(text, "451 4.4.3") {
 		t.Errorf("the reply is %q, want 451 4.4.3", text)
 	}
 	d.onlyTo(t, m)
@@ -101,6 +102,19 @@ func (d *door) testCopies(t *testing.T) {
 	sameContent(t, entityOf(d.arrived(t, m, "carol@rest.example").Data), []byte(m.entity))
 }
 
+// testMixed: what is encrypted for one does not go to another in the clear,
+// unless the rule allows it.
+func (d *door) testMixed(t *testing.T) {
+	m := newMail(t, alice, "bob@encrypt.example", "carol@rest.example")
+	fates := d.send(t, m)
+	want(t, fates, "bob@encrypt.example", "accepted")
+	d.arrived(t, m, "bob@encrypt.example")
+	if fates["carol@rest.example"].word == "accepted" {
+		d.told(t, alice, "carol@rest.example")
+	}
+	d.onlyTo(t, m, "bob@encrypt.example")
+}
+
 // testNoIdentity: a signature is required and nobody can make it.
 func (d *door) testNoIdentity(t *testing.T) {
 	m := newMail(t, norah, "bob@sign.example")
@@ -113,7 +127,7 @@ func (d *door) testNoIdentity(t *testing.T) {
 func (d *door) onlyTo(t *testing.T, m mail, allowed ...string) {
 	t.Helper()
 	for _, got := range d.sink.All() {
-		if got.From == "" || !strings.Contains(string(got.Data), m.id) {
+		if got.From == "" || !strings.Contains(string(got.Data), "<"+m.id+">") {
 			continue
 		}
 		for _, addr := range got.To {

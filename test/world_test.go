@@ -38,6 +38,7 @@ name = "both"
 recipient = ["both.example", "silent.example"]
 sign = "require"
 encrypt = "require"
+mixed = "allow"
 no_certificate = "reject"
 
 [[rule]]
@@ -55,7 +56,7 @@ encrypt = "require"
 no_certificate = "strip"
 
 [[rule]]
-name = "rest"
+name = "default"
 sign = "never"
 encrypt = "never"
 `
@@ -107,7 +108,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) people(t *testing.T) {
 	t.Helper()
 	past := time.Now().Add(-48 * time.Hour)
-	for _, domain := range append(encrypted, "sign.example") {
+	for _, domain := range []string{"both.example", "encrypt.example", "strip.example", "sign.example"} {
 		w.publish(t, testpki.Leaf{Addresses: []string{"bob@" + domain}, Key: "rsa2048"})
 	}
 	for _, domain := range []string{"both.example", "strip.example"} {

@@ -2,8 +2,10 @@ package peer
 
 import (
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testpki"
@@ -75,13 +77,21 @@ func (n *NSS) Decrypt(message []byte) ([]byte, error) {
 }
 
 // Sign runs `cmsutil -S`.
-func (n *NSS) Sign(content []byte, signer *testpki.Identity) ([]byte, error) {
-	return run(content, nil, n.cmsutil, "-S", "-d", "sql:"+n.dir, "-N", nickname(signer), "-G", "-H", "SHA256")
+func (n *NSS) Sign(entity []byte, signer *testpki.Identity, a Algorithms) ([]byte, error) {
+	if a.Signature == "pss" {
+		return nil, fmt.Errorf("cmsutil has no option to sign with PSS")
+	}
+	return signedData(run(entity, nil, n.cmsutil, "-S", "-d", "sql:"+n.dir, "-N", nickname(signer), "-G",
+		"-H", strings.ToUpper(a.digest())))
 }
 
-// Encrypt runs `cmsutil -E`.
-func (n *NSS) Encrypt(content []byte, to *testpki.Identity) ([]byte, error) {
-	return run(content, nil, n.cmsutil, "-E", "-d", "sql:"+n.dir, "-r", nickname(to))
+// Encrypt runs `cmsutil -E`, which chooses the cipher itself.
+func (n *NSS) Encrypt(entity []byte, to *testpki.Identity, a Algorithms) ([]byte, error) {
+	if a.KeyTransport == "oaep" {
+		return nil, fmt.Errorf("cmsutil has no option for OAEP")
+	}
+	der, err := run(entity, nil, n.cmsutil, "-E", "-d", "sql:"+n.dir, "-r", nickname(to))
+	return envelopedData(der, err, Algorithms{})
 }
 
 // nickname is what pk12util calls an identity.

@@ -1,8 +1,8 @@
 package peer
 
 import (
-	"bytes"
-	"fmt"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,45 +49,55 @@ func (o *OpenSSL) Verify(message []byte) ([]byte, error) {
 	return run(message, nil, o.program, "cms", "-verify", "-CAfile", o.file("ca.pem"))
 }
 
-// Decrypt runs `openssl cms -decrypt` with each identity that a recipient info
-// may mean.
-func (o *OpenSSL) Decrypt(message []byte) (content []byte, err error) {
+// Decrypt runs `openssl cms -decrypt`.
+func (o *OpenSSL) Decrypt(message []byte) ([]byte, error) {
 	object, err := open(message)
 	if err != nil {
 		return nil, err
 	}
-	err = fmt.Errorf("no recipient info names an identity of the peer's")
-	for _, id := range o.ids {
-		if !bytes.Contains(object.der, id.Certificate.SerialNumber.Bytes()) &&
-			!bytes.Contains(object.der, id.Certificate.SubjectKeyId) {
-			continue
-		}
-		file := o.file(name(id) + ".pem")
-		content, err = run(message, nil, o.program, "cms", "-decrypt", "-recip", file, "-inkey", file)
-		if err == nil {
-			return content, nil
-		}
+	id, err := object.recipient(o.ids)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	file := o.file(name(id) + ".pem")
+	return run(message, nil, o.program, "cms", "-decrypt", "-recip", file, "-inkey", file)
 }
 
 // Sign runs `openssl cms -sign`.
-func (o *OpenSSL) Sign(content []byte, signer *testpki.Identity) ([]byte, error) {
-	file := o.file(name(signer) + ".pem")
-	return run(content, nil, o.program, "cms", "-sign", "-binary", "-nodetach", "-outform", "DER",
-		"-md", "sha256", "-signer", file, "-certfile", o.file(name(signer)+".chain.pem"))
+func (o *OpenSSL) Sign(entity []byte, signer *testpki.Identity, a Algorithms) ([]byte, error) {
+	return signedData(o.sign(entity, signer, a, "-nodetach", "-outform", "DER"))
 }
 
-// SignClear returns entity in a multipart/signed, which `openssl cms -sign`
-// writes.
+// SignClear returns entity in a multipart/signed.
 func (o *OpenSSL) SignClear(entity []byte, signer *testpki.Identity) ([]byte, error) {
-	file := o.file(name(signer) + ".pem")
-	return run(entity, nil, o.program, "cms", "-sign", "-binary", "-md", "sha256", "-signer", file,
-		"-certfile", o.file(name(signer)+".chain.pem"))
+	return o.sign(entity, signer, Algorithms{})
+}
+
+func (o *OpenSSL) sign(entity []byte, signer *testpki.Identity, a Algorithms, more ...string) ([]byte, error) {
+	args := []string{
+		"cms", "-sign", "-binary", "-md", a.digest(), "-signer", o.file(name(signer) + ".pem"),
+		"-certfile", o.file(name(signer) + ".chain.pem"),
+	}
+	if a.Signature == "pss" {
+		args = append(args, "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:-1")
+	}
+	return run(entity, nil, o.program, append(args, more...)...)
 }
 
 // Encrypt runs `openssl cms -encrypt`.
-func (o *OpenSSL) Encrypt(content []byte, to *testpki.Identity) ([]byte, error) {
-	return run(content, nil, o.program, "cms", "-encrypt", "-binary", "-outform", "DER",
-		"-aes-256-cbc", o.file(name(to)+".cert.pem"))
+func (o *OpenSSL) Encrypt(entity []byte, to *testpki.Identity, a Algorithms) ([]byte, error) {
+	args := []string{
+		"cms", "-encrypt", "-binary", "-outform", "DER", "-" + a.cipher(),
+		"-recip", o.file(name(to) + ".cert.pem"),
+	}
+	switch to.Key.(type) {
+	case *ecdsa.PrivateKey:
+		args = append(args, "-keyopt", "ecdh_kdf_md:sha256")
+	case *rsa.PrivateKey:
+		if a.KeyTransport == "oaep" {
+			args = append(args, "-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256")
+		}
+	}
+	der, err := run(entity, nil, o.program, args...)
+	return envelopedData(der, err, a)
 }

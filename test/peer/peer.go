@@ -1,15 +1,19 @@
-// Package peer drives other S/MIME implementations: OpenSSL, GnuPG's gpgsm and
-// NSS cmsutil, each with keys and trust of its own in a temporary folder. Whether
+// Package peer drives other S/MIME implementations: OpenSSL, GnuPG's gpgsm,
+// NSS cmsutil and Bouncy Castle, each with keys and trust of its own in a temporary folder. Whether
 // a message is right is for them to say.
 package peer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"mime"
 	"net/mail"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -25,11 +29,26 @@ type Peer interface {
 	Verify(message []byte) ([]byte, error)
 	// Decrypt opens an encrypted message with one of the identities.
 	Decrypt(message []byte) ([]byte, error)
-	// Sign returns content signed by an identity, opaque, as CMS in DER.
-	Sign(content []byte, signer *testpki.Identity) ([]byte, error)
-	// Encrypt returns content encrypted to an identity, as CMS in DER.
-	Encrypt(content []byte, to *testpki.Identity) ([]byte, error)
+	// Sign returns an entity (RFC 2045 section 2.4) signed by an identity,
+	// opaque, as an entity.
+	Sign(entity []byte, signer *testpki.Identity, a Algorithms) ([]byte, error)
+	// Encrypt returns an entity encrypted to an identity, as an entity.
+	Encrypt(entity []byte, to *testpki.Identity, a Algorithms) ([]byte, error)
 }
+
+// Algorithms are names as on the command line of smimerelay. Empty ones are
+// sha-256, pkcs1, aes-256-cbc and pkcs1.
+type Algorithms struct {
+	Digest, Signature    string
+	Cipher, KeyTransport string
+}
+
+// digest returns the name of the digest without its hyphen: "sha256".
+func (a Algorithms) digest() string {
+	return strings.ReplaceAll(cmp.Or(a.Digest, "sha-256"), "-", "")
+}
+
+func (a Algorithms) cipher() string { return cmp.Or(a.Cipher, "aes-256-cbc") }
 
 // run runs a program with stdin and returns what it printed; the error has what
 // it complained about.
@@ -108,6 +127,51 @@ func openSigned(body []byte, boundary string) (object, error) {
 	return object{der: der, detached: []byte(content)}, err
 }
 
+// recipient returns the identity whose serial number or key identifier stands in
+// the object. It is a guess, and good enough: nobody else has those octets.
+func (o object) recipient(ids []*testpki.Identity) (*testpki.Identity, error) {
+	for _, id := range ids {
+		if bytes.Contains(o.der, id.Certificate.SerialNumber.Bytes()) || bytes.Contains(o.der, id.Certificate.SubjectKeyId) {
+			return id, nil
+		}
+	}
+	return nil, errors.New("no recipient info names an identity of the peer's")
+}
+
 func decode(text []byte) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+}
+
+// signedData makes an entity of SignedData.
+func signedData(der []byte, err error) ([]byte, error) { return wrap("signed-data", der), err }
+
+// envelopedData makes an entity of EnvelopedData, or of AuthEnvelopedData when
+// the cipher authenticates.
+func envelopedData(der []byte, err error, a Algorithms) ([]byte, error) {
+	if strings.HasSuffix(a.cipher(), "-cbc") {
+		return wrap("enveloped-data", der), err
+	}
+	return wrap("authEnveloped-data", der), err
+}
+
+func wrap(kind string, der []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Content-Type: application/pkcs7-mime; smime-type=%s; name=\"smime.p7m\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n", kind)
+	for text := base64.StdEncoding.EncodeToString(der); text != ""; {
+		n := min(76, len(text))
+		b.WriteString(text[:n] + "\r\n")
+		text = text[n:]
+	}
+	return b.Bytes()
+}
+
+// root returns the root of the repository.
+func root(tb testing.TB) string {
+	tb.Helper()
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		tb.Fatal("the source of the test is not known")
+	}
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
