@@ -32,7 +32,7 @@ type Config struct {
 	Profiles   map[string]Profile `toml:"profile" doc:"Algorithms under a name that rules refer to; add tables of your own."`
 	Rules      []Rule             `toml:"rule" doc:"What happens to a recipient: the first rule that matches decides. Repeat the table for each; the last is named \"default\" and has no conditions."`
 	Triggers   Triggers           `toml:"triggers" doc:"How senders can ask for a treatment, where the rule's user_control lets them. Removed from all that leaves."`
-	Entitled   []Entitlement      `toml:"entitlement" doc:"Who may have mail signed in whose name: all conditions of one table must hold. Repeat the table for each."`
+	Entitled   []Entitlement      `toml:"entitlement" doc:"Who may have mail signed in whose name: all conditions of one table must hold; repeat the table for each. With none, every client that may send outbound may, for every address of our domains."`
 	Inbound    Inbound            `toml:"inbound" doc:"What happens to mail that comes in."`
 
 	source source
@@ -159,7 +159,7 @@ type Profile struct {
 type Rule struct {
 	Name              string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
 	Direction         string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
-	Sender            []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all"`
+	Sender            []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all, as in every condition"`
 	ExceptSender      []string `toml:"except_sender" doc:"condition: not for these senders"`
 	Recipient         []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH with one on each line; \"*\" is all"`
 	ExceptRecipient   []string `toml:"except_recipient" doc:"condition: not for these recipients"`
@@ -211,7 +211,7 @@ type Entitlement struct {
 	User     []string `toml:"user" doc:"condition: glob of the name that the client authenticated with"`
 	Network  []string `toml:"network" doc:"condition: network (CIDR) of the client"`
 	Listener []string `toml:"listener" doc:"condition: glob of the name of the listener"`
-	From     []string `toml:"from" doc:"authors in whose name these clients may have mail signed: address, domain, .subdomains or glob; self is the one they authenticated as"`
+	From     []string `toml:"from" doc:"authors in whose name these clients may have mail signed: address, domain, .subdomains or glob; self is the one they authenticated as" required:"yes"`
 	// Line is where it stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }

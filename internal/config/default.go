@@ -15,16 +15,19 @@ func Default() *Config {
 			Errors: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
 			Receive: 30 * time.Minute, Process: 4 * time.Minute, Drain: 30 * time.Second,
 		},
-		Listeners:  defaultListeners(),
-		NextHop:    NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
-		Queue:      defaultQueue(),
-		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second},
-		Directory:  []Directory{defaultDirectory()},
-		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
-		Profiles:   defaultProfiles(),
-		Rules:      []Rule{defaultRule()},
-		Triggers:   Triggers{Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"}, Header: "X-SMIME", Sensitivity: []string{}},
-		Entitled:   []Entitlement{{User: []string{}, Network: []string{}, Listener: []string{Everybody}, From: []string{Everybody}}},
+		Listeners: defaultListeners(),
+		NextHop:   NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
+		Queue:     defaultQueue(),
+		Trust:     Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second},
+		Directory: []Directory{defaultDirectory()},
+		Lookup:    Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
+		Profiles:  defaultProfiles(),
+		Rules:     []Rule{defaultRule()},
+		Entitled:  []Entitlement{},
+		Triggers: Triggers{
+			Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"},
+			Header: "X-SMIME", Sensitivity: []string{},
+		},
 		Inbound:    Inbound{Verify: true, Decrypt: true},
 		Identities: Identities{},
 	}
@@ -92,18 +95,18 @@ func newDirectory() Directory {
 }
 
 func newRule() Rule {
-	none := []string{}
+	everybody, nobody := []string{Everybody}, []string{}
 	return Rule{
-		Sender: []string{Everybody}, ExceptSender: none, Recipient: []string{Everybody}, ExceptRecipient: none,
-		User: none, ExceptUser: none, Network: none, ExceptNetwork: none, Listener: none, ExceptListener: none,
-		Header: none, ExceptHeader: none, Subject: none, ExceptSubject: none, Sensitivity: none, ExceptSensitivity: none,
-		Importance: none, ExceptImportance: none, Attachment: none, ExceptAttachment: none,
-		UserControl: none, AlsoEncryptTo: none,
+		Sender: everybody, Recipient: everybody, User: everybody, Network: everybody, Listener: everybody,
+		Header: everybody, Subject: everybody, Sensitivity: everybody, Importance: everybody, Attachment: everybody,
+		ExceptSender: nobody, ExceptRecipient: nobody, ExceptUser: nobody, ExceptNetwork: nobody, ExceptListener: nobody,
+		ExceptHeader: nobody, ExceptSubject: nobody, ExceptSensitivity: nobody, ExceptImportance: nobody, ExceptAttachment: nobody,
+		UserControl: nobody, AlsoEncryptTo: nobody,
 	}
 }
 
 func newEntitlement() Entitlement {
-	return Entitlement{User: []string{}, Network: []string{}, Listener: []string{}, From: []string{}}
+	return Entitlement{User: []string{Everybody}, Network: []string{Everybody}, Listener: []string{Everybody}, From: []string{}}
 }
 
 // Everybody is the pattern of a condition that always holds.

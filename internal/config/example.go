@@ -40,6 +40,7 @@ func writeTables(b *strings.Builder, f reflect.StructField, v reflect.Value) {
 	case v.Kind() == reflect.Struct && name != "":
 		fmt.Fprintf(b, "\n# %s\n[%s]\n", f.Tag.Get("doc"), name)
 		writeOptions(b, v)
+	case v.Kind() == reflect.Slice && v.Len() == 0: // written at the top of the file
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
 		fmt.Fprintf(b, "\n# %s\n", f.Tag.Get("doc"))
 		for i := range v.Len() {
@@ -82,11 +83,27 @@ func writeBare(b *strings.Builder, v reflect.Value) {
 func writeOptions(b *strings.Builder, v reflect.Value) {
 	for f, fv := range v.Fields() {
 		key := f.Tag.Get("toml")
-		if key == "" || key == "-" || isTable(fv.Type()) {
+		if key == "" || key == "-" {
 			continue
 		}
-		fmt.Fprintf(b, "# %s\n#%s = %s\n", explanation(f), key, literal(fv))
+		if !isTable(fv.Type()) {
+			fmt.Fprintf(b, "# %s\n#%s = %s\n", explanation(f), key, literal(fv))
+		} else if fv.Kind() == reflect.Slice && fv.Len() == 0 {
+			writeEmptyTables(b, f)
+		}
 	}
+}
+
+// writeEmptyTables writes an array of tables that is empty by default: as a
+// list, for there is no other way to write none, with its options explained.
+func writeEmptyTables(b *strings.Builder, f reflect.StructField) {
+	fmt.Fprintf(b, "# %s\n", f.Tag.Get("doc"))
+	for o := range f.Type.Elem().Fields() {
+		if key := o.Tag.Get("toml"); key != "-" {
+			fmt.Fprintf(b, "#   %s: %s\n", key, explanation(o))
+		}
+	}
+	fmt.Fprintf(b, "#%s = []\n", f.Tag.Get("toml"))
 }
 
 // explanation is the doc of an option with the words it may be.

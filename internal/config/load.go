@@ -38,6 +38,10 @@ func Parse(path string, data []byte) (*Config, Problems) {
 	for i := range c.Rules {
 		c.Rules[i].Line = c.source.line(index("rule", i))
 	}
+	for i := range c.Entitled {
+		c.Entitled[i].Line = c.source.line(index("entitlement", i))
+	}
+	d.lists(filepath.Dir(path), c)
 	resolvePaths(filepath.Dir(path), reflect.ValueOf(c).Elem())
 	validate(c, d)
 	return c, d.problems.InOrder()

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -61,21 +62,26 @@ func (d *decoder) pair(key, first, second, a, b string) {
 // rules checks what only the rest of the file can tell: enforce.Compile knows
 // what a rule means.
 func (d *decoder) rules(c *Config) {
+	for i, e := range c.Entitled {
+		d.conditions(index("entitlement", i), reflect.ValueOf(e))
+	}
 	for i, r := range c.Rules {
 		key := index("rule", i)
-		d.somebody(join(key, "sender"), r.Sender)
-		d.somebody(join(key, "recipient"), r.Recipient)
+		d.conditions(key, reflect.ValueOf(r))
 		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
 			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
 		}
 	}
 }
 
-// somebody refuses an empty condition: it may have lost its last entry, and must
-// not come to mean everybody by that.
-func (d *decoder) somebody(key string, patterns []string) {
-	if len(patterns) == 0 {
-		d.complain(key, "name somebody, or remove the line to mean everybody", "is an empty list, which matches nobody")
+// conditions refuses an empty condition: it may have lost its last entry, and
+// must not come to mean everybody by that.
+func (d *decoder) conditions(path string, v reflect.Value) {
+	for f, fv := range v.Fields() {
+		doc, key := f.Tag.Get("doc"), f.Tag.Get("toml")
+		if strings.HasPrefix(doc, "condition:") && !strings.HasPrefix(key, "except_") && fv.Kind() == reflect.Slice && fv.Len() == 0 {
+			d.complain(join(path, key), "name something, or remove the line to mean everything", "is an empty list, which matches nothing")
+		}
 	}
 }
 

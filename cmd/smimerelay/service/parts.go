@@ -66,6 +66,7 @@ func Build(c *config.Config, known config.Problems, clock func() time.Time, log 
 	b := &builder{config: c, known: known, problems: known, clock: clock, parts: &Parts{Config: c, nextHops: map[string]*outbound.Client{}}}
 	b.hostname()
 	b.policy()
+	b.entitled = b.entitlements()
 	b.keys()
 	b.validator()
 	b.directory(log)
@@ -90,6 +91,7 @@ type builder struct {
 	clock    func() time.Time
 	parts    *Parts
 	name     string // our host name
+	entitled *enforce.Entitlements
 }
 
 func (b *builder) complain(key, text, remedy string) {
@@ -172,7 +174,9 @@ func (b *builder) gateway(log *slog.Logger) {
 		Inbound: relay.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt, Revocation: certs.RevocationMode(c.Inbound.Revocation),
 		},
-		Clock: b.clock, Log: log,
+		Triggers:     relay.Triggers(c.Triggers),
+		Entitlements: b.entitled,
+		Clock:        b.clock, Log: log,
 	}
 	for name, p := range c.Profiles {
 		gc.Profiles[name] = relay.Profile(p)

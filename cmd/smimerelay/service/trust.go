@@ -2,7 +2,6 @@ package service
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,66 +10,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
 )
-
-// policy compiles the rules. A rule in which a word is unknown has been
-// complained of, and what enforce would say of it follows from that.
-func (b *builder) policy() {
-	rules := make([]enforce.Rule, len(b.config.Rules))
-	for i, r := range b.config.Rules {
-		rules[i] = enforce.Rule{
-			Name: r.Name, Line: r.Line, Direction: r.Direction,
-			Sender: condition(r.Sender), ExceptSender: condition(r.ExceptSender),
-			Recipient: condition(r.Recipient), ExceptRecipient: condition(r.ExceptRecipient),
-			Sign: r.Sign, Encrypt: r.Encrypt, NoCertificate: r.NoCertificate,
-			Unavailable: r.Unavailable, Mixed: r.Mixed, Profile: r.Profile,
-		}
-	}
-	policy, err := enforce.Compile(rules)
-	for _, e := range each(err) {
-		b.ruleProblem(e)
-	}
-	b.parts.Policy = policy
-}
-
-// condition translates a list of patterns: none, and "everybody", are no
-// condition.
-func condition(patterns []string) []string {
-	if len(patterns) == 0 || slices.Equal(patterns, []string{config.Everybody}) {
-		return nil
-	}
-	return patterns
-}
-
-func (b *builder) ruleProblem(err error) {
-	p, ok := errors.AsType[*enforce.Problem](err)
-	if !ok {
-		b.complain("rule", err.Error(), "")
-		return
-	}
-	at := slices.IndexFunc(b.config.Rules, func(r config.Rule) bool { return r.Line == p.Line && r.Name == p.Rule })
-	if at < 0 {
-		b.complain("rule", p.Text, "")
-		return
-	}
-	prefix := fmt.Sprintf("rule[%d]", at)
-	if b.isKnown(prefix+"."+p.Key) || p.Key != "name" && (b.isKnown(prefix+".sign") || b.isKnown(prefix+".encrypt") || b.isKnown(prefix+".direction")) {
-		return
-	}
-	text, remedy, _ := strings.Cut(p.Text, "; ")
-	b.complain(key("rule", at, p.Key), text, remedy)
-}
-
-// key writes the key of an option in an array of tables.
-func key(table string, i int, option string) string {
-	k := fmt.Sprintf("%s[%d]", table, i)
-	if option != "" {
-		k += "." + option
-	}
-	return k
-}
 
 func (b *builder) keys() {
 	ids := b.config.Identities

@@ -1,0 +1,69 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// listPrefix marks a pattern that names a file of patterns.
+const listPrefix = "file:"
+
+// lists puts the contents of files in the place of the patterns that name them.
+func (d *decoder) lists(dir string, c *Config) {
+	for i := range c.Rules {
+		r, at := &c.Rules[i], index("rule", i)
+		d.patterns(dir, join(at, "sender"), &r.Sender)
+		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
+		d.patterns(dir, join(at, "recipient"), &r.Recipient)
+		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
+	}
+	for i := range c.Entitled {
+		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
+	}
+}
+
+func (d *decoder) patterns(dir, key string, patterns *[]string) {
+	if !slices.ContainsFunc(*patterns, func(s string) bool { return strings.HasPrefix(s, listPrefix) }) {
+		return
+	}
+	var all []string
+	good := true
+	for i, s := range *patterns {
+		path, ok := strings.CutPrefix(s, listPrefix)
+		if !ok {
+			all = append(all, s)
+			continue
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			d.complain(index(key, i), "check the path and who may read it", "%q: %s", path, reason(err))
+			good = false
+			continue
+		}
+		lines := patternLines(string(data))
+		if len(lines) == 0 {
+			d.complain(index(key, i), "put one pattern on each line, or remove the file from the list", "%q: has no patterns", path)
+		}
+		all = append(all, lines...)
+	}
+	if good {
+		*patterns = all
+	}
+}
+
+// patternLines returns one pattern a line, without blanks and comments.
+func patternLines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
