@@ -24,7 +24,7 @@ func CertificateID(cert *x509.Certificate) ID {
 // subject key identifier.
 func (id ID) Matches(cert *x509.Certificate) bool {
 	if id.SubjectKeyID != nil {
-		return bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
+		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
 	}
 	return id.RawIssuer != nil && bytes.Equal(id.RawIssuer, cert.RawIssuer) &&
 		bytes.Equal(id.Serial, integerBytes(cert.SerialNumber))
