@@ -39,6 +39,8 @@ type HTTPSConfig struct {
 	TokenFile string
 	// Timeout bounds one request.
 	Timeout time.Duration
+	// Clock is time.Now unless set.
+	Clock func() time.Time
 }
 
 // HTTPS is a certs.Source that asks a web service by GET. The answers 204, 404
@@ -49,13 +51,18 @@ type HTTPS struct {
 	template  string
 	tokenFile string
 	client    *http.Client
+	breaker   breaker
 }
 
 // NewHTTPS returns an HTTPS source, or says everything that is wrong with cfg.
 // It does not connect.
 func NewHTTPS(cfg HTTPSConfig) (*HTTPS, error) {
 	setDefault(&cfg.Timeout, DefaultHTTPSTimeout)
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	h := &HTTPS{name: "https:" + cfg.Name, template: cfg.URL, tokenFile: cfg.TokenFile}
+	h.breaker.clock = cfg.Clock
 	tlsConfig, errs := tlsConfig(cfg.CA, cfg.ClientCertificate, cfg.ClientKey)
 	errs = append(errs, checkTemplate(cfg.URL))
 	if cfg.TokenFile != "" {
@@ -128,6 +135,15 @@ func (h *HTTPS) Candidates(ctx context.Context, addr address.Address) ([]*x509.C
 
 // Find returns the certificates that the service has for addr.
 func (h *HTTPS) Find(ctx context.Context, addr address.Address) (Finding, error) {
+	var f Finding
+	err := h.breaker.guard(ill, func() (err error) {
+		f, err = h.get(ctx, addr)
+		return err
+	})
+	return f, err
+}
+
+func (h *HTTPS) get(ctx context.Context, addr address.Address) (Finding, error) {
 	request, err := h.request(ctx, addr)
 	if err != nil {
 		return Finding{}, err
@@ -143,7 +159,21 @@ func (h *HTTPS) Find(ctx context.Context, addr address.Address) (Finding, error)
 	case http.StatusNoContent, http.StatusNotFound, http.StatusGone:
 		return Finding{}, nil
 	}
-	return Finding{}, fmt.Errorf("service answered %s", response.Status)
+	err = fmt.Errorf("service answered %s", response.Status)
+	if response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+		err = answerError{err}
+	}
+	return Finding{}, err
+}
+
+// answerError is an error in an answer to one question, by a service that is
+// well otherwise: nobody must be able to silence it by a certain address.
+type answerError struct{ error }
+
+// ill reports errors of the service as a whole.
+func ill(err error) bool {
+	_, answered := errors.AsType[answerError](err)
+	return err != nil && !answered
 }
 
 // withoutURL takes the error out of the one that repeats the URL: the address is
@@ -181,12 +211,18 @@ func readBody(r io.Reader) (Finding, error) {
 		return Finding{}, err
 	}
 	if len(body) > maxBody {
-		return Finding{}, fmt.Errorf("answer over %d octets", maxBody)
+		return Finding{}, answerError{fmt.Errorf("answer over %d octets", maxBody)}
 	}
 	if bytes.Contains(body, []byte("-----BEGIN ")) {
 		list, err := certs.ParseCertificates(body)
-		return Finding{Certificates: list}, err
+		if err != nil {
+			return Finding{}, answerError{err}
+		}
+		return Finding{Certificates: list}, nil
 	}
 	found, problems := parseValue(body)
-	return found, errors.Join(problems...)
+	if len(problems) > 0 {
+		return found, answerError{errors.Join(problems...)}
+	}
+	return found, nil
 }

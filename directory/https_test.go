@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,6 +92,24 @@ func TestHTTPSKeepsTheLimitAndTheAuthority(t *testing.T) {
 	} {
 		if f, err := openHTTPS(t, cfg).Find(t.Context(), addr(t, bob)); err == nil || strings.Contains(err.Error(), "bob") {
 			t.Errorf("%v, %v", f, err)
+		}
+	}
+}
+
+func TestHTTPSRestsOnlyWhenTheServiceIsIll(t *testing.T) {
+	t.Parallel()
+	for status, limit := range map[int]int64{200: 10, 403: 10, 404: 10, 500: breakAfter, 429: breakAfter} {
+		var calls atomic.Int64
+		url, ca := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			calls.Add(1)
+			w.WriteHeader(status)
+		})
+		h := openHTTPS(t, HTTPSConfig{URL: url + "/{addr}", CA: ca, Clock: newFakeClock().Now})
+		for range 10 {
+			_, _ = h.Find(t.Context(), addr(t, bob))
+		}
+		if n := calls.Load(); n != limit {
+			t.Errorf("%d: %d requests, want %d", status, n, limit)
 		}
 	}
 }

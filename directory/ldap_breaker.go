@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -23,6 +25,29 @@ type breaker struct {
 	rest     time.Duration
 	until    time.Time
 	trying   bool // one operation is out to see whether the server is back
+}
+
+var (
+	errResting = errors.New("not asked: it failed several times, waiting before the next try")
+	errBusy    = errors.New("as much as allowed is under way")
+)
+
+// guard runs an operation unless the server rests. broken says which errors
+// speak against the server as a whole.
+func (b *breaker) guard(broken func(error) bool, operation func() error) error {
+	if !b.allow() {
+		return errResting
+	}
+	err := operation()
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, errBusy):
+		b.release() // nobody waits any more, or it was not asked: that says nothing
+	case broken(err):
+		b.failed()
+	default:
+		b.succeeded()
+	}
+	return err
 }
 
 // allow reports whether the server may be asked; if so, one of release,

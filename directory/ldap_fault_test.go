@@ -3,6 +3,7 @@ package directory
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +106,34 @@ func TestHostileServersAreUnknownWithinTheLimit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestServerDoesNotRestForAnAnswerThatIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer string
+		want   int
+	}{
+		"too large": {tlv(0x30, strings.Repeat("\x05\x00", maxElements+1)), 10},
+		"no LDAP":   {"HTTP/1.1 400 Bad Request\r\n", 10},
+		"cut short": {"\x30\x50\x02\x01\x01", breakAfter},
+	} {
+		h := startHostile(t, func(conn net.Conn) {
+			if _, err := conn.Read(make([]byte, 1024)); err == nil {
+				_, _ = io.WriteString(conn, c.answer)
+			}
+			conn.Close()
+		})
+		l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Clock: newFakeClock().Now})
+		for range 10 {
+			if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+				t.Errorf("%s: found %v", name, f)
+			}
+		}
+		if n := h.connections(); n != c.want {
+			t.Errorf("%s: %d connections, want %d", name, n, c.want)
+		}
 	}
 }
 

@@ -32,7 +32,13 @@ type guardedConn struct {
 	message []byte // the message being handed up
 	rest    []byte // what of it is left
 	left    atomic.Int64
+	refused atomic.Pointer[refusedError]
 }
+
+// refusedError is what ends a connection because of what came on it. It speaks
+// against one answer and not against the server: nobody must be able to silence
+// a server by asking for what is too large.
+type refusedError struct{ error }
 
 func newGuardedConn(c net.Conn) *guardedConn {
 	g := &guardedConn{Conn: c, in: bufio.NewReader(c)}
@@ -47,6 +53,9 @@ func (g *guardedConn) allow() { g.left.Store(maxOperation) }
 func (g *guardedConn) Read(p []byte) (int, error) {
 	if len(g.rest) == 0 {
 		if err := g.next(); err != nil {
+			if errors.Is(err, errMessageLong) || errors.Is(err, errMessageShape) || errors.Is(err, errTooMany) {
+				g.refused.CompareAndSwap(nil, &refusedError{err})
+			}
 			return 0, err
 		}
 	}

@@ -122,11 +122,14 @@ func (c *conn) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchR
 		result, err = c.ldap.Search(r)
 		return err
 	})
-	if !answered(err) {
-		c.close()
-		return nil, err
+	if answered(err) {
+		return result, err
 	}
-	return result, err
+	c.close()
+	if refused := c.guard.refused.Load(); refused != nil {
+		return nil, *refused
+	}
+	return nil, err
 }
 
 // alive asks for nothing of the root entry, which costs a server nothing and

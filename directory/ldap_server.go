@@ -62,15 +62,10 @@ func newServer(t target, d *dialer, cfg LDAPConfig) *server {
 	return s
 }
 
-var (
-	errResting = errors.New("not asked: it failed several times, waiting before the next try")
-	errBusy    = errors.New("all connections are in use")
-)
-
-// request makes a search request with our limits. Referrals are not chased and
-// aliases are followed by the server.
+// request makes a search request with our limits. Referrals are not chased, nor
+// aliases: a search that follows them costs some servers a scan.
 func (s *server) request(base string, scope int, filter string, attributes []string) *ldap.SearchRequest {
-	r := ldap.NewSearchRequest(base, scope, ldap.DerefAlways, maxEntries, s.seconds(), false, filter, attributes, nil)
+	r := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, maxEntries, s.seconds(), false, filter, attributes, nil)
 	r.EnforceSizeLimit = true
 	return r
 }
@@ -80,27 +75,19 @@ func (s *server) seconds() int { return int((s.timeout + time.Second - 1) / time
 
 // search runs one search within the time limit.
 func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	if !s.breaker.allow() {
-		return nil, errResting
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %s", s.timeout))
 	defer cancel()
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	case <-ctx.Done():
-		s.breaker.release()
-		return nil, errors.Join(errBusy, context.Cause(ctx))
-	}
-	result, err := s.attempt(ctx, r)
-	switch {
-	case errors.Is(err, context.Canceled):
-		s.breaker.release() // nobody waits any more: that says nothing of the server
-	case broken(err):
-		s.breaker.failed()
-	default:
-		s.breaker.succeeded()
-	}
+	var result *ldap.SearchResult
+	err := s.breaker.guard(broken, func() (err error) {
+		select {
+		case s.places <- struct{}{}:
+			defer func() { <-s.places }()
+		case <-ctx.Done():
+			return errors.Join(errBusy, context.Cause(ctx))
+		}
+		result, err = s.attempt(ctx, r)
+		return err
+	})
 	return result, err
 }
 
@@ -134,6 +121,9 @@ func answered(err error) bool {
 // broken reports whether err speaks against the server as a whole. Refused
 // credentials do: going on with them may lock an account.
 func broken(err error) bool {
+	if _, refused := errors.AsType[refusedError](err); refused {
+		return false
+	}
 	return !answered(err) || ldap.IsErrorAnyOf(err,
 		ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultInvalidCredentials)
 }

@@ -65,6 +65,9 @@ func (r Result) refusals() []string {
 	if len(reasons) > 0 {
 		return reasons
 	}
+	if r.Group != "" {
+		return []string{"a group in " + r.Group + ", without a certificate"}
+	}
 	if len(r.Answers) == 0 {
 		return []string{"no directory is configured for this domain"}
 	}

@@ -30,6 +30,7 @@ func TestReasonIsForPeople(t *testing.T) {
 		"no directory is configured for this domain":        {Outcome: None},
 		"no certificate found in ldap:corp":                 {Outcome: None, Answers: []Answer{ldap}},
 		"no certificate found in ldap:corp, files:partners": {Outcome: None, Answers: []Answer{ldap, files}},
+		"a group in ldap:corp, without a certificate":       {Outcome: None, Answers: []Answer{ldap}, Group: "ldap:corp"},
 		"expired 2026-03-01":                                {Outcome: None, Candidates: []Candidate{refused(certs.Expired, cert)}},
 		"its issuer expired 2026-01-05":                     {Outcome: None, Candidates: []Candidate{refused(certs.Expired, cert, issuer)}},
 		"not valid before 2026-02-01":                       {Outcome: None, Candidates: []Candidate{refused(certs.NotYetValid)}},

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // typeSMIMEA is the record type of RFC 8162 section 2.
@@ -57,6 +58,7 @@ type SMIMEAConfig struct {
 type SMIMEA struct {
 	name     string
 	resolver *resolver
+	breaker  breaker
 	probe    dnsmessage.Name
 	clock    func() time.Time
 
@@ -70,7 +72,7 @@ func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	s := &SMIMEA{name: "smimea:" + cfg.Name, clock: cfg.Clock}
+	s := &SMIMEA{name: "smimea:" + cfg.Name, clock: cfg.Clock, breaker: breaker{clock: cfg.Clock}}
 	r, errs := newResolver(cfg)
 	s.resolver = r
 	probe, err := dnsmessage.NewName(strings.TrimSuffix(cfg.Probe, ".") + ".")
@@ -116,7 +118,11 @@ func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error
 	if err != nil {
 		return Finding{}, nil // too long for DNS: nobody can have such a record
 	}
-	answer, err := s.resolver.ask(ctx, name, typeSMIMEA)
+	var answer *dnsmessage.Message
+	err = s.breaker.guard(notBogus, func() (err error) {
+		answer, err = s.resolver.ask(ctx, name, typeSMIMEA)
+		return err
+	})
 	if err != nil {
 		return Finding{}, err
 	}
@@ -128,6 +134,9 @@ func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error
 	}
 	return records(answer), nil
 }
+
+// notBogus reports errors of the resolver, not of the zone.
+func notBogus(err error) bool { return err != nil && !errors.Is(err, errBogus) }
 
 var errNotValidating = errors.New("the resolver does not validate DNSSEC")
 
@@ -163,7 +172,7 @@ func records(m *dnsmessage.Message) Finding {
 			f.Notes = append(f.Notes, "a record with only a hash or a key left out")
 			continue
 		}
-		c, err := x509.ParseCertificate(body.Data[3:])
+		c, err := pki.ParseCertificate(body.Data[3:])
 		if err != nil {
 			f.Notes = append(f.Notes, fmt.Sprintf("a record left out: %v", err))
 			continue
