@@ -15,8 +15,12 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 )
 
-// rescanAfter is how long a folder is trusted not to have changed.
-const rescanAfter = time.Second
+// A folder is trusted not to have changed for rescanAfter, and for longer if it
+// is so large that looking takes long: for rescanShare times as long as that took.
+const (
+	rescanAfter = time.Second
+	rescanShare = 50
+)
 
 // Files is a certs.Source over a folder (or one file) of certificates, by the
 // addresses in them. It notices added, changed and removed files by itself.
@@ -26,7 +30,7 @@ type Files struct {
 	clock func() time.Time
 
 	mu      sync.Mutex
-	scanned time.Time
+	rescan  time.Time // when to look next
 	version uint64
 	listing string // names, sizes and times as of the last scan
 	byKey   map[string][]*x509.Certificate
@@ -84,11 +88,14 @@ func (f *Files) Candidates(_ context.Context, addr address.Address) ([]*x509.Cer
 
 // scan reads the folder again if it may have changed. f.mu is held.
 func (f *Files) scan() {
-	now := f.clock()
-	if !f.scanned.IsZero() && now.Sub(f.scanned) < rescanAfter {
+	begin := f.clock()
+	if begin.Before(f.rescan) {
 		return
 	}
-	f.scanned = now
+	defer func() {
+		end := f.clock()
+		f.rescan = end.Add(max(rescanAfter, rescanShare*end.Sub(begin)))
+	}()
 	listing, err := listFiles(f.path)
 	if err != nil {
 		f.err = err
