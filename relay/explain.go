@@ -29,8 +29,9 @@ type Explanation struct {
 	Automatic bool   `json:"automatic"` // a report or reply that is not touched
 	// Recipients are in the order given.
 	Recipients []ExplainedRecipient `json:"recipients,omitempty"`
-	// Inbound is the report of an inbound message.
-	Inbound *smime.Report `json:"inbound,omitempty"`
+	// Inbound is what is found in an inbound message: one element for those who
+	// see the same form of it.
+	Inbound []Inspection `json:"inbound,omitempty"`
 }
 
 // ExplainedRecipient is what would become of one recipient.
@@ -82,6 +83,12 @@ type ExplainedCandidate struct {
 	Used bool `json:"used"`
 }
 
+// Inspection is what is found in an inbound message for some of its recipients.
+type Inspection struct {
+	Recipients []string     `json:"recipients"`
+	Report     smime.Report `json:"report"`
+}
+
 // Explain tells what would become of a message from sender to recipients. msg
 // may be nil: then one that names them all openly is assumed. The message counts
 // as outbound, from an entitled client, when the sender is ours.
@@ -93,27 +100,36 @@ func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []addr
 	for _, a := range to {
 		env.Recipients = append(env.Recipients, Recipient{Address: a})
 	}
-	x := &Explanation{Direction: env.Direction, Sender: sender.String()}
-	if env.Direction == enforce.Inbound {
-		if msg != nil {
-			x.Inbound = &g.open(ctx, msg).Report
-		}
-		return x, nil
-	}
 	if msg == nil {
 		var err error
 		if msg, err = assumed(sender, to); err != nil {
 			return nil, err
 		}
 	}
+	return g.ExplainEnvelope(ctx, env, msg), nil
+}
+
+// ExplainEnvelope is Explain for a message of which everything is known.
+func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *message.Message) *Explanation {
+	x := &Explanation{Direction: env.Direction, Sender: env.Sender.String()}
+	if env.Direction != enforce.Outbound {
+		for _, group := range g.openFor(ctx, env, msg) {
+			i := Inspection{Report: group.opened.Report}
+			for _, r := range group.recipients {
+				i.Recipients = append(i.Recipients, r.Address.String())
+			}
+			x.Inbound = append(x.Inbound, i)
+		}
+		return x
+	}
 	e, err := g.collect(ctx, env, msg)
 	if err != nil {
 		x.Refused = replyText(err)
-		return x, nil
+		return x
 	}
 	x.facts(&e.facts)
-	x.plan(g, e, enforce.Decide(g.Policy, e.facts))
-	return x, nil
+	x.plan(g, e, decide(g, env, e))
+	return x
 }
 
 // assumed is a message that shows its sender and recipients.

@@ -68,7 +68,7 @@ func TestExplainInbound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x.Direction != "inbound" || x.Inbound == nil || x.Inbound.Result != "pass" {
+	if x.Direction != "inbound" || len(x.Inbound) != 1 || x.Inbound[0].Report.Result != "pass" {
 		t.Errorf("explained as %+v", x)
 	}
 }

@@ -76,6 +76,8 @@ type Profile struct {
 // Inbound says what is done with inbound mail.
 type Inbound struct {
 	Verify, Decrypt bool
+	// DecryptFor says for whom; "" is ForNamed.
+	DecryptFor DecryptFor
 	// Revocation overrides the Checker's mode where it is not "".
 	Revocation certs.RevocationMode
 }

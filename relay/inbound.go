@@ -14,7 +14,26 @@ import (
 // processInbound verifies and decrypts, and delivers in any case: a message
 // that cannot be understood arrives as it came, with a status that says so.
 func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
-	opened := g.open(ctx, msg)
+	o := &Outcome{}
+	for _, group := range g.openFor(ctx, env, msg) {
+		stamped, err := g.stamp(env, group.opened)
+		if err != nil {
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
+		o.Deliveries = append(o.Deliveries, Delivery{
+			Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped,
+		})
+		for _, r := range group.recipients {
+			report := &group.opened.Report
+			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), report.Reason)
+		}
+	}
+	return o, nil
+}
+
+// stamp removes what is forged and says what was found.
+func (g *Gateway) stamp(env *Envelope, opened *smime.Opened) (*message.Message, error) {
 	fields, err := statusFields(g.Hostname, opened)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
@@ -25,28 +44,20 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 	})
 	if err != nil {
 		// Nothing that has bare CR or LF in it gets here from a sound MTA.
-		err = fault.New(fault.Malformed, "the message is not well-formed", err)
-		g.logRefusedMessage(env, err)
-		return nil, err
+		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
 	}
-	for _, r := range env.Recipients {
-		g.logDecision(env, enforce.Assigned{Address: r.Address}, string(opened.Report.Result), opened.Report.Reason)
-	}
-	return &Outcome{Deliveries: []Delivery{{
-		Sender: env.Sender, Recipients: slices.Clone(env.Recipients), Params: env.Params, Message: stamped,
-	}}}, nil
+	return stamped, nil
 }
 
-// open does what the configuration asks for.
-func (g *Gateway) open(ctx context.Context, msg *message.Message) *smime.Opened {
+// open does what the configuration asks for, decrypting with keys; nil decrypts
+// nothing.
+func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Keys) *smime.Opened {
 	if !g.Inbound.Verify && !g.Inbound.Decrypt {
 		return &smime.Opened{Message: msg, Report: unchecked(smime.Report{})}
 	}
-	options := smime.OpenOptions{Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock()}
-	if g.Inbound.Decrypt {
-		options.Keys = g.Keys
-	}
-	opened := smime.Open(ctx, msg, options)
+	opened := smime.Open(ctx, msg, smime.OpenOptions{
+		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
+	})
 	if !g.Inbound.Verify {
 		opened.Report = unchecked(opened.Report)
 	}

@@ -262,3 +262,42 @@ func ExampleReplyFor() {
 	fmt.Println(replyText(fmt.Errorf("nobody classified this")))
 	// Output: 451 4.3.0 internal error, try again later
 }
+
+// TestInboundDecryptsForNamedOnly: a cipher text for alice, mailed to her and to
+// others, is decrypted in her copy only.
+func TestInboundDecryptsForNamedOnly(t *testing.T) {
+	w := newWorld(t)
+	secret := w.toAlice(w.bobsLetter(""))
+	env := w.envelope("in", "mallory@else.example", "mallory@own.example", "Alice@own.example", "eve@own.example")
+	o, err := w.process(env, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range o.Deliveries {
+		plain := bytes.Contains(d.Message.Bytes(), []byte(text))
+		for _, r := range d.Recipients {
+			if alice := r.Address.Local() == "Alice"; plain != alice {
+				t.Errorf("%s: plain text %t", r.Address, plain)
+			}
+		}
+		if want := map[bool]string{true: "pass", false: "none"}[plain]; statusWord(d.Message) != want {
+			t.Errorf("plain %t: status %q, want %q", plain, d.Message.Get(statusField), want)
+		}
+	}
+	if len(o.Deliveries) != 2 {
+		t.Errorf("%d deliveries, want alice's and the others'", len(o.Deliveries))
+	}
+}
+
+func TestInboundDecryptsForAnyone(t *testing.T) {
+	w := newWorld(t)
+	w.config.Inbound.DecryptFor = ForAnyone
+	w.start()
+	o, err := w.process(w.envelope("in", "bob@enc.example", "alias@own.example"), w.toAlice(w.bobsLetter("")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Deliveries) != 1 || !bytes.Contains(o.Deliveries[0].Message.Bytes(), []byte(text)) {
+		t.Errorf("not decrypted:\n%s", w.outline(o))
+	}
+}

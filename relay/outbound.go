@@ -20,12 +20,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 		g.logRefusedMessage(env, err)
 		return nil, err
 	}
-	plan := enforce.Decide(g.Policy, e.facts)
-	if env.Sender.IsNull() {
-		// Nobody can be told of a recipient that is left out.
-		plan.Refused = append(plan.Refused, plan.Stripped...)
-		plan.Stripped = nil
-	}
+	plan := decide(g, env, e)
 	if err := g.Policy.Check(e.facts, plan); err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}
@@ -36,6 +31,17 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 	}
 	g.logPlan(env, plan)
 	return o, nil
+}
+
+// decide applies the policy. Without a sender nobody can be told of a recipient
+// that is left out: it is refused.
+func decide(g *Gateway, env *Envelope, e *evidence) enforce.Plan {
+	plan := enforce.Decide(g.Policy, e.facts)
+	if env.Sender.IsNull() {
+		plan.Refused = append(plan.Refused, plan.Stripped...)
+		plan.Stripped = nil
+	}
+	return plan
 }
 
 // carryOut makes the outcome of a plan.
