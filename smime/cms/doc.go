@@ -53,7 +53,7 @@
 //   - BER is walked once from front to back by a cursor, so that time is linear
 //     in the octets, whatever the nesting and however small the pieces. Nesting
 //     ends at 64 levels. Nothing is allocated by a length that was only claimed.
-//   - There are caps on certificates (200), signers (50), recipients (10,000 on
+//   - There are caps on certificates (200, of 128 kB), signers (50), recipients (10,000 on
 //     reading, 2,000 on writing), attributes (100, and 1 MB), CRLs (200), and on
 //     the size and the ratio of compressed data. RSA keys have 2,048 to 8,192
 //     bits.

@@ -101,10 +101,10 @@ func rawCompressed(content []byte) []byte {
 	return b
 }
 
-// Content in ten million elements of no octets, of which each costs the same:
+// Content in four million elements of no octets, of which each costs the same:
 // with anything that grows faster this does not end.
 func TestTinyElements(t *testing.T) {
-	const count = 10_000_000
+	const count = 4_000_000
 	tiny := append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{4, 0}, count)...), 0, 0)
 	s, err := ParseSignedData(rawSigned(tiny, nil, nil))
 	if err != nil || s.Content.Len() != 0 || len(s.Content.Bytes()) != 0 {
@@ -115,12 +115,12 @@ func TestTinyElements(t *testing.T) {
 		t.Errorf("enveloped: %v", err)
 	}
 	// a quarter of a million nested and empty constructed strings
-	nested := append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{0x24, 0x80, 0, 0}, count/40)...), 0, 0)
+	nested := append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{0x24, 0x80, 0, 0}, count/16)...), 0, 0)
 	if _, err := ParseSignedData(rawSigned(nested, nil, nil)); err != nil {
 		t.Errorf("nested: %v", err)
 	}
 	// and as many elements where they are skipped
-	unprotected := append(bytes.Repeat([]byte{0x30, 0x80, 0, 0}, count/40), 0, 0)
+	unprotected := append(bytes.Repeat([]byte{0x30, 0x80, 0, 0}, count/16), 0, 0)
 	if _, err := ParseEnvelopedData(rawEnveloped(nil, append([]byte{0x80, 1, 0, 0, 0, 0xa1, 0x80}, unprotected...))); err != nil {
 		t.Errorf("unprotected: %v", err)
 	}
@@ -181,6 +181,10 @@ func TestManySignersAndCertificates(t *testing.T) {
 	}
 	if s, err := ParseSignedData(rawSigned([]byte{4, 0}, nil, bytes.Repeat(info, maxSigners))); err != nil || s.Signers() != maxSigners {
 		t.Errorf("as many signers as may be: %v", err)
+	}
+	large := built(func(b *builder) { b.tlv(tagSequence, make([]byte, maxCertificate)) })
+	if s, err := ParseSignedData(rawSigned([]byte{4, 0}, large, nil)); err != nil || len(s.Skipped) != 1 || !errors.Is(s.Skipped[0], ErrTooBig) {
+		t.Errorf("large certificate: %v", err)
 	}
 	for name, one := range map[string][]byte{"good": id.cert.Raw, "bad": {0x30, 0}, "other": {0xa1, 0}} {
 		if _, err := ParseSignedData(rawSigned([]byte{4, 0}, bytes.Repeat(one, maxCertificates+1), nil)); !errors.Is(err, ErrTooBig) {

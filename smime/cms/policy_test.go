@@ -322,7 +322,7 @@ func compressed(t testing.TB, plain []byte) []byte {
 
 func TestDecompress(t *testing.T) {
 	mb := make([]byte, 1<<20)
-	bomb := compressed(t, make([]byte, 200<<20))
+	bomb := compressed(t, make([]byte, 20<<20))
 	for _, tc := range []struct {
 		name string
 		der  []byte

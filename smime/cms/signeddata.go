@@ -11,6 +11,9 @@ const (
 	maxCertificates = 200
 	maxSigners      = 50
 	maxCRLs         = 200
+	// maxCertificate is the size up to which a certificate is looked at, in
+	// octets. With a large post-quantum signature one has 60,000.
+	maxCertificate = 128 << 10
 )
 
 // SignedData is a parsed SignedData (RFC 5652 section 5). Nothing in it is
@@ -114,7 +117,7 @@ func (s *SignedData) readCertificates(c *cursor) error {
 			s.Skipped = append(s.Skipped, unsupported("certificate format"))
 			continue
 		}
-		cert, err := x509.ParseCertificate(c.raw())
+		cert, err := parseCertificate(c.raw())
 		switch {
 		case c.err != nil:
 			return c.err
@@ -126,6 +129,15 @@ func (s *SignedData) readCertificates(c *cursor) error {
 	}
 	c.leave()
 	return c.err
+}
+
+// parseCertificate keeps certificates of absurd size from the parser, which
+// makes much out of little.
+func parseCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxCertificate {
+		return nil, tooBig("certificate of %d octets", len(der))
+	}
+	return x509.ParseCertificate(der)
 }
 
 // readCRLs reads RevocationInfoChoices.
