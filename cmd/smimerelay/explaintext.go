@@ -50,8 +50,12 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	for _, r := range x.Recipients {
 		p.recipient(r, file)
 	}
-	if x.Inbound != nil && p.err == nil {
-		printReport(w, *x.Inbound)
+	for _, i := range x.Inbound {
+		p.line("")
+		p.line("for %s:", strings.Join(i.Recipients, ", "))
+		if p.err == nil {
+			printReport(w, i.Report)
+		}
 	}
 	return p.err
 }

@@ -46,7 +46,8 @@ type Log struct {
 
 // Admin is the section [admin].
 type Admin struct {
-	Address string `toml:"address" doc:"host:port or unix:/path for /metrics, /healthz and /readyz; empty is off"`
+	Address    string `toml:"address" doc:"host:port or unix:/path for /metrics, /healthz and /readyz; empty is off"`
+	SocketMode string `toml:"socket_mode" doc:"permissions of the file of a unix: address"`
 }
 
 // Limits is the section [limits].
@@ -67,14 +68,15 @@ type Limits struct {
 
 // Listener is one [[listener]].
 type Listener struct {
-	Name      string   `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
-	Protocol  string   `toml:"protocol" doc:"what is spoken" enum:"milter,lmtp,smtp" required:"yes"`
-	Address   string   `toml:"address" doc:"host:port, unix:/path, or systemd:NAME of a socket unit" required:"yes"`
-	Direction string   `toml:"direction" doc:"auto is outbound for authenticated clients and those in networks, inbound for all others" enum:"outbound,inbound,auto"`
-	Networks  []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
-	TLSCert   string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
-	TLSKey    string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`
-	NextHop   string   `toml:"next_hop" doc:"lmtp: next hop of this listener's mail; empty is the one of [next_hop]"`
+	Name       string   `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
+	Protocol   string   `toml:"protocol" doc:"what is spoken" enum:"milter,lmtp,smtp" required:"yes"`
+	Address    string   `toml:"address" doc:"host:port, unix:/path, or systemd:NAME of a socket unit" required:"yes"`
+	SocketMode string   `toml:"socket_mode" doc:"permissions of the file of a unix: address"`
+	Direction  string   `toml:"direction" doc:"auto is outbound for authenticated clients and those in networks, inbound for all others" enum:"outbound,inbound,auto"`
+	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
+	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
+	TLSKey     string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`
+	NextHop    string   `toml:"next_hop" doc:"lmtp: next hop of this listener's mail; empty is the one of [next_hop]"`
 }
 
 // NextHop is the section [next_hop].
@@ -229,5 +231,6 @@ type Triggers struct {
 type Inbound struct {
 	Verify     bool   `toml:"verify" doc:"verify signatures and stamp the result"`
 	Decrypt    bool   `toml:"decrypt" doc:"decrypt what our identities can"`
+	DecryptFor string `toml:"decrypt_for" doc:"only for recipients whom the identity names, or for any (where the MTA rewrites recipients before the gateway)" enum:"recipient,any"`
 	Revocation string `toml:"revocation" doc:"as in [trust], for signers; empty is the value there" enum:",require,prefer,off"`
 }

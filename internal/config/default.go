@@ -10,6 +10,7 @@ func Default() *Config {
 		Domains:   []string{},
 		LocalPart: "ignore-case",
 		Log:       Log{Level: "info", Format: "text"},
+		Admin:     Admin{SocketMode: socketMode},
 		Limits: Limits{
 			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, Memory: 400 * megabyte,
 			Errors: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
@@ -28,15 +29,17 @@ func Default() *Config {
 			Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"},
 			Header: "X-SMIME", Sensitivity: []string{},
 		},
-		Inbound:    Inbound{Verify: true, Decrypt: true},
+		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient"},
 		Identities: Identities{},
 	}
 }
 
+// socketMode lets the group of the socket connect: the MTA is made a member.
+const socketMode = "0660"
+
 func defaultListeners() []Listener {
-	outbound := Listener{
-		Name: "outbound", Protocol: "lmtp", Address: "127.0.0.1:10025", Direction: "outbound", Networks: []string{},
-	}
+	outbound := newListener()
+	outbound.Name, outbound.Protocol, outbound.Address, outbound.Direction = "outbound", "lmtp", "127.0.0.1:10025", "outbound"
 	inbound := outbound
 	inbound.Name, inbound.Address, inbound.Direction = "inbound", "127.0.0.1:10026", "inbound"
 	return []Listener{outbound, inbound}
@@ -85,7 +88,7 @@ func defaultRule() Rule {
 // element, without what every table must say itself.
 
 func newListener() Listener {
-	return Listener{Direction: "auto", Networks: []string{}}
+	return Listener{SocketMode: socketMode, Direction: "auto", Networks: []string{}}
 }
 
 func newDirectory() Directory {
@@ -105,9 +108,8 @@ func newRule() Rule {
 	}
 }
 
-func newEntitlement() Entitlement {
-	return Entitlement{User: []string{Everybody}, Network: []string{Everybody}, Listener: []string{Everybody}, From: []string{}}
-}
+// newEntitlement has no conditions: at least one must be given.
+func newEntitlement() Entitlement { return Entitlement{} }
 
 // Everybody is the pattern of a condition that always holds.
 const Everybody = "*"

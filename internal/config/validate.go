@@ -25,8 +25,9 @@ func validate(c *Config, d *decoder) {
 		}
 	}
 	if c.Admin.Address != "" {
-		d.endpoint("admin.address", c.Admin.Address)
+		d.endpoint("admin.address", c.Admin.Address, "systemd")
 	}
+	d.mode("admin.socket_mode", c.Admin.SocketMode)
 	if c.Limits.Memory < c.Limits.MessageSize {
 		d.complain("limits.memory", fmt.Sprintf("write at least %v", c.Limits.MessageSize), "is less than one message of message_size")
 	}
@@ -106,6 +107,7 @@ func (d *decoder) listeners(c *Config) {
 			d.endpoint(join(key, "address"), l.Address, "systemd")
 			d.unique(join(key, "address"), l.Address, addresses)
 		}
+		d.mode(join(key, "socket_mode"), l.SocketMode)
 		for n, network := range l.Networks {
 			d.network(index(join(key, "networks"), n), network)
 		}
@@ -116,6 +118,12 @@ func (d *decoder) listeners(c *Config) {
 		if l.NextHop != "" && l.Protocol != "lmtp" {
 			d.complain(join(key, "next_hop"), "remove it: the queue delivers to the one of [next_hop]", "has a meaning only with protocol = \"lmtp\"")
 		}
+	}
+}
+
+func (d *decoder) mode(key, text string) {
+	if _, err := strconv.ParseUint(text, 8, 9); err != nil {
+		d.complain(key, `write an octal number such as "0660"`, "%q is not a mode", text)
 	}
 }
 

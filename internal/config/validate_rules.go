@@ -79,7 +79,7 @@ func (d *decoder) rules(c *Config) {
 func (d *decoder) conditions(path string, v reflect.Value) {
 	for f, fv := range v.Fields() {
 		doc, key := f.Tag.Get("doc"), f.Tag.Get("toml")
-		if strings.HasPrefix(doc, "condition:") && !strings.HasPrefix(key, "except_") && fv.Kind() == reflect.Slice && fv.Len() == 0 {
+		if strings.HasPrefix(doc, "condition:") && !strings.HasPrefix(key, "except_") && fv.Kind() == reflect.Slice && !fv.IsNil() && fv.Len() == 0 {
 			d.complain(join(path, key), "name something, or remove the line to mean everything", "is an empty list, which matches nothing")
 		}
 	}

@@ -4,84 +4,129 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay/milter"
 	"github.com/smimerelay/smimerelay/relay/smtpd"
 )
 
-// door is a listener with the server behind it.
+// door is a socket with the server behind it.
 type door struct {
-	name, protocol string
-	listener       net.Listener
-	server         server
-	shutting       atomic.Bool
+	spec     doorSpec
+	socket   *socket
+	listener net.Listener // the server's own share of the socket
+	server   server
+	shutting atomic.Bool
 }
 
-// server is what the adapters have in common.
+// doorSpec is everything that a door can not change while it serves: two doors
+// of one spec are the same.
+type doorSpec struct {
+	name, protocol, address, mode string
+	hostname                      string
+	tls                           bool
+	limits                        config.Limits
+}
+
+// adminProtocol is the protocol of the door for metrics and health.
+const adminProtocol = "http"
+
+// server is what the adapters, and an HTTP server, have in common.
 type server interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
 }
 
-func (d *door) closing() bool { return d.shutting.Load() }
-
-// shut lets the messages in work be answered.
-func (d *door) shut(ctx context.Context) error {
-	d.shutting.Store(true)
-	return d.server.Shutdown(ctx)
+// specs returns the doors that parts ask for.
+func specs(p *Parts) []doorSpec {
+	limits := p.Config.Limits
+	limits.Drain, limits.Heap = 0, 0 // not the doors' business
+	var list []doorSpec
+	for _, l := range p.Config.Listeners {
+		list = append(list, doorSpec{
+			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
+			hostname: p.Gateway.Hostname, tls: l.TLSCert != "", limits: limits,
+		})
+	}
+	if a := p.Config.Admin; a.Address != "" {
+		list = append(list, doorSpec{name: "admin", protocol: adminProtocol, address: a.Address, mode: a.SocketMode})
+	}
+	return list
 }
 
-// newDoor opens a listener and makes the server for it.
-func (s *Service) newDoor(ctx context.Context, inherited sockets, c *config.Config, l config.Listener) (*door, error) {
-	tlsConfig, err := serverTLS(l)
-	if err != nil {
-		return nil, err
-	}
-	d := &door{name: l.Name, protocol: l.Protocol}
-	if d.listener, err = inherited.listen(ctx, l.Address); err != nil {
-		return nil, err
+// newServer makes the server for a door.
+func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
+	c := spec.limits
+	limits := smtpd.Limits{
+		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections, PerAddress: c.PerAddress,
+		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
 	}
 	handler := metered{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
-	limits := smtpd.Limits{
-		MessageSize: int(c.Limits.MessageSize), Recipients: c.Limits.Recipients,
-		Connections: c.Limits.Connections, PerAddress: c.Limits.PerAddress,
-		Read: c.Limits.ReadTimeout, Write: c.Limits.WriteTimeout, Message: c.Limits.Receive, Process: c.Limits.Process,
-	}
-	if l.Protocol == "milter" {
-		d.server = milter.NewServer(milter.Config{
-			Listener: l.Name, Hostname: s.hostname(), Handler: handler, Queue: s.relayQueue(),
-			Limits: limits, Memory: s.memory, Log: s.log,
+	switch spec.protocol {
+	case adminProtocol:
+		return &http.Server{Handler: observe.Admin(s.metrics, s.ready), ReadHeaderTimeout: 10 * time.Second}
+	case "milter":
+		return milter.NewServer(milter.Config{
+			Listener: spec.name, Hostname: spec.hostname, Handler: handler, Queue: s.relayQueue(),
+			Limits: limits, Memory: memory, Log: s.log,
 		})
-		return d, nil
+	case "smtp":
+		limits.Errors = c.Errors
 	}
-	lmtp := l.Protocol == "lmtp"
-	if !lmtp {
-		limits.Errors = c.Limits.Errors
-	}
-	d.server = smtpd.NewServer(smtpd.Config{
-		Listener: l.Name, Hostname: s.hostname(), LMTP: lmtp, Handler: handler, Queue: s.relayQueue(),
-		Deliverer: nextHop{listener: l.Name, service: s}, TLS: tlsConfig,
-		Limits: limits, Memory: s.memory, Log: s.log, Clock: s.options.Clock,
+	return smtpd.NewServer(smtpd.Config{
+		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler,
+		Queue: s.relayQueue(), Deliverer: nextHop{listener: spec.name, service: s}, TLS: s.tlsConfig(spec),
+		Limits: limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
 	})
-	return d, nil
 }
 
-func (s *Service) hostname() string {
-	p, release := s.use()
-	defer release()
-	return p.Gateway.Hostname
-}
-
-// serverTLS returns what STARTTLS needs, nil where it is not offered.
-func serverTLS(l config.Listener) (*tls.Config, error) {
-	if l.TLSCert == "" {
-		return nil, nil
+// tlsConfig offers the certificate of the parts in use, so that a renewed one is
+// shown after a reload; nil where there is none.
+func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
+	if !spec.tls {
+		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey)
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			p, release := s.use()
+			defer release()
+			return p.tls[spec.name], nil
+		},
+	}
+}
+
+// serve serves a door; that it ends without being told to is a failure.
+func (s *Service) serve(d *door) {
+	s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
+	if err := d.server.Serve(d.listener); err != nil && !d.shutting.Load() {
+		s.failed <- &doorError{d.spec.name, err}
+	}
+}
+
+// shut lets the messages in work be answered. When ctx ends first, connections
+// are cut: what was not answered stays with the client.
+func (s *Service) shut(ctx context.Context, d *door) {
+	d.shutting.Store(true)
+	err := d.server.Shutdown(ctx)
+	d.listener.Close() // a second time where the server did it
 	if err != nil {
-		return nil, err
+		s.log.Warn("messages in work were cut off", "listener", d.spec.name, "error", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
+
+// doorError is why a door closed by itself.
+type doorError struct {
+	name  string
+	cause error
+}
+
+func (e *doorError) Error() string { return "listener \"" + e.name + "\": " + e.cause.Error() }
+
+func (e *doorError) Unwrap() error { return e.cause }

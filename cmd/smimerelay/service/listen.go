@@ -7,16 +7,17 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// sockets are the listening sockets that systemd handed over, by the name that
+// inherited are the listening sockets that systemd handed over, by the name that
 // the socket unit gave them. They are taken from the environment once.
-type sockets map[string][]net.Listener
+type inherited map[string][]net.Listener
 
-func systemdSockets() (sockets, error) {
+func systemdSockets() (inherited, error) {
 	named, err := activation.ListenersWithNames()
 	if err != nil {
 		return nil, fmt.Errorf("sockets from systemd: %w", err)
@@ -24,31 +25,50 @@ func systemdSockets() (sockets, error) {
 	return named, nil
 }
 
-// listen opens an address: "host:port", "unix:/path" or "systemd:NAME".
-func (s sockets) listen(ctx context.Context, address string) (net.Listener, error) {
-	if name, ok := strings.CutPrefix(address, "systemd:"); ok {
-		return s.take(name)
-	}
-	var lc net.ListenConfig
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		if err := removeStale(path); err != nil {
-			return nil, err
-		}
-		return lc.Listen(ctx, "unix", path)
-	}
-	return lc.Listen(ctx, "tcp", address)
-}
-
 // take hands out the next unused socket of a name.
-func (s sockets) take(name string) (net.Listener, error) {
-	for len(s[name]) > 0 {
-		l := s[name][0]
-		s[name] = s[name][1:]
+func (in inherited) take(name string) (net.Listener, error) {
+	for len(in[name]) > 0 {
+		l := in[name][0]
+		in[name] = in[name][1:]
 		if l != nil {
 			return l, nil
 		}
 	}
 	return nil, fmt.Errorf("systemd gave no socket named %q: add FileDescriptorName=%s to the socket unit", name, name)
+}
+
+// listen opens an address: "host:port", "unix:/path" with the permissions mode,
+// or "systemd:NAME".
+func (in inherited) listen(ctx context.Context, address, mode string) (*socket, error) {
+	if name, ok := strings.CutPrefix(address, "systemd:"); ok {
+		l, err := in.take(name)
+		return &socket{l}, err
+	}
+	var lc net.ListenConfig
+	path, ok := strings.CutPrefix(address, "unix:")
+	if !ok {
+		l, err := lc.Listen(ctx, "tcp", address)
+		return &socket{l}, err
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := chmod(path, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &socket{l}, nil
+}
+
+func chmod(path, mode string) error {
+	bits, err := strconv.ParseUint(mode, 8, 9)
+	if err != nil {
+		return fmt.Errorf("mode %q: %w", mode, err)
+	}
+	return os.Chmod(path, fs.FileMode(bits))
 }
 
 // removeStale removes a socket that a dead process left behind. One that
@@ -65,8 +85,27 @@ func removeStale(path string) error {
 		return fmt.Errorf("%s: is there and not a socket", path)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil
+		return c.Close()
 	}
 	return os.Remove(path)
+}
+
+// socket is a listening socket that outlives the servers that accept from it:
+// when a server is exchanged, clients that connect meanwhile wait in the
+// kernel's queue instead of being refused.
+type socket struct{ net.Listener }
+
+// share returns a listener of its own on the same socket, for a server to serve
+// and to close.
+func (s *socket) share() (net.Listener, error) {
+	filer, ok := s.Listener.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, fmt.Errorf("%s: not a socket that can be shared", s.Addr())
+	}
+	f, err := filer.File()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.FileListener(f)
+	return l, errors.Join(err, f.Close())
 }

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -31,6 +32,7 @@ type Parts struct {
 	Gateway   *relay.Gateway
 	Anchors   int // how many trust anchors there are
 
+	tls      map[string]*tls.Certificate // by listener
 	nextHop  *outbound.Client
 	nextHops map[string]*outbound.Client // by listener, where it has its own
 }
@@ -63,7 +65,9 @@ func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config
 // Build builds the parts of a configuration, adding to the problems that are
 // known of it. It opens files and no connections.
 func Build(c *config.Config, known config.Problems, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
-	b := &builder{config: c, known: known, problems: known, clock: clock, parts: &Parts{Config: c, nextHops: map[string]*outbound.Client{}}}
+	b := &builder{config: c, known: known, problems: known, clock: clock, parts: &Parts{
+		Config: c, nextHops: map[string]*outbound.Client{}, tls: map[string]*tls.Certificate{},
+	}}
 	b.hostname()
 	b.policy()
 	b.entitled = b.entitlements()
@@ -71,6 +75,7 @@ func Build(c *config.Config, known config.Problems, clock func() time.Time, log 
 	b.validator()
 	b.directory(log)
 	b.outbound()
+	b.certificatesTLS()
 	if len(b.problems) == 0 {
 		b.gateway(log)
 	}
@@ -156,6 +161,22 @@ func (b *builder) outbound() {
 	}
 }
 
+// certificatesTLS reads what the doors show to clients.
+func (b *builder) certificatesTLS() {
+	for i, l := range b.config.Listeners {
+		at := key("listener", i, "tls_")
+		if l.TLSCert == "" || b.isKnown(at) {
+			continue
+		}
+		pair, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey)
+		if err != nil {
+			b.complain(at+"certificate", err.Error(), "give a PEM chain and the key that belongs to it")
+			continue
+		}
+		b.parts.tls[l.Name] = &pair
+	}
+}
+
 // gateway joins the parts. What it complains of is said of the whole file.
 func (b *builder) gateway(log *slog.Logger) {
 	c := b.config
@@ -172,7 +193,8 @@ func (b *builder) gateway(log *slog.Logger) {
 		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
 		Directory: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
 		Inbound: relay.Inbound{
-			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt, Revocation: certs.RevocationMode(c.Inbound.Revocation),
+			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
+			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
 		},
 		Triggers:     relay.Triggers(c.Triggers),
 		Entitlements: b.entitled,

@@ -12,7 +12,7 @@ import (
 // openQueue opens the queue where a door needs it: behind LMTP the MTA keeps
 // what is not delivered.
 func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
-	if !NeedsQueue(c) {
+	if s.queue != nil || !NeedsQueue(c) {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{

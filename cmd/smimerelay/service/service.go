@@ -3,10 +3,8 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -32,19 +30,22 @@ type Options struct {
 	Signals chan os.Signal
 }
 
-// Service is a running gateway.
+// Service is a running gateway. Only the goroutine of Run changes it.
 type Service struct {
 	current
-	options Options
-	log     *slog.Logger
-	level   *slog.LevelVar
-	metrics *observe.Metrics
-	memory  *semaphore.Weighted
-	queue   *queue.Queue // nil where no door needs it
-	doors   []*door
-	admin   *http.Server
-	failed  chan error // what ended by itself and must not
-	work    sync.WaitGroup
+	options   Options
+	log       *slog.Logger
+	level     *slog.LevelVar
+	metrics   *observe.Metrics
+	inherited inherited
+	queue     *queue.Queue // nil where no door needs it
+	doors     []*door
+	failed    chan error // what ended by itself and must not
+	work      sync.WaitGroup
+
+	// memory bounds the messages in work, for all doors together.
+	memory      *semaphore.Weighted
+	memoryLimit int64
 
 	mu    sync.Mutex
 	state error // why we are not ready; nil when we are
@@ -72,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 
 	err = s.wait(ctx, signals)
 	stopWatchdog()
-	return errors.Join(err, s.stop())
+	return errors.Join(err, s.stop(signals))
 }
 
 // wait handles signals until it is time to end.
@@ -118,21 +119,30 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s.memory = semaphore.NewWeighted(int64(c.Limits.Memory))
 	s.metrics = observe.NewMetrics(s.queued)
 	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
-	s.install(parts)
-	if err := s.open(ctx, c); err != nil {
-		return nil, errors.Join(err, s.stop())
+	if s.inherited, err = systemdSockets(); err != nil {
+		return nil, err
 	}
+	change, err := s.prepare(ctx, parts)
+	if err != nil {
+		err = errors.Join(err, parts.Close())
+		if s.queue != nil {
+			err = errors.Join(err, s.queue.Stop(ctx))
+		}
+		return nil, err
+	}
+	s.commit(change)
 	return s, nil
 }
 
-// install puts parts to use.
-func (s *Service) install(p *Parts) {
-	s.swap(p)
+// installed notes that parts are in use.
+func (s *Service) installed(p *Parts) {
 	if p.Config.Limits.Heap > 0 {
 		debug.SetMemoryLimit(int64(p.Config.Limits.Heap))
+	}
+	if err := s.level.UnmarshalText([]byte(p.Config.Log.Level)); err != nil {
+		s.log.Error("log level", "error", err)
 	}
 	now := s.options.Clock()
 	s.metrics.ConfigLoaded.Set(float64(now.Unix()))
@@ -143,82 +153,55 @@ func (s *Service) install(p *Parts) {
 	}
 }
 
-// open starts the queue, the doors and the admin server.
-func (s *Service) open(ctx context.Context, c *config.Config) error {
-	if err := s.openQueue(ctx, c); err != nil {
-		return err
-	}
-	inherited, err := systemdSockets()
-	if err != nil {
-		return err
-	}
-	for _, l := range c.Listeners {
-		d, err := s.newDoor(ctx, inherited, c, l)
-		if err != nil {
-			return fmt.Errorf("listener %q at %s: %w", l.Name, l.Address, err)
-		}
-		s.doors = append(s.doors, d)
-	}
-	if err := s.openAdmin(ctx, inherited, c.Admin.Address); err != nil {
-		return fmt.Errorf("admin.address %s: %w", c.Admin.Address, err)
-	}
-	for _, d := range s.doors {
-		s.work.Go(func() { s.serve(d) })
-	}
-	return nil
-}
-
-// serve serves a door; that it ends without being told to is a failure.
-func (s *Service) serve(d *door) {
-	s.log.Info("listening", "listener", d.name, "protocol", d.protocol, "address", d.listener.Addr().String())
-	if err := d.server.Serve(d.listener); err != nil && !d.closing() {
-		s.failed <- fmt.Errorf("listener %q: %w", d.name, err)
-	}
-}
-
-func (s *Service) openAdmin(ctx context.Context, inherited sockets, address string) error {
-	if address == "" {
-		return nil
-	}
-	l, err := inherited.listen(ctx, address)
-	if err != nil {
-		return err
-	}
-	s.admin = &http.Server{Handler: observe.Admin(s.metrics, s.ready), ReadHeaderTimeout: 10 * time.Second}
-	s.work.Go(func() {
-		if err := s.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("admin: %w", err)
-		}
-	})
-	return nil
-}
-
-// stop drains the doors within the configured time, then ends the rest.
-func (s *Service) stop() error {
+// stop drains the doors within the configured time, then ends the rest. A second
+// signal cuts the draining short.
+func (s *Service) stop(signals <-chan os.Signal) error {
 	notify(s.log, daemon.SdNotifyStopping)
 	s.setState(errors.New("stopping"))
-	p, release := s.use()
-	limit := p.Config.Limits.Drain
-	release()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), s.drainTime())
 	defer cancel()
-
-	errs := make([]error, len(s.doors))
+	s.work.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-signals:
+			cancel()
+		}
+	})
 	var drained sync.WaitGroup
-	for i, d := range s.doors {
-		drained.Go(func() { errs[i] = d.shut(ctx) })
+	for _, d := range s.doors {
+		if d.spec.protocol != adminProtocol { // it tells how it goes until the end
+			d.shutting.Store(true)
+			d.socket.Close()
+			drained.Go(func() { s.shut(ctx, d) })
+		}
 	}
 	drained.Wait()
+	var err error
 	if s.queue != nil {
-		errs = append(errs, s.queue.Stop(ctx))
+		err = s.queue.Stop(ctx)
+		if ctx.Err() != nil {
+			s.log.Warn("deliveries under way were interrupted; they are tried again at the next start", "error", err)
+			err = nil
+		}
 	}
-	if s.admin != nil {
-		errs = append(errs, s.admin.Close())
+	for _, d := range s.doors {
+		if d.spec.protocol == adminProtocol {
+			d.shutting.Store(true)
+			d.socket.Close()
+			s.shut(ctx, d)
+		}
 	}
+	cancel()
 	s.work.Wait()
 	s.swap(nil)
 	s.log.Info("ended")
-	return errors.Join(errs...)
+	return err
+}
+
+func (s *Service) drainTime() time.Duration {
+	p, release := s.use()
+	defer release()
+	return p.Config.Limits.Drain
 }
 
 func (s *Service) setState(err error) {

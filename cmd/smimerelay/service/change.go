@@ -1,0 +1,169 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+// change is the step from one configuration to the next, prepared so far that
+// nothing in it can fail any more.
+type change struct {
+	parts  *Parts
+	doors  []*door // all that serve after it
+	fresh  []*door // of these, those that do not serve yet
+	opened []*socket
+	memory *semaphore.Weighted
+}
+
+// prepare does everything of a change that can fail: it opens sockets and the
+// queue. When it fails everything is as before.
+func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
+	if ps := s.restartNeeded(p.Config); len(ps) > 0 {
+		return nil, ps
+	}
+	if err := s.openQueue(ctx, p.Config); err != nil {
+		return nil, err
+	}
+	c := &change{parts: p, memory: s.memory}
+	if limit := int64(p.Config.Limits.Memory); c.memory == nil || s.memoryLimit != limit {
+		c.memory = semaphore.NewWeighted(limit)
+	}
+	for _, spec := range specs(p) {
+		if i := slices.IndexFunc(s.doors, func(d *door) bool { return d.spec == spec }); i >= 0 {
+			c.doors = append(c.doors, s.doors[i])
+			continue
+		}
+		if err := s.prepareDoor(ctx, c, spec); err != nil {
+			c.undo()
+			return nil, fmt.Errorf("listener %q at %s: %w", spec.name, spec.address, err)
+		}
+	}
+	return c, nil
+}
+
+// prepareDoor makes a door that does not serve yet: on the socket of a door
+// with the same address, or on a new one.
+func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) error {
+	d := &door{spec: spec}
+	for _, old := range s.doors {
+		if old.spec.address == spec.address && old.spec.mode == spec.mode {
+			d.socket = old.socket
+		}
+	}
+	if d.socket == nil {
+		opened, err := s.inherited.listen(ctx, spec.address, spec.mode)
+		if err != nil {
+			return err
+		}
+		d.socket = opened
+		c.opened = append(c.opened, opened)
+	}
+	var err error
+	if d.listener, err = d.socket.share(); err != nil {
+		return err
+	}
+	d.server = s.newServer(spec, c.memory)
+	c.doors, c.fresh = append(c.doors, d), append(c.fresh, d)
+	return nil
+}
+
+// undo closes what prepare opened.
+func (c *change) undo() {
+	for _, d := range c.fresh {
+		d.listener.Close()
+	}
+	for _, o := range c.opened {
+		o.Close()
+	}
+}
+
+// commit puts a change to use. The doors that go finish their messages in the
+// background.
+func (s *Service) commit(c *change) {
+	before := s.doors
+	s.swap(c.parts)
+	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
+	for _, d := range c.fresh {
+		s.work.Go(func() { s.serve(d) })
+	}
+	for _, d := range before {
+		if slices.Contains(s.doors, d) {
+			continue
+		}
+		if !slices.ContainsFunc(s.doors, func(n *door) bool { return n.socket == d.socket }) {
+			d.shutting.Store(true)
+			d.socket.Close()
+		}
+		limit := c.parts.Config.Limits.Drain
+		s.work.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			defer cancel()
+			s.shut(ctx, d)
+		})
+	}
+	s.installed(c.parts)
+}
+
+// restartNeeded names what can not change while we serve and did.
+func (s *Service) restartNeeded(after *config.Config) config.Problems {
+	if s.parts == nil {
+		return nil
+	}
+	p, release := s.use()
+	defer release()
+	before := p.Config
+	var ps config.Problems
+	check := func(key string, a, b any) {
+		if !reflect.DeepEqual(a, b) {
+			ps = append(ps, after.Problem(key, "changed", "restart the service to put it to use"))
+		}
+	}
+	check("log.format", before.Log.Format, after.Log.Format)
+	if s.queue != nil && NeedsQueue(after) {
+		check("queue", before.Queue, after.Queue)
+	}
+	return ps
+}
+
+// reload reads the file again and puts all of it to use, or nothing: with a file
+// that has a problem, or that asks for what only a restart can do, the old
+// configuration serves on.
+func (s *Service) reload(ctx context.Context) {
+	parts, problems := Load(s.options.Path, s.options.Clock, s.log)
+	if len(problems) > 0 {
+		s.refuse(problems)
+		return
+	}
+	c, err := s.prepare(ctx, parts)
+	if err != nil {
+		s.closed(parts.Close())
+		s.refuse(err)
+		return
+	}
+	s.commit(c)
+	s.metrics.Reloads.WithLabelValues("done").Inc()
+	s.log.Info("reloaded", "config", s.options.Path)
+}
+
+// refuse says why a reload was not done.
+func (s *Service) refuse(err error) {
+	lines := []string{err.Error()}
+	if ps, ok := errors.AsType[config.Problems](err); ok {
+		lines = lines[:0]
+		for _, p := range ps {
+			lines = append(lines, p.String())
+		}
+	}
+	for _, l := range lines {
+		s.log.Error("configuration problem", "problem", l)
+	}
+	s.log.Error("reload failed: the old configuration serves on", "config", s.options.Path, "problems", len(lines))
+	s.metrics.Reloads.WithLabelValues("failed").Inc()
+}
