@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"crypto/x509"
 	"slices"
 	"time"
@@ -156,6 +157,27 @@ func (s *search) candidates(n *node) []*node {
 		})
 	}
 	return list
+}
+
+// maxIssuerFetches limits how often a path is lengthened from outside.
+const maxIssuerFetches = 3
+
+// fetchIssuers adds to the hints who has issued the last certificate of a path
+// that leads nowhere. It reports whether there is anything new.
+func (s *search) fetchIssuers(ctx context.Context, path []*node) bool {
+	if !s.v.cfg.FetchIssuers || s.v.cfg.Fetcher == nil || len(path) == 0 {
+		return false
+	}
+	s.known()
+	found := false
+	for _, c := range s.v.cfg.Fetcher.Issuers(ctx, path[len(path)-1].Certificate, ParseCertificates) {
+		n := newNode(c)
+		if !slices.ContainsFunc(s.hints[n.subject], func(o *node) bool { return o.fp == n.fp }) {
+			s.hints[n.subject] = append(s.hints[n.subject], n)
+			found = true
+		}
+	}
+	return found
 }
 
 // signature checks each pair once.

@@ -29,6 +29,9 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 	s := v.newSearch(at, r.Intermediates)
 	leaf := newNode(cert)
 	path, p := s.find(leaf)
+	for i := 0; i < maxIssuerFetches && p != nil && p.reason == Untrusted && s.fetchIssuers(ctx, path); i++ {
+		path, p = s.find(leaf)
+	}
 	verdict = verdict.along(path)
 	if p != nil {
 		return verdict.refused(p)

@@ -12,6 +12,10 @@ import (
 // those of the path, and of the paths of others who sign revocation lists.
 const maxStatusChecks = 32
 
+// maxAsking limits how long a verdict may wait for all services together. What
+// comes later still helps the next message.
+const maxAsking = 20 * time.Second
+
 // statusCheck finds out about the revocation of a path's certificates.
 type statusCheck struct {
 	v      *Validator
@@ -19,6 +23,7 @@ type statusCheck struct {
 	lists  *revocation.Lists
 	at     time.Time
 	anchor *node
+	online bool
 	asked  map[fingerprint]revocation.Answer // in progress: Unknown
 	// signers are those whose right to sign a list is being looked into.
 	signers map[fingerprint]bool
@@ -32,10 +37,14 @@ func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node
 		v: v, search: s, at: s.at,
 		lists:  v.lists.WithMessage(crls),
 		anchor: path[len(path)-1],
+		// The services know about now, and nothing about other times.
+		online: v.cfg.Fetcher != nil && v.cfg.Clock().Sub(s.at).Abs() < time.Hour,
 		asked:  map[fingerprint]revocation.Answer{},
 
 		signers: map[fingerprint]bool{},
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxAsking)
+	defer cancel()
 	n, answer := c.path(ctx, path)
 	switch answer.Status {
 	case revocation.Good:
@@ -78,10 +87,14 @@ func (c *statusCheck) certificate(ctx context.Context, n, issuer *node) revocati
 		return revocation.Answer{Text: "too many certificates to ask about"}
 	}
 	c.asked[n.fp] = revocation.Answer{Text: "its revocation list is signed by one whose status depends on it"}
-	answer := c.lists.Status(revocation.Question{
+	q := revocation.Question{
 		Cert: n.Certificate, Issuer: n.issuer, At: c.at,
 		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, issuer) },
-	})
+	}
+	answer := c.lists.Status(q)
+	if answer.Status == revocation.Unknown && c.online {
+		answer = c.v.cfg.Fetcher.Online(ctx, q, issuer.Certificate, c.lists, c.v.cfg.AllowSHA1)
+	}
 	c.asked[n.fp] = answer
 	return answer
 }

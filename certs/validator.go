@@ -21,6 +21,13 @@ type ValidatorConfig struct {
 	Exceptions []Exception
 	// CRLs are revocation lists in DER.
 	CRLs [][]byte
+	// Fetcher asks the revocation services that certificates name, for chains
+	// that lead to a trust anchor; nil: nobody is asked. The caller closes it.
+	Fetcher *revocation.Fetcher
+	// FetchIssuers also fetches missing intermediates from the addresses that
+	// certificates name. These are chains that lead nowhere yet: whoever sends a
+	// message can see by it when the message is read.
+	FetchIssuers bool
 	// Revocation is what an unknown status means where the request does not
 	// say; "" is RevocationRequire.
 	Revocation RevocationMode

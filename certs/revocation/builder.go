@@ -18,6 +18,7 @@ var (
 	oidIssuingPoint       = asn1.ObjectIdentifier{2, 5, 29, 28}
 	oidReasonCode         = asn1.ObjectIdentifier{2, 5, 29, 21}
 	oidCertificateIssuer  = asn1.ObjectIdentifier{2, 5, 29, 29}
+	oidFreshest           = asn1.ObjectIdentifier{2, 5, 29, 46}
 	oidDistributionPoints = asn1.ObjectIdentifier{2, 5, 29, 31}
 )
 

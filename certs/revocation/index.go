@@ -24,7 +24,7 @@ const (
 )
 
 // inMemory is the size of an index, in octets, up to which it needs no file.
-const inMemory = 4 << 20
+const inMemory = 64 << 10
 
 func recordID(issuer string, serial []byte) [sha256.Size]byte {
 	for len(serial) > 1 && (serial[0] == 0 && serial[1] < 0x80 || serial[0] == 0xff && serial[1] >= 0x80) {

@@ -14,9 +14,9 @@ func readIssuingPoint(der cryptobyte.String) (*issuingPoint, bool) {
 	var seq, name, flags cryptobyte.String
 	var hasName, hasFlags bool
 	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !der.Empty() ||
-		!seq.ReadOptionalASN1(&name, &hasName, context(0).Constructed()) ||
+		!seq.ReadOptionalASN1(&name, &hasName, contextTag(0).Constructed()) ||
 		!readFlag(&seq, 1, &p.users) || !readFlag(&seq, 2, &p.authorities) ||
-		!seq.ReadOptionalASN1(&flags, &hasFlags, context(3)) ||
+		!seq.ReadOptionalASN1(&flags, &hasFlags, contextTag(3)) ||
 		!readFlag(&seq, 4, &p.indirect) || !readFlag(&seq, 5, &p.attr) || !seq.Empty() {
 		return nil, false
 	}
@@ -31,7 +31,7 @@ func readIssuingPoint(der cryptobyte.String) (*issuingPoint, bool) {
 func readFlag(s *cryptobyte.String, tag uint8, flag *bool) bool {
 	var value cryptobyte.String
 	var present bool
-	if !s.ReadOptionalASN1(&value, &present, context(tag)) {
+	if !s.ReadOptionalASN1(&value, &present, contextTag(tag)) {
 		return false
 	}
 	*flag = present && len(value) == 1 && value[0] != 0

@@ -122,8 +122,8 @@ func (l *List) verify(key crypto.PublicKey) bool {
 
 // Current says why the list does not count at the time at, "" if it does. A list
 // without nextUpdate never ends, and is not current for that reason: RFC 5280
-// section 5.1.2.5 requires the field.
-func (l *List) Current(at time.Time) string {
+// section 5.1.2.5 requires the field. A list counts for the time stale longer.
+func (l *List) Current(at time.Time, stale time.Duration) string {
 	switch {
 	case l.unknown != nil:
 		return fmt.Sprintf("the revocation list has the critical extension %s, which is not understood", l.unknown)
@@ -131,7 +131,7 @@ func (l *List) Current(at time.Time) string {
 		return "the revocation list is not valid before " + stamp(l.ThisUpdate)
 	case l.NextUpdate.IsZero():
 		return "the revocation list does not say how long it is valid"
-	case at.After(l.NextUpdate):
+	case at.After(l.NextUpdate.Add(stale)):
 		return "the revocation list expired at " + stamp(l.NextUpdate)
 	}
 	return ""

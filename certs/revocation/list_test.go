@@ -162,9 +162,9 @@ func BenchmarkReadList(b *testing.B) {
 
 // distributionPoint encodes a DistributionPointName with an address.
 func distributionPoint(b *cryptobyte.Builder, url string) {
-	b.AddASN1(context(0).Constructed(), func(b *cryptobyte.Builder) {
-		b.AddASN1(context(0).Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(context(6), func(b *cryptobyte.Builder) { b.AddBytes([]byte(url)) })
+	b.AddASN1(contextTag(0).Constructed(), func(b *cryptobyte.Builder) {
+		b.AddASN1(contextTag(0).Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(contextTag(6), func(b *cryptobyte.Builder) { b.AddBytes([]byte(url)) })
 		})
 	})
 }
@@ -177,7 +177,7 @@ func issuingPointOf(url string, indirect bool) pkix.Extension {
 			distributionPoint(b, url)
 		}
 		if indirect {
-			b.AddASN1(context(4), func(b *cryptobyte.Builder) { b.AddUint8(0xff) })
+			b.AddASN1(contextTag(4), func(b *cryptobyte.Builder) { b.AddUint8(0xff) })
 		}
 	})
 	return pkix.Extension{Id: oidIssuingPoint, Critical: true, Value: b.BytesOrPanic()}

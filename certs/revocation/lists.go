@@ -19,24 +19,36 @@ const (
 
 // Lists is a collection of revocation lists. It does not change.
 type Lists struct {
+	more     *Lists             // further ones
 	byIssuer map[string][]*List // newest first
 }
 
 // NewLists makes a collection.
-func NewLists(lists ...*List) *Lists { return (&Lists{}).with(lists) }
+func NewLists(lists ...*List) *Lists {
+	s := &Lists{byIssuer: map[string][]*List{}}
+	for _, l := range lists {
+		s.byIssuer[l.Issuer] = append(s.byIssuer[l.Issuer], l)
+	}
+	for _, own := range s.byIssuer {
+		slices.SortStableFunc(own, newestFirst)
+	}
+	return s
+}
 
 func (s *Lists) with(lists []*List) *Lists {
-	more := &Lists{byIssuer: map[string][]*List{}}
-	for issuer, known := range s.byIssuer {
-		more.byIssuer[issuer] = slices.Clip(known)
-	}
-	for _, l := range lists {
-		more.byIssuer[l.Issuer] = append(more.byIssuer[l.Issuer], l)
-	}
-	for _, l := range lists {
-		slices.SortStableFunc(more.byIssuer[l.Issuer], newestFirst)
-	}
+	more := NewLists(lists...)
+	more.more = s
 	return more
+}
+
+// of returns the lists of an issuer, newest first.
+func (s *Lists) of(issuer string) []*List {
+	if s.more == nil {
+		return s.byIssuer[issuer]
+	}
+	all := slices.Concat(s.byIssuer[issuer], s.more.of(issuer))
+	slices.SortStableFunc(all, newestFirst)
+	return all
 }
 
 func newestFirst(a, b *List) int {
@@ -73,6 +85,8 @@ type Question struct {
 	Issuer string
 	// At is the time that counts.
 	At time.Time
+	// Stale is for how long lists count beyond their end.
+	Stale time.Duration
 	// Verify reports whether whoever signed a list may speak for its issuer.
 	Verify func(*List) bool
 }
@@ -120,7 +134,7 @@ func (j *judgement) point(p point) {
 	}
 	authority := j.q.Cert.BasicConstraintsValid && j.q.Cert.IsCA
 	for _, name := range names {
-		for _, l := range j.s.byIssuer[name] {
+		for _, l := range j.s.of(name) {
 			if l.Base != nil {
 				continue
 			}
@@ -141,7 +155,7 @@ func (j *judgement) point(p point) {
 }
 
 func (j *judgement) usable(l *List) string {
-	if text := l.Current(j.q.At); text != "" {
+	if text := l.Current(j.q.At, j.q.Stale); text != "" {
 		return text
 	}
 	if !j.q.Verify(l) {
@@ -184,7 +198,7 @@ func (j *judgement) delta(l *List) *List {
 	if l.Number == nil {
 		return nil
 	}
-	for _, d := range j.s.byIssuer[l.Issuer] {
+	for _, d := range j.s.of(l.Issuer) {
 		if d.Base != nil && d.Number != nil && d.Base.Cmp(l.Number) <= 0 && d.Number.Cmp(l.Number) >= 0 &&
 			d.sameScope(l) && j.usable(d) == "" {
 			return d
@@ -205,7 +219,7 @@ func serialOf(c *x509.Certificate) []byte {
 	s := cryptobyte.String(c.RawTBSCertificate)
 	var seq, serial cryptobyte.String
 	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) ||
-		!seq.SkipOptionalASN1(context(0).Constructed()) || !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) {
+		!seq.SkipOptionalASN1(contextTag(0).Constructed()) || !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) {
 		return nil
 	}
 	return serial

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"slices"
 	"strings"
 
@@ -35,13 +36,27 @@ type issuingPoint struct {
 	raw                      string
 }
 
-func context(n uint8) cryptobyte_asn1.Tag { return cryptobyte_asn1.Tag(n).ContextSpecific() }
+func contextTag(n uint8) cryptobyte_asn1.Tag { return cryptobyte_asn1.Tag(n).ContextSpecific() }
 
 // readPoints returns the distribution points of c; ok is false if they are not
 // well-formed.
 func readPoints(c *x509.Certificate) (list []point, ok bool) {
+	return readPointsOf(c, oidDistributionPoints)
+}
+
+// freshest returns where the delta lists for c are (section 4.2.1.15).
+func freshest(c *x509.Certificate) []string {
+	points, _ := readPointsOf(c, oidFreshest)
+	var urls []string
+	for _, p := range points {
+		urls = append(urls, p.urls...)
+	}
+	return webAddresses(urls, 1)
+}
+
+func readPointsOf(c *x509.Certificate, id asn1.ObjectIdentifier) (list []point, ok bool) {
 	for _, e := range c.Extensions {
-		if !e.Id.Equal(oidDistributionPoints) {
+		if !e.Id.Equal(id) {
 			continue
 		}
 		s := cryptobyte.String(e.Value)
@@ -74,9 +89,9 @@ func Delegates(c *x509.Certificate, l *List) bool {
 func readPoint(der cryptobyte.String, c *x509.Certificate) (p point, ok bool) {
 	var name, flags, issuers cryptobyte.String
 	var hasName, hasFlags, hasIssuers bool
-	if !der.ReadOptionalASN1(&name, &hasName, context(0).Constructed()) ||
-		!der.ReadOptionalASN1(&flags, &hasFlags, context(1)) ||
-		!der.ReadOptionalASN1(&issuers, &hasIssuers, context(2).Constructed()) || !der.Empty() {
+	if !der.ReadOptionalASN1(&name, &hasName, contextTag(0).Constructed()) ||
+		!der.ReadOptionalASN1(&flags, &hasFlags, contextTag(1)) ||
+		!der.ReadOptionalASN1(&issuers, &hasIssuers, contextTag(2).Constructed()) || !der.Empty() {
 		return p, false
 	}
 	p.reasons = allReasons
@@ -111,7 +126,7 @@ func readIssuers(names cryptobyte.String) (keys []string, first []byte, ok bool)
 		if !names.ReadAnyASN1(&value, &tag) {
 			return nil, nil, false
 		}
-		if tag == context(4).Constructed() {
+		if tag == contextTag(4).Constructed() {
 			if first == nil {
 				first = value
 			}
@@ -131,7 +146,7 @@ func readPointName(der cryptobyte.String, issuer []byte) (names []string, ok boo
 		return nil, false
 	}
 	switch tag {
-	case context(0).Constructed():
+	case contextTag(0).Constructed():
 		for !inner.Empty() {
 			var value cryptobyte.String
 			if !inner.ReadAnyASN1(&value, &tag) {
@@ -140,7 +155,7 @@ func readPointName(der cryptobyte.String, issuer []byte) (names []string, ok boo
 			names = append(names, pointName(tag, value))
 		}
 		return names, len(names) > 0
-	case context(1).Constructed():
+	case contextTag(1).Constructed():
 		full, ok := relativeName(issuer, inner)
 		return []string{"d" + full}, ok
 	}
@@ -149,9 +164,9 @@ func readPointName(der cryptobyte.String, issuer []byte) (names []string, ok boo
 
 func pointName(tag cryptobyte_asn1.Tag, value cryptobyte.String) string {
 	switch tag {
-	case context(6):
+	case contextTag(6):
 		return "u" + string(value)
-	case context(4).Constructed():
+	case contextTag(4).Constructed():
 		return "d" + pki.NameKey(value)
 	}
 	return "o" + string([]byte{byte(tag)}) + string(value)

@@ -1,0 +1,124 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Resolver finds the addresses of a host; *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// guard makes connections for addresses that strangers choose. A host is
+// resolved once, and what was checked is what is dialled: an answer of the
+// directory that changes in between changes nothing.
+type guard struct {
+	resolver Resolver
+	allowed  []netip.Prefix
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+var errForbidden = errors.New("address is not a public one")
+
+// DialContext is for http.Transport.
+func (g *guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPort(port); err != nil {
+		return nil, err
+	}
+	addrs, err := g.resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, a := range addrs {
+		if !g.permits(a) {
+			last = fmt.Errorf("host %q: %s: %w", host, a, errForbidden)
+			continue
+		}
+		conn, err := g.dial(ctx, network, net.JoinHostPort(a.String(), port))
+		if err == nil {
+			return conn, nil
+		}
+		last = err
+	}
+	if last == nil {
+		last = fmt.Errorf("host %q: no address", host)
+	}
+	return nil, last
+}
+
+func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return g.resolver.LookupNetIP(ctx, "ip", host)
+}
+
+// checkPort refuses the ports of services that do not speak HTTP, so that nobody
+// makes us talk to a mail server.
+func checkPort(port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 1 || n > 65535 || n < 1024 && n != 80 && n != 443 {
+		return fmt.Errorf("port %q: not one for revocation services", port)
+	}
+	return nil
+}
+
+func (g *guard) permits(a netip.Addr) bool {
+	a = a.WithZone("").Unmap()
+	for _, p := range g.allowed {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return public(a)
+}
+
+// special are the ranges that are not of the public Internet (RFC 6890 and its
+// registries), beyond those that netip knows.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("2001::/23"), // Teredo among them
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"), // 6to4 leads to any IPv4 address
+	netip.MustParsePrefix("3fff::/20"),
+}
+
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
+
+// public reports whether a belongs to the public Internet.
+func public(a netip.Addr) bool {
+	if a.IsPrivate() || !a.IsGlobalUnicast() {
+		return false
+	}
+	for _, p := range special {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return a.Is4() || globalIPv6.Contains(a)
+}
+
+// defaultDial connects without ever resolving anything.
+func defaultDial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	return d.DialContext(ctx, network, address)
+}

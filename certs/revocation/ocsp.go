@@ -1,0 +1,206 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+var (
+	oidBasicResponse = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+	oidSHA1          = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
+	oidSHA256        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
+)
+
+var errResponse = errors.New("not a well-formed OCSP response")
+
+// response is what an OCSP responder said about one certificate (RFC 6960
+// section 4.2), its signature verified.
+type response struct {
+	status                 Status
+	text                   string
+	thisUpdate, nextUpdate time.Time // nextUpdate zero: none
+	responderEnds          time.Time // of the delegated certificate; zero: the issuer itself
+}
+
+// basicResponse is a BasicOCSPResponse taken apart.
+type basicResponse struct {
+	signed    []byte // tbsResponseData
+	algorithm pki.Algorithm
+	signature []byte
+	certs     []*x509.Certificate
+	singles   []cryptobyte.String
+}
+
+// responseStatus are the words of OCSPResponseStatus.
+var responseStatus = [...]string{"successful", "malformed request", "internal error", "try later", "", "signature required", "unauthorized"}
+
+// readResponse reads an OCSPResponse.
+func readResponse(der cryptobyte.String) (*basicResponse, error) {
+	var seq, outer, inner, basic cryptobyte.String
+	var status int
+	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !der.Empty() || !seq.ReadASN1Enum(&status) {
+		return nil, errResponse
+	}
+	if status != 0 {
+		if status < 0 || status >= len(responseStatus) {
+			return nil, errResponse
+		}
+		return nil, fmt.Errorf("the OCSP responder says: %s", responseStatus[status])
+	}
+	var kind asn1.ObjectIdentifier
+	if !seq.ReadASN1(&outer, contextTag(0).Constructed()) || !outer.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) ||
+		!inner.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidBasicResponse) ||
+		!inner.ReadASN1(&basic, cryptobyte_asn1.OCTET_STRING) {
+		return nil, errResponse
+	}
+	return readBasic(basic)
+}
+
+func readBasic(der cryptobyte.String) (*basicResponse, error) {
+	var seq, tbs, alg cryptobyte.String
+	var r basicResponse
+	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !der.Empty() ||
+		!seq.ReadASN1Element(&tbs, cryptobyte_asn1.SEQUENCE) ||
+		!seq.ReadASN1Element(&alg, cryptobyte_asn1.SEQUENCE) ||
+		!seq.ReadASN1BitStringAsBytes(&r.signature) {
+		return nil, errResponse
+	}
+	r.signed = tbs
+	var id asn1.ObjectIdentifier
+	var ok bool
+	if r.algorithm, id, ok = pki.ReadAlgorithm(alg); !ok {
+		return nil, fmt.Errorf("OCSP response: signature algorithm %s is not supported", id)
+	}
+	if !r.readCertificates(seq) || !r.readSingles(tbs) {
+		return nil, errResponse
+	}
+	return &r, nil
+}
+
+// maxResponderCertificates limits the certificates of a response.
+const maxResponderCertificates = 8
+
+func (r *basicResponse) readCertificates(seq cryptobyte.String) bool {
+	var outer, list cryptobyte.String
+	var present bool
+	if !seq.ReadOptionalASN1(&outer, &present, contextTag(0).Constructed()) || !seq.Empty() {
+		return false
+	}
+	if !present {
+		return true
+	}
+	if !outer.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
+		return false
+	}
+	for !list.Empty() && len(r.certs) < maxResponderCertificates {
+		var der cryptobyte.String
+		if !list.ReadASN1Element(&der, cryptobyte_asn1.SEQUENCE) {
+			return false
+		}
+		if c, err := pki.ParseCertificate(der); err == nil {
+			r.certs = append(r.certs, c)
+		}
+	}
+	return true
+}
+
+func (r *basicResponse) readSingles(tbs cryptobyte.String) bool {
+	var seq, responder, list cryptobyte.String
+	var tag cryptobyte_asn1.Tag
+	if !tbs.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) ||
+		!seq.SkipOptionalASN1(contextTag(0).Constructed()) || !seq.ReadAnyASN1(&responder, &tag) ||
+		!seq.SkipASN1(cryptobyte_asn1.GeneralizedTime) || !seq.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
+		return false
+	}
+	for !list.Empty() {
+		var single cryptobyte.String
+		if !list.ReadASN1(&single, cryptobyte_asn1.SEQUENCE) {
+			return false
+		}
+		r.singles = append(r.singles, single)
+	}
+	return true
+}
+
+// about returns what the response says about cert, issued by issuer.
+func (r *basicResponse) about(cert, issuer *x509.Certificate) (*response, error) {
+	for _, s := range r.singles {
+		var id cryptobyte.String
+		if !s.ReadASN1(&id, cryptobyte_asn1.SEQUENCE) {
+			return nil, errResponse
+		}
+		if identifies(id, cert, issuer) {
+			return readSingle(s)
+		}
+	}
+	return nil, errors.New("the OCSP response is about other certificates")
+}
+
+// identifies compares a CertID with a certificate.
+func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
+	var alg, name, key, serial cryptobyte.String
+	var hashID asn1.ObjectIdentifier
+	if !id.ReadASN1(&alg, cryptobyte_asn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&hashID) ||
+		!id.ReadASN1(&name, cryptobyte_asn1.OCTET_STRING) || !id.ReadASN1(&key, cryptobyte_asn1.OCTET_STRING) ||
+		!id.ReadASN1(&serial, cryptobyte_asn1.INTEGER) {
+		return false
+	}
+	hash := crypto.SHA1 // a name for the issuer, no signature: collisions help nobody
+	if hashID.Equal(oidSHA256) {
+		hash = crypto.SHA256
+	} else if !hashID.Equal(oidSHA1) {
+		return false
+	}
+	info, ok := pki.ReadKeyInfo(issuer.RawSubjectPublicKeyInfo)
+	return ok && bytes.Equal(name, digest(hash, cert.RawIssuer)) && bytes.Equal(key, digest(hash, info.Bits)) &&
+		bytes.Equal(serial, serialOf(cert))
+}
+
+func digest(h crypto.Hash, data []byte) []byte {
+	s := h.New()
+	s.Write(data)
+	return s.Sum(nil)
+}
+
+// readSingle reads a SingleResponse behind its CertID.
+func readSingle(s cryptobyte.String) (*response, error) {
+	var value, next cryptobyte.String
+	var tag cryptobyte_asn1.Tag
+	var hasNext bool
+	r := &response{}
+	if !s.ReadAnyASN1(&value, &tag) || !readTime(&s, &r.thisUpdate) ||
+		!s.ReadOptionalASN1(&next, &hasNext, contextTag(0).Constructed()) || hasNext && !readTime(&next, &r.nextUpdate) {
+		return nil, errResponse
+	}
+	switch tag {
+	case contextTag(0):
+		r.status, r.text = Good, "the OCSP responder says good"
+	case contextTag(1).Constructed():
+		var at time.Time
+		if !readTime(&value, &at) {
+			return nil, errResponse
+		}
+		r.status, r.text = Revoked, "revoked at "+stamp(at)
+		reason := 0
+		var code cryptobyte.String
+		if value.ReadASN1(&code, contextTag(0).Constructed()) && code.ReadASN1Enum(&reason) && reason >= 0 && reason < len(reasonNames) {
+			r.text += ": " + reasonNames[reason]
+		}
+	default:
+		r.text = "the OCSP responder does not know it"
+	}
+	return r, nil
+}
+
+func readTime(s *cryptobyte.String, t *time.Time) bool {
+	return s.ReadASN1GeneralizedTime(t)
+}

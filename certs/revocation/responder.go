@@ -1,0 +1,132 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"golang.org/x/crypto/ocsp"
+)
+
+const (
+	// skew is how far the responder's clock may be before ours.
+	skew = 5 * time.Minute
+	// fresh is how old a response without nextUpdate may be, which says that
+	// newer information is always available (RFC 6960 section 2.4).
+	fresh = time.Hour
+	// held is how long such a response is remembered.
+	held = 5 * time.Minute
+)
+
+// authorized finds who signed the response, the issuer or one to whom it has
+// delegated that (RFC 6960 section 4.2.2.2), and returns the end of the
+// delegation, zero for the issuer.
+func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allowSHA1 bool) (time.Time, error) {
+	if r.algorithm.Broken() || r.algorithm.Weak() && !allowSHA1 {
+		return time.Time{}, fmt.Errorf("the OCSP response is signed with %s", r.algorithm.Digest())
+	}
+	if r.signedBy(issuer) {
+		return time.Time{}, nil
+	}
+	err := errors.New("the OCSP response is signed by one who may not")
+	for _, c := range r.certs {
+		if !r.signedBy(c) {
+			continue
+		}
+		if err = delegate(c, issuer, at); err == nil {
+			return c.NotAfter, nil
+		}
+	}
+	return time.Time{}, err
+}
+
+func (r *basicResponse) signedBy(c *x509.Certificate) bool {
+	return r.algorithm.Verify(pki.PublicKey(c), r.signed, r.signature)
+}
+
+// delegate reports whether issuer has made c an OCSP responder for itself.
+func delegate(c, issuer *x509.Certificate, at time.Time) error {
+	switch {
+	case !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil:
+		return errors.New("the certificate of the OCSP responder is not from the issuer")
+	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
+		return errors.New("the certificate of the OCSP responder is not for OCSP")
+	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return errors.New("the certificate of the OCSP responder is not for signatures")
+	case at.Before(c.NotBefore) || at.After(c.NotAfter):
+		return errors.New("the certificate of the OCSP responder is not valid now")
+	case len(c.UnhandledCriticalExtensions) > 0:
+		return errors.New("the certificate of the OCSP responder has a critical extension that is not understood")
+	}
+	return nil
+}
+
+// current says why the response does not count at the time at, "" if it does.
+func (r *response) current(at time.Time, stale time.Duration) string {
+	switch {
+	case r.thisUpdate.After(at.Add(skew)):
+		return "the OCSP response is not valid before " + stamp(r.thisUpdate)
+	case r.nextUpdate.IsZero() && at.Sub(r.thisUpdate) > fresh+stale:
+		return "the OCSP response is of " + stamp(r.thisUpdate) + ", too old"
+	case !r.nextUpdate.IsZero() && at.After(r.nextUpdate.Add(stale)):
+		return "the OCSP response expired at " + stamp(r.nextUpdate)
+	}
+	return ""
+}
+
+// ends is how long the response may be remembered.
+func (r *response) ends(now time.Time) time.Time {
+	until := r.nextUpdate
+	if until.IsZero() {
+		until = now.Add(held)
+	}
+	if !r.responderEnds.IsZero() && r.responderEnds.Before(until) {
+		until = r.responderEnds
+	}
+	return until
+}
+
+// Request returns an OCSP request about cert, in DER. It bears no nonce, so that
+// responders may answer from memory (RFC 5019 section 2.1.1).
+func Request(cert, issuer *x509.Certificate) ([]byte, error) {
+	der, err := ocsp.CreateRequest(cert, issuer, nil)
+	if err != nil {
+		return nil, fmt.Errorf("OCSP request: %w", err)
+	}
+	return der, nil
+}
+
+// ask queries one responder about cert.
+func (f *Fetcher) ask(address string, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
+	request, err := Request(cert, issuer)
+	if err != nil {
+		return nil, err
+	}
+	der, err := f.small(http.MethodPost, address, "application/ocsp-request", request)
+	if err != nil {
+		return nil, err
+	}
+	basic, err := readResponse(der)
+	if err != nil {
+		return nil, err
+	}
+	now := f.cfg.Clock()
+	ends, err := basic.authorized(issuer, now, allowSHA1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := basic.about(cert, issuer)
+	if err != nil {
+		return nil, err
+	}
+	if text := r.current(now, 0); text != "" {
+		return nil, errors.New(text)
+	}
+	r.responderEnds = ends
+	return r, nil
+}
