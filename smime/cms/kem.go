@@ -72,3 +72,60 @@ func hkdfOf(a algorithm) crypto.Hash {
 	}
 	return 0
 }
+
+// otherRecipient reads OtherRecipientInfo, of which KEMRecipientInfo is known
+// (RFC 9629 section 3).
+func (c *cursor) otherRecipient() (r RecipientInfo) {
+	c.enter(context0 + 4)
+	if oid := c.primitive(tagOID); string(oid) != oidKEMRecipientInfo {
+		r.unsupported(dotted(oid), "other recipient info")
+		c.skip()
+		c.leave()
+		return r
+	}
+	c.enter(tagSequence)
+	c.small()
+	r.ID = c.identifier()
+	r.alg = c.algorithm()
+	r.ciphertext = c.octetBytes(tagOctetString)
+	r.kdf = c.algorithm()
+	r.kekSize = c.small()
+	if c.optional(context0) {
+		if r.ukm = c.octetBytes(tagOctetString); r.ukm == nil {
+			r.ukm = []byte{}
+		}
+		c.leave()
+	}
+	if c.peek() == tagSequence {
+		r.rawWrap = c.raw()
+	}
+	in := newCursor(r.rawWrap)
+	r.wrap = in.algorithm()
+	r.encrypted = c.octetBytes(tagOctetString)
+	c.leave()
+	c.leave()
+	r.setKEM(in.err != nil)
+	return r
+}
+
+// setKEM looks at the algorithms of a key encapsulation.
+func (r *RecipientInfo) setKEM(badWrap bool) {
+	r.kind = kemKind
+	switch string(r.alg.oid) {
+	case oidMLKEM768:
+		r.KeyManagement = "ml-kem-768"
+	case oidMLKEM1024:
+		r.KeyManagement = "ml-kem-1024"
+	case oidMLKEM512:
+		r.unsupported("ml-kem-512", "ML-KEM-512")
+		return
+	default:
+		r.unsupported(r.alg.String(), "key encapsulation mechanism")
+		return
+	}
+	if hkdfOf(r.kdf) == 0 {
+		r.unsupported(r.KeyManagement, "key derivation "+r.kdf.String())
+	} else if n := wrapSize(r.wrap); badWrap || n == 0 || n != r.kekSize {
+		r.unsupported(r.KeyManagement, "key wrap algorithm")
+	}
+}

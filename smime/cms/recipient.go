@@ -1,0 +1,197 @@
+package cms
+
+// readRecipients reads RecipientInfos.
+func (e *EnvelopedData) readRecipients(c *cursor) error {
+	c.enter(tagSet)
+	for c.more() {
+		list := c.recipientInfo()
+		if len(e.Recipients)+len(list) > maxRecipientsRead {
+			return tooBig("more than %d recipients", maxRecipientsRead)
+		}
+		e.Recipients = append(e.Recipients, list...)
+	}
+	c.leave()
+	return c.err
+}
+
+// The kinds of RecipientInfo that can be opened.
+type recipientKind int
+
+const (
+	otherKind recipientKind = iota
+	transportKind
+	agreementKind
+	kemKind
+)
+
+// RecipientInfo says for whom, and how, the content key is encrypted.
+type RecipientInfo struct {
+	// ID names the recipient's certificate. It is empty where the key does not
+	// belong to a certificate: a password, a shared key.
+	ID ID
+	// KeyManagement is "rsa-pkcs1", "rsa-oaep", "ecdh", "x25519",
+	// "ml-kem-768", "ml-kem-1024"; a dotted object identifier or another word
+	// where Unsupported is set.
+	KeyManagement string
+	// Unsupported says why this recipient info can not be used, "" if it can.
+	Unsupported string
+
+	kind       recipientKind
+	alg        algorithm // key encryption or KEM
+	encrypted  []byte    // the content key
+	originator algorithm // key agreement
+	point      []byte
+	ukm        []byte
+	wrap       algorithm // key agreement and KEM
+	rawWrap    []byte
+	ciphertext []byte // KEM
+	kdf        algorithm
+	kekSize    int
+}
+
+// recipientInfo reads one RecipientInfo, which for key agreement may serve
+// several recipients.
+func (c *cursor) recipientInfo() []RecipientInfo {
+	switch c.peek() {
+	case tagSequence:
+		return []RecipientInfo{c.keyTransport()}
+	case context0 + 1:
+		return c.keyAgreement()
+	case context0 + 4:
+		return []RecipientInfo{c.otherRecipient()}
+	case context0 + 2:
+		c.skip()
+		return []RecipientInfo{{KeyManagement: "key-encryption-key", Unsupported: "shared key"}}
+	case context0 + 3:
+		c.skip()
+		return []RecipientInfo{{KeyManagement: "password", Unsupported: "password"}}
+	}
+	c.fail("unknown recipient info")
+	return nil
+}
+
+// keyTransport reads KeyTransRecipientInfo (RFC 5652 section 6.2.1).
+func (c *cursor) keyTransport() (r RecipientInfo) {
+	c.enter(tagSequence)
+	c.small()
+	r.ID = c.identifier()
+	r.alg = c.algorithm()
+	r.encrypted = c.octetBytes(tagOctetString)
+	c.leave()
+	r.kind = transportKind
+	switch string(r.alg.oid) {
+	case oidRSA:
+		r.KeyManagement = "rsa-pkcs1"
+	case oidOAEP:
+		r.KeyManagement = "rsa-oaep"
+	default:
+		r.unsupported(r.alg.String(), "key transport algorithm")
+	}
+	return r
+}
+
+// unsupported marks r as one that can not be used.
+func (r *RecipientInfo) unsupported(management, why string) {
+	r.KeyManagement, r.Unsupported, r.kind = management, why, otherKind
+}
+
+// keyAgreement reads KeyAgreeRecipientInfo (RFC 5652 section 6.2.2).
+func (c *cursor) keyAgreement() []RecipientInfo {
+	r := RecipientInfo{kind: agreementKind}
+	c.enter(context0 + 1)
+	c.small()
+	static := c.originator(&r)
+	if c.optional(context0 + 1) {
+		if r.ukm = c.octetBytes(tagOctetString); r.ukm == nil {
+			r.ukm = []byte{}
+		}
+		c.leave()
+	}
+	r.alg = c.algorithm()
+	r.setAgreement(static)
+	var list []RecipientInfo
+	c.enter(tagSequence)
+	for c.more() && len(list) <= maxRecipientsRead {
+		one := r
+		c.enter(tagSequence)
+		one.ID = c.agreementID()
+		one.encrypted = c.octetBytes(tagOctetString)
+		c.leave()
+		list = append(list, one)
+	}
+	if len(list) <= maxRecipientsRead {
+		c.leave()
+		c.leave()
+	}
+	return list
+}
+
+// originator reads OriginatorIdentifierOrKey. Keys of the originator that are
+// only named are not looked for: static says so.
+func (c *cursor) originator(r *RecipientInfo) (static bool) {
+	c.enter(context0)
+	if static = c.peek() != context0+1; static {
+		c.skip()
+	} else {
+		c.enter(context0 + 1)
+		r.originator = c.algorithm()
+		bits := c.primitive(tagBitString)
+		if c.err == nil && (len(bits) == 0 || bits[0] != 0) {
+			c.fail("bad bit string")
+		}
+		if c.err == nil {
+			r.point = bits[1:]
+		}
+		c.leave()
+	}
+	c.leave()
+	return static
+}
+
+// agreementID reads KeyAgreeRecipientIdentifier.
+func (c *cursor) agreementID() (id ID) {
+	if c.peek() != context0 {
+		return c.issuerAndSerial(tagSequence)
+	}
+	c.enter(context0)
+	id.SubjectKeyID = c.octetBytes(tagOctetString)
+	for c.more() {
+		c.skip() // date and other: nothing of ours goes by them
+	}
+	c.leave()
+	return id
+}
+
+// setAgreement looks at the algorithms of a key agreement.
+func (r *RecipientInfo) setAgreement(static bool) {
+	r.KeyManagement = "ecdh"
+	if r.originator.is(oidX25519) {
+		r.KeyManagement = "x25519"
+	}
+	r.rawWrap = r.alg.params
+	in := newCursor(r.rawWrap)
+	r.wrap = in.algorithm()
+	_, known := kdfOf(r.alg.oid)
+	switch {
+	case !known:
+		r.unsupported(r.alg.String(), "key agreement algorithm")
+	case static:
+		r.unsupported(r.alg.String(), "static key agreement")
+	case in.err != nil || wrapSize(r.wrap) == 0:
+		r.unsupported(r.alg.String(), "key wrap algorithm")
+	}
+}
+
+// wrapSize returns the size of the key of a key wrap algorithm, 0 if it is
+// unknown.
+func wrapSize(a algorithm) int {
+	switch string(a.oid) {
+	case oidWrapAES128:
+		return 16
+	case oidWrapAES192, oidWrapDES3:
+		return 24
+	case oidWrapAES256:
+		return 32
+	}
+	return 0
+}
