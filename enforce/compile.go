@@ -148,12 +148,15 @@ func (c *compiler) actions(in *Rule, r *rule) {
 		c.problem("unavailable", `has a meaning only with encrypt = "prefer"; remove it`)
 	}
 	if r.encrypt == never && !mayRequire {
-		for key, given := range map[string]bool{
-			"mixed": in.Mixed != "", "domain_certificate": in.DomainCertificate != "",
-			"sender_copy": in.SenderCopy, "also_encrypt_to": in.AlsoEncryptTo != nil,
+		for _, option := range []struct {
+			key   string
+			given bool
+		}{
+			{"mixed", in.Mixed != ""}, {"domain_certificate", in.DomainCertificate != ""},
+			{"sender_copy", in.SenderCopy}, {"also_encrypt_to", in.AlsoEncryptTo != nil},
 		} {
-			if given {
-				c.problem(key, "has a meaning only in a rule that encrypts; remove it")
+			if option.given {
+				c.problem(option.key, "has a meaning only in a rule that encrypts; remove it")
 			}
 		}
 	}

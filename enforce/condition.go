@@ -56,7 +56,7 @@ func networkTest(s string) (test, error) {
 }
 
 func listenerTest(s string) (test, error) {
-	return func(v *view) bool { return v.facts.Client.Listener == s }, nil
+	return func(v *view) bool { return wildcard(s, v.facts.Client.Listener) }, nil
 }
 
 // headerTest reads "Name" (the field is there), "Name: value" (it is exactly

@@ -50,9 +50,6 @@ func (c *compiler) entitlement(in *Entitlement) entitlement {
 	as := Rule{Name: "entitlement", Line: in.Line, User: in.User, Network: in.Network, Listener: in.Listener}
 	c.at = &as
 	e := entitlement{conditions: c.conditions(&as)}
-	if len(e.conditions) == 0 {
-		c.problem("", "names no client; give it a user, a network or a listener")
-	}
 	var patterns []string
 	for _, s := range in.From {
 		if s == Self {
@@ -63,6 +60,9 @@ func (c *compiler) entitlement(in *Entitlement) entitlement {
 	}
 	if len(in.From) == 0 {
 		c.problem("from", `names nobody; write addresses, domains or "self"`)
+	}
+	if len(e.conditions) == 0 && patterns != nil {
+		c.problem("", `names no client; give it a user ("?*" is whoever logged in), a network or a listener`)
 	}
 	e.from = c.patterns("from", patterns)
 	return e

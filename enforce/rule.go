@@ -12,7 +12,7 @@ type Rule struct {
 	Recipient, ExceptRecipient      []string // see Patterns
 	User, ExceptUser                []string // globs of authenticated names
 	Network, ExceptNetwork          []string // CIDR, of the client
-	Listener, ExceptListener        []string // names
+	Listener, ExceptListener        []string // globs of names
 	Header, ExceptHeader            []string // "Name", "Name: value", "Name ~ RE2"
 	Subject, ExceptSubject          []string // keywords anywhere in it, whatever their case
 	Sensitivity, ExceptSensitivity  []string // values, whatever their case

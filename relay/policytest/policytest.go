@@ -1,0 +1,95 @@
+// Package policytest runs tables of cases against the rules of a configuration,
+// so that administrators can keep tests for their own rules. A case says who
+// sends what to whom and what is known of the recipients; nothing is asked of a
+// directory and nothing is sent.
+package policytest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Case is one [[case]] of a file.
+type Case struct {
+	Name string `toml:"name"`
+	// From is the envelope sender, "<>" for none; Author the mailbox in the
+	// field From, where it is another.
+	From   string `toml:"from"`
+	Author string `toml:"author"`
+	// To are shown in the message, Bcc are not.
+	To  []string `toml:"to"`
+	Bcc []string `toml:"bcc"`
+	// Client: the authenticated name, the IP address, the listener.
+	User     string `toml:"user"`
+	Client   string `toml:"client"`
+	Listener string `toml:"listener"`
+	// Headers are further fields, "Name: value", and Body is the text.
+	// Attachments are file names.
+	Headers     []string `toml:"headers"`
+	Body        string   `toml:"body"`
+	Attachments []string `toml:"attachments"`
+	// Certificates are the addresses that have a usable certificate, Unknown
+	// those that cannot be looked up. All others have none.
+	Certificates []string `toml:"certificates"`
+	Unknown      []string `toml:"unknown"`
+	// Identities are the addresses that we can sign for; where it is absent,
+	// every address of ours.
+	Identities []string `toml:"identities"`
+	// Expect is what becomes of each recipient: "passed", "signed", "encrypted",
+	// "signed, encrypted", "refused", "deferred", "stripped" or, in report mode,
+	// "reported"; with " by RULE" the rule is checked too.
+	Expect map[string]string `toml:"expect"`
+	// Refused is the beginning of the reply that refuses the whole message.
+	Refused string `toml:"refused"`
+
+	line int
+}
+
+// file is the shape of a file of cases.
+type file struct {
+	Cases []Case `toml:"case"`
+}
+
+// Parse reads a file of cases. The error names what cannot be read.
+func Parse(data []byte) ([]Case, error) {
+	var f file
+	meta, err := toml.Decode(string(data), &f)
+	if err != nil {
+		if e, ok := errors.AsType[toml.ParseError](err); ok {
+			return nil, fmt.Errorf("line %d: %s", e.Position.Line, e.Message)
+		}
+		return nil, err
+	}
+	var errs []error
+	for _, key := range meta.Undecoded() {
+		errs = append(errs, fmt.Errorf("unknown key %q", key.String()))
+	}
+	lines := caseLines(string(data))
+	for i := range f.Cases {
+		c := &f.Cases[i]
+		if i < len(lines) {
+			c.line = lines[i]
+		}
+		if c.Name == "" || len(c.To)+len(c.Bcc) == 0 || len(c.Expect) == 0 && c.Refused == "" {
+			errs = append(errs, fmt.Errorf("line %d: case %q: needs name, to (or bcc) and expect (or refused)", c.line, c.Name))
+		}
+	}
+	if len(f.Cases) == 0 {
+		errs = append(errs, errors.New("there are no cases; write at least one [[case]]"))
+	}
+	return f.Cases, errors.Join(errs...)
+}
+
+// caseLines finds where the cases begin.
+func caseLines(text string) []int {
+	var lines []int
+	for i, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(strings.ReplaceAll(line, " ", ""), "[[case]]") {
+			lines = append(lines, i+1)
+		}
+	}
+	return lines
+}

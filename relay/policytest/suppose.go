@@ -1,0 +1,95 @@
+package policytest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// source is the directory in explanations.
+const source = "the case"
+
+var errUnknown = errors.New("the case says that it is unknown")
+
+// supposed is the world as a case supposes it: the directory and the keys.
+type supposed struct {
+	certificates, unknown, identities []address.Address
+	everybody                         bool // has an identity
+}
+
+func suppose(c *Case) (*supposed, error) {
+	s := &supposed{everybody: c.Identities == nil}
+	for _, part := range []struct {
+		from []string
+		to   *[]address.Address
+	}{{c.Certificates, &s.certificates}, {c.Unknown, &s.unknown}, {c.Identities, &s.identities}} {
+		for _, text := range part.from {
+			a, err := address.Parse(text)
+			if err != nil {
+				return nil, err
+			}
+			*part.to = append(*part.to, a)
+		}
+	}
+	return s, nil
+}
+
+func contains(list []address.Address, a address.Address) bool {
+	return slices.ContainsFunc(list, func(b address.Address) bool { return a.Equal(b, address.IgnoreCase) })
+}
+
+// Lookup implements directory.Finder.
+func (s *supposed) Lookup(_ context.Context, a address.Address) directory.Result {
+	switch {
+	case contains(s.unknown, a):
+		return directory.Result{Outcome: directory.Unknown, Answers: []directory.Answer{{Source: source, Err: errUnknown}}}
+	case !contains(s.certificates, a):
+		return directory.Result{Outcome: directory.None, Answers: []directory.Answer{{Source: source}}}
+	}
+	id, err := throwaway(a)
+	if err != nil {
+		return directory.Result{Outcome: directory.Unknown}
+	}
+	return directory.Result{Outcome: directory.Usable, Certificates: []*x509.Certificate{id.Certificate}}
+}
+
+// Signing implements certs.Keys.
+func (s *supposed) Signing(_ context.Context, a address.Address) (*certs.Identity, error) {
+	if !s.everybody && !contains(s.identities, a) {
+		return nil, nil
+	}
+	return throwaway(a)
+}
+
+// Decryption implements certs.Keys.
+func (s *supposed) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+	return nil, nil
+}
+
+// throwaway makes an identity that nobody trusts: the rules look at no more than
+// that it is there.
+func throwaway(a address.Address) (*certs.Identity, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), EmailAddresses: []string{a.Local() + "@" + a.Domain()}}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &certs.Identity{Certificate: cert, Key: key}, nil
+}
