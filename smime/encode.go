@@ -2,65 +2,16 @@ package smime
 
 import (
 	"bytes"
-	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // safeLine is the longest line of a body part that is to be signed, without its
 // line end: RFC 2045 section 6.7 allows 76 octets of quoted-printable.
 const safeLine = 76
 
-// travels reports whether data passes every mail relay unchanged: ASCII, CRLF
-// line ends, no line over limit octets, none that ends with a blank, none that
-// starts with "From " (RFC 8551 section 3.1.3).
-func travels(data []byte, limit int) bool {
-	if !sevenBit(data) {
-		return false
-	}
-	for len(data) > 0 {
-		line := data
-		if i := bytes.IndexByte(data, '\n'); i < 0 {
-			data = nil
-		} else if i == 0 || data[i-1] != '\r' {
-			return false
-		} else {
-			line, data = data[:i-1], data[i+1:]
-		}
-		if !lineTravels(line, limit) {
-			return false
-		}
-	}
-	return true
-}
-
-func lineTravels(line []byte, limit int) bool {
-	n := len(line)
-	if n == 0 {
-		return true
-	}
-	if n > limit || line[n-1] == ' ' || line[n-1] == '\t' || bytes.HasPrefix(line, []byte("From ")) {
-		return false
-	}
-	return bytes.IndexByte(line, '\r') < 0
-}
-
-// sevenBit reports whether data is ASCII without NUL.
-func sevenBit(data []byte) bool {
-	if bytes.IndexByte(data, 0) >= 0 {
-		return false
-	}
-	for len(data) >= 8 {
-		if (data[0]|data[1]|data[2]|data[3]|data[4]|data[5]|data[6]|data[7])&utf8.RuneSelf != 0 {
-			return false
-		}
-		data = data[8:]
-	}
-	for _, c := range data {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
+// travels reports whether data passes every mail relay unchanged.
+func travels(data []byte, limit int) bool { return message.ScanLines(data).Sturdy(limit) }
 
 // denseBinary reports whether base64 is shorter than quoted-printable: an octet
 // that needs escaping costs two more, and base64 costs a third of all.

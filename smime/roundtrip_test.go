@@ -57,7 +57,7 @@ func TestSignClear(t *testing.T) {
 			if signed.Root().MediaType != "multipart/signed" {
 				t.Fatalf("signed as %s", signed.Root().MediaType)
 			}
-			if !sevenBit(signed.Bytes()) || bytes.Contains(signed.Bytes(), []byte("secret")) {
+			if !message.ScanLines(signed.Bytes()).ASCII || bytes.Contains(signed.Bytes(), []byte("secret")) {
 				t.Errorf("8-bit, or with Bcc: %q", signed.Bytes())
 			}
 			signed.Root().Children[0].Walk(func(p *message.Part) bool {

@@ -37,38 +37,36 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	if err != nil {
 		return nil, err
 	}
+	if err := unambiguous(m); err != nil {
+		return nil, err
+	}
+	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: withoutAnchor(id.Chain)}
+	if !o.Opaque {
+		content, err := safeEntity(m)
+		if err == nil {
+			return clear(m, content, request)
+		}
+		if !errors.Is(err, errUnsafe) {
+			return nil, err
+		}
+	}
 	if m, err = canonical(m); err != nil {
 		return nil, err
 	}
-	content, opaque, err := o.content(m)
+	request.Content = plainEntity(m)
+	object, err := signObject(request)
 	if err != nil {
 		return nil, err
 	}
-	object, err := cms.Sign(cms.SignRequest{
-		Content:      content,
-		Detached:     !opaque,
-		Signers:      []cms.Signer{signer},
-		Certificates: withoutAnchor(id.Chain),
-	})
+	return wrap(m, "signed-data", object)
+}
+
+func signObject(request cms.SignRequest) (*cms.Object, error) {
+	object, err := cms.Sign(request)
 	if err != nil {
 		return nil, fault.New(fault.Identity, "the message cannot be signed", err)
 	}
-	if opaque {
-		return wrap(m, "signed-data", object)
-	}
-	return clear(m, content, object, cms.DigestName(signer.Digest))
-}
-
-// content returns the bytes to sign and whether they must be signed opaque.
-func (o *SignOptions) content(m *message.Message) (content [][]byte, opaque bool, err error) {
-	if o.Opaque {
-		return plainEntity(m), true, nil
-	}
-	content, err = safeEntity(m)
-	if errors.Is(err, errUnsafe) {
-		return plainEntity(m), true, nil
-	}
-	return content, false, err
+	return object, nil
 }
 
 // signer checks the options against the identity.
@@ -106,27 +104,45 @@ func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
 }
 
 // clear renders multipart/signed (RFC 8551 section 3.5.3).
-func clear(m *message.Message, content [][]byte, object *cms.Object, micalg string) (*message.Message, error) {
+func clear(m *message.Message, content *entity, request cms.SignRequest) (*message.Message, error) {
+	digest := request.Signers[0].Digest
+	d := startDigest(digest, content.bytes())
+	defer d.wait()
 	boundary := newBoundary()
-	body := make([]message.Piece, 0, len(content)+3)
-	body = append(body, message.Text("This is an S/MIME signed message.\r\n\r\n--"+boundary+"\r\n"))
-	for _, piece := range content {
-		body = append(body, message.Text(piece))
+	body := []message.Piece{
+		message.Text("This is an S/MIME signed message.\r\n\r\n--" + boundary + "\r\n"),
+		message.Text(header(content.fields)),
 	}
+	body = append(body, content.pieces()...)
 	body = append(body,
 		message.Text("\r\n--"+boundary+"\r\n"+
 			"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 			"Content-Transfer-Encoding: base64\r\n"+
 			"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"),
-		message.Base64(object),
+		message.Later(objectGuess(request), func() (message.Piece, error) {
+			request.Detached, request.Digests = true, map[crypto.Hash][]byte{digest: d.wait()}
+			object, err := signObject(request)
+			if err != nil {
+				return nil, err
+			}
+			return message.Base64(object), nil
+		}),
 		message.Text("\r\n--"+boundary+"--\r\n"))
 	return m.Apply(message.Change{Remove: hidden, Entity: &message.Entity{
 		Fields: []message.Field{{Name: "Content-Type", Raw: []byte(
 			"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
-				" micalg=" + micalg + "; boundary=\"" + boundary + "\"\r\n")}},
-		Body:     body,
-		Received: true,
+				" micalg=" + cms.DigestName(digest) + "; boundary=\"" + boundary + "\"\r\n")}},
+		Body: body,
 	}})
+}
+
+// objectGuess is about how long a detached signature will be in base64.
+func objectGuess(request cms.SignRequest) int {
+	n := 2048 + len(request.Signers[0].Certificate.Raw)
+	for _, c := range request.Certificates {
+		n += len(c.Raw)
+	}
+	return n * 3 / 2
 }
 
 // wrap renders application/pkcs7-mime (RFC 8551 section 3.2).

@@ -1,46 +1,31 @@
 package smime
 
-import (
-	"bytes"
-
-	"github.com/smimerelay/smimerelay/internal/message"
-)
+import "github.com/smimerelay/smimerelay/internal/message"
 
 // bringUp returns m with the decrypted entity in place of its body. The fields
 // of the entity that are not Content-* stay behind: they are not the message's
 // (RFC 8551 section 3.1). sealed says that a signature in it must stay whole.
 func bringUp(m, inner *message.Message, sealed bool) (*message.Message, error) {
-	inner, err := canonical(inner)
-	if err != nil {
+	if err := unambiguous(inner); err != nil {
 		return nil, err
 	}
-	content := plainEntity(inner)
-	if !sealed && !passes(inner.Body()) {
+	body := message.ScanLines(inner.Body())
+	if !body.CRLF {
+		var err error
+		if inner, err = message.Parse(message.Canonical(inner.Bytes())); err != nil {
+			return nil, err
+		}
+		body = message.ScanLines(inner.Body())
+	}
+	entity := &message.Entity{Fields: contentFields(inner), Body: []message.Piece{body}, Received: true}
+	if !sealed && !passes(body) {
 		if safe, err := safeEntity(inner); err == nil {
-			content = safe
+			entity.Fields, entity.Body = safe.fields, safe.pieces()
 		}
 	}
-	entity, err := message.Parse(bytes.Join(content, nil))
-	if err != nil {
-		return nil, err
-	}
-	return m.Apply(message.Change{Entity: &message.Entity{
-		Fields:   contentFields(entity),
-		Body:     []message.Piece{message.Text(entity.Body())},
-		Received: true,
-	}})
+	return m.Apply(message.Change{Entity: entity})
 }
 
-// passes reports whether body has only lines that SMTP can carry (RFC 5321
-// section 4.5.3.1.6).
-func passes(body []byte) bool {
-	if message.LineEnds(body) != message.CRLF {
-		return false
-	}
-	for line := range bytes.SplitSeq(body, []byte("\n")) {
-		if len(line) > maxFieldLine {
-			return false
-		}
-	}
-	return true
-}
+// passes reports whether SMTP can carry the lines (RFC 5321 section
+// 4.5.3.1.6).
+func passes(s message.Scan) bool { return s.CRLF && s.Longest <= maxFieldLine }

@@ -25,7 +25,7 @@ type signature struct {
 // the second reading was needed.
 func (s *signature) verify() (results []cms.SignerResult, second bool) {
 	results = s.read(s.content)
-	if s.content == nil || message.LineEnds(s.content) == message.CRLF || !allChanged(results) {
+	if s.content == nil || !allChanged(results) || message.LineEnds(s.content) == message.CRLF {
 		return results, false
 	}
 	again := s.read(message.Canonical(s.content))

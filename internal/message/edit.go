@@ -46,14 +46,7 @@ var (
 // keeps its long lines. Where what was received is at fault the error is of the
 // kind fault.Malformed.
 func (m *Message) Apply(c Change) (*Message, error) {
-	if m.LineEnd() == LF {
-		canonical, err := Parse(Canonical(m.raw))
-		if err != nil {
-			return nil, err
-		}
-		m = canonical
-	}
-	fields, err := c.header(m.fields)
+	fields, err := c.header(m.canonicalFields())
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +55,26 @@ func (m *Message) Apply(c Change) (*Message, error) {
 		return nil, err
 	}
 	return render(fields, body)
+}
+
+// canonicalFields returns the header fields with CRLF line ends.
+func (m *Message) canonicalFields() []Field {
+	if m.canonical || LineEnds(m.Header()) == CRLF {
+		return m.fields
+	}
+	fields := make([]Field, len(m.fields))
+	for i, f := range m.fields {
+		fields[i] = Field{Name: f.Name, Raw: Canonical(f.Raw)}
+	}
+	return fields
+}
+
+// canonicalIfLF turns the line ends of a file into CRLF; a mixture stays one.
+func canonicalIfLF(data []byte) []byte {
+	if LineEnds(data) == LF {
+		return Canonical(data)
+	}
+	return data
 }
 
 // Build makes a message of the gateway's own.
@@ -119,7 +132,7 @@ func (c *Change) header(old []Field) ([]Field, error) {
 
 func (c *Change) body(m *Message) ([]Piece, error) {
 	if c.Entity == nil {
-		kept := Text(m.Body())
+		kept := ScanLines(canonicalIfLF(m.Body()))
 		if err := kept.check(0); err != nil {
 			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
 		}
@@ -137,7 +150,7 @@ func (c *Change) body(m *Message) ([]Piece, error) {
 	return c.Entity.Body, nil
 }
 
-// render joins checked parts into a message.
+// render joins checked parts into a message, whose line ends are CRLF.
 func render(fields []Field, body []Piece) (*Message, error) {
 	size := 2
 	for _, f := range fields {
@@ -155,9 +168,17 @@ func render(fields []Field, body []Piece) (*Message, error) {
 	}
 	raw = append(raw, '\r', '\n')
 	for _, piece := range body {
-		raw = piece.appendTo(raw)
+		var err error
+		if raw, err = piece.appendTo(raw); err != nil {
+			return nil, err
+		}
 	}
-	return Parse(raw)
+	m, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	m.canonical = true
+	return m, nil
 }
 
 // checkField refuses a field that is not exactly one field.
@@ -189,19 +210,4 @@ func checkNew(f Field) error {
 
 // checkLines refuses a bare CR or LF and, unless limit is 0, lines longer than
 // limit without their line end.
-func checkLines(data []byte, limit int) error {
-	if LineEnds(data) != CRLF {
-		return errBareCR
-	}
-	if limit == 0 {
-		return nil
-	}
-	for len(data) > 0 {
-		end, eol := line(data, 0)
-		if end-eol > limit {
-			return errLongLine
-		}
-		data = data[end:]
-	}
-	return nil
-}
+func checkLines(data []byte, limit int) error { return ScanLines(data).check(limit) }

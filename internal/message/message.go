@@ -27,6 +27,8 @@ type Message struct {
 	raw    []byte
 	fields []Field
 	root   *Part
+	// canonical says that the line ends are known to be CRLF.
+	canonical bool
 }
 
 // Parse reads raw, which it keeps and which nobody may change afterwards. It

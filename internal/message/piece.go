@@ -1,20 +1,43 @@
 package message
 
-import "encoding/base64"
-
-// Piece is a stretch of a body to be rendered: Text, or Base64 of something.
+// Piece is a stretch of a body to be rendered: Text, a Scan of text, Base64 of
+// something, or Later.
 type Piece interface {
+	// size is the length, or a guess at it.
 	size() int
 	check(limit int) error
-	appendTo(dst []byte) []byte
+	appendTo(dst []byte) ([]byte, error)
 }
 
 // Text is a piece that is written as it is.
 type Text []byte
 
-func (t Text) size() int                  { return len(t) }
-func (t Text) check(limit int) error      { return checkLines(t, limit) }
-func (t Text) appendTo(dst []byte) []byte { return append(dst, t...) }
+func (t Text) size() int                           { return len(t) }
+func (t Text) check(limit int) error               { return checkLines(t, limit) }
+func (t Text) appendTo(dst []byte) ([]byte, error) { return append(dst, t...), nil }
+
+// Later returns a piece that is made when everything before it has been written.
+// guess is about how long it will be; what is made is not a Later again.
+func Later(guess int, make func() (Piece, error)) Piece { return laterPiece{guess, make} }
+
+type laterPiece struct {
+	guess int
+	make  func() (Piece, error)
+}
+
+func (p laterPiece) size() int       { return p.guess }
+func (p laterPiece) check(int) error { return nil }
+
+func (p laterPiece) appendTo(dst []byte) ([]byte, error) {
+	made, err := p.make()
+	if err != nil {
+		return nil, err
+	}
+	if err := made.check(maxLine); err != nil {
+		return nil, err
+	}
+	return made.appendTo(dst)
+}
 
 // Source is what Base64 encodes: Len is exact, and AppendTo allocates nothing
 // when dst has that much room.
@@ -38,48 +61,27 @@ func Base64(src Source) Piece { return base64Piece{src} }
 
 type base64Piece struct{ src Source }
 
-// Octets in and out of one line of base64.
-const (
-	lineIn  = 57
-	lineOut = 78
-)
-
-func (p base64Piece) size() int {
-	n := p.src.Len()
-	size := n / lineIn * lineOut
-	if rest := n % lineIn; rest > 0 {
-		size += base64.StdEncoding.EncodedLen(rest) + 2
-	}
-	return size
-}
+func (p base64Piece) size() int { return encodedLen(p.src.Len()) }
 
 func (p base64Piece) check(int) error { return nil }
 
 // appendTo lets the source write itself to the end of the room that its encoded
 // form will take and encodes from there to the front, so that a large message
-// needs no second buffer. The encoded form never overtakes the rest of the
-// source: behind n lines there are at least 21 octets of room for each line to
-// come.
-func (p base64Piece) appendTo(dst []byte) []byte {
+// needs no second buffer.
+func (p base64Piece) appendTo(dst []byte) ([]byte, error) {
 	size, start := p.size(), len(dst)
 	if cap(dst)-start < size {
 		dst = append(make([]byte, 0, start+size), dst...)
 	}
 	dst = dst[:start+size]
 	tail := start + size - p.src.Len()
-	src := p.src.AppendTo(dst[tail:tail])
-	var chunk [lineIn]byte
-	for out := start; len(src) > 0; {
-		n := copy(chunk[:], src)
-		src = src[n:]
-		encoded := base64.StdEncoding.EncodedLen(n)
-		base64.StdEncoding.Encode(dst[out:out+encoded], chunk[:n])
-		out += encoded
-		dst[out], dst[out+1] = '\r', '\n'
-		out += 2
-	}
-	return dst
+	encodeLines(dst[start:], p.src.AppendTo(dst[tail:tail]))
+	return dst, nil
 }
 
 // EncodeBase64 returns data as base64 in lines of 76 octets.
-func EncodeBase64(data []byte) []byte { return Base64(Octets(data)).appendTo(nil) }
+func EncodeBase64(data []byte) []byte {
+	text := make([]byte, encodedLen(len(data)))
+	encodeLines(text, data)
+	return text
+}

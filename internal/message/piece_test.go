@@ -14,7 +14,10 @@ func TestBase64Piece(t *testing.T) {
 		}
 		for _, room := range []int{0, 10_000} {
 			p := Base64(Octets(src))
-			got := p.appendTo(append(make([]byte, 0, room), "x"...))
+			got, err := p.appendTo(append(make([]byte, 0, room), "x"...))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if len(got) != 1+p.size() {
 				t.Fatalf("%d octets: size %d, said %d", n, len(got)-1, p.size())
 			}

@@ -144,17 +144,25 @@ type delimiter struct {
 	after   int // behind the line
 }
 
-// next finds the first delimiter line at or after pos, which starts a line.
+// next finds the first delimiter line at or after pos, which starts a line. It
+// looks for hyphens, which are rare in what is large; one that starts no line
+// costs a look for the end of its line, so that the time stays linear.
 func (s *scanner) next(pos int) (delimiter, bool) {
 	for pos < len(s.raw) {
-		if d, ok := s.match(pos); ok {
-			return d, true
-		}
-		i := bytes.Index(s.raw[pos:], []byte("\n--"))
+		i := bytes.IndexByte(s.raw[pos:], '-')
 		if i < 0 {
 			break
 		}
-		pos += i + 1
+		if pos += i; pos == 0 || s.raw[pos-1] == '\n' {
+			if d, ok := s.match(pos); ok {
+				return d, true
+			}
+		}
+		end, eol := line(s.raw, pos)
+		if eol == 0 {
+			break
+		}
+		pos = end
 	}
 	return delimiter{}, false
 }

@@ -134,15 +134,15 @@ func TestDefects(t *testing.T) {
 
 func TestRefusedHeaders(t *testing.T) {
 	for name, in := range map[string]string{
-		"no colon":       "Subject: x\nfoo\n\n",
-		"mbox line":      "From mox Sun\nSubject: x\n\n",
-		"fold first":     " x\nSubject: x\n\n",
-		"bare CR":        "Subject: x\rBcc: y\n\n",
-		"empty name":     ": x\n\n",
-		"8-bit name":     "Sübject: x\n\n",
-		"space in name":  "Sub ject: x\n\n",
-		"too many":       strings.Repeat("a:\n", maxFields+1),
-		"too large":      "a: " + strings.Repeat("x", maxHeader) + "\n\n",
+		"no colon":      "Subject: x\nfoo\n\n",
+		"mbox line":     "From mox Sun\nSubject: x\n\n",
+		"fold first":    " x\nSubject: x\n\n",
+		"bare CR":       "Subject: x\rBcc: y\n\n",
+		"empty name":    ": x\n\n",
+		"8-bit name":    "Sübject: x\n\n",
+		"space in name": "Sub ject: x\n\n",
+		"too many":      strings.Repeat("a:\n", maxFields+1),
+		"too large":     "a: " + strings.Repeat("x", maxHeader) + "\n\n",
 	} {
 		_, err := Parse([]byte(in))
 		if err == nil {

@@ -1,0 +1,95 @@
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// Whatever the lines, we decode what encoding/base64 does.
+func TestDecodeBase64Lines(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 300 {
+		data := make([]byte, n)
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		for _, width := range []int{1, 3, 4, 5, 64, 75, 76, 77, 1000} {
+			text := base64.StdEncoding.EncodeToString(data)
+			if width%2 == 1 {
+				text = strings.TrimRight(text, "=")
+			}
+			var b strings.Builder
+			for len(text) > width {
+				b.WriteString(text[:width] + "\r\n")
+				text = text[width:]
+			}
+			b.WriteString(text)
+			got, err := DecodeBase64([]byte(b.String()))
+			if err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("%d octets in lines of %d: %d octets, %v", n, width, len(got), err)
+			}
+		}
+	}
+}
+
+func TestDecodeBase64Refuses(t *testing.T) {
+	for _, in := range []string{
+		"A", "=", "====", "A===", "AA=", "AAA==", "AA===", "AA==A", "AA==AAAA", "AAA=A", "AAAA=", "AA A=A", "AA=\nA=",
+		"AA-A", "AA_A", "AAA\x00", "AAAA\xff", "AAAA,", "\x80AAA",
+	} {
+		if got, err := DecodeBase64([]byte(in)); err == nil {
+			t.Errorf("%q: accepted as %q", in, got)
+		}
+	}
+}
+
+func FuzzDecodeBase64(f *testing.F) {
+	f.Add([]byte("QUJD\r\nRA=="))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := DecodeBase64(in)
+		if err != nil {
+			return
+		}
+		again, err := DecodeBase64(EncodeBase64(got))
+		if err != nil || !bytes.Equal(again, got) {
+			t.Fatalf("%q decodes to %q and that to %q, %v", in, got, again, err)
+		}
+	})
+}
+
+func BenchmarkBase64(b *testing.B) {
+	data := make([]byte, 1<<20)
+	text := EncodeBase64(data)
+	b.Run("encode", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			encodeLines(text, data)
+		}
+	})
+	b.Run("encode std", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			base64.StdEncoding.Encode(text, data)
+		}
+	})
+	text = EncodeBase64(data)
+	b.Run("decode", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if _, err := DecodeBase64(text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decode std", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if _, err := base64.StdEncoding.Decode(data, text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,246 @@
+package smime
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// errUnsafe means that an entity cannot be made to pass mail relays unchanged
+// without breaking something in it.
+var errUnsafe = errors.New("cannot be made safe for a clear signature")
+
+// entity is a MIME entity that was converted: its header fields and the pieces
+// of its body.
+type entity struct {
+	fields []message.Field
+	body   []message.Scan
+}
+
+// bytes returns the entity as it is signed.
+func (e *entity) bytes() [][]byte {
+	list := [][]byte{header(e.fields)}
+	for _, piece := range e.body {
+		list = append(list, piece.Text())
+	}
+	return list
+}
+
+// pieces returns the body to be rendered.
+func (e *entity) pieces() []message.Piece {
+	list := make([]message.Piece, len(e.body))
+	for i, piece := range e.body {
+		list[i] = piece
+	}
+	return list
+}
+
+// safeEntity returns the MIME entity of m in a form that passes mail relays
+// unchanged (RFC 8551 section 3.1): 7-bit, CRLF, lines of at most 76 octets. The
+// conversion looks at every octet of the body anyway, so that line ends other
+// than CRLF are found by it, and only then is the whole made canonical.
+func safeEntity(m *message.Message) (*entity, error) {
+	c := converter{raw: m.Bytes()}
+	e, err := c.root(m)
+	if message.LineEnds(m.Header()) == message.CRLF && !c.odd {
+		return e, err
+	}
+	again, failed := canonical(m)
+	if failed != nil {
+		return nil, failed
+	}
+	if again == m {
+		return e, err
+	}
+	c = converter{raw: again.Bytes()}
+	return c.root(again)
+}
+
+func (c *converter) root(m *message.Message) (*entity, error) {
+	fields := contentFields(m)
+	if !travelsHeader(header(fields)) {
+		return nil, errUnsafe
+	}
+	fields, err := c.content(m.Root(), fields)
+	if err != nil {
+		return nil, err
+	}
+	return &entity{fields: fields, body: c.pieces}, nil
+}
+
+// maxFieldLine is the longest line of RFC 5322, with room for what relays add.
+const maxFieldLine = 990
+
+// travelsHeader is travels for header lines, which may end with a blank: no
+// relay is known that strips them.
+func travelsHeader(data []byte) bool {
+	s := message.ScanLines(data)
+	return s.ASCII && s.CRLF && s.Longest <= maxFieldLine
+}
+
+// converter rewrites a MIME tree into pieces; what stays as it is stays a piece
+// of the message.
+type converter struct {
+	raw    []byte
+	pieces []message.Scan
+	odd    bool // a line end other than CRLF was seen
+}
+
+func (c *converter) scan(text []byte) message.Scan {
+	s := message.ScanLines(text)
+	c.odd = c.odd || !s.CRLF
+	return s
+}
+
+func (c *converter) emit(piece message.Scan) {
+	if len(piece.Text()) > 0 {
+		c.pieces = append(c.pieces, piece)
+	}
+}
+
+// part converts a part below the root, header and content.
+func (c *converter) part(p *message.Part, fields []message.Field) error {
+	c.scan(c.raw[p.Start:p.Body])
+	if !travelsHeader(header(fields)) {
+		return errUnsafe
+	}
+	at := len(c.pieces)
+	c.pieces = append(c.pieces, message.Scan{})
+	fields, err := c.content(p, fields)
+	c.pieces[at] = message.ScanLines(header(fields))
+	return err
+}
+
+// content converts the content of p and returns the header fields that it then
+// needs.
+func (c *converter) content(p *message.Part, fields []message.Field) ([]message.Field, error) {
+	switch {
+	case untouchable(p):
+		return fields, c.keep(p)
+	case p.Multipart():
+		return withEncoding(fields, p, "7bit"), c.multipart(p)
+	case p.MediaType == "message/rfc822":
+		return withEncoding(fields, p, "7bit"), c.message(p)
+	}
+	return c.leaf(p, fields)
+}
+
+// keep takes the content of p as it is.
+func (c *converter) keep(p *message.Part) error {
+	s := c.scan(p.Content())
+	if !s.Sturdy(maxFieldLine) {
+		return errUnsafe
+	}
+	c.emit(s)
+	return nil
+}
+
+// untouchable reports whether the content must stay byte for byte: something in
+// it is signed or encrypted, or RFC 2045 section 6.4 forbids an encoding, or it
+// cannot be understood well enough.
+func untouchable(p *message.Part) bool {
+	switch p.MediaType {
+	case "multipart/signed", "multipart/encrypted":
+		return true
+	case "message/rfc822":
+		return len(p.Children) == 0
+	}
+	return strings.HasPrefix(p.MediaType, "message/") || p.Multipart() && len(p.Children) == 0 ||
+		p.Ambiguous
+}
+
+// multipart converts the parts; what is between them cannot be encoded.
+func (c *converter) multipart(p *message.Part) error {
+	pos := p.Body
+	for _, child := range p.Children {
+		if err := c.gap(pos, child.Start); err != nil {
+			return err
+		}
+		if err := c.part(child, child.Fields); err != nil {
+			return err
+		}
+		pos = child.End
+	}
+	return c.gap(pos, p.End)
+}
+
+func (c *converter) gap(from, to int) error {
+	s := c.scan(c.raw[from:to])
+	if !s.Sturdy(maxFieldLine) {
+		return errUnsafe
+	}
+	c.emit(s)
+	return nil
+}
+
+// message converts a message inside the message. One that passes relays as it
+// is stays byte for byte; one that bears a DKIM or ARC signature would lose it.
+func (c *converter) message(p *message.Part) error {
+	if c.keep(p) == nil {
+		return nil
+	}
+	inner := p.Children[0]
+	fields := inner.Fields
+	for _, f := range fields {
+		if f.Is("DKIM-Signature", "ARC-Message-Signature") {
+			return errUnsafe
+		}
+	}
+	if inner.Get("Content-Type") == "" {
+		fields = append(fields[:len(fields):len(fields)], rawField("Content-Type", "text/plain; charset="+charset(inner.Content())))
+	}
+	if inner.Get("MIME-Version") == "" {
+		fields = append(fields[:len(fields):len(fields)], rawField("MIME-Version", "1.0"))
+	}
+	return c.part(inner, fields)
+}
+
+// leaf converts a part that holds data.
+func (c *converter) leaf(p *message.Part, fields []message.Field) ([]message.Field, error) {
+	switch p.Encoding {
+	case "7bit", "8bit", "binary", "base64", "quoted-printable":
+	default:
+		return fields, c.keep(p)
+	}
+	s := c.scan(p.Content())
+	if s.Sturdy(safeLine) {
+		c.emit(s)
+		if p.Encoding == "8bit" || p.Encoding == "binary" {
+			fields = withEncoding(fields, p, "7bit")
+		}
+		return fields, nil
+	}
+	data, err := p.Decode()
+	if err != nil {
+		return nil, errUnsafe
+	}
+	encoding, text := encode(p, data)
+	c.emit(message.ScanLines(text))
+	return withEncoding(fields, p, encoding), nil
+}
+
+// encode chooses a transfer encoding for the data of p and applies it.
+func encode(p *message.Part, data []byte) (encoding string, text []byte) {
+	name := strings.ToLower(p.Params["charset"])
+	wide := strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || strings.HasPrefix(name, "iso-10646")
+	if strings.HasPrefix(p.MediaType, "text/") && p.Encoding != "base64" && !wide && !denseBinary(data) {
+		return "quoted-printable", quotedPrintable(data)
+	}
+	return "base64", message.EncodeBase64(data)
+}
+
+// withEncoding returns the fields with the Content-Transfer-Encoding given; the
+// fields themselves where they say so already.
+func withEncoding(fields []message.Field, p *message.Part, encoding string) []message.Field {
+	if p.Encoding == encoding {
+		return fields
+	}
+	out := make([]message.Field, 0, len(fields)+1)
+	for _, f := range fields {
+		if !f.Is("Content-Transfer-Encoding") {
+			out = append(out, f)
+		}
+	}
+	return append(out, rawField("Content-Transfer-Encoding", encoding))
+}
