@@ -88,7 +88,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.prefix = c.prefix[n:]
 		return n, nil
 	}
-	if err := c.wait(c.server.config.Limits.Read); err != nil {
+	if err := c.wait(c.server.config.Limits.Read, 1); err != nil {
 		return 0, err
 	}
 	n, err := c.r.Read(p[:min(len(p), c.packet)])
@@ -104,19 +104,37 @@ func (c *conn) next() error {
 	if c.drained() {
 		return io.EOF
 	}
-	if err := c.wait(idle); err != nil {
+	if err := c.wait(idle, headerSize); err != nil {
 		return err
 	}
 	head, err := c.r.Peek(headerSize)
 	if err != nil {
 		return err
 	}
-	n := int(binary.BigEndian.Uint32(head))
-	if head[4] == byte(milter.CodeEOB) && n > 1 && n <= maxPacket {
+	n, code := int(binary.BigEndian.Uint32(head)), milter.Code(head[4])
+	switch {
+	case code == milter.CodeEOB && n > 1 && n <= maxPacket:
 		return c.endOfBody(n - 1)
+	case (code == milter.CodeMail || code == milter.CodeRcpt) && n > 1 && n <= maxCommand:
+		if err := c.keepArguments(n); err != nil {
+			return err
+		}
 	}
 	// A length that the library refuses is left for it to see.
 	c.packet = 4 + min(n, maxPacket)
+	return nil
+}
+
+// keepArguments looks at a whole MAIL or RCPT packet before the library does.
+func (c *conn) keepArguments(n int) error {
+	if err := c.wait(c.server.config.Limits.Read, 4+n); err != nil {
+		return err
+	}
+	p, err := c.r.Peek(4 + n)
+	if err != nil {
+		return err
+	}
+	c.session.args = arguments(p[headerSize:])
 	return nil
 }
 
@@ -127,7 +145,7 @@ func (c *conn) endOfBody(n int) error {
 	if _, err := c.r.Discard(headerSize); err != nil {
 		return err
 	}
-	if err := c.wait(c.server.config.Limits.Read); err != nil {
+	if err := c.wait(c.server.config.Limits.Read, n); err != nil {
 		return err
 	}
 	if _, err := io.ReadFull(c.r, chunk); err != nil {
@@ -138,8 +156,9 @@ func (c *conn) endOfBody(n int) error {
 	return nil
 }
 
-func (c *conn) wait(d time.Duration) error {
-	if c.r.Buffered() > 0 {
+// wait gives the MTA d to send n octets, if they are not there yet.
+func (c *conn) wait(d time.Duration, n int) error {
+	if c.r.Buffered() >= n {
 		return nil
 	}
 	return c.SetReadDeadline(time.Now().Add(d))

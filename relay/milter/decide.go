@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,12 +46,32 @@ func (s *session) decide() (verdict, error) {
 	if tx.inPlace(o) {
 		return s.edit(ctx, msg, o.Deliveries[0], extra)
 	}
-	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
-	if err := s.config.Queue.Put(ctx, all...); err != nil {
+	copies, err := s.traced(o.Deliveries)
+	if err != nil {
+		return verdict{}, err
+	}
+	if err := s.config.Queue.Put(ctx, append(copies, extra...)...); err != nil {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
 	return verdict{final: milter.RespDiscard}, nil
+}
+
+// traced puts our trace field on copies that we take from the MTA: they leave
+// without the field that it would have put there.
+func (s *session) traced(ds []relay.Delivery) ([]relay.Delivery, error) {
+	env := s.tx.env
+	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP"), cmp.Or(env.QueueID, env.ID), s.config.Clock())
+	var out []relay.Delivery
+	for _, d := range ds {
+		m, err := message.Parse(append([]byte(field), d.Message.Bytes()...))
+		if err != nil {
+			return nil, err
+		}
+		d.Message = m
+		out = append(out, d)
+	}
+	return out, nil
 }
 
 // message returns the message exactly as the MTA would send it. Our idea of the
@@ -73,7 +94,7 @@ func (tx *transaction) message() (*message.Message, error) {
 				fmt.Errorf("field %d is %q where the MTA sees %q", i, f.Name, tx.names[i]))
 		}
 	}
-	return m, nil
+	return m, wire.CheckLoop(m)
 }
 
 // inPlace reports whether the MTA's own message can become the one delivery:

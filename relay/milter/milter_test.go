@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -50,6 +51,57 @@ func TestUntouched(t *testing.T) {
 	}
 	if n := w.handler.Directed(); n != 1 {
 		t.Errorf("asked for the direction %d times", n)
+	}
+}
+
+// What the sender wishes about reports survives, on the message it belongs to.
+func TestParameters(t *testing.T) {
+	w := start(t, Config{})
+	m := w.dial()
+	m.send('M', "<a@example.org>\x00RET=HDRS\x00ENVID=e1\x00SMTPUTF8\x00")
+	m.send('R', "<b@example.net>\x00NOTIFY=NEVER\x00ORCPT=rfc822;o@example.net\x00")
+	m.receive()
+	m.send('R', "<c@example.net>\x00")
+	m.receive()
+	m.message(text)
+	m.mail("a@example.org")
+	m.rcpt("b@example.net")
+	m.message(text)
+	for i, want := range []string{"{e1 HDRS true} [NEVER] rfc822 o@example.net", "{  false} []  "} {
+		env := w.handler.Seen()[i].Envelope
+		r := env.Recipients[0]
+		if got := fmt.Sprintf("%v %v %s %s", env.Params, r.Notify, r.OriginalType, r.Original); got != want {
+			t.Errorf("message %d: %s, want %s", i, got, want)
+		}
+		if len(env.Recipients) > 1 && env.Recipients[1].Notify != nil {
+			t.Errorf("message %d: recipient %+v", i, env.Recipients[1])
+		}
+	}
+}
+
+// The copies that leave by our queue bear our trace; one in a loop is refused.
+func TestTrace(t *testing.T) {
+	w := start(t, Config{
+		Handler: &wiretest.Handler{OnProcess: outcome(t, wiretest.Message(t, text))},
+		Clock:   func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	})
+	m := w.dial()
+	m.mail("a@example.org")
+	m.rcpt("o@e.net")
+	m.rcpt("x@e.net")
+	if got := m.message(text); got != "d" {
+		t.Fatalf("answer %q", got)
+	}
+	const field = "Received: from helo.example.org ([192.0.2.1])\r\n\tby mail.example.com (smimerelay) with ESMTPS id 4XYZ;\r\n\tFri, 2 Jan 2026 03:04:05 +0000\r\n"
+	for _, d := range w.sink.All() {
+		if got := string(d.Message.Bytes()); got != field+text {
+			t.Errorf("queued %q", got)
+		}
+	}
+	m.mail("a@example.org")
+	m.rcpt("x@e.net")
+	if got := m.message(strings.Repeat("Received: x\r\n", 51) + text); !strings.HasPrefix(got, "y554 5.4.6") {
+		t.Errorf("answer %q", got)
 	}
 }
 

@@ -40,7 +40,7 @@ type options struct {
 
 // negotiate looks at the MTA's offer, which the library then reads again.
 func (c *conn) negotiate() (options, error) {
-	if err := c.wait(c.server.config.Limits.Read); err != nil {
+	if err := c.wait(c.server.config.Limits.Read, headerSize+12); err != nil {
 		return options{}, err
 	}
 	offer, err := c.r.Peek(headerSize + 12)

@@ -47,6 +47,8 @@ type Config struct {
 	Memory *semaphore.Weighted
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
+	// Clock tells the time; nil is time.Now.
+	Clock func() time.Time
 }
 
 // Server serves MTAs on any number of listeners.
@@ -60,6 +62,9 @@ func NewServer(c Config) *Server {
 	c.Limits = c.Limits.Defaults()
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	s := &Server{config: c}
 	s.acceptor.Limits = c.Limits

@@ -28,6 +28,7 @@ type session struct {
 
 	client relay.Client
 	macros map[string]string // of the connection
+	args   []string          // ESMTP parameters of the command being handled
 	tx     *transaction
 }
 
@@ -77,7 +78,8 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 	tx.env.Sender, tx.sender = s.parse(from)
 	tx.env.QueueID = m.Macros["i"]
 	tx.env.Client.User = m.Macros["{auth_authen}"]
-	tx.env.Params.SMTPUTF8 = !isASCII(from)
+	tx.env.Params = mailParams(s.args)
+	s.args = nil
 	s.tx = tx
 	return s.answer(milter.OptNoMailReply), nil
 }
@@ -90,6 +92,7 @@ func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error)
 	}
 	s.learn(m)
 	err := wire.Guard(s.txLog(), "RCPT", func() error { return s.recipient(to) })
+	s.args = nil
 	if err != nil {
 		return reply(err), nil
 	}
@@ -117,7 +120,8 @@ func (s *session) recipient(to string) error {
 	}
 	g := given{text: to, key: wire.Key(a)}
 	if !tx.has(g.key) {
-		r := relay.Recipient{Address: a}
+		r := rcptParams(s.args)
+		r.Address = a
 		if err := s.config.Handler.Recipient(s.conn.ctx, tx.env, r); err != nil {
 			return err
 		}
@@ -229,6 +233,9 @@ func (s *session) learn(m *milter.Modifier) {
 	if id := s.tx.macros["i"]; id != "" {
 		s.tx.env.QueueID = id
 	}
+	if user := s.tx.macros["{auth_authen}"]; user != "" {
+		s.tx.env.Client.User = user
+	}
 }
 
 func (s *session) txLog() *slog.Logger {
@@ -291,8 +298,4 @@ func crlf(value string) string {
 		return value
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(value, "\r\n", "\n"), "\n", "\r\n")
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
 }

@@ -49,6 +49,11 @@ func openStore(path string, create bool) (*Store, error) {
 			"synchronous(FULL)", // a commit is on the disk when it returns
 			"foreign_keys(1)",
 		},
+		// River writes some times as the machine's zone has them, and compares
+		// them as text with others in UTC: retries would come hours late, or
+		// at once.
+		"_timezone":    {"UTC"},
+		"_time_format": {"sqlite"},
 		// Transactions that read first and then write would deadlock.
 		"_txlock": {"immediate"},
 	}.Encode()}

@@ -40,8 +40,11 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 // message reads a message and hands it to f; the error is a reply.
 func (s *session) message(r io.Reader, f func(*transaction, *message.Message) error) error {
 	tx := s.current()
-	if tx == nil {
-		return refuse(fault.New(fault.Internal, "no transaction", nil))
+	if tx == nil || len(tx.given) == 0 {
+		return refuse(outOfOrder("no recipients"))
+	}
+	if !s.link.open() {
+		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	s.link.begin(time.Now().Add(s.config().Limits.Message))
 	field := s.received(tx.env)
@@ -64,6 +67,9 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 	switch {
 	case errors.Is(err, smtp.ErrDataTooLarge):
 		return nil, fault.New(fault.TooLarge, "message too large", err)
+	case errors.Is(err, smtp.ErrDataReset):
+		s.link.abandon() // by RSET between two BDAT, which may be over by now
+		return nil, fault.New(fault.Internal, "message given up", err)
 	case err != nil:
 		return nil, fault.New(fault.Internal, "message not received", err)
 	case !complete:
@@ -83,7 +89,7 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "message header not understood", err)
 	}
-	return m, checkLoop(m)
+	return m, wire.CheckLoop(m)
 }
 
 // bareLineEnds is the refusal of a message whose line ends are not all CRLF. To

@@ -187,3 +187,46 @@ func TestQueueFull(t *testing.T) {
 	p.send(text + ".\r\n")
 	p.expect("452 4.3.1 queue full")
 }
+
+// The library keeps the recipients of the first MAIL for the second: nobody may
+// be promised a message that nobody is to get.
+func TestNestedMail(t *testing.T) {
+	for _, lmtp := range []bool{false, true} {
+		w := start(t, Config{LMTP: lmtp})
+		p := w.dial()
+		p.envelope(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp], "b@example.net")
+		p.do("MAIL FROM:<c@example.org>", "503 5.5.1")
+		p.do("DATA", "354 ")
+		p.send(text + ".\r\n")
+		p.expect("250 ")
+		if all := w.sink.All(); len(all) != 1 || all[0].Sender.String() != "a@example.org" || len(all[0].Recipients) != 1 {
+			t.Errorf("delivered %v", all)
+		}
+	}
+}
+
+// RSET between two BDAT gives the message up, and with it the connection: the
+// library may take the result of the one for that of the next.
+func TestResetInBDAT(t *testing.T) {
+	w := start(t, Config{})
+	for _, reset := range []string{"RSET", "EHLO client.example.org"} {
+		for _, first := range []string{"BDAT 10\r\n0123456789", "BDAT 0\r\n"} {
+			p := w.dial()
+			p.envelope("EHLO", "b@example.net")
+			p.send(first)
+			p.expect("250 2.0.0 Continue")
+			p.send(fmt.Sprintf("%s\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<c@example.net>\r\nBDAT %d LAST\r\n%s", reset, len(text), text))
+			p.expect("421 4.5.0")
+			p.goneSoon()
+		}
+	}
+	p := w.dial()
+	p.envelope("EHLO", "c@example.net")
+	p.send(fmt.Sprintf("BDAT 0\r\nBDAT %d\r\n%sBDAT 0 LAST\r\n", len(text), text))
+	p.expect("250 ")
+	p.expect("250 ")
+	p.expect("250 2.0.0 OK")
+	if got := fmt.Sprint(w.sink.Recipients()); got != "[c@example.net]" {
+		t.Errorf("delivered %s", got)
+	}
+}

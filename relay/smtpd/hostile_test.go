@@ -47,6 +47,25 @@ func TestSmuggling(t *testing.T) {
 	})
 }
 
+// What follows on a connection that we have given up is not accepted, though the
+// library has read it already: the peer will send it again.
+func TestNothingAfterTheEnd(t *testing.T) {
+	w := start(t, Config{})
+	p := w.dial()
+	p.envelope("EHLO", "b@example.net")
+	p.do("DATA", "354 ")
+	p.send("Subject: x\r\n\r\nbare\n\r\n.\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n" + text + ".\r\n")
+	p.expect("554 5.5.2")
+	p.expect("421 ")
+	p.goneSoon()
+	if err := w.server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all := w.sink.All(); len(all) > 0 {
+		t.Errorf("delivered %v", all)
+	}
+}
+
 // goneSoon reads to the end; the server may have cut what we sent.
 func (p *peer) goneSoon() {
 	p.t.Helper()

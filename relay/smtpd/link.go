@@ -29,6 +29,8 @@ type link struct {
 	upgrade  bool      // STARTTLS was answered: the library is to find an end
 	ended    bool      // a read failed: nothing more will come
 	message  bool      // a message is being received or worked on
+	reading  bool      // it is still being received
+	chunk    bool      // the last reply asked for its next chunk (BDAT)
 	until    time.Time // when the message must have arrived
 	scan     scanner   // of DATA
 	data     bool      // DATA was answered with 354
@@ -102,6 +104,7 @@ func (l *link) Write(p []byte) (int, error) {
 	if err != nil {
 		return n, err
 	}
+	l.chunk = bytes.HasSuffix(p, []byte(" Continue\r\n"))
 	switch {
 	case code == "220" && l.greeted:
 		// The one other 220 is the go-ahead to STARTTLS (RFC 3207 section 4).
@@ -153,6 +156,14 @@ func (l *link) Close() error {
 	return l.Conn.Close()
 }
 
+// open reports whether answers still reach the peer. The library goes on with
+// what it has read already, and without an answer nothing may be accepted.
+func (l *link) open() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed && !l.upgrade
+}
+
 func (l *link) upgraded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,7 +174,7 @@ func (l *link) upgraded() bool {
 func (l *link) begin(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.message, l.until, l.line = true, until, 0
+	l.message, l.reading, l.until, l.line = true, true, until, 0
 }
 
 // arrived notes that the whole message is there, if it is: complete is false
@@ -171,23 +182,34 @@ func (l *link) begin(until time.Time) {
 func (l *link) arrived() (complete, exact bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until = time.Time{}
+	l.reading, l.until = false, time.Time{}
 	return !l.ended, !l.scan.bare
 }
 
 // end notes that the message was answered, or given up. What follows a message
-// with bare line ends may be part of it for somebody else: it is not read.
+// with bare line ends may be part of it for somebody else: it is not read. After
+// a message that was given up between two BDAT, the library may take its result
+// for that of the next one: there is no next one.
 func (l *link) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bare := l.scan.bare
-	l.message, l.data, l.until, l.scan = false, false, time.Time{}, scanner{}
+	bare, midway := l.scan.bare, l.reading || l.chunk
+	l.message, l.reading, l.data, l.until, l.scan = false, false, false, time.Time{}, scanner{}
 	switch {
 	case l.draining:
 		l.goodbye()
 	case bare:
 		_ = l.hangUp("421 4.7.0 bare CR or LF, closing the connection\r\n")
+	case midway:
+		_ = l.hangUp("421 4.5.0 message given up, closing the connection\r\n")
 	}
+}
+
+// abandon notes that a message is not received any more.
+func (l *link) abandon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.message, l.reading = false, false
 }
 
 func (l *link) drain() {

@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -39,8 +38,13 @@ func (s *session) config() *Config { return &s.client.server.config }
 
 // Mail starts a transaction.
 func (s *session) Mail(from string, o *smtp.MailOptions) error {
-	if s.link.upgraded() {
-		return refuse(fault.New(fault.Internal, "TLS was asked for", nil))
+	if !s.link.open() {
+		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
+	}
+	if s.current() != nil {
+		// The library would keep the recipients of the first (RFC 5321 section
+		// 4.1.1.2 has no second).
+		return refuse(outOfOrder("nested MAIL command"))
 	}
 	sender, err := parse(from, o.UTF8)
 	if err != nil {
@@ -139,6 +143,10 @@ func (s *session) work() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(s.client.ctx, s.config().Limits.Process)
 }
 
+func outOfOrder(text string) error {
+	return &fault.Error{Kind: fault.Malformed, Public: text, Reply: fault.Reply{Code: 503, Enhanced: [3]int{5, 5, 1}, Text: text}}
+}
+
 // parse reads an address that the library has taken out of its quotes.
 func parse(s string, utf8 bool) (address.Address, error) {
 	if s == "" {
@@ -168,18 +176,11 @@ func refuse(err error) error {
 	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode(r.Enhanced), Message: r.Text}
 }
 
-// received is the trace field that we add (RFC 5321 section 4.4).
+// received is the trace field that we add.
 func (s *session) received(env *relay.Envelope) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Received: from %s", heloName(env.Client.Helo))
-	if env.Client.Addr.IsValid() {
-		fmt.Fprintf(&b, " (%s)", addressLiteral(env.Client.Addr))
+	base := "ESMTP"
+	if s.config().LMTP {
+		base = "LMTP"
 	}
-	fmt.Fprintf(&b, "\r\n\tby %s (smimerelay) with %s id %s", s.config().Hostname, s.protocol(env), env.ID)
-	if len(env.Recipients) == 1 && env.Recipients[0].Address.ASCII() {
-		// Only one: the field is read by all recipients, hidden ones included.
-		fmt.Fprintf(&b, "\r\n\tfor <%s>", env.Recipients[0].Address)
-	}
-	fmt.Fprintf(&b, ";\r\n\t%s\r\n", s.config().Clock().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
-	return b.String()
+	return wire.Received(env, s.config().Hostname, wire.Protocol(env, base), env.ID, s.config().Clock())
 }

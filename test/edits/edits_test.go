@@ -280,9 +280,29 @@ func TestSeveralForms(t *testing.T) {
 		return o, nil
 	}
 	c := rig.Dial(t, w.smtp, rig.Insider)
-	tr := c.Send("a@sender.test", []string{"b@rcpt.test", "c@rcpt.test"}, []byte(head+"Subject: x\r\n\r\nx\r\n"))
-	if tr.Data.Code != 250 {
-		t.Fatal(tr)
+	for _, step := range []struct {
+		line string
+		code int
+	}{
+		{"MAIL FROM:<a@sender.test> RET=HDRS ENVID=e+2B1", 250},
+		{"RCPT TO:<b@rcpt.test> NOTIFY=NEVER ORCPT=rfc822;o@rcpt.test", 250},
+		{"RCPT TO:<c@rcpt.test>", 250},
+		{"DATA", 354},
+		{head + "Subject: x\r\n\r\nx\r\n.", 250},
+	} {
+		id, err := c.Text.Cmd("%s", step.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Text.StartResponse(id)
+		if _, _, err := c.Text.ReadResponse(step.code); err != nil {
+			t.Fatal(step.line, err)
+		}
+		c.Text.EndResponse(id)
+	}
+	env := w.filter.seen[0]
+	if p, r := env.Params, env.Recipients[0]; p.EnvID != "e+1" || p.Return != "HDRS" || !slices.Equal(r.Notify, []string{"NEVER"}) || r.Original != "o@rcpt.test" {
+		t.Errorf("envelope %+v", env)
 	}
 	w.post.WaitLog(t, `milter-discard: END-OF-MESSAGE`)
 	if len(w.filter.queued) != 2 || !bytes.HasSuffix(w.filter.queued[0].Message.Bytes(), []byte("Subject: x\r\n\r\nx\r\n")) {

@@ -147,7 +147,8 @@ func (a *Acceptor) leave(c Conn) {
 // the context's error is returned.
 func (a *Acceptor) Shutdown(ctx context.Context) error {
 	for _, c := range a.stop() {
-		c.Drain()
+		// Each by itself: a peer that does not read holds up its own farewell.
+		a.wg.Go(c.Drain)
 	}
 	done := make(chan struct{})
 	go func() {

@@ -18,8 +18,8 @@ func Key(a address.Address) string { return a.Key(address.ExactCase) }
 // Check reports an outcome that forgets a recipient, has one twice, or invents
 // one. Whoever gets such an outcome must not answer 250.
 func Check(env *relay.Envelope, o *relay.Outcome) error {
-	if o == nil {
-		return fault.Of(errors.New("no outcome"))
+	if o == nil || len(env.Recipients) == 0 {
+		return fault.Of(errors.New("no outcome, or nobody to have one"))
 	}
 	open := make(map[string]bool, len(env.Recipients))
 	for _, r := range env.Recipients {

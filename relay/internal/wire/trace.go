@@ -1,8 +1,10 @@
-package smtpd
+package wire
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
@@ -15,8 +17,8 @@ import (
 // and a directory search a round).
 const maxHops = 50
 
-// checkLoop refuses a message that has come by too often.
-func checkLoop(m *message.Message) error {
+// CheckLoop refuses a message that has come by too often.
+func CheckLoop(m *message.Message) error {
 	hops := 0
 	for _, f := range m.Fields() {
 		if strings.EqualFold(f.Name, "Received") {
@@ -33,23 +35,34 @@ func checkLoop(m *message.Message) error {
 	}
 }
 
-// protocol returns the word for the WITH clause (RFC 3848, RFC 6531 section
-// 4.3).
-func (s *session) protocol(env *relay.Envelope) string {
-	name := "SMTP"
-	if s.config().LMTP {
-		name = "LMTP"
+// Received is the trace field of whoever takes responsibility for a message
+// (RFC 5321 section 4.4): by is our name, with the protocol, id what the
+// message is found by in a log.
+func Received(env *relay.Envelope, by, with, id string, at time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Received: from %s", heloName(env.Client.Helo))
+	if env.Client.Addr.IsValid() {
+		fmt.Fprintf(&b, " (%s)", addressLiteral(env.Client.Addr))
 	}
-	switch {
-	case env.Params.SMTPUTF8:
-		name = "UTF8" + name
-	case !s.config().LMTP:
-		name = "E" + name
+	fmt.Fprintf(&b, "\r\n\tby %s (smimerelay) with %s id %s", by, with, id)
+	if len(env.Recipients) == 1 && env.Recipients[0].Address.ASCII() {
+		// Only one: the field is read by all recipients, hidden ones included.
+		fmt.Fprintf(&b, "\r\n\tfor <%s>", env.Recipients[0].Address)
+	}
+	fmt.Fprintf(&b, ";\r\n\t%s\r\n", at.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	return b.String()
+}
+
+// Protocol returns the word for the WITH clause: base is "ESMTP" or "LMTP" (RFC
+// 3848, RFC 6531 section 4.3).
+func Protocol(env *relay.Envelope, base string) string {
+	if env.Params.SMTPUTF8 {
+		base = "UTF8" + strings.TrimPrefix(base, "E")
 	}
 	if env.Client.TLS {
-		name += "S"
+		base += "S"
 	}
-	return name
+	return base
 }
 
 // heloName returns what the client called itself if it is a name or a literal:

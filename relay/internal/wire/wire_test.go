@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sync/semaphore"
+	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+func TestReply(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("secret"), "451 [4 3 0] internal error, try again later"},
+		{fault.New(fault.Policy, "no\r\n\tway \x00é", nil), "550 [5 7 1] no   way ??"},
+		{fault.New(fault.Policy, " ", nil), "550 [5 7 1] no reason given"},
+		{&fault.Error{Reply: fault.Reply{Code: 550, Enhanced: [3]int{4, 2, 0}, Text: "x"}}, "550 [5 0 0] x"},
+		{&fault.Error{Reply: fault.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Text: "x"}}, "451 [4 3 0] x"},
+		{&fault.Error{Reply: fault.Reply{Code: 999, Text: "x"}}, "451 [4 3 0] x"},
+	} {
+		r := Reply(tc.err)
+		if got := fmt.Sprintf("%d %v %s", r.Code, r.Enhanced, r.Text); got != tc.want {
+			t.Errorf("%v: %q, want %q", tc.err, got, tc.want)
+		}
+	}
+	if r := Reply(fault.New(fault.Policy, strings.Repeat("x", 10_000), nil)); len(r.Text) > 490 {
+		t.Errorf("text of %d octets", len(r.Text))
+	}
+}
+
+// Whatever is written, a collector holds no more than its limit, the budget
+// covers what it holds, and all of it comes back.
+func TestCollector(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		total := int64(10 * step)
+		budget := semaphore.NewWeighted(total)
+		limit := rapid.IntRange(0, 8*step).Draw(t, "limit")
+		other := rapid.Int64Range(0, total).Draw(t, "taken by others")
+		if !budget.TryAcquire(other) {
+			t.Fatal("an empty budget is full")
+		}
+		c := NewCollector(limit, budget)
+		var want []byte
+		for i, n := range rapid.SliceOfN(rapid.IntRange(0, 2*step), 0, 8).Draw(t, "writes") {
+			p := []byte(strings.Repeat(string(rune('a'+i)), n))
+			if m, err := c.Write(p); m != n || err != nil {
+				t.Fatalf("wrote %d (%v)", m, err)
+			}
+			want = append(want, p...)
+			for j := range p {
+				p[j] = 0 // the caller's buffer is the caller's
+			}
+		}
+		switch err := c.Err(); {
+		case err == nil:
+			if string(c.Bytes()) != string(want) || len(want) > limit || c.held < int64(len(want)) {
+				t.Fatalf("%d octets of %d, limit %d, held %d", len(c.Bytes()), len(want), limit, c.held)
+			}
+		case fault.Of(err).Kind == fault.TooLarge:
+			if len(want) <= limit {
+				t.Fatalf("%d octets are too large for %d", len(want), limit)
+			}
+		case fault.Of(err).Kind == fault.Capacity:
+			if int64(len(want))+step < total-other {
+				t.Fatalf("no budget for %d octets with %d left", len(want), total-other)
+			}
+		default:
+			t.Fatal(err)
+		}
+		c.Release()
+		c.Release()
+		if !budget.TryAcquire(total - other) {
+			t.Fatal("the budget did not come back")
+		}
+	})
+}
+
+func recipient(t *testing.T, s string) relay.Recipient {
+	t.Helper()
+	a, err := address.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return relay.Recipient{Address: a}
+}
+
+func TestCheck(t *testing.T) {
+	a, b, c := recipient(t, "a@x.org"), recipient(t, "b@x.org"), recipient(t, "c@x.org")
+	to := func(rs ...relay.Recipient) relay.Delivery { return relay.Delivery{Recipients: rs} }
+	refused := []relay.Refusal{{Recipient: b, Err: errors.New("no")}}
+	env := &relay.Envelope{Recipients: []relay.Recipient{a, b}}
+	for _, tc := range []struct {
+		name string
+		o    *relay.Outcome
+		ok   bool
+	}{
+		{"nothing", nil, false},
+		{"nobody", &relay.Outcome{}, false},
+		{"both", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}}, true},
+		{"apart", &relay.Outcome{Deliveries: []relay.Delivery{to(b), to(a)}}, true},
+		{"one refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}, Refused: refused}, true},
+		{"one stripped", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Stripped: []address.Address{a.Address}}, true},
+		{"one forgotten", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}}, false},
+		{"one twice", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b), to(a)}}, false},
+		{"delivered and refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}, Refused: refused}, false},
+		{"invented", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b, c)}}, false},
+		{"noticed only", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}, Notices: []relay.Delivery{to(b)}}, false},
+	} {
+		if err := Check(env, tc.o); (err == nil) != tc.ok {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	if err := Check(&relay.Envelope{}, &relay.Outcome{}); err == nil {
+		t.Error("a message for nobody has an outcome")
+	}
+}
+
+// An error of a panic says nothing of its cause.
+func TestGuard(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	err := Guard(log, "x", func() error { panic("secret") })
+	if r := Reply(err); r.Code != 451 || strings.Contains(r.Text, "secret") {
+		t.Errorf("reply %+v", r)
+	}
+	if err := Guard(log, "x", func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+// waiter is a Conn that runs until it is closed.
+type waiter struct {
+	net.Conn
+	once    sync.Once
+	closed  chan struct{}
+	drained chan struct{}
+}
+
+func newWaiter(nc net.Conn) *waiter {
+	return &waiter{Conn: nc, closed: make(chan struct{}), drained: make(chan struct{})}
+}
+
+func (w *waiter) Run()   { <-w.closed }
+func (w *waiter) Drain() { close(w.drained) }
+func (w *waiter) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return w.Conn.Close()
+}
+
+func TestShutdown(t *testing.T) {
+	conns := make(chan *waiter, 10)
+	a := &Acceptor{Limits: Limits{Connections: 10}, New: func(nc net.Conn) Conn {
+		w := newWaiter(nc)
+		conns <- w
+		return w
+	}}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- a.Serve(ln) }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	w := <-conns
+	ctx, cancel := context.WithCancel(t.Context())
+	down := make(chan error, 1)
+	go func() { down <- a.Shutdown(ctx) }()
+	<-w.drained
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("serve: %v", err)
+	}
+	select {
+	case err := <-down:
+		t.Fatalf("shut down over a connection that drains: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-down; !errors.Is(err, context.Canceled) {
+		t.Errorf("shutdown: %v", err)
+	}
+	<-w.closed
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Serve(other); !errors.Is(err, ErrClosed) {
+		t.Errorf("serves after its end: %v", err)
+	}
+}

@@ -1,0 +1,144 @@
+package queue
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// The operator looks into the queue from another process, while the server
+// works.
+func TestAdmin(t *testing.T) {
+	deferred := make(chan struct{}, 100)
+	h := newHop(func(to string, attempt int) error {
+		if to == "later@example.net" && attempt == 1 {
+			deferred <- struct{}{}
+			return fault.New(fault.NextHop, "busy\x07", nil)
+		}
+		return nil
+	})
+	q := open(t, Config{Deliverer: h, Retry: []time.Duration{time.Hour}})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "later@example.net"), delivery(t, "", "later@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenStore(q.config.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	<-deferred
+
+	var e Entry
+	until(t, "a deferred delivery", func() bool {
+		list, err := s.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e = range list {
+			if wait := time.Until(e.Next); e.Attempts == 1 && wait > 50*time.Minute && wait < 70*time.Minute {
+				return true
+			}
+		}
+		return false
+	})
+	if len(e.Recipients) != 1 || e.Recipients[0].Address != "later@example.net" || e.Recipients[0].Error != "busy\x07" || e.Size == 0 {
+		t.Errorf("entry %+v", e)
+	}
+	shown, text, err := s.Show(t.Context(), e.ID)
+	if err != nil || shown.ID != e.ID || len(text) != e.Size {
+		t.Errorf("shown %+v with %d octets (%v)", shown, len(text), err)
+	}
+	if err := s.Retry(t.Context(), e.ID); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	for _, err := range []error{s.Retry(t.Context(), e.ID), s.Drop(t.Context(), e.ID)} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+func TestDrop(t *testing.T) {
+	h := newHop(nil)
+	q := open(t, Config{Deliverer: h})
+	both := delivery(t, "a@example.org", "b@example.net")
+	other := both
+	other.Recipients = delivery(t, "", "c@example.net").Recipients
+	if err := q.Put(t.Context(), both, other); err != nil {
+		t.Fatal(err)
+	}
+	list, err := q.List(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%v (%v)", list, err)
+	}
+	if err := q.Drop(t.Context(), list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	start(t, q)
+	if d := h.wait(t); d.Recipients[0].Address.String() != "c@example.net" {
+		t.Errorf("delivered to %v", d.Recipients)
+	}
+	drained(t, q)
+	if n := h.attempts["b@example.net"]; n != 0 {
+		t.Errorf("dropped, and tried %d times", n)
+	}
+	var messages int
+	if err := q.db.QueryRow(`SELECT count(*) FROM smimerelay_message`).Scan(&messages); err != nil || messages != 0 {
+		t.Errorf("%d messages are left (%v)", messages, err)
+	}
+}
+
+// A delivery whose job is gone, for whatever reason, gets a new one.
+func TestLostJobIsReplaced(t *testing.T) {
+	h := newHop(nil)
+	q := open(t, Config{Deliverer: h})
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.db.Exec(`DELETE FROM river_job WHERE id = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.db.Exec(`UPDATE river_job SET state = 'running' WHERE id = 2`); err != nil {
+		t.Fatal(err)
+	}
+	path := q.config.Path
+	stop(t, q)
+	q = open(t, Config{Path: path, Deliverer: h})
+	start(t, q)
+	h.wait(t)
+	h.wait(t)
+	drained(t, q)
+}
+
+func TestOpenStoreOfNothing(t *testing.T) {
+	if _, err := OpenStore(t.TempDir() + "/nothing.db"); err == nil {
+		t.Error("a store that is not there opens")
+	}
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// River on SQLite compares times as text: a zone must not shift the retries.
+func TestTimeZones(t *testing.T) {
+	for _, zone := range []string{"America/New_York", "Asia/Tokyo"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAdmin$", "-test.v")
+		cmd.Env = append(os.Environ(), "TZ="+zone)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestAdmin") {
+			t.Errorf("%s: %v\n%s", zone, err, out)
+		}
+	}
+}

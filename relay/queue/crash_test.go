@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// The variable that makes a process of this test the one to be killed.
+const crashEnv = "QUEUE_CRASH_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashEnv); dir != "" {
+		if err := crashChild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// journal is a next hop that writes down what it took.
+type journal struct {
+	mu   sync.Mutex
+	file *os.File
+	n    int
+}
+
+func (j *journal) Deliver(_ context.Context, d relay.Delivery) []error {
+	errs := make([]error, len(d.Recipients))
+	<-time.After(time.Millisecond) // a crash finds some on their way
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i, r := range d.Recipients {
+		if j.n++; j.n%3 == 0 {
+			errs[i] = fmt.Errorf("not this time")
+			continue
+		}
+		if _, err := fmt.Fprintln(j.file, r.Address); err != nil {
+			errs[i] = err
+		}
+	}
+	return errs
+}
+
+// crashChild puts messages until it is killed, and says which were accepted.
+func crashChild(dir string) error {
+	file, err := os.OpenFile(filepath.Join(dir, "delivered"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	q, err := Open(context.Background(), Config{
+		Path: filepath.Join(dir, "queue.db"), Deliverer: &journal{file: file},
+		Retry: []time.Duration{time.Millisecond}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	if err := q.Start(context.Background()); err != nil {
+		return err
+	}
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			t := &testing.T{} // for the helpers; nothing fails here
+			for {
+				to := fmt.Sprintf("p%d-%d@example.net", os.Getpid(), n.Add(1))
+				if q.Put(context.Background(), delivery(t, "a@example.org", to, "second-"+to)) == nil {
+					fmt.Println(to)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// Whatever Put accepted before the process was killed is delivered, at least
+// once.
+func TestCrash(t *testing.T) {
+	dir := t.TempDir()
+	accepted := map[string]bool{}
+	for round := range 4 {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), crashEnv+"="+dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			accepted[lines.Text()] = true
+			if n == 20+17*round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+			t.Fatalf("the process ended by itself: %v", err)
+		}
+	}
+	h := newHop(nil)
+	h.got = make(chan relay.Delivery, 100_000)
+	q := open(t, Config{Path: filepath.Join(dir, "queue.db"), Deliverer: h})
+	left, err := q.Len(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, q)
+	drained(t, q)
+
+	delivered := map[string]int{}
+	text, err := os.ReadFile(filepath.Join(dir, "delivered"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to := range strings.FieldsSeq(string(text)) {
+		delivered[to]++
+	}
+	for to, n := range h.attempts {
+		delivered[to] += n
+	}
+	twice := 0
+	for to := range accepted {
+		for _, to := range []string{to, "second-" + to} {
+			switch n := delivered[to]; {
+			case n == 0:
+				t.Errorf("%s was accepted and never delivered", to)
+			case n > 1:
+				twice++
+			}
+		}
+	}
+	if len(accepted) < 100 {
+		t.Errorf("only %d messages were accepted", len(accepted))
+	}
+	t.Logf("%d messages accepted, %d left by the last crash, %d recipients got one twice", len(accepted), left, twice)
+}
