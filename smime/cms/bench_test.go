@@ -76,6 +76,16 @@ func BenchmarkVerify(b *testing.B) {
 					b.Fatal(r[0].Err)
 				}
 			})
+			cache := NewCertificateCache(1 << 20)
+			benchmark(b, name+"/cms-cached", size, func() {
+				s, err := cache.ParseSignedData(der)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if r := s.Verify(VerifyOptions{Content: [][]byte{data}}); r[0].Err != nil {
+					b.Fatal(r[0].Err)
+				}
+			})
 			sum := sha256.Sum256(data)
 			sig, _ := id.key.Sign(rand.Reader, sum[:], crypto.SHA256)
 			benchmark(b, name+"/floor", size, func() {

@@ -40,6 +40,10 @@ type SignedData struct {
 
 // ParseSignedData reads a ContentInfo with SignedData, in BER or DER.
 func ParseSignedData(ber []byte) (*SignedData, error) {
+	return parseSignedData(ber, parseCertificate)
+}
+
+func parseSignedData(ber []byte, parse func([]byte) (*x509.Certificate, error)) (*SignedData, error) {
 	c := newCursor(ber)
 	s := new(SignedData)
 	c.open(TypeSigned)
@@ -47,7 +51,7 @@ func ParseSignedData(ber []byte) (*SignedData, error) {
 	c.small() // version: says nothing that the parts do not
 	s.readDigests(c)
 	s.readContent(c)
-	if err := s.readCertificates(c); err != nil {
+	if err := s.readCertificates(c, parse); err != nil {
 		return nil, err
 	}
 	if err := s.readCRLs(c); err != nil {
@@ -104,7 +108,7 @@ func (s *SignedData) readContent(c *cursor) {
 
 // readCertificates reads the CertificateSet, of which only the choice
 // certificate is used.
-func (s *SignedData) readCertificates(c *cursor) error {
+func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certificate, error)) error {
 	if !c.optional(context0) {
 		return c.err
 	}
@@ -117,7 +121,7 @@ func (s *SignedData) readCertificates(c *cursor) error {
 			s.Skipped = append(s.Skipped, unsupported("certificate format"))
 			continue
 		}
-		cert, err := parseCertificate(c.raw())
+		cert, err := parse(c.raw())
 		switch {
 		case c.err != nil:
 			return c.err
