@@ -2,12 +2,14 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testpki"
@@ -64,37 +66,130 @@ type inability struct {
 
 // interop is the state of the matrix while it is filled.
 type interop struct {
-	t     *testing.T
 	ours  *peer.Smimerelay
 	peers []peer.Peer
 	ids   map[string]*testpki.Identity
-	notes []string
+
+	mu    sync.Mutex
+	cells map[cell]string // "" where it works, else why not
 }
+
+// cell is one attempt of the matrix.
+type cell struct{ peer, role, row string }
+
+// table is one half of the matrix.
+type table struct {
+	title       string
+	rows        []interopRow
+	read, write attempt
+}
+
+type attempt func(p peer.Peer, row interopRow) error
 
 // TestInterop lets us read what each peer writes, and each peer what we write,
 // and keeps docs/interop.md true.
 func TestInterop(t *testing.T) {
 	m := newInterop(t)
-	var page strings.Builder
-	page.WriteString(interopHead)
-	m.table(&page, "Signatures", signatureRows(), m.signed, m.signedByPeer)
-	m.table(&page, "Encryption", encryptionRows(), m.encrypted, m.encryptedByPeer)
-	page.WriteString("## Why not\n\n")
-	for i, why := range m.notes {
-		fmt.Fprintf(&page, "%d. %s\n", i+1, why)
+	tables := []table{
+		{"Signatures", signatureRows(), m.signed, m.signedByPeer},
+		{"Encryption", encryptionRows(), m.encrypted, m.encryptedByPeer},
 	}
+	t.Run("peers", func(t *testing.T) {
+		for _, p := range m.peers {
+			t.Run(p.Name(), func(t *testing.T) {
+				t.Parallel()
+				for _, table := range tables {
+					for _, row := range table.rows {
+						m.fill(t, cell{p.Name(), "reads", row.name}, func() error { return table.read(p, row) })
+						m.fill(t, cell{p.Name(), "writes", row.name}, func() error { return table.write(p, row) })
+					}
+				}
+			})
+		}
+	})
 	if t.Failed() {
 		return
 	}
+	page := m.page(tables)
 	file := filepath.Join(rig.Root(t), "docs", "interop.md")
 	if *update {
-		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if old, _ := os.ReadFile(file); string(old) != page.String() {
-		t.Errorf("docs/interop.md does not say what was found; go test ./test -run TestInterop -update writes\n%s", page.String())
+	if old, _ := os.ReadFile(file); string(old) != page {
+		t.Errorf("docs/interop.md does not say what was found; go test ./test -run TestInterop -update writes\n%s", page)
 	}
+}
+
+// fill tries, and compares with what is known of the peer.
+func (m *interop) fill(t *testing.T, c cell, try func() error) {
+	t.Run(c.role+" "+c.row, func(t *testing.T) {
+		err, why := try(), known(c)
+		switch {
+		case err == nil && why != "":
+			t.Errorf("works, although %q is on the list", why)
+		case err != nil && why == "", errors.Is(err, errOurs):
+			t.Error(err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.cells[c] = why
+	})
+}
+
+func known(c cell) string {
+	for _, in := range inabilities {
+		if in.peer != c.peer || in.role != "" && in.role != c.role {
+			continue
+		}
+		if slices.ContainsFunc(strings.Split(in.rows, "|"), func(part string) bool { return strings.Contains(c.row, part) }) {
+			return in.why
+		}
+	}
+	return ""
+}
+
+// page renders docs/interop.md.
+func (m *interop) page(tables []table) string {
+	var b strings.Builder
+	var notes []string
+	b.WriteString(interopHead)
+	for _, table := range tables {
+		fmt.Fprintf(&b, "## %s\n\n| ", table.title)
+		for _, p := range m.peers {
+			fmt.Fprintf(&b, "| %s reads | writes ", p.Name())
+		}
+		fmt.Fprintf(&b, "|\n|---%s|\n", strings.Repeat("|---|---", len(m.peers)))
+		for _, row := range table.rows {
+			fmt.Fprintf(&b, "| %s ", row.name)
+			for _, p := range m.peers {
+				for _, role := range []string{"reads", "writes"} {
+					fmt.Fprintf(&b, "| %s ", m.text(&notes, cell{p.Name(), role, row.name}))
+				}
+			}
+			b.WriteString("|\n")
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("## Why not\n\n")
+	for i, why := range notes {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, why)
+	}
+	return b.String()
+}
+
+func (m *interop) text(notes *[]string, c cell) string {
+	why := m.cells[c]
+	if why == "" {
+		return "yes"
+	}
+	i := slices.Index(*notes, why)
+	if i < 0 {
+		i = len(*notes)
+		*notes = append(*notes, why)
+	}
+	return fmt.Sprintf("no (%d)", i+1)
 }
 
 const interopHead = `# Interoperability
@@ -108,7 +203,7 @@ what the peer writes. A number says why not, below.
 `
 
 func newInterop(t *testing.T) *interop {
-	m := &interop{t: t, ids: map[string]*testpki.Identity{}}
+	m := &interop{ids: map[string]*testpki.Identity{}, cells: map[cell]string{}}
 	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
 	ca := testpki.Must(root.Intermediate(testpki.Options{Name: "Mail CA"}))
 	var ids []*testpki.Identity
@@ -128,63 +223,8 @@ func newInterop(t *testing.T) *interop {
 	return m
 }
 
-type attempt func(p peer.Peer, row interopRow) error
-
-func (m *interop) table(page *strings.Builder, title string, rows []interopRow, read, write attempt) {
-	fmt.Fprintf(page, "## %s\n\n|", title)
-	for _, p := range m.peers {
-		fmt.Fprintf(page, " | %s reads | writes", p.Name())
-	}
-	fmt.Fprintf(page, " |\n|---%s|\n", strings.Repeat("|---|---", len(m.peers)))
-	for _, row := range rows {
-		fmt.Fprintf(page, "| %s", row.name)
-		for _, p := range m.peers {
-			fmt.Fprintf(page, " | %s | %s", m.cell(p, "reads", row, read), m.cell(p, "writes", row, write))
-		}
-		page.WriteString(" |\n")
-	}
-	page.WriteString("\n")
-}
-
-// cell tries, and compares with what is known of the peer.
-func (m *interop) cell(p peer.Peer, role string, row interopRow, try attempt) (text string) {
-	m.t.Run(p.Name()+" "+role+" "+row.name, func(t *testing.T) {
-		err := try(p, row)
-		why := known(p.Name(), role, row.name)
-		switch {
-		case err == nil && why == "":
-			text = "yes"
-		case err == nil:
-			t.Errorf("works, although %q is on the list", why)
-		case why == "":
-			t.Error(err)
-		default:
-			text = m.note(why)
-		}
-	})
-	return text
-}
-
-func (m *interop) note(why string) string {
-	i := slices.Index(m.notes, why)
-	if i < 0 {
-		i = len(m.notes)
-		m.notes = append(m.notes, why)
-	}
-	return fmt.Sprintf("no (%d)", i+1)
-}
-
-func known(name, role, row string) string {
-	for _, in := range inabilities {
-		if in.peer != name || in.role != "" && in.role != role {
-			continue
-		}
-		if slices.ContainsFunc(strings.Split(in.rows, "|"), func(part string) bool { return strings.Contains(row, part) }) {
-			return in.why
-		}
-	}
-	return ""
-}
+// errOurs is a failure that no inability of a peer excuses.
+var errOurs = errors.New("smimerelay")
 
 const interopEntity = "Content-Type: text/plain; charset=us-ascii\r\n\r\nhello\r\nfrom the other side\r\n"
 
@@ -193,8 +233,7 @@ func (m *interop) signed(p peer.Peer, row interopRow) error {
 	for _, sign := range []func([]byte, *testpki.Identity, peer.Algorithms) ([]byte, error){m.ours.Sign, m.ours.SignClear} {
 		message, err := sign([]byte(interopEntity), m.ids[row.key], row.alg)
 		if err != nil {
-			m.t.Errorf("smimerelay does not sign: %v", err)
-			return err
+			return fmt.Errorf("%w: %w", errOurs, err)
 		}
 		content, err := p.Verify(message)
 		if err := same(content, err); err != nil {
@@ -227,8 +266,7 @@ func (m *interop) signedByPeer(p peer.Peer, row interopRow) error {
 func (m *interop) encrypted(p peer.Peer, row interopRow) error {
 	message, err := m.ours.Encrypt([]byte(interopEntity), m.ids[row.key], row.alg)
 	if err != nil {
-		m.t.Errorf("smimerelay does not encrypt: %v", err)
-		return err
+		return fmt.Errorf("%w: %w", errOurs, err)
 	}
 	return same(p.Decrypt(message))
 }

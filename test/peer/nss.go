@@ -85,10 +85,14 @@ func (n *NSS) Sign(entity []byte, signer *testpki.Identity, a Algorithms) ([]byt
 		"-H", strings.ToUpper(a.digest())))
 }
 
+// nssCipher is what cmsutil chooses where it does not know the recipient's
+// capabilities.
+const nssCipher = "aes-128-cbc"
+
 // Encrypt runs `cmsutil -E`, which chooses the cipher itself.
 func (n *NSS) Encrypt(entity []byte, to *testpki.Identity, a Algorithms) ([]byte, error) {
-	if a.KeyTransport == "oaep" {
-		return nil, fmt.Errorf("cmsutil has no option for OAEP")
+	if a.KeyTransport == "oaep" || a.Cipher != "" && a.Cipher != nssCipher {
+		return nil, fmt.Errorf("cmsutil has no option for OAEP, nor for a cipher")
 	}
 	der, err := run(entity, nil, n.cmsutil, "-E", "-d", "sql:"+n.dir, "-r", nickname(to))
 	return envelopedData(der, err, Algorithms{})
