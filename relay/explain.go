@@ -194,7 +194,7 @@ func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i in
 		return
 	}
 	r.Profile = c.Encrypt.Profile
-	r.Cipher, r.CipherWhy = g.Profiles[r.Profile].cipher()
+	r.Cipher, r.CipherWhy = e.cipher(g.Profiles[r.Profile], *c.Encrypt)
 	for _, fp := range e.facts.Recipients[i].Certificate.Usable {
 		for j := range r.Candidates {
 			if r.Candidates[j].SHA256 == fmt.Sprintf("%x", fp) {

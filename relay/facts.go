@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // evidence is the facts of an outbound message with what stands behind them.
@@ -21,6 +22,8 @@ type evidence struct {
 	// sender's.
 	identities   map[string]*certs.Identity
 	certificates map[enforce.Fingerprint]*x509.Certificate
+	// ciphers are what the owners of certificates claim to read.
+	ciphers map[enforce.Fingerprint][]cms.Cipher
 	// results are those of the lookups, in the order of the recipients; zero
 	// where nobody had to ask.
 	results []directory.Result
@@ -31,6 +34,7 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 	e := &evidence{
 		identities:   make(map[string]*certs.Identity),
 		certificates: make(map[enforce.Fingerprint]*x509.Certificate),
+		ciphers:      make(map[enforce.Fingerprint][]cms.Cipher),
 	}
 	content, err := content(env, msg)
 	if err != nil {

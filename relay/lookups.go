@@ -76,6 +76,12 @@ func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFact
 		e.certificates[fp] = cert
 		c.Usable = append(c.Usable, fp)
 	}
+	for _, candidate := range result.Candidates {
+		fp := enforce.Fingerprint(sha256.Sum256(candidate.Certificate.Raw))
+		if len(candidate.Ciphers) > 0 {
+			e.ciphers[fp] = candidate.Ciphers
+		}
+	}
 	return c
 }
 

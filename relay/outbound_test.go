@@ -420,3 +420,21 @@ func mustCompile(t *testing.T, rules ...enforce.Rule) *enforce.Policy {
 	}
 	return p
 }
+
+// A message that goes from one of ours to another must not carry a status that
+// nobody gave it.
+func TestForgedFieldsDoNotLeave(t *testing.T) {
+	w := newWorld(t)
+	for _, to := range []string{"x@plain.example", "x@sign.example", bob} {
+		msg := parseMessage(t, "From: alice@own.example\nTo: "+to+"\nX-SMIME-Status: pass\nAuthentication-Results: gw.own.example; smime=pass\n"+
+			"Authentication-Results: mx.own.example; dkim=pass\n\n"+text+"\n")
+		o, err := w.process(w.envelope("out", "alice@own.example", to), msg)
+		if err != nil || len(o.Deliveries) != 1 {
+			t.Fatal(err, o)
+		}
+		m := o.Deliveries[0].Message
+		if m.Has(statusField) || len(m.All(resultsField)) != 1 {
+			t.Errorf("to %s:\n%s", to, m.Header())
+		}
+	}
+}

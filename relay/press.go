@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -21,19 +22,22 @@ type press struct {
 	signed map[enforce.Sign]*message.Message
 }
 
-// newPress prepares the message for copying: the names of hidden recipients
-// (RFC 5322 section 3.6.3) and the sender's triggers must not be in it.
+// newPress prepares the message for copying. What must not be in it goes: the
+// names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
+// and results that only a gateway may write, which a colleague might believe.
 func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*press, error) {
 	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[enforce.Sign]*message.Message)}
-	change, triggers, err := g.Triggers.removal(msg)
+	change, err := g.Triggers.removal(msg)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
 	}
-	if !triggers && !msg.Has("Bcc") && !msg.Has("Resent-Bcc") {
+	trigger := change.Remove
+	change.Remove = func(f message.Field) bool {
+		return f.Is("Bcc", "Resent-Bcc") || forged(f, g.Hostname) || trigger(f)
+	}
+	if !slices.ContainsFunc(msg.Fields(), change.Remove) {
 		return p, nil
 	}
-	trigger := change.Remove
-	change.Remove = func(f message.Field) bool { return f.Is("Bcc", "Resent-Bcc") || trigger(f) }
 	if p.base, err = msg.Apply(change); err != nil {
 		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
 	}
@@ -91,7 +95,7 @@ func (p *press) sign(s enforce.Sign) (*message.Message, error) {
 
 func (p *press) encrypt(m *message.Message, s enforce.Encrypt) (*message.Message, error) {
 	profile := p.g.Profiles[s.Profile]
-	cipher, _ := profile.cipher()
+	cipher, _ := p.e.cipher(profile, s)
 	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport}
 	var to []*x509.Certificate
 	for _, fp := range s.Certificates {
@@ -122,16 +126,4 @@ func (p *press) failed(step string, err error) error {
 
 func (p *press) internal(cause error) error {
 	return fault.New(fault.Internal, "internal error, try again later ("+p.env.ID+")", cause)
-}
-
-// defaultCipher is what every S/MIME reader in use understands; GnuPG 2.2 and
-// NSS cannot read AES-GCM.
-const defaultCipher = "aes-256-cbc"
-
-// cipher returns the content cipher of a profile, and why it is this one.
-func (p Profile) cipher() (name, why string) {
-	if p.Cipher == "" || p.Cipher == "auto" {
-		return defaultCipher, "the profile leaves it open, and every reader understands this one"
-	}
-	return p.Cipher, "the profile names it"
 }

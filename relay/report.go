@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/smime"
 )
 
 // Report implements Handler. A recipient who asked for no notice of failures
@@ -38,12 +40,16 @@ func (g *Gateway) notice(env *Envelope, msg *message.Message, stripped []Refusal
 }
 
 // report writes a report to the sender. It bears the null reverse-path, so that
-// nobody reports about it.
+// nobody reports about it. Even the header of the message is quoted only to
+// senders of ours: nobody else needs to have it in the clear.
 func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, about []Refusal) (Delivery, error) {
 	r := dsn.Report{
 		Kind: kind, ID: rand.Text(), Hostname: g.Hostname,
 		From: g.Postmaster, To: env.Sender,
-		EnvelopeID: env.Params.EnvID, Now: g.Clock(), Original: msg,
+		EnvelopeID: env.Params.EnvID, Now: g.Clock(),
+	}
+	if g.own(env.Sender) {
+		r.Original = msg
 	}
 	for _, a := range about {
 		r.Recipients = append(r.Recipients, dsn.Recipient{
@@ -59,6 +65,24 @@ func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, abo
 	return Delivery{
 		Recipients: []Recipient{{Address: env.Sender, Notify: []string{"NEVER"}}},
 		Params:     MailParams{SMTPUTF8: !env.Sender.ASCII()},
-		Message:    m,
+		Message:    g.signedReport(env, m),
 	}, nil
+}
+
+// signedReport signs a report with the postmaster's identity, if there is one. A
+// report without a signature is better than none.
+func (g *Gateway) signedReport(env *Envelope, m *message.Message) *message.Message {
+	if g.Postmaster.IsNull() {
+		return m
+	}
+	id, err := g.Keys.Signing(context.Background(), g.Postmaster)
+	if id == nil || err != nil {
+		return m
+	}
+	signed, err := smime.Sign(m, id, smime.SignOptions{Time: g.Clock()})
+	if err != nil {
+		g.Log.Warn("report is not signed", "id", env.ID, "error", err)
+		return m
+	}
+	return signed
 }

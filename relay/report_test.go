@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
@@ -68,5 +70,28 @@ func TestReplyForEveryKind(t *testing.T) {
 		if r.Code/100 != class || r.Enhanced[0] != class || r.Text != "text" {
 			t.Errorf("%s: %+v", k, r)
 		}
+	}
+}
+
+func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
+	w := newWorld(t)
+	w.config.Keys = certs.NewKeys(time.Now, w.issue("postmaster@own.example"))
+	w.start()
+	env := w.envelope("out", "alice@own.example", dave)
+	refused := []Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}
+	d, ok, err := w.gateway.Report(env, w.letter(dave), refused)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if r := w.read(d.Message).Report; r.Result != certs.Pass || r.Signers[0].Addresses[0] != "postmaster@own.example" {
+		t.Errorf("the report reads as %+v", r)
+	}
+	if d.Message.Get("Auto-Submitted") != "auto-replied" || !bytes.Contains(d.Message.Bytes(), []byte("confidential-subject")) {
+		t.Errorf("the report lost something:\n%s", d.Message.Bytes())
+	}
+	env.Sender = w.addr("bounce@elsewhere.example")
+	d, _, err = w.gateway.Report(env, w.letter(dave), refused)
+	if err != nil || bytes.Contains(d.Message.Bytes(), []byte("confidential-subject")) {
+		t.Errorf("a stranger reads the header: %v", err)
 	}
 }

@@ -46,9 +46,8 @@ func (t *Triggers) wishes(msg *message.Message) enforce.Triggers {
 	return w
 }
 
-// removal is the change that takes all triggers out of a message; ok is false
-// when there are none.
-func (t *Triggers) removal(msg *message.Message) (c message.Change, ok bool, err error) {
+// removal is the change that takes all triggers out of a message.
+func (t *Triggers) removal(msg *message.Message) (c message.Change, err error) {
 	var rewritten []message.Field
 	words := slices.Concat(t.Sign, t.Encrypt, t.Plain)
 	found := false
@@ -61,7 +60,7 @@ func (t *Triggers) removal(msg *message.Message) (c message.Change, ok bool, err
 		found = found || cut != subject
 		field, err := subjectField(cut)
 		if err != nil {
-			return c, false, err
+			return c, err
 		}
 		rewritten = append(rewritten, field)
 	}
@@ -72,7 +71,7 @@ func (t *Triggers) removal(msg *message.Message) (c message.Change, ok bool, err
 	c.Remove = func(f message.Field) bool {
 		return found && f.Is("Subject") || header && f.Is(t.Header)
 	}
-	return c, found || header, nil
+	return c, nil
 }
 
 // cutAll takes every one of words out of s, whatever their case, with the blank
