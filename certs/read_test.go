@@ -121,9 +121,20 @@ func TestReadCRLs(t *testing.T) {
 	if err != nil || len(lists) != 3 {
 		t.Errorf("%d lists, %v", len(lists), err)
 	}
+	opened, err := OpenLists(dir, t.TempDir())
+	if err != nil || len(opened) != 3 {
+		t.Errorf("%d lists opened, %v", len(opened), err)
+	}
+	v := newValidator(t, ValidatorConfig{Lists: opened, Revocation: RevocationRequire}, ca)
+	if got := v.Check(t.Context(), testpki.Must(ca.Issue(testpki.Leaf{})).Certificate, Request{Purpose: ForSigning}); got.Revocation != "good" {
+		t.Errorf("with the lists opened: %+v", got)
+	}
 	for name, data := range map[string][]byte{"text": []byte("hello"), "pem": testpki.EncodeCertificates(ca.Root), "cut": der[:50], "longer": append(bytes.Clone(der), 0)} {
 		if _, err := ReadCRLs(write(t, 0o644, data, dir, "bad")); err == nil {
 			t.Errorf("%s was read", name)
+		}
+		if _, err := OpenLists(filepath.Join(dir, "bad"), ""); err == nil {
+			t.Errorf("%s was opened", name)
 		}
 	}
 	if err := os.Remove(filepath.Join(dir, "bad")); err != nil {

@@ -1,11 +1,15 @@
 package certs
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
+
+	"github.com/smimerelay/smimerelay/certs/revocation"
 )
 
 // maxCRLFile limits a revocation list that is read from a file, in octets.
@@ -37,6 +41,59 @@ func ReadCRLs(path string) ([][]byte, error) {
 		lists = append(lists, found...)
 	}
 	return lists, errors.Join(problems...)
+}
+
+// OpenLists is ReadCRLs for sets that are too large for memory: the lists are
+// parsed as they are read, and the indexes of large ones are kept in files without
+// a name in folder, "" for the one for temporary files. Give them to a Validator
+// as Lists.
+func OpenLists(path, folder string) ([]*revocation.List, error) {
+	if folder == "" {
+		folder = os.TempDir()
+	}
+	files, err := filesOf(path, []string{".crl", ".pem"})
+	if err != nil {
+		return nil, err
+	}
+	var lists []*revocation.List
+	var problems []error
+	for _, f := range files {
+		found, err := openList(f, folder)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("revocation list %q: %w", f, err))
+		}
+		lists = append(lists, found...)
+	}
+	return lists, errors.Join(problems...)
+}
+
+func openList(path, folder string) ([]*revocation.List, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := bufio.NewReader(f)
+	if first, err := r.Peek(1); err == nil && first[0] == 0x30 { // a SEQUENCE, so DER
+		l, err := revocation.ReadList(r, folder)
+		if err != nil {
+			return nil, err
+		}
+		return []*revocation.List{l}, nil
+	}
+	ders, err := ReadCRLs(path)
+	if err != nil {
+		return nil, err
+	}
+	var lists []*revocation.List
+	for _, der := range ders {
+		l, err := revocation.ReadList(bytes.NewReader(der), folder)
+		if err != nil {
+			return lists, err
+		}
+		lists = append(lists, l)
+	}
+	return lists, nil
 }
 
 func parseCRLFile(data []byte) ([][]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
@@ -19,8 +20,10 @@ type ValidatorConfig struct {
 	Intermediates []*x509.Certificate
 	// Exceptions trust or block single certificates.
 	Exceptions []Exception
-	// CRLs are revocation lists in DER.
-	CRLs [][]byte
+	// CRLs are revocation lists in DER, Lists those that were opened by
+	// OpenLists.
+	CRLs  [][]byte
+	Lists []*revocation.List
 	// Fetcher asks the revocation services that certificates name, for chains
 	// that lead to a trust anchor; nil: nobody is asked. The caller closes it.
 	Fetcher *revocation.Fetcher
@@ -70,7 +73,7 @@ func NewValidator(cfg ValidatorConfig) (*Validator, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	var lists []*revocation.List
+	lists := slices.Clone(cfg.Lists)
 	for i, der := range cfg.CRLs {
 		l, err := revocation.ParseList(der)
 		if err != nil {

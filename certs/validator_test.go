@@ -329,3 +329,73 @@ func TestExceptions(t *testing.T) {
 		}
 	}
 }
+
+func TestRememberedPathIsJudgedAgain(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{Addresses: []string{"a@x.org"}, NotAfter: time.Now().Add(time.Hour)}))
+	clock := time.Now()
+	v := newValidator(t, ValidatorConfig{Clock: func() time.Time { return clock }}, root)
+	r := Request{Purpose: ForSigning, Intermediates: id.Chain}
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass {
+		t.Fatalf("%+v", got)
+	}
+	other := r
+	other.Addresses = []address.Address{mustAddress(t, "b@x.org")}
+	if got := v.Check(t.Context(), id.Certificate, other); got.Reason != WrongAddress {
+		t.Errorf("for another address: %+v", got)
+	}
+	revoked := r
+	revoked.Revocation = RevocationPrefer
+	revoked.CRLs = [][]byte{testpki.Must(sub.CRL(testpki.CRL{Revoked: []*x509.Certificate{id.Certificate}}))}
+	if got := v.Check(t.Context(), id.Certificate, revoked); got.Reason != Revoked {
+		t.Errorf("revoked: %+v", got)
+	}
+	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForEncryption}); got.Result != Pass {
+		t.Errorf("for another purpose, without the intermediate: %+v", got)
+	}
+	clock = clock.Add(2 * time.Hour)
+	if got := v.Check(t.Context(), id.Certificate, r); got.Reason != Expired {
+		t.Errorf("later: %+v", got)
+	}
+}
+
+func TestPathAroundARevokedAuthority(t *testing.T) {
+	a := testpki.Must(testpki.NewCA(testpki.Options{Name: "A"}))
+	b := testpki.Must(testpki.NewCA(testpki.Options{Name: "B"}))
+	sub := testpki.Must(testpki.NewCA(testpki.Options{Name: "Sub"}))
+	fromA, fromB := testpki.Must(a.CrossSign(sub, testpki.Options{})), testpki.Must(b.CrossSign(sub, testpki.Options{}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{}))
+	crls := [][]byte{
+		testpki.Must(a.CRL(testpki.CRL{Revoked: []*x509.Certificate{fromA}})),
+		testpki.Must(b.CRL(testpki.CRL{})), testpki.Must(sub.CRL(testpki.CRL{})),
+	}
+	v := newValidator(t, ValidatorConfig{CRLs: crls, Revocation: RevocationRequire}, a, b)
+	r := Request{Purpose: ForSigning, Intermediates: []*x509.Certificate{fromA, fromB}}
+	for range 2 {
+		got := v.Check(t.Context(), id.Certificate, r)
+		if got.Result != Pass || !got.Chain[2].Equal(b.Root) {
+			t.Errorf("%+v", got)
+		}
+	}
+	r.Intermediates = r.Intermediates[:1]
+	v = newValidator(t, ValidatorConfig{CRLs: crls, Revocation: RevocationRequire}, a, b)
+	if got := v.Check(t.Context(), id.Certificate, r); got.Reason != Revoked {
+		t.Errorf("by the revoked one alone: %+v", got)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	m := newMemory()
+	for i := range 3 * maxRemembered {
+		m.add([]*node{{fp: fingerprint{byte(i), byte(i >> 8)}}})
+	}
+	if kept := len(m.young) + len(m.old); kept > 2*maxRemembered {
+		t.Errorf("%d paths", kept)
+	}
+	n := 3*maxRemembered - 1
+	last := fingerprint{byte(n), byte(n >> 8)}
+	if m.get(last) == nil || m.get(fingerprint{}) != nil {
+		t.Error("the newest is forgotten, or the oldest kept")
+	}
+}

@@ -28,6 +28,7 @@ type builder struct {
 	dir     string
 	name    []byte // the list's issuer, DER
 	issuer  string // of the present entry: that of the list until an entry says otherwise
+	buf     []byte // of the present entry
 	records []record
 }
 
@@ -109,24 +110,58 @@ func (b *builder) nextUpdate(s *scanner) error {
 	return err
 }
 
+// parseTime reads the two forms that RFC 5280 section 5.1.2.4 allows, to the
+// second and in UTC. It is called for every entry, and so does without reflection.
 func parseTime(tag byte, der []byte) (time.Time, error) {
-	if tag != tagUTCTime && tag != tagTime {
+	text := der[min(2, len(der)):]
+	century := 0
+	switch {
+	case tag == tagTime && len(text) == len("20060102150405Z"):
+		century, text = number(text[:2])*100, text[2:]
+	case tag == tagUTCTime && len(text) == len("060102150405Z"):
+		if century = 2000; number(text[:2]) >= 50 {
+			century = 1900
+		}
+	default:
 		return time.Time{}, errShape
 	}
-	var t time.Time
-	if rest, err := asn1.Unmarshal(der, &t); err != nil || len(rest) > 0 {
+	var part [6]int
+	for i := range part {
+		if part[i] = number(text[2*i : 2*i+2]); part[i] < 0 {
+			return time.Time{}, errShape
+		}
+	}
+	t := time.Date(century+part[0], time.Month(part[1]), part[2], part[3], part[4], part[5], 0, time.UTC)
+	// Date carries what is too large over to the next month, day or hour.
+	if century < 0 || text[12] != 'Z' || int(t.Month()) != part[1] || t.Day() != part[2] || t.Hour() != part[3] ||
+		t.Minute() != part[4] || t.Second() != part[5] {
 		return t, errShape
 	}
 	return t, nil
 }
 
+// number reads two digits; it is negative if they are none.
+func number(b []byte) int {
+	if b[0] < '0' || b[0] > '9' || b[1] < '0' || b[1] > '9' {
+		return -100
+	}
+	return int(b[0]-'0')*10 + int(b[1]-'0')
+}
+
 func (b *builder) entries(s *scanner, end int64) error {
 	for s.pos < end {
-		tag, der, err := s.element(maxElement)
-		if err != nil || tag != tagSequence {
+		tag, length, err := s.header()
+		if err != nil || tag != tagSequence || length > maxElement {
 			return or(err)
 		}
-		if err := b.entry(der); err != nil {
+		if int(length) > cap(b.buf) {
+			b.buf = make([]byte, length)
+		}
+		b.buf = b.buf[:length]
+		if err := s.read(b.buf); err != nil {
+			return err
+		}
+		if err := b.entry(b.buf); err != nil {
 			return err
 		}
 	}
@@ -136,11 +171,11 @@ func (b *builder) entries(s *scanner, end int64) error {
 	return nil
 }
 
-func (b *builder) entry(der cryptobyte.String) error {
-	var seq, serial, when cryptobyte.String
+// entry reads the contents of one entry.
+func (b *builder) entry(seq cryptobyte.String) error {
+	var serial, when cryptobyte.String
 	var tag cryptobyte_asn1.Tag
-	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) ||
-		!seq.ReadAnyASN1Element(&when, &tag) {
+	if !seq.ReadASN1(&serial, cryptobyte_asn1.INTEGER) || !seq.ReadAnyASN1Element(&when, &tag) {
 		return errShape
 	}
 	t, err := parseTime(byte(tag), when)

@@ -38,7 +38,8 @@ type scanner struct {
 	r   *bufio.Reader
 	pos int64
 
-	signed bool // reading the signed part
+	head   [6]byte // of a value
+	signed bool    // reading the signed part
 	early  []byte
 	hash   hash.Hash // nil until the algorithm is known
 	whole  bool      // early keeps everything
@@ -46,7 +47,7 @@ type scanner struct {
 
 // header reads the tag and the length of the next value, DER only.
 func (s *scanner) header() (tag byte, length int64, err error) {
-	var b [6]byte
+	b := &s.head
 	if err := s.read(b[:2]); err != nil {
 		return 0, 0, err
 	}
