@@ -80,6 +80,10 @@ func (w *walker) concludeSigned() {
 		return
 	}
 	w.result(best(layers))
+	if p := w.payload(); w.report.Result == certs.Pass && protectedHeader(p) && !sameAuthor(w.given, p) {
+		w.report.Result, w.report.Reason = certs.PolicyNo, reasonAuthor
+		w.report.Detail = "the protected From is another than the one outside"
+	}
 }
 
 // result makes the result of one signer the report's.

@@ -40,9 +40,9 @@ func (e *entity) pieces() []message.Piece {
 // unchanged (RFC 8551 section 3.1): 7-bit, CRLF, lines of at most 76 octets. The
 // conversion looks at every octet of the body anyway, so that line ends other
 // than CRLF are found by it, and only then is the whole made canonical.
-func safeEntity(m *message.Message) (*entity, error) {
+func safeEntity(m *message.Message, p HeaderProtection) (*entity, error) {
 	c := converter{raw: m.Bytes()}
-	e, err := c.root(m)
+	e, err := c.root(m, p)
 	if message.LineEnds(m.Header()) == message.CRLF && !c.odd {
 		return e, err
 	}
@@ -54,16 +54,18 @@ func safeEntity(m *message.Message) (*entity, error) {
 		return e, err
 	}
 	c = converter{raw: again.Bytes()}
-	return c.root(again)
+	return c.root(again, p)
 }
 
-func (c *converter) root(m *message.Message) (*entity, error) {
-	fields := contentFields(m)
+func (c *converter) root(m *message.Message, p HeaderProtection) (*entity, error) {
+	fields, err := innerFields(m, p)
+	if err != nil {
+		return nil, err
+	}
 	if !travelsHeader(header(fields)) {
 		return nil, errUnsafe
 	}
-	fields, err := c.content(m.Root(), fields)
-	if err != nil {
+	if fields, err = c.content(m.Root(), fields); err != nil {
 		return nil, err
 	}
 	return &entity{fields: fields, body: c.pieces}, nil

@@ -15,6 +15,10 @@ type EncryptOptions struct {
 	Cipher string
 	// KeyTransport is "pkcs1" or "oaep", for RSA keys; "" is "pkcs1".
 	KeyTransport string
+	// Headers protects header fields too: anything but HeadersOpen means
+	// HeadersCipher. A message that is signed first is signed with that and
+	// encrypted with HeadersOpen.
+	Headers HeaderProtection
 }
 
 // Encrypt returns m encrypted to the certificates. Bcc fields are deleted: every
@@ -28,9 +32,16 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 	if err != nil {
 		return nil, err
 	}
+	if o.Headers != HeadersOpen {
+		o.Headers = HeadersCipher
+	}
+	content, err := plainEntity(m, o.Headers)
+	if err != nil {
+		return nil, err
+	}
 	cipher := cms.Cipher(o.Cipher)
 	object, err := cms.Encrypt(cms.EncryptRequest{
-		Content:      plainEntity(m),
+		Content:      content,
 		Recipients:   distinct(to),
 		Cipher:       cipher,
 		KeyTransport: cms.KeyTransport(o.KeyTransport),
@@ -39,9 +50,9 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
 	}
 	if cipher.Authenticated() {
-		return wrap(m, "authEnveloped-data", object)
+		return wrap(m, o.Headers, "authEnveloped-data", object)
 	}
-	return wrap(m, "enveloped-data", object)
+	return wrap(m, o.Headers, "enveloped-data", object)
 }
 
 // distinct leaves out certificates that were there before.

@@ -73,6 +73,10 @@ func header(fields []message.Field) []byte {
 
 // plainEntity returns the MIME entity of m as it is: its Content-* fields and
 // its body.
-func plainEntity(m *message.Message) [][]byte {
-	return [][]byte{header(contentFields(m)), m.Body()}
+func plainEntity(m *message.Message, p HeaderProtection) ([][]byte, error) {
+	fields, err := innerFields(m, p)
+	if err != nil {
+		return nil, err
+	}
+	return [][]byte{header(fields), m.Body()}, nil
 }

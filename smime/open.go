@@ -49,7 +49,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 	w.walk()
 	opened := &Opened{Message: m}
 	if w.surface != nil {
-		if delivered, err := bringUp(m, w.surface, w.sealed); err != nil {
+		if delivered, err := bringUp(m, w.surface, w.payload(), w.sealed); err != nil {
 			w.stop(certs.PermError, reasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
 		} else {
 			opened.Message, opened.Decrypted = delivered, true
@@ -123,6 +123,15 @@ func (w *walker) walk() {
 			return
 		}
 	}
+}
+
+// payload is what is inside of all layers, nil if there is none or it was not
+// reached.
+func (w *walker) payload() *message.Part {
+	if w.stopped || len(w.report.Layers) == 0 {
+		return nil
+	}
+	return w.part
 }
 
 // openClear opens a multipart/signed.

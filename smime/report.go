@@ -78,6 +78,7 @@ const (
 	reasonWeakCipher  = "weak-cipher"
 	reasonIsolated    = "encrypted-part"
 	reasonLayers      = "too-many-layers"
+	reasonAuthor      = "from-mismatch"
 	reasonOuter       = "signature-outside-encryption"
 )
 

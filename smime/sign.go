@@ -26,6 +26,8 @@ type SignOptions struct {
 	Signature string
 	// Time is the signing time.
 	Time time.Time
+	// Headers protects header fields too.
+	Headers HeaderProtection
 }
 
 // Sign returns m signed by id. The content is made 7-bit safe first (RFC 8551
@@ -42,9 +44,9 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	}
 	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: withoutAnchor(id.Chain)}
 	if !o.Opaque {
-		content, err := safeEntity(m)
+		content, err := safeEntity(m, o.Headers)
 		if err == nil {
-			return clear(m, content, request)
+			return clear(m, o.Headers, content, request)
 		}
 		if !errors.Is(err, errUnsafe) {
 			return nil, err
@@ -53,12 +55,14 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	if m, err = canonical(m); err != nil {
 		return nil, err
 	}
-	request.Content = plainEntity(m)
+	if request.Content, err = plainEntity(m, o.Headers); err != nil {
+		return nil, err
+	}
 	object, err := signObject(request)
 	if err != nil {
 		return nil, err
 	}
-	return wrap(m, "signed-data", object)
+	return wrap(m, o.Headers, "signed-data", object)
 }
 
 func signObject(request cms.SignRequest) (*cms.Object, error) {
@@ -104,7 +108,7 @@ func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
 }
 
 // clear renders multipart/signed (RFC 8551 section 3.5.3).
-func clear(m *message.Message, content *entity, request cms.SignRequest) (*message.Message, error) {
+func clear(m *message.Message, p HeaderProtection, content *entity, request cms.SignRequest) (*message.Message, error) {
 	digest := request.Signers[0].Digest
 	d := startDigest(digest, content.bytes())
 	defer d.wait()
@@ -128,12 +132,12 @@ func clear(m *message.Message, content *entity, request cms.SignRequest) (*messa
 			return message.Base64(object), nil
 		}),
 		message.Text("\r\n--"+boundary+"--\r\n"))
-	return m.Apply(message.Change{Remove: hidden, Entity: &message.Entity{
+	return m.Apply(outerChange(m, p, &message.Entity{
 		Fields: []message.Field{{Name: "Content-Type", Raw: []byte(
 			"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
 				" micalg=" + cms.DigestName(digest) + "; boundary=\"" + boundary + "\"\r\n")}},
 		Body: body,
-	}})
+	}))
 }
 
 // objectGuess is about how long a detached signature will be in base64.
@@ -146,8 +150,8 @@ func objectGuess(request cms.SignRequest) int {
 }
 
 // wrap renders application/pkcs7-mime (RFC 8551 section 3.2).
-func wrap(m *message.Message, smimeType string, object *cms.Object) (*message.Message, error) {
-	return m.Apply(message.Change{Remove: hidden, Entity: &message.Entity{
+func wrap(m *message.Message, p HeaderProtection, smimeType string, object *cms.Object) (*message.Message, error) {
+	return m.Apply(outerChange(m, p, &message.Entity{
 		Fields: []message.Field{
 			{Name: "Content-Type", Raw: []byte(
 				"Content-Type: application/pkcs7-mime; smime-type=" + smimeType + ";\r\n name=\"smime.p7m\"\r\n")},
@@ -155,7 +159,7 @@ func wrap(m *message.Message, smimeType string, object *cms.Object) (*message.Me
 			rawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
 		},
 		Body: []message.Piece{message.Base64(object)},
-	}})
+	}))
 }
 
 // newBoundary returns a boundary that occurs nowhere: 128 random bits, and an

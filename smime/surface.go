@@ -2,10 +2,11 @@ package smime
 
 import "github.com/smimerelay/smimerelay/internal/message"
 
-// bringUp returns m with the decrypted entity in place of its body. The fields
-// of the entity that are not Content-* stay behind: they are not the message's
-// (RFC 8551 section 3.1). sealed says that a signature in it must stay whole.
-func bringUp(m, inner *message.Message, sealed bool) (*message.Message, error) {
+// bringUp returns m with the decrypted entity in place of its body, and with the
+// fields that the payload protects. All other fields of the entity that are not
+// Content-* stay behind: they are not the message's (RFC 8551 section 3.1).
+// sealed says that a signature in it must stay whole.
+func bringUp(m, inner *message.Message, payload *message.Part, sealed bool) (*message.Message, error) {
 	if err := unambiguous(inner); err != nil {
 		return nil, err
 	}
@@ -19,11 +20,16 @@ func bringUp(m, inner *message.Message, sealed bool) (*message.Message, error) {
 	}
 	entity := &message.Entity{Fields: contentFields(inner), Body: []message.Piece{body}, Received: true}
 	if !sealed && !passes(body) {
-		if safe, err := safeEntity(inner); err == nil {
+		if safe, err := safeEntity(inner, HeadersOpen); err == nil {
 			entity.Fields, entity.Body = safe.fields, safe.pieces()
 		}
 	}
-	return m.Apply(message.Change{Entity: entity})
+	change := message.Change{}
+	if payload != nil {
+		change = restored(m, payload)
+	}
+	change.Entity = entity
+	return m.Apply(change)
 }
 
 // passes reports whether SMTP can carry the lines (RFC 5321 section

@@ -165,7 +165,7 @@ func sealTo(t testing.TB, m *message.Message, content []byte, to *x509.Certifica
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := wrap(m, "enveloped-data", object)
+	secret, err := wrap(m, HeadersOpen, "enveloped-data", object)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,11 @@ type Mailbox struct {
 // is strict: whatever two readers may understand differently is an error, so
 // that no address is ever matched that another reader does not see. No field is
 // no mailboxes.
-func (m *Message) Mailboxes(name string) ([]Mailbox, error) {
+func (m *Message) Mailboxes(name string) ([]Mailbox, error) { return mailboxes(m.fields, name) }
+
+func mailboxes(fields []Field, name string) ([]Mailbox, error) {
 	var boxes []Mailbox
-	for _, value := range m.All(name) {
+	for _, value := range all(fields, name) {
 		more, err := parseMailboxes(value)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", name, err)
@@ -33,8 +35,12 @@ func (m *Message) Mailboxes(name string) ([]Mailbox, error) {
 }
 
 // Addresses returns the addresses in all fields of that name, as Mailboxes does.
-func (m *Message) Addresses(name string) ([]address.Address, error) {
-	boxes, err := m.Mailboxes(name)
+func (m *Message) Addresses(name string) ([]address.Address, error) { return m.root.Addresses(name) }
+
+// Addresses returns the addresses in all fields of that name, as
+// Message.Addresses does.
+func (p *Part) Addresses(name string) ([]address.Address, error) {
+	boxes, err := mailboxes(p.Fields, name)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ type Change struct {
 	Remove func(Field) bool
 	// Prepend are new fields for the top of the header, in this order.
 	Prepend []Field
+	// Append are new fields for the end of the header, before those of Entity.
+	Append []Field
 	// Entity replaces the Content-* fields and the body; nil keeps them.
 	Entity *Entity
 }
@@ -92,7 +94,7 @@ func Build(fields []Field, body []byte) (*Message, error) {
 
 // header returns the fields of the changed message.
 func (c *Change) header(old []Field) ([]Field, error) {
-	fields := make([]Field, 0, len(old)+len(c.Prepend)+4)
+	fields := make([]Field, 0, len(old)+len(c.Prepend)+len(c.Append)+4)
 	for _, f := range c.Prepend {
 		if err := checkNew(f); err != nil {
 			return nil, err
@@ -112,6 +114,12 @@ func (c *Change) header(old []Field) ([]Field, error) {
 		}
 		if err := checkField(f); err != nil {
 			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
+		}
+		fields = append(fields, f)
+	}
+	for _, f := range c.Append {
+		if err := checkNew(f); err != nil {
+			return nil, err
 		}
 		fields = append(fields, f)
 	}

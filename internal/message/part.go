@@ -45,6 +45,9 @@ func (p *Part) Content() []byte { return p.raw[p.Body:p.End] }
 // is none.
 func (p *Part) Get(name string) string { return get(p.Fields, name) }
 
+// All returns the unfolded values of the fields of that name, in order.
+func (p *Part) All(name string) []string { return all(p.Fields, name) }
+
 // Multipart reports whether the part is a multipart.
 func (p *Part) Multipart() bool { return strings.HasPrefix(p.MediaType, "multipart/") }
 

@@ -1,0 +1,116 @@
+package smime
+
+import (
+	"mime"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// HeaderProtection says how header fields are protected (RFC 9788).
+type HeaderProtection string
+
+// The ways. Clear copies the fields into what is signed; Cipher does and leaves
+// outside only what the baseline policy shows (section 3.2.2): a Subject of
+// "[...]", no Comments, no Keywords. A message that is signed and then encrypted
+// is signed with Cipher, since what is signed is what the fields go into.
+const (
+	HeadersOpen   HeaderProtection = ""
+	HeadersClear  HeaderProtection = "clear"
+	HeadersCipher HeaderProtection = "cipher"
+)
+
+// handling are fields about the way of a message, which are not the author's and
+// change under way, and those that no recipient may see.
+var handling = []string{
+	"Received", "Return-Path", "Delivered-To", "X-Original-To", "DKIM-Signature", "DomainKey-Signature",
+	"Authentication-Results", "Received-SPF", "X-SMIME-Status", "HP-Outer", "Bcc",
+}
+
+// protectable reports whether f is copied into the payload.
+func protectable(f message.Field) bool {
+	name := strings.ToLower(f.Name)
+	return !f.Structural() && !f.Is(handling...) && !strings.HasPrefix(name, "arc-") && !strings.HasPrefix(name, "resent-")
+}
+
+// concealed reports whether the baseline policy hides f.
+func concealed(f message.Field) bool { return f.Is("Subject", "Comments", "Keywords") }
+
+// innerFields returns the header of the payload of m: its Content-* fields and,
+// with header protection, copies of the author's fields.
+func innerFields(m *message.Message, p HeaderProtection) ([]message.Field, error) {
+	content := contentFields(m)
+	if p == HeadersOpen {
+		return content, nil
+	}
+	var fields, outer []message.Field
+	for _, f := range m.Fields() {
+		if !protectable(f) {
+			continue
+		}
+		fields = append(fields, f)
+		if p == HeadersCipher && !concealed(f) {
+			outer = append(outer, recorded(f))
+		}
+	}
+	if p == HeadersCipher && m.Has("Subject") {
+		outer = append(outer, recorded(placeholder))
+	}
+	for i, f := range content {
+		if f.Is("Content-Type") {
+			marked, err := withHP(m, p)
+			if err != nil {
+				return nil, err
+			}
+			content[i] = marked
+		}
+	}
+	return append(append(fields, outer...), content...), nil
+}
+
+// placeholder is the Subject outside of a message that hides its own.
+var placeholder = rawField("Subject", "[...]")
+
+// recorded returns the HP-Outer field for a field as it stands outside (RFC 9788
+// section 2.2.2).
+func recorded(f message.Field) message.Field {
+	return message.Field{Name: "HP-Outer", Raw: append([]byte("HP-Outer: "), f.Raw...)}
+}
+
+// withHP returns the Content-Type of m with the hp parameter (RFC 9788 section
+// 2.1). One that is there already was about another message.
+func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
+	root := m.Root()
+	params := map[string]string{"hp": string(p)}
+	for name, value := range root.Params {
+		if name != "hp" && name != "hp-legacy-display" {
+			params[name] = value
+		}
+	}
+	if !m.Has("Content-Type") {
+		params["charset"] = charset(m.Body())
+	}
+	value := mime.FormatMediaType(root.MediaType, params)
+	if value == "" || root.Defect != "" {
+		return message.Field{}, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be read", nil)
+	}
+	marked, err := message.NewField("Content-Type", value)
+	if err != nil {
+		return marked, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be written", err)
+	}
+	return marked, nil
+}
+
+// outerChange returns the change that makes entity the body of m, with the
+// header fields that p leaves outside.
+func outerChange(m *message.Message, p HeaderProtection, entity *message.Entity) message.Change {
+	if p != HeadersCipher {
+		return message.Change{Remove: hidden, Entity: entity}
+	}
+	c := message.Change{Entity: entity, Remove: func(f message.Field) bool { return hidden(f) || concealed(f) || f.Is("HP-Outer") }}
+	if m.Has("Subject") {
+		c.Append = []message.Field{placeholder}
+	}
+	return c
+}
