@@ -87,4 +87,11 @@ func TestFilesThatCanNotBeReadAreUnknown(t *testing.T) {
 	if got, err := f.Candidates(t.Context(), addr(t, bob)); err != nil {
 		t.Errorf("the folder is back, got %v, %v", got, err)
 	}
+	if err := os.Symlink("absent", filepath.Join(dir, "bob.pem")); err != nil {
+		t.Fatal(err)
+	}
+	clock.advance(rescanAfter)
+	if got, err := f.Candidates(t.Context(), addr(t, bob)); err == nil {
+		t.Errorf("a file can not be read, got %v", got)
+	}
 }

@@ -53,6 +53,7 @@ func TestHTTPSReadsEveryForm(t *testing.T) {
 
 func TestHTTPSTellsNoneFromUnknown(t *testing.T) {
 	t.Parallel()
+	elsewhere := issue(t, bob, 0)
 	for name, c := range map[string]struct {
 		status int
 		body   string
@@ -68,7 +69,11 @@ func TestHTTPSTellsNoneFromUnknown(t *testing.T) {
 		"forbidden":  {403, "", false},
 		"broken":     {500, "", false},
 	} {
-		url, ca := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		url, ca := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				_, _ = w.Write(elsewhere.Raw)
+				return
+			}
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(c.status)
 			_, _ = io.WriteString(w, c.body)

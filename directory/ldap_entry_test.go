@@ -2,6 +2,8 @@ package directory
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"net"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"go.mozilla.org/pkcs7"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
+	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
@@ -86,9 +89,17 @@ func TestLDAPLimitsWhatOneAddressMayHave(t *testing.T) {
 		all = append(all, issue(t, bob, time.Duration(i)*time.Hour))
 	}
 	dn := s.AddPerson(t, bob, all...)
-	s.Set(t, dn, "userSMIMECertificate", strings.Repeat("0", maxValue+1), "garbage")
+	huge := testpki.Must(testCA().Issue(testpki.Leaf{
+		Addresses: []string{bob},
+		Edit: func(c *x509.Certificate) {
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{
+				Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 1}, Value: make([]byte, maxValue),
+			})
+		},
+	}))
+	s.Set(t, dn, "userSMIMECertificate", string(huge.Certificate.Raw), "garbage")
 	f := want(t, openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}), bob, all[:maxCertificates]...)
-	if len(f.Notes) != 3 {
+	if len(f.Notes) != 3 || !strings.Contains(f.Notes[0], "octets") {
 		t.Errorf("notes %q", f.Notes)
 	}
 }

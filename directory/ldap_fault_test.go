@@ -164,3 +164,16 @@ func TestServerThatFailsRests(t *testing.T) {
 		t.Errorf("%d connections: the rest was not doubled", n)
 	}
 }
+
+func TestNothingMayFollowTheAnswerToStartTLS(t *testing.T) {
+	t.Parallel()
+	h := startHostile(t, func(c net.Conn) {
+		if _, err := c.Read(make([]byte, 1024)); err == nil {
+			_, _ = io.WriteString(c, tlv(0x30, "\x02\x01\x01"+tlv(0x78, "\x0a\x01\x00\x04\x00\x04\x00"))+"\x30")
+		}
+	})
+	l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, StartTLS: true})
+	if _, err := l.Find(t.Context(), addr(t, bob)); err == nil || !strings.Contains(err.Error(), "after the answer") {
+		t.Errorf("got %v", err)
+	}
+}
