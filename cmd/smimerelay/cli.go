@@ -14,6 +14,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" group:"gateway" help:"Check a configuration file without serving."`
 	Init    initCmd    `cmd:"" group:"gateway" help:"Write a first configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
+	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Look at the queue and act on it."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Make a small working set-up and send messages through it."`
 

@@ -16,8 +16,10 @@ import (
 
 // Result is how a case came out.
 type Result struct {
-	Name string `json:"name"`
+	// File is for the caller to fill in.
+	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
+	Name string `json:"name"`
 	// Failures are empty when everything is as expected.
 	Failures []string `json:"failures,omitempty"`
 }

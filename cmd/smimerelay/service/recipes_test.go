@@ -102,6 +102,14 @@ The first rule that matches a recipient decides. One text never goes encrypted t
 one and in the clear to another, unless the rule that encrypts says
 ` + "`mixed = \"allow\"`" + `: with ` + "`encrypt = \"require\"`" + ` those who would get it in the clear are
 refused, with ` + "`encrypt = \"prefer\"`" + ` everybody gets it in the clear.
+
+The gateway can only compare the recipients that it sees together. Let Postfix hand
+over all recipients of a message in one transaction: leave
+` + "`lmtp_destination_recipient_limit`" + ` at its default and not at 1.
+
+Delivery reports, read receipts and automatic replies from the null sender pass as
+they are, unless they bring a message back; ` + "`automatic = \"protect\"`" + ` treats them like all
+mail. What is encrypted already is never touched.
 `
 
 // writeRecipe writes the comment at the head of a file as text, and the rest as

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/relay/policytest"
+)
+
+type policyCmd struct {
+	Test policyTestCmd `cmd:"" help:"Run a table of cases against the rules."`
+}
+
+type policyTestCmd struct {
+	Config string   `default:"${config}" placeholder:"FILE" help:"The configuration file with the rules."`
+	JSON   bool     `name:"json" help:"Print the results as JSON."`
+	Files  []string `arg:"" name:"file" help:"File with [[case]] tables."`
+}
+
+// Help is shown below the summary.
+func (policyTestCmd) Help() string {
+	return `A case says who sends what to whom (from, author, to, bcc, user, client, listener, headers, body, attachments), who has a certificate (certificates, unknown), whom we can sign for (identities), and what is expected: expect = { "bob@example.net" = "signed, encrypted by partners" }, or refused = "550" for the whole message. Nobody is asked and nothing is sent.`
+}
+
+func (policyTestCmd) examples() string {
+	return `smimerelay policy test cases.toml
+		smimerelay policy test --config new.toml cases.toml && mv new.toml /etc/smimerelay/config.toml`
+}
+
+// Run runs the cases and prints what failed.
+func (c *policyTestCmd) Run(a *app) error {
+	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
+	if len(problems) > 0 {
+		return problems
+	}
+	defer parts.Close()
+	var all []policytest.Result
+	for _, name := range c.Files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return unusable(err)
+		}
+		cases, err := policytest.Parse(data)
+		if err != nil {
+			return unusable(fmt.Errorf("%s: %w", name, err))
+		}
+		results, err := policytest.Run(background(), parts.Gateway.GatewayConfig, cases)
+		if err != nil {
+			return unusable(fmt.Errorf("%s: %w", name, err))
+		}
+		for i := range results {
+			results[i].File = name
+		}
+		all = append(all, results...)
+	}
+	return c.print(a, all)
+}
+
+func (c *policyTestCmd) print(a *app, results []policytest.Result) error {
+	failed := 0
+	for _, r := range results {
+		if len(r.Failures) > 0 {
+			failed++
+		}
+		for _, f := range r.Failures {
+			if !c.JSON {
+				fmt.Fprintf(a.stdout, "%s:%d: %s: %s\n", r.File, r.Line, r.Name, f)
+			}
+		}
+	}
+	var err error
+	if c.JSON {
+		err = a.printJSON(results)
+	} else {
+		_, err = fmt.Fprintf(a.stdout, "%d cases, %d failed\n", len(results), failed)
+	}
+	if err == nil && failed > 0 {
+		return &statusError{status: exitNegative}
+	}
+	return err
+}
