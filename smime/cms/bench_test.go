@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
@@ -205,4 +206,46 @@ func benchDecrypt(b *testing.B, id *identity, size int, c Cipher) {
 			b.Fatal(err)
 		}
 	})
+}
+
+// BenchmarkParseRecipients is what a reader pays for the recipients beside him.
+func BenchmarkParseRecipients(b *testing.B) {
+	id := newIdentity(b, "rsa2048") // the infos of agreement would be the same
+	for _, n := range []int{1, 100, 1000} {
+		certs := make([]*x509.Certificate, n)
+		for i := range certs {
+			certs[i] = id.cert
+		}
+		o, err := Encrypt(EncryptRequest{Recipients: certs})
+		if err != nil {
+			b.Fatal(err)
+		}
+		der := o.Bytes()
+		benchmark(b, fmt.Sprint(n), len(der), func() {
+			if _, err := ParseEnvelopedData(der); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// BenchmarkPieces is BER as Outlook writes it, and the worst there is.
+func BenchmarkPieces(b *testing.B) {
+	for _, size := range []int{1000, 1, 0} {
+		chunk := append([]byte{4, 0x82, byte(size >> 8), byte(size)}, make([]byte, size)...)
+		if size < 128 {
+			chunk = append([]byte{4, byte(size)}, make([]byte, size)...)
+		}
+		for _, total := range []int{1_000_000, 25_000_000} {
+			der := rawSigned(append(append([]byte{0x24, 0x80}, bytes.Repeat(chunk, total/len(chunk))...), 0, 0), nil, nil)
+			benchmark(b, fmt.Sprintf("%d/%d", size, total), total, func() {
+				s, err := ParseSignedData(der)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for range s.Content.Chunks() {
+				}
+			})
+		}
+	}
 }
