@@ -65,6 +65,9 @@ type ExplainedSource struct {
 	Error        string  `json:"error,omitempty"`
 	Milliseconds float64 `json:"milliseconds"`
 	Cached       bool    `json:"cached"`
+	// Notes are remarks for administrators: entries left out, values that could
+	// not be read.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // ExplainedCandidate is a certificate that was seen, with the verdict on it.
@@ -156,7 +159,7 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
 		r.Hidden = e.facts.Recipients[i].Hidden
-		r.lookup(e.results[i])
+		r.AddLookup(e.results[i])
 	}
 	for n, c := range plan.Copies {
 		for _, a := range c.Recipients {
@@ -204,9 +207,12 @@ func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i in
 	}
 }
 
-func (r *ExplainedRecipient) lookup(result directory.Result) {
+// AddLookup adds what a lookup came to.
+func (r *ExplainedRecipient) AddLookup(result directory.Result) {
 	for _, a := range result.Answers {
-		s := ExplainedSource{Source: a.Source, Found: a.Found, Cached: a.Cached, Milliseconds: a.Elapsed.Seconds() * 1000}
+		s := ExplainedSource{
+			Source: a.Source, Found: a.Found, Cached: a.Cached, Milliseconds: a.Elapsed.Seconds() * 1000, Notes: a.Notes,
+		}
 		if a.Err != nil {
 			s.Error = a.Err.Error()
 		}

@@ -8,7 +8,8 @@ import (
 )
 
 type certCmd struct {
-	Check certCheckCmd `cmd:"" help:"Say whether a certificate may be used now, and why not."`
+	Check  certCheckCmd  `cmd:"" help:"Say whether a certificate may be used now, and why not."`
+	Lookup certLookupCmd `cmd:"" help:"Look the certificates of an address up as the gateway would."`
 }
 
 type certCheckCmd struct {

@@ -82,8 +82,16 @@ func (p *page) recipient(r relay.ExplainedRecipient, file string) {
 	if r.Cipher != "" {
 		p.line("  cipher     %s%s", r.Cipher, because(r.CipherWhy))
 	}
+	p.lookup(r)
+}
+
+// lookup tells who was asked and what they had.
+func (p *page) lookup(r relay.ExplainedRecipient) {
 	for _, s := range r.Sources {
 		p.line("  asked      %s", sourceText(s))
+		for _, note := range s.Notes {
+			p.line("             note: %s", note)
+		}
 	}
 	for _, c := range r.Candidates {
 		p.candidate(c)
