@@ -98,7 +98,7 @@ func (s *services) crl(path string, c testpki.CRL) {
 // validator returns a validator over a fetcher, both fresh.
 func (s *services) validator() *Validator {
 	s.t.Helper()
-	s.fetcher = revocation.NewFetcher(s.cfg)
+	s.fetcher = testpki.Must(revocation.NewFetcher(s.cfg))
 	s.t.Cleanup(s.fetcher.Close)
 	return newValidator(s.t, ValidatorConfig{
 		Fetcher: s.fetcher, Revocation: RevocationRequire, Clock: func() time.Time { return s.clock },
@@ -554,4 +554,48 @@ func TestOCSPFailsAndListServes(t *testing.T) {
 	s.crl("/crl", testpki.CRL{})
 	leaf := s.leaf(testpki.Leaf{OCSP: []string{s.url("/absent")}, CRLs: []string{s.url("/crl")}})
 	s.check(s.validator(), leaf, "")
+}
+
+func TestAnswersSurviveARestart(t *testing.T) {
+	s := newServices(t)
+	s.cfg.Timeout = 10 * time.Second
+	s.cfg.Cache = filepath.Join(t.TempDir(), "cache")
+	s.crl("/crl", testpki.CRL{})
+	byList := s.leaf(testpki.Leaf{CRLs: []string{s.url("/crl")}})
+	byResponder := s.leaf(testpki.Leaf{OCSP: []string{s.url("/ocsp")}})
+	itself := &testpki.Identity{Certificate: s.root.Certificate, Key: s.root.Key}
+	s.mux.Handle("/ocsp", newResponder(t, s.root, itself, []*x509.Certificate{byResponder}, nil))
+	for range 3 {
+		v := s.validator()
+		s.check(v, byList, "")
+		s.check(v, byResponder, "")
+	}
+	if n := s.asked.Load(); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+	// What lies in the folder is not believed.
+	files := testpki.Must(filepath.Glob(filepath.Join(s.cfg.Cache, "*")))
+	if len(files) != 2 {
+		t.Errorf("kept: %q", files)
+	}
+	other := testpki.Must(testpki.NewCA(testpki.Options{}))
+	for _, f := range files {
+		write(t, 0o600, testpki.Must(other.CRL(testpki.CRL{})), f)
+	}
+	v := s.validator()
+	s.check(v, byResponder, "")
+	s.check(v, byList, RevocationUnknown) // for as long as failures are remembered
+	s.check(s.validator(), byList, "")
+	if n := s.asked.Load(); n != 4 {
+		t.Errorf("%d requests", n)
+	}
+	s.clock = s.clock.Add(60 * 24 * time.Hour)
+	s.validator()
+	if files := testpki.Must(filepath.Glob(filepath.Join(s.cfg.Cache, "*"))); len(files) != 0 {
+		t.Errorf("kept for ever: %q", files)
+	}
+	s.cfg.Cache = write(t, 0o600, nil, t.TempDir(), "file")
+	if _, err := revocation.NewFetcher(s.cfg); err == nil {
+		t.Error("a file was taken for the folder")
+	}
 }

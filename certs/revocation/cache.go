@@ -33,8 +33,9 @@ type slot[V any] struct {
 	flight  chan struct{}
 }
 
-// loader fetches a value and says until when it holds.
-type loader[V any] func() (V, time.Time, error)
+// loader fetches a value and says until when it holds. Where nothing is known yet
+// it may be what is kept on disk.
+type loader[V any] func(kept bool) (V, time.Time, error)
 
 var errClosed = errors.New("the fetcher is closed")
 
@@ -120,7 +121,10 @@ func (c *cache[V]) launch(s *slot[V], load loader[V]) chan struct{} {
 
 // land fetches and enters the outcome.
 func (c *cache[V]) land(s *slot[V], load loader[V]) {
-	value, until, err := load()
+	c.mu.Lock()
+	kept := !s.has && s.err == nil
+	c.mu.Unlock()
+	value, until, err := load(kept)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.clock()

@@ -27,6 +27,9 @@ type FetchConfig struct {
 	// Folder takes the indexes of large lists; "" is the one for temporary
 	// files.
 	Folder string
+	// Cache is a folder that keeps what was fetched across restarts; "" keeps
+	// nothing.
+	Cache string
 	// MaxList limits a revocation list in octets; 0 is 64 MiB.
 	MaxList int64
 	// Negative is how long a failure is remembered; 0 is 5 minutes.
@@ -67,6 +70,7 @@ type Fetcher struct {
 	lists     *cache[*List]
 	responses *cache[*response]
 	issuers   *cache[[]byte]
+	disk      disk
 
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -77,11 +81,16 @@ type Fetcher struct {
 	wg     sync.WaitGroup
 }
 
-// NewFetcher returns a fetcher. Close ends it.
-func NewFetcher(cfg FetchConfig) *Fetcher {
+// NewFetcher returns a fetcher. Close ends it. It fails where the cache's folder
+// cannot be used.
+func NewFetcher(cfg FetchConfig) (*Fetcher, error) {
 	setDefaults(&cfg)
+	kept, err := newDisk(cfg.Cache, cfg.Clock())
+	if err != nil {
+		return nil, err
+	}
 	g := &guard{resolver: cfg.Resolver, allowed: cfg.Allowed, dial: cfg.Dial}
-	f := &Fetcher{cfg: cfg, flights: make(chan struct{}, maxFlights)}
+	f := &Fetcher{cfg: cfg, disk: kept, flights: make(chan struct{}, maxFlights)}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.client = &http.Client{
 		Transport: &http.Transport{
@@ -96,7 +105,7 @@ func NewFetcher(cfg FetchConfig) *Fetcher {
 	f.lists = newCache[*List](f, maxLists)
 	f.responses = newCache[*response](f, maxResponses)
 	f.issuers = newCache[[]byte](f, maxIssuers)
-	return f
+	return f, nil
 }
 
 func setDefaults(cfg *FetchConfig) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,8 +60,8 @@ func webAddresses(list []string, n int) []string {
 
 func (f *Fetcher) respond(ctx context.Context, address string, q Question, issuer *x509.Certificate, allowSHA1 bool) Answer {
 	key := fmt.Sprintf("%x %x %s", sha256.Sum256(q.Cert.Raw), sha256.Sum256(issuer.RawSubjectPublicKeyInfo), address)
-	r, stale, err := f.responses.get(ctx, key, func() (*response, time.Time, error) {
-		r, err := f.ask(address, q.Cert, issuer, allowSHA1)
+	r, stale, err := f.responses.get(ctx, key, func(kept bool) (*response, time.Time, error) {
+		r, err := f.ask(address, key, kept, q.Cert, issuer, allowSHA1)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
@@ -95,6 +96,7 @@ func (f *Fetcher) fetchLists(ctx context.Context, q Question) ([]*List, error) {
 		if l != nil && !q.Verify(l) {
 			err = fmt.Errorf("GET %q: the revocation list is not signed by one who may", a)
 			f.lists.reject(a, err)
+			f.disk.remove(a)
 			l = nil
 		}
 		if l != nil && !slices.Contains(lists, l) {
@@ -109,21 +111,53 @@ func (f *Fetcher) fetchLists(ctx context.Context, q Question) ([]*List, error) {
 
 // list returns the list at an address; with an error too, if there is an old one.
 func (f *Fetcher) list(ctx context.Context, address string) (*List, error) {
-	l, _, err := f.lists.get(ctx, address, func() (*List, time.Time, error) {
+	l, _, err := f.lists.get(ctx, address, func(kept bool) (*List, time.Time, error) {
+		if kept {
+			if l := f.keptList(address); l != nil {
+				return l, l.NextUpdate, nil
+			}
+		}
 		var l *List
 		err := f.do(http.MethodGet, address, "", nil, f.cfg.MaxList, func(body io.Reader) (err error) {
-			l, err = ReadList(body, f.folder())
+			body, keep, done := f.disk.tee(address, body)
+			defer done()
+			if l, err = f.readList(body); err == nil {
+				keep()
+			}
 			return err
 		})
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		if text := l.Current(f.cfg.Clock(), 0); text != "" {
-			return nil, time.Time{}, fmt.Errorf("GET %q: %s", address, text)
-		}
 		return l, l.NextUpdate, nil
 	})
 	return l, err
+}
+
+// readList reads a list that counts now.
+func (f *Fetcher) readList(r io.Reader) (*List, error) {
+	l, err := ReadList(r, f.folder())
+	if err != nil {
+		return nil, err
+	}
+	if text := l.Current(f.cfg.Clock(), 0); text != "" {
+		return nil, errors.New(text)
+	}
+	return l, nil
+}
+
+// keptList reads a list from disk, nil if there is none that counts.
+func (f *Fetcher) keptList(address string) *List {
+	r := f.disk.open(address)
+	if r == nil {
+		return nil
+	}
+	defer r.Close()
+	l, err := f.readList(r)
+	if err != nil {
+		return nil
+	}
+	return l
 }
 
 // Issuers fetches the certificates of who has issued cert from the addresses that
@@ -131,7 +165,7 @@ func (f *Fetcher) list(ctx context.Context, address string) (*List, error) {
 // that do not reach an anchor yet: only call it where that is configured.
 func (f *Fetcher) Issuers(ctx context.Context, cert *x509.Certificate, parse func([]byte) ([]*x509.Certificate, error)) []*x509.Certificate {
 	for _, address := range webAddresses(cert.IssuingCertificateURL, maxResponders) {
-		data, _, err := f.issuers.get(ctx, address, func() ([]byte, time.Time, error) {
+		data, _, err := f.issuers.get(ctx, address, func(bool) ([]byte, time.Time, error) {
 			data, err := f.small(http.MethodGet, address, "", nil)
 			return data, f.cfg.Clock().Add(24 * time.Hour), err
 		})

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -101,16 +102,37 @@ func Request(cert, issuer *x509.Certificate) ([]byte, error) {
 	return der, nil
 }
 
-// ask queries one responder about cert.
-func (f *Fetcher) ask(address string, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
+// ask queries one responder about cert, or looks at what is kept under key of an
+// earlier answer.
+func (f *Fetcher) ask(address, key string, kept bool, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
+	if kept {
+		if r := f.keptResponse(key, cert, issuer, allowSHA1); r != nil {
+			return r, nil
+		}
+	}
 	request, err := Request(cert, issuer)
 	if err != nil {
 		return nil, err
 	}
-	der, err := f.small(http.MethodPost, address, "application/ocsp-request", request)
-	if err != nil {
-		return nil, err
-	}
+	var r *response
+	err = f.do(http.MethodPost, address, "application/ocsp-request", request, maxSmall, func(body io.Reader) error {
+		body, keep, done := f.disk.tee(key, body)
+		defer done()
+		der, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		if r, err = f.interpret(der, cert, issuer, allowSHA1); err == nil {
+			keep()
+		}
+		return err
+	})
+	return r, err
+}
+
+// interpret reads a response and checks who has signed it, whether it is about
+// cert, and whether it counts now.
+func (f *Fetcher) interpret(der []byte, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
 	basic, err := readResponse(der)
 	if err != nil {
 		return nil, err
@@ -129,4 +151,22 @@ func (f *Fetcher) ask(address string, cert, issuer *x509.Certificate, allowSHA1 
 	}
 	r.responderEnds = ends
 	return r, nil
+}
+
+// keptResponse reads a response from disk, nil if there is none that counts.
+func (f *Fetcher) keptResponse(key string, cert, issuer *x509.Certificate, allowSHA1 bool) *response {
+	file := f.disk.open(key)
+	if file == nil {
+		return nil
+	}
+	defer file.Close()
+	der, err := io.ReadAll(io.LimitReader(file, maxSmall))
+	if err != nil {
+		return nil
+	}
+	r, err := f.interpret(der, cert, issuer, allowSHA1)
+	if err != nil || r.nextUpdate.IsZero() { // without an end, only new ones count
+		return nil
+	}
+	return r
 }
