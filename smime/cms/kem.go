@@ -87,15 +87,11 @@ func (c *cursor) otherRecipient() (r RecipientInfo) {
 	c.small()
 	r.ID = c.identifier()
 	r.alg = c.algorithm()
+	r.derivation = new(derivation)
 	r.ciphertext = c.octetBytes(tagOctetString)
 	r.kdf = c.algorithm()
 	r.kekSize = c.small()
-	if c.optional(context0) {
-		if r.ukm = c.octetBytes(tagOctetString); r.ukm == nil {
-			r.ukm = []byte{}
-		}
-		c.leave()
-	}
+	c.userKeyMaterial(&r, context0)
 	if c.peek() == tagSequence {
 		r.rawWrap = c.raw()
 	}

@@ -4,11 +4,10 @@ package cms
 func (e *EnvelopedData) readRecipients(c *cursor) error {
 	c.enter(tagSet)
 	for c.more() {
-		list := c.recipientInfo()
-		if len(e.Recipients)+len(list) > maxRecipientsRead {
+		e.Recipients = c.appendRecipient(e.Recipients)
+		if len(e.Recipients) > maxRecipientsRead {
 			return tooBig("more than %d recipients", maxRecipientsRead)
 		}
-		e.Recipients = append(e.Recipients, list...)
 	}
 	c.leave()
 	return c.err
@@ -36,38 +35,44 @@ type RecipientInfo struct {
 	// Unsupported says why this recipient info can not be used, "" if it can.
 	Unsupported string
 
-	kind       recipientKind
-	alg        algorithm // key encryption or KEM
-	encrypted  []byte    // the content key
-	originator algorithm // key agreement
-	point      []byte
-	ukm        []byte
-	wrap       algorithm // key agreement and KEM
-	rawWrap    []byte
-	ciphertext []byte // KEM
-	kdf        algorithm
-	kekSize    int
+	kind      recipientKind
+	alg       algorithm // key encryption or KEM
+	encrypted []byte    // the content key
+	*derivation
 }
 
-// recipientInfo reads one RecipientInfo, which for key agreement may serve
+// A derivation is what leads to the key that wraps the content key, in key
+// agreement and key encapsulation.
+type derivation struct {
+	originator algorithm // agreement
+	point      []byte
+	ciphertext []byte // encapsulation
+	kdf        algorithm
+	kekSize    int
+	ukm        []byte // nil where absent
+	wrap       algorithm
+	rawWrap    []byte
+}
+
+// appendRecipient reads one RecipientInfo, which for key agreement may serve
 // several recipients.
-func (c *cursor) recipientInfo() []RecipientInfo {
+func (c *cursor) appendRecipient(list []RecipientInfo) []RecipientInfo {
 	switch c.peek() {
 	case tagSequence:
-		return []RecipientInfo{c.keyTransport()}
+		return append(list, c.keyTransport())
 	case context0 + 1:
-		return c.keyAgreement()
+		return c.appendAgreement(list)
 	case context0 + 4:
-		return []RecipientInfo{c.otherRecipient()}
+		return append(list, c.otherRecipient())
 	case context0 + 2:
 		c.skip()
-		return []RecipientInfo{{KeyManagement: "key-encryption-key", Unsupported: "shared key"}}
+		return append(list, RecipientInfo{KeyManagement: "key-encryption-key", Unsupported: "shared key"})
 	case context0 + 3:
 		c.skip()
-		return []RecipientInfo{{KeyManagement: "password", Unsupported: "password"}}
+		return append(list, RecipientInfo{KeyManagement: "password", Unsupported: "password"})
 	}
 	c.fail("unknown recipient info")
-	return nil
+	return list
 }
 
 // keyTransport reads KeyTransRecipientInfo (RFC 5652 section 6.2.1).
@@ -95,35 +100,41 @@ func (r *RecipientInfo) unsupported(management, why string) {
 	r.KeyManagement, r.Unsupported, r.kind = management, why, otherKind
 }
 
-// keyAgreement reads KeyAgreeRecipientInfo (RFC 5652 section 6.2.2).
-func (c *cursor) keyAgreement() []RecipientInfo {
-	r := RecipientInfo{kind: agreementKind}
+// appendAgreement reads KeyAgreeRecipientInfo (RFC 5652 section 6.2.2).
+func (c *cursor) appendAgreement(list []RecipientInfo) []RecipientInfo {
+	r := RecipientInfo{kind: agreementKind, derivation: new(derivation)}
 	c.enter(context0 + 1)
 	c.small()
 	static := c.originator(&r)
-	if c.optional(context0 + 1) {
-		if r.ukm = c.octetBytes(tagOctetString); r.ukm == nil {
-			r.ukm = []byte{}
-		}
-		c.leave()
-	}
+	c.userKeyMaterial(&r, context0+1)
 	r.alg = c.algorithm()
 	r.setAgreement(static)
-	var list []RecipientInfo
 	c.enter(tagSequence)
-	for c.more() && len(list) <= maxRecipientsRead {
-		one := r
+	for c.more() {
+		if len(list) > maxRecipientsRead {
+			return list // too long already
+		}
 		c.enter(tagSequence)
-		one.ID = c.agreementID()
-		one.encrypted = c.octetBytes(tagOctetString)
+		r.ID = c.agreementID()
+		r.encrypted = c.octetBytes(tagOctetString)
 		c.leave()
-		list = append(list, one)
+		list = append(list, r)
 	}
-	if len(list) <= maxRecipientsRead {
-		c.leave()
-		c.leave()
-	}
+	c.leave()
+	c.leave()
 	return list
+}
+
+// userKeyMaterial reads UserKeyingMaterial under an explicit tag. It counts
+// also where it is empty.
+func (c *cursor) userKeyMaterial(r *RecipientInfo, tag byte) {
+	if !c.optional(tag) {
+		return
+	}
+	if r.ukm = c.octetBytes(tagOctetString); r.ukm == nil {
+		r.ukm = []byte{}
+	}
+	c.leave()
 }
 
 // originator reads OriginatorIdentifierOrKey. Keys of the originator that are

@@ -227,6 +227,3 @@ next:
 	}
 	return hashes
 }
-
-// ID returns who signer i says it is.
-func (s *SignedData) ID(i int) ID { return s.signers[i].id }
