@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Check looks at a plan again, without regard to how Decide came to it: every
@@ -64,10 +65,23 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	case !meets(to.Certificate.Usable, c.Encrypt.Certificates) &&
 		(r.steps.domainCertificate == "" || !meets(to.Domain.Usable, c.Encrypt.Certificates)):
 		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
+	case !r.hasFurther(f, c.Encrypt.Certificates):
+		return fmt.Errorf("the copy for %q lacks a reader that the rule demands", to.Address)
 	case open && encrypt == require && !r.mixed:
 		return fmt.Errorf("the copy for %q is encrypted, and there is one in the clear", to.Address)
 	}
 	return nil
+}
+
+// hasFurther reports whether a list has a certificate of everybody in
+// also_encrypt_to.
+func (r *rule) hasFurther(f *Facts, list []Fingerprint) bool {
+	for also := range strings.FieldsSeq(r.steps.also) {
+		if !meets(f.Further[also].Usable, list) {
+			return false
+		}
+	}
+	return true
 }
 
 // meets reports whether two lists have an element in common.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -93,11 +94,15 @@ func (g *Gateway) logPlan(env *Envelope, plan enforce.Plan) {
 		}
 	}
 	for _, r := range plan.Refused {
-		word := "refused"
+		word, level := "refused", slog.LevelInfo
 		if r.Temporary {
 			word = "deferred"
 		}
-		g.logDecision(env, r.Assigned, word, r.Reason)
+		if r.Temporary && r.Missing == enforce.MissingIdentity {
+			// Only we can mend that, and until then the mail waits.
+			level = slog.LevelError
+		}
+		g.logAt(level, env, r.Assigned, word, r.Reason)
 	}
 	for _, r := range plan.Stripped {
 		g.logDecision(env, r.Assigned, "stripped", r.Reason)

@@ -412,7 +412,7 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
-func mustCompile(t *testing.T, rules ...enforce.Rule) *enforce.Policy {
+func mustCompile(t testing.TB, rules ...enforce.Rule) *enforce.Policy {
 	t.Helper()
 	p, err := enforce.Compile(rules)
 	if err != nil {

@@ -34,7 +34,11 @@ func (g *Gateway) recovered(env *Envelope, err *error) {
 // logDecision writes the one line of a recipient's decision. Subjects and
 // bodies are never logged.
 func (g *Gateway) logDecision(env *Envelope, a enforce.Assigned, outcome, reason string) {
-	g.Log.LogAttrs(context.Background(), slog.LevelInfo, "decision",
+	g.logAt(slog.LevelInfo, env, a, outcome, reason)
+}
+
+func (g *Gateway) logAt(level slog.Level, env *Envelope, a enforce.Assigned, outcome, reason string) {
+	g.Log.LogAttrs(context.Background(), level, "decision",
 		slog.String("id", env.ID),
 		slog.String("queue_id", env.QueueID),
 		slog.String("direction", string(env.Direction)),

@@ -25,7 +25,7 @@ import (
 // world is a gateway for own.example with everything around it in memory: the
 // S/MIME engine and the validator are the real ones.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	ca      *testpki.CA
 	keys    *certs.FileKeys // ours
 	theirs  *certs.FileKeys // the recipients', to read what arrives
@@ -86,6 +86,11 @@ func worldRules() []enforce.Rule {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldFor(t)
+}
+
+func newWorldFor(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, ca: testpki.Must(testpki.NewCA(testpki.Options{})), log: &bytes.Buffer{},
@@ -170,9 +175,14 @@ func (w *world) envelope(listener, sender string, to ...string) *Envelope {
 	return env
 }
 
-func parseMessage(t *testing.T, s string) *message.Message {
+func parseMessage(t testing.TB, s string) *message.Message {
 	t.Helper()
-	m, err := message.Parse([]byte(strings.ReplaceAll(s, "\n", "\r\n")))
+	return mustMessage(t, []byte(strings.ReplaceAll(s, "\n", "\r\n")))
+}
+
+func mustMessage(t testing.TB, raw []byte) *message.Message {
+	t.Helper()
+	m, err := message.Parse(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
