@@ -179,3 +179,53 @@ func inUse(l *LDAP) bool {
 	defer s.mu.Unlock()
 	return s.slots[0].conn != nil
 }
+
+func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{})
+	cert := issue(t, bob, 0)
+	s.AddPerson(t, bob, cert)
+	p := startProxy(t, s.Addr())
+	var muted atomic.Bool
+	p.set(func(client, server net.Conn) {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := server.Read(buf)
+			if err != nil {
+				client.Close()
+				return
+			}
+			if !muted.Load() {
+				_, _ = client.Write(buf[:n])
+			}
+		}
+	})
+	clock := newFakeClock()
+	l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Timeout: time.Second, Clock: clock.Now})
+	want(t, l, bob, cert)
+	muted.Store(true)
+	p.set(pass)
+	clock.advance(idleCheck)
+	want(t, l, bob, cert)
+	if n := p.connections(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestRefusedCredentialsAreNotTriedOnAndOn(t *testing.T) {
+	t.Parallel()
+	s := slapdtest.Start(t, slapdtest.Config{})
+	p := startProxy(t, s.Addr())
+	l := openLDAP(t, LDAPConfig{
+		URLs: []string{p.url()}, Clock: newFakeClock().Now,
+		BindDN: slapdtest.AdminDN, PasswordFile: writeFile(t, "wrong", []byte("guess")),
+	})
+	for range 10 {
+		if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+			t.Errorf("found %v", f)
+		}
+	}
+	if n := p.connections(); n != breakAfter {
+		t.Errorf("%d binds, want %d: an account may be locked for it", n, breakAfter)
+	}
+}
