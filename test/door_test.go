@@ -43,6 +43,7 @@ func TestDoors(t *testing.T) {
 			t.Run("shapes", d.testShapes)
 			t.Run("recipients", d.testRecipients)
 			t.Run("sessions", d.testSessions)
+			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)
 			t.Run("leaks", d.testLeaks)
 		})

@@ -2,12 +2,14 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
+	"github.com/smimerelay/smimerelay/test/rig"
 )
 
 const partner = "bob@partner.example"
@@ -57,6 +59,48 @@ func (d *door) testInbound(t *testing.T) {
 		d.testDecrypted(t, strings.ReplaceAll(forged, "smime=pass", "smime=policy")+inboundText, "none")
 	})
 	t.Run("encrypted for another", d.testUndecryptable)
+	for _, s := range shapes() {
+		// Postfix breaks lines over 998 octets when it sends them to the sink.
+		if d.mta != nil && strings.HasPrefix(s.name, "lines of") {
+			continue
+		}
+		t.Run("unsigned "+s.name, func(t *testing.T) { d.testInboundShape(t, s) })
+	}
+	t.Run("too deep", d.testTooDeep)
+}
+
+// testInboundShape: mail without S/MIME says the same after us.
+func (d *door) testInboundShape(t *testing.T, s shape) {
+	m := newMail(t, unfit.ReplaceAllString(s.name, "-")+"@partner.example", alice)
+	m.entity = s.entity
+	want(t, d.receive(t, m), alice, "accepted")
+	got := d.sink.Wait(t, "the message, or a report where the next hop can not take it", func(got rig.Delivery) bool {
+		return got.From == m.from || contains(got.To, m.from)
+	})
+	if got.From == "" && d.mta == nil && !isASCII(m.entity) {
+		return // the sink takes no 8-bit content, and the sender knows
+	}
+	status(t, got.Data, "none")
+	sameContent(t, entityOf(got.Data), []byte(m.entity))
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > 126 })
+}
+
+// testTooDeep: a message that we will not look into is delivered, and says so.
+func (d *door) testTooDeep(t *testing.T) {
+	m := newMail(t, partner, alice)
+	m.entity = inboundText
+	for i := range 40 {
+		m.entity = fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n%s--b%d--\r\n", i, i, m.entity, i)
+	}
+	want(t, d.receive(t, m), alice, "accepted")
+	got := d.arrived(t, m, alice)
+	status(t, got.Data, "permerror")
+	if !bytes.Contains(got.Data, entityBody(m.entity)) {
+		t.Errorf("the body changed:\n%.1000s", got.Data)
+	}
 }
 
 func entityBody(entity string) []byte {

@@ -14,6 +14,7 @@ type mail struct {
 	from     string
 	author   string // of the From field; "" is from
 	to       []string
+	visible  []string // those of the To field; none is to
 	subject  string
 	headers  string // further lines of the header, each with CRLF
 	entity   string // Content-* fields, the empty line and the body, CRLF
@@ -43,7 +44,11 @@ func (m mail) bytes() []byte {
 	if author == "" {
 		author = m.from
 	}
+	to := m.visible
+	if len(to) == 0 {
+		to = m.to
+	}
 	return fmt.Appendf(nil, "From: <%s>\r\nTo: %s\r\nSubject: %s\r\nMessage-ID: <%s>\r\n"+
 		"Date: %s\r\nMIME-Version: 1.0\r\n%s%s",
-		author, "<"+strings.Join(m.to, ">, <")+">", m.subject, m.id, time.Now().Format(time.RFC1123Z), m.headers, m.entity)
+		author, "<"+strings.Join(to, ">, <")+">", m.subject, m.id, time.Now().Format(time.RFC1123Z), m.headers, m.entity)
 }

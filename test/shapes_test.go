@@ -156,7 +156,7 @@ func (d *door) decrypted(t *testing.T, message []byte, p peer.Peer, check func([
 }
 
 func (d *door) testECKeys(t *testing.T) {
-	m := newMail(t, erika, "ec@both.example", "file@both.example")
+	m := newMail(t, erika, "ec@both.example", "file@both.example", "bob@both.example")
 	fates := d.send(t, m)
 	for _, addr := range m.to {
 		want(t, fates, addr, "accepted")

@@ -103,7 +103,7 @@ func (b *BouncyCastle) call(content []byte, words ...string) ([]byte, error) {
 		return nil, fmt.Errorf("java: %w", err)
 	}
 	if answer != "ok\n" {
-		return nil, fmt.Errorf("Bouncy Castle %s: %s", words[0], answer)
+		return nil, fmt.Errorf("bouncy castle: %s: %s", words[0], answer)
 	}
 	return os.ReadFile(out)
 }

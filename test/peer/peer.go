@@ -138,6 +138,16 @@ func (o object) recipient(ids []*testpki.Identity) (*testpki.Identity, error) {
 	return nil, errors.New("no recipient info names an identity of the peer's")
 }
 
+// Names reports whether a message names an identity, as signer or recipient.
+func Names(message []byte, id *testpki.Identity) bool {
+	o, err := open(message)
+	if err != nil {
+		return false
+	}
+	_, err = o.recipient([]*testpki.Identity{id})
+	return err == nil
+}
+
 func decode(text []byte) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(text)), ""))
 }

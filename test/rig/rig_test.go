@@ -33,3 +33,16 @@ func TestPostfixToSink(t *testing.T) {
 }
 
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+func TestPath(t *testing.T) {
+	for _, c := range []struct{ in, addr, params string }{
+		{"TO:<a@b.example>", "a@b.example", ""},
+		{"FROM:<> SIZE=3 BODY=7BIT", "", "SIZE=3 BODY=7BIT"},
+		{`TO:<"a> ORCPT=x"@b.example> NOTIFY=NEVER`, `"a> ORCPT=x"@b.example`, "NOTIFY=NEVER"},
+		{`TO:<"a\">b"@c.example>`, `"a\">b"@c.example`, ""},
+	} {
+		if addr, params := path(c.in); addr != c.addr || params != c.params {
+			t.Errorf("%s: %q and %q", c.in, addr, params)
+		}
+	}
+}

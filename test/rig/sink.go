@@ -190,13 +190,21 @@ func (d *Delivery) recipient(to string) string {
 	return "250 2.1.5 Ok"
 }
 
-// path returns what stands in angle brackets and what follows them.
+// path returns what stands in angle brackets, where a quoted local part may hold
+// another bracket, and what follows them.
 func path(s string) (addr, params string) {
-	i, j := strings.IndexByte(s, '<'), strings.LastIndexByte(s, '>')
-	if i < 0 || j < i {
-		return s, ""
+	start, quoted := strings.IndexByte(s, '<'), false
+	for i := start + 1; i < len(s) && start >= 0; i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '>' && !quoted:
+			return s[start+1 : i], strings.TrimSpace(s[i+1:])
+		}
 	}
-	return s[i+1 : j], strings.TrimSpace(s[j+1:])
+	return s, ""
 }
 
 // readData reads up to the line with the single dot and takes dots out again
