@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"time"
 )
@@ -19,15 +20,27 @@ func refuse(r Reason, c *x509.Certificate, format string, args ...any) *problem 
 	return &problem{reason: r, text: fmt.Sprintf("certificate of %q: ", label(c)) + fmt.Sprintf(format, args...)}
 }
 
-// label is how a certificate is called in explanations.
+// label is how a certificate is called in explanations: by its common name, a
+// mailbox, or what else there is.
 func label(c *x509.Certificate) string {
-	if text := c.Subject.String(); text != "" {
-		return text
+	if c.Subject.CommonName != "" {
+		return c.Subject.CommonName
 	}
 	for _, m := range mailboxes(c) {
 		return m.text
 	}
+	if text := c.Subject.String(); text != "" {
+		return text
+	}
 	return "serial " + c.SerialNumber.Text(16)
+}
+
+// nameOf is how an issuer is called in explanations.
+func nameOf(n pkix.Name) string {
+	if n.CommonName != "" {
+		return n.CommonName
+	}
+	return n.String()
 }
 
 func checkDates(c *x509.Certificate, at time.Time) *problem {

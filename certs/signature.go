@@ -29,8 +29,11 @@ func checkSignature(child, issuer *node) *problem {
 	if child.problem != nil {
 		return child.problem
 	}
+	if issuer.key == nil {
+		return refuse(UnsupportedKey, issuer.Certificate, "its kind of key, %s, is not supported", pki.KeyName(issuer.Certificate))
+	}
 	if !child.algorithm.Verify(issuer.key, child.RawTBSCertificate, child.Signature) {
-		return refuse(BadSignature, child.Certificate, "its signature is not that of %q", child.Issuer)
+		return refuse(BadSignature, child.Certificate, "its signature is not that of %q", nameOf(child.Issuer))
 	}
 	return nil
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
-// Element types of a serialized certificate store ([MS-OSHARED] is silent on
-// it; Windows writes and reads version 0 with the signature "CERT").
+// Identifiers of elements of a serialized certificate store ([MS-OSHARED] section
+// 2.3.2.5); others are properties.
 const (
 	storeEnd         = 0
 	storeCertificate = 32
-	storeEncoding    = 1 // X509_ASN_ENCODING
+	storeEncoding    = 1 // ASN.1, in the lower half
 )
 
 var (
@@ -25,8 +25,8 @@ var (
 
 func isSerializedStore(b []byte) bool { return bytes.HasPrefix(b, storeMagic) }
 
-// parseSerializedStore reads the certificates of a Microsoft serialized store:
-// a magic number, then elements of type, encoding, length and value, each a
+// parseSerializedStore reads the certificates of a Microsoft serialized store
+// ([MS-OSHARED] section 2.3.9.1): a magic number, then elements of type, encoding, length and value, each a
 // little-endian 32-bit number but the value, up to an element of type 0.
 // Properties of a certificate, which come before it, and revocation lists are
 // passed over.
@@ -48,7 +48,7 @@ func parseSerializedStore(b []byte) ([]*x509.Certificate, error) {
 		}
 		value := b[:size]
 		b = b[size:]
-		if kind != storeCertificate || encoding != storeEncoding {
+		if kind != storeCertificate || encoding&0xffff != storeEncoding {
 			continue
 		}
 		cert, err := pki.ParseCertificate(value)
