@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
 // GatewayConfig is everything that a Gateway needs to know. It is not changed.
@@ -42,6 +43,9 @@ type GatewayConfig struct {
 	Entitlements *enforce.Entitlements
 	// Triggers are the ways in which senders can ask for a treatment.
 	Triggers Triggers
+
+	// Texts are the words of reports and notices; nil is the built-in English.
+	Texts *dsn.Texts
 
 	// Lookups is how many lookups a message may have under way at once; 0 is 8.
 	Lookups int

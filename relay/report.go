@@ -46,7 +46,7 @@ func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, abo
 	r := dsn.Report{
 		Kind: kind, ID: rand.Text(), Hostname: g.Hostname,
 		From: g.Postmaster, To: env.Sender,
-		EnvelopeID: env.Params.EnvID, Now: g.Clock(),
+		EnvelopeID: env.Params.EnvID, Now: g.Clock(), Texts: g.Texts,
 	}
 	if g.own(env.Sender) {
 		r.Original = msg

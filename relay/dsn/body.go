@@ -14,33 +14,33 @@ import (
 const maxHeader = 16 << 10
 
 // body returns the three parts of RFC 6522 section 3.
-func (r *Report) body(boundary string) []byte {
+func (r *Report) body(boundary, text, html string) []byte {
 	var b bytes.Buffer
-	part := func(contentType, encoding string, content []byte) {
-		fmt.Fprintf(&b, "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n", boundary, contentType, encoding)
-		b.Write(content)
-		b.WriteString("\r\n")
+	if html == "" {
+		part(&b, boundary, "text/plain; charset=utf-8", "quoted-printable", quoted([]byte(text)))
+	} else {
+		part(&b, boundary, `multipart/alternative; boundary="text-`+boundary+`"`, "7bit", alternative("text-"+boundary, text, html))
 	}
-	part("text/plain; charset=utf-8", "quoted-printable", quoted([]byte(r.text())))
-	part("message/delivery-status", "7bit", []byte(r.status()))
+	part(&b, boundary, "message/delivery-status", "7bit", []byte(r.status()))
 	if r.Original != nil {
-		part("text/rfc822-headers; charset=utf-8", "quoted-printable", quoted(r.header()))
+		part(&b, boundary, "text/rfc822-headers; charset=utf-8", "quoted-printable", quoted(r.header()))
 	}
 	fmt.Fprintf(&b, "--%s--\r\n", boundary)
 	return b.Bytes()
 }
 
-// text is the part for people.
-func (r *Report) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "This is the mail gateway at %s.\r\n\r\n%s\r\n", clean(r.Hostname), openings[r.Kind])
-	for _, to := range r.Recipients {
-		fmt.Fprintf(&b, "\r\n  %s\r\n    %s\r\n", clean(to.Address.String()), clean(to.Reply.Text))
-	}
-	if r.Original != nil {
-		b.WriteString("\r\nThe header of your message is attached; its text is not, because it may be\r\nconfidential.\r\n")
-	}
-	return b.String()
+func part(b *bytes.Buffer, boundary, contentType, encoding string, content []byte) {
+	fmt.Fprintf(b, "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n", boundary, contentType, encoding)
+	b.Write(content)
+	b.WriteString("\r\n")
+}
+
+func alternative(boundary, text, html string) []byte {
+	var b bytes.Buffer
+	part(&b, boundary, "text/plain; charset=utf-8", "quoted-printable", quoted([]byte(text)))
+	part(&b, boundary, "text/html; charset=utf-8", "quoted-printable", quoted([]byte(html)))
+	fmt.Fprintf(&b, "--%s--\r\n", boundary)
+	return b.Bytes()
 }
 
 // status is the part for machines: RFC 3464 section 2.1.
@@ -109,6 +109,7 @@ func (r *Report) header() []byte {
 
 // quoted encodes text as quoted-printable (RFC 2045 section 6.7).
 func quoted(text []byte) []byte {
+	text = message.Canonical(text)
 	var b bytes.Buffer
 	w := quotedprintable.NewWriter(&b)
 	// Writing to memory does not fail.

@@ -8,6 +8,7 @@ package dsn
 import (
 	"errors"
 	"fmt"
+	"mime"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -44,6 +45,9 @@ type Report struct {
 	// Now is the time of the report.
 	Now        time.Time
 	Recipients []Recipient
+	// Texts are the words; nil is the built-in English. A subject of theirs
+	// never quotes the message's own, which may be a secret.
+	Texts *Texts
 	// Original is the message that the report is about; nil if unknown. Only
 	// its header is quoted.
 	Original *message.Message
@@ -69,23 +73,27 @@ func Build(r Report) (*message.Message, error) {
 		return nil, errNobody
 	}
 	boundary := "report-" + token(r.ID)
-	fields, err := r.fields(boundary)
+	subject, text, html, err := r.words()
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	m, err := message.Build(fields, r.body(boundary))
+	fields, err := r.fields(boundary, subject)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	m, err := message.Build(fields, r.body(boundary, text, html))
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return m, nil
 }
 
-func (r *Report) fields(boundary string) ([]message.Field, error) {
+func (r *Report) fields(boundary, subject string) ([]message.Field, error) {
 	texts := [][2]string{
 		{"Date", r.Now.Format(time.RFC1123Z)},
 		{"From", mailbox("Mail gateway", r.From, r.Hostname)},
 		{"To", headerAddress(r.To)},
-		{"Subject", subjects[r.Kind]},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
 		{"Message-ID", "<" + token(r.ID) + "@" + token(r.Hostname) + ">"},
 		{"Auto-Submitted", "auto-replied"}, // RFC 3834 section 5
 		{"MIME-Version", "1.0"},
@@ -100,17 +108,4 @@ func (r *Report) fields(boundary string) ([]message.Field, error) {
 		fields = append(fields, f)
 	}
 	return fields, nil
-}
-
-// subjects do not quote the message's own subject, which may be a secret.
-var subjects = map[Kind]string{
-	Failed:   "Your message was not delivered",
-	Delayed:  "Your message is delayed",
-	Stripped: "Your message was not sent to all recipients",
-}
-
-var openings = map[Kind]string{
-	Failed:   "Your message could not be delivered to the following recipients:",
-	Delayed:  "Your message could not be delivered yet to the following recipients.\r\nNothing is lost, and you need not send it again:",
-	Stripped: "Your message was sent, but not to the following recipients:",
 }

@@ -1,0 +1,146 @@
+package dsn
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+//go:embed texts
+var builtin embed.FS
+
+// Texts are the words of reports: for each kind a text and, if there is one,
+// the same in HTML. They are templates over Hostname, Recipients (each with
+// Address and Reason) and Quoted, which says that the message's header is
+// attached. A text begins with a line "Subject: ..." and an empty line.
+type Texts struct {
+	kinds map[Kind]words
+}
+
+type words struct {
+	subject, text *template.Template
+	html          *htmltemplate.Template // nil: there is none
+}
+
+// names of the files of a kind, without their suffix.
+var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped"}
+
+// facts are what templates are filled with.
+type facts struct {
+	Hostname   string
+	Recipients []recipientFacts
+	Quoted     bool
+}
+
+type recipientFacts struct{ Address, Reason string }
+
+var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an empty line`)
+
+// Languages are those of the built-in texts.
+func Languages() []string { return []string{"de", "en"} }
+
+// ReadTexts returns the built-in texts of a language, "" being English, with
+// those of folder in their place: failed.txt, delayed.txt and stripped.txt, each
+// with an .html beside it if there is one. A nil folder is none. The error joins
+// all problems.
+func ReadTexts(language string, folder fs.FS) (*Texts, error) {
+	if language == "" {
+		language = "en"
+	}
+	if !slices.Contains(Languages(), language) {
+		return nil, fmt.Errorf("language %q: there are no texts in it; write one of %s", language, strings.Join(Languages(), ", "))
+	}
+	base, err := fs.Sub(builtin, "texts/"+language)
+	if err != nil {
+		return nil, err
+	}
+	t := &Texts{kinds: make(map[Kind]words)}
+	var errs []error
+	for _, kind := range slices.Sorted(maps.Keys(names)) {
+		w, err := readWords(names[kind], folder, base)
+		t.kinds[kind] = w
+		errs = append(errs, err)
+	}
+	return t, errors.Join(errs...)
+}
+
+func readWords(name string, folder, base fs.FS) (words, error) {
+	var w words
+	text, err := readText(name+".txt", folder, base)
+	if err != nil {
+		return w, err
+	}
+	line, body, ok := strings.Cut(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n")
+	subject, titled := strings.CutPrefix(line, "Subject: ")
+	if !ok || !titled || strings.Contains(subject, "\n") {
+		return w, fmt.Errorf("%s.txt: %w", name, errNoSubject)
+	}
+	var subjectErr, textErr error
+	w.subject, subjectErr = template.New(name).Parse(subject)
+	w.text, textErr = template.New(name + ".txt").Parse(body)
+	if err := errors.Join(subjectErr, textErr); err != nil {
+		return w, err
+	}
+	if folder != nil {
+		html, err := fs.ReadFile(folder, name+".html")
+		if err == nil {
+			w.html, err = htmltemplate.New(name + ".html").Parse(string(html))
+		} else if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		if err != nil {
+			return w, err
+		}
+	}
+	// A template that cannot be filled in is found now and not with a message.
+	_, _, _, err = w.fill(facts{Recipients: []recipientFacts{{}}, Quoted: true})
+	return w, err
+}
+
+// readText reads a file of folder, or else of base.
+func readText(name string, folder, base fs.FS) (string, error) {
+	if folder != nil {
+		data, err := fs.ReadFile(folder, name)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return string(data), err
+		}
+	}
+	data, err := fs.ReadFile(base, name)
+	return string(data), err
+}
+
+// fill fills the templates in; html is "" where there is none.
+func (w *words) fill(f facts) (subject, text, html string, err error) {
+	var s, t, h strings.Builder
+	if err := errors.Join(w.subject.Execute(&s, f), w.text.Execute(&t, f)); err != nil {
+		return "", "", "", err
+	}
+	if w.html != nil {
+		if err := w.html.Execute(&h, f); err != nil {
+			return "", "", "", err
+		}
+	}
+	return clean(s.String()), t.String(), h.String(), nil
+}
+
+// words fills in the texts of a report.
+func (r *Report) words() (subject, text, html string, err error) {
+	texts := r.Texts
+	if texts == nil {
+		if texts, err = ReadTexts("", nil); err != nil {
+			return "", "", "", err
+		}
+	}
+	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil}
+	for _, to := range r.Recipients {
+		f.Recipients = append(f.Recipients, recipientFacts{clean(to.Address.String()), clean(to.Reply.Text)})
+	}
+	w := texts.kinds[r.Kind]
+	return w.fill(f)
+}
