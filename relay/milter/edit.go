@@ -67,7 +67,7 @@ func common(old, now []message.Field) []pair {
 
 // maxTable bounds the work on headers that differ in thousands of fields: past
 // it, all of them are replaced.
-const maxTable = 4 << 20
+const maxTable = 1 << 20
 
 // between compares old[lo:o] with now[lo:n] by the textbook table.
 func between(old, now []message.Field, lo, o, n int) []pair {

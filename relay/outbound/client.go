@@ -2,12 +2,10 @@
 // STARTTLS (RFC 3207), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC
 // 1870) and DSN (RFC 3461) where the hop offers them.
 //
-// A message goes out exactly as it is: nothing is converted on the way, for
-// what was signed must stay what was signed. So 8-bit content for a hop without
-// 8BITMIME is refused for good with 5.6.3 (RFC 6152 section 3 leaves the choice
-// between that and conversion): everything that the gateway signs or encrypts
-// is 7-bit already, and to rewrite the rest is the business of the MTA in front
-// of us or behind us.
+// A message goes out exactly as it is, with one exception: 8-bit content for a
+// hop without 8BITMIME is converted (RFC 6152 section 3) where nothing that is
+// signed changes by it, and refused for good with 5.6.3 otherwise. Everything
+// that the gateway signs or encrypts is 7-bit already.
 package outbound
 
 import (
@@ -23,6 +21,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -42,6 +41,9 @@ type Config struct {
 	// Timeout is the longest wait for any one answer; 0 means those of RFC
 	// 5321 section 4.5.3.2.
 	Timeout time.Duration
+	// SevenBit converts a message for a hop without 8BITMIME; its error means
+	// that it may not be. Nil converts nothing.
+	SevenBit func(*message.Message) (*message.Message, error)
 }
 
 // Client delivers to one next hop and keeps a few connections to it open. It

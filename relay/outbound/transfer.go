@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -29,11 +30,28 @@ func newTransfer(d relay.Delivery) *transfer {
 		t.results[i] = lost(errors.New("no answer to the message"))
 	}
 	if d.Message != nil {
-		t.text = d.Message.Bytes()
-		t.eight = eightBit(t.text)
-		t.utf8 = d.Params.SMTPUTF8 && eightBit(headerOf(t.text))
+		t.load(d.Message)
 	}
 	return t
+}
+
+func (t *transfer) load(m *message.Message) {
+	t.text = m.Bytes()
+	t.eight = eightBit(t.text)
+	t.utf8 = t.d.Params.SMTPUTF8 && eightBit(headerOf(t.text))
+}
+
+// convert makes the message 7-bit and reports whether it is.
+func (t *transfer) convert(sevenBit func(*message.Message) (*message.Message, error)) bool {
+	if sevenBit == nil {
+		return false
+	}
+	m, err := sevenBit(t.d.Message)
+	if err != nil {
+		return false
+	}
+	t.load(m)
+	return !t.eight
 }
 
 // check refuses what SMTP cannot carry unchanged.
@@ -188,8 +206,8 @@ func (h *hop) data(ctx context.Context, t *transfer) error {
 
 // suits refuses, for good, what this hop cannot take.
 func (h *hop) suits(t *transfer) error {
-	if t.eight && !h.offers("8BITMIME") {
-		return refused(554, [3]int{5, 6, 3}, "next hop takes no 8-bit content, which may not be converted here")
+	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
+		return refused(554, [3]int{5, 6, 3}, "next hop takes no 8-bit content, and this may not be converted")
 	}
 	if (t.utf8 || !t.d.Sender.ASCII()) && !h.offers("SMTPUTF8") {
 		return refused(553, [3]int{5, 6, 7}, "next hop takes no internationalized mail")

@@ -23,6 +23,10 @@ type client struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	// work is read-locked while a message is in hand: with BDAT that is in a
+	// goroutine of the library that nobody waits for.
+	work sync.RWMutex
+
 	mu       sync.Mutex
 	link     *link
 	draining bool
@@ -36,7 +40,10 @@ func (s *Server) newClient(nc net.Conn) wire.Conn {
 
 // Run serves the connection to its end.
 func (c *client) Run() {
-	defer c.cancel()
+	defer func() {
+		c.cancel()
+		c.work.Lock() // nobody is to hold it again: the session is over
+	}()
 	plain := c.newLink(c.raw, nil)
 	c.serve(plain)
 	if !plain.upgraded() {

@@ -39,6 +39,10 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 
 // message reads a message and hands it to f; the error is a reply.
 func (s *session) message(r io.Reader, f func(*transaction, *message.Message) error) error {
+	if !s.client.work.TryRLock() {
+		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
+	}
+	defer s.client.work.RUnlock()
 	tx := s.current()
 	if tx == nil || len(tx.given) == 0 {
 		return refuse(outOfOrder("no recipients"))

@@ -1,0 +1,85 @@
+package smtpd
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+)
+
+// Whatever a client sends, the connection comes to an end with it, nothing
+// panics, and what is accepted was answered for, has whole lines, and a
+// recipient.
+func FuzzSession(f *testing.F) {
+	const message = "Subject: x\r\n\r\n.\r\nbody\r\n.\r\n"
+	f.Add(false, []byte("EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"+message+"MAIL FROM:<>\r\nRCPT TO:<\"x y\"@e.f> NOTIFY=NEVER\r\nBDAT 3 LAST\r\nabcQUIT\r\n"))
+	f.Add(true, []byte("LHLO x\r\nMAIL FROM:<a@b.c> RET=HDRS\r\nRCPT TO:<d@e.f>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n"+message))
+	f.Add(false, []byte("EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 5\r\n\r\n\r\nxBDAT 0\r\nRSET\r\nMAIL FROM:<a@b.c>\r\nBDAT 99999 LAST\r\nx"))
+	f.Add(false, []byte("EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nMAIL FROM:<a@b.c>\r\nDATA\r\nx\n.\r\n.\r\r\n.\r\nSTARTTLS\r\n\x16\x03\x01"))
+	server, _, _ := wiretest.Certificate(f)
+	f.Fuzz(func(t *testing.T, lmtp bool, data []byte) {
+		var complaints bytes.Buffer
+		h, sink := &wiretest.Handler{}, &wiretest.Sink{}
+		s := NewServer(Config{
+			LMTP: lmtp, Hostname: "gw.example.com", Handler: h, Queue: sink, Deliverer: sink, TLS: server,
+			Limits: Limits{MessageSize: 100_000, Recipients: 10}, Log: slog.New(slog.NewTextHandler(&complaints, nil)),
+		})
+		ours, theirs := net.Pipe()
+		c := s.newClient(ours)
+		done, read := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			defer ours.Close()
+			c.Run()
+		}()
+		var replies bytes.Buffer
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(&replies, theirs)
+		}()
+		_, _ = theirs.Write(data) // it may be cut
+		theirs.Close()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the connection does not end")
+		}
+		<-read
+		// The library's own panic at a session that is gone is part of its end.
+		if text := complaints.String(); strings.Contains(text, "msg=panic ") {
+			t.Fatal(text)
+		}
+		for _, d := range sink.All() {
+			if bareLineEnd(d.Message.Bytes()) || len(d.Recipients) == 0 {
+				t.Fatalf("accepted %q for %v", d.Message.Bytes(), d.Recipients)
+			}
+		}
+	})
+}
+
+// The scanner agrees with the plain way to say it, wherever the stream is cut.
+func TestScannerIsPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("\r\r\n\n.x")), 0, 12, -1).Draw(t, "text")
+		var s scanner
+		for rest := text; rest != ""; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "cut")
+			s.write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		plain := strings.ReplaceAll(text, "\r\n", "")
+		if want := strings.ContainsAny(strings.TrimSuffix(plain, "\r"), "\r\n") || strings.Contains(plain, "\r") && !strings.HasSuffix(text, "\r"); s.bare != want {
+			t.Fatalf("%q: bare %v", text, s.bare)
+		}
+		if got := bareLineEnd([]byte(text)); got != strings.ContainsAny(plain, "\r\n") {
+			t.Fatalf("%q: bare line ends %v", text, got)
+		}
+	})
+}
