@@ -105,7 +105,9 @@ func (d *decoder) listeners(c *Config) {
 		d.unique(join(key, "name"), l.Name, names)
 		if l.Address != "" {
 			d.endpoint(join(key, "address"), l.Address, "systemd")
-			d.unique(join(key, "address"), l.Address, addresses)
+			if !strings.HasSuffix(l.Address, ":0") { // a port that the kernel chooses
+				d.unique(join(key, "address"), l.Address, addresses)
+			}
 		}
 		d.mode(join(key, "socket_mode"), l.SocketMode)
 		for n, network := range l.Networks {

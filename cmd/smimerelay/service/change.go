@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/semaphore"
 
@@ -53,7 +54,7 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) error {
 	d := &door{spec: spec}
 	for _, old := range s.doors {
-		if old.spec.address == spec.address && old.spec.mode == spec.mode {
+		if old.spec.address == spec.address && old.spec.mode == spec.mode && (old.spec.name == spec.name || !anyPort(spec.address)) {
 			d.socket = old.socket
 		}
 	}
@@ -74,6 +75,10 @@ func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) err
 	return nil
 }
 
+// anyPort reports whether the kernel chooses the port: two such addresses are
+// not the same.
+func anyPort(address string) bool { return strings.HasSuffix(address, ":0") }
+
 // undo closes what prepare opened.
 func (c *change) undo() {
 	for _, d := range c.fresh {
@@ -91,6 +96,7 @@ func (s *Service) commit(c *change) {
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
 	for _, d := range c.fresh {
+		s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
 		s.work.Go(func() { s.serve(d) })
 	}
 	for _, d := range before {

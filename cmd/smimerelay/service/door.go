@@ -104,7 +104,6 @@ func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
 
 // serve serves a door; that it ends without being told to is a failure.
 func (s *Service) serve(d *door) {
-	s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
 	if err := d.server.Serve(d.listener); err != nil && !d.shutting.Load() {
 		s.failed <- &doorError{d.spec.name, err}
 	}

@@ -74,7 +74,7 @@ func (b *builder) entitlements() *enforce.Entitlements {
 	var list []enforce.Entitlement
 	for _, e := range b.config.Entitled {
 		list = append(list, enforce.Entitlement{
-			Line: e.Line, User: condition(e.User), Network: condition(e.Network), Listener: condition(e.Listener), From: e.From,
+			Line: e.Line, User: given(e.User), Network: given(e.Network), Listener: given(e.Listener), From: given(e.From),
 		})
 	}
 	compiled, err := enforce.CompileEntitlements(list)
