@@ -33,6 +33,7 @@ type Config struct {
 	Rules      []Rule             `toml:"rule" doc:"What happens to a recipient: the first rule that matches decides. Repeat the table for each; the last is named \"default\" and has no conditions."`
 	Triggers   Triggers           `toml:"triggers" doc:"How senders can ask for a treatment, where the rule's user_control lets them. Removed from all that leaves."`
 	Entitled   []Entitlement      `toml:"entitlement" doc:"Who may have mail signed in whose name: all conditions of one table must hold; repeat the table for each. With none, every client that may send outbound may, for every address of our domains."`
+	Notices    Notices            `toml:"notices" doc:"What senders are told of messages that could not be sent as asked."`
 	Inbound    Inbound            `toml:"inbound" doc:"What happens to mail that comes in."`
 
 	source source
@@ -225,6 +226,12 @@ type Triggers struct {
 	Plain       []string `toml:"plain" doc:"words in the subject that ask for no encryption"`
 	Header      string   `toml:"header" doc:"header field whose value asks: sign, encrypt, plain; empty is none"`
 	Sensitivity []string `toml:"sensitivity" doc:"values of Sensitivity that ask for encryption"`
+}
+
+// Notices is the section [notices].
+type Notices struct {
+	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
+	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, and .html beside them; empty is none" path:"any"`
 }
 
 // Inbound is the section [inbound].

@@ -29,6 +29,7 @@ func Default() *Config {
 			Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"},
 			Header: "X-SMIME", Sensitivity: []string{},
 		},
+		Notices:    Notices{Language: "en"},
 		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient"},
 		Identities: Identities{},
 	}
@@ -68,13 +69,15 @@ func defaultDirectory() Directory {
 
 // defaultProfiles are the presets. "compatible" is what the oldest clients in
 // use read; "rfc8551" what RFC 8551 section 2.7 prefers; "edi-energy" what the
-// German energy market's rules for AS4 and e-mail demand.
+// German energy market's rules for AS4 and e-mail demand; "pqc" goes with
+// recipients whose keys are ML-KEM: the key decides, the rest is as strong.
 func defaultProfiles() map[string]Profile {
 	return map[string]Profile{
 		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "pkcs1"},
 		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "pkcs1"},
 		"rfc8551":    {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep"},
 		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-cbc", KeyTransport: "oaep"},
+		"pqc":        {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep"},
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/outbound"
 )
 
@@ -71,6 +72,7 @@ func Build(c *config.Config, known config.Problems, clock func() time.Time, log 
 	b.hostname()
 	b.policy()
 	b.entitled = b.entitlements()
+	b.texts = b.readTexts()
 	b.keys()
 	b.validator()
 	b.directory(log)
@@ -97,6 +99,7 @@ type builder struct {
 	parts    *Parts
 	name     string // our host name
 	entitled *enforce.Entitlements
+	texts    *dsn.Texts
 }
 
 func (b *builder) complain(key, text, remedy string) {
@@ -144,6 +147,7 @@ func (b *builder) outbound() {
 		n := b.config.NextHop
 		c, err := outbound.New(outbound.Config{
 			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
+			SevenBit: smime.SevenBit,
 		})
 		if err != nil && !b.isKnown(key) {
 			b.complain(key, err.Error(), "")
@@ -198,6 +202,7 @@ func (b *builder) gateway(log *slog.Logger) {
 		},
 		Triggers:     relay.Triggers(c.Triggers),
 		Entitlements: b.entitled,
+		Texts:        b.texts,
 		Clock:        b.clock, Log: log,
 	}
 	for name, p := range c.Profiles {
