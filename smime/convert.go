@@ -15,25 +15,21 @@ var errUnsafe = errors.New("cannot be made safe for a clear signature")
 // of its body.
 type entity struct {
 	fields []message.Field
-	body   []message.Scan
+	body   []message.Piece
 }
 
-// bytes returns the entity as it is signed.
-func (e *entity) bytes() [][]byte {
-	list := [][]byte{header(e.fields)}
+// bytes returns the entity as it is signed; ok is false where a part of it will
+// be encoded only when it is written.
+func (e *entity) bytes() (list [][]byte, ok bool) {
+	list = [][]byte{header(e.fields)}
 	for _, piece := range e.body {
-		list = append(list, piece.Text())
+		s, ok := piece.(message.Scan)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, s.Text())
 	}
-	return list
-}
-
-// pieces returns the body to be rendered.
-func (e *entity) pieces() []message.Piece {
-	list := make([]message.Piece, len(e.body))
-	for i, piece := range e.body {
-		list[i] = piece
-	}
-	return list
+	return list, true
 }
 
 // safeEntity returns the MIME entity of m in a form that passes mail relays
@@ -85,7 +81,7 @@ func travelsHeader(data []byte) bool {
 // of the message.
 type converter struct {
 	raw    []byte
-	pieces []message.Scan
+	pieces []message.Piece
 	odd    bool // a line end other than CRLF was seen
 }
 
@@ -213,23 +209,34 @@ func (c *converter) leaf(p *message.Part, fields []message.Field) ([]message.Fie
 		}
 		return fields, nil
 	}
-	data, err := p.Decode()
+	encoding, piece, err := encode(p)
 	if err != nil {
 		return nil, errUnsafe
 	}
-	encoding, text := encode(p, data)
-	c.emit(message.ScanLines(text))
+	c.pieces = append(c.pieces, piece)
 	return withEncoding(fields, p, encoding), nil
 }
 
-// encode chooses a transfer encoding for the data of p and applies it.
-func encode(p *message.Part, data []byte) (encoding string, text []byte) {
+// encode chooses a transfer encoding for p and applies it. Base64 stays base64, in
+// other lines.
+func encode(p *message.Part) (encoding string, piece message.Piece, err error) {
+	if p.Encoding == "base64" {
+		source, err := message.Decoded(p.Content())
+		if err != nil {
+			return "", nil, err
+		}
+		return "base64", message.Base64(source), nil
+	}
+	data, err := p.Decode()
+	if err != nil {
+		return "", nil, err
+	}
 	name := strings.ToLower(p.Params["charset"])
 	wide := strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || strings.HasPrefix(name, "iso-10646")
-	if strings.HasPrefix(p.MediaType, "text/") && p.Encoding != "base64" && !wide && !denseBinary(data) {
-		return "quoted-printable", quotedPrintable(data)
+	if strings.HasPrefix(p.MediaType, "text/") && !wide && !denseBinary(data) {
+		return "quoted-printable", message.Quoted(data), nil
 	}
-	return "base64", message.EncodeBase64(data)
+	return "base64", message.Base64(message.Octets(data)), nil
 }
 
 // withEncoding returns the fields with the Content-Transfer-Encoding given; the

@@ -8,27 +8,27 @@ const inBackground = 256 << 10
 
 // digester hashes content, a large one on another processor.
 type digester struct {
-	sum  []byte
-	done chan struct{} // nil: the sum is there
+	started bool
+	sum     []byte
+	done    chan struct{} // nil: the sum is there
 }
 
-// startDigest begins to hash content. The caller must wait.
-func startDigest(h crypto.Hash, content [][]byte) *digester {
-	d := &digester{}
+// start begins to hash content. The caller must wait.
+func (d *digester) start(h crypto.Hash, content [][]byte) {
+	d.started = true
 	n := 0
 	for _, piece := range content {
 		n += len(piece)
 	}
 	if n < inBackground {
 		d.run(h, content)
-		return d
+		return
 	}
 	d.done = make(chan struct{})
 	go func() {
 		defer close(d.done)
 		d.run(h, content)
 	}()
-	return d
 }
 
 func (d *digester) run(h crypto.Hash, content [][]byte) {

@@ -110,20 +110,23 @@ func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
 // clear renders multipart/signed (RFC 8551 section 3.5.3).
 func clear(m *message.Message, p HeaderProtection, content *entity, request cms.SignRequest) (*message.Message, error) {
 	digest := request.Signers[0].Digest
-	d := startDigest(digest, content.bytes())
-	defer d.wait()
-	boundary := newBoundary()
-	body := []message.Piece{
-		message.Text("This is an S/MIME signed message.\r\n\r\n--" + boundary + "\r\n"),
-		message.Text(header(content.fields)),
+	var d digester
+	if raw, ok := content.bytes(); ok {
+		d.start(digest, raw)
+		defer d.wait()
 	}
-	body = append(body, content.pieces()...)
-	body = append(body,
-		message.Text("\r\n--"+boundary+"\r\n"+
-			"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
-			"Content-Transfer-Encoding: base64\r\n"+
-			"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"),
-		message.Later(objectGuess(request), func() (message.Piece, error) {
+	boundary := newBoundary()
+	before := "This is an S/MIME signed message.\r\n\r\n--" + boundary + "\r\n"
+	behind := "\r\n--" + boundary + "\r\n" +
+		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n" +
+		"Content-Transfer-Encoding: base64\r\n" +
+		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
+	body := append([]message.Piece{message.Text(before), message.Text(header(content.fields))}, content.body...)
+	body = append(body, message.Text(behind),
+		message.Later(objectGuess(request), func(written []byte) (message.Piece, error) {
+			if !d.started {
+				d.start(digest, [][]byte{written[len(before) : len(written)-len(behind)]})
+			}
 			request.Detached, request.Digests = true, map[crypto.Hash][]byte{digest: d.wait()}
 			object, err := signObject(request)
 			if err != nil {

@@ -21,7 +21,7 @@ func bringUp(m, inner *message.Message, payload *message.Part, sealed bool) (*me
 	entity := &message.Entity{Fields: contentFields(inner), Body: []message.Piece{body}, Received: true}
 	if !sealed && !passes(body) {
 		if safe, err := safeEntity(inner, HeadersOpen); err == nil {
-			entity.Fields, entity.Body = safe.fields, safe.pieces()
+			entity.Fields, entity.Body = safe.fields, safe.body
 		}
 	}
 	change := message.Change{}

@@ -171,3 +171,26 @@ func sealTo(t testing.TB, m *message.Message, content []byte, to *x509.Certifica
 	}
 	return secret
 }
+
+// signedTravels reports whether a signed body passes relays.
+func signedTravels(body []byte) bool {
+	s := message.ScanLines(body)
+	return s.ASCII && s.CRLF && s.Longest <= maxFieldLine
+}
+
+// signedContent returns the part that is signed, whatever the form.
+func signedContent(t testing.TB, m *message.Message) *message.Part {
+	t.Helper()
+	if p := m.Root(); p.MediaType == typeSigned {
+		return p.Children[0]
+	}
+	object, err := m.Root().Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := cms.ParseSignedData(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(data.Content.Bytes())).Root()
+}

@@ -102,25 +102,41 @@ func quantum(dst, src []byte) {
 // differently is not guessed at.
 func DecodeBase64(text []byte) ([]byte, error) {
 	d := base64Decoder{out: make([]byte, 0, len(text)/4*3+3)}
+	if err := d.all(text); err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}
+
+// base64Decoder collects octets, or counts them.
+type base64Decoder struct {
+	out      []byte
+	counting bool
+	n        int
+	quantum  uint32
+	have     int // characters in quantum
+	padding  int
+}
+
+func (d *base64Decoder) all(text []byte) error {
 	for len(text) > 0 {
 		if text = d.bulk(text); len(text) == 0 {
 			break
 		}
 		// A line end, or a line that is no multiple of four long.
 		if err := d.one(text[0]); err != nil {
-			return nil, err
+			return err
 		}
 		text = text[1:]
 	}
 	return d.finish()
 }
 
-// base64Decoder collects octets.
-type base64Decoder struct {
-	out     []byte
-	quantum uint32
-	have    int // characters in quantum
-	padding int
+func (d *base64Decoder) put(octets ...byte) {
+	d.n += len(octets)
+	if !d.counting {
+		d.out = append(d.out, octets...)
+	}
 }
 
 // bulk decodes whole quanta, two at a time, up to the first pair that is none,
@@ -128,6 +144,9 @@ type base64Decoder struct {
 func (d *base64Decoder) bulk(text []byte) []byte {
 	if d.have != 0 || d.padding != 0 {
 		return text
+	}
+	if d.counting {
+		return d.count(text)
 	}
 	room := d.out[len(d.out):cap(d.out)]
 	for len(text) >= 8 && len(room) >= 8 {
@@ -153,6 +172,22 @@ func (d *base64Decoder) bulk(text []byte) []byte {
 	return text
 }
 
+// count is bulk without writing.
+func (d *base64Decoder) count(text []byte) []byte {
+	for len(text) >= 4 {
+		if text[0] == '\r' && text[1] == '\n' {
+			text = text[2:]
+			continue
+		}
+		in := (*[4]byte)(text)
+		if decodeAt[0][in[0]]|decodeAt[1][in[1]]|decodeAt[2][in[2]]|decodeAt[3][in[3]] >= 1<<24 {
+			break
+		}
+		d.n, text = d.n+3, text[4:]
+	}
+	return text
+}
+
 // one takes a single character.
 func (d *base64Decoder) one(c byte) error {
 	switch c {
@@ -168,23 +203,23 @@ func (d *base64Decoder) one(c byte) error {
 	}
 	d.quantum = d.quantum<<6 | v
 	if d.have++; d.have == 4 {
-		d.out = append(d.out, byte(d.quantum>>16), byte(d.quantum>>8), byte(d.quantum))
+		d.put(byte(d.quantum>>16), byte(d.quantum>>8), byte(d.quantum))
 		d.quantum, d.have = 0, 0
 	}
 	return nil
 }
 
 // finish takes what is left of the last quantum.
-func (d *base64Decoder) finish() ([]byte, error) {
+func (d *base64Decoder) finish() error {
 	full := d.padding == 0 || d.have+d.padding == 4
 	switch {
 	case d.have == 0 && d.padding == 0:
 	case d.have == 2 && full:
-		d.out = append(d.out, byte(d.quantum>>4))
+		d.put(byte(d.quantum >> 4))
 	case d.have == 3 && full:
-		d.out = append(d.out, byte(d.quantum>>10), byte(d.quantum>>2))
+		d.put(byte(d.quantum>>10), byte(d.quantum>>2))
 	default:
-		return nil, errBase64
+		return errBase64
 	}
-	return d.out, nil
+	return nil
 }

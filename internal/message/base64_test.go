@@ -31,6 +31,10 @@ func TestDecodeBase64Lines(t *testing.T) {
 			if err != nil || !bytes.Equal(got, data) {
 				t.Fatalf("%d octets in lines of %d: %d octets, %v", n, width, len(got), err)
 			}
+			source, err := Decoded([]byte(b.String()))
+			if err != nil || source.Len() != n || !bytes.Equal(source.AppendTo(nil), data) {
+				t.Fatalf("%d octets in lines of %d, as a source: %v", n, width, err)
+			}
 		}
 	}
 }
@@ -42,6 +46,9 @@ func TestDecodeBase64Refuses(t *testing.T) {
 	} {
 		if got, err := DecodeBase64([]byte(in)); err == nil {
 			t.Errorf("%q: accepted as %q", in, got)
+		}
+		if _, err := Decoded([]byte(in)); err == nil {
+			t.Errorf("%q: accepted as a source", in)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package message
 
+import "bytes"
+
 // Piece is a stretch of a body to be rendered: Text, a Scan of text, Base64 of
 // something, or Later.
 type Piece interface {
@@ -16,20 +18,23 @@ func (t Text) size() int                           { return len(t) }
 func (t Text) check(limit int) error               { return checkLines(t, limit) }
 func (t Text) appendTo(dst []byte) ([]byte, error) { return append(dst, t...), nil }
 
-// Later returns a piece that is made when everything before it has been written.
-// guess is about how long it will be; what is made is not a Later again.
-func Later(guess int, make func() (Piece, error)) Piece { return laterPiece{guess, make} }
+// Later returns a piece that is made when everything before it has been written:
+// make gets the body so far, which it must not change. guess is about how long
+// the piece will be; what is made is not a Later again.
+func Later(guess int, make func(body []byte) (Piece, error)) Piece { return laterPiece{guess, make} }
 
 type laterPiece struct {
 	guess int
-	make  func() (Piece, error)
+	make  func(body []byte) (Piece, error)
 }
 
 func (p laterPiece) size() int       { return p.guess }
 func (p laterPiece) check(int) error { return nil }
 
 func (p laterPiece) appendTo(dst []byte) ([]byte, error) {
-	made, err := p.make()
+	// The header has no empty line, so the first one ends it.
+	_, body, _ := bytes.Cut(dst, []byte("\r\n\r\n"))
+	made, err := p.make(body)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +49,34 @@ func (p laterPiece) appendTo(dst []byte) ([]byte, error) {
 type Source interface {
 	Len() int
 	AppendTo(dst []byte) []byte
+}
+
+// Decoded returns what is base64 in text as a Source, without decoding it yet.
+func Decoded(text []byte) (Source, error) {
+	d := base64Decoder{counting: true}
+	if err := d.all(text); err != nil {
+		return nil, err
+	}
+	return decodedSource{text: text, n: d.n}, nil
+}
+
+type decodedSource struct {
+	text []byte
+	n    int
+}
+
+func (s decodedSource) Len() int { return s.n }
+
+func (s decodedSource) AppendTo(dst []byte) []byte {
+	if cap(dst)-len(dst) < s.n {
+		dst = append(make([]byte, 0, len(dst)+s.n), dst...)
+	}
+	d := base64Decoder{out: dst}
+	// Decoded has seen that the text is well-formed.
+	if err := d.all(s.text); err != nil {
+		return dst
+	}
+	return d.out
 }
 
 // Octets is a Source of plain bytes.
