@@ -189,6 +189,17 @@ func benchDecrypt(b *testing.B, id *identity, size int, c Cipher) {
 			b.Fatal(err)
 		}
 	})
+	spent := make([]byte, len(der))
+	benchmark(b, name+"/cms-in-place", size, func() { // and a copy, because the object is spent
+		copy(spent, der)
+		e, err := ParseEnvelopedData(spent)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := e.Decrypt(0, id.key, DecryptOptions{InPlace: true}); err != nil {
+			b.Fatal(err)
+		}
+	})
 	key := make([]byte, 32)
 	block, _ := aes.NewCipher(key)
 	sealed := make([]byte, size/16*16+16)

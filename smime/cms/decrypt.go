@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/rsa"
+	"slices"
 )
 
 // DecryptOptions are the choices of Decrypt.
@@ -185,7 +186,7 @@ func (e *EnvelopedData) openCBC(key, iv []byte, block func([]byte) (cipher.Block
 	if err != nil {
 		return nil, ErrDecrypt
 	}
-	src, dst := e.ciphertext(o.InPlace, 0)
+	src, dst := e.ciphertext(o.InPlace, nil)
 	return openCBC(dst, src, b, iv)
 }
 
@@ -205,10 +206,8 @@ func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, 
 		if err != nil {
 			return nil, ErrDecrypt
 		}
-		mac := append([]byte(nil), e.mac...)
-		_, buf := e.ciphertext(o.InPlace, len(mac))
-		buf = append(buf, mac...)
-		plain, err := aead.Open(buf[:0], nonce, buf, aad)
+		src, dst := e.ciphertext(o.InPlace, e.mac)
+		plain, err := aead.Open(dst[:0], nonce, src, aad)
 		if err != nil {
 			return nil, ErrDecrypt
 		}
@@ -279,19 +278,20 @@ func (e *EnvelopedData) additionalData() ([]byte, error) {
 	return aad, nil
 }
 
-// ciphertext returns the ciphertext, and where the plaintext goes: a buffer
-// that has room for spare octets more. With inPlace that is the object itself.
-// Where spare is not 0 the buffer holds the ciphertext already.
-func (e *EnvelopedData) ciphertext(inPlace bool, spare int) (src, dst []byte) {
-	n := e.content.size
-	if !inPlace || e.content.at+n+spare > len(e.ber) {
-		if !e.content.pieces && spare == 0 {
-			return e.content.src, make([]byte, n)
-		}
-		dst = e.content.AppendTo(make([]byte, 0, n+spare))
-		return dst, dst
+// ciphertext returns the ciphertext with the mac behind it, where there is one,
+// and memory for the plaintext: the same, or new. With inPlace it is the object's
+// own, where pieces move towards the front, over headers that were read already.
+func (e *EnvelopedData) ciphertext(inPlace bool, mac []byte) (src, dst []byte) {
+	at, n := e.content.at, e.content.size
+	switch {
+	case inPlace && at+n+len(mac) <= len(e.ber):
+		src = append(e.content.AppendTo(e.ber[at:at]), mac...)
+	case e.content.pieces:
+		src = append(e.content.AppendTo(make([]byte, 0, n+len(mac))), mac...)
+	case mac != nil:
+		src = slices.Concat(e.content.src, mac)
+	default:
+		return e.content.src, make([]byte, n)
 	}
-	// Pieces move towards the front, over headers that were read already.
-	dst = e.content.AppendTo(e.ber[e.content.at:e.content.at])
-	return dst, dst
+	return src, src
 }
