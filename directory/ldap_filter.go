@@ -46,10 +46,13 @@ func parseFilter(text string) (*filterTemplate, error) {
 	return t, nil
 }
 
-// inValue reports whether what follows before belongs to an assertion value.
+// inValue reports whether what follows before belongs to an assertion value, and
+// not to an escape in one.
 func inValue(before string) bool {
 	open := strings.LastIndexAny(before, "()")
-	return open >= 0 && before[open] == '(' && strings.Contains(before[open:], "=")
+	escape := strings.LastIndexByte(before, '\\')
+	return open >= 0 && before[open] == '(' && strings.Contains(before[open:], "=") &&
+		(escape < 0 || escape < len(before)-2)
 }
 
 // expand returns the filter for addr. A domain with non-ASCII labels is looked

@@ -85,7 +85,7 @@ func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	const limit = 300 * time.Millisecond
+	const limit = 500 * time.Millisecond
 	for name, fault := range map[string]func(client, server net.Conn){
 		"reset at once":        cut(0),
 		"reset in the length":  cut(2),
@@ -106,7 +106,7 @@ func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 				if r := d.LookupFresh(t.Context(), addr(t, bob)); r.Outcome != want {
 					t.Errorf("%s: %s, want %s: %v", step, r.Outcome, want, r.Answers)
 				}
-				if took := time.Since(start); took > 4*limit {
+				if took := time.Since(start); took > 10*limit {
 					t.Errorf("%s: took %s", step, took)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -90,10 +91,10 @@ func domainOf(tail string) (string, error) {
 			labels = append(labels, a.Value)
 		}
 	}
-	if len(labels) == 0 {
-		return "", errors.New("no host, and no base with dc= that names a domain")
+	if domain := strings.Join(labels, "."); isHostName(domain) {
+		return domain, nil
 	}
-	return strings.Join(labels, "."), nil
+	return "", errors.New("no host, and no base with dc= that names a domain")
 }
 
 // schemeOf says what a server without a scheme speaks.
@@ -119,11 +120,23 @@ func (t *target) setHost(authority, port string) error {
 	} else {
 		port = given
 	}
-	if host == "" || strings.ContainsAny(host, "@ %") || port == "" {
-		return errors.New("no host")
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("port %q: not a port", port)
+	}
+	if net.ParseIP(host) == nil && !isHostName(host) {
+		return fmt.Errorf("host %q: neither a name nor an address", host)
 	}
 	t.network, t.address, t.host = "tcp", net.JoinHostPort(host, port), host
 	return nil
+}
+
+func isHostName(s string) bool {
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func (t *target) setSocket(authority string) error {

@@ -57,8 +57,9 @@ func TestServerNames(t *testing.T) {
 func TestBadServerNames(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "ldap://", "ldap:///", "ldap:///o=x", "http://host", "host:3268", "ldap://user@host", "ldap://h/notadn", "ldap://h/dc=x??deep",
+		"", "ldap://", "ldap:///", "ldap:///o=x", "ldap:///dc=", "ldap:///dc=a%20b", "http://host", "host:3268", "ldap://user@host", "ldap://h/notadn", "ldap://h/dc=x??deep",
 		"ldap://h/dc=x???(mail=*)", "ldap://h/????!x-thing", "ldapi://relative", "ldap://h/%zz", "ldap://host:",
+		"ldap://host:0", "ldap://host:70000", "ldap://host:ldap", "ldap://a b", "ldap://[fe80::1%25eth0]", "0[",
 	} {
 		if got, err := parseServer(text, LDAPConfig{}); err == nil {
 			t.Errorf("%q: accepted as %+v", text, got)
