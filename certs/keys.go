@@ -18,6 +18,7 @@ import (
 // after it was made and is safe for concurrent use.
 type FileKeys struct {
 	clock     func() time.Time
+	rule      address.LocalPart
 	ids       []*Identity
 	byAddress map[string][]*Identity // newest first, those that may sign
 	bySerial  map[string][]*Identity
@@ -85,11 +86,25 @@ func (k *FileKeys) Signing(_ context.Context, addr address.Address) (*Identity, 
 	}
 	now := k.clock()
 	for _, id := range k.byAddress[addr.Key(address.IgnoreCase)] {
-		if c := id.Certificate; !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+		if c := id.Certificate; !now.Before(c.NotBefore) && !now.After(c.NotAfter) && k.names(c, addr) {
 			return id, nil
 		}
 	}
 	return nil, nil
+}
+
+// names reports whether c names addr by the rule in force.
+func (k *FileKeys) names(c *x509.Certificate, addr address.Address) bool {
+	return k.rule == address.IgnoreCase ||
+		slices.ContainsFunc(Addresses(c), func(a address.Address) bool { return a.Equal(addr, k.rule) })
+}
+
+// WithLocalPart returns the same keys under another rule for local parts than
+// address.IgnoreCase.
+func (k *FileKeys) WithLocalPart(rule address.LocalPart) *FileKeys {
+	other := *k
+	other.rule = rule
+	return &other
 }
 
 // Decryption returns the identities that rid names, expired ones too.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/internal/testpki"
 )
@@ -50,6 +51,18 @@ func TestKeysNewestValidSigns(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("at %v for %s: %v, %v", c.at, c.addr, got, err)
 		}
+	}
+}
+
+func TestKeysUnderExactLocalParts(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := identity(t, ca, testpki.Leaf{Addresses: []string{"Alice@x.org"}})
+	k := NewKeys(nil, id).WithLocalPart(address.ExactCase)
+	if got, _ := k.Signing(t.Context(), mustAddress(t, "Alice@X.org")); got != id {
+		t.Error("not found")
+	}
+	if got, _ := k.Signing(t.Context(), mustAddress(t, "alice@x.org")); got != nil {
+		t.Error("another local part may sign")
 	}
 }
 

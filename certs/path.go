@@ -89,7 +89,7 @@ func checkAuthority(n *node, anchor bool) *problem {
 	switch {
 	case !old && (!n.BasicConstraintsValid || !n.IsCA):
 		return refuse(NotAnAuthority, n.Certificate, "it is not an authority")
-	case n.KeyUsage != 0 && n.KeyUsage&x509.KeyUsageCertSign == 0:
+	case !usable(n.Certificate, x509.KeyUsageCertSign):
 		return refuse(NotAnAuthority, n.Certificate, "its key usage does not allow it to issue certificates")
 	case !mailAllowed(n.Certificate):
 		return refuse(WrongPurpose, n.Certificate, "this authority is not for mail protection")

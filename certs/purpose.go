@@ -7,9 +7,15 @@ import (
 	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/internal/pki"
+)
+
+var (
+	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 )
 
 // checkPurpose judges key usage (RFC 8550 section 4.4.2) and extended key usage
@@ -31,9 +37,19 @@ func checkPurpose(c *x509.Certificate, p Purpose) *problem {
 // mailAllowed reports whether the extended key usage, where there is one,
 // contains emailProtection or anyExtendedKeyUsage.
 func mailAllowed(c *x509.Certificate) bool {
-	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+	return !hasExtension(c, oidExtKeyUsage) ||
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) ||
 		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+// usable reports whether the key usage, where there is one, has one of the bits.
+// One without any bit allows nothing.
+func usable(c *x509.Certificate, bits x509.KeyUsage) bool {
+	return c.KeyUsage&bits != 0 || c.KeyUsage == 0 && !hasExtension(c, oidKeyUsage)
+}
+
+func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(c.Extensions, isExtension(id))
 }
 
 func checkSigningUse(c *x509.Certificate) *problem {
@@ -42,7 +58,7 @@ func checkSigningUse(c *x509.Certificate) *problem {
 	default:
 		return refuse(WrongPurpose, c, "its key cannot sign")
 	}
-	if c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
+	if !usable(c, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) {
 		return refuse(WrongPurpose, c, "its key usage does not allow signatures")
 	}
 	return nil
@@ -57,7 +73,7 @@ func checkEncryptionUse(c *x509.Certificate) *problem {
 	default:
 		return refuse(WrongPurpose, c, "its key cannot encrypt")
 	}
-	if c.KeyUsage != 0 && c.KeyUsage&need == 0 {
+	if !usable(c, need) {
 		return refuse(WrongPurpose, c, "its key usage lacks %s", name)
 	}
 	return nil

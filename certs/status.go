@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
@@ -64,7 +65,7 @@ func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node
 func (c *statusCheck) path(ctx context.Context, path []*node) (*node, revocation.Answer) {
 	worst, whose := revocation.Answer{Status: revocation.Good}, path[0]
 	for i := len(path) - 2; i >= 0; i-- {
-		answer := c.certificate(ctx, path[i], path[i+1])
+		answer := c.certificate(ctx, path[i:])
 		if answer.Status == revocation.Revoked {
 			return path[i], answer
 		}
@@ -79,7 +80,9 @@ func (c *statusCheck) path(ctx context.Context, path []*node) (*node, revocation
 	return whose, worst
 }
 
-func (c *statusCheck) certificate(ctx context.Context, n, issuer *node) revocation.Answer {
+// certificate asks about the first certificate of a path.
+func (c *statusCheck) certificate(ctx context.Context, path []*node) revocation.Answer {
+	n := path[0]
 	if answer, done := c.asked[n.fp]; done {
 		return answer
 	}
@@ -89,26 +92,28 @@ func (c *statusCheck) certificate(ctx context.Context, n, issuer *node) revocati
 	c.asked[n.fp] = revocation.Answer{Text: "its revocation list is signed by one whose status depends on it"}
 	q := revocation.Question{
 		Cert: n.Certificate, Issuer: n.issuer, At: c.at,
-		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, issuer) },
+		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, path) },
 	}
 	answer := c.lists.Status(q)
 	if answer.Status == revocation.Unknown && c.online {
-		answer = c.v.cfg.Fetcher.Online(ctx, q, issuer.Certificate, c.lists, c.v.cfg.AllowSHA1)
+		answer = c.v.cfg.Fetcher.Online(ctx, q, path[1].Certificate, c.lists, c.v.cfg.AllowSHA1)
 	}
 	c.asked[n.fp] = answer
 	return answer
 }
 
-// verify reports whether l was signed by issuer, or by another certificate for
-// the name of the list's issuer that has a path to the same trust anchor and is
-// not revoked itself (RFC 5280 section 6.3.3 (f) and (g)).
-func (c *statusCheck) verify(ctx context.Context, l *revocation.List, issuer *node) bool {
+// verify reports whether l, about the first certificate of path, was signed by its
+// issuer, or by another certificate for the name of the list's issuer that may
+// speak for it, has a path to the same trust anchor and is not revoked itself
+// (RFC 5280 section 6.3.3 (f) and (g)).
+func (c *statusCheck) verify(ctx context.Context, l *revocation.List, path []*node) bool {
+	issuer := path[1]
 	if issuer.subject == l.Issuer && c.signs(issuer, l) {
 		return true
 	}
 	for _, known := range c.search.known() {
 		for _, n := range known[l.Issuer] {
-			if n != issuer && c.signs(n, l) && c.mayPublish(ctx, n, l) {
+			if n != issuer && c.signs(n, l) && c.mayPublish(ctx, n, path, l) {
 				return true
 			}
 		}
@@ -117,22 +122,35 @@ func (c *statusCheck) verify(ctx context.Context, l *revocation.List, issuer *no
 }
 
 func (c *statusCheck) signs(n *node, l *revocation.List) bool {
-	return (n.KeyUsage == 0 || n.KeyUsage&x509.KeyUsageCRLSign != 0) && l.VerifiedBy(n.Certificate, c.v.cfg.AllowSHA1)
+	return usable(n.Certificate, x509.KeyUsageCRLSign) && l.VerifiedBy(n.Certificate, c.v.cfg.AllowSHA1)
 }
 
-// mayPublish reports whether n is trusted by the same anchor as the path, and not
-// revoked. The status of a certificate may stand on the list that it signs itself
-// where its issuer says so by naming it as the issuer of that list.
-func (c *statusCheck) mayPublish(ctx context.Context, n *node, l *revocation.List) bool {
+// mayPublish reports whether n is trusted by the same anchor as the path, speaks
+// for the issuer of its first certificate, and is not revoked. The status of a
+// certificate may stand on the list that it signs itself where its issuer says so
+// by naming it as the issuer of that list.
+func (c *statusCheck) mayPublish(ctx context.Context, n *node, path []*node, l *revocation.List) bool {
 	if c.signers[n.fp] {
 		return revocation.Delegates(n.Certificate, l)
 	}
-	path, p := c.search.find(n)
-	if p != nil || path[len(path)-1].fp != c.anchor.fp {
+	own, p := c.search.find(n)
+	if p != nil || own[len(own)-1].fp != c.anchor.fp || !speaksFor(own, path, l) {
 		return false
 	}
 	c.signers[n.fp] = true
-	_, answer := c.path(ctx, path)
+	_, answer := c.path(ctx, own)
 	delete(c.signers, n.fp)
 	return answer.Status == revocation.Good
+}
+
+// speaksFor keeps apart authorities that happen to have the same name, or took
+// it: the signer of a list must be on the path, or certified by one on the path,
+// or be named as the publisher of lists by the certificate in question.
+func speaksFor(signer, path []*node, l *revocation.List) bool {
+	for _, n := range signer[:min(2, len(signer))] {
+		if slices.ContainsFunc(path[1:], n.samePerson) {
+			return true
+		}
+	}
+	return revocation.Delegates(path[0].Certificate, l)
 }

@@ -3,6 +3,8 @@ package certs
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +96,9 @@ func TestRefusals(t *testing.T) {
 		{"ed25519 signs", testpki.Leaf{Addresses: addr, Key: "ed25519"}, ForSigning, ""},
 		{"x25519 signs nothing", testpki.Leaf{Addresses: addr, Key: "x25519", KeyUsage: testpki.NoKeyUsage}, ForSigning, WrongPurpose},
 		{"x25519 encrypts", testpki.Leaf{Addresses: addr, Key: "x25519"}, ForEncryption, ""},
+		{"key usage without a bit", testpki.Leaf{Addresses: addr, KeyUsage: testpki.NoKeyUsage, Edit: func(c *x509.Certificate) {
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: oidKeyUsage, Critical: true, Value: []byte{3, 2, 7, 0}})
+		}}, ForSigning, WrongPurpose},
 		{"rsa 1024", testpki.Leaf{Addresses: addr, Key: "rsa1024"}, ForSigning, WeakKey},
 		{"p-224", testpki.Leaf{Addresses: addr, Key: "p224"}, ForSigning, WeakKey},
 		{"sha-1", testpki.Leaf{Addresses: addr, Signature: x509.SHA1WithRSA}, ForSigning, WeakSignature},
@@ -397,5 +402,36 @@ func TestMemoryIsBounded(t *testing.T) {
 	last := fingerprint{byte(n), byte(n >> 8)}
 	if m.get(last) == nil || m.get(fingerprint{}) != nil {
 		t.Error("the newest is forgotten, or the oldest kept")
+	}
+}
+
+// TestNamesakeDoesNotSpeakForAnAuthority holds that an authority below the same
+// anchor cannot publish lists in the name of another.
+func TestNamesakeDoesNotSpeakForAnAuthority(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	victim := testpki.Must(root.Intermediate(testpki.Options{Name: "Victim"}))
+	rogue := testpki.Must(root.Intermediate(testpki.Options{Name: "Rogue"}))
+	namesake := testpki.Must(rogue.Intermediate(testpki.Options{Name: "Victim"}))
+	child := testpki.Must(namesake.Intermediate(testpki.Options{Name: "Victim"}))
+	id := testpki.Must(victim.Issue(testpki.Leaf{}))
+	var crls [][]byte
+	for _, ca := range []*testpki.CA{root, rogue, namesake, child} {
+		crls = append(crls, testpki.Must(ca.CRL(testpki.CRL{})))
+	}
+	v := newValidator(t, ValidatorConfig{CRLs: crls, Revocation: RevocationRequire}, root)
+	r := Request{Purpose: ForSigning, Intermediates: []*x509.Certificate{
+		victim.Certificate, rogue.Certificate, namesake.Certificate, child.Certificate,
+	}}
+	if got := v.Check(t.Context(), id.Certificate, r); got.Reason != RevocationUnknown {
+		t.Errorf("%+v", got)
+	}
+	// A second certificate of the authority itself does.
+	other := testpki.Must(victim.Intermediate(testpki.Options{Name: "Victim"}))
+	r.CRLs = [][]byte{testpki.Must(other.CRL(testpki.CRL{})), testpki.Must(victim.CRL(testpki.CRL{
+		Number: big.NewInt(2), NextUpdate: time.Now().Add(time.Hour),
+	}))}
+	r.Intermediates = append(r.Intermediates, other.Certificate)
+	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass {
+		t.Errorf("%+v", got)
 	}
 }
