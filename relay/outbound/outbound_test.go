@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -457,5 +458,28 @@ func TestConfig(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v is accepted", c)
 		}
+	}
+}
+
+// TestConvert: 8-bit content is converted for a hop that cannot take it, and
+// left alone for one that can.
+func TestConvert(t *testing.T) {
+	asked := 0
+	ascii := func(m *message.Message) (*message.Message, error) {
+		asked++
+		return message.Parse(bytes.ReplaceAll(m.Bytes(), []byte("\xc3\xa9"), []byte("=C3=A9")))
+	}
+	d := delivery(t, "Subject: x\r\n\r\nh\xc3\xa9\r\n", "a@example.org", "b@example.net")
+	for offers, want := range map[string]string{"": "h=C3=A9", "8BITMIME": "h\xc3\xa9"} {
+		s := &server{t: t, offers: offers}
+		if got := codes(s.start(Config{SevenBit: ascii}).Deliver(t.Context(), d)); got != "ok" {
+			t.Fatalf("offers %q: results %s", offers, got)
+		}
+		if len(s.data) != 1 || !strings.Contains(s.data[0], want) {
+			t.Errorf("offers %q: data %q", offers, s.data)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("converted %d times", asked)
 	}
 }

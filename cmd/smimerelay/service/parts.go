@@ -20,6 +20,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/outbound"
+	"github.com/smimerelay/smimerelay/smime"
 )
 
 // Parts are what a configuration describes, ready to work: everything but the
@@ -36,6 +37,7 @@ type Parts struct {
 	tls      map[string]*tls.Certificate // by listener
 	nextHop  *outbound.Client
 	nextHops map[string]*outbound.Client // by listener, where it has its own
+	closers  []func() error              // of what the validator uses
 }
 
 // Close frees what the parts hold. Nobody may be using them.
@@ -49,6 +51,9 @@ func (p *Parts) Close() error {
 	}
 	if p.nextHop != nil {
 		errs = append(errs, p.nextHop.Close())
+	}
+	for _, c := range p.closers {
+		errs = append(errs, c())
 	}
 	return errors.Join(errs...)
 }
