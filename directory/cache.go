@@ -95,7 +95,7 @@ func (d *Directory) expiry(now time.Time, r Result) time.Time {
 		return earliest(now.Add(d.cfg.Negative), now, beginnings(r.Candidates))
 	}
 	lifetime := d.cfg.Positive
-	if slices.ContainsFunc(r.Answers, func(a Answer) bool { return a.Err != nil }) {
+	if r.unanswered() {
 		// A source that was to be preferred may have had a better one.
 		lifetime = min(lifetime, d.cfg.Negative)
 	}
@@ -145,11 +145,13 @@ func (d *Directory) version() uint64 {
 	return sum
 }
 
-// stale returns the outcome remembered for key in place of unknown if the
-// configuration allows it and its certificates still pass today.
+// stale returns the outcome remembered for key in place of unknown if a source
+// did not answer, the configuration allows it, and its certificates still pass
+// today.
 func (d *Directory) stale(ctx context.Context, key string, addr address.Address, unknown Result) Result {
 	e, ok := d.cache.get(key)
-	if !ok || e.result.Outcome != Usable || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
+	if !ok || e.result.Outcome != Usable || e.version != d.version() || !unknown.unanswered() ||
+		d.cfg.StaleIfError <= 0 || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
 		return unknown
 	}
 	old := Result{Answers: slices.Clone(unknown.Answers)}

@@ -108,32 +108,55 @@ func TestCacheIsBoundedAndKeepsTheRecent(t *testing.T) {
 func TestStaleServesOnlyWhereAllowedAndStillGood(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		stale   time.Duration
-		revoked bool
-		want    Outcome
+		stale time.Duration
+		after time.Duration
+		event func(s *changing, checker *fakeChecker)
+		want  Outcome
 	}{
-		"off":           {0, false, Unknown},
-		"allowed":       {2 * time.Hour, false, Usable},
-		"too old":       {30 * time.Minute, false, Unknown},
-		"revoked since": {2 * time.Hour, true, Unknown},
+		"off":                    {0, 2 * time.Hour, down, Unknown},
+		"off, asked afresh":      {0, 0, down, Unknown},
+		"allowed":                {2 * time.Hour, 2 * time.Hour, down, Usable},
+		"allowed, asked afresh":  {2 * time.Hour, 0, down, Usable},
+		"too old":                {30 * time.Minute, 2 * time.Hour, down, Unknown},
+		"revoked since":          {2 * time.Hour, 2 * time.Hour, revoked, Unknown},
+		"another source changed": {2 * time.Hour, 2 * time.Hour, changed, Unknown},
+		"all answered":           {2 * time.Hour, 2 * time.Hour, doubtful, Unknown},
 	} {
-		clock, checker, cert := newFakeClock(), &fakeChecker{}, issue(t, bob, 0)
-		s := &fakeSource{name: "s", list: []*x509.Certificate{cert}}
+		clock, checker := newFakeClock(), &fakeChecker{}
+		s := &changing{fakeSource: fakeSource{name: "s", list: []*x509.Certificate{issue(t, bob, 0)}}}
 		d := open(t, Config{
 			Sources: sources(s), Checker: checker, Clock: clock.Now,
 			Positive: time.Hour, StaleIfError: c.stale,
 		})
 		d.Lookup(t.Context(), addr(t, bob))
-		clock.advance(2 * time.Hour)
-		s.list, s.err = nil, errDown
-		if c.revoked {
-			checker.refuse(cert, certs.Fail, certs.Revoked)
-		}
-		r := d.Lookup(t.Context(), addr(t, bob))
+		clock.advance(c.after)
+		c.event(s, checker)
+		r := d.LookupFresh(t.Context(), addr(t, bob))
 		if r.Outcome != c.want || (len(r.Certificates) > 0) != (c.want == Usable) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
+}
+
+// What happens to a source between two lookups.
+
+func down(s *changing, _ *fakeChecker) { s.list, s.err = nil, errDown }
+
+func revoked(s *changing, checker *fakeChecker) {
+	checker.refuse(s.list[0], certs.Fail, certs.Revoked)
+	s.err = errDown
+}
+
+func changed(s *changing, checker *fakeChecker) {
+	down(s, checker)
+	s.version.Add(1)
+}
+
+// doubtful has the source answer with another certificate that nobody can judge
+// now: the one that it has no more must not be used.
+func doubtful(s *changing, checker *fakeChecker) {
+	s.list = []*x509.Certificate{testCA().Certificate, {Raw: []byte("other"), NotAfter: time.Now()}}
+	checker.refuse(s.list[1], certs.TempError, certs.RevocationUnknown)
 }
 
 type changing struct {

@@ -75,10 +75,8 @@ func outcome(r Result) Outcome {
 	if len(r.Certificates) > 0 {
 		return Usable
 	}
-	for _, a := range r.Answers {
-		if a.Err != nil {
-			return Unknown
-		}
+	if r.unanswered() {
+		return Unknown
 	}
 	for _, c := range r.Candidates {
 		if c.Verdict.Result == certs.TempError {
@@ -86,4 +84,9 @@ func outcome(r Result) Outcome {
 		}
 	}
 	return None
+}
+
+// unanswered reports whether a source that was asked did not answer.
+func (r Result) unanswered() bool {
+	return slices.ContainsFunc(r.Answers, func(a Answer) bool { return a.Err != nil })
 }

@@ -170,7 +170,7 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 	}
 	finding := l.read(result.Entries)
 	if len(result.Referrals) > 0 {
-		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %s", strings.Join(result.Referrals, " ")))
+		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %q", result.Referrals))
 	}
 	return finding, err
 }

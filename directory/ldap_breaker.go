@@ -38,14 +38,16 @@ func (b *breaker) guard(broken func(error) bool, operation func() error) error {
 	if !b.allow() {
 		return errResting
 	}
+	end := b.release // also after a panic: nobody else would end the rest
+	defer func() { end() }()
 	err := operation()
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errBusy):
-		b.release() // nobody waits any more, or it was not asked: that says nothing
+		// Nobody waits any more, or it was not asked: that says nothing.
 	case broken(err):
-		b.failed()
+		end = b.failed
 	default:
-		b.succeeded()
+		end = b.succeeded
 	}
 	return err
 }

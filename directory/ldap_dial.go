@@ -104,7 +104,7 @@ func (d *dialer) dial(ctx context.Context, t target) (*conn, error) {
 func (d *dialer) setUp(ctx context.Context, c *conn, t target) error {
 	plain := c.socket
 	stream := plain
-	if t.tls || d.startTLS {
+	if t.tls || d.startTLS && t.network != "unix" {
 		if !t.tls {
 			if err := startTLS(plain); err != nil {
 				return fmt.Errorf("starttls: %w", err)

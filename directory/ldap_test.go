@@ -239,7 +239,7 @@ func TestLDAPBindsAsTheUserOfTheSocket(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{NoAnonymous: true})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	want(t, openLDAP(t, LDAPConfig{URLs: []string{s.SocketURL()}, External: true}), bob, cert)
+	want(t, openLDAP(t, LDAPConfig{URLs: []string{s.SocketURL()}, External: true, StartTLS: true}), bob, cert)
 }
 
 func TestPasswordIsReadAtEveryBind(t *testing.T) {
