@@ -47,6 +47,9 @@ type GatewayConfig struct {
 	// Texts are the words of reports and notices; nil is the built-in English.
 	Texts *dsn.Texts
 
+	// Copies is how many octets the copies of one message may have together; 0
+	// is 400 MB. Hidden recipients get a copy each.
+	Copies int
 	// Lookups is how many lookups a message may have under way at once; 0 is 8.
 	Lookups int
 	Clock   func() time.Time // nil is time.Now
@@ -125,6 +128,9 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 	}
 	if g.Lookups <= 0 {
 		g.Lookups = 8
+	}
+	if g.Copies <= 0 {
+		g.Copies = 400 << 20
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

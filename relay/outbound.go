@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -25,7 +26,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 	if err := g.Policy.Check(e.facts, plan); err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}
-	o, err := g.carryOut(env, msg, e, plan)
+	o, err := g.carryOut(ctx, env, msg, e, plan)
 	if err != nil {
 		g.logRefusedMessage(env, err)
 		return nil, err
@@ -46,13 +47,19 @@ func decide(g *Gateway, env *Envelope, e *evidence) enforce.Plan {
 }
 
 // carryOut makes the outcome of a plan.
-func (g *Gateway) carryOut(env *Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*Outcome, error) {
+func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*Outcome, error) {
+	if err := g.affordable(plan, len(msg.Bytes())); err != nil {
+		return nil, err
+	}
 	o := &Outcome{}
 	press, err := g.newPress(env, msg, e)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range plan.Copies {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.New(fault.Capacity, "the message takes too long, try again later", err)
+		}
 		m, err := press.print(c)
 		if err != nil {
 			return nil, err
@@ -80,6 +87,23 @@ func (g *Gateway) carryOut(env *Envelope, msg *message.Message, e *evidence, pla
 	}
 	o.Notices = []Delivery{notice}
 	return o, nil
+}
+
+// affordable refuses a message whose copies would not fit into memory: trying
+// again would not make them smaller.
+func (g *Gateway) affordable(plan enforce.Plan, size int) error {
+	copies := 0
+	for _, c := range plan.Copies {
+		if c.Encrypt != nil {
+			copies++
+		}
+	}
+	// Base64 makes four octets of three, and quoted-printable may have been there
+	// before it.
+	if copies > 1 && copies > g.Copies/(size*3/2+1) {
+		return fault.New(fault.TooLarge, fmt.Sprintf("the message needs %d encrypted copies, one for each hidden recipient, and is too large for that", copies), nil)
+	}
+	return nil
 }
 
 // logPlan writes what was decided, one line a recipient.

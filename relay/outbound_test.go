@@ -438,3 +438,47 @@ func TestForgedFieldsDoNotLeave(t *testing.T) {
 		}
 	}
 }
+
+func TestTooManyCopies(t *testing.T) {
+	w := newWorld(t)
+	msg := parseMessage(t, "From: alice@own.example\n\n"+text+"\n")
+	w.config.Copies = 4 * len(msg.Bytes())
+	w.start()
+	if o, err := w.process(w.envelope("out", "alice@own.example", bob, carol), msg); err != nil || len(o.Deliveries) != 2 {
+		t.Fatal(o, err)
+	}
+	w.config.Copies = 2 * len(msg.Bytes())
+	w.start()
+	if _, err := w.process(w.envelope("out", "alice@own.example", bob, carol), msg); err == nil || ReplyFor(err).Code != 552 {
+		t.Errorf("two hidden recipients: %v", err)
+	}
+	if o, err := w.send(bob, carol); err != nil || len(o.Deliveries) != 1 {
+		t.Errorf("one copy: %v", err)
+	}
+}
+
+func TestNoWorkForWhoHasGone(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := w.gateway.Process(ctx, w.envelope("out", "alice@own.example", bob), w.letter(bob))
+	if err == nil || ReplyFor(err).Code/100 != 4 {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Authors as mail programs write them.
+func TestAuthorsInTheWild(t *testing.T) {
+	w := newWorld(t)
+	for _, from := range []string{
+		"alice@own.example", "<alice@own.example>", "\"Doe, Alice\" <alice@own.example>", "Alice (at home) <alice@own.example>",
+		"=?iso-8859-1?q?Al=EFce?= <alice@own.example>", "Al\u00efce <alice@own.example>", "Al\xefce <alice@own.example>",
+		"\"alice@own.example\" <alice@own.example>", "A. Lice <alice@own.example>", "alice@own.example (Alice)",
+		"Alice\n <alice@own.example>", "=?x-unknown?b?AAAA?= <alice@own.example>",
+	} {
+		o, err := w.process(w.envelope("out", "alice@own.example", "x@sign.example"), parseMessage(t, "From: "+from+"\nTo: x@sign.example\n\n"+text+"\n"))
+		if err != nil || len(o.Deliveries) != 1 || !isSigned(o.Deliveries[0].Message) {
+			t.Errorf("%q: %v", from, err)
+		}
+	}
+}
