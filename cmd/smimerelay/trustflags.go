@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/revocation"
 )
 
 // trustFlags are the flags of the verbs that judge certificates.
@@ -14,11 +15,12 @@ type trustFlags struct {
 	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains. Repeatable."`
 	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the revocation lists in FILE. Repeatable."`
 	Revocation   string    `enum:"${revocation}" default:"prefer" help:"When revocation can not be found out: refuse (require), tolerate (prefer), do not ask (off)."`
-	Fetch        bool      `help:"Ask the CRL and OCSP addresses that certificates name."`
+	Fetch        bool      `help:"Ask the CRL, OCSP and issuer addresses that certificates name; private networks are not asked."`
 	At           time.Time `placeholder:"RFC3339" help:"Judge as of this time instead of now, such as 2026-01-02T03:04:05Z."`
 }
 
-// validator builds what judges certificates.
+// validator builds what judges certificates. The command ends before anybody
+// would have to close what it fetches with.
 func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error) {
 	anchors, err := readCertificates("--trust", f.Trust)
 	if err != nil {
@@ -28,18 +30,24 @@ func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error)
 	if err != nil {
 		return nil, err
 	}
-	var crls [][]byte
+	c := certs.ValidatorConfig{
+		Anchors: anchors, Intermediates: intermediates,
+		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
+	}
 	for _, path := range f.CRL {
-		found, err := certs.ReadCRLs(path)
+		found, err := certs.OpenLists(path, "")
 		if err != nil {
 			return nil, unusable(fmt.Errorf("--crl: %w; give revocation lists as PEM or DER", err))
 		}
-		crls = append(crls, found...)
+		c.Lists = append(c.Lists, found...)
 	}
-	v, err := certs.NewValidator(certs.ValidatorConfig{
-		Anchors: anchors, Intermediates: intermediates, CRLs: crls,
-		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
-	})
+	if f.Fetch {
+		if c.Fetcher, err = revocation.NewFetcher(revocation.FetchConfig{Clock: clock}); err != nil {
+			return nil, unusable(fmt.Errorf("--fetch: %w", err))
+		}
+		c.FetchIssuers = true
+	}
+	v, err := certs.NewValidator(c)
 	if err != nil {
 		return nil, unusable(err)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Queue      Queue              `toml:"queue" doc:"The durable queue; a set-up with LMTP listeners only uses it for notices."`
 	Identities Identities         `toml:"identities" doc:"Our private keys with their certificates."`
 	Trust      Trust              `toml:"trust" doc:"Which certificates are believed."`
+	Exceptions []Exception        `toml:"exception" doc:"Certificates that are believed or refused one by one; repeat the table for each."`
 	Directory  []Directory        `toml:"directory" doc:"Sources of recipients' certificates, asked in this order; repeat the table for each."`
 	Lookup     Lookup             `toml:"lookup" doc:"The cache in front of all directories."`
 	Profiles   map[string]Profile `toml:"profile" doc:"Algorithms under a name that rules refer to; add tables of your own."`
@@ -111,6 +112,20 @@ type Trust struct {
 	Revocation    string        `toml:"revocation" doc:"what an unknown revocation status means: refused, tolerated, not asked" enum:"require,prefer,off"`
 	Fetch         bool          `toml:"fetch" doc:"ask the CRL and OCSP addresses that certificates name"`
 	FetchTimeout  time.Duration `toml:"fetch_timeout" doc:"longest wait for one of these" min:"100ms"`
+	FetchNetworks []string      `toml:"fetch_networks" doc:"private networks (CIDR) that may be asked all the same"`
+	FetchIssuers  bool          `toml:"fetch_issuers" doc:"also fetch missing intermediates; a sender can see by it when a message is handled"`
+	Cache         string        `toml:"cache" doc:"folder that keeps what was fetched across restarts; empty keeps it in memory" path:"new"`
+	Stale         time.Duration `toml:"stale" doc:"how long past its end a revocation answer counts when no newer one can be had" min:"0s"`
+	AllowSHA1     bool          `toml:"allow_sha1" doc:"accept signatures with SHA-1, for archives"`
+	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"accept RSA keys from 1024 bits, for archives"`
+}
+
+// Exception is one [[exception]].
+type Exception struct {
+	SHA256 string `toml:"sha256" doc:"fingerprint of the certificate, in hexadecimal" required:"yes"`
+	Action string `toml:"action" doc:"allow makes it a trust anchor, block refuses it and everything below it" enum:"allow,block" required:"yes"`
+	Note   string `toml:"note" doc:"why; explanations repeat it"`
+	Until  string `toml:"until" doc:"date on which it ends, such as 2027-01-31; empty is never"`
 }
 
 // Directory is one [[directory]].

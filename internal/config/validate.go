@@ -33,6 +33,12 @@ func validate(c *Config, d *decoder) {
 	}
 	d.listeners(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)
+	for i, network := range c.Trust.FetchNetworks {
+		d.network(index("trust.fetch_networks", i), network)
+	}
+	for i, e := range c.Exceptions {
+		d.exception(index("exception", i), e)
+	}
 	if len(c.Queue.Retry) == 0 {
 		d.complain("queue.retry", `write at least one wait, such as ["5m"]`, "is empty")
 	}
@@ -120,6 +126,15 @@ func (d *decoder) listeners(c *Config) {
 		if l.NextHop != "" && l.Protocol != "lmtp" {
 			d.complain(join(key, "next_hop"), "remove it: the queue delivers to the one of [next_hop]", "has a meaning only with protocol = \"lmtp\"")
 		}
+	}
+}
+
+func (d *decoder) exception(key string, e Exception) {
+	if _, err := e.Fingerprint(); err != nil && e.SHA256 != "" {
+		d.complain(join(key, "sha256"), "write the 64 hexadecimal digits that \"openssl x509 -fingerprint -sha256\" prints", "%q is not a SHA-256 fingerprint", e.SHA256)
+	}
+	if _, err := e.End(); err != nil {
+		d.complain(join(key, "until"), "write a date such as 2027-01-31", "%q is not a date", e.Until)
 	}
 }
 

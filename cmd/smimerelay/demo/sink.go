@@ -15,9 +15,10 @@ import (
 
 // sink is the mail server behind the gateway: it keeps what it is given.
 type sink struct {
-	server *smtp.Server
-	dir    string
-	done   chan struct{}
+	server   *smtp.Server
+	listener net.Listener
+	dir      string
+	done     chan struct{}
 
 	mu      sync.Mutex
 	scene   string // what arrives now belongs to this scene
@@ -37,7 +38,7 @@ func startSink(port int, dir string) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{dir: dir, done: make(chan struct{}), changed: make(chan struct{}, 1)}
+	s := &sink{listener: l, dir: dir, done: make(chan struct{}), changed: make(chan struct{}, 1)}
 	s.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &sinkSession{sink: s}, nil
 	}))
@@ -51,6 +52,7 @@ func startSink(port int, dir string) (*sink, error) {
 
 func (s *sink) close() {
 	s.server.Close()
+	s.listener.Close() // the server may not have come to serve yet
 	<-s.done
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -31,26 +32,73 @@ func (b *builder) isKnown(key string) bool {
 	return slices.ContainsFunc(b.known, func(p config.Problem) bool { return strings.HasPrefix(p.Key, key) })
 }
 
+// validator makes what judges certificates.
 func (b *builder) validator() {
 	t := b.config.Trust
-	var crls [][]byte
-	for i, path := range t.CRLs {
-		crls = append(crls, read(b, fmt.Sprintf("trust.crls[%d]", i), path, certs.ReadCRLs)...)
-	}
 	anchors := b.certificates("trust.anchors", t.Anchors)
 	b.parts.Anchors = len(anchors)
 	v, err := certs.NewValidator(certs.ValidatorConfig{
 		Anchors:       anchors,
 		Intermediates: b.certificates("trust.intermediates", t.Intermediates),
-		CRLs:          crls,
+		Exceptions:    b.exceptions(),
+		Lists:         b.lists(),
+		Fetcher:       b.fetcher(),
+		FetchIssuers:  t.FetchIssuers,
 		Revocation:    certs.RevocationMode(t.Revocation),
 		LocalPart:     b.localPart(),
+		AllowSHA1:     t.AllowSHA1,
+		AllowRSA1024:  t.AllowRSA1024,
 		Clock:         b.clock,
 	})
 	if err != nil && !b.isKnown("trust") {
 		b.complain("trust", err.Error(), "")
 	}
 	b.parts.Validator = v
+}
+
+// lists opens the revocation lists; large ones stay on disk.
+func (b *builder) lists() []*revocation.List {
+	var all []*revocation.List
+	for i, path := range b.config.Trust.CRLs {
+		found := read(b, fmt.Sprintf("trust.crls[%d]", i), path, func(p string) ([]*revocation.List, error) {
+			return certs.OpenLists(p, "")
+		})
+		for _, l := range found {
+			b.parts.closers = append(b.parts.closers, l.Close)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// fetcher makes what asks revocation services; nil when nobody is to be asked.
+func (b *builder) fetcher() *revocation.Fetcher {
+	t := b.config.Trust
+	if !t.Fetch || b.isKnown("trust.fetch") {
+		return nil
+	}
+	f, err := revocation.NewFetcher(revocation.FetchConfig{
+		Timeout: t.FetchTimeout, Allowed: networks(t.FetchNetworks), Cache: t.Cache, Stale: t.Stale, Clock: b.clock,
+	})
+	if err != nil {
+		b.complain("trust.cache", err.Error(), "name a folder that can be written")
+		return nil
+	}
+	b.parts.closers = append(b.parts.closers, func() error { f.Close(); return nil })
+	return f
+}
+
+// exceptions translates what the configuration has checked.
+func (b *builder) exceptions() []certs.Exception {
+	var all []certs.Exception
+	for _, e := range b.config.Exceptions {
+		sum, err := e.Fingerprint()
+		until, err2 := e.End()
+		if err == nil && err2 == nil {
+			all = append(all, certs.Exception{SHA256: sum, Allow: e.Action == "allow", Note: e.Note, Until: until})
+		}
+	}
+	return all
 }
 
 func (b *builder) certificates(key string, paths []string) []*x509.Certificate {

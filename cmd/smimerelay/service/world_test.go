@@ -176,6 +176,7 @@ func newHop(t *testing.T) *hop {
 	}()
 	t.Cleanup(func() {
 		s.Close()
+		l.Close() // the server may not have come to serve yet
 		<-done
 	})
 	return h
