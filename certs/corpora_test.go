@@ -1,0 +1,59 @@
+package certs
+
+import (
+	"crypto/x509"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/revocation"
+)
+
+// TestCorpora reads every file that others have made as certificates, identity
+// and revocation list, and judges what it finds: nothing may panic or take long,
+// and nothing is trusted that no anchor vouches for.
+func TestCorpora(t *testing.T) {
+	v := newValidator(t, ValidatorConfig{Revocation: RevocationPrefer})
+	found, keys, lists := 0, 0, 0
+	err := filepath.WalkDir(corpora(t), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		certificates, _ := ParseCertificates(data)
+		for _, c := range certificates {
+			found++
+			got := v.Check(t.Context(), c, Request{Purpose: ForSigning, Intermediates: certificates, CRLs: [][]byte{data}})
+			if got.Result == Pass {
+				t.Errorf("%s: %v is trusted", path, c.Subject)
+			}
+		}
+		if id, err := ParseIdentity(data, "password"); err == nil {
+			keys++
+			NewKeys(nil, id)
+		}
+		if _, err := revocation.ParseList(data); err == nil {
+			lists++
+		} else if _, std := x509.ParseRevocationList(data); std == nil && !strings.Contains(err.Error(), "not supported") {
+			t.Errorf("%s: crypto/x509 reads this list: %v", path, err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: took %v", path, took)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d certificates, %d identities, %d revocation lists", found, keys, lists)
+	if found < 400 || keys == 0 || lists < 150 {
+		t.Error("less was found than is there")
+	}
+}
