@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -83,6 +84,26 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 		}
 		ids = append(ids, id)
 	}
+	// Bob's certificate and key lie apart.
+	bob := filepath.Join(t.TempDir(), "bob.pem")
+	var both []byte
+	for _, f := range []string{"keys/rfc4134-bob.crt", "keys/rfc4134-bob.key"} {
+		data, err := os.ReadFile(filepath.Join(root, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, data...)
+	}
+	if err := os.WriteFile(bob, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{bob, filepath.Join(root, "openssl/smime-certs/smec3.pem")} {
+		id, err := certs.ReadIdentity(f, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
 	var anchors []*x509.Certificate
 	for _, f := range []string{"thunderbird/smime/TestCA.pem", "thunderbird-browser/TestCA.pem", "openssl/smime-certs/smroot.pem"} {
 		list, err := certs.ReadCertificates(filepath.Join(root, f))
@@ -107,15 +128,15 @@ func TestCorpora(t *testing.T) {
 	root := corporaDir(t)
 	options := corpusOptions(t, root)
 	known := differences(t)
-	for _, folder := range []string{"thunderbird", "thunderbird-browser", "mox", "openssl"} {
+	for _, folder := range []string{"thunderbird", "thunderbird-browser", "mox", "openssl", "nss-interop", "tika-pkcs7", "rfc4134"} {
 		for _, e := range manifest(t, filepath.Join(root, folder)) {
 			name := folder + "/" + e.file
-			if e.expected == "n/a" || !isMessage(e) {
-				continue
-			}
 			raw, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if e.expected == "n/a" || !isMessage(e, raw) {
+				continue
 			}
 			got := corpusVerdict(raw, options)
 			want := e.expected
@@ -126,6 +147,13 @@ func TestCorpora(t *testing.T) {
 				}
 			}
 			fmt.Printf("corpora: %-86s %-40s %s\n", name, e.expected, got.word)
+			if want == string(certs.PolicyNo) {
+				weak := options
+				weak.AllowWeak = true
+				if again := corpusVerdict(raw, weak); !meets(again, e.expected) {
+					t.Errorf("%s: with weak ciphers allowed, want %s, got %s", name, e.expected, again.word)
+				}
+			}
 			if !meets(got, want) {
 				t.Errorf("%s: want %s, got %s: %+v", name, want, got.word, got.report)
 			}
@@ -133,11 +161,13 @@ func TestCorpora(t *testing.T) {
 	}
 }
 
-func isMessage(e corpusEntry) bool {
-	if strings.HasPrefix(e.kind, "key") || strings.HasPrefix(e.kind, "cert") {
+// isMessage leaves out keys, certificates, and bare CMS objects, which are for
+// the tests of package cms.
+func isMessage(e corpusEntry, raw []byte) bool {
+	if strings.HasPrefix(e.kind, "key") || strings.HasPrefix(e.kind, "cert") || strings.HasPrefix(e.kind, "pem") {
 		return false
 	}
-	return strings.HasSuffix(e.file, ".eml")
+	return !bytes.HasPrefix(raw, []byte{0x30}) && !bytes.HasPrefix(raw, []byte("-----BEGIN")) && !bytes.HasPrefix(raw, []byte("MII"))
 }
 
 // verdict is the outcome in the words of the manifests.

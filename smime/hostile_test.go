@@ -85,9 +85,9 @@ func TestCompressed(t *testing.T) {
 
 func TestCompressionBomb(t *testing.T) {
 	w := newWorld(t)
-	bomb := pkcs7(t, compressed(t, make([]byte, 200<<20)))
+	bomb := pkcs7(t, compressed(t, make([]byte, 40<<20)))
 	used := allocated(func() { expect(t, w.open(bomb), certs.PermError, "malformed") })
-	if used > 200<<20 {
+	if used > 40<<20 {
 		t.Errorf("took %d MB", used>>20)
 	}
 }
@@ -146,7 +146,7 @@ func allocated(f func()) uint64 {
 // What an operation takes beside the message it is given, for what comes large.
 func TestMemory(t *testing.T) {
 	w := newWorld(t)
-	const size = 20 << 20
+	const size = 8 << 20
 	m := sized(t, size)
 	wide := mail(t, "Content-Type: text/plain\n\n"+strings.Repeat(strings.Repeat("x", 98)+"\n", size/100))
 	single := mail(t, "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n"+strings.Repeat("QUJD", size/4)+"\n")
