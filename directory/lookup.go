@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -68,6 +69,8 @@ type Directory struct {
 	base    context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+
+	observer atomic.Pointer[func(Result)]
 
 	mu      sync.Mutex
 	flights map[string]*flight
@@ -131,6 +134,16 @@ func (d *Directory) LookupFresh(ctx context.Context, addr address.Address) Resul
 	return d.lookup(ctx, addr, true)
 }
 
+// Observe has f called with the result of every search, and with every result
+// that is remembered when somebody asks for it: its answers are all Cached.
+func (d *Directory) Observe(f func(Result)) { d.observer.Store(&f) }
+
+func (d *Directory) observe(r Result) {
+	if f := d.observer.Load(); f != nil {
+		(*f)(r)
+	}
+}
+
 // Flush forgets all remembered outcomes.
 func (d *Directory) Flush() { d.cache.flush() }
 
@@ -158,6 +171,7 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 	key := addr.Key(d.cfg.LocalPart)
 	if !fresh {
 		if r, ok := d.cached(key); ok {
+			d.observe(r)
 			return r
 		}
 	}
@@ -204,6 +218,7 @@ func (d *Directory) fly(f *flight, key string, addr address.Address) {
 		if p := recover(); p != nil {
 			f.result = failed(fmt.Errorf("directory: panic: %v", p))
 		}
+		d.observe(f.result)
 		d.mu.Lock()
 		delete(d.flights, key)
 		d.mu.Unlock()

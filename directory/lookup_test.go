@@ -209,3 +209,16 @@ func TestPanicIsUnknown(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+func TestObserverSeesSearchesAndWhatIsRemembered(t *testing.T) {
+	t.Parallel()
+	d := open(t, Config{Sources: sources(&fakeSource{name: "s"})})
+	var cached []bool
+	d.Observe(func(r Result) { cached = append(cached, r.Answers[0].Cached) })
+	for range 3 {
+		d.Lookup(t.Context(), addr(t, bob))
+	}
+	if !slices.Equal(cached, []bool{false, true, true}) {
+		t.Errorf("got %v", cached)
+	}
+}

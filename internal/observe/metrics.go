@@ -18,7 +18,9 @@ type Metrics struct {
 	Recipients     *prometheus.CounterVec   // direction, outcome
 	Refusals       *prometheus.CounterVec   // listener, kind
 	Panics         prometheus.Counter
-	Deliveries     *prometheus.CounterVec // outcome
+	Lookups        *prometheus.CounterVec   // outcome, remembered
+	LookupSeconds  *prometheus.HistogramVec // source, result
+	Deliveries     *prometheus.CounterVec   // outcome
 	QueueMessages  prometheus.GaugeFunc
 	Reloads        *prometheus.CounterVec // result
 	ConfigLoaded   prometheus.Gauge
@@ -50,6 +52,12 @@ func NewMetrics(queued func() float64) *Metrics {
 			"listener", "kind"),
 		Panics: counter("panics_total",
 			"Messages whose processing crashed and was answered with 451. Anything but 0 is a defect: please report it."),
+		Lookups: counters("lookups_total",
+			"Lookups of recipients' certificates by outcome: usable, none, unknown; \"remembered\" says whether the cache had it (yes, no).",
+			"outcome", "remembered"),
+		LookupSeconds: histograms("directory_seconds",
+			"Time that a directory took for one answer, the checks of the certificates included, by its name and result: answered, failed.",
+			prometheus.ExponentialBuckets(0.0005, 2, 15), "source", "result"),
 		Deliveries: counters("deliveries_total",
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
@@ -81,7 +89,7 @@ func NewMetrics(queued func() float64) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
-		m.Deliveries, m.QueueMessages, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
 		m.BuildInfo,
 	}
 }

@@ -68,6 +68,7 @@ Go runtime and of the process. This page is made from the declarations.
 
 - ` + "`smimerelay_refusals_total{kind=\"internal\"}`" + ` rises: a defect or a fault of the machine; the log has the id.
 - ` + "`smimerelay_refusals_total{kind=\"unavailable\"}`" + ` rises: a directory or a revocation service does not answer.
+- ` + "`smimerelay_directory_seconds_count{result=\"failed\"}`" + ` rises: that directory does not answer.
 - ` + "`smimerelay_queue_messages`" + ` rises and stays: the next hop does not take mail.
 - ` + "`smimerelay_identity_expiry_timestamp_seconds - time()`" + ` falls below 30 days: renew the identity.
 - ` + "`smimerelay_reloads_total{result=\"failed\"}`" + ` rises: the file has a problem, the old configuration serves on.

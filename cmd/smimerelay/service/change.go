@@ -93,6 +93,7 @@ func (c *change) undo() {
 // background.
 func (s *Service) commit(c *change) {
 	before := s.doors
+	c.parts.Directory.Observe(s.lookedUp)
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
 	for _, d := range c.fresh {

@@ -1,0 +1,20 @@
+package service
+
+import "github.com/smimerelay/smimerelay/directory"
+
+// lookedUp counts a lookup and times the directories that were asked.
+func (s *Service) lookedUp(r directory.Result) {
+	remembered := "no"
+	for _, a := range r.Answers {
+		if a.Cached {
+			remembered = "yes"
+			continue
+		}
+		result := "answered"
+		if a.Err != nil {
+			result = "failed"
+		}
+		s.metrics.LookupSeconds.WithLabelValues(a.Source, result).Observe(a.Elapsed.Seconds())
+	}
+	s.metrics.Lookups.WithLabelValues(string(r.Outcome), remembered).Inc()
+}

@@ -1,0 +1,40 @@
+package service
+
+import (
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/internal/observe"
+)
+
+func TestLookupsAreCounted(t *testing.T) {
+	t.Parallel()
+	s := &Service{metrics: observe.NewMetrics(func() float64 { return 0 })}
+	s.lookedUp(directory.Result{Outcome: directory.Unknown, Answers: []directory.Answer{
+		{Source: "ldap:a", Elapsed: time.Second, Err: errors.New("down")},
+		{Source: "files:b", Elapsed: time.Millisecond},
+	}})
+	for range 2 {
+		s.lookedUp(directory.Result{Outcome: directory.Usable, Answers: []directory.Answer{{Source: "ldap:a", Cached: true}}})
+	}
+	w := httptest.NewRecorder()
+	s.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	text := w.Body.String()
+	for _, line := range []string{
+		`smimerelay_lookups_total{outcome="unknown",remembered="no"} 1`,
+		`smimerelay_lookups_total{outcome="usable",remembered="yes"} 2`,
+		`smimerelay_directory_seconds_sum{result="failed",source="ldap:a"} 1`,
+		`smimerelay_directory_seconds_count{result="answered",source="files:b"} 1`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if strings.Contains(text, `result="answered",source="ldap:a"`) {
+		t.Error("a remembered answer was timed")
+	}
+}
