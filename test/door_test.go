@@ -19,6 +19,8 @@ type door struct {
 	sink    *rig.Sink
 	gateway *rig.Gateway
 	mta     *rig.Postfix // nil for the relay
+	// settings is the configuration of the gateway, where a test changes it.
+	settings string
 	// outbound and inbound are where clients of either kind connect.
 	outbound, inbound string
 	// perRecipient: refusals come from the MTA, by report, and not while the
@@ -42,6 +44,7 @@ func TestDoors(t *testing.T) {
 			d.name = name
 			t.Run("shapes", d.testShapes)
 			t.Run("recipients", d.testRecipients)
+			t.Run("rules", d.testRules)
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)

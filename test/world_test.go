@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = `
+const rules = moreRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -62,7 +62,7 @@ encrypt = "never"
 `
 
 // encrypted are the domains that nothing may reach in the clear.
-var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example"}
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example"}
 
 // world is what surrounds a gateway: authorities, certificates in a directory
 // and in files, and the peers that judge what comes out. Local parts of
@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) people(t *testing.T) {
 	t.Helper()
 	past := time.Now().Add(-48 * time.Hour)
-	for _, domain := range []string{"both.example", "encrypt.example", "strip.example", "sign.example"} {
+	for _, domain := range []string{"both.example", "encrypt.example", "strip.example", "sign.example", "whole.example", "choice.example", "best.example", "tagged.example"} {
 		w.publish(t, testpki.Leaf{Addresses: []string{"bob@" + domain}, Key: "rsa2048"})
 	}
 	for _, domain := range []string{"both.example", "strip.example"} {
