@@ -95,11 +95,20 @@ func (d *Directory) expiry(now time.Time, r Result) time.Time {
 		return earliest(now.Add(d.cfg.Negative), now, beginnings(r.Candidates))
 	}
 	lifetime := d.cfg.Positive
-	if r.unanswered() {
-		// A source that was to be preferred may have had a better one.
+	if r.unanswered() || r.revocationUnknown() {
+		// A source that was to be preferred may have had a better one, and who
+		// did not know of a revocation may soon.
 		lifetime = min(lifetime, d.cfg.Negative)
 	}
 	return earliest(now.Add(lifetime), now, ends(r.Candidates))
+}
+
+// revocationUnknown reports whether a certificate passed though nobody could say
+// that it is not revoked: the configuration may tolerate that.
+func (r Result) revocationUnknown() bool {
+	return slices.ContainsFunc(r.Candidates, func(c Candidate) bool {
+		return c.Verdict.Result == certs.Pass && c.Verdict.Revocation == "unknown"
+	})
 }
 
 func beginnings(candidates []Candidate) []time.Time {

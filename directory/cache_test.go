@@ -51,16 +51,21 @@ func TestOutcomesAreRememberedForTheirTime(t *testing.T) {
 
 func TestPassIsNotRememberedPastItsRevocationAnswer(t *testing.T) {
 	t.Parallel()
-	clock, cert := newFakeClock(), issue(t, bob, 0)
-	checker := &fakeChecker{verdicts: map[string]certs.Verdict{
-		string(cert.Raw): {Result: certs.Pass, Until: clock.Now().Add(time.Minute)},
-	}}
-	s := &fakeSource{list: []*x509.Certificate{cert}}
-	d := open(t, Config{Sources: sources(s), Checker: checker, Clock: clock.Now})
-	d.Lookup(t.Context(), addr(t, bob))
-	clock.advance(time.Minute)
-	if d.Lookup(t.Context(), addr(t, bob)); s.calls.Load() != 2 {
-		t.Error("remembered too long")
+	cert := issue(t, bob, 0)
+	clock := newFakeClock()
+	for name, verdict := range map[string]certs.Verdict{
+		"ends":    {Result: certs.Pass, Revocation: "good", Until: clock.Now().Add(time.Minute)},
+		"unknown": {Result: certs.Pass, Revocation: "unknown"},
+	} {
+		clock := &fakeClock{now: clock.Now()}
+		checker := &fakeChecker{verdicts: map[string]certs.Verdict{string(cert.Raw): verdict}}
+		s := &fakeSource{list: []*x509.Certificate{cert}}
+		d := open(t, Config{Sources: sources(s), Checker: checker, Clock: clock.Now, Negative: time.Minute})
+		d.Lookup(t.Context(), addr(t, bob))
+		clock.advance(time.Minute)
+		if d.Lookup(t.Context(), addr(t, bob)); s.calls.Load() != 2 {
+			t.Errorf("%s: remembered too long", name)
+		}
 	}
 }
 
