@@ -258,6 +258,17 @@ func TestReportsAreNotTouched(t *testing.T) {
 	if err == nil && len(o.Deliveries) != 0 {
 		t.Errorf("a report with a body gets out:\n%s", w.outline(o))
 	}
+	// But its author need not be of a domain of ours: refused, it would be lost.
+	msg := parseMessage(t, strings.ReplaceAll(report("message/rfc822"), dave, "x@plain.example"))
+	o, err = w.process(w.envelope("out", "", "x@plain.example"), msg)
+	if err != nil || w.outline(o) != "plain x@plain.example" {
+		t.Errorf("a report with a body to whom mail may be plain: %v %v", o, err)
+	}
+	// What only has the null sender is no report.
+	forged := parseMessage(t, "From: mallory@evil.example\nTo: x@plain.example\n\nhello\n")
+	if o, err = w.process(w.envelope("out", "", "x@plain.example"), forged); err == nil {
+		t.Errorf("a stranger's From with the null sender gets out:\n%s", w.outline(o))
+	}
 }
 
 func TestRecipientAtRCPT(t *testing.T) {
@@ -479,6 +490,38 @@ func TestAuthorsInTheWild(t *testing.T) {
 		o, err := w.process(w.envelope("out", "alice@own.example", "x@sign.example"), parseMessage(t, "From: "+from+"\nTo: x@sign.example\n\n"+text+"\n"))
 		if err != nil || len(o.Deliveries) != 1 || !isSigned(o.Deliveries[0].Message) {
 			t.Errorf("%q: %v", from, err)
+		}
+	}
+}
+
+// What is odd and harmless is not refused: other people's signatures, types that
+// nobody knows, structures that do not end.
+func TestOddMessagesPass(t *testing.T) {
+	w := newWorld(t)
+	for name, entity := range map[string]string{
+		"pgp signature":    "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; micalg=pgp-sha256; boundary=b\n\n--b\n\nx\n--b\nContent-Type: application/pgp-signature\n\n-----BEGIN\n--b--\n",
+		"pgp ciphertext":   "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\n\n--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--b\nContent-Type: application/octet-stream\n\n-----BEGIN\n--b--\n",
+		"certificates":     "Content-Type: application/octet-stream; name=root.p7b\nContent-Transfer-Encoding: base64\n\nTUlJ\n",
+		"unknown type":     "Content-Type: x-strange/thing\n\nx\n",
+		"not ended":        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n",
+		"no boundary":      "Content-Type: multipart/mixed\n\nx\n",
+		"not a type":       "Content-Type: text\n\nx\n",
+		"8 bit":            "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGr\u00fc\u00dfe\n",
+		"report of a list": "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n\nx\n--b--\n",
+	} {
+		for _, to := range []string{"x@plain.example", "x@sign.example", bob} {
+			msg := parseMessage(t, "From: alice@own.example\nTo: "+to+"\nMIME-Version: 1.0\n"+entity)
+			o, err := w.process(w.envelope("out", "alice@own.example", to), msg)
+			if err != nil || len(o.Deliveries) != 1 {
+				t.Errorf("%s to %s: %v", name, to, err)
+				continue
+			}
+			if to == "x@plain.example" && !bytes.Equal(o.Deliveries[0].Message.Bytes(), msg.Bytes()) {
+				t.Errorf("%s is changed", name)
+			}
+			if r := w.read(o.Deliveries[0].Message).Report; to != "x@plain.example" && r.Result != "pass" {
+				t.Errorf("%s to %s reads as %+v", name, to, r)
+			}
 		}
 	}
 }

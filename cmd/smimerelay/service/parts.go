@@ -208,6 +208,7 @@ func (b *builder) gateway(log *slog.Logger) {
 		Triggers:     relay.Triggers(c.Triggers),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
+		Copies:       int(c.Limits.Memory),
 		Clock:        b.clock, Log: log,
 	}
 	for name, p := range c.Profiles {
