@@ -71,14 +71,6 @@ func (m *Message) canonicalFields() []Field {
 	return fields
 }
 
-// canonicalIfLF turns the line ends of a file into CRLF; a mixture stays one.
-func canonicalIfLF(data []byte) []byte {
-	if LineEnds(data) == LF {
-		return Canonical(data)
-	}
-	return data
-}
-
 // Build makes a message of the gateway's own.
 func Build(fields []Field, body []byte) (*Message, error) {
 	for _, f := range fields {
@@ -140,7 +132,10 @@ func (c *Change) header(old []Field) ([]Field, error) {
 
 func (c *Change) body(m *Message) ([]Piece, error) {
 	if c.Entity == nil {
-		kept := ScanLines(canonicalIfLF(m.Body()))
+		kept := ScanLines(m.Body())
+		if !kept.CRLF && LineEnds(m.Body()) == LF {
+			kept = ScanLines(Canonical(m.Body()))
+		}
 		if err := kept.check(0); err != nil {
 			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
 		}

@@ -133,6 +133,9 @@ func (h *header) add(raw []byte, pos, end, eol int) error {
 	if !ok {
 		return errNoColon
 	}
+	if h.fields == nil {
+		h.fields = make([]Field, 0, 8)
+	}
 	h.fields = append(h.fields, Field{Name: name, Raw: raw[pos:end:end]})
 	return nil
 }
@@ -151,5 +154,23 @@ func fieldName(text []byte) (string, bool) {
 			return "", false
 		}
 	}
+	if known, ok := fieldNames[string(name)]; ok {
+		return known, true
+	}
 	return string(name), true
 }
+
+// fieldNames saves an allocation for each field of nearly every message.
+var fieldNames = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"Received", "Return-Path", "Delivered-To", "DKIM-Signature", "Authentication-Results", "From", "Sender",
+		"Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "Message-Id", "In-Reply-To", "References",
+		"MIME-Version", "Mime-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition",
+		"Content-ID", "Content-Id", "Content-Language", "Content-Description", "User-Agent", "X-Mailer",
+		"X-SMIME-Status",
+	} {
+		names[name] = name
+	}
+	return names
+}()

@@ -66,18 +66,23 @@ func (p *Part) Filename() string {
 // part without a Content-Type.
 func (p *Part) describe(fallback string) {
 	p.MediaType, p.Encoding = fallback, "7bit"
-	types := all(p.Fields, "Content-Type")
-	if len(types) > 0 {
-		p.contentType(types[0])
-	}
-	encodings := all(p.Fields, "Content-Transfer-Encoding")
-	if len(encodings) > 0 {
-		p.Encoding = encodingToken(encodings[0])
+	types, encodings := 0, 0
+	for _, f := range p.Fields {
+		switch {
+		case len(f.Name) == len("Content-Type") && strings.EqualFold(f.Name, "Content-Type"):
+			if types++; types == 1 {
+				p.contentType(f.Value())
+			}
+		case len(f.Name) == len("Content-Transfer-Encoding") && strings.EqualFold(f.Name, "Content-Transfer-Encoding"):
+			if encodings++; encodings == 1 {
+				p.Encoding = encodingToken(f.Value())
+			}
+		}
 	}
 	switch {
-	case len(types) > 1:
+	case types > 1:
 		p.ambiguous("more than one Content-Type")
-	case len(encodings) > 1:
+	case encodings > 1:
 		p.ambiguous("more than one Content-Transfer-Encoding")
 	}
 	if p.Multipart() && !p.identity() {
