@@ -4,6 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Words of a Verdict.
@@ -112,7 +116,26 @@ func (v *Validator) checkUse(cert *x509.Certificate, r Request) *problem {
 			}
 		}
 	}
-	return refuse(WrongAddress, cert, "it names %q, not %q", named, r.Addresses)
+	return refuse(WrongAddress, cert, "it names %s, not %s", listed(named), listed(r.Addresses))
+}
+
+// listed writes the first few addresses for an explanation.
+func listed(list []address.Address) string {
+	const few = 3
+	var b strings.Builder
+	for i, a := range list[:min(few, len(list))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", clip(a.String(), maxName))
+	}
+	switch n := len(list); {
+	case n == 0:
+		return "nobody"
+	case n > few:
+		fmt.Fprintf(&b, " and %d more", n-few)
+	}
+	return b.String()
 }
 
 // understood reports critical extensions that this package processes though

@@ -18,6 +18,7 @@ var (
 	errKeyEncrypted  = errors.New("the private key is encrypted in a way that is not understood; use PKCS #12 or PKCS #8")
 	errNotIA5        = errors.New("rfc822Name with characters beyond ASCII")
 	errWrongPassword = errors.New("the password is wrong")
+	errIndefinite    = errors.New("PKCS #12 with indefinite lengths, as NSS and Mozilla write it; convert it: openssl pkcs12 -in FILE -out NEW.pem")
 	errNotPKCS12     = errors.New("neither PEM nor well-formed PKCS #12")
 )
 

@@ -157,6 +157,7 @@ func TestOpenIdentitiesRefuses(t *testing.T) {
 		"truncated":      {"x.p12", 0o600, p12[:len(p12)/2], "PKCS #12"},
 		"no pkcs12":      {"x.p12", 0o600, []byte("hello"), "PKCS #12"},
 		"other's key":    {"x.pem", 0o600, append(testpki.Must(other.KeyPEM()), id.CertificatePEM()...), "belongs"},
+		"by NSS":         {"x.p12", 0o600, []byte{0x30, 0x80, 0x02, 0x01, 0x03, 0x30, 0x80, 0, 0, 0, 0}, "openssl pkcs12"},
 		"empty":          {"x.p12", 0o600, nil, "PKCS #12"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,9 @@ func checkIterations(der []byte) error {
 	s := cryptobyte.String(der)
 	var outer cryptobyte.String
 	if !s.ReadASN1(&outer, cryptobyte_asn1.SEQUENCE) {
+		if indefinite, ok := scan(der); ok && indefinite {
+			return errIndefinite
+		}
 		return errNotPKCS12
 	}
 	if !iterationsBelow(outer, maxNesting) {

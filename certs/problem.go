@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // problem is why a certificate or a path is refused.
@@ -17,7 +18,24 @@ func (p *problem) Error() string { return string(p.reason) + ": " + p.text }
 
 // refuse makes a problem that names the certificate it is with.
 func refuse(r Reason, c *x509.Certificate, format string, args ...any) *problem {
-	return &problem{reason: r, text: fmt.Sprintf("certificate of %q: ", label(c)) + fmt.Sprintf(format, args...)}
+	return &problem{reason: r, text: clip(fmt.Sprintf("certificate of %q: ", clip(label(c), maxName))+fmt.Sprintf(format, args...), maxText)}
+}
+
+// Limits of explanations, in octets: strangers write the names in certificates.
+const (
+	maxName = 100
+	maxText = 500
+)
+
+// clip shortens s to at most n octets, not in the middle of a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // label is how a certificate is called in explanations: by its common name, a

@@ -4,11 +4,13 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/testpki"
@@ -433,5 +435,22 @@ func TestNamesakeDoesNotSpeakForAnAuthority(t *testing.T) {
 	r.Intermediates = append(r.Intermediates, other.Certificate)
 	if got := v.Check(t.Context(), id.Certificate, r); got.Result != Pass {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestExplanationsStayShort(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{}))
+	many := testpki.Leaf{Name: strings.Repeat("å", 5000)}
+	for i := range 10_000 {
+		many.Addresses = append(many.Addresses, fmt.Sprintf("a%d@x.org", i))
+	}
+	id := testpki.Must(root.Issue(many))
+	v := newValidator(t, ValidatorConfig{}, root)
+	got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Addresses: []address.Address{mustAddress(t, "b@x.org")}})
+	if got.Reason != WrongAddress || len(got.Detail) > 600 || !utf8.ValidString(got.Detail) || !strings.Contains(got.Detail, "9997 more") {
+		t.Errorf("%q: %d octets: %q", got.Reason, len(got.Detail), got.Detail)
+	}
+	if got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Addresses: []address.Address{mustAddress(t, "a9999@x.org")}}); got.Result != Pass {
+		t.Errorf("the last of many: %+v", got)
 	}
 }
