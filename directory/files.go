@@ -43,8 +43,10 @@ type Files struct {
 
 // NewFiles returns a source over path, which must be readable. A file that
 // holds no certificate is a problem to be told (see Problem), not an error.
-func NewFiles(name, path string) (*Files, error) {
-	f := &Files{name: "files:" + name, path: path, clock: time.Now}
+func NewFiles(name, path string) (*Files, error) { return newFiles(name, path, time.Now) }
+
+func newFiles(name, path string, clock func() time.Time) (*Files, error) {
+	f := &Files{name: "files:" + name, path: path, clock: clock}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scan()

@@ -23,11 +23,10 @@ func TestFilesAreFoundByTheirAddresses(t *testing.T) {
 	}
 	put("alice.pem", testpki.EncodeCertificates(alice))
 	put("README", []byte("not a certificate"))
-	f, err := NewFiles("partners", dir)
+	f, err := newFiles("partners", dir, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clock = clock.Now
 	check := func(step, address string, want ...*x509.Certificate) {
 		t.Helper()
 		got, err := f.Candidates(t.Context(), addr(t, address))
@@ -67,16 +66,15 @@ func TestFilesThatCanNotBeReadAreUnknown(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, err := NewFiles("x", dir)
+	clock := newFakeClock()
+	f, err := newFiles("x", dir, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := newFakeClock()
-	f.clock = clock.Now
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	clock.advance(2 * rescanAfter)
+	clock.advance(rescanAfter)
 	if got, err := f.Candidates(t.Context(), addr(t, bob)); err == nil {
 		t.Errorf("the folder is gone, got %v", got)
 	}
