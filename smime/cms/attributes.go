@@ -149,7 +149,7 @@ func (c *cursor) time() time.Time {
 // not (RFC 5652 sections 11.1 to 11.3).
 func checkUnsigned(raw []byte) error {
 	c := newCursor(raw)
-	c.enter(context0 + 1)
+	c.enter(tagContext0 + 1)
 	for c.more() {
 		c.enter(tagSequence)
 		oid := c.primitive(tagOID)
@@ -170,19 +170,19 @@ func checkUnsigned(raw []byte) error {
 // keyPreference reads SMIMEEncryptionKeyPreference (RFC 8551 section 2.5.3).
 func (c *cursor) keyPreference() *ID {
 	switch c.peek() {
-	case context0:
-		id := c.issuerAndSerial(context0)
+	case tagContext0:
+		id := c.issuerAndSerial(tagContext0)
 		return &id
-	case context0 + 1: // RecipientKeyIdentifier: the date and the rest are of no use
-		c.enter(context0 + 1)
+	case tagContext0 + 1: // RecipientKeyIdentifier: the date and the rest are of no use
+		c.enter(tagContext0 + 1)
 		id := &ID{SubjectKeyID: c.octetBytes(tagOctetString)}
 		for c.more() {
 			c.skip()
 		}
 		c.leave()
 		return id
-	case context + 2, context0 + 2:
-		return &ID{SubjectKeyID: c.octetBytes(context + 2)}
+	case tagContext + 2, tagContext0 + 2:
+		return &ID{SubjectKeyID: c.octetBytes(tagContext + 2)}
 	}
 	c.fail("key preference")
 	return nil
@@ -197,7 +197,7 @@ func (a *attributes) checkProtection(s *signerInfo) error {
 	c := newCursor(a.protection)
 	c.enter(tagSequence)
 	digest := c.algorithm()
-	signature := c.algorithmTagged(context0 + 1)
+	signature := c.algorithmTagged(tagContext0 + 1)
 	c.leave()
 	if c.err != nil {
 		return badAttributes("algorithm protection: %v", c.err)

@@ -17,7 +17,7 @@ func TestAttributeRules(t *testing.T) {
 	oidTLV := func(oid string) []byte { return built(func(b *builder) { b.oid(oid) }) }
 	alg := func(oid string) []byte { return built(func(b *builder) { b.algorithm(oid, nil) }) }
 	protection := func(digest, signature []byte) []byte {
-		signature[0] = context0 + 1
+		signature[0] = tagContext0 + 1
 		return built(func(b *builder) { m := b.open(tagSequence); b.raw(digest); b.raw(signature); b.close(m) })
 	}
 	for _, tc := range []struct {

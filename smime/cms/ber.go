@@ -3,7 +3,6 @@ package cms
 // The universal tags that CMS uses, with the constructed bit where it belongs
 // (X.690 section 8.1.2), and the context-specific classes.
 const (
-	tagBoolean         = 0x01
 	tagInteger         = 0x02
 	tagBitString       = 0x03
 	tagOctetString     = 0x04
@@ -14,10 +13,10 @@ const (
 	tagSequence        = 0x30
 	tagSet             = 0x31
 
-	constructed = 0x20
-	context     = 0x80
-	context0    = context | constructed // [0] constructed; add n for [n]
-	numberMask  = 0x1f
+	tagConstructed = 0x20
+	tagContext     = 0x80
+	tagContext0    = tagContext | tagConstructed // [0] constructed; add n for [n]
+	numberMask     = 0x1f
 )
 
 // maxDepth limits how deep elements may be nested. Real messages reach about
@@ -118,7 +117,7 @@ func (c *cursor) header() (h header, ok bool) {
 	switch {
 	case n == 0x80:
 		h.start, h.indefinite = p, true
-		if h.tag&constructed == 0 {
+		if h.tag&tagConstructed == 0 {
 			c.fail("primitive element of indefinite length")
 		}
 		return h, c.err == nil
@@ -154,7 +153,7 @@ func (c *cursor) enter(tag byte) bool {
 	if !ok {
 		return false
 	}
-	if h.tag != tag || tag&constructed == 0 {
+	if h.tag != tag || tag&tagConstructed == 0 {
 		c.fail("unexpected element")
 		return false
 	}
@@ -240,7 +239,7 @@ func (c *cursor) primitive(tag byte) []byte {
 	if !ok {
 		return nil
 	}
-	if h.tag != tag || tag&constructed != 0 {
+	if h.tag != tag || tag&tagConstructed != 0 {
 		c.fail("unexpected element")
 		return nil
 	}

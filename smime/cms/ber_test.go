@@ -79,7 +79,7 @@ func TestCursorEnterLeave(t *testing.T) {
 	} {
 		c := newCursor(unhex(t, in))
 		c.enter(tagSequence)
-		c.enter(context0)
+		c.enter(tagContext0)
 		n := c.small()
 		c.leave()
 		c.primitive(tagNull)
@@ -97,7 +97,7 @@ func TestCursorEnterLeave(t *testing.T) {
 	} {
 		c := newCursor(unhex(t, in))
 		c.enter(tagSequence)
-		c.enter(context0)
+		c.enter(tagContext0)
 		c.small()
 		c.leave()
 		c.primitive(tagNull)

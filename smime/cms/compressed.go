@@ -35,7 +35,7 @@ func Decompress(ber []byte, l Limits) (Type, []byte, error) {
 	c.enter(tagSequence)
 	oid := c.primitive(tagOID)
 	var content Content
-	if c.enter(context0) {
+	if c.enter(tagContext0) {
 		content = c.octets(tagOctetString)
 		c.leave()
 	}

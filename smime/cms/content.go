@@ -52,11 +52,11 @@ func (c *Content) AppendTo(dst []byte) []byte {
 // implicit. A constructed one is measured and left in its pieces (X.690
 // section 8.7.3).
 func (c *cursor) octets(tag byte) Content {
-	if c.peek() != tag|constructed {
+	if c.peek() != tag|tagConstructed {
 		b := c.primitive(tag)
 		return Content{src: b, at: c.pos - len(b), size: len(b)}
 	}
-	if !c.enter(tag | constructed) {
+	if !c.enter(tag | tagConstructed) {
 		return Content{}
 	}
 	base, start, size := c.depth, c.pos, 0
@@ -83,8 +83,8 @@ func (c *cursor) piece(base int) ([]byte, bool) {
 		case tagOctetString:
 			b := c.primitive(tagOctetString)
 			return b, c.err == nil
-		case tagOctetString | constructed:
-			c.enter(tagOctetString | constructed)
+		case tagOctetString | tagConstructed:
+			c.enter(tagOctetString | tagConstructed)
 		case 0:
 			if c.depth == base || c.err != nil {
 				return nil, false

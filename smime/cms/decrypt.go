@@ -6,7 +6,6 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/rsa"
-	"slices"
 )
 
 // DecryptOptions are the choices of Decrypt.
@@ -286,10 +285,8 @@ func (e *EnvelopedData) ciphertext(inPlace bool, mac []byte) (src, dst []byte) {
 	switch {
 	case inPlace && at+n+len(mac) <= len(e.ber):
 		src = append(e.content.AppendTo(e.ber[at:at]), mac...)
-	case e.content.pieces:
+	case e.content.pieces || mac != nil:
 		src = append(e.content.AppendTo(make([]byte, 0, n+len(mac))), mac...)
-	case mac != nil:
-		src = slices.Concat(e.content.src, mac)
 	default:
 		return e.content.src, make([]byte, n)
 	}

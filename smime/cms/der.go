@@ -105,7 +105,7 @@ func (l *layout) prependOID(oid string) {
 // wrap puts the headers of a SEQUENCE and of the ContentInfo around it in front.
 func (l *layout) wrap(contentType string) {
 	l.header(tagSequence)
-	l.header(context0)
+	l.header(tagContext0)
 	l.prependOID(contentType)
 	l.header(tagSequence)
 }

@@ -27,8 +27,9 @@ const (
 // EncryptRequest says what to encrypt, to whom, and how.
 type EncryptRequest struct {
 	// Content is what is encrypted, in pieces that count as joined. One piece
-	// saves a copy with authenticated ciphers. It must not change until the
-	// Object is written.
+	// saves a copy with authenticated ciphers. It must not change as long as
+	// the Object is used: the key and the nonce stay the same each time that
+	// it is written.
 	Content [][]byte
 	// Recipients are the certificates that can decrypt.
 	Recipients []*x509.Certificate
@@ -50,8 +51,11 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Recipients) == 0 || len(r.Recipients) > maxRecipientsWritten {
-		return nil, tooBig("%d recipients", len(r.Recipients))
+	switch n := len(r.Recipients); {
+	case n == 0:
+		return nil, unsupported("a message to nobody")
+	case n > maxRecipientsWritten:
+		return nil, tooBig("%d recipients", n)
 	}
 	key := make([]byte, spec.key)
 	rand.Read(key)
@@ -148,7 +152,7 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 	info.algorithm(e.spec.oid, params)
 
 	l := newLayout(size)
-	l.header(context) // [0] IMPLICIT OCTET STRING
+	l.header(tagContext) // [0] IMPLICIT OCTET STRING
 	l.prepend(info)
 	l.header(tagSequence)
 	if e.spec.aead {

@@ -36,7 +36,7 @@ func ParseEnvelopedData(ber []byte) (*EnvelopedData, error) {
 	e.Type = c.open(TypeEnveloped, TypeAuthEnveloped)
 	c.enter(tagSequence)
 	c.small() // version: says nothing that the parts do not
-	if c.peek() == context0 {
+	if c.peek() == tagContext0 {
 		c.skip() // originatorInfo: certificates for static key agreement
 	}
 	if err := e.readRecipients(c); err != nil {
@@ -44,14 +44,14 @@ func ParseEnvelopedData(ber []byte) (*EnvelopedData, error) {
 	}
 	e.readContent(c)
 	if e.Type == TypeAuthEnveloped {
-		if c.peek() == context0+1 {
+		if c.peek() == tagContext0+1 {
 			e.attrs = c.raw()
 		}
 		e.mac = c.octetBytes(tagOctetString)
-		if c.peek() == context0+2 {
+		if c.peek() == tagContext0+2 {
 			c.skip() // unauthenticated attributes
 		}
-	} else if c.peek() == context0+1 {
+	} else if c.peek() == tagContext0+1 {
 		c.skip() // unprotected attributes
 	}
 	c.leave()
@@ -67,8 +67,8 @@ func (e *EnvelopedData) readContent(c *cursor) {
 	c.enter(tagSequence)
 	e.typeOID = c.primitive(tagOID)
 	e.alg = c.algorithm()
-	if t := c.peek(); t == context || t == context0 {
-		content := c.octets(context)
+	if t := c.peek(); t == tagContext || t == tagContext0 {
+		content := c.octets(tagContext)
 		e.content = &content
 	}
 	c.leave()

@@ -70,7 +70,7 @@ func directoryName(rawName []byte) []byte {
 
 func (b *builder) directoryName(rawName []byte) {
 	m := b.open(tagSequence)
-	b.tlv(context0+4, rawName)
+	b.tlv(tagContext0+4, rawName)
 	b.close(m)
 }
 

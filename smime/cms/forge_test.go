@@ -28,7 +28,7 @@ func (f forgery) der() []byte {
 	var b builder
 	outer := b.open(tagSequence)
 	b.oid(oidSignedData)
-	explicit := b.open(context0)
+	explicit := b.open(tagContext0)
 	m := b.open(tagSequence)
 	b.int(1)
 	set := b.open(tagSet)
@@ -39,12 +39,12 @@ func (f forgery) der() []byte {
 	eci := b.open(tagSequence)
 	b.oid(f.contentType)
 	if f.content != nil {
-		c := b.open(context0)
+		c := b.open(tagContext0)
 		b.tlv(tagOctetString, f.content)
 		b.close(c)
 	}
 	b.close(eci)
-	certs := b.open(context0)
+	certs := b.open(tagContext0)
 	for _, c := range f.certs {
 		b.raw(c.Raw)
 	}
@@ -105,12 +105,12 @@ func (f forgedInfo) der(t testing.TB) []byte {
 	if set != nil {
 		at := len(b)
 		b.raw(set)
-		b[at] = context0
+		b[at] = tagContext0
 	}
 	b.raw(f.signature)
 	b.tlv(tagOctetString, f.value)
 	if f.unsigned != nil {
-		b.raw(sortedSet(context0+1, f.unsigned))
+		b.raw(sortedSet(tagContext0+1, f.unsigned))
 	}
 	b.close(m)
 	return b

@@ -128,7 +128,7 @@ func FuzzNormalize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ber []byte) {
 		der, err := normalize(ber, tagSet)
 		checkKind(t, err)
-		if err != nil || ber[0] != context0 && ber[0] != tagSet && ber[0] != tagSequence {
+		if err != nil || ber[0] != tagContext0 && ber[0] != tagSet && ber[0] != tagSequence {
 			return
 		}
 		if again, err := normalize(der, tagSet); err != nil || !bytes.Equal(again, der) {

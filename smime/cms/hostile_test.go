@@ -150,7 +150,7 @@ func TestManyRecipients(t *testing.T) {
 	if _, err := Encrypt(EncryptRequest{Recipients: many}); !errors.Is(err, ErrTooBig) {
 		t.Errorf("writing: %v", err)
 	}
-	if _, err := Encrypt(EncryptRequest{}); !errors.Is(err, ErrTooBig) {
+	if _, err := Encrypt(EncryptRequest{}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("no recipient: %v", err)
 	}
 }
@@ -158,9 +158,9 @@ func TestManyRecipients(t *testing.T) {
 // manyKeys puts n recipients into one key agreement.
 func manyKeys(info []byte, n int) []byte {
 	c := newCursor(info)
-	c.enter(context0 + 1)
+	c.enter(tagContext0 + 1)
 	var b builder
-	m := b.open(context0 + 1)
+	m := b.open(tagContext0 + 1)
 	for range 3 {
 		b.raw(c.raw())
 	}

@@ -46,8 +46,8 @@ func (c *cursor) issuerAndSerial(tag byte) (id ID) {
 
 // identifier reads IssuerAndSerialNumber or [0] SubjectKeyIdentifier.
 func (c *cursor) identifier() (id ID) {
-	if t := c.peek(); t == context || t == context0 {
-		id.SubjectKeyID = c.octetBytes(context)
+	if t := c.peek(); t == tagContext || t == tagContext0 {
+		id.SubjectKeyID = c.octetBytes(tagContext)
 		return id
 	}
 	return c.issuerAndSerial(tagSequence)
@@ -57,7 +57,7 @@ func (c *cursor) identifier() (id ID) {
 // key identifier under [0].
 func (b *builder) identifier(cert *x509.Certificate, ski bool) {
 	if ski {
-		b.tlv(context, cert.SubjectKeyId)
+		b.tlv(tagContext, cert.SubjectKeyId)
 		return
 	}
 	b.issuerAndSerial(tagSequence, cert)

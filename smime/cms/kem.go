@@ -27,7 +27,7 @@ func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, kem string
 	if err != nil {
 		return err
 	}
-	m := b.open(context0 + 4)
+	m := b.open(tagContext0 + 4)
 	b.oid(oidKEMRecipientInfo)
 	s := b.open(tagSequence)
 	b.int(0)
@@ -52,7 +52,7 @@ func kemInfo(wrap, ukm []byte, kekSize int) []byte {
 	b.raw(wrap)
 	b.int(kekSize)
 	if ukm != nil {
-		u := b.open(context0)
+		u := b.open(tagContext0)
 		b.tlv(tagOctetString, ukm)
 		b.close(u)
 	}
@@ -76,7 +76,7 @@ func hkdfOf(a algorithm) crypto.Hash {
 // otherRecipient reads OtherRecipientInfo, of which KEMRecipientInfo is known
 // (RFC 9629 section 3).
 func (c *cursor) otherRecipient() (r RecipientInfo) {
-	c.enter(context0 + 4)
+	c.enter(tagContext0 + 4)
 	if oid := c.primitive(tagOID); string(oid) != oidKEMRecipientInfo {
 		r.unsupported(dotted(oid), "other recipient info")
 		c.skip()
@@ -91,7 +91,7 @@ func (c *cursor) otherRecipient() (r RecipientInfo) {
 	r.ciphertext = c.octetBytes(tagOctetString)
 	r.kdf = c.algorithm()
 	r.kekSize = c.small()
-	c.userKeyMaterial(&r, context0)
+	c.userKeyMaterial(&r, tagContext0)
 	if c.peek() == tagSequence {
 		r.rawWrap = c.raw()
 	}

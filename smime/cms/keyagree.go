@@ -73,11 +73,11 @@ func sharedInfo(wrap, ukm []byte, size int) []byte {
 	m := b.open(tagSequence)
 	b.raw(wrap)
 	if ukm != nil {
-		u := b.open(context0)
+		u := b.open(tagContext0)
 		b.tlv(tagOctetString, ukm)
 		b.close(u)
 	}
-	s := b.open(context0 + 2)
+	s := b.open(tagContext0 + 2)
 	b.tlv(tagOctetString, binary.BigEndian.AppendUint32(nil, uint32(size)*8))
 	b.close(s)
 	b.close(m)
@@ -137,16 +137,16 @@ func (e *encrypter) keyAgreement(b *builder, cert *x509.Certificate, pub *ecdh.P
 
 // agreementInfo lays KeyAgreeRecipientInfo out.
 func (e *encrypter) agreementInfo(b *builder, cert *x509.Certificate, scheme string, wrapAlg, originator, wrapped []byte) {
-	m := b.open(context0 + 1)
+	m := b.open(tagContext0 + 1)
 	b.int(3)
-	o := b.open(context0) // originator
-	b.tlv(context0+1, originator)
+	o := b.open(tagContext0) // originator
+	b.tlv(tagContext0+1, originator)
 	b.close(o)
 	b.algorithm(scheme, wrapAlg)
 	list := b.open(tagSequence)
 	one := b.open(tagSequence)
 	if e.request.UseSKI {
-		r := b.open(context0)
+		r := b.open(tagContext0)
 		b.tlv(tagOctetString, cert.SubjectKeyId)
 		b.close(r)
 	} else {

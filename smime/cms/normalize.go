@@ -35,12 +35,12 @@ func (c *cursor) copyDER(b *builder) {
 		c.fail("high tag number in attributes")
 		return
 	}
-	if h.tag&constructed == 0 {
+	if h.tag&tagConstructed == 0 {
 		b.tlv(h.tag, c.primitive(h.tag))
 		return
 	}
-	if isString(h.tag &^ constructed) {
-		c.copyString(b, h.tag&^constructed)
+	if isString(h.tag &^ tagConstructed) {
+		c.copyString(b, h.tag&^tagConstructed)
 		return
 	}
 	mark := b.open(h.tag)
@@ -58,12 +58,12 @@ func (c *cursor) copyDER(b *builder) {
 func (c *cursor) copyString(b *builder, tag byte) {
 	mark := b.open(tag)
 	base := c.depth
-	c.enter(tag | constructed)
+	c.enter(tag | tagConstructed)
 	for c.err == nil && c.depth > base {
 		switch t := c.peek(); {
 		case t == 0:
 			c.leave()
-		case t == tag|constructed || t == tagOctetString|constructed:
+		case t == tag|tagConstructed || t == tagOctetString|tagConstructed:
 			c.enter(t)
 		case t == tag || t == tagOctetString:
 			b.raw(c.primitive(t))

@@ -82,15 +82,15 @@ func TestKeyPreference(t *testing.T) {
 	id := newIdentity(t, "p256")
 	ski := id.cert.SubjectKeyId
 	for name, value := range map[string][]byte{
-		"issuer and serial": built(func(b *builder) { b.issuerAndSerial(context0, id.cert) }),
-		"recipient key":     built(func(b *builder) { m := b.open(context0 + 1); b.tlv(tagOctetString, ski); b.close(m) }),
+		"issuer and serial": built(func(b *builder) { b.issuerAndSerial(tagContext0, id.cert) }),
+		"recipient key":     built(func(b *builder) { m := b.open(tagContext0 + 1); b.tlv(tagOctetString, ski); b.close(m) }),
 		"recipient key with date": built(func(b *builder) {
-			m := b.open(context0 + 1)
+			m := b.open(tagContext0 + 1)
 			b.tlv(tagOctetString, ski)
 			b.tlv(tagGeneralizedTime, []byte("20260101000000Z"))
 			b.close(m)
 		}),
-		"subject key": built(func(b *builder) { b.tlv(context+2, ski) }),
+		"subject key": built(func(b *builder) { b.tlv(tagContext+2, ski) }),
 	} {
 		attrs := append(goodAttributes(content), attribute(oidEncryptionKeyPreference, value))
 		info := forgedInfo{id: id, attrs: attrs}.der(t)
@@ -166,14 +166,14 @@ func TestPSSParameters(t *testing.T) {
 		{"salt of 0", built(func(b *builder) {
 			m := b.open(tagSequence)
 			b.hashAndMask(crypto.SHA512)
-			s := b.open(context0 + 2)
+			s := b.open(tagContext0 + 2)
 			b.int(0)
 			b.close(s)
 			b.close(m)
 		}), nil, crypto.SHA512, 0},
-		{"trailer 1", []byte{tagSequence, 5, context0 + 3, 3, tagInteger, 1, 1}, nil, crypto.SHA1, 20},
-		{"trailer 2", []byte{tagSequence, 5, context0 + 3, 3, tagInteger, 1, 2}, ErrMalformed, 0, 0},
-		{"huge salt", []byte{tagSequence, 6, context0 + 2, 4, tagInteger, 2, 0x7f, 0xff}, ErrMalformed, 0, 0},
+		{"trailer 1", []byte{tagSequence, 5, tagContext0 + 3, 3, tagInteger, 1, 1}, nil, crypto.SHA1, 20},
+		{"trailer 2", []byte{tagSequence, 5, tagContext0 + 3, 3, tagInteger, 1, 2}, ErrMalformed, 0, 0},
+		{"huge salt", []byte{tagSequence, 6, tagContext0 + 2, 4, tagInteger, 2, 0x7f, 0xff}, ErrMalformed, 0, 0},
 		{"other mask", bytes.Replace(good, []byte(oidMGF1), []byte(oidPSS), 1), ErrUnsupported, 0, 0},
 		{"mask of another digest", append(bytes.Clone(good[:len(good)-7-9-2]), bytes.Replace(good[len(good)-7-9-2:], []byte(oidSHA256)[8:], []byte(oidSHA512)[8:], 1)...), ErrUnsupported, 0, 0},
 		{"none", nil, ErrMalformed, 0, 0},

@@ -163,7 +163,7 @@ func TestSignRefuses(t *testing.T) {
 		}
 	}
 	good := Signer{Certificate: id.cert, Key: id.key}
-	if _, err := Sign(SignRequest{}); !errors.Is(err, ErrTooBig) {
+	if _, err := Sign(SignRequest{}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("nobody: %v", err)
 	}
 	if _, err := Sign(SignRequest{Detached: true, Digests: map[crypto.Hash][]byte{}, Signers: []Signer{good}}); !errors.Is(err, ErrUnsupported) {

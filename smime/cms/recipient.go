@@ -60,14 +60,14 @@ func (c *cursor) appendRecipient(list []RecipientInfo) []RecipientInfo {
 	switch c.peek() {
 	case tagSequence:
 		return append(list, c.keyTransport())
-	case context0 + 1:
+	case tagContext0 + 1:
 		return c.appendAgreement(list)
-	case context0 + 4:
+	case tagContext0 + 4:
 		return append(list, c.otherRecipient())
-	case context0 + 2:
+	case tagContext0 + 2:
 		c.skip()
 		return append(list, RecipientInfo{KeyManagement: "key-encryption-key", Unsupported: "shared key"})
-	case context0 + 3:
+	case tagContext0 + 3:
 		c.skip()
 		return append(list, RecipientInfo{KeyManagement: "password", Unsupported: "password"})
 	}
@@ -103,10 +103,10 @@ func (r *RecipientInfo) unsupported(management, why string) {
 // appendAgreement reads KeyAgreeRecipientInfo (RFC 5652 section 6.2.2).
 func (c *cursor) appendAgreement(list []RecipientInfo) []RecipientInfo {
 	r := RecipientInfo{kind: agreementKind, derivation: new(derivation)}
-	c.enter(context0 + 1)
+	c.enter(tagContext0 + 1)
 	c.small()
 	static := c.originator(&r)
-	c.userKeyMaterial(&r, context0+1)
+	c.userKeyMaterial(&r, tagContext0+1)
 	r.alg = c.algorithm()
 	r.setAgreement(static)
 	c.enter(tagSequence)
@@ -140,11 +140,11 @@ func (c *cursor) userKeyMaterial(r *RecipientInfo, tag byte) {
 // originator reads OriginatorIdentifierOrKey. Keys of the originator that are
 // only named are not looked for: static says so.
 func (c *cursor) originator(r *RecipientInfo) (static bool) {
-	c.enter(context0)
-	if static = c.peek() != context0+1; static {
+	c.enter(tagContext0)
+	if static = c.peek() != tagContext0+1; static {
 		c.skip()
 	} else {
-		c.enter(context0 + 1)
+		c.enter(tagContext0 + 1)
 		r.originator = c.algorithm()
 		bits := c.primitive(tagBitString)
 		if c.err == nil && (len(bits) == 0 || bits[0] != 0) {
@@ -161,10 +161,10 @@ func (c *cursor) originator(r *RecipientInfo) (static bool) {
 
 // agreementID reads KeyAgreeRecipientIdentifier.
 func (c *cursor) agreementID() (id ID) {
-	if c.peek() != context0 {
+	if c.peek() != tagContext0 {
 		return c.issuerAndSerial(tagSequence)
 	}
-	c.enter(context0)
+	c.enter(tagContext0)
 	id.SubjectKeyID = c.octetBytes(tagOctetString)
 	for c.more() {
 		c.skip() // date and other: nothing of ours goes by them

@@ -280,7 +280,7 @@ func authEnveloped(t *testing.T, id *identity, contentType string, attrs, aad []
 	var b builder
 	outer := b.open(tagSequence)
 	b.oid(oidAuthEnvelopedData)
-	explicit := b.open(context0)
+	explicit := b.open(tagContext0)
 	m := b.open(tagSequence)
 	b.int(0)
 	b.tlv(tagSet, infos)
@@ -294,11 +294,11 @@ func authEnveloped(t *testing.T, id *identity, contentType string, attrs, aad []
 		}
 		b.close(m)
 	}))
-	b.tlv(context, out[:len(content)])
+	b.tlv(tagContext, out[:len(content)])
 	b.close(info)
 	b.raw(attrs)
 	b.tlv(tagOctetString, out[len(content):])
-	b.tlv(context0+2, nil) // unauthenticated attributes
+	b.tlv(tagContext0+2, nil) // unauthenticated attributes
 	b.close(m)
 	b.close(explicit)
 	b.close(outer)
@@ -308,8 +308,8 @@ func authEnveloped(t *testing.T, id *identity, contentType string, attrs, aad []
 func TestAuthenticatedAttributes(t *testing.T) {
 	id := newIdentity(t, "p256")
 	set := sortedSet(tagSet, [][]byte{typeAttribute(oidSignedData), attribute("\x2a\x03\x04", []byte{tagNull, 0})})
-	tagged := append([]byte{context0 + 1}, set[1:]...)
-	indefinite := append(append([]byte{context0 + 1, 0x80}, set[2:]...), 0, 0)
+	tagged := append([]byte{tagContext0 + 1}, set[1:]...)
+	indefinite := append(append([]byte{tagContext0 + 1, 0x80}, set[2:]...), 0, 0)
 	other := sortedSet(tagSet, [][]byte{typeAttribute(oidData)})
 	nameless := sortedSet(tagSet, [][]byte{attribute("\x2a\x03\x04", []byte{tagNull, 0})})
 	for _, tc := range []struct {
@@ -327,11 +327,11 @@ func TestAuthenticatedAttributes(t *testing.T) {
 		{"other than authenticated", oidSignedData, tagged, other, 16, ErrDecrypt},
 		{"left out", oidData, nil, set, 16, ErrDecrypt},
 		{"content type not data and not named", oidSignedData, nil, nil, 16, ErrMalformed},
-		{"attributes without content type", oidSignedData, append([]byte{context0 + 1}, nameless[1:]...), nameless, 16, ErrMalformed},
-		{"attributes without content type for data", oidData, append([]byte{context0 + 1}, nameless[1:]...), nameless, 16, nil},
-		{"content type of another", oidSignedData, append([]byte{context0 + 1}, other[1:]...), other, 16, ErrMalformed},
-		{"attributes are nonsense", oidData, []byte{context0 + 1, 2, 5, 0}, []byte{tagSet, 2, 5, 0}, 16, ErrAttributes},
-		{"attributes are cut", oidData, []byte{context0 + 1, 2, 5, 1}, nil, 16, ErrMalformed},
+		{"attributes without content type", oidSignedData, append([]byte{tagContext0 + 1}, nameless[1:]...), nameless, 16, ErrMalformed},
+		{"attributes without content type for data", oidData, append([]byte{tagContext0 + 1}, nameless[1:]...), nameless, 16, nil},
+		{"content type of another", oidSignedData, append([]byte{tagContext0 + 1}, other[1:]...), other, 16, ErrMalformed},
+		{"attributes are nonsense", oidData, []byte{tagContext0 + 1, 2, 5, 0}, []byte{tagSet, 2, 5, 0}, 16, ErrAttributes},
+		{"attributes are cut", oidData, []byte{tagContext0 + 1, 2, 5, 1}, nil, 16, ErrMalformed},
 	} {
 		e, err := ParseEnvelopedData(authEnveloped(t, id, tc.typ, tc.attrs, tc.aad, tc.tagLen))
 		if err != nil {
@@ -402,14 +402,14 @@ func TestOAEPLabelAndDigests(t *testing.T) {
 	params := func(hash, mgf crypto.Hash, label []byte) []byte {
 		return built(func(b *builder) {
 			m := b.open(tagSequence)
-			h := b.open(context0)
+			h := b.open(tagContext0)
 			b.algorithm(digestOID(hash), null())
 			b.close(h)
-			g := b.open(context0 + 1)
+			g := b.open(tagContext0 + 1)
 			b.algorithm(oidMGF1, built(func(b *builder) { b.algorithm(digestOID(mgf), nil) }))
 			b.close(g)
 			if label != nil {
-				p := b.open(context0 + 2)
+				p := b.open(tagContext0 + 2)
 				b.algorithm(oidPSpecified, built(func(b *builder) { b.tlv(tagOctetString, label) }))
 				b.close(p)
 			}

@@ -15,11 +15,11 @@ func pssOf(params []byte) (scheme, error) {
 	c := newCursor(params)
 	c.enter(tagSequence)
 	hash, mask := c.hashAndMask()
-	if c.optional(context0 + 2) {
+	if c.optional(tagContext0 + 2) {
 		s.salt = c.small()
 		c.leave()
 	}
-	if c.optional(context0 + 3) {
+	if c.optional(tagContext0 + 3) {
 		if c.small() != 1 {
 			c.fail("PSS trailer")
 		}
@@ -42,11 +42,11 @@ func pssOf(params []byte) (scheme, error) {
 // parameters begin with; 0 stands for an unknown one.
 func (c *cursor) hashAndMask() (hash, mask crypto.Hash) {
 	hash, mask = crypto.SHA1, crypto.SHA1
-	if c.optional(context0) {
+	if c.optional(tagContext0) {
 		hash = digestOf(c.algorithm())
 		c.leave()
 	}
-	if c.optional(context0 + 1) {
+	if c.optional(tagContext0 + 1) {
 		a := c.algorithm()
 		c.leave()
 		in := newCursor(a.params)
@@ -63,10 +63,10 @@ func (b *builder) hashAndMask(h crypto.Hash) {
 	if h == crypto.SHA1 { // DER leaves defaults out
 		return
 	}
-	m := b.open(context0)
+	m := b.open(tagContext0)
 	b.algorithm(digestOID(h), null())
 	b.close(m)
-	m = b.open(context0 + 1)
+	m = b.open(tagContext0 + 1)
 	mgf := b.open(tagSequence)
 	b.oid(oidMGF1)
 	b.algorithm(digestOID(h), null())
@@ -79,7 +79,7 @@ func pssParams(h crypto.Hash) []byte {
 	b := make(builder, 0, 64)
 	m := b.open(tagSequence)
 	b.hashAndMask(h)
-	s := b.open(context0 + 2)
+	s := b.open(tagContext0 + 2)
 	b.int(h.Size())
 	b.close(s)
 	b.close(m)
@@ -104,7 +104,7 @@ func oaepOf(params []byte) (*rsa.OAEPOptions, error) {
 	c := newCursor(params)
 	c.enter(tagSequence)
 	o.Hash, o.MGFHash = c.hashAndMask()
-	if c.optional(context0 + 2) {
+	if c.optional(tagContext0 + 2) {
 		a := c.algorithm()
 		c.leave()
 		if c.err == nil && !a.is(oidPSpecified) {

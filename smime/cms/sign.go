@@ -67,8 +67,11 @@ func DefaultDigest(pub crypto.PublicKey) crypto.Hash {
 // attributes with the content type, digest, time, capabilities, the
 // certificate's hash (RFC 5035) and the algorithms (RFC 6211).
 func Sign(r SignRequest) (*Object, error) {
-	if len(r.Signers) == 0 || len(r.Signers) > maxSigners {
-		return nil, tooBig("%d signers", len(r.Signers))
+	switch n := len(r.Signers); {
+	case n == 0:
+		return nil, unsupported("a message signed by nobody")
+	case n > maxSigners:
+		return nil, tooBig("%d signers", n)
 	}
 	certs := make([]*x509.Certificate, 0, len(r.Signers)+len(r.Certificates))
 	digests := make(map[crypto.Hash][]byte, 1)
@@ -138,14 +141,14 @@ func (p *signedParts) object(content [][]byte, detached bool) *Object {
 		for _, c := range p.certs {
 			set.add(c.Raw)
 		}
-		set.appendTo(&tail, context0)
+		set.appendTo(&tail, tagContext0)
 	}
 	if len(p.crls) > 0 {
 		set := newSetOf(cap(tail))
 		for _, c := range p.crls {
 			set.add(c)
 		}
-		set.appendTo(&tail, context0+1)
+		set.appendTo(&tail, tagContext0+1)
 	}
 	p.infos.appendTo(&tail, tagSet)
 
@@ -153,7 +156,7 @@ func (p *signedParts) object(content [][]byte, detached bool) *Object {
 	l := newLayout(o.size)
 	if !detached {
 		l.header(tagOctetString)
-		l.header(context0)
+		l.header(tagContext0)
 	}
 	l.prependOID(oidData)
 	l.header(tagSequence)

@@ -97,7 +97,7 @@ func (s *SignedData) listed(digest algorithm) bool {
 func (s *SignedData) readContent(c *cursor) {
 	c.enter(tagSequence)
 	s.contentType = c.primitive(tagOID)
-	if c.optional(context0) {
+	if c.optional(tagContext0) {
 		content := c.octets(tagOctetString)
 		s.Content = &content
 		c.leave()
@@ -109,7 +109,7 @@ func (s *SignedData) readContent(c *cursor) {
 // readCertificates reads the CertificateSet, of which only the choice
 // certificate is used.
 func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certificate, error)) error {
-	if !c.optional(context0) {
+	if !c.optional(tagContext0) {
 		return c.err
 	}
 	for c.more() {
@@ -146,7 +146,7 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 
 // readCRLs reads RevocationInfoChoices.
 func (s *SignedData) readCRLs(c *cursor) error {
-	if !c.optional(context0 + 1) {
+	if !c.optional(tagContext0 + 1) {
 		return c.err
 	}
 	for n := 0; c.more(); n++ {
@@ -193,12 +193,12 @@ func (c *cursor) signerInfo() (s signerInfo) {
 	c.small() // version
 	s.id = c.identifier()
 	s.digest = c.algorithm()
-	if c.peek() == context0 {
+	if c.peek() == tagContext0 {
 		s.attrs = c.raw()
 	}
 	s.signature = c.algorithm()
 	s.value = c.octetBytes(tagOctetString)
-	if c.peek() == context0+1 {
+	if c.peek() == tagContext0+1 {
 		s.unsigned = c.raw() // they prove nothing
 	}
 	c.leave()

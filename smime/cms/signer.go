@@ -99,7 +99,7 @@ func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
 	b.algorithm(digestOID(p.hash), nil)
 	at := len(*b)
 	b.raw(attrs)
-	(*b)[at] = context0
+	(*b)[at] = tagContext0
 	b.raw(p.algorithm)
 	b.tlv(tagOctetString, value)
 	b.close(m)
@@ -137,7 +137,7 @@ func (s *Signer) attributes(p signPlan, digest []byte) []byte {
 	}
 	if s.EncryptionCertificate != nil {
 		w.begin(oidEncryptionKeyPreference)
-		w.issuerAndSerial(context0, s.EncryptionCertificate)
+		w.issuerAndSerial(tagContext0, s.EncryptionCertificate)
 		w.end()
 	}
 	return w.bytes(tagSet)
@@ -168,7 +168,7 @@ func (b *builder) protection(p signPlan) {
 	b.algorithm(digestOID(p.hash), nil)
 	at := len(*b)
 	b.raw(p.algorithm)
-	(*b)[at] = context0 + 1
+	(*b)[at] = tagContext0 + 1
 	b.close(m)
 }
 

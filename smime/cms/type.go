@@ -53,7 +53,7 @@ func (c *cursor) open(want ...Type) Type {
 	got := typeOf(oid)
 	for _, t := range want {
 		if t == got {
-			c.enter(context0)
+			c.enter(tagContext0)
 			return got
 		}
 	}
