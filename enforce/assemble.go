@@ -92,7 +92,7 @@ func (t *fate) assigned(i int) Assigned {
 }
 
 func (t *fate) refusal(i int) Refusal {
-	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Missing: t.missing, Reason: t.reason}
+	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Held: t.held, Missing: t.missing, Reason: t.reason}
 }
 
 // sort puts the plan into an order that depends on the addresses only.

@@ -65,6 +65,7 @@ type fate struct {
 	sign        bool
 	usable      []Fingerprint // to encrypt to, with further ones
 	temporary   bool          // for refuse
+	held        bool          // for a temporary refuse
 	missing     string
 	reason      string
 	note        string
@@ -102,7 +103,7 @@ func (p *Policy) fate(f *Facts, i int) fate {
 }
 
 func (t *fate) refuse(temporary bool, missing, reason string) {
-	t.disposition, t.temporary, t.missing, t.reason = refuse, temporary, missing, reason
+	t.disposition, t.temporary, t.missing, t.reason, t.held = refuse, temporary, missing, reason, false
 }
 
 // remark adds to what is not obvious from the rule.
@@ -161,8 +162,12 @@ func (c CertificateFacts) why(otherwise string) string {
 func (t *fate) noCertificate(c CertificateFacts) {
 	t.secrecy = secret // it would have been
 	t.refuse(false, MissingCertificate, fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found")))
-	if t.rule.missing == strip {
+	switch t.rule.missing {
+	case strip:
 		t.disposition = stripped
+	case hold:
+		t.temporary, t.held = true, true
+		t.reason = fmt.Sprintf("held until there is a valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found"))
 	}
 }
 

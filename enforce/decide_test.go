@@ -65,7 +65,7 @@ func tableRules() []Rule {
 	}
 	return []Rule{
 		enc("reject.example", "", ""), enc("strip.example", "strip", ""), enc("all.example", "reject-message", ""),
-		enc("mixed.example", "", "allow"),
+		enc("mixed.example", "", "allow"), enc("hold.example", "hold", ""),
 		{Name: "prefer.example", Recipient: []string{"prefer.example"}, Encrypt: "prefer"},
 		{Name: "effort.example", Recipient: []string{"effort.example"}, Encrypt: "prefer", Unavailable: "plain"},
 		{Name: "both.example", Recipient: []string{"both.example"}, Encrypt: "prefer", Mixed: "allow"},
@@ -99,6 +99,10 @@ func TestDecide(t *testing.T) {
 		{"unknown@reject.example", "deferred"},
 		{"broken@reject.example", "deferred"},
 		{"unknown@strip.example has@strip.example", "deferred; copy 1 encrypted to 1"},
+		{"none@hold.example", "deferred"},
+		{"has@hold.example none@hold.example", "copy 1 encrypted to 1; deferred"},
+		{"none@hold.example x@plain.example", "deferred; refused"}, // it will be encrypted one day
+		{"none@hold.example none@strip.example", "deferred; refused"},
 		// Preferred.
 		{"has@prefer.example", "copy 1 encrypted to 1"},
 		{"none@prefer.example", "copy 1"},

@@ -60,6 +60,9 @@ type Refusal struct {
 	// Temporary means that trying again later may help: something was Unknown,
 	// or our own identity is missing.
 	Temporary bool
+	// Held means that the recipient waits by no_certificate = "hold": whoever
+	// has the message keeps it and asks again. Temporary is set too.
+	Held bool
 	// Missing says what was lacking: MissingCertificate, MissingIdentity, or ""
 	// where it is another recipient's treatment that stands in the way.
 	Missing string

@@ -33,7 +33,7 @@ func genActions(t *rapid.T, r *Rule) {
 	r.Encrypt = oneOf(t, "encrypt", "require", "prefer", "never")
 	switch r.Encrypt {
 	case "require":
-		r.NoCertificate = oneOf(t, "no_certificate", "", "reject", "reject-message", "strip")
+		r.NoCertificate = oneOf(t, "no_certificate", "", "reject", "reject-message", "strip", "hold")
 	case "prefer":
 		r.Unavailable = oneOf(t, "unavailable", "", "defer", "plain")
 	}

@@ -25,8 +25,8 @@ type Rule struct {
 	// Sign and Encrypt are "require", "prefer" or "never"; "" is "never".
 	Sign    string
 	Encrypt string
-	// NoCertificate is "reject" (the default), "reject-message" or "strip", for
-	// encrypt = "require".
+	// NoCertificate is "reject" (the default), "reject-message", "strip" or
+	// "hold", for encrypt = "require".
 	NoCertificate string
 	// Unavailable is "defer" (the default) or "plain", for encrypt = "prefer".
 	Unavailable string
@@ -90,6 +90,7 @@ const (
 	reject onMissing = iota
 	rejectMessage
 	strip
+	hold
 )
 
 // agreement is how envelope sender and From must agree.
@@ -113,7 +114,7 @@ const (
 
 var (
 	wants      = map[string]want{"": never, "never": never, "prefer": prefer, "require": require}
-	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip}
+	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip, "hold": hold}
 	plains     = map[string]bool{"": false, "defer": false, "plain": true}
 	allows     = map[string]bool{"": false, "forbid": false, "allow": true}
 	directions = map[string]Direction{"": "", "outbound": Outbound, "inbound": Inbound}

@@ -67,6 +67,8 @@ func (g *Gateway) entitle(env *Envelope) error {
 func refusalError(r enforce.Refusal) error {
 	kind := fault.Policy
 	switch {
+	case r.Held:
+		kind = fault.Held
 	case r.Temporary && r.Missing == enforce.MissingIdentity:
 		kind = fault.Identity
 	case r.Temporary:

@@ -20,6 +20,8 @@ func ReplyFor(err error) fault.Reply {
 		r.Code, r.Enhanced = 451, [3]int{4, 7, 0}
 	case fault.NextHop:
 		r.Code, r.Enhanced = 451, [3]int{4, 4, 1}
+	case fault.Held:
+		r.Code, r.Enhanced = 451, [3]int{4, 7, 1}
 	case fault.Policy:
 		r.Code, r.Enhanced = 550, [3]int{5, 7, 1}
 	case fault.Malformed:

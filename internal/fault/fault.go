@@ -26,6 +26,9 @@ const (
 	// NextHop means that the next hop could not be reached or deferred the
 	// message. Temporary: 451 4.4.1.
 	NextHop
+	// Held means that a rule keeps the message back until something turns up,
+	// such as a certificate. Temporary: 451 4.7.1.
+	Held
 	// Policy means that a rule forbids what was asked. Permanent: 550 5.7.1.
 	Policy
 	// Malformed means that the message is not well-formed MIME or CMS.
@@ -44,7 +47,7 @@ const (
 
 var kindNames = [...]string{
 	Internal: "internal", Unavailable: "unavailable", Capacity: "capacity",
-	Identity: "identity", NextHop: "next-hop", Policy: "policy",
+	Identity: "identity", NextHop: "next-hop", Held: "held", Policy: "policy",
 	Malformed: "malformed", TooLarge: "too-large", BadAddress: "bad-address",
 	Refused: "refused",
 }
