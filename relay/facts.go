@@ -79,7 +79,7 @@ func (g *Gateway) author(e *evidence, msg *message.Message) error {
 		return fault.New(fault.Malformed, "the message has no From field", nil)
 	}
 	for _, a := range from {
-		if !g.own(a) {
+		if !g.own(a) && !bearsReport(e.facts.Sender, msg) {
 			return fault.New(fault.Policy, fmt.Sprintf("%s is not an address of a domain that may send here", a), nil)
 		}
 	}
@@ -87,10 +87,19 @@ func (g *Gateway) author(e *evidence, msg *message.Message) error {
 	switch {
 	case len(from) > 1 || len(msg.All("From")) > 1:
 		e.facts.SignForbidden = "the message has several From addresses"
+	case !g.own(from[0]):
+		e.facts.SignForbidden = "a delivery report is not signed as " + from[0].String()
 	case !g.Entitlements.MaySign(e.facts.Client, from[0]):
 		e.facts.SignForbidden = "this client may not send as " + from[0].String()
 	}
 	return nil
+}
+
+// bearsReport reports whether msg is a delivery report by its envelope and type,
+// also one that brings a message back and is therefore not exempt from the
+// rules: an MTA signs it with its own name, and refusing it would lose it.
+func bearsReport(sender address.Address, msg *message.Message) bool {
+	return sender.IsNull() && msg.Root().MediaType == "multipart/report"
 }
 
 // shown returns the addresses that the message shows as recipients; nil if that

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Build compiles the binary that is tested into dir, and returns its path.
@@ -21,10 +22,13 @@ func Build(dir string) (string, error) {
 	return program, cmd.Run()
 }
 
-// Gateway is a running `smimerelay serve`.
+// Gateway is `smimerelay serve` with a configuration file of its own.
 type Gateway struct {
+	program, config string
+	ports           []int
+	log             *logBuffer
+
 	cmd *exec.Cmd
-	log *logBuffer
 	// gone is closed when the process has ended.
 	gone chan struct{}
 }
@@ -34,34 +38,68 @@ type Gateway struct {
 // must end well.
 func StartGateway(tb testing.TB, program, config string, ports ...int) *Gateway {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "config.toml")
-	write(tb, path, []byte(config))
 	g := &Gateway{
-		cmd:  exec.Command(program, "serve", "--config", path),
-		log:  &logBuffer{},
-		gone: make(chan struct{}),
+		program: program, config: filepath.Join(tb.TempDir(), "config.toml"),
+		ports: ports, log: &logBuffer{},
 	}
+	g.Configure(tb, config)
+	g.Start(tb)
+	tb.Cleanup(func() { g.stop(tb) })
+	return g
+}
+
+// Configure writes the configuration file anew. It takes effect with the next
+// start or SIGHUP.
+func (g *Gateway) Configure(tb testing.TB, config string) {
+	tb.Helper()
+	write(tb, g.config, []byte(config))
+}
+
+// Start starts the process after Kill.
+func (g *Gateway) Start(tb testing.TB) {
+	tb.Helper()
+	g.cmd, g.gone = exec.Command(g.program, "serve", "--config", g.config), make(chan struct{})
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	go func() {
-		defer close(g.gone)
-		g.cmd.Wait()
-	}()
-	tb.Cleanup(func() { g.stop(tb) })
+	go func(cmd *exec.Cmd, gone chan struct{}) {
+		defer close(gone)
+		cmd.Wait()
+	}(g.cmd, g.gone)
 	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	defer cancel()
-	for _, port := range ports {
+	for _, port := range g.ports {
 		if err := awaitPort(ctx, "127.0.0.1:"+strconv.Itoa(port), g.gone); err != nil {
 			tb.Fatalf("smimerelay: %v\n%s", err, g.Log())
 		}
 	}
-	return g
+}
+
+// Kill ends the process as a power failure would: at once.
+func (g *Gateway) Kill(tb testing.TB) {
+	tb.Helper()
+	g.Signal(tb, syscall.SIGKILL)
+	<-g.gone
 }
 
 // Log returns what the process has printed so far.
 func (g *Gateway) Log() string { return g.log.String() }
+
+// WaitLog waits until the process has printed text n times.
+func (g *Gateway) WaitLog(tb testing.TB, text string, n int) {
+	tb.Helper()
+	deadline := time.After(Patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for strings.Count(g.Log(), text) < n {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			tb.Fatalf("smimerelay did not print %q %d times:\n%s", text, n, g.Log())
+		}
+	}
+}
 
 // Signal sends the process a signal.
 func (g *Gateway) Signal(tb testing.TB, s os.Signal) {
@@ -77,7 +115,9 @@ func (g *Gateway) stop(tb testing.TB) {
 		tb.Errorf("smimerelay ended before the test: %v\n%s", g.cmd.ProcessState, g.Log())
 	default:
 		g.Signal(tb, syscall.SIGTERM)
+		late := time.AfterFunc(Patience, func() { g.cmd.Process.Kill() })
 		<-g.gone
+		late.Stop()
 		if code := g.cmd.ProcessState.ExitCode(); code != 0 {
 			tb.Errorf("smimerelay: exit status %d after SIGTERM", code)
 		}

@@ -38,7 +38,13 @@ type Sink struct {
 // StartSink starts a sink that ends with the test.
 func StartSink(tb testing.TB) *Sink {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return StartSinkAt(tb, "127.0.0.1:0")
+}
+
+// StartSinkAt starts a sink on an address, for a next hop that comes up late.
+func StartSinkAt(tb testing.TB, addr string) *Sink {
+	tb.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
