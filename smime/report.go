@@ -13,7 +13,8 @@ import (
 // Report is what `verify --json` prints.
 type Report struct {
 	Result certs.Result `json:"result"`
-	// Reason is a word of docs/reasons.md, "" where the result needs none.
+	// Reason is a word of docs/reasons.md or docs/message-reasons.md, "" where
+	// the result needs none.
 	Reason string `json:"reason"`
 	// Detail says more for people.
 	Detail string `json:"detail,omitempty"`
