@@ -3,6 +3,7 @@ package directory
 import (
 	"crypto/x509"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,7 +18,9 @@ import (
 // serve runs a TLS server and returns its address and its authority's file.
 func serve(tb testing.TB, h http.HandlerFunc) (url, ca string) {
 	tb.Helper()
-	s := httptest.NewTLSServer(h)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are meant
+	s.StartTLS()
 	tb.Cleanup(s.Close)
 	return s.URL, writeFile(tb, "ca.pem", testpki.EncodeCertificates(s.Certificate()))
 }

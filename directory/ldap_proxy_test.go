@@ -85,7 +85,7 @@ func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	const limit = 500 * time.Millisecond
+	const limit = time.Second
 	for name, fault := range map[string]func(client, server net.Conn){
 		"reset at once":        cut(0),
 		"reset in the length":  cut(2),
@@ -201,7 +201,7 @@ func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {
 		}
 	})
 	clock := newFakeClock()
-	l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Timeout: time.Second, Clock: clock.Now})
+	l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Timeout: 8 * time.Second, Clock: clock.Now})
 	want(t, l, bob, cert)
 	muted.Store(true)
 	p.set(pass)

@@ -13,9 +13,13 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
-// openLDAP returns an LDAP source that is closed with the test.
+// openLDAP returns an LDAP source that is closed with the test, and that is
+// patient if nothing else is said: the machine may be busy.
 func openLDAP(tb testing.TB, cfg LDAPConfig) *LDAP {
 	tb.Helper()
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
 	if cfg.Name == "" {
 		cfg.Name = "test"
 	}
