@@ -28,6 +28,13 @@ sign = "prefer"
 encrypt = "prefer"
 
 [[rule]]
+name = "hold"
+recipient = ["hold.example"]
+sign = "never"
+encrypt = "require"
+no_certificate = "hold"
+
+[[rule]]
 name = "trial"
 recipient = ["trial.example"]
 sign = "require"
@@ -50,6 +57,7 @@ func (d *door) testRules(t *testing.T) {
 	t.Run("the sender's choice", d.testChoice)
 	t.Run("a wish that is not granted", d.testLocked)
 	t.Run("as well as can be", d.testBest)
+	t.Run("held", d.testHold)
 	t.Run("report only", d.testTrial)
 	t.Run("tag and sender copy", d.testTagged)
 }
@@ -124,6 +132,18 @@ func (d *door) testBest(t *testing.T) {
 		want(t, fates, addr, "accepted")
 		d.verified(t, d.arrived(t, m, addr).Data, m, d.openssl)
 	}
+}
+
+// testHold: who has no certificate yet is deferred, so that the MTA in front
+// keeps the message.
+func (d *door) testHold(t *testing.T) {
+	m := newMail(t, alice, "none@hold.example")
+	fates := d.send(t, m)
+	want(t, fates, m.to[0], "deferred")
+	if text := fates[m.to[0]].text; !strings.Contains(text, "451 4.7.1") || !strings.Contains(text, "held until") {
+		t.Errorf("the reply is %q", text)
+	}
+	d.onlyTo(t, m)
 }
 
 // testTrial: a rule that only reports changes nothing.
