@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -41,6 +42,7 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 		p.line("  refused as a whole: %s", x.Refused)
 		return p.err
 	}
+	p.lineIf(x.Direction == enforce.Inbound, "  the sender is not of our domains: signatures are verified, what we hold keys for is decrypted")
 	if x.Identity != "" {
 		p.line("  identity to sign with: %s", x.Identity)
 	}

@@ -81,8 +81,9 @@ func syntaxProblems(path, text string) Problems {
 		if !ok {
 			return append(ps, Problem{File: path, Text: "not TOML: " + err.Error(), Remedy: "correct it, then check again"})
 		}
-		at := e.Position.Line - 1
-		if at < 0 || at >= len(lines) || lines[at] == "" {
+		// The parser may place an error behind the last line.
+		at := min(max(e.Position.Line, 1), len(lines)) - 1
+		if len(ps) > 0 && lines[at] == "" {
 			break
 		}
 		ps = append(ps, Problem{

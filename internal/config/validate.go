@@ -119,6 +119,9 @@ func (d *decoder) listeners(c *Config) {
 		for n, network := range l.Networks {
 			d.network(index(join(key, "networks"), n), network)
 		}
+		if hop := l.nextHop(c); hop == l.Address && !strings.HasSuffix(hop, ":0") {
+			d.complain(join(key, "address"), "let mail go on to another server", "is the next hop too: mail would come back for ever")
+		}
 		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)
 		if l.NextHop != "" {
 			d.endpoint(join(key, "next_hop"), l.NextHop)
@@ -136,6 +139,14 @@ func (d *decoder) exception(key string, e Exception) {
 	if _, err := e.End(); err != nil {
 		d.complain(join(key, "until"), "write a date such as 2027-01-31", "%q is not a date", e.Until)
 	}
+}
+
+// nextHop is where mail of the listener goes.
+func (l Listener) nextHop(c *Config) string {
+	if l.NextHop != "" {
+		return l.NextHop
+	}
+	return c.NextHop.Address
 }
 
 func (d *decoder) mode(key, text string) {

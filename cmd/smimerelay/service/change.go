@@ -93,6 +93,13 @@ func (c *change) undo() {
 // background.
 func (s *Service) commit(c *change) {
 	before := s.doors
+	for _, d := range before {
+		if !slices.Contains(c.doors, d) {
+			// It accepts nothing more: who connects now waits for the next server.
+			d.shutting.Store(true)
+			d.listener.Close()
+		}
+	}
 	c.parts.Directory.Observe(s.lookedUp)
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
@@ -105,7 +112,6 @@ func (s *Service) commit(c *change) {
 			continue
 		}
 		if !slices.ContainsFunc(s.doors, func(n *door) bool { return n.socket == d.socket }) {
-			d.shutting.Store(true)
 			d.socket.Close()
 		}
 		limit := c.parts.Config.Limits.Drain

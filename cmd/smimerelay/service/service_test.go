@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -111,10 +112,10 @@ address = "`+w.hop.address+`"`, 1)
 	t.Run("other limits on the same socket", func(t *testing.T) {
 		w.reload(strings.Replace(inbound, "[limits]", "[limits]\nmessage_size = \"1KB\"", 1), "msg=reloaded")
 		w.log.waitCount(t, "msg=listening listener=in ", 2)
-		if err := send(first, strings.Repeat("too large ", 200)); replyCode(err) != 552 {
+		if err := sendAgain(first, strings.Repeat("too large ", 200)); replyCode(err) != 552 {
 			t.Errorf("a message over the new limit: %v", err)
 		}
-		if err := send(first, "small"); err != nil {
+		if err := sendAgain(first, "small"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -147,8 +148,7 @@ func TestReloadUnderLoad(t *testing.T) {
 					case progress <- struct{}{}:
 					default:
 					}
-				case replyCode(err) == 421 || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
-					// The server that is going says goodbye: a client tries again.
+				case goodbye(err): // a client tries again
 				default:
 					t.Errorf("client %d: %v", c, err)
 					return
@@ -209,6 +209,20 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
+// goodbye reports whether a server that is going said so, or hung up.
+func goodbye(err error) bool {
+	return replyCode(err) == 421 || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// sendAgain sends until no server that is going is in the way.
+func sendAgain(address, subject string) error {
+	err := send(address, subject)
+	for n := 0; goodbye(err) && n < 100; n++ {
+		err = send(address, subject)
+	}
+	return err
+}
+
 func beginMessage(t *testing.T, address string) (*smtp.Client, io.WriteCloser) {
 	t.Helper()
 	c, err := smtp.Dial(address)
@@ -235,7 +249,9 @@ func TestAdminDoor(t *testing.T) {
 	w.log.wait(t, "msg=attempt")
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial:              func(string, string) (net.Conn, error) { return net.Dial("unix", filepath.Join(w.dir, "admin")) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(w.dir, "admin"))
+		},
 	}}
 	get := func(path string) string {
 		r, err := client.Get("http://admin" + path)
