@@ -52,7 +52,7 @@ func TestCorpora(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d certificates, %d identities, %d revocation lists", found, keys, lists)
+	t.Logf("corpora: %d certificates, %d identities, %d revocation lists", found, keys, lists)
 	if found < 400 || keys == 0 || lists < 150 {
 		t.Error("less was found than is there")
 	}

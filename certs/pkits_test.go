@@ -70,7 +70,7 @@ func pkitsReasons(test string) []Reason {
 // pkitsTime lies within the validity of the suite.
 var pkitsTime = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func TestPKITS(t *testing.T) {
+func TestCorporaPKITS(t *testing.T) {
 	dir := filepath.Join(corpora(t), "nist-pkits")
 	f, err := os.Open(filepath.Join(dir, "pkits_expected.tsv"))
 	if err != nil {
@@ -93,7 +93,7 @@ func TestPKITS(t *testing.T) {
 			right++
 		}
 	}
-	t.Logf("%d of %d applicable subtests right, %d do not apply", right, applicable, len(rows)-1-applicable)
+	t.Logf("corpora: nist-pkits: %d of %d applicable subtests right, %d do not apply", right, applicable, len(rows)-1-applicable)
 }
 
 // pkitsCase runs one row and reports whether the verdict is the expected one.
