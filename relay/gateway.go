@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // GatewayConfig is everything that a Gateway needs to know. It is not changed.
@@ -95,7 +96,12 @@ type Gateway struct {
 	domains   *enforce.Patterns
 	listeners map[string]Listener
 	prefetch  prefetch
+	parsed    *cms.CertificateCache
 }
+
+// parsedCertificates is how much DER of certificates seen in mail is kept
+// parsed: about a thousand of them.
+const parsedCertificates = 1 << 20
 
 // NewGateway checks the parts against each other. The error joins all problems.
 func NewGateway(c GatewayConfig) (*Gateway, error) {
@@ -116,7 +122,8 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, and there is none of that name", name)
 		}
 	}
-	g := &Gateway{GatewayConfig: c, domains: domains, listeners: make(map[string]Listener)}
+	g := &Gateway{GatewayConfig: c, domains: domains, listeners: make(map[string]Listener),
+		parsed: cms.NewCertificateCache(parsedCertificates)}
 	for _, l := range c.Listeners {
 		g.listeners[l.Name] = l
 	}

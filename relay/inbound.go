@@ -57,6 +57,7 @@ func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Key
 	}
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
+		Certificates: g.parsed,
 	})
 	if !g.Inbound.Verify {
 		opened.Report = unchecked(opened.Report)

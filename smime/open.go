@@ -23,6 +23,8 @@ type OpenOptions struct {
 	MaxLayers int
 	// AllowWeak decrypts 3DES and RC2.
 	AllowWeak bool
+	// Certificates saves parsing the same ones again; nil: each is parsed.
+	Certificates *cms.CertificateCache
 }
 
 // Opened is what Open found.
@@ -147,7 +149,7 @@ func (w *walker) openClear() {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
 		return
 	}
-	data, err := cms.ParseSignedData(object)
+	data, err := w.options.Certificates.ParseSignedData(object)
 	if err != nil {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
 		return
@@ -199,7 +201,7 @@ func (w *walker) openCMS() {
 
 // openSigned opens an opaque signature, or finds certificates only.
 func (w *walker) openSigned(object []byte) {
-	data, err := cms.ParseSignedData(object)
+	data, err := w.options.Certificates.ParseSignedData(object)
 	switch {
 	case err != nil:
 		w.stop(certs.PermError, reasonMalformed, err.Error())
