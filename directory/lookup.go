@@ -175,7 +175,7 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 			return r
 		}
 	}
-	f := d.join(key, addr)
+	f := d.join(key, addr, fresh)
 	if f == nil {
 		return failed(errClosed)
 	}
@@ -194,7 +194,7 @@ func failed(err error) Result {
 
 // join returns the lookup under way for key, begun now if there is none; nil
 // when the Directory is closed.
-func (d *Directory) join(key string, addr address.Address) *flight {
+func (d *Directory) join(key string, addr address.Address, fresh bool) *flight {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f, ok := d.flights[key]; ok {
@@ -204,6 +204,12 @@ func (d *Directory) join(key string, addr address.Address) *flight {
 		return nil
 	}
 	f := &flight{done: make(chan struct{})}
+	if r, ok := d.cached(key); ok && !fresh {
+		// One has landed since the caller looked.
+		f.result = r
+		close(f.done)
+		return f
+	}
 	d.flights[key] = f
 	// Close waits for it.
 	d.running.Go(func() { d.fly(f, key, addr) })
