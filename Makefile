@@ -18,7 +18,8 @@ build: ## build ./bin/smimerelay, static
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
 
-test: deps unit e2e ## everything: unit tests with the race detector, then against real servers
+test: deps unit e2e ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
+	test/fuzz 5s
 
 deps: # install what the tests need, or say what is missing
 	@test/deps $(PACKAGES)
@@ -36,7 +37,11 @@ lint: ## gofmt, go vet, staticcheck, the direction of imports
 	$(GO) tool staticcheck ./...
 	$(GO) test -count=1 ./test/arch
 
-bench: ## the benchmarks
+bench: ## this engine beside libcrypto and the bare primitives, then the packages' benchmarks
+	@test/deps gcc libc6-dev libssl-dev
+	@mkdir -p bin
+	cc -O2 -Wall -Wextra -o bin/libcrypto-cms test/bench/libcrypto/cms.c -lcrypto
+	$(GO) run ./test/bench bin/libcrypto-cms
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 FUZZTIME ?= 60s
@@ -44,5 +49,5 @@ FUZZTIME ?= 60s
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/fuzz $(FUZZTIME)
 
-corpora: ## the verdicts on foreign test material in $$CORPORA, a line a file
+corpora: ## the verdicts on foreign test material in CORPORA, a line a file
 	$(GO) test -count=1 -run Corpora -v ./... | grep -E '^(---|    ---|ok|FAIL|corpora:)|corpora' || true
