@@ -52,7 +52,16 @@ func (s *Server) newConn(nc net.Conn) *conn {
 // Run serves the connection to its end.
 func (c *conn) Run() {
 	defer c.cancel()
-	c.r, c.w = bufio.NewReaderSize(c.Conn, bufferSize), bufio.NewWriterSize(c.Conn, bufferSize)
+	c.r, c.w = c.server.readers.Get().(*bufio.Reader), c.server.writers.Get().(*bufio.Writer)
+	c.r.Reset(c.Conn)
+	c.w.Reset(c.Conn)
+	defer func() {
+		// The library is through with them.
+		c.r.Reset(nil)
+		c.w.Reset(nil)
+		c.server.readers.Put(c.r)
+		c.server.writers.Put(c.w)
+	}()
 	log := c.server.config.Log.With("listener", c.server.config.Listener)
 	o, err := c.negotiate()
 	if err != nil {

@@ -12,9 +12,11 @@
 package milter
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -55,6 +57,9 @@ type Config struct {
 type Server struct {
 	config   Config
 	acceptor wire.Acceptor
+	// An MTA opens a connection for each of its clients: their buffers are
+	// used again.
+	readers, writers sync.Pool
 }
 
 // NewServer returns a Server.
@@ -69,6 +74,8 @@ func NewServer(c Config) *Server {
 	s := &Server{config: c}
 	s.acceptor.Limits = c.Limits
 	s.acceptor.New = func(nc net.Conn) wire.Conn { return s.newConn(nc) }
+	s.readers.New = func() any { return bufio.NewReaderSize(nil, bufferSize) }
+	s.writers.New = func() any { return bufio.NewWriterSize(nil, bufferSize) }
 	return s
 }
 

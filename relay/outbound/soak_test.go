@@ -69,7 +69,7 @@ func soak(t *testing.T, lmtp bool) {
 	for session := range 24 {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(session), 1))
-			for round := range 6 {
+			for round := range 3 {
 				got, err := talk(addr, lmtp, fmt.Sprintf("s%d-%d", session, round), r)
 				if err != nil {
 					t.Error(err)
@@ -84,7 +84,10 @@ func soak(t *testing.T, lmtp bool) {
 		})
 	}
 	wg.Wait()
-	wiretest.Until(t, "all of it to arrive", func() bool { return len(sink.All()) >= len(accepted) })
+	// A busy machine takes its time; each wait is for one more message.
+	for n := range len(accepted) {
+		wiretest.Until(t, "the next message", func() bool { return len(sink.All()) > n })
+	}
 	seen := map[string]int{}
 	for _, d := range sink.All() {
 		to := d.Recipients[0].Address.String()

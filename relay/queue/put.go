@@ -30,18 +30,15 @@ func (q *Queue) Put(ctx context.Context, ds ...relay.Delivery) error {
 }
 
 func (q *Queue) put(ctx context.Context, ds []relay.Delivery) error {
-	tx, err := q.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := q.checkSize(ctx, tx, len(ds)); err != nil {
-		return err
-	}
-	if err := q.insert(ctx, tx, ds); err != nil {
-		return err
-	}
-	return tx.Commit()
+	// The end of ctx in the middle of a statement would undo what others have
+	// in the same transaction.
+	work := context.WithoutCancel(ctx)
+	return q.writer.write(ctx, func(tx *sql.Tx) error {
+		if err := q.checkSize(work, tx, len(ds)); err != nil {
+			return err
+		}
+		return q.insert(work, tx, ds)
+	})
 }
 
 // room refuses mail while there is still disk enough to deliver what is there.

@@ -60,6 +60,7 @@ type Queue struct {
 	config Config
 	lock   *os.File
 	river  *river.Client[*sql.Tx]
+	writer *writer
 }
 
 func (c Config) defaults() Config {
@@ -154,7 +155,11 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return q.recover(ctx)
+	if err := q.recover(ctx); err != nil {
+		return err
+	}
+	q.writer = newWriter(q.db)
+	return nil
 }
 
 // recover brings back the jobs of a process that died: those it was running,
@@ -207,6 +212,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 		// Interrupted deliveries end at once: they watch their context.
 		err = q.river.StopAndCancel(context.WithoutCancel(ctx))
 	}
+	q.writer.stop()
 	return errors.Join(err, q.Store.Close(), q.lock.Close())
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -56,8 +57,8 @@ func (h *hop) wait(t *testing.T) relay.Delivery {
 	select {
 	case d := <-h.got:
 		return d
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing delivered in 20 seconds")
+	case <-time.After(60 * time.Second):
+		t.Fatal("nothing delivered in a minute")
 		return relay.Delivery{}
 	}
 }
@@ -126,7 +127,7 @@ func stop(t testing.TB, q *Queue) {
 // drained waits until the queue is empty.
 func drained(t testing.TB, q *Queue) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(60 * time.Second); ; {
 		n, err := q.Len(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -353,6 +354,71 @@ func TestOneOwner(t *testing.T) {
 	defer stop(t, q)
 	c := q.config
 	if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Changes that share a commit share nothing else: one that fails, or was given
+// up, leaves the others alone.
+func TestSharedCommit(t *testing.T) {
+	h := newHop(nil)
+	q := open(t, Config{Deliverer: h})
+	bad := delivery(t, "a@example.org") // for nobody
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	// The connection is taken, so that all of them wait for one commit.
+	conn, err := q.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			if err := q.Put(t.Context(), delivery(t, "a@example.org", "good@example.net")); err != nil {
+				t.Errorf("good %d: %v", i, err)
+			}
+		})
+		wg.Go(func() {
+			if err := q.Put(t.Context(), delivery(t, "a@example.org", "half@example.net"), bad); err == nil {
+				t.Errorf("bad %d is stored", i)
+			}
+		})
+		wg.Go(func() {
+			if err := q.Put(gone, delivery(t, "a@example.org", "gone@example.net")); err == nil {
+				t.Errorf("given up, and stored %d", i)
+			}
+		})
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	start(t, q)
+	for range 10 {
+		h.wait(t)
+	}
+	drained(t, q)
+	if len(h.attempts) != 1 || h.attempts["good@example.net"] != 10 {
+		t.Errorf("delivered %v", h.attempts)
+	}
+}
+
+// A panic in one change fails that change.
+func TestPanicInChange(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	if err := q.writer.write(t.Context(), func(*sql.Tx) error { panic("oh") }); err == nil {
+		t.Error("no error")
+	}
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPutAfterStop(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	stop(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); relay.ReplyFor(err).Code != 451 {
 		t.Errorf("error %v", err)
 	}
 }

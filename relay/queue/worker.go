@@ -185,25 +185,19 @@ func (q *Queue) bounce(s *stored, failed []relay.Refusal) ([]relay.Delivery, err
 
 // commit writes it all down in one transaction.
 func (q *Queue) commit(ctx context.Context, s *stored, left []recipient, report []relay.Delivery) error {
-	tx, err := q.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = ?`, s.id)
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err // dropped by hand in the meantime
-	}
-	if err := q.insert(ctx, tx, report); err != nil {
-		return err
-	}
-	if err := keep(ctx, tx, s, left); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return q.writer.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = ?`, s.id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err // dropped by hand in the meantime
+		}
+		if err := q.insert(ctx, tx, report); err != nil {
+			return err
+		}
+		return keep(ctx, tx, s, left)
+	})
 }
 
 // keep leaves only the recipients in left, and nothing when there is none.

@@ -10,6 +10,9 @@ import (
 // seldom enough to be cheap.
 const step = 64 << 10
 
+// firstSize is what a Collector starts with.
+const firstSize = 8 << 10
+
 // Collector gathers a message. It never holds more than its limit, nor more
 // than the budget that all collectors share gives it; it takes everything that
 // is written to it all the same, for the peer must be read to the end before it
@@ -40,6 +43,10 @@ func (c *Collector) Write(p []byte) (int, error) {
 	if !c.reserve(len(c.buf) + len(p)) {
 		c.fail(fault.New(fault.Capacity, "too much mail in work, try again later", nil))
 		return len(p), nil
+	}
+	if c.buf == nil {
+		// Most messages are small, and grow to this in many steps otherwise.
+		c.buf = make([]byte, 0, max(len(p), firstSize))
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil

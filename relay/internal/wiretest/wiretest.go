@@ -233,7 +233,7 @@ func Dial(tb testing.TB, addr string) net.Conn {
 // Until waits for what another goroutine brings about.
 func Until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); <-time.After(time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !ok(); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			tb.Fatalf("waited in vain for %s", what)
 		}
