@@ -112,3 +112,46 @@ func TestHostileSets(t *testing.T) {
 		within(t, root, testpki.Must(all[0].Issue(testpki.Leaf{})).Certificate, certs, "")
 	})
 }
+
+// TestHostileNamesakes holds that certificates for the name of an authority, which
+// cost nothing to make, neither keep us busy while lists are checked nor stay in
+// memory.
+func TestHostileNamesakes(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
+	sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub"}))
+	id := testpki.Must(sub.Issue(testpki.Leaf{}))
+	stranger := testpki.Must(testpki.NewCA(testpki.Options{Key: "rsa2048"}))
+	hints := []*x509.Certificate{sub.Certificate}
+	for i := range 200 {
+		n := new(big.Int).Lsh(big.NewInt(1), pki.MaxRSA-1)
+		info := testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(int64(2*i+1))), E: 1<<31 - 1}))
+		hints = append(hints, testpki.Must(stranger.Issue(testpki.Leaf{Name: "Sub", PublicKeyInfo: info, KeyUsage: x509.KeyUsageCRLSign})).Certificate)
+	}
+	// A list that claims to be of the authority and is signed by nobody there.
+	namesake := testpki.Must(testpki.NewCA(testpki.Options{Name: "Sub", Key: "rsa2048"}))
+	var parts []asn1.RawValue
+	if _, err := asn1.Unmarshal(testpki.Must(namesake.CRL(testpki.CRL{})), &parts); err != nil {
+		t.Fatal(err)
+	}
+	sig := testpki.Must(forger{}.Sign(nil, nil, nil))
+	parts[2] = asn1.RawValue{Tag: asn1.TagBitString, Bytes: append([]byte{0}, sig...)}
+	list := testpki.Must(asn1.Marshal(parts))
+	best := time.Hour
+	for range 3 {
+		v := newValidator(t, ValidatorConfig{Revocation: RevocationRequire, CRLs: [][]byte{testpki.Must(root.CRL(testpki.CRL{}))}}, root)
+		start := time.Now()
+		got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: hints, CRLs: [][]byte{list, list, list}})
+		best = min(best, time.Since(start))
+		if got.Reason != RevocationUnknown {
+			t.Errorf("%s: %s", got.Reason, got.Detail)
+		}
+	}
+	limit := worstCase
+	if raceEnabled {
+		limit *= 20
+	}
+	if best > limit {
+		t.Errorf("took %v, over %v", best, limit)
+	}
+	t.Log(best)
+}

@@ -121,8 +121,19 @@ func (c *statusCheck) verify(ctx context.Context, l *revocation.List, path []*no
 	return false
 }
 
+// signs reports whether n has signed l. Strangers can send any number of
+// certificates for the name of an authority: what has to be computed is charged
+// to the work that the search may do.
 func (c *statusCheck) signs(n *node, l *revocation.List) bool {
-	return usable(n.Certificate, x509.KeyUsageCRLSign) && l.VerifiedBy(n.Certificate, c.v.cfg.AllowSHA1)
+	if !usable(n.Certificate, x509.KeyUsageCRLSign) {
+		return false
+	}
+	if !l.KnownBy(n.Certificate) {
+		if c.search.work += n.effort(); c.search.work > maxWork {
+			return false
+		}
+	}
+	return l.VerifiedBy(n.Certificate, c.v.cfg.AllowSHA1)
 }
 
 // mayPublish reports whether n is trusted by the same anchor as the path, speaks

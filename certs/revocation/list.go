@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -39,7 +38,7 @@ type List struct {
 	entries   index
 
 	mu       sync.Mutex
-	verified map[[sha256.Size]byte]bool // by public key
+	verified map[string]bool // the public keys that have signed it
 }
 
 // ParseList reads a list in DER from memory.
@@ -50,7 +49,7 @@ func ParseList(der []byte) (*List, error) { return ReadList(bytes.NewReader(der)
 // it in memory.
 func ReadList(r io.Reader, dir string) (*List, error) {
 	s := &scanner{r: bufio.NewReaderSize(r, 64<<10)}
-	l := &List{verified: map[[sha256.Size]byte]bool{}}
+	l := &List{verified: map[string]bool{}}
 	if tag, _, err := s.header(); err != nil || tag != tagSequence {
 		return nil, or(err)
 	}
@@ -97,20 +96,30 @@ func (l *List) readSignature(s *scanner) error {
 	return nil
 }
 
-// VerifiedBy reports whether key has signed the list. The answer is remembered.
+// VerifiedBy reports whether issuer's key has signed the list. Only that it has is
+// remembered: what has not may be any number of strangers' keys.
 func (l *List) VerifiedBy(issuer *x509.Certificate, allowSHA1 bool) bool {
 	if l.algorithm.Broken() || l.algorithm.Weak() && !allowSHA1 {
 		return false
 	}
-	id := sha256.Sum256(issuer.RawSubjectPublicKeyInfo)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	good, known := l.verified[id]
-	if !known {
-		good = l.verify(pki.PublicKey(issuer))
-		l.verified[id] = good
+	if l.KnownBy(issuer) {
+		return true
+	}
+	good := l.verify(pki.PublicKey(issuer))
+	if good {
+		l.mu.Lock()
+		l.verified[string(issuer.RawSubjectPublicKeyInfo)] = true
+		l.mu.Unlock()
 	}
 	return good
+}
+
+// KnownBy reports whether VerifiedBy has found before that issuer's key has signed
+// the list, and so costs nothing.
+func (l *List) KnownBy(issuer *x509.Certificate) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.verified[string(issuer.RawSubjectPublicKeyInfo)]
 }
 
 func (l *List) verify(key crypto.PublicKey) bool {
