@@ -139,7 +139,7 @@ func longLength(src []byte, p, count int) (n, next int) {
 		return -1, p
 	}
 	for _, b := range src[p : p+count] {
-		if n > len(src) {
+		if n > len(src)>>8 {
 			return -1, p
 		}
 		n = n<<8 | int(b)
@@ -262,13 +262,13 @@ func (c *cursor) small() int {
 		c.fail("integer out of range")
 		return 0
 	}
-	n := 0
+	n := uint64(0)
 	for _, x := range b {
-		n = n<<8 | int(x)
+		n = n<<8 | uint64(x)
 	}
 	if n > 1<<31-1 {
 		c.fail("integer out of range")
 		return 0
 	}
-	return n
+	return int(n)
 }
