@@ -21,6 +21,7 @@ type change struct {
 	fresh  []*door // of these, those that do not serve yet
 	opened []*socket
 	memory *semaphore.Weighted
+	queue  bool // the queue was opened for it
 }
 
 // prepare does everything of a change that can fail: it opens sockets and the
@@ -29,10 +30,11 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 	if ps := s.restartNeeded(p.Config); len(ps) > 0 {
 		return nil, ps
 	}
+	had := s.queue != nil
 	if err := s.openQueue(ctx, p.Config); err != nil {
 		return nil, err
 	}
-	c := &change{parts: p, memory: s.memory}
+	c := &change{parts: p, memory: s.memory, queue: !had && s.queue != nil}
 	if limit := int64(p.Config.Limits.Memory); c.memory == nil || s.memoryLimit != limit {
 		c.memory = semaphore.NewWeighted(limit)
 	}
@@ -43,6 +45,9 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 		}
 		if err := s.prepareDoor(ctx, c, spec); err != nil {
 			c.undo()
+			if c.queue {
+				s.dropQueue()
+			}
 			return nil, fmt.Errorf("listener %q at %s: %w", spec.name, spec.address, err)
 		}
 	}
@@ -103,6 +108,9 @@ func (s *Service) commit(c *change) {
 	c.parts.Directory.Observe(s.lookedUp)
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
+	if c.queue {
+		s.startQueue()
+	}
 	for _, d := range c.fresh {
 		s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
 		s.work.Go(func() { s.serve(d) })

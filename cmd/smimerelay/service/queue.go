@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay"
@@ -23,7 +24,23 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s.queue = q
-	return q.Start(ctx)
+	return nil
+}
+
+// startQueue begins to deliver. It comes after the parts are in use: what waits
+// in the queue from before goes out at once, by them.
+func (s *Service) startQueue() {
+	if err := s.queue.Start(context.Background()); err != nil {
+		s.failed <- fmt.Errorf("queue: %w", err)
+	}
+}
+
+// dropQueue closes a queue that was opened for a change that failed.
+func (s *Service) dropQueue() {
+	if err := s.queue.Stop(context.Background()); err != nil {
+		s.log.Warn("closing the queue", "error", err)
+	}
+	s.queue = nil
 }
 
 // NeedsQueue reports whether a configuration uses the queue.

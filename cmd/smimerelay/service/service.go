@@ -126,11 +126,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	}
 	change, err := s.prepare(ctx, parts)
 	if err != nil {
-		err = errors.Join(err, parts.Close())
-		if s.queue != nil {
-			err = errors.Join(err, s.queue.Stop(ctx))
-		}
-		return nil, err
+		return nil, errors.Join(err, parts.Close())
 	}
 	s.commit(change)
 	return s, nil

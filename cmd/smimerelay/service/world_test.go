@@ -58,6 +58,9 @@ func startWorld(t *testing.T, text string) *world {
 		if w.running {
 			w.stop()
 		}
+		if t.Failed() {
+			t.Log(w.log)
+		}
 	})
 	w.log.wait(t, "msg=serving")
 	return w
