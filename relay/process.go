@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -20,6 +21,9 @@ func (g *Gateway) Process(ctx context.Context, env *Envelope, msg *message.Messa
 	return g.processInbound(ctx, env, msg)
 }
 
+// ErrPanic is in the chain of the error that a crash became.
+var ErrPanic = errors.New("panic")
+
 // recovered turns a panic into a temporary error: the message stays with the
 // peer, and the log has what is needed to find the defect.
 func (g *Gateway) recovered(env *Envelope, err *error) {
@@ -28,7 +32,7 @@ func (g *Gateway) recovered(env *Envelope, err *error) {
 		return
 	}
 	g.Log.Error("panic", "id", env.ID, "queue_id", env.QueueID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	*err = fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", fmt.Errorf("panic: %v", p))
+	*err = fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", fmt.Errorf("%w: %v", ErrPanic, p))
 }
 
 // logDecision writes the one line of a recipient's decision. Subjects and

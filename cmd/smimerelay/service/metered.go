@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -59,6 +60,9 @@ func (m metered) count(direction enforce.Direction, o *relay.Outcome) {
 }
 
 func (m metered) refusal(env *relay.Envelope, err error) {
+	if errors.Is(err, relay.ErrPanic) {
+		m.metrics.Panics.Inc()
+	}
 	m.metrics.Refusals.WithLabelValues(env.Listener, fault.Of(err).Kind.String()).Inc()
 }
 
