@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/x509"
+	"fmt"
 	"slices"
 )
 
@@ -22,6 +23,19 @@ type policyNode struct {
 	policy   string
 	expected []string
 	parents  []*policyNode
+}
+
+// ParsePolicies reads certificate policies in dotted form, for ValidatorConfig.
+func ParsePolicies(list []string) ([]x509.OID, error) {
+	var policies []x509.OID
+	for _, s := range list {
+		oid, err := x509.ParseOID(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", s, err)
+		}
+		policies = append(policies, oid)
+	}
+	return policies, nil
 }
 
 // checkPolicies processes the policies of a path, leaf first and anchor last.

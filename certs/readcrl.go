@@ -46,7 +46,8 @@ func ReadCRLs(path string) ([][]byte, error) {
 // OpenLists is ReadCRLs for sets that are too large for memory: the lists are
 // parsed as they are read, and the indexes of large ones are kept in files without
 // a name in folder, "" for the one for temporary files. Give them to a Validator
-// as Lists.
+// as Lists. A list whose signature algorithm is not supported is passed over: what
+// it covers stays unknown.
 func OpenLists(path, folder string) ([]*revocation.List, error) {
 	if folder == "" {
 		folder = os.TempDir()
@@ -59,7 +60,7 @@ func OpenLists(path, folder string) ([]*revocation.List, error) {
 	var problems []error
 	for _, f := range files {
 		found, err := openList(f, folder)
-		if err != nil {
+		if err != nil && !errors.Is(err, revocation.ErrUnsupported) {
 			problems = append(problems, fmt.Errorf("revocation list %q: %w", f, err))
 		}
 		lists = append(lists, found...)

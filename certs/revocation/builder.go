@@ -77,7 +77,7 @@ func (b *builder) fields(s *scanner) error {
 	}
 	algorithm, id, ok := pki.ReadAlgorithm(der)
 	if !ok {
-		return fmt.Errorf("revocation list: signature algorithm %s is not supported", id)
+		return fmt.Errorf("revocation list: signature algorithm %s: %w", id, ErrUnsupported)
 	}
 	b.list.algorithm = algorithm
 	s.use(algorithm)

@@ -16,6 +16,10 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
+// ErrUnsupported means that a list is signed in a way that cannot be verified
+// here, such as with DSA. To trust paths it is as no list.
+var ErrUnsupported = errors.New("not supported")
+
 // List is a certificate revocation list (RFC 5280 section 5), of which the
 // entries are kept as an index of fixed size records. It is not believed before
 // VerifiedBy.

@@ -16,6 +16,10 @@ type trustFlags struct {
 	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the revocation lists in FILE. Repeatable."`
 	Revocation   string    `enum:"${revocation}" default:"prefer" help:"When revocation can not be found out: refuse (require), tolerate (prefer), do not ask (off)."`
 	Fetch        bool      `help:"Ask the CRL, OCSP and issuer addresses that certificates name; private networks are not asked."`
+	Policy       []string  `sep:"none" placeholder:"OID" help:"A certificate policy that is acceptable, where the path must have one; any when absent. Repeatable."`
+	NeedPolicy   bool      `name:"require-policy" help:"Demand that the whole path has a certificate policy in common."`
+	NoMapping    bool      `name:"inhibit-policy-mapping" help:"Let no authority declare policies equal."`
+	NoAnyPolicy  bool      `name:"inhibit-any-policy" help:"Do not count anyPolicy."`
 	At           time.Time `placeholder:"RFC3339" help:"Judge as of this time instead of now, such as 2026-01-02T03:04:05Z."`
 }
 
@@ -33,6 +37,10 @@ func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error)
 	c := certs.ValidatorConfig{
 		Anchors: anchors, Intermediates: intermediates,
 		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
+		RequirePolicy: f.NeedPolicy, InhibitPolicyMapping: f.NoMapping, InhibitAnyPolicy: f.NoAnyPolicy,
+	}
+	if c.Policies, err = certs.ParsePolicies(f.Policy); err != nil {
+		return nil, unusable(fmt.Errorf("--policy: %w; give object identifiers such as 1.3.6.1.4.1.99999.1", err))
 	}
 	for _, path := range f.CRL {
 		found, err := certs.OpenLists(path, "")

@@ -116,6 +116,7 @@ type Trust struct {
 	FetchIssuers  bool          `toml:"fetch_issuers" doc:"also fetch missing intermediates; a sender can see by it when a message is handled"`
 	Cache         string        `toml:"cache" doc:"folder that keeps what was fetched across restarts; empty keeps it in memory" path:"new"`
 	Stale         time.Duration `toml:"stale" doc:"how long past its end a revocation answer counts when no newer one can be had" min:"0s"`
+	Policies      []string      `toml:"policies" doc:"certificate policies (object identifiers) of which every path must have one; none demands no policy"`
 	AllowSHA1     bool          `toml:"allow_sha1" doc:"accept signatures with SHA-1, for archives"`
 	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"accept RSA keys from 1024 bits, for archives"`
 }

@@ -19,7 +19,7 @@ func Default() *Config {
 		Listeners:  defaultListeners(),
 		NextHop:    NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
 		Queue:      defaultQueue(),
-		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}},
+		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
 		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},

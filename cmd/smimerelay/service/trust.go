@@ -46,6 +46,8 @@ func (b *builder) validator() {
 		FetchIssuers:  t.FetchIssuers,
 		Revocation:    certs.RevocationMode(t.Revocation),
 		LocalPart:     b.localPart(),
+		RequirePolicy: len(t.Policies) > 0,
+		Policies:      b.policies(),
 		AllowSHA1:     t.AllowSHA1,
 		AllowRSA1024:  t.AllowRSA1024,
 		Clock:         b.clock,
@@ -54,6 +56,15 @@ func (b *builder) validator() {
 		b.complain("trust", err.Error(), "")
 	}
 	b.parts.Validator = v
+}
+
+// policies reads the certificate policies that paths must have.
+func (b *builder) policies() []x509.OID {
+	policies, err := certs.ParsePolicies(b.config.Trust.Policies)
+	if err != nil {
+		b.complain("trust.policies", err.Error(), "write object identifiers such as 1.3.6.1.4.1.99999.1")
+	}
+	return policies
 }
 
 // lists opens the revocation lists; large ones stay on disk.

@@ -1,5 +1,0 @@
-//go:build !race
-
-package certs
-
-const raceEnabled = false
