@@ -68,8 +68,7 @@ func (r *RecipientInfo) contentKey(key crypto.PrivateKey, size int, o DecryptOpt
 	return nil, unsupported("%s", r.KeyManagement)
 }
 
-// transported undoes RSA key transport. Implicit rejection is the library's
-// where the key supports it, and ours in any case: see Decrypt.
+// transported undoes RSA key transport. Implicit rejection is ours: see Decrypt.
 func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOptions) ([]byte, error) {
 	d, ok := key.(crypto.Decrypter)
 	if !ok {
@@ -82,8 +81,7 @@ func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOp
 	if err := checkKey(pub, minRSABits(o.AllowWeak)); err != nil {
 		return nil, err
 	}
-	//lint:ignore SA1019 RFC 8551 section 2.3 demands it
-	var opts crypto.DecrypterOpts = &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}
+	opts := pkcs1Options(d, size)
 	if r.alg.is(oidOAEP) {
 		oaep, err := oaepOf(r.alg.params)
 		if err != nil {
@@ -96,6 +94,17 @@ func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOp
 		return nil, nil
 	}
 	return found, nil
+}
+
+// pkcs1Options asks a key in memory to put a random key in the place of a bad
+// one by itself, in constant time. A token cannot do that, and drivers refuse
+// whoever asks: there it is for Decrypt alone.
+func pkcs1Options(key crypto.Decrypter, size int) crypto.DecrypterOpts {
+	if _, ok := key.(*rsa.PrivateKey); !ok {
+		size = 0
+	}
+	//lint:ignore SA1019 RFC 8551 section 2.3 demands it
+	return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}
 }
 
 // agreed undoes key agreement.

@@ -148,10 +148,15 @@ func TestBadEncryptedKeyIsOneError(t *testing.T) {
 	}
 }
 
-// A key in hardware that does no implicit rejection of its own.
+// A key in hardware that does no implicit rejection of its own, and refuses to
+// be asked for it.
 type loudKey struct{ *rsa.PrivateKey }
 
-func (k loudKey) Decrypt(_ io.Reader, b []byte, _ crypto.DecrypterOpts) ([]byte, error) {
+func (k loudKey) Decrypt(_ io.Reader, b []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	//lint:ignore SA1019 what old hardware does
+	if o, ok := opts.(*rsa.PKCS1v15DecryptOptions); !ok || o.SessionKeyLen != 0 {
+		return nil, errors.New("session key length: not supported")
+	}
 	//lint:ignore SA1019 what old hardware does
 	return rsa.DecryptPKCS1v15(nil, k.PrivateKey, b)
 }
@@ -166,6 +171,16 @@ func TestImplicitRejectionIsOurs(t *testing.T) {
 	e.Recipients[0].encrypted = make([]byte, 256)
 	if _, err := e.Decrypt(0, key, DecryptOptions{}); err != ErrDecrypt {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A key in memory does its own as well, in constant time.
+func TestImplicitRejectionIsAlsoTheLibrarys(t *testing.T) {
+	key := newIdentity(t, "rsa2048").key.(*rsa.PrivateKey)
+	//lint:ignore SA1019 what Decrypt asks for
+	o, ok := pkcs1Options(key, 32).(*rsa.PKCS1v15DecryptOptions)
+	if !ok || o.SessionKeyLen != 32 {
+		t.Errorf("options %+v", o)
 	}
 }
 
