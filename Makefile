@@ -7,7 +7,7 @@ PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build run test unit e2e deps lint bench fuzz corpora
+.PHONY: help build run test unit hsm e2e deps lint bench fuzz corpora
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ build: ## build ./bin/smimerelay, static
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
 
-test: deps unit e2e ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
+test: deps unit hsm e2e ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
 	test/fuzz 5s
 
 deps: # install what the tests need, or say what is missing
@@ -26,6 +26,10 @@ deps: # install what the tests need, or say what is missing
 
 unit: # every package but the whole-system tests
 	test/run -race -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v '/test$$')
+
+hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
+	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 ./test/hsm
+	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 ./test/hsm
 
 e2e: # the whole-system tests
 	test/run -shuffle=on -timeout 8m -count=1 ./test

@@ -1,0 +1,256 @@
+//go:build pkcs11
+
+package hsm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/test/peer"
+)
+
+var (
+	_ crypto.Signer    = (*rsaKey)(nil)
+	_ crypto.Decrypter = (*rsaKey)(nil)
+	_ crypto.Signer    = (*ecKey)(nil)
+	_ cms.Agreement    = (*ecKey)(nil)
+)
+
+const (
+	alice   = "alice@example.org" // has the RSA key
+	bob     = "bob@example.org"   // has the P-256 key
+	content = "Content-Type: text/plain; charset=utf-8\r\n\r\nwhat only the token opens\r\n"
+)
+
+// world is an authority and two identities in a token.
+type world struct {
+	ca      *testpki.CA
+	rsa     *rsaKey
+	ids     map[string]*certs.Identity
+	keys    *certs.FileKeys
+	checker certs.Checker
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	k := newToken(t)
+	w := &world{ca: testpki.Must(testpki.NewCA(testpki.Options{})), rsa: k.newRSA(t), ids: map[string]*certs.Identity{}}
+	w.ids[alice] = w.issue(alice, w.rsa)
+	w.ids[bob] = w.issue(bob, k.newP256(t))
+	w.keys = certs.NewKeys(nil, w.ids[alice], w.ids[bob])
+	w.checker = testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+		Anchors: []*x509.Certificate{w.ca.Root}, Revocation: certs.RevocationOff,
+	}))
+	return w
+}
+
+func (w *world) issue(addr string, key crypto.PrivateKey) *certs.Identity {
+	return (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{addr}, PrivateKey: key})))
+}
+
+// open opens a message with the keys in the token, and with no others.
+func (w *world) open(m *message.Message) *smime.Opened {
+	return smime.Open(context.Background(), m, smime.OpenOptions{Keys: w.keys, Checker: w.checker})
+}
+
+// mail is a message from addr.
+func mail(t *testing.T, addr, rest string) *message.Message {
+	t.Helper()
+	return testpki.Must(message.Parse([]byte("From: " + addr + "\r\nTo: you@example.net\r\nSubject: keys\r\nMIME-Version: 1.0\r\n" + rest)))
+}
+
+// Keys that are found by their sender's address sign; OpenSSL and we verify.
+func TestSign(t *testing.T) {
+	w := newWorld(t)
+	openssl := peer.NewOpenSSL(t, w.ca)
+	for name, c := range map[string]struct {
+		from, algorithm string
+		o               smime.SignOptions
+	}{
+		"rsa":             {alice, "rsa-pkcs1", smime.SignOptions{}},
+		"rsa sha-512":     {alice, "rsa-pkcs1", smime.SignOptions{Digest: "sha-512"}},
+		"rsa pss":         {alice, "rsa-pss", smime.SignOptions{Signature: "pss"}},
+		"rsa pss sha-384": {alice, "rsa-pss", smime.SignOptions{Signature: "pss", Digest: "sha-384", Opaque: true}},
+		"p-256":           {bob, "ecdsa", smime.SignOptions{}},
+		"p-256 opaque":    {bob, "ecdsa", smime.SignOptions{Opaque: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id, err := w.keys.Signing(t.Context(), testpki.Must(address.Parse(c.from)))
+			must(t, err)
+			if id != w.ids[c.from] {
+				t.Fatalf("identity %v", id)
+			}
+			c.o.Time = time.Now()
+			signed, err := smime.Sign(mail(t, c.from, content), id, c.o)
+			must(t, err)
+			out, err := openssl.Verify(signed.Bytes())
+			must(t, err)
+			if !strings.HasSuffix(string(out), "what only the token opens\r\n") {
+				t.Errorf("OpenSSL reads %q", out)
+			}
+			r := w.open(signed).Report
+			if r.Result != certs.Pass || len(r.Signers) != 1 || r.Signers[0].Signature != c.algorithm {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A key does not sign under the certificate of another.
+func TestSignWithAnotherCertificate(t *testing.T) {
+	w := newWorld(t)
+	mixed := &certs.Identity{Certificate: w.ids[bob].Certificate, Key: w.rsa}
+	if m, err := smime.Sign(mail(t, bob, content), mixed, smime.SignOptions{Time: time.Now()}); err == nil {
+		t.Errorf("signed: %s", m.Bytes())
+	}
+}
+
+// decrypts checks that m opens to the content that was encrypted.
+func (w *world) decrypts(t *testing.T, m *message.Message) {
+	t.Helper()
+	if bytes.Contains(m.Bytes(), []byte("what only the token opens")) {
+		t.Fatal("the message is not encrypted")
+	}
+	opened := w.open(m)
+	if !opened.Decrypted || string(opened.Message.Body()) != "what only the token opens\r\n" {
+		t.Errorf("opened: %q, %+v", opened.Message.Body(), opened.Report)
+	}
+}
+
+// What we encrypt to the certificates is opened in the token.
+func TestDecrypt(t *testing.T) {
+	w := newWorld(t)
+	for _, cipher := range []cms.Cipher{cms.AES256CBC, cms.AES128GCM, cms.ChaCha20Poly1305} {
+		for _, to := range []string{alice, bob} {
+			t.Run(string(cipher)+" to "+to, func(t *testing.T) {
+				m, err := smime.Encrypt(mail(t, alice, content), []*x509.Certificate{w.ids[to].Certificate}, smime.EncryptOptions{Cipher: string(cipher)})
+				must(t, err)
+				w.decrypts(t, m)
+			})
+		}
+	}
+	t.Run("signed by one, encrypted to both", func(t *testing.T) {
+		signed, err := smime.Sign(mail(t, bob, content), w.ids[bob], smime.SignOptions{Time: time.Now()})
+		must(t, err)
+		m, err := smime.Encrypt(signed, []*x509.Certificate{w.ids[bob].Certificate, w.ids[alice].Certificate}, smime.EncryptOptions{})
+		must(t, err)
+		opened := w.open(m)
+		if !opened.Decrypted || opened.Report.Result != certs.Pass {
+			t.Errorf("%+v", opened.Report)
+		}
+	})
+}
+
+// What OpenSSL encrypts is opened in the token. Its OAEP is the one with SHA-1,
+// the only one that SoftHSM 2.6 has.
+func TestDecryptOpenSSL(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		to, management string
+		args           []string
+	}{
+		"rsa":                 {alice, "rsa-pkcs1", nil},
+		"rsa gcm":             {alice, "rsa-pkcs1", []string{"-aes-256-gcm"}},
+		"rsa oaep":            {alice, "rsa-oaep", []string{"-keyopt", "rsa_padding_mode:oaep"}},
+		"p-256":               {bob, "ecdh", nil},
+		"p-256 with sha-384":  {bob, "ecdh", []string{"-keyopt", "ecdh_kdf_md:sha384"}},
+		"p-256 with cofactor": {bob, "ecdh", []string{"-keyopt", "ecdh_cofactor_mode:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := mail(t, alice, w.openssl(t, w.ids[c.to].Certificate, c.args))
+			object, err := m.Root().Decode()
+			must(t, err)
+			e, err := cms.ParseEnvelopedData(object)
+			must(t, err)
+			if got := e.Recipients[0].KeyManagement; got != c.management {
+				t.Errorf("key management %q", got)
+			}
+			w.decrypts(t, m)
+		})
+	}
+}
+
+// openssl has OpenSSL encrypt the content to cert.
+func (w *world) openssl(t *testing.T, cert *x509.Certificate, args []string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cert.pem")
+	must(t, os.WriteFile(file, testpki.EncodeCertificates(cert), 0o600))
+	all := append([]string{"cms", "-encrypt", "-binary", "-aes-256-cbc", "-recip", file}, args...)
+	var complaint strings.Builder
+	cmd := exec.Command("openssl", all...)
+	cmd.Stdin, cmd.Stderr = strings.NewReader(content), &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, complaint.String())
+	}
+	return strings.TrimPrefix(string(message.Canonical(out)), "MIME-Version: 1.0\r\n")
+}
+
+// The token tells a bad padding from a good one; we must not (RFC 3218 section
+// 2.3.2). A bad padding, a good one around a key of another length and a good one
+// around a wrong key are answered alike.
+func TestTokenIsNoOracle(t *testing.T) {
+	w := newWorld(t)
+	object, err := cms.Encrypt(cms.EncryptRequest{
+		Content: [][]byte{[]byte(content)}, Recipients: []*x509.Certificate{w.ids[alice].Certificate}, Cipher: cms.AES256GCM,
+	})
+	must(t, err)
+	pkcs1 := func(key []byte) []byte {
+		//lint:ignore SA1019 what is attacked
+		return testpki.Must(rsa.EncryptPKCS1v15(rand.Reader, w.rsa.public, key))
+	}
+	for name, c := range map[string]struct {
+		encrypted []byte // nil: as it was
+		padded    bool
+		want      error
+	}{
+		"untouched":  {nil, true, nil},
+		"no padding": {bytes.Repeat([]byte{0x55}, 256), false, cms.ErrDecrypt},
+		"no key":     {pkcs1(nil), true, cms.ErrDecrypt},
+		"short key":  {pkcs1(make([]byte, 16)), true, cms.ErrDecrypt},
+		"wrong key":  {pkcs1(make([]byte, 32)), true, cms.ErrDecrypt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.rsa.answers = nil
+			e, err := cms.ParseEnvelopedData(withEncryptedKey(t, object.Bytes(), c.encrypted))
+			must(t, err)
+			got, err := e.Decrypt(0, w.rsa, cms.DecryptOptions{})
+			if err != c.want || (err == nil) != (string(got) == content) {
+				t.Errorf("%q, %v", got, err)
+			}
+			if a := w.rsa.answers; len(a) != 1 || (a[0] == nil) != c.padded {
+				t.Errorf("the token answered %v", a)
+			}
+		})
+	}
+}
+
+// withEncryptedKey replaces the encrypted key, unless it is nil, in an object with
+// one recipient: it is the first OCTET STRING of 256 octets.
+func withEncryptedKey(t *testing.T, object, encrypted []byte) []byte {
+	t.Helper()
+	head := []byte{0x04, 0x82, 0x01, 0x00}
+	at := bytes.Index(object, head)
+	if at < 0 || encrypted != nil && len(encrypted) != 256 {
+		t.Fatalf("encrypted key at %d, for %d octets", at, len(encrypted))
+	}
+	out := bytes.Clone(object)
+	copy(out[at+len(head):], encrypted)
+	return out
+}
