@@ -79,6 +79,10 @@ type Profile struct {
 	Cipher       string // "auto" is the default
 	KeyTransport string
 	Opaque       bool
+	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),
+	// for copies that are signed and for copies that are encrypted.
+	ProtectSigned    bool
+	ProtectEncrypted bool
 }
 
 // Inbound says what is done with inbound mail.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/enforce"
 )
 
 // outline writes an outcome as text: copies with their recipients and whether
@@ -249,5 +251,32 @@ func TestNoWorkForWhoHasGone(t *testing.T) {
 	_, err := w.gateway.Process(ctx, w.envelope("out", "alice@own.example", bob), w.letter(bob))
 	if err == nil || ReplyFor(err).Code/100 != 4 {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestHeaderProtection: a profile hides the subject in what is encrypted, signed
+// before or not, and copies it into what is signed only.
+func TestHeaderProtection(t *testing.T) {
+	w := newWorld(t)
+	w.config.Profiles = map[string]Profile{enforce.DefaultProfile: {ProtectSigned: true, ProtectEncrypted: true}}
+	w.start()
+	for to, want := range map[string]string{bob: "[...]", "x@mixed.example": "[...]", "x@sign.example": "confidential-subject"} {
+		o, err := w.send(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := o.Deliveries[0].Message
+		if got := m.Get("Subject"); got != want {
+			t.Errorf("%s: the subject outside is %q", to, got)
+		}
+		if bytes.Count(m.Bytes(), []byte("confidential-subject")) == 0 && want != "[...]" {
+			t.Errorf("%s: the subject is gone", to)
+		}
+		if got := w.read(m).Message.Get("Subject"); got != "confidential-subject" {
+			t.Errorf("%s: the reader sees the subject %q", to, got)
+		}
+		if want != "[...]" && !bytes.Contains(m.Bytes(), []byte(`hp="clear"`)) {
+			t.Errorf("%s: the signature does not protect the header:\n%s", to, m.Bytes())
+		}
 	}
 }

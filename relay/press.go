@@ -19,14 +19,20 @@ type press struct {
 	env    *Envelope
 	e      *evidence
 	base   *message.Message
-	signed map[enforce.Sign]*message.Message
+	signed map[signing]*message.Message
+}
+
+// signing is what copies must share to share a signature.
+type signing struct {
+	enforce.Sign
+	headers smime.HeaderProtection
 }
 
 // newPress prepares the message for copying. What must not be in it goes: the
 // names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
 // and results that only a gateway may write, which a colleague might believe.
 func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*press, error) {
-	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[enforce.Sign]*message.Message)}
+	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message)}
 	change, err := g.Triggers.removal(msg)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
@@ -49,13 +55,13 @@ func (p *press) print(c enforce.Copy) (*message.Message, error) {
 	m := p.base
 	if c.Sign != nil {
 		var err error
-		if m, err = p.sign(*c.Sign); err != nil {
+		if m, err = p.sign(signing{*c.Sign, p.protection(c)}); err != nil {
 			return nil, err
 		}
 	}
 	if c.Encrypt != nil {
 		var err error
-		if m, err = p.encrypt(m, *c.Encrypt); err != nil {
+		if m, err = p.encrypt(m, c); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +75,19 @@ func (p *press) print(c enforce.Copy) (*message.Message, error) {
 	return m, nil
 }
 
-func (p *press) sign(s enforce.Sign) (*message.Message, error) {
+// protection is how a signed copy protects its header: one that is encrypted
+// afterwards hides it already then.
+func (p *press) protection(c enforce.Copy) smime.HeaderProtection {
+	if c.Encrypt != nil && p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
+		return smime.HeadersCipher
+	}
+	if p.g.Profiles[c.Sign.Profile].ProtectSigned {
+		return smime.HeadersClear
+	}
+	return smime.HeadersOpen
+}
+
+func (p *press) sign(s signing) (*message.Message, error) {
 	if m := p.signed[s]; m != nil {
 		return m, nil
 	}
@@ -81,7 +99,7 @@ func (p *press) sign(s enforce.Sign) (*message.Message, error) {
 	m, err := smime.Sign(p.base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
 		Digest: profile.Digest, Signature: profile.Signature,
-		Time: p.g.Clock(),
+		Time: p.g.Clock(), Headers: s.headers,
 	})
 	if err != nil {
 		return nil, p.failed("sign", err)
@@ -93,10 +111,14 @@ func (p *press) sign(s enforce.Sign) (*message.Message, error) {
 	return m, nil
 }
 
-func (p *press) encrypt(m *message.Message, s enforce.Encrypt) (*message.Message, error) {
+func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, error) {
+	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
 	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport}
+	if c.Sign == nil && profile.ProtectEncrypted {
+		options.Headers = smime.HeadersCipher
+	}
 	var to []*x509.Certificate
 	for _, fp := range s.Certificates {
 		cert := p.e.certificates[fp]

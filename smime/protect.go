@@ -82,7 +82,7 @@ func recorded(f message.Field) message.Field {
 // 2.1). One that is there already was about another message.
 func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 	root := m.Root()
-	params := map[string]string{"hp": string(p)}
+	params := map[string]string{}
 	for name, value := range root.Params {
 		if name != "hp" && name != "hp-legacy-display" {
 			params[name] = value
@@ -95,7 +95,7 @@ func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 	if value == "" || root.Defect != "" {
 		return message.Field{}, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be read", nil)
 	}
-	marked, err := message.NewField("Content-Type", value)
+	marked, err := message.NewField("Content-Type", value+`; hp="`+string(p)+`"`)
 	if err != nil {
 		return marked, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be written", err)
 	}

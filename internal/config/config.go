@@ -165,11 +165,13 @@ type Lookup struct {
 
 // Profile is one [profile.NAME].
 type Profile struct {
-	Digest       string `toml:"digest" doc:"digest of signatures" enum:"sha-256,sha-384,sha-512"`
-	Signature    string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
-	Cipher       string `toml:"cipher" doc:"content cipher; auto is aes-256-cbc, which every client reads" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
-	KeyTransport string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`
-	Opaque       bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
+	Digest           string `toml:"digest" doc:"digest of signatures" enum:"sha-256,sha-384,sha-512"`
+	Signature        string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
+	Cipher           string `toml:"cipher" doc:"content cipher; auto is aes-256-cbc, which every client reads" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
+	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`
+	Opaque           bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
+	ProtectSigned    bool   `toml:"protect_signed" doc:"protect header fields by the signature (RFC 9788, hp=clear)"`
+	ProtectEncrypted bool   `toml:"protect_encrypted" doc:"hide the subject in encrypted mail: the real one is inside (RFC 9788, hp=cipher)"`
 }
 
 // Rule is one [[rule]]. Its conditions must all hold, and none of their "except"
