@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -53,7 +54,10 @@ func (a *app) readInput(path string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	var b bytes.Buffer
+	b.Grow(sizeOf(r) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(r, maxInput+1))
+	raw := b.Bytes()
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", inputName(path), err)
@@ -63,6 +67,20 @@ func (a *app) readInput(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: is empty; give a message", inputName(path))
 	}
 	return raw, nil
+}
+
+// sizeOf returns the size of a file, 0 where that is not known beforehand: a
+// large message then grows in memory by copying.
+func sizeOf(r io.Reader) int {
+	f, ok := r.(*os.File)
+	if !ok {
+		return 0
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return int(min(info.Size(), maxInput))
 }
 
 func inputName(path string) string {
