@@ -100,6 +100,7 @@ type Gateway struct {
 	domains   *enforce.Patterns
 	listeners map[string]Listener
 	prefetch  prefetch
+	claims    claims
 	parsed    *cms.CertificateCache
 }
 

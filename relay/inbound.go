@@ -16,6 +16,7 @@ import (
 func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	o := &Outcome{}
 	for _, group := range g.openFor(ctx, env, msg) {
+		g.claims.learn(&group.opened.Report)
 		stamped, err := g.stamp(env, group.opened)
 		if err != nil {
 			g.logRefusedMessage(env, err)

@@ -301,3 +301,30 @@ func TestInboundDecryptsForAnyone(t *testing.T) {
 		t.Errorf("not decrypted:\n%s", w.outline(o))
 	}
 }
+
+// TestClaimsAreLearned: after a signature of bob's that passed, mail to him uses
+// the cipher that he said he reads; a message that did not pass teaches nothing.
+func TestClaimsAreLearned(t *testing.T) {
+	w := newWorld(t)
+	cipher := func() string {
+		o, err := w.send(bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.read(o.Deliveries[0].Message).Report.Encryption.Cipher
+	}
+	letter := w.bobsLetter("")
+	broken := parseMessage(t, strings.ReplaceAll(strings.Replace(string(letter.Bytes()), text, "another text", 1), "\r\n", "\n"))
+	if got := statusWord(w.receive(broken)); got != "fail" {
+		t.Fatalf("the changed letter: %s", got)
+	}
+	if got := cipher(); got != "aes-256-cbc" {
+		t.Errorf("before: %s", got)
+	}
+	if got := statusWord(w.receive(letter)); got != "pass" {
+		t.Fatalf("the letter: %s", got)
+	}
+	if got := cipher(); got != "aes-256-gcm" {
+		t.Errorf("after: %s", got)
+	}
+}

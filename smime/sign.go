@@ -86,13 +86,30 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 			return cms.Signer{}, fault.New(fault.Internal, "the message cannot be signed", fmt.Errorf("unknown digest %q", o.Digest))
 		}
 	}
-	return cms.Signer{
+	signer := cms.Signer{
 		Certificate: id.Certificate,
 		Key:         key,
 		Digest:      digest,
 		PSS:         o.Signature == "pss",
 		Time:        o.Time,
-	}, nil
+	}
+	if encrypts(id.Certificate) {
+		signer.EncryptionCertificate = id.Certificate
+	}
+	return signer, nil
+}
+
+// encrypts reports whether the key usage of a certificate lets others encrypt to
+// it (RFC 8551 section 2.5.3: the certificate that replies should be encrypted
+// to).
+func encrypts(cert *x509.Certificate) bool {
+	switch cert.PublicKeyAlgorithm {
+	case x509.RSA:
+		return cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0
+	case x509.ECDSA:
+		return cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageKeyAgreement != 0
+	}
+	return false
 }
 
 // withoutAnchor leaves out self-issued certificates: who trusts one has it (RFC
