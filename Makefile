@@ -1,7 +1,7 @@
 # smimerelay: `make help` lists the targets.
 
 # What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector.
-PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent libnss3-tools \
+PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd
 
 export GOTOOLCHAIN := local
