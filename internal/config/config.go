@@ -25,7 +25,9 @@ type Config struct {
 	Listeners  []Listener         `toml:"listener" doc:"Doors by which mail comes in; repeat the table for each."`
 	NextHop    NextHop            `toml:"next_hop" doc:"Where messages go from LMTP, the SMTP relay and the queue."`
 	Queue      Queue              `toml:"queue" doc:"The durable queue; a set-up with LMTP listeners only uses it for notices."`
+	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
 	Identities Identities         `toml:"identities" doc:"Our private keys with their certificates."`
+	Expiry     Expiry             `toml:"expiry" doc:"What is said of identities that end soon. One that has a successor is not spoken of."`
 	Trust      Trust              `toml:"trust" doc:"Which certificates are believed."`
 	Exceptions []Exception        `toml:"exception" doc:"Certificates that are believed or refused one by one; repeat the table for each."`
 	Directory  []Directory        `toml:"directory" doc:"Sources of recipients' certificates, asked in this order; repeat the table for each."`
@@ -98,10 +100,24 @@ type Queue struct {
 	MaxSize  int             `toml:"max_size" doc:"most messages in the queue; more are deferred with 452" min:"1"`
 }
 
+// Store is the section [store].
+type Store struct {
+	URL          string `toml:"url" doc:"SQLite file, its folder writable and on a local disk; or postgres://USER@HOST/DATABASE, for several nodes; empty keeps nothing across a restart" path:"new"`
+	PasswordFile string `toml:"password_file" doc:"postgres: file with the password of the user" path:"file"`
+	KeyFile      string `toml:"key_file" doc:"file with the key that seals the private keys in the store, the same on all nodes; smimerelay cert import makes it; empty keeps no private keys there" path:"new"`
+}
+
 // Identities is the section [identities].
 type Identities struct {
 	Path         string `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
 	PasswordFile string `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
+}
+
+// Expiry is the section [expiry].
+type Expiry struct {
+	Before    []time.Duration `toml:"before" doc:"how long before its end an identity is spoken of, once each: in the log, and by mail where asked for; none is never" min:"1h"`
+	MailOwner bool            `toml:"mail_owner" doc:"tell the addresses of the identity by mail"`
+	MailTo    []string        `toml:"mail_to" doc:"addresses of administrators who are told of all identities by mail"`
 }
 
 // Trust is the section [trust].
@@ -132,7 +148,7 @@ type Exception struct {
 // Directory is one [[directory]].
 type Directory struct {
 	Name         string        `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
-	Type         string        `toml:"type" doc:"where the certificates are; off ignores the table" enum:"ldap,files,https,smimea,off" required:"yes"`
+	Type         string        `toml:"type" doc:"where the certificates are; store and harvested are asked first where no table names them; off ignores the table" enum:"ldap,files,https,smimea,store,harvested,off" required:"yes"`
 	Domains      []string      `toml:"domains" doc:"asked only about recipients in these domains (.example.com: below it); none is all"`
 	Merge        bool          `toml:"merge" doc:"ask the next source even when this one had a usable certificate"`
 	Path         string        `toml:"path" doc:"files: folder of ADDRESS.pem, .cer, .crt, .der or .p7b files" path:"any"`

@@ -19,6 +19,8 @@ func Default() *Config {
 		Listeners:  defaultListeners(),
 		NextHop:    NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
 		Queue:      defaultQueue(),
+		Store:      Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
+		Expiry:     Expiry{Before: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
 		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
@@ -50,7 +52,7 @@ func defaultListeners() []Listener {
 func defaultQueue() Queue {
 	return Queue{
 		Path:     "/var/lib/smimerelay/queue.db",
-		Lifetime: 5 * 24 * time.Hour,
+		Lifetime: 5 * day,
 		Retry: []time.Duration{
 			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},

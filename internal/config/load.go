@@ -95,10 +95,10 @@ func syntaxProblems(path, text string) Problems {
 	return ps
 }
 
-// resolvePaths makes every option that names a file absolute.
+// resolvePaths makes every option that names a file absolute. A URL names none.
 func resolvePaths(dir string, v reflect.Value) {
 	eachPath(v, func(p reflect.Value) {
-		if s := p.String(); s != "" && !filepath.IsAbs(s) {
+		if s := p.String(); s != "" && !filepath.IsAbs(s) && !strings.Contains(s, "://") {
 			p.SetString(filepath.Join(dir, s))
 		}
 	})

@@ -42,6 +42,8 @@ func validate(c *Config, d *decoder) {
 	if len(c.Queue.Retry) == 0 {
 		d.complain("queue.retry", `write at least one wait, such as ["5m"]`, "is empty")
 	}
+	d.store(c.Store)
+	d.expiry(c.Expiry)
 	d.directories(c.Directory)
 	d.rules(c)
 }

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// store checks that the place of the store is a path, or the address of a
+// PostgreSQL database without a password in it.
+func (d *decoder) store(s Store) {
+	if !s.Shared() {
+		if strings.Contains(s.URL, "://") {
+			d.complain("store.url", "write the path of a file, or postgres://USER@HOST/DATABASE", "%q is neither a path nor a PostgreSQL address", schemeOf(s.URL))
+		} else if s.PasswordFile != "" {
+			d.complain("store.password_file", "remove it", "has a meaning only with a postgres:// address")
+		}
+		return
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		// The error would repeat what may be a password.
+		d.complain("store.url", "write postgres://USER@HOST/DATABASE", "is not a well-formed address")
+		return
+	}
+	_, inUser := u.User.Password()
+	if inUser || u.Query().Has("password") {
+		d.complain("store.url", "put it into a file of its own, and name that in password_file", "has the password in it")
+	}
+}
+
+// schemeOf is the scheme of an address: the rest may hold a password.
+func schemeOf(text string) string {
+	scheme, _, _ := strings.Cut(text, "://")
+	return scheme + "://..."
+}
+
+// Shared reports whether the store is one that several nodes may use.
+func (s Store) Shared() bool {
+	return strings.HasPrefix(s.URL, "postgres://") || strings.HasPrefix(s.URL, "postgresql://")
+}
+
+func (d *decoder) expiry(e Expiry) {
+	for i, text := range e.MailTo {
+		if _, err := address.Parse(text); err != nil {
+			d.complain(index("expiry.mail_to", i), "write an address such as postmaster@example.com", "%v", err)
+		}
+	}
+	if len(e.Before) == 0 && (e.MailOwner || len(e.MailTo) > 0) {
+		d.complain("expiry.before", `write at least one time, such as ["30d"]`, "is empty: nobody is ever told")
+	}
+}
