@@ -218,8 +218,13 @@ func (t *fate) identity(f *Facts) {
 	if reason == "" {
 		reason = id.Reason
 	}
-	if t.wantSign == require {
-		t.refuse(forbidden == "", MissingIdentity, "the message must be signed and cannot be: "+reason)
+	verb := "must"
+	if t.wantSign == prefer {
+		verb = "should"
+	}
+	// A key that cannot be asked now is no key that is missing.
+	if t.wantSign == require || forbidden == "" && id.State == Unknown {
+		t.refuse(forbidden == "", MissingIdentity, "the message "+verb+" be signed and cannot be: "+reason)
 		return
 	}
 	t.remark("not signed: " + reason)

@@ -170,6 +170,8 @@ func TestDecideOnSignatures(t *testing.T) {
 		{"required, unknown", "x@sign.example", func(f *Facts) { f.Identity = Unknown }, "deferred"},
 		{"required, not entitled", "x@sign.example", func(f *Facts) { f.SignForbidden = "no" }, "refused"},
 		{"preferred, none", "x@signs.example", func(f *Facts) { f.Identity = None }, "copy 1"},
+		{"preferred, unknown", "x@signs.example", func(f *Facts) { f.Identity = Unknown }, "deferred"},
+		{"preferred, unknown, not entitled", "x@signs.example", func(f *Facts) { f.Identity, f.SignForbidden = Unknown, "no" }, "copy 1"},
 		{"preferred, not entitled", "x@signs.example", func(f *Facts) { f.SignForbidden = "no" }, "copy 1"},
 		{"signed already", "x@sign.example", func(f *Facts) { f.Content.Signed = true }, "copy 1"},
 		{"signed already, to encrypt", "has@full.example", func(f *Facts) { f.Content.Signed = true }, "copy 1 encrypted to 1"},

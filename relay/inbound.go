@@ -12,10 +12,20 @@ import (
 )
 
 // processInbound verifies and decrypts, and delivers in any case: a message
-// that cannot be understood arrives as it came, with a status that says so.
+// that cannot be understood arrives as it came, with a status that says so. Only
+// one for which our keys could not be asked waits: delivered, nobody could read
+// it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	o := &Outcome{}
-	for _, group := range g.openFor(ctx, env, msg) {
+	groups := g.openFor(ctx, env, msg)
+	for _, group := range groups {
+		if cause := group.opened.KeysOut; cause != nil {
+			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
+	}
+	for _, group := range groups {
 		g.claims.learn(&group.opened.Report)
 		stamped, err := g.stamp(env, group.opened)
 		if err != nil {

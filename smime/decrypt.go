@@ -36,7 +36,7 @@ func (w *walker) decrypt(object []byte) (content []byte, ok bool) {
 	trials, err := w.trials(env)
 	switch {
 	case err != nil:
-		w.stop(certs.TempError, reasonKeyStore, "the key store did not answer")
+		w.unreachable(err)
 		return nil, false
 	case len(trials) == 0:
 		w.stop(certs.None, reasonNoKey, "")
@@ -69,8 +69,32 @@ func (w *walker) trials(env *cms.EnvelopedData) ([]trial, error) {
 	return list, nil
 }
 
+// unreachable ends the walk because our keys cannot be asked.
+func (w *walker) unreachable(err error) {
+	w.keysOut = err
+	w.stop(certs.TempError, reasonKeyStore, "the keys cannot be reached now")
+}
+
+// ready asks the devices of all identities that a message names whether they
+// answer, before any of them is given something to decrypt: what is made of the
+// message as a whole must not tell what one key made of it while another is away.
+func ready(trials []trial) error {
+	for _, t := range trials {
+		if d, ok := t.identity.Key.(cms.Device); ok {
+			if err := d.Ready(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // try decrypts with the first identity that can.
 func (w *walker) try(env *cms.EnvelopedData, trials []trial) ([]byte, bool) {
+	if err := ready(trials); err != nil {
+		w.unreachable(err)
+		return nil, false
+	}
 	var last error
 	for _, t := range trials {
 		content, err := env.Decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
@@ -79,6 +103,10 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial) ([]byte, bool) {
 		})
 		if err == nil {
 			return content, true
+		}
+		if errors.Is(err, cms.ErrDevice) {
+			w.unreachable(err)
+			return nil, false
 		}
 		last = err
 	}

@@ -35,6 +35,10 @@ type Opened struct {
 	// Decrypted says that Message differs from what was given.
 	Decrypted bool
 	Report    Report
+	// KeysOut says why a key of ours could not be asked, nil where none was
+	// needed or all answered. Such a message is not one that cannot be
+	// decrypted: trying again later may help.
+	KeysOut error
 }
 
 const (
@@ -58,7 +62,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 		}
 	}
 	w.conclude()
-	opened.Report = w.report
+	opened.Report, opened.KeysOut = w.report, w.keysOut
 	return opened
 }
 
@@ -83,6 +87,7 @@ type walker struct {
 	// in it must not be broken.
 	surface *message.Message
 	sealed  bool
+	keysOut error // why our keys could not be asked
 }
 
 // signedLayer is a signed layer with its signers, as indices in the report.

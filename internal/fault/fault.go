@@ -21,7 +21,8 @@ const (
 	// being processed at once. Temporary: 452 4.3.1.
 	Capacity
 	// Identity means that a signature is required and no identity of the
-	// sender can make it. Temporary: 451 4.7.0.
+	// sender can make it, or that a key of ours that could decrypt cannot be
+	// reached. Temporary: 451 4.7.0.
 	Identity
 	// NextHop means that the next hop could not be reached or deferred the
 	// message. Temporary: 451 4.4.1.

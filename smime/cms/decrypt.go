@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 )
 
 // DecryptOptions are the choices of Decrypt.
@@ -23,7 +24,8 @@ type DecryptOptions struct {
 // crypto.Decapsulator (ML-KEM).
 //
 // ErrUnsupported, ErrWeak and ErrKey depend on what the message says openly and
-// on the kind of key. Everything else is ErrDecrypt: where a content key can
+// on the kind of key, ErrDevice on the device that holds the key. Everything
+// else is ErrDecrypt: where a content key can
 // not be recovered, a random one takes its place and the content is tried all
 // the same (RFC 3218 section 2.3.2). Nothing of the plaintext is returned
 // before its tag or its padding was checked.
@@ -52,7 +54,7 @@ func (e *EnvelopedData) Decrypt(i int, key crypto.PrivateKey, o DecryptOptions) 
 }
 
 // contentKey recovers the content key; nil means that it could not. An error
-// says that key is of the wrong kind.
+// says that key is of the wrong kind or that its device does not answer.
 func (r *RecipientInfo) contentKey(key crypto.PrivateKey, size int, o DecryptOptions) ([]byte, error) {
 	switch r.kind {
 	case transportKind:
@@ -90,6 +92,9 @@ func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOp
 		opts = oaep
 	}
 	found, err := d.Decrypt(rand.Reader, r.encrypted, opts)
+	if errors.Is(err, ErrDevice) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, nil
 	}
@@ -132,6 +137,9 @@ func (r *RecipientInfo) decapsulated(key crypto.PrivateKey) ([]byte, error) {
 		return nil, badKey("%T can not decapsulate", key)
 	}
 	secret, err := d.Decapsulate(r.ciphertext)
+	if errors.Is(err, ErrDevice) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, nil
 	}

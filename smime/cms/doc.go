@@ -57,7 +57,8 @@
 //     reading, 2,000 on writing), attributes (100, and 1 MB), CRLs (200), and on
 //     the size and the ratio of compressed data. RSA keys have 2,048 to 8,192
 //     bits.
-//   - After a recipient was chosen there is one error, ErrDecrypt. Where the
+//   - After a recipient was chosen there is one error, ErrDecrypt, but for a
+//     device that does not answer whatever it is asked (ErrDevice). Where the
 //     content key can not be recovered, a random one is used and the content
 //     tried with it, so that a malformed RSA block and a bad padding look the
 //     same and take the same path (RFC 3218). No plaintext is returned before

@@ -23,6 +23,10 @@ var (
 	// the ciphertext is this one value, so that nobody learns which step it was
 	// (RFC 3218, RFC 8551 section 6).
 	ErrDecrypt = errors.New("cms: decryption failed")
+	// ErrDevice: what holds the key, such as a token, could not be asked. A key
+	// wraps it in its errors to say so; trying again later may help. It must
+	// not depend on what the token was given to decrypt.
+	ErrDevice = errors.New("cms: the device that holds the key does not answer")
 	// ErrSignature: the signature does not verify.
 	ErrSignature = errors.New("cms: bad signature")
 	// ErrDigest: the content is not what was signed.

@@ -8,12 +8,20 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
 )
 
 // Agreement is a private key that can do Diffie-Hellman: *ecdh.PrivateKey, or a
 // key in hardware. *ecdsa.PrivateKey serves too, and need not be converted.
 type Agreement interface {
 	ECDH(remote *ecdh.PublicKey) ([]byte, error)
+}
+
+// A Device is a key that can be away: in a token, or across a network.
+type Device interface {
+	// Ready returns nil when the key can be used now, else an error that wraps
+	// ErrDevice.
+	Ready() error
 }
 
 // A kdf is a key agreement scheme: a hash and one of the two ways to derive a
@@ -184,6 +192,9 @@ func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, e
 		return nil, ErrDecrypt
 	}
 	secret, err := a.ECDH(remote)
+	if errors.Is(err, ErrDevice) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, ErrDecrypt
 	}

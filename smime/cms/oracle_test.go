@@ -3,10 +3,12 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"testing"
@@ -171,6 +173,37 @@ func TestImplicitRejectionIsOurs(t *testing.T) {
 	e.Recipients[0].encrypted = make([]byte, 256)
 	if _, err := e.Decrypt(0, key, DecryptOptions{}); err != ErrDecrypt {
 		t.Errorf("error %v", err)
+	}
+}
+
+// An awayKey is in a device that does not answer.
+type awayKey struct{ crypto.Signer }
+
+var errAway = fmt.Errorf("%w: session lost", ErrDevice)
+
+func (awayKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, errAway }
+func (awayKey) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	return nil, errAway
+}
+func (awayKey) ECDH(*ecdh.PublicKey) ([]byte, error) { return nil, errAway }
+
+// A device that is away is no bad message, whatever its ciphertext is like.
+func TestDeviceAway(t *testing.T) {
+	for _, kind := range []string{"rsa2048", "p256"} {
+		id := newIdentity(t, kind)
+		away := awayKey{id.key}
+		e := sealed(t, id, EncryptRequest{Content: [][]byte{content}, Cipher: AES256GCM})
+		if _, err := e.Decrypt(0, away, DecryptOptions{}); !errors.Is(err, ErrDevice) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		e.Recipients[0].encrypted[0] ^= 1
+		if _, err := e.Decrypt(0, away, DecryptOptions{}); !errors.Is(err, ErrDevice) {
+			t.Errorf("%s, bad: %v", kind, err)
+		}
+		_, err := Sign(SignRequest{Content: [][]byte{content}, Signers: []Signer{{Certificate: id.cert, Key: away}}})
+		if !errors.Is(err, ErrDevice) || errors.Is(err, ErrKey) {
+			t.Errorf("%s, sign: %v", kind, err)
+		}
 	}
 }
 

@@ -365,7 +365,7 @@ func TestConcurrently(t *testing.T) {
 }
 
 func TestErrorsNameTheirKind(t *testing.T) {
-	for _, err := range []error{ErrMalformed, ErrTooBig, ErrUnsupported, ErrWeak, ErrKey, ErrDecrypt, ErrSignature, ErrDigest, ErrAttributes, ErrNoCertificate} {
+	for _, err := range []error{ErrMalformed, ErrTooBig, ErrUnsupported, ErrWeak, ErrKey, ErrDecrypt, ErrDevice, ErrSignature, ErrDigest, ErrAttributes, ErrNoCertificate} {
 		if !strings.HasPrefix(err.Error(), "cms: ") {
 			t.Error(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"time"
 )
 
@@ -86,6 +87,9 @@ func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
 		message = sum(p.hash, attrs)
 	}
 	value, err := s.Key.Sign(rand.Reader, message, p.opts)
+	if errors.Is(err, ErrDevice) {
+		return err
+	}
 	if err != nil {
 		return badKey("signing: %v", err)
 	}
