@@ -143,9 +143,10 @@ func earliest(limit, now time.Time, dates []time.Time) time.Time {
 	return limit
 }
 
-// version changes when a source knows that its answers may have.
+// version changes when a source knows that its answers may have, and when all is
+// to be forgotten.
 func (d *Directory) version() uint64 {
-	var sum uint64
+	sum := d.flushes.Load()
 	for _, s := range d.sources {
 		if v, ok := s.Source.(versioned); ok {
 			sum += v.Version()

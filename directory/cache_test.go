@@ -1,8 +1,10 @@
 package directory
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,6 +91,25 @@ func TestFreshAndFlushPassTheCacheBy(t *testing.T) {
 	d.Flush()
 	d.Lookup(t.Context(), addr(t, bob))
 	if n := s.calls.Load(); n != 3 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func TestLookupUnderWayAtAFlushIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	s := &fakeSource{hold: make(chan struct{})}
+	d := open(t, Config{Sources: sources(s)})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.Lookup(gone, addr(t, bob)) // it goes on without us
+	for s.calls.Load() == 0 {
+		runtime.Gosched()
+	}
+	d.Flush()
+	close(s.hold)
+	d.Lookup(t.Context(), addr(t, bob)) // with the one under way, or after it
+	d.Lookup(t.Context(), addr(t, bob))
+	if n := s.calls.Load(); n != 2 {
 		t.Errorf("%d calls", n)
 	}
 }

@@ -4,62 +4,11 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/slapdtest"
 )
-
-// hostile runs a server that treats every connection alike and counts them.
-type hostile struct {
-	listener net.Listener
-	done     sync.WaitGroup
-	mu       sync.Mutex
-	accepted int
-	open     []net.Conn
-}
-
-func startHostile(tb testing.TB, treat func(net.Conn)) *hostile {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	h := &hostile{listener: l}
-	h.done.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			h.mu.Lock()
-			h.accepted++
-			h.open = append(h.open, c)
-			h.mu.Unlock()
-			h.done.Go(func() { treat(c) })
-		}
-	})
-	tb.Cleanup(func() {
-		l.Close()
-		h.mu.Lock()
-		for _, c := range h.open {
-			c.Close()
-		}
-		h.mu.Unlock()
-		h.done.Wait()
-	})
-	return h
-}
-
-// hold says nothing and does not hang up.
-func hold(net.Conn) {}
-
-func (h *hostile) url() string { return "ldap://" + h.listener.Addr().String() }
-
-func (h *hostile) connections() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.accepted
-}
 
 func TestHostileServersAreUnknownWithinTheLimit(t *testing.T) {
 	t.Parallel()
@@ -74,7 +23,7 @@ func TestHostileServersAreUnknownWithinTheLimit(t *testing.T) {
 		}
 	}
 	for name, treat := range map[string]func(net.Conn){
-		"silent":        hold,
+		"silent":        slapdtest.Hold,
 		"closes":        func(c net.Conn) { c.Close() },
 		"2 GiB":         say("\x30\x84\x7f\xff\xff\xff\x02\x01\x01"),
 		"2 GiB inside":  say(tlv(0x30, "\x02\x01\x01\x64\x84\x7f\xff\xff\xff")),
@@ -95,8 +44,8 @@ func TestHostileServersAreUnknownWithinTheLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, startTLS := range []bool{false, true} {
-				h := startHostile(t, treat)
-				l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Timeout: limit, StartTLS: startTLS})
+				h := slapdtest.StartHostile(t, treat)
+				l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, Timeout: limit, StartTLS: startTLS})
 				start := time.Now()
 				if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
 					t.Errorf("StartTLS %v: found %v", startTLS, f)
@@ -119,19 +68,19 @@ func TestServerDoesNotRestForAnAnswerThatIsRefused(t *testing.T) {
 		"no LDAP":   {"HTTP/1.1 400 Bad Request\r\n", 10},
 		"cut short": {"\x30\x50\x02\x01\x01", breakAfter},
 	} {
-		h := startHostile(t, func(conn net.Conn) {
+		h := slapdtest.StartHostile(t, func(conn net.Conn) {
 			if _, err := conn.Read(make([]byte, 1024)); err == nil {
 				_, _ = io.WriteString(conn, c.answer)
 			}
 			conn.Close()
 		})
-		l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Clock: newFakeClock().Now})
+		l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, Clock: newFakeClock().Now})
 		for range 10 {
 			if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
 				t.Errorf("%s: found %v", name, f)
 			}
 		}
-		if n := h.connections(); n != c.want {
+		if n := h.Connections(); n != c.want {
 			t.Errorf("%s: %d connections, want %d", name, n, c.want)
 		}
 	}
@@ -139,9 +88,9 @@ func TestServerDoesNotRestForAnAnswerThatIsRefused(t *testing.T) {
 
 func TestServerThatFailsRests(t *testing.T) {
 	t.Parallel()
-	h := startHostile(t, func(c net.Conn) { c.Close() })
+	h := slapdtest.StartHostile(t, func(c net.Conn) { c.Close() })
 	clock := newFakeClock()
-	l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Clock: clock.Now})
+	l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, Clock: clock.Now})
 	ask := func(times int) {
 		for range times {
 			if _, err := l.Find(t.Context(), addr(t, bob)); err == nil {
@@ -150,29 +99,29 @@ func TestServerThatFailsRests(t *testing.T) {
 		}
 	}
 	ask(10)
-	if n := h.connections(); n != breakAfter {
+	if n := h.Connections(); n != breakAfter {
 		t.Errorf("%d connections, want %d and then rest", n, breakAfter)
 	}
 	clock.advance(restFirst)
 	ask(10)
-	if n := h.connections(); n != breakAfter+1 {
+	if n := h.Connections(); n != breakAfter+1 {
 		t.Errorf("%d connections, want one try after the rest", n)
 	}
 	clock.advance(restFirst)
 	ask(1)
-	if n := h.connections(); n != breakAfter+1 {
+	if n := h.Connections(); n != breakAfter+1 {
 		t.Errorf("%d connections: the rest was not doubled", n)
 	}
 }
 
 func TestNothingMayFollowTheAnswerToStartTLS(t *testing.T) {
 	t.Parallel()
-	h := startHostile(t, func(c net.Conn) {
+	h := slapdtest.StartHostile(t, func(c net.Conn) {
 		if _, err := c.Read(make([]byte, 1024)); err == nil {
 			_, _ = io.WriteString(c, tlv(0x30, "\x02\x01\x01"+tlv(0x78, "\x0a\x01\x00\x04\x00\x04\x00"))+"\x30")
 		}
 	})
-	l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, StartTLS: true})
+	l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, StartTLS: true})
 	if _, err := l.Find(t.Context(), addr(t, bob)); err == nil || !strings.Contains(err.Error(), "after the answer") {
 		t.Errorf("got %v", err)
 	}

@@ -129,9 +129,9 @@ func TestOwnerIsPreferredToAGroupOfTheSameAddress(t *testing.T) {
 
 // scripted runs an LDAP server that answers every search with the entries that
 // answer returns.
-func scripted(tb testing.TB, answer func(base string, attributes []string) []*ldap.Entry) *hostile {
+func scripted(tb testing.TB, answer func(base string, attributes []string) []*ldap.Entry) *slapdtest.Hostile {
 	tb.Helper()
-	return startHostile(tb, func(c net.Conn) {
+	return slapdtest.StartHostile(tb, func(c net.Conn) {
 		for {
 			p, err := ber.ReadPacket(c)
 			if err != nil || len(p.Children) < 2 || p.Children[1].Tag != ldap.ApplicationSearchRequest {
@@ -210,12 +210,12 @@ func TestMembersInPortions(t *testing.T) {
 			})}
 		}
 	}
-	l := openLDAP(t, LDAPConfig{URLs: []string{scripted(t, portions(false)).url()}})
+	l := openLDAP(t, LDAPConfig{URLs: []string{scripted(t, portions(false)).URL()}})
 	x, err := l.Expand(t.Context(), addr(t, "group@example.net"))
 	if err != nil || len(x.Members) != members {
 		t.Errorf("%d members %v, %v", len(x.Members), x.Members, err)
 	}
-	l = openLDAP(t, LDAPConfig{URLs: []string{scripted(t, portions(true)).url()}, Members: 200})
+	l = openLDAP(t, LDAPConfig{URLs: []string{scripted(t, portions(true)).URL()}, Members: 200})
 	if x, err := l.Expand(t.Context(), addr(t, "group@example.net")); err == nil {
 		t.Errorf("endless: %d members", len(x.Members))
 	}
@@ -229,7 +229,7 @@ func TestMembersInPortions(t *testing.T) {
 			}
 			return portions(false)(base, attributes)
 		}
-		l = openLDAP(t, LDAPConfig{URLs: []string{scripted(t, cut).url()}})
+		l = openLDAP(t, LDAPConfig{URLs: []string{scripted(t, cut).URL()}})
 		if x, err := l.Expand(t.Context(), addr(t, "group@example.net")); err == nil {
 			t.Errorf("the second portion is %s: %v", name, x)
 		}

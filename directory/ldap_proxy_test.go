@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,94 +10,26 @@ import (
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
 )
 
-// proxy stands between us and a server and treats its answers as it is told.
-type proxy struct {
-	*hostile
-	server string
-	// answer copies from the server to the client; it may be exchanged.
-	answer atomic.Pointer[func(client, server net.Conn)]
-}
-
-func startProxy(tb testing.TB, server string) *proxy {
-	tb.Helper()
-	p := &proxy{server: server}
-	p.set(pass)
-	p.hostile = startHostile(tb, p.serve)
-	return p
-}
-
-func (p *proxy) set(answer func(client, server net.Conn)) { p.answer.Store(&answer) }
-
-func (p *proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.server)
-	if err != nil {
-		client.Close()
-		return
-	}
-	var both sync.WaitGroup
-	both.Go(func() {
-		_, _ = io.Copy(server, client) // ends with either connection
-		server.Close()
-	})
-	(*p.answer.Load())(client, server)
-	both.Wait()
-}
-
-func pass(client, server net.Conn) {
-	_, _ = io.Copy(client, server)
-	client.Close()
-}
-
-// cut hands over n octets and then resets the connection.
-func cut(n int64) func(client, server net.Conn) {
-	return func(client, server net.Conn) {
-		_, _ = io.CopyN(client, server, n)
-		_ = client.(*net.TCPConn).SetLinger(0)
-		client.Close()
-	}
-}
-
-// stall hands over n octets and then nothing.
-func stall(n int64) func(client, server net.Conn) {
-	return func(client, server net.Conn) {
-		_, _ = io.CopyN(client, server, n)
-		_, _ = io.Copy(io.Discard, server)
-	}
-}
-
-// slow hands over n octets at a time with a pause after each.
-func slow(n int64, pause time.Duration) func(client, server net.Conn) {
-	return func(client, server net.Conn) {
-		tick := time.NewTicker(pause)
-		defer tick.Stop()
-		for {
-			if _, err := io.CopyN(client, server, n); err != nil {
-				return
-			}
-			<-tick.C
-		}
-	}
-}
-
 func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 	t.Parallel()
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
 	const limit = time.Second
-	for name, fault := range map[string]func(client, server net.Conn){
-		"reset at once":        cut(0),
-		"reset in the length":  cut(2),
-		"reset in mid-answer":  cut(200),
-		"silent":               stall(0),
-		"silent in mid-answer": stall(200),
-		"too slow":             slow(1, 50*time.Millisecond),
+	for name, fault := range map[string]slapdtest.Fault{
+		"reset at once":        slapdtest.Cut(0),
+		"reset in the length":  slapdtest.Cut(2),
+		"reset in mid-answer":  slapdtest.Cut(200),
+		"silent":               slapdtest.Stall(0),
+		"silent in mid-answer": slapdtest.Stall(200),
+		"too slow":             slapdtest.Slow(1, 50*time.Millisecond),
+		"2 GiB":                slapdtest.Huge,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startProxy(t, s.Addr())
+			p := slapdtest.StartProxy(t, s.Addr())
 			clock := newFakeClock()
-			l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Timeout: limit, Clock: clock.Now})
+			l := openLDAP(t, LDAPConfig{URLs: []string{p.URL()}, Timeout: limit, Clock: clock.Now})
 			d := open(t, Config{Sources: sources(l)})
 			expect := func(step string, want Outcome) {
 				t.Helper()
@@ -110,14 +41,14 @@ func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 					t.Errorf("%s: took %s", step, took)
 				}
 			}
-			p.set(fault)
+			p.Set(fault)
 			expect("first", Unknown)
 			expect("second", Unknown)
-			p.set(pass)
+			p.Set(slapdtest.Pass)
 			expect("recovered", Usable)
-			before := p.connections()
+			before := p.Connections()
 			expect("again", Usable)
-			if p.connections() != before {
+			if p.Connections() != before {
 				t.Error("a good connection was not used again")
 			}
 		})
@@ -129,9 +60,9 @@ func TestSlowAnswerWithinTheLimitIsGood(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	p := startProxy(t, s.Addr())
-	p.set(slow(200, 5*time.Millisecond))
-	want(t, openLDAP(t, LDAPConfig{URLs: []string{p.url()}}), bob, cert)
+	p := slapdtest.StartProxy(t, s.Addr())
+	p.Set(slapdtest.Slow(200, 5*time.Millisecond))
+	want(t, openLDAP(t, LDAPConfig{URLs: []string{p.URL()}}), bob, cert)
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
@@ -139,29 +70,29 @@ func TestConnectionsAreBounded(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	p := startProxy(t, s.Addr())
+	p := slapdtest.StartProxy(t, s.Addr())
 	const limit = 3
-	l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Connections: limit, Timeout: 30 * time.Second})
+	l := openLDAP(t, LDAPConfig{URLs: []string{p.URL()}, Connections: limit, Timeout: 30 * time.Second})
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() { want(t, l, bob, cert) })
 	}
 	all.Wait()
-	if n := p.connections(); n > limit {
+	if n := p.Connections(); n > limit {
 		t.Errorf("%d connections, want at most %d", n, limit)
 	}
 }
 
 func TestCloseEndsOperations(t *testing.T) {
 	t.Parallel()
-	h := startHostile(t, hold)
-	l := openLDAP(t, LDAPConfig{URLs: []string{h.url()}, Timeout: time.Minute})
+	h := slapdtest.StartHostile(t, slapdtest.Hold)
+	l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, Timeout: time.Minute})
 	done := make(chan error)
 	go func() {
 		_, err := l.Find(t.Context(), addr(t, bob))
 		done <- err
 	}()
-	for h.connections() == 0 || !inUse(l) {
+	for h.Connections() == 0 || !inUse(l) {
 		time.Sleep(time.Millisecond)
 	}
 	if err := l.Close(); err != nil {
@@ -185,9 +116,9 @@ func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	p := startProxy(t, s.Addr())
+	p := slapdtest.StartProxy(t, s.Addr())
 	var muted atomic.Bool
-	p.set(func(client, server net.Conn) {
+	p.Set(func(client, server net.Conn) {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := server.Read(buf)
@@ -201,13 +132,13 @@ func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {
 		}
 	})
 	clock := newFakeClock()
-	l := openLDAP(t, LDAPConfig{URLs: []string{p.url()}, Timeout: 8 * time.Second, Clock: clock.Now})
+	l := openLDAP(t, LDAPConfig{URLs: []string{p.URL()}, Timeout: 8 * time.Second, Clock: clock.Now})
 	want(t, l, bob, cert)
 	muted.Store(true)
-	p.set(pass)
+	p.Set(slapdtest.Pass)
 	clock.advance(idleCheck)
 	want(t, l, bob, cert)
-	if n := p.connections(); n != 2 {
+	if n := p.Connections(); n != 2 {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -215,9 +146,9 @@ func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {
 func TestRefusedCredentialsAreNotTriedOnAndOn(t *testing.T) {
 	t.Parallel()
 	s := slapdtest.Start(t, slapdtest.Config{})
-	p := startProxy(t, s.Addr())
+	p := slapdtest.StartProxy(t, s.Addr())
 	l := openLDAP(t, LDAPConfig{
-		URLs: []string{p.url()}, Clock: newFakeClock().Now,
+		URLs: []string{p.URL()}, Clock: newFakeClock().Now,
 		BindDN: slapdtest.AdminDN, PasswordFile: writeFile(t, "wrong", []byte("guess")),
 	})
 	for range 10 {
@@ -225,7 +156,7 @@ func TestRefusedCredentialsAreNotTriedOnAndOn(t *testing.T) {
 			t.Errorf("found %v", f)
 		}
 	}
-	if n := p.connections(); n != breakAfter {
+	if n := p.Connections(); n != breakAfter {
 		t.Errorf("%d binds, want %d: an account may be locked for it", n, breakAfter)
 	}
 }

@@ -28,7 +28,7 @@ func TestLDAPServersOfADomain(t *testing.T) {
 	s := slapdtest.Start(t, slapdtest.Config{})
 	cert := issue(t, bob, 0)
 	s.AddPerson(t, bob, cert)
-	dead := startHostile(t, func(c net.Conn) { c.Close() }).listener.Addr().(*net.TCPAddr)
+	dead := slapdtest.StartHostile(t, func(c net.Conn) { c.Close() }).Addr()
 	clock := newFakeClock()
 	r := &fakeResolver{err: errDown}
 	l := openLDAP(t, LDAPConfig{URLs: []string{"ldap:///" + slapdtest.Suffix}, Resolver: r, Clock: clock.Now})

@@ -71,6 +71,7 @@ type Directory struct {
 	running sync.WaitGroup
 
 	observer atomic.Pointer[func(Result)]
+	flushes  atomic.Uint64
 
 	mu      sync.Mutex
 	flights map[string]*flight
@@ -144,8 +145,12 @@ func (d *Directory) observe(r Result) {
 	}
 }
 
-// Flush forgets all remembered outcomes.
-func (d *Directory) Flush() { d.cache.flush() }
+// Flush forgets all remembered outcomes. What a lookup under way finds is not
+// remembered either: it may have been asked before what the caller knows of.
+func (d *Directory) Flush() {
+	d.flushes.Add(1)
+	d.cache.flush()
+}
 
 // Close ends the lookups under way, waits for them, and closes the sources that
 // can be closed. Lookups after it are Unknown.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/dnstest"
+	"github.com/smimerelay/smimerelay/internal/slapdtest"
 )
 
 // record returns a line for a zone file.
@@ -93,8 +94,8 @@ func TestSMIMEAOverSignedZones(t *testing.T) {
 
 func TestSMIMEAResolverThatFailsIsUnknown(t *testing.T) {
 	t.Parallel()
-	silent := startHostile(t, hold)
-	for _, address := range []string{silent.listener.Addr().String(), "127.0.0.1:1", "tls://" + silent.listener.Addr().String()} {
+	silent := slapdtest.StartHostile(t, slapdtest.Hold)
+	for _, address := range []string{silent.Addr().String(), "127.0.0.1:1", "tls://" + silent.Addr().String()} {
 		s, err := NewSMIMEA(SMIMEAConfig{Resolver: address, Timeout: 50 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)

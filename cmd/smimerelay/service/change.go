@@ -155,7 +155,7 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 
 // reload reads the file again and puts all of it to use, or nothing: with a file
 // that has a problem, or that asks for what only a restart can do, the old
-// configuration serves on.
+// configuration serves on. What lookups remember is forgotten in either case.
 func (s *Service) reload(ctx context.Context) {
 	parts, problems := Load(s.options.Path, s.options.Clock, s.log)
 	if len(problems) > 0 {
@@ -173,8 +173,12 @@ func (s *Service) reload(ctx context.Context) {
 	s.log.Info("reloaded", "config", s.options.Path)
 }
 
-// refuse says why a reload was not done.
+// refuse says why a reload was not done. The administrator may have asked for it
+// because of what a directory has now.
 func (s *Service) refuse(err error) {
+	p, release := s.use()
+	defer release()
+	p.Directory.Flush()
 	lines := []string{err.Error()}
 	if ps, ok := errors.AsType[config.Problems](err); ok {
 		lines = lines[:0]
