@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdh"
-	"crypto/sha1"
 	"crypto/x509"
 	"math/big"
 	"slices"
@@ -20,7 +19,7 @@ type FileKeys struct {
 	clock     func() time.Time
 	rule      address.LocalPart
 	ids       []*Identity
-	byAddress map[string][]*Identity // newest first, those that may sign
+	byAddress map[string][]*Identity // best first, those that may sign
 	bySerial  map[string][]*Identity
 	byKeyID   map[string][]*Identity
 }
@@ -42,9 +41,7 @@ func NewKeys(clock func() time.Time, ids ...*Identity) *FileKeys {
 		k.index(id)
 	}
 	for _, list := range k.byAddress {
-		slices.SortStableFunc(list, func(a, b *Identity) int {
-			return b.Certificate.NotBefore.Compare(a.Certificate.NotBefore)
-		})
+		slices.SortStableFunc(list, byPreference)
 	}
 	return k
 }
@@ -65,7 +62,19 @@ func (k *FileKeys) index(id *Identity) {
 	add(k.byKeyID, string(c.SubjectKeyId))
 	// Senders that find no identifier in a certificate compute the usual one
 	// (RFC 5280 section 4.2.1.2, method 1).
-	add(k.byKeyID, computedKeyID(c))
+	add(k.byKeyID, string(pki.ComputedKeyID(c)))
+}
+
+// byPreference sorts pinned identities before others, and those that began later
+// before older ones.
+func byPreference(a, b *Identity) int {
+	if a.Pinned != b.Pinned {
+		if a.Pinned {
+			return -1
+		}
+		return 1
+	}
+	return b.Certificate.NotBefore.Compare(a.Certificate.NotBefore)
 }
 
 // canSign reports whether id may sign mail: its key signs, and neither key usage
@@ -78,8 +87,8 @@ func canSign(id *Identity) bool {
 	return ok && checkPurpose(id.Certificate, ForSigning) == nil
 }
 
-// Signing returns the identity with the latest start of validity among those
-// that may sign for addr and are valid now, or nil.
+// Signing returns the pinned identity, or else the one with the latest start of
+// validity, among those that may sign for addr and are valid now, or nil.
 func (k *FileKeys) Signing(_ context.Context, addr address.Address) (*Identity, error) {
 	if addr.IsNull() {
 		return nil, nil
@@ -113,7 +122,7 @@ func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, 
 		return k.byKeyID[string(rid.SubjectKeyID)], nil
 	}
 	var found []*Identity
-	for _, id := range k.bySerial[serialKey(signedInt(rid.Serial))] {
+	for _, id := range k.bySerial[serialKey(rid.Number())] {
 		if pki.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
 			found = append(found, id)
 		}
@@ -126,20 +135,11 @@ func (k *FileKeys) Identities() []*Identity { return slices.Clone(k.ids) }
 
 func serialKey(n *big.Int) string { return n.Text(62) }
 
-// signedInt reads big-endian two's complement.
-func signedInt(b []byte) *big.Int {
-	n := new(big.Int).SetBytes(b)
-	if len(b) > 0 && b[0]&0x80 != 0 {
-		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b)*8)))
+// Number returns the serial number as an integer.
+func (rid RecipientID) Number() *big.Int {
+	n := new(big.Int).SetBytes(rid.Serial)
+	if len(rid.Serial) > 0 && rid.Serial[0]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(rid.Serial)*8)))
 	}
 	return n
-}
-
-func computedKeyID(c *x509.Certificate) string {
-	info, ok := pki.ReadKeyInfo(c.RawSubjectPublicKeyInfo)
-	if !ok {
-		return ""
-	}
-	sum := sha1.Sum(info.Bits)
-	return string(sum[:])
 }

@@ -107,6 +107,8 @@ type Identity struct {
 	// Key is a crypto.Signer, a crypto.Decrypter or an ECDH-capable key,
 	// whatever holds it: see package cms for the interfaces understood.
 	Key crypto.PrivateKey
+	// Pinned makes it sign for its addresses even where a younger one could.
+	Pinned bool
 }
 
 // Keys finds identities.

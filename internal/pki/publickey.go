@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/mlkem"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
 
@@ -89,4 +90,16 @@ func ReadKeyInfo(der []byte) (k KeyInfo, ok bool) {
 	}
 	k.Parameters = alg
 	return k, true
+}
+
+// ComputedKeyID returns the key identifier that is computed of the key of c where
+// none is written down (RFC 5280 section 4.2.1.2, method 1); nil if the key is
+// not well-formed.
+func ComputedKeyID(c *x509.Certificate) []byte {
+	info, ok := ReadKeyInfo(c.RawSubjectPublicKeyInfo)
+	if !ok {
+		return nil
+	}
+	sum := sha1.Sum(info.Bits)
+	return sum[:]
 }

@@ -57,6 +57,7 @@ type Identity struct {
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate
 	Key         crypto.PrivateKey
+	Pinned      bool
 }
 
 // Issue makes a key and a certificate for it.

@@ -1,0 +1,20 @@
+package certs
+
+import (
+	"crypto/x509"
+	"errors"
+)
+
+var errOtherKey = errors.New("the private key does not belong to the certificate")
+
+// Check refuses an identity whose key is not that of its certificate.
+func (id *Identity) Check() error {
+	if !belongs(id.Key, id.Certificate) {
+		return errOtherKey
+	}
+	return nil
+}
+
+// Decrypts reports whether mail can be encrypted to c, and so whether its private
+// key decrypts any: by its kind of key, key usage and extended key usage.
+func Decrypts(c *x509.Certificate) bool { return checkPurpose(c, ForEncryption) == nil }

@@ -1,0 +1,54 @@
+package certs
+
+import (
+	"context"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// joined are several Keys as one.
+type joined []Keys
+
+// Join returns keys as one. Of the identities that they name for signing a pinned
+// one counts before others, then the one whose validity began last, then the
+// order of keys. All that can decrypt are found, each once. Where one of keys
+// fails, so does the whole: what it holds is not known.
+func Join(keys ...Keys) Keys { return joined(keys) }
+
+// Signing implements Keys.
+func (j joined) Signing(ctx context.Context, addr address.Address) (*Identity, error) {
+	var found []*Identity
+	for _, k := range j {
+		id, err := k.Signing(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		if id != nil {
+			found = append(found, id)
+		}
+	}
+	slices.SortStableFunc(found, byPreference)
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return found[0], nil
+}
+
+// Decryption implements Keys.
+func (j joined) Decryption(ctx context.Context, rid RecipientID) ([]*Identity, error) {
+	var all []*Identity
+	for _, k := range j {
+		found, err := k.Decryption(ctx, rid)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range found {
+			known := slices.ContainsFunc(all, func(a *Identity) bool { return a.Certificate.Equal(id.Certificate) })
+			if !known {
+				all = append(all, id)
+			}
+		}
+	}
+	return all, nil
+}

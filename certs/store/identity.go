@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// PutIdentity stores identities with their keys, which are sealed, and chains.
+// Without Config.Key it is an error. Identities whose key stays in a token can
+// not be stored.
+func (s *Store) PutIdentity(ctx context.Context, origin Origin, ids ...*certs.Identity) (Stored, error) {
+	if s.sealer == nil {
+		return Stored{}, fmt.Errorf("store: %w", errNoSealer)
+	}
+	items := make([]item, 0, len(ids))
+	for _, id := range ids {
+		it, err := s.prepareIdentity(id)
+		if err != nil {
+			return Stored{}, fmt.Errorf("store: %w", err)
+		}
+		items = append(items, it)
+	}
+	return s.put(ctx, origin, items)
+}
+
+func (s *Store) prepareIdentity(id *certs.Identity) (item, error) {
+	it, err := prepare(New{Certificate: id.Certificate, Chain: id.Chain})
+	if err != nil {
+		return it, err
+	}
+	if err := id.Check(); err != nil {
+		return it, fmt.Errorf("certificate %s: %w", describe(id.Certificate), err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(id.Key)
+	if err != nil {
+		return it, fmt.Errorf("certificate %s: a private key of type %T can not be kept in the store", describe(id.Certificate), id.Key)
+	}
+	defer clear(der)
+	it.sealed = s.sealer.seal(der, forKey, it.fingerprint[:])
+	return it, nil
+}
+
+func (s *Store) putKey(ctx context.Context, c *change, it *item) error {
+	if err := s.sealer.keepCheck(ctx, c.Tx); err != nil {
+		return err
+	}
+	_, err := c.ExecContext(ctx, `INSERT INTO store_key (fingerprint, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING`, it.fingerprint[:], it.sealed)
+	return err
+}
+
+// Identity returns an identity with its key, whatever its origin. ErrNotFound: no
+// such certificate; ErrNoKey: its key is not in the store.
+func (s *Store) Identity(ctx context.Context, fingerprint [32]byte) (*certs.Identity, error) {
+	id, err := s.identity(ctx, fingerprint[:])
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return id, nil
+}
+
+func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identity, error) {
+	var der, sealed []byte
+	var pinned bool
+	err := s.read.QueryRowContext(ctx, `SELECT c.der, c.pinned, k.sealed FROM store_certificate c
+		LEFT JOIN store_key k ON k.fingerprint = c.fingerprint WHERE c.fingerprint = $1`, fingerprint).Scan(&der, &pinned, &sealed)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, ErrNotFound
+	case err != nil:
+		return nil, err
+	case sealed == nil:
+		return nil, ErrNoKey
+	}
+	cert, err := parse(der)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.unseal(sealed, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", describe(cert), err)
+	}
+	chain, err := s.chain(ctx, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	id := &certs.Identity{Certificate: cert, Chain: chain, Key: key, Pinned: pinned}
+	if err := id.Check(); err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", describe(cert), err)
+	}
+	return id, nil
+}
+
+func (s *Store) unseal(sealed, fingerprint []byte) (any, error) {
+	if s.sealer == nil {
+		return nil, errNoSealer
+	}
+	der, err := s.sealer.open(sealed, forKey, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(der)
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errSealed // the cause might quote the key
+	}
+	return key, nil
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// SetMark allows or blocks a certificate until a time, zero for ever; Unmarked
+// takes the mark away. Explanations repeat the note.
+func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, note string, until time.Time) error {
+	if mark == Unmarked {
+		note, until = "", time.Time{}
+	}
+	// PostgreSQL keeps neither.
+	note = strings.ReplaceAll(strings.ToValidUTF8(note, "\ufffd"), "\x00", "\ufffd")
+	err := s.change(ctx, func(c *change) error {
+		c.certificates, c.trust = true, true
+		result, err := c.ExecContext(ctx, `UPDATE store_certificate SET mark = $1, note = $2, mark_until = $3, generation = $4 WHERE fingerprint = $5`,
+			string(mark), note, stamp(until), c.generation, fingerprint[:])
+		return one(result, err)
+	})
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// affected is a sql.Result.
+type affected interface{ RowsAffected() (int64, error) }
+
+// one is ErrNotFound where nothing was affected.
+func one(result affected, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// Exceptions returns the marks for the validator, ended ones too: it knows the
+// time.
+func (s *Store) Exceptions(ctx context.Context) ([]certs.Exception, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, mark, note, mark_until FROM store_certificate WHERE mark <> '' ORDER BY fingerprint`)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	defer rows.Close()
+	var all []certs.Exception
+	for rows.Next() {
+		var e certs.Exception
+		var fingerprint []byte
+		var mark Mark
+		var until int64
+		if err := rows.Scan(&fingerprint, &mark, &e.Note, &until); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		copy(e.SHA256[:], fingerprint)
+		e.Allow, e.Until = mark == Allowed, moment(until)
+		all = append(all, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return all, nil
+}
+
+// Pin makes an identity sign for its addresses even where a younger one could, and
+// takes that from those pinned that share an address with it; or unpins it.
+func (s *Store) Pin(ctx context.Context, fingerprint [32]byte, pinned bool) error {
+	err := s.change(ctx, func(c *change) error {
+		k, err := known(ctx, c, fingerprint[:])
+		switch {
+		case err != nil:
+			return err
+		case k == nil:
+			return ErrNotFound
+		case !k.hasKey:
+			return ErrNoKey
+		}
+		c.certificates = true
+		if pinned {
+			if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET pinned = FALSE, generation = $1 WHERE pinned AND fingerprint IN
+				(SELECT b.fingerprint FROM store_address a JOIN store_address b ON b.address = a.address WHERE a.fingerprint = $2)`,
+				c.generation, fingerprint[:]); err != nil {
+				return err
+			}
+		}
+		_, err = c.ExecContext(ctx, `UPDATE store_certificate SET pinned = $1, generation = $2 WHERE fingerprint = $3`, pinned, c.generation, fingerprint[:])
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
