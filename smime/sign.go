@@ -93,15 +93,27 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 		PSS:         o.Signature == "pss",
 		Time:        o.Time,
 	}
-	if encrypts(id.Certificate) {
-		signer.EncryptionCertificate = id.Certificate
-	}
+	signer.EncryptionCertificate = forReplies(id)
 	return signer, nil
 }
 
+// forReplies returns the certificate that replies should be encrypted to (RFC 8551
+// section 2.5.3): the signer's own, or where that only signs its twin, which
+// stands in the chain; nil where there is none.
+func forReplies(id *certs.Identity) *x509.Certificate {
+	if encrypts(id.Certificate) {
+		return id.Certificate
+	}
+	for _, c := range id.Chain {
+		if !c.IsCA && encrypts(c) {
+			return c
+		}
+	}
+	return nil
+}
+
 // encrypts reports whether the key usage of a certificate lets others encrypt to
-// it (RFC 8551 section 2.5.3: the certificate that replies should be encrypted
-// to).
+// it.
 func encrypts(cert *x509.Certificate) bool {
 	switch cert.PublicKeyAlgorithm {
 	case x509.RSA:

@@ -1,0 +1,156 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// Request is an order for the certificate of one address. That its sender has a
+// right to the address is for the caller to know.
+type Request struct {
+	Address address.Address
+	// Key is one of Kinds; "" is p256.
+	Key string
+	// Validity is how long it shall be valid; 0 is a year. It is cut at the end of
+	// the authority.
+	Validity time.Duration
+	// Separate asks for two keys, one that signs and one that is encrypted to: the
+	// latter can then be left with somebody for safe keeping, and nobody else can
+	// sign.
+	Separate bool
+}
+
+const (
+	defaultValidity = 365 * 24 * time.Hour
+	// least is the shortest rest of an authority's life in which it still issues.
+	least = 24 * time.Hour
+)
+
+// Issue makes keys and certificates, notes them in the ledger, and returns them as
+// identities: the one that signs, and behind it the one for encryption where they
+// are separate.
+func (a *Authority) Issue(ctx context.Context, r Request) ([]*certs.Identity, error) {
+	if err := a.permits(r.Address); err != nil {
+		return nil, err
+	}
+	if r.Validity < 0 || r.Validity > MaxValidity {
+		return nil, fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), MaxValidity/(24*time.Hour))
+	}
+	if !r.Separate {
+		id, err := a.issue(ctx, r, SignAndEncrypt)
+		if err != nil {
+			return nil, err
+		}
+		return []*certs.Identity{id}, nil
+	}
+	encrypt, err := a.issue(ctx, r, OnlyEncrypt)
+	if err != nil {
+		return nil, err
+	}
+	sign, err := a.issue(ctx, r, OnlySign)
+	if err != nil {
+		return nil, err
+	}
+	// It travels with every signature, so that whoever gets one can encrypt.
+	sign.Chain = append(sign.Chain, encrypt.Certificate)
+	return []*certs.Identity{sign, encrypt}, nil
+}
+
+func (a *Authority) issue(ctx context.Context, r Request, use Use) (*certs.Identity, error) {
+	key, err := a.Generate(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	from, until, err := a.validity(r)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := a.Profile.policy()
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{
+		NotBefore: from, NotAfter: until,
+		KeyUsage:              use.keyUsage(key.Public()),
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
+		Policies:              []x509.OID{policy},
+		CRLDistributionPoints: []string{a.Place.crlURL()},
+		IssuingCertificateURL: []string{a.Place.certificateURL()},
+	}
+	if err := name(t, r.Address); err != nil {
+		return nil, err
+	}
+	cert, err := certify(t, a.Config.Certificate, key.Public(), a.Key)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Ledger.Issued(ctx, cert); err != nil {
+		return nil, fmt.Errorf("certificate for %q: cannot be noted, so it is not issued: %w", r.Address, err)
+	}
+	return &certs.Identity{Certificate: cert, Chain: a.chain(), Key: key}, nil
+}
+
+// chain is what a recipient needs besides the root to check what was issued.
+func (a *Authority) chain() []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, c := range append([]*x509.Certificate{a.Config.Certificate}, a.Chain...) {
+		if !SelfIssued(c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// validity begins a little in the past, for partners whose clocks are slow, and
+// ends with the authority at the latest.
+func (a *Authority) validity(r Request) (from, until time.Time, err error) {
+	cert := a.Config.Certificate
+	now := a.Clock().UTC().Truncate(time.Second)
+	if now.Before(cert.NotBefore) || cert.NotAfter.Sub(now) < least {
+		return from, until, fmt.Errorf("authority %q: is valid from %s to %s; it issues nothing beyond that, make a new one",
+			cert.Subject.CommonName, cert.NotBefore.Format(time.DateOnly), cert.NotAfter.Format(time.DateOnly))
+	}
+	length := r.Validity
+	if length == 0 {
+		length = defaultValidity
+	}
+	from = now.Add(-backdate)
+	if from.Before(cert.NotBefore) {
+		from = cert.NotBefore
+	}
+	// RFC 5280 section 4.1.2.5: the last second counts.
+	until = from.Add(length - time.Second)
+	if until.After(cert.NotAfter) {
+		until = cert.NotAfter
+	}
+	if !until.After(now) {
+		return from, until, errors.New("validity: too short")
+	}
+	return from, until, nil
+}
+
+// permits reports an address that the authority's name constraints forbid (RFC
+// 5280 section 4.2.1.10): nobody would believe what it issued.
+func (a *Authority) permits(addr address.Address) error {
+	if _, err := mailbox(addr); err != nil {
+		return err
+	}
+	permitted := a.Config.Certificate.PermittedEmailAddresses
+	if len(permitted) == 0 {
+		return nil
+	}
+	for _, p := range permitted {
+		domain := strings.ToLower(p)
+		if addr.Domain() == domain || strings.HasPrefix(domain, ".") && strings.HasSuffix(addr.Domain(), domain) {
+			return nil
+		}
+	}
+	return fmt.Errorf("address %q: the authority %q may issue only for %s", addr, a.Config.Certificate.Subject.CommonName, strings.Join(permitted, ", "))
+}

@@ -1,0 +1,52 @@
+package ca
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Place is where an authority publishes: NAME.crl is its revocation list and
+// NAME.cer its certificate, both DER (RFC 2585), below the address URL.
+type Place struct {
+	URL  string // http://host/path/
+	Name string // Root or Issuing
+}
+
+// The names of the two authorities.
+const (
+	Root    = "root"
+	Issuing = "issuing"
+)
+
+// CRL is the name of the file with the revocation list.
+func (p Place) CRL() string { return p.Name + ".crl" }
+
+// Certificate is the name of the file with the authority's certificate.
+func (p Place) Certificate() string { return p.Name + ".cer" }
+
+func (p Place) crlURL() string         { return p.at(p.CRL()) }
+func (p Place) certificateURL() string { return p.at(p.Certificate()) }
+
+func (p Place) at(file string) string { return strings.TrimSuffix(p.URL, "/") + "/" + file }
+
+// CheckURL says what is wrong with the address under which an authority publishes.
+// It must be http: whoever fetches a revocation list over https would need one
+// for that first (RFC 5280 section 8, BR 7.1.2.3 b).
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return fmt.Errorf("%q is not an address such as http://pki.example.com/smime/", text)
+	case u.Scheme != "http":
+		return fmt.Errorf("%q is not http, and revocation lists must be; they are signed, and fetching them over https would need one first", text)
+	}
+	return nil
+}
+
+func (p Place) check() error {
+	if p.Name != Root && p.Name != Issuing {
+		return fmt.Errorf("authority: place has no name")
+	}
+	return CheckURL(p.URL)
+}
