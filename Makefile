@@ -2,7 +2,7 @@
 
 # What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector.
 PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
-	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd
+	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd postgresql
 
 export GOTOOLCHAIN := local
 GO := go

@@ -25,19 +25,13 @@ const (
 // admit refuses what the store does not take, and returns the addresses that c
 // names.
 func admit(c *x509.Certificate, chain []*x509.Certificate) ([]address.Address, error) {
-	if c == nil || len(c.Raw) == 0 {
-		return nil, errors.New("a certificate without contents")
-	}
-	if len(chain) > MaxChain {
-		return nil, fmt.Errorf("certificate %s: %d others came with it, over %d", describe(c), len(chain), MaxChain)
-	}
-	for _, other := range chain {
-		if err := admitOne(other); err != nil {
+	for _, c := range append([]*x509.Certificate{c}, chain...) {
+		if err := admitOne(c); err != nil {
 			return nil, err
 		}
 	}
-	if err := admitOne(c); err != nil {
-		return nil, err
+	if len(chain) > MaxChain {
+		return nil, fmt.Errorf("certificate %s: %d others came with it, over %d", describe(c), len(chain), MaxChain)
 	}
 	list := certs.Addresses(c)
 	if len(list) > MaxAddresses {
@@ -47,6 +41,9 @@ func admit(c *x509.Certificate, chain []*x509.Certificate) ([]address.Address, e
 }
 
 func admitOne(c *x509.Certificate) error {
+	if c == nil || len(c.Raw) == 0 {
+		return errors.New("a certificate without contents")
+	}
 	if len(c.Raw) > MaxSize {
 		return fmt.Errorf("certificate %s: %d octets, over %d", describe(c), len(c.Raw), MaxSize)
 	}

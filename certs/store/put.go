@@ -84,7 +84,7 @@ func (s *Store) unchanged(ctx context.Context, origin Origin, items []item) (Sto
 		if err != nil {
 			return Stored{}, false, err
 		}
-		if k == nil || k.differs(origin, &items[i]) || k.isNews(s.now(), &items[i]) {
+		if k == nil || k.differs(origin, &items[i]) || k.notable(s.now(), &items[i]) {
 			return Stored{}, false, nil
 		}
 	}
@@ -121,7 +121,10 @@ func (s *Store) putOne(ctx context.Context, c *change, origin Origin, it *item, 
 		err = s.update(ctx, c, k, origin, it)
 	default:
 		stored.Known++
-		return s.seen(ctx, c, k, it)
+		if !k.notable(s.now(), it) {
+			return nil
+		}
+		return s.note(ctx, c, k, it)
 	}
 	if err != nil {
 		return err
@@ -178,17 +181,22 @@ func (r *row) differs(origin Origin, it *item) bool {
 
 // claims reports whether its owner tells something new about ciphers.
 func (r *row) claims(it *item) bool {
-	return it.ciphers != "" && stamp(it.SignedAt) >= r.signedAt &&
-		(it.ciphers != r.ciphers || it.preferred != r.preferred || stamp(it.SignedAt) > r.signedAt+seenStep)
+	return r.claimsAgain(it) && (it.ciphers != r.ciphers || it.preferred != r.preferred)
 }
+
+// claimsAgain reports whether its owner tells of ciphers, and not before what is
+// known was told.
+func (r *row) claimsAgain(it *item) bool { return it.ciphers != "" && stamp(it.SignedAt) >= r.signedAt }
 
 // rejudged reports whether the verdict is another one.
 func (r *row) rejudged(it *item) bool {
 	return it.Verdict.Result != "" && (string(it.Verdict.Result) != r.result || string(it.Verdict.Reason) != r.reason)
 }
 
-// isNews reports whether it is worth a note that the certificate came as it is.
-func (r *row) isNews(now int64, it *item) bool { return now-r.lastSeen >= seenStep || r.rejudged(it) }
+// notable reports whether it is worth a write that the certificate came as it is.
+func (r *row) notable(now int64, it *item) bool {
+	return now-r.lastSeen >= seenStep || r.rejudged(it) || r.claimsAgain(it) && stamp(it.SignedAt)-r.signedAt >= seenStep
+}
 
 func (s *Store) insert(ctx context.Context, c *change, origin Origin, it *item) error {
 	cert := it.Certificate
@@ -223,24 +231,22 @@ func (s *Store) insert(ctx context.Context, c *change, origin Origin, it *item) 
 }
 
 func (s *Store) update(ctx context.Context, c *change, k *row, origin Origin, it *item) error {
-	ciphers, preferred, signedAt := k.ciphers, k.preferred, k.signedAt
-	if k.claims(it) {
-		ciphers, preferred, signedAt = it.ciphers, it.preferred, stamp(it.SignedAt)
-	}
-	if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET origin = $1, last_seen = $2, ciphers = $3, preferred = $4, signed_at = $5, generation = $6
-		WHERE fingerprint = $7`,
-		string(stronger(k.origin, origin)), s.now(), ciphers, preferred, signedAt, c.generation, it.fingerprint[:]); err != nil {
+	if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET origin = $1, generation = $2 WHERE fingerprint = $3`,
+		string(stronger(k.origin, origin)), c.generation, it.fingerprint[:]); err != nil {
 		return err
 	}
-	return s.judge(ctx, c, it)
+	return s.note(ctx, c, k, it)
 }
 
-// seen notes that a certificate came again as it is.
-func (s *Store) seen(ctx context.Context, c *change, k *row, it *item) error {
-	if !k.isNews(s.now(), it) {
-		return nil
+// note writes down what does not make another certificate of it: that it was seen,
+// how it was judged, and when its owner last said what is known of ciphers.
+func (s *Store) note(ctx context.Context, c *change, k *row, it *item) error {
+	ciphers, preferred, signedAt := k.ciphers, k.preferred, k.signedAt
+	if k.claimsAgain(it) {
+		ciphers, preferred, signedAt = it.ciphers, it.preferred, stamp(it.SignedAt)
 	}
-	if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET last_seen = $1 WHERE fingerprint = $2`, s.now(), it.fingerprint[:]); err != nil {
+	if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET last_seen = $1, ciphers = $2, preferred = $3, signed_at = $4 WHERE fingerprint = $5`,
+		s.now(), ciphers, preferred, signedAt, it.fingerprint[:]); err != nil {
 		return err
 	}
 	return s.judge(ctx, c, it)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pgtest"
 	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
@@ -34,10 +36,24 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 		url  func(t *testing.T) string
 	}{
 		{"memory", func(*testing.T) string { return "" }},
-		{"sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "store.db") }},
+		{"sqlite", newFile},
+		{"postgresql", newDatabase},
 	} {
 		t.Run(kind.name, func(t *testing.T) { test(t, newWorld(t, kind.url(t))) })
 	}
+}
+
+func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "store.db") }
+
+// server is one for all tests; TestMain stops it.
+var server = sync.OnceValues(pgtest.Start)
+
+func newDatabase(t *testing.T) string {
+	s, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Database(t)
 }
 
 func newWorld(t testing.TB, url string) *world {
@@ -71,7 +87,12 @@ func (w *world) identity(months int, addresses ...string) *certs.Identity {
 	})))
 }
 
-func addr(text string) address.Address { return testpki.Must(address.Parse(text)) }
+func addr(text string) address.Address {
+	if text == "" {
+		return address.Null
+	}
+	return testpki.Must(address.Parse(text))
+}
 
 // must fails the test on an error.
 func (w *world) must(err error) {

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/observe":   {"internal/"},
 	"internal/testpki":   {},
 	"internal/slapdtest": {"internal/testpki"},
+	"internal/pgtest":    {},
 	"smime/cms":          {},
 	"smime":              {"smime/cms", "certs", "internal/"},
 	"enforce":            {"internal/address"},

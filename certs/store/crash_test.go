@@ -1,0 +1,126 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// The variable that makes a process of this test the one to be killed.
+const crashEnv = "STORE_CRASH_URL"
+
+// batch is how many identities the process stores in one call.
+const batch = 3
+
+// crashChild stores identities until it is killed, and says which are stored.
+func crashChild(url string) error {
+	ctx := context.Background()
+	s, err := Open(ctx, Config{URL: url, Key: sealing})
+	if err != nil {
+		return err
+	}
+	ca, err := testpki.NewCA(testpki.Options{})
+	if err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		var ids []*certs.Identity
+		var names []string
+		for i := range batch {
+			id, err := ca.Issue(testpki.Leaf{Addresses: []string{fmt.Sprintf("p%d-%d-%d@example.com", os.Getpid(), n, i)}})
+			if err != nil {
+				return err
+			}
+			ids = append(ids, (*certs.Identity)(id))
+			sum := sha256.Sum256(id.Certificate.Raw)
+			names = append(names, hex.EncodeToString(sum[:]))
+		}
+		if _, err := s.PutIdentity(ctx, Imported, ids...); err != nil {
+			return err
+		}
+		fmt.Println(strings.Join(names, " "))
+	}
+}
+
+// TestKilled: a process that is killed in the middle of its work loses nothing
+// that it was told is stored, and leaves no half of a call.
+func TestKilled(t *testing.T) {
+	for _, kind := range []struct {
+		name string
+		url  func(*testing.T) string
+	}{{"sqlite", newFile}, {"postgresql", newDatabase}} {
+		t.Run(kind.name, func(t *testing.T) {
+			w := newWorld(t, kind.url(t))
+			var told []string
+			for round := range 5 {
+				told = append(told, killedAfter(t, w.cfg.URL, 2+3*round)...)
+			}
+			w.checkWhole(told)
+		})
+	}
+}
+
+// killedAfter runs a process, kills it soon after it has told of so many calls, and
+// returns the fingerprints that it told.
+func killedAfter(t *testing.T, url string, calls int) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), crashEnv+"="+url)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	lines := bufio.NewScanner(out)
+	for n := 0; lines.Scan(); n++ {
+		told = append(told, strings.Fields(lines.Text())...)
+		if n == calls {
+			// It goes on while the signal is on its way; what it tells until
+			// then counts too.
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || ctx.Err() != nil {
+		t.Fatalf("it was not killed: %v", err)
+	}
+	if len(told) < batch*calls {
+		t.Fatalf("it told of %d", len(told))
+	}
+	return told
+}
+
+// checkWhole looks for what was told, and for parts of calls.
+func (w *world) checkWhole(told []string) {
+	w.t.Helper()
+	ctx := context.Background()
+	for _, name := range told {
+		entries := got[[]Entry](w)(w.Find(ctx, Query{Prefix: name}))
+		if len(entries) != 1 || !entries[0].HasKey {
+			w.t.Fatalf("%s was told to be stored, and is not", name)
+		}
+		if id := got[*certs.Identity](w)(w.Identity(ctx, entries[0].Fingerprint)); !id.Certificate.Equal(entries[0].Certificate) {
+			w.t.Errorf("%s is another", name)
+		}
+	}
+	if n := got[int](w)(w.Count(ctx, Query{})); n%batch != 0 || n < len(told) {
+		w.t.Errorf("%d are stored, %d were told: a call was cut in two", n, len(told))
+	}
+}

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+func fingerprint(id *certs.Identity) [32]byte { return sha256.Sum256(id.Certificate.Raw) }
+
+// signs fails the test unless id, nil for nobody, signs for an address.
+func (w *world) signs(k certs.Keys, text string, id *certs.Identity) {
+	w.t.Helper()
+	found := got[*certs.Identity](w)(k.Signing(context.Background(), addr(text)))
+	switch {
+	case found == nil && id == nil:
+	case found == nil || id == nil:
+		w.t.Errorf("%s: signed by %v, not %v", text, found, id)
+	case !found.Certificate.Equal(id.Certificate):
+		w.t.Errorf("%s: signed by the certificate of %s", text, found.Certificate.NotBefore)
+	case found.Check() != nil:
+		w.t.Errorf("%s: %v", text, found.Check())
+	}
+}
+
+// decrypts fails the test unless exactly these decrypt what is encrypted to id,
+// however its recipient info names it.
+func (w *world) decrypts(k certs.Keys, id *certs.Identity, want int) {
+	w.t.Helper()
+	c := id.Certificate
+	serial := cms.CertificateID(c)
+	for name, rid := range map[string]certs.RecipientID{
+		"serial":   {RawIssuer: serial.RawIssuer, Serial: serial.Serial},
+		"written":  {SubjectKeyID: c.SubjectKeyId},
+		"computed": {SubjectKeyID: pki.ComputedKeyID(c)},
+	} {
+		if found := got[[]*certs.Identity](w)(k.Decryption(context.Background(), rid)); len(found) != want {
+			w.t.Errorf("by %s: %d decrypt, not %d", name, len(found), want)
+		}
+	}
+}
+
+// TestHistory: a renewed identity signs at once, what it replaces decrypts for as
+// long as it is there, also after its end, and then no more.
+func TestHistory(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		expired, old, young, next := w.identity(20, "a@example.com"), w.identity(9, "a@example.com"), w.identity(1, "A@example.com"), w.identity(-1, "a@example.com")
+		keys := w.Keys()
+		w.signs(keys, "a@example.com", nil)
+		got[Stored](w)(w.PutIdentity(ctx, Imported, expired, old))
+		w.signs(keys, "a@example.com", old)
+		got[Stored](w)(w.PutIdentity(ctx, Issued, young, next))
+		w.signs(keys, "a@example.com", young)
+		w.signs(keys, "b@example.com", nil)
+		for _, id := range []*certs.Identity{expired, old, young, next} {
+			w.decrypts(keys, id, 1)
+		}
+		w.must(w.Pin(ctx, fingerprint(old), true))
+		w.signs(keys, "a@example.com", old)
+		w.must(w.Pin(ctx, fingerprint(young), true))
+		w.signs(keys, "a@example.com", young)
+		w.must(w.Pin(ctx, fingerprint(old), true))
+		w.must(w.Remove(ctx, fingerprint(old), false))
+		w.signs(keys, "a@example.com", young)
+		w.decrypts(keys, old, 0)
+		w.at = now.AddDate(0, 2, 0)
+		w.signs(keys, "a@example.com", next)
+		w.at = now.AddDate(2, 0, 0)
+		w.signs(keys, "a@example.com", nil)
+		w.decrypts(keys, young, 1)
+		w.must(w.Remove(ctx, fingerprint(young), false))
+		w.must(w.Remove(ctx, fingerprint(next), false))
+		if err := w.Remove(ctx, fingerprint(expired), false); !errors.Is(err, ErrLastKey) {
+			t.Errorf("the last key was removed: %v", err)
+		}
+		w.decrypts(keys, expired, 1)
+		w.must(w.Remove(ctx, fingerprint(expired), true))
+		w.decrypts(keys, expired, 0)
+		if err := w.Remove(ctx, fingerprint(expired), true); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLastKey: what counts is whether something else decrypts.
+func TestLastKey(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		both := w.identity(3, "a@example.com", "b@example.com")
+		onlyA := w.identity(2, "a@example.com")
+		signer := (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"b@example.com"}, Key: "ed25519"})))
+		public := w.identity(1, "b@example.com")
+		got[Stored](w)(w.PutIdentity(ctx, Imported, both, onlyA, signer))
+		got[Stored](w)(w.Put(ctx, Imported, New{Certificate: public.Certificate}))
+		if err := w.Remove(ctx, fingerprint(both), false); !errors.Is(err, ErrLastKey) {
+			t.Errorf("nothing else decrypts for b: %v", err)
+		}
+		w.must(w.Remove(ctx, fingerprint(signer), false))
+		w.must(w.Remove(ctx, fingerprint(public), false))
+		w.must(w.Remove(ctx, fingerprint(onlyA), false))
+		got[Stored](w)(w.PutIdentity(ctx, Imported, w.identity(1, "a@example.com"), w.identity(1, "b@example.com")))
+		w.must(w.Remove(ctx, fingerprint(both), false))
+	})
+}
+
+// TestRemovedElsewhere: a key that another process removed is gone here too, and
+// does not stay in memory.
+func TestRemovedElsewhere(t *testing.T) {
+	for _, url := range []string{newFile(t), newDatabase(t)} {
+		w := newWorld(t, url)
+		ctx := context.Background()
+		elsewhere := w.open(w.cfg)
+		a, b := w.identity(1, "a@example.com"), w.identity(1, "b@example.com")
+		got[Stored](w)(elsewhere.PutIdentity(ctx, Imported, a, b))
+		w.signs(w.Keys(), "a@example.com", a)
+		w.signs(w.Keys(), "b@example.com", b)
+		if n := len(w.keys.opened); n != 2 {
+			t.Fatalf("%d are kept", n)
+		}
+		w.must(elsewhere.Remove(ctx, fingerprint(a), true))
+		w.signs(w.Keys(), "a@example.com", nil)
+		w.decrypts(w.Keys(), a, 0)
+		w.signs(w.Keys(), "b@example.com", b)
+		if _, ok := w.keys.opened[fingerprint(a)]; ok {
+			t.Error("the removed key is kept in memory")
+		}
+		w.must(elsewhere.Pin(ctx, fingerprint(b), true))
+		if id := got[*certs.Identity](w)(w.Keys().Signing(ctx, addr("b@example.com"))); !id.Pinned {
+			t.Error("the pin went unnoticed")
+		}
+	}
+}
+
+// Keys of our authorities never serve for mail, whatever address they name.
+func TestAuthorityIsNoIdentity(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.identity(1, "ca@example.com")
+		got[Stored](w)(w.PutIdentity(context.Background(), Authority, id))
+		w.signs(w.Keys(), "ca@example.com", nil)
+		w.decrypts(w.Keys(), id, 0)
+		got[*certs.Identity](w)(w.Identity(context.Background(), fingerprint(id)))
+		// It stays one, however it comes again.
+		got[Stored](w)(w.PutIdentity(context.Background(), Imported, id))
+		w.signs(w.Keys(), "ca@example.com", nil)
+	})
+}
+
+// Identities of whole domains are found by the address in them, as any other.
+func TestDomainIdentities(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		id := w.identity(1, "domain-signing-authority@example.com")
+		got[Stored](w)(w.PutIdentity(context.Background(), Imported, id))
+		w.signs(w.Keys(), "domain-signing-authority@example.com", id)
+		w.signs(w.Keys(), "a@example.com", nil)
+	})
+}
+
+func TestLocalParts(t *testing.T) {
+	w := newWorld(t, newFile(t))
+	ctx := context.Background()
+	id := w.identity(1, "Anna@example.com")
+	got[Stored](w)(w.PutIdentity(ctx, Imported, id))
+	exact := w.cfg
+	exact.LocalPart = address.ExactCase
+	s := w.open(exact)
+	for text, want := range map[string]*certs.Identity{"anna@example.com": nil, "Anna@EXAMPLE.com": id} {
+		w.signs(s.Keys(), text, want)
+		a := addr(text)
+		n, entries := got[int](w)(s.Count(ctx, Query{Address: &a})), got[[]Entry](w)(s.Find(ctx, Query{Address: &a, Limit: 1}))
+		if (n == 1) != (want != nil) || len(entries) != n {
+			t.Errorf("%s: %d", text, n)
+		}
+	}
+	w.signs(w.Keys(), "aNNA@example.com", id)
+	w.signs(w.Keys(), "", nil)
+}

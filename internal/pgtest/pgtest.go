@@ -1,0 +1,220 @@
+// Package pgtest runs a private PostgreSQL server for tests: its own data and
+// socket in a temporary folder, no port, and no privileges, for it refuses to run
+// as root.
+package pgtest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startLimit is how long a server may take until it answers.
+const startLimit = time.Minute
+
+// Password is that of the user "secret", the only one who needs one.
+const Password = "pgtest-secret-password"
+
+// access lets everybody in who can reach the socket.
+const access = "local all secret scram-sha-256\nlocal all all trust\n"
+
+// settings keep a server small and apart from the network.
+const settings = `
+listen_addresses = ''
+unix_socket_directories = '%s'
+shared_buffers = 32MB
+max_connections = 100
+autovacuum_naptime = 1h
+`
+
+// Server is a running server.
+type Server struct {
+	dir    string
+	bin    string
+	user   *syscall.Credential // nil: ourselves
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	log    strings.Builder // written before ready is answered, and after ended
+	number atomic.Int64    // of databases
+}
+
+// Start runs a server. Stop it at the end; TestMain is the place for a package
+// that shares one among its tests.
+func Start() (*Server, error) {
+	bin, err := find()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin}
+	if s.user, err = unprivileged(); err != nil {
+		return nil, err
+	}
+	if err := s.setUp(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if err := s.run(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return s, nil
+}
+
+// find returns the folder of the server's programs.
+func find() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("pgtest: PostgreSQL is missing: apt-get install postgresql")
+	}
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+// setUp makes the folder and the data in it.
+func (s *Server) setUp() (err error) {
+	// A socket's path holds 107 octets at most: the folders of a test are
+	// often longer.
+	if s.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
+		return err
+	}
+	if s.user != nil {
+		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	cmd := s.command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgtest: initdb: %w: %s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(access), 0o600); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, settings, s.dir)
+	return errors.Join(err, f.Close())
+}
+
+// command is a program of the server as the user that it may run as.
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user}
+	return cmd
+}
+
+// run starts the server and waits until it says that it is ready.
+func (s *Server) run() error {
+	s.cmd = s.command("postgres", "-D", filepath.Join(s.dir, "data"))
+	out, err := s.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	// A test that is killed leaves no server behind.
+	s.cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan struct{})
+	ready := make(chan bool, 1)
+	go s.watch(out, ready)
+	select {
+	case ok := <-ready:
+		if ok {
+			return nil
+		}
+		<-s.ended
+		return fmt.Errorf("pgtest: the server ended: %s", s.log.String())
+	case <-time.After(startLimit):
+		s.signal(syscall.SIGQUIT)
+		<-s.ended
+		return fmt.Errorf("pgtest: the server was not ready in %s: %s", startLimit, s.log.String())
+	}
+}
+
+// watch reads the log until the server ends.
+func (s *Server) watch(log io.Reader, ready chan<- bool) {
+	defer close(s.ended)
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		s.log.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "database system is ready to accept connections") {
+			answer(ready, true)
+		}
+	}
+	// It says so in its log, and that is closed when it is gone.
+	_ = s.cmd.Wait()
+	answer(ready, false)
+}
+
+// answer is for the first who waits; later answers are nobody's.
+func answer(ready chan<- bool, ok bool) {
+	select {
+	case ready <- ok:
+	default:
+	}
+}
+
+func (s *Server) signal(sig syscall.Signal) {
+	// Gone already is as good.
+	_ = s.cmd.Process.Signal(sig)
+}
+
+// Stop ends the server and removes its data.
+func (s *Server) Stop() error {
+	s.signal(syscall.SIGQUIT) // at once, with all its processes
+	select {
+	case <-s.ended:
+	case <-time.After(startLimit):
+		s.signal(syscall.SIGKILL)
+		<-s.ended
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// Database makes an empty database and returns its URL, for the user "postgres".
+func (s *Server) Database(tb testing.TB) string {
+	tb.Helper()
+	name := fmt.Sprintf("test%d", s.number.Add(1))
+	s.Run(tb, "postgres", `CREATE DATABASE `+name)
+	return s.url("postgres", name)
+}
+
+// Secret lets the user "secret", who has to say Password, do everything in a
+// database, and returns its URL for that user.
+func (s *Server) Secret(tb testing.TB, database string) string {
+	tb.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	s.Run(tb, name, `DO $$ BEGIN CREATE ROLE secret LOGIN PASSWORD '`+Password+`'; EXCEPTION WHEN duplicate_object THEN END $$`)
+	s.Run(tb, name, `GRANT ALL ON SCHEMA public TO secret`)
+	return s.url("secret", name)
+}
+
+// Run runs a statement in a database.
+func (s *Server) Run(tb testing.TB, database, statement string) {
+	tb.Helper()
+	cmd := s.command("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", s.dir, "-U", "postgres", "-c", statement, database)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("pgtest: %v: %s", err, out)
+	}
+}
+
+func (s *Server) url(user, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + database, RawQuery: url.Values{"host": {s.dir}}.Encode()}
+	return u.String()
+}
