@@ -8,12 +8,16 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"time"
 )
 
 func main() {
+	if err := forbidCore(); err != nil {
+		fmt.Fprintf(os.Stderr, "smimerelay: warning: a crash may leave private keys in a core file: %v\n", err)
+	}
 	os.Exit(run(os.Args[1:], &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, clock: time.Now,
 	}))
