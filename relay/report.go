@@ -65,23 +65,23 @@ func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, abo
 	return Delivery{
 		Recipients: []Recipient{{Address: env.Sender, Notify: []string{"NEVER"}}},
 		Params:     MailParams{SMTPUTF8: !env.Sender.ASCII()},
-		Message:    g.signedReport(env, m),
+		Message:    g.signedReport(env.ID, m),
 	}, nil
 }
 
-// signedReport signs a report with the postmaster's identity, if there is one. A
-// report without a signature is better than none.
-func (g *Gateway) signedReport(env *Envelope, m *message.Message) *message.Message {
+// signedReport signs a report with the postmaster's identity, if there is one; id
+// is for the log. A report without a signature is better than none.
+func (g *Gateway) signedReport(id string, m *message.Message) *message.Message {
 	if g.Postmaster.IsNull() {
 		return m
 	}
-	id, err := g.Keys.Signing(context.Background(), g.Postmaster)
-	if id == nil || err != nil {
+	own, err := g.Keys.Signing(context.Background(), g.Postmaster)
+	if own == nil || err != nil {
 		return m
 	}
-	signed, err := smime.Sign(m, id, smime.SignOptions{Time: g.Clock()})
+	signed, err := smime.Sign(m, own, smime.SignOptions{Time: g.Clock()})
 	if err != nil {
-		g.Log.Warn("report is not signed", "id", env.ID, "error", err)
+		g.Log.Warn("report is not signed", "id", id, "error", err)
 		return m
 	}
 	return signed

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
 func TestReport(t *testing.T) {
@@ -93,5 +95,25 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 	d, _, err = w.gateway.Report(env, w.letter(dave), refused)
 	if err != nil || bytes.Contains(d.Message.Bytes(), []byte("confidential-subject")) {
 		t.Errorf("a stranger reads the header: %v", err)
+	}
+}
+
+func TestExpiryNoticeIsSigned(t *testing.T) {
+	w := newWorld(t)
+	w.config.Keys = certs.NewKeys(time.Now, w.issue("postmaster@own.example"))
+	w.start()
+	to := w.addr("alice@own.example")
+	d, err := w.gateway.ExpiryNotice(to, false, []dsn.Expiring{{Addresses: []address.Address{to}, Ends: time.Now()}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := w.read(d.Message).Report; r.Result != certs.Pass || r.Signers[0].Addresses[0] != "postmaster@own.example" {
+		t.Errorf("the notice reads as %+v", r)
+	}
+	if !d.Sender.IsNull() || len(d.Recipients) != 1 || d.Recipients[0].Address.String() != to.String() || d.Recipients[0].Notify[0] != "NEVER" {
+		t.Errorf("envelope: %+v", d)
+	}
+	if _, err := w.gateway.ExpiryNotice(to, true, nil, 0); err == nil {
+		t.Error("a notice about nothing")
 	}
 }

@@ -265,7 +265,7 @@ type Triggers struct {
 // Notices is the section [notices].
 type Notices struct {
 	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
-	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, and .html beside them; empty is none" path:"any"`
+	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, expiry-owner.txt, expiry-admin.txt, and .html beside them; empty is none" path:"any"`
 }
 
 // Inbound is the section [inbound].

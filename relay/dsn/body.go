@@ -16,17 +16,22 @@ const maxHeader = 16 << 10
 // body returns the three parts of RFC 6522 section 3.
 func (r *Report) body(boundary, text, html string) []byte {
 	var b bytes.Buffer
-	if html == "" {
-		part(&b, boundary, "text/plain; charset=utf-8", "quoted-printable", quoted([]byte(text)))
-	} else {
-		part(&b, boundary, `multipart/alternative; boundary="text-`+boundary+`"`, "7bit", alternative("text-"+boundary, text, html))
-	}
+	contentType, encoding, words := written(boundary, text, html)
+	part(&b, boundary, contentType, encoding, words)
 	part(&b, boundary, "message/delivery-status", "7bit", []byte(r.status()))
 	if r.Original != nil {
 		part(&b, boundary, "text/rfc822-headers; charset=utf-8", "quoted-printable", quoted(r.header()))
 	}
 	fmt.Fprintf(&b, "--%s--\r\n", boundary)
 	return b.Bytes()
+}
+
+// written is what people read: a text, or the choice between it and its HTML.
+func written(boundary, text, html string) (contentType, encoding string, content []byte) {
+	if html == "" {
+		return "text/plain; charset=utf-8", "quoted-printable", quoted([]byte(text))
+	}
+	return `multipart/alternative; boundary="text-` + boundary + `"`, "7bit", alternative("text-"+boundary, text, html)
 }
 
 func part(b *bytes.Buffer, boundary, contentType, encoding string, content []byte) {

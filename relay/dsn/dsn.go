@@ -99,6 +99,10 @@ func (r *Report) fields(boundary, subject string) ([]message.Field, error) {
 		{"MIME-Version", "1.0"},
 		{"Content-Type", `multipart/report; report-type=delivery-status; boundary="` + boundary + `"`},
 	}
+	return newFields(texts)
+}
+
+func newFields(texts [][2]string) ([]message.Field, error) {
 	fields := make([]message.Field, 0, len(texts))
 	for _, t := range texts {
 		f, err := message.NewField(t[0], t[1])

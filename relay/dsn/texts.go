@@ -15,12 +15,13 @@ import (
 //go:embed texts
 var builtin embed.FS
 
-// Texts are the words of reports: for each kind a text and, if there is one,
-// the same in HTML. They are templates over Hostname, Recipients (each with
-// Address and Reason) and Quoted, which says that the message's header is
-// attached. A text begins with a line "Subject: ..." and an empty line.
+// Texts are the words of reports and notices: for each a text and, if there is
+// one, the same in HTML. Those of reports are templates over Hostname, Recipients
+// (each with Address and Reason) and Quoted, which says that the message's header
+// is attached; those of notices of expiry over the fields of expiryFacts. A text
+// begins with a line "Subject: ..." and an empty line.
 type Texts struct {
-	kinds map[Kind]words
+	named map[string]words
 }
 
 type words struct {
@@ -30,6 +31,15 @@ type words struct {
 
 // names of the files of a kind, without their suffix.
 var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped"}
+
+// samples are what each file must be fit to be filled in with.
+var samples = map[string]any{
+	"failed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"delayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"stripped": facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	forOwner:   expiryFacts{Identities: []identityFacts{{}}},
+	forAdmin:   expiryFacts{Identities: []identityFacts{{}}, More: 1},
+}
 
 // facts are what templates are filled with.
 type facts struct {
@@ -46,8 +56,8 @@ var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an 
 func Languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
-// those of folder in their place: failed.txt, delayed.txt and stripped.txt, each
-// with an .html beside it if there is one. A nil folder is none. The error joins
+// those of folder in their place: failed.txt, delayed.txt, stripped.txt,
+// expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {
@@ -60,11 +70,11 @@ func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Texts{kinds: make(map[Kind]words)}
+	t := &Texts{named: make(map[string]words)}
 	var errs []error
-	for _, kind := range slices.Sorted(maps.Keys(names)) {
-		w, err := readWords(names[kind], folder, base)
-		t.kinds[kind] = w
+	for _, name := range slices.Sorted(maps.Keys(samples)) {
+		w, err := readWords(name, folder, base)
+		t.named[name] = w
 		errs = append(errs, err)
 	}
 	return t, errors.Join(errs...)
@@ -99,7 +109,7 @@ func readWords(name string, folder, base fs.FS) (words, error) {
 		}
 	}
 	// A template that cannot be filled in is found now and not with a message.
-	_, _, _, err = w.fill(facts{Recipients: []recipientFacts{{}}, Quoted: true})
+	_, _, _, err = w.fill(samples[name])
 	return w, err
 }
 
@@ -116,7 +126,7 @@ func readText(name string, folder, base fs.FS) (string, error) {
 }
 
 // fill fills the templates in; html is "" where there is none.
-func (w *words) fill(f facts) (subject, text, html string, err error) {
+func (w *words) fill(f any) (subject, text, html string, err error) {
 	var s, t, h strings.Builder
 	if err := errors.Join(w.subject.Execute(&s, f), w.text.Execute(&t, f)); err != nil {
 		return "", "", "", err
@@ -141,6 +151,6 @@ func (r *Report) words() (subject, text, html string, err error) {
 	for _, to := range r.Recipients {
 		f.Recipients = append(f.Recipients, recipientFacts{clean(to.Address.String()), clean(to.Reply.Text)})
 	}
-	w := texts.kinds[r.Kind]
+	w := texts.named[names[r.Kind]]
 	return w.fill(f)
 }

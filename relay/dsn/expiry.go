@@ -1,0 +1,120 @@
+package dsn
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
+)
+
+// Expiry is a notice that identities end soon.
+type Expiry struct {
+	// ID is unique to the notice, of letters and digits.
+	ID string
+	// Hostname is ours.
+	Hostname string
+	// From is the author, To who is told: the owner of the one identity, or,
+	// where ToAdmin, an administrator, of all of them.
+	From, To address.Address
+	ToAdmin  bool
+	Now      time.Time
+	// Identities must not be empty; More is how many further ones there are.
+	Identities []Expiring
+	More       int
+	// Texts are the words; nil is the built-in English.
+	Texts *Texts
+}
+
+// Expiring is an identity that ends soon.
+type Expiring struct {
+	Addresses []address.Address
+	// Subject, Issuer and Fingerprint tell it from others.
+	Subject, Issuer, Fingerprint string
+	Ends                         time.Time
+}
+
+// Names of the files with the words.
+const (
+	forOwner = "expiry-owner"
+	forAdmin = "expiry-admin"
+)
+
+// expiryFacts are what the templates of notices of expiry are filled with.
+type expiryFacts struct {
+	Hostname   string
+	To         string
+	Identities []identityFacts
+	More       int
+}
+
+// identityFacts are about one identity: Ends is a date, Days how many whole days
+// are left.
+type identityFacts struct {
+	Addresses, Subject, Issuer, Fingerprint, Ends string
+	Days                                          int
+}
+
+var errNothing = errors.New("notice of expiry: nobody to tell, or nothing to tell of")
+
+// BuildExpiry returns the notice as a message. Whoever sends it uses the null
+// reverse-path: nobody answers a machine.
+func BuildExpiry(e Expiry) (*message.Message, error) {
+	if e.To.IsNull() || len(e.Identities) == 0 {
+		return nil, errNothing
+	}
+	subject, text, html, err := e.words()
+	if err != nil {
+		return nil, fmt.Errorf("notice of expiry: %w", err)
+	}
+	contentType, encoding, body := written("expiry-"+token(e.ID), text, html)
+	fields, err := newFields([][2]string{
+		{"Date", e.Now.Format(time.RFC1123Z)},
+		{"From", mailbox("Mail gateway", e.From, e.Hostname)},
+		{"To", headerAddress(e.To)},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Message-ID", "<" + token(e.ID) + "@" + token(e.Hostname) + ">"},
+		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5: no message of theirs is answered
+		{"MIME-Version", "1.0"},
+		{"Content-Type", contentType},
+		{"Content-Transfer-Encoding", encoding},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("notice of expiry: %w", err)
+	}
+	return message.Build(fields, body)
+}
+
+func (e *Expiry) words() (subject, text, html string, err error) {
+	texts := e.Texts
+	if texts == nil {
+		if texts, err = ReadTexts("", nil); err != nil {
+			return "", "", "", err
+		}
+	}
+	f := expiryFacts{Hostname: clean(e.Hostname), To: clean(e.To.String()), More: e.More}
+	for _, id := range e.Identities {
+		f.Identities = append(f.Identities, id.facts(e.Now))
+	}
+	name := forOwner
+	if e.ToAdmin {
+		name = forAdmin
+	}
+	w := texts.named[name]
+	return w.fill(f)
+}
+
+func (id *Expiring) facts(now time.Time) identityFacts {
+	var names []string
+	for _, a := range id.Addresses {
+		names = append(names, clean(a.String()))
+	}
+	return identityFacts{
+		Addresses: strings.Join(names, ", "),
+		Subject:   clean(id.Subject), Issuer: clean(id.Issuer), Fingerprint: clean(id.Fingerprint),
+		Ends: id.Ends.UTC().Format(time.DateOnly), Days: int(id.Ends.Sub(now).Hours() / 24),
+	}
+}

@@ -1,0 +1,28 @@
+package relay
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/relay/dsn"
+)
+
+// ExpiryNotice writes the mail that tells an owner, or an administrator, of
+// identities that end soon; more is how many it leaves out. It bears the null
+// reverse-path and is signed like a report.
+func (g *Gateway) ExpiryNotice(to address.Address, admin bool, ids []dsn.Expiring, more int) (Delivery, error) {
+	id := rand.Text()
+	m, err := dsn.BuildExpiry(dsn.Expiry{
+		ID: id, Hostname: g.Hostname, From: g.Postmaster, To: to, ToAdmin: admin,
+		Now: g.Clock(), Identities: ids, More: more, Texts: g.Texts,
+	})
+	if err != nil {
+		return Delivery{}, fmt.Errorf("notice to %s: %w", to, err)
+	}
+	return Delivery{
+		Recipients: []Recipient{{Address: to, Notify: []string{"NEVER"}}},
+		Params:     MailParams{SMTPUTF8: !to.ASCII()},
+		Message:    g.signedReport(id, m),
+	}, nil
+}
