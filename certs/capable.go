@@ -15,6 +15,10 @@ func (id *Identity) Check() error {
 	return nil
 }
 
+// Signs reports whether the private key of c may sign mail: by its kind of key, key
+// usage and extended key usage.
+func Signs(c *x509.Certificate) bool { return checkPurpose(c, ForSigning) == nil }
+
 // Decrypts reports whether mail can be encrypted to c, and so whether its private
 // key decrypts any: by its kind of key, key usage and extended key usage.
 func Decrypts(c *x509.Certificate) bool { return checkPurpose(c, ForEncryption) == nil }

@@ -164,6 +164,9 @@ level = "debug"
 path = "QUEUE"
 retry = ["1s", "2s"]
 
+[store]
+url = "QUEUE.store"
+
 [identities]
 path = "DIR/identities"
 

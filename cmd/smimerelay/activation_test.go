@@ -26,6 +26,8 @@ name = "lmtp"
 protocol = "lmtp"
 address = "systemd:mail"
 direction = "inbound"
+[store]
+url = "store.db"
 [trust]
 revocation = "off"
 fetch = false

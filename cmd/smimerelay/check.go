@@ -16,7 +16,7 @@ type checkCmd struct {
 
 // Help is shown below the summary.
 func (checkCmd) Help() string {
-	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. Every problem is told at once, one a line: file, line, key, what is wrong, what to do. It connects to nobody.`
+	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. Every problem is told at once, one a line: file, line, key, what is wrong, what to do. It connects to nobody but a PostgreSQL store, and makes no file: a store that is not there yet counts as empty.`
 }
 
 func (checkCmd) examples() string {
@@ -43,9 +43,14 @@ type checkProblem struct {
 func (c *checkCmd) Run(a *app) error {
 	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
 	var warnings config.Problems
+	var holdings service.Holdings
 	if parts != nil {
 		defer parts.Close()
-		warnings = parts.Warnings(a.clock())
+		var err error
+		if holdings, err = parts.Survey(background(), a.clock()); err != nil {
+			return err
+		}
+		warnings = parts.Warnings(holdings)
 	}
 	if c.JSON {
 		report := checkReport{OK: len(problems) == 0, Problems: jsonProblems(problems), Warnings: jsonProblems(warnings)}
@@ -63,7 +68,7 @@ func (c *checkCmd) Run(a *app) error {
 	for _, w := range warnings {
 		fmt.Fprintln(a.stdout, "warning: "+w.String())
 	}
-	return c.summary(a, parts)
+	return c.summary(a, parts, holdings)
 }
 
 func jsonProblems(ps config.Problems) []checkProblem {
@@ -75,14 +80,14 @@ func jsonProblems(ps config.Problems) []checkProblem {
 }
 
 // summary says what the file comes to.
-func (c *checkCmd) summary(a *app, p *service.Parts) error {
+func (c *checkCmd) summary(a *app, p *service.Parts, h service.Holdings) error {
 	for _, l := range p.Config.Listeners {
 		fmt.Fprintf(a.stdout, "listener %-12s %-6s %-24s %s\n", l.Name, l.Protocol, l.Address, l.Direction)
 	}
 	fmt.Fprintf(a.stdout, "rules %d, identities %d, trust anchors %d, next hop %s\n",
-		len(p.Config.Rules), len(p.Keys.Identities()), p.Anchors, p.Config.NextHop.Address)
-	if first := p.NextExpiry(a.clock()); !first.IsZero() {
-		fmt.Fprintf(a.stdout, "the next identity expires %s\n", first.UTC().Format(time.DateOnly))
+		len(p.Config.Rules), h.Count, p.Anchors, p.Config.NextHop.Address)
+	if !h.First.IsZero() {
+		fmt.Fprintf(a.stdout, "the next identity expires %s\n", h.First.UTC().Format(time.DateOnly))
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s: ok\n", c.Config)
 	return err

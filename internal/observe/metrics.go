@@ -26,6 +26,8 @@ type Metrics struct {
 	ConfigLoaded   prometheus.Gauge
 	Identities     prometheus.Gauge
 	IdentityExpiry prometheus.Gauge
+	Expiring       prometheus.Gauge
+	StoreUp        prometheus.Gauge
 	BuildInfo      *prometheus.GaugeVec // version
 
 	registry *prometheus.Registry
@@ -69,9 +71,13 @@ func NewMetrics(queued func() float64) *Metrics {
 		ConfigLoaded: gauge("config_loaded_timestamp_seconds",
 			"When the configuration that serves was loaded."),
 		Identities: gauge("identities",
-			"Identities (private keys with a certificate) that are loaded."),
+			"Identities (private keys with a certificate) that we hold, in the store, in files and in tokens."),
 		IdentityExpiry: gauge("identity_expiry_timestamp_seconds",
 			"When the next identity of ours that is still valid expires; 0 when there is none."),
+		Expiring: gauge("identities_expiring",
+			"Identities of ours, our own authority included, that end within the longest time of [expiry] before and have no successor."),
+		StoreUp: gauge("store_up",
+			"1 while the certificate store answers, else 0: then what depends on it is deferred."),
 		BuildInfo: prometheus.NewGaugeVec(options("build_info",
 			"Always 1; the label says which version runs."), []string{"version"}),
 		registry: prometheus.NewRegistry(),
@@ -90,6 +96,7 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
 		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Expiring, m.StoreUp,
 		m.BuildInfo,
 	}
 }

@@ -77,7 +77,8 @@ func makeWorld(dir string, clock func() time.Time) (*world, error) {
 // contents are what a demo's folder may hold, so that it can be made anew.
 var contents = []string{
 	"ca.pem", "certificates", "config.toml", "gateway.log", "identities", "keys", "outbox",
-	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal", marker,
+	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal",
+	"store.db", "store.db-shm", "store.db-wal", "store.key", marker,
 }
 
 // prepare makes dir an empty demo's folder. One that holds something else is
@@ -163,6 +164,10 @@ tls = "off"
 
 [queue]
 path = "queue.db"
+
+[store]
+url = "store.db"
+key_file = "store.key"
 
 [identities]
 path = "keys"

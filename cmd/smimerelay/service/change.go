@@ -157,7 +157,7 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 // that has a problem, or that asks for what only a restart can do, the old
 // configuration serves on. What lookups remember is forgotten in either case.
 func (s *Service) reload(ctx context.Context) {
-	parts, problems := Load(s.options.Path, s.options.Clock, s.log)
+	parts, problems := s.load()
 	if len(problems) > 0 {
 		s.refuse(problems)
 		return
@@ -169,8 +169,20 @@ func (s *Service) reload(ctx context.Context) {
 		return
 	}
 	s.commit(c)
+	s.configLoaded()
 	s.metrics.Reloads.WithLabelValues("done").Inc()
 	s.log.Info("reloaded", "config", s.options.Path)
+}
+
+// load builds the parts of the file, as it is now, upon the open store.
+func (s *Service) load() (*Parts, config.Problems) {
+	c, problems := config.Load(s.options.Path)
+	if c == nil {
+		return nil, problems
+	}
+	p, release := s.use()
+	defer release()
+	return build(c, problems, s.setting(p))
 }
 
 // refuse says why a reload was not done. The administrator may have asked for it

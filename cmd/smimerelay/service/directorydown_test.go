@@ -23,6 +23,8 @@ hostname = "gw.example.org"
 domains = ["example.org"]
 [queue]
 path = "%DIR%/queue.db"
+[store]
+url = "%DIR%/store.db"
 [next_hop]
 address = "%HOP%"
 tls = "off"

@@ -28,12 +28,15 @@ import (
 type Parts struct {
 	Config    *config.Config
 	Policy    *enforce.Policy
-	Keys      *certs.FileKeys
+	Keys      certs.Keys
 	Validator *certs.Validator
 	Directory *directory.Directory
 	Gateway   *relay.Gateway
 	Anchors   int // how many trust anchors there are
 
+	store    *sharedStore
+	trusted  storedTrust                 // what of the store the validator knows
+	files    *certs.FileKeys             // those of Keys that are in files
 	tls      map[string]*tls.Certificate // by listener
 	nextHop  *outbound.Client
 	nextHops map[string]*outbound.Client // by listener, where it has its own
@@ -45,7 +48,10 @@ func (p *Parts) Close() error {
 	if p.Gateway != nil {
 		p.Gateway.Close()
 	}
-	errs := []error{p.Directory.Close()}
+	var errs []error
+	if p.Directory != nil {
+		errs = append(errs, p.Directory.Close())
+	}
 	for _, c := range p.nextHops {
 		errs = append(errs, c.Close())
 	}
@@ -54,6 +60,9 @@ func (p *Parts) Close() error {
 	}
 	for _, c := range p.closers {
 		errs = append(errs, c())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.release())
 	}
 	return errors.Join(errs...)
 }
@@ -69,22 +78,38 @@ func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config
 }
 
 // Build builds the parts of a configuration, adding to the problems that are
-// known of it. It opens files and no connections.
+// known of it. It opens files and, of connections, only those to the store.
 func Build(c *config.Config, known config.Problems, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
-	b := &builder{config: c, known: known, problems: known, clock: clock, parts: &Parts{
+	return build(c, known, setting{clock: clock, log: log})
+}
+
+// setting is in what parts are built.
+type setting struct {
+	clock func() time.Time
+	log   *slog.Logger
+	// serving: what is missing and can be made is made.
+	serving bool
+	// before are the parts in use, whose store is used on; nil at the start.
+	before *Parts
+}
+
+func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
+	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
 		Config: c, nextHops: map[string]*outbound.Client{}, tls: map[string]*tls.Certificate{},
 	}}
 	b.hostname()
 	b.policy()
 	b.entitled = b.entitlements()
 	b.texts = b.readTexts()
-	b.keys()
-	b.validator()
-	b.directory(log)
+	if b.store(); b.parts.store != nil {
+		b.keys()
+		b.validator()
+		b.directory()
+	}
 	b.outbound()
 	b.certificatesTLS()
 	if len(b.problems) == 0 {
-		b.gateway(log)
+		b.gateway()
 	}
 	if len(b.problems) > 0 {
 		if err := b.parts.Close(); err != nil {
@@ -97,10 +122,10 @@ func Build(c *config.Config, known config.Problems, clock func() time.Time, log 
 
 // builder makes Parts, noting all problems.
 type builder struct {
+	setting
 	config   *config.Config
 	known    config.Problems // found before us
 	problems config.Problems
-	clock    func() time.Time
 	parts    *Parts
 	name     string // our host name
 	entitled *enforce.Entitlements
@@ -187,7 +212,7 @@ func (b *builder) certificatesTLS() {
 }
 
 // gateway joins the parts. What it complains of is said of the whole file.
-func (b *builder) gateway(log *slog.Logger) {
+func (b *builder) gateway() {
 	c := b.config
 	postmaster, err := address.Parse("postmaster@" + b.name)
 	if c.Postmaster != "" {
@@ -209,7 +234,7 @@ func (b *builder) gateway(log *slog.Logger) {
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Copies:       int(c.Limits.Memory),
-		Clock:        b.clock, Log: log,
+		Clock:        b.clock, Log: b.log,
 	}
 	for name, p := range c.Profiles {
 		gc.Profiles[name] = relay.Profile(p)

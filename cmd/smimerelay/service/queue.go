@@ -23,8 +23,22 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	s.queue = q
+	s.setQueue(q)
 	return nil
+}
+
+func (s *Service) setQueue(q *queue.Queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = q
+}
+
+// openedQueue is the queue for others than the goroutine of Run; nil where there
+// is none.
+func (s *Service) openedQueue() *queue.Queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue
 }
 
 // startQueue begins to deliver. It comes after the parts are in use: what waits
@@ -40,7 +54,7 @@ func (s *Service) dropQueue() {
 	if err := s.queue.Stop(context.Background()); err != nil {
 		s.log.Warn("closing the queue", "error", err)
 	}
-	s.queue = nil
+	s.setQueue(nil)
 }
 
 // NeedsQueue reports whether a configuration uses the queue.
@@ -72,10 +86,11 @@ func (s *Service) bounce(d relay.Delivery, failed []relay.Refusal) (relay.Delive
 
 // queued is the depth of the queue, for the metrics.
 func (s *Service) queued() float64 {
-	if s.queue == nil {
+	q := s.openedQueue()
+	if q == nil {
 		return 0
 	}
-	n, err := s.queue.Len(context.Background())
+	n, err := q.Len(context.Background())
 	if err != nil {
 		s.log.Warn("counting the queue", "error", err)
 	}

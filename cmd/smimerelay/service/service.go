@@ -26,6 +26,8 @@ type Options struct {
 	Stderr  io.Writer // receives the log
 	Clock   func() time.Time
 	Version string
+	// Poll is how often the store is asked for changes; 0 is every two seconds.
+	Poll time.Duration
 	// Signals receives SIGHUP, SIGTERM and SIGINT; nil: those of the process.
 	Signals chan os.Signal
 }
@@ -41,11 +43,15 @@ type Service struct {
 	queue     *queue.Queue // nil where no door needs it
 	doors     []*door
 	failed    chan error // what ended by itself and must not
+	changed   chan struct{} // the store changed
+	problem   string        // why that is not in use yet; "" when it is
 	work      sync.WaitGroup
 
 	// memory bounds the messages in work, for all doors together.
 	memory      *semaphore.Weighted
 	memoryLimit int64
+
+	storeSilent bool // the watch's: the store did not answer last time
 
 	mu    sync.Mutex
 	state error // why we are not ready; nil when we are
@@ -64,15 +70,17 @@ func Run(ctx context.Context, o Options) error {
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)
 	}
-	watchCtx, stopWatchdog := context.WithCancel(ctx)
-	defer stopWatchdog()
+	watchCtx, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
 	s.work.Go(func() { watchdog(watchCtx, s.log) })
+	s.work.Go(func() { s.watchStore(watchCtx) })
+	s.work.Go(func() { s.watchExpiry(watchCtx) })
 	s.setState(nil)
 	notify(s.log, daemon.SdNotifyReady)
 	s.log.Info("serving", "version", o.Version, "config", o.Path)
 
 	err = s.wait(ctx, signals)
-	stopWatchdog()
+	stopWatching()
 	return errors.Join(err, s.stop(signals))
 }
 
@@ -85,6 +93,8 @@ func (s *Service) wait(ctx context.Context, signals <-chan os.Signal) error {
 		case err := <-s.failed:
 			s.log.Error("a door closed by itself: ending", "error", err)
 			return err
+		case <-s.changed:
+			s.rebuild(ctx)
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
 				s.log.Info("ending", "signal", sig.String())
@@ -105,7 +115,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 && c == nil {
 		return nil, problems
 	}
-	s := &Service{options: o, failed: make(chan error, 16), state: errStarting}
+	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), state: errStarting}
 	var err error
 	if s.log, s.level, err = observe.NewLogger(o.Stderr, c.Log.Level, c.Log.Format); err != nil {
 		return nil, problems // they say what is wrong with [log]
@@ -115,7 +125,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 			s.log.Warn("closing what a configuration used", "error", err)
 		}
 	}
-	parts, problems := Build(c, problems, o.Clock, s.log)
+	parts, problems := build(c, problems, s.setting(nil))
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -129,6 +139,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 		return nil, errors.Join(err, parts.Close())
 	}
 	s.commit(change)
+	s.configLoaded()
 	return s, nil
 }
 
@@ -140,13 +151,11 @@ func (s *Service) installed(p *Parts) {
 	if err := s.level.UnmarshalText([]byte(p.Config.Log.Level)); err != nil {
 		s.log.Error("log level", "error", err)
 	}
-	now := s.options.Clock()
-	s.metrics.ConfigLoaded.Set(float64(now.Unix()))
-	s.metrics.Identities.Set(float64(len(p.Keys.Identities())))
-	s.metrics.IdentityExpiry.Set(0)
-	if first := p.NextExpiry(now); !first.IsZero() {
-		s.metrics.IdentityExpiry.Set(float64(first.Unix()))
-	}
+}
+
+// configLoaded notes that a file was put to use.
+func (s *Service) configLoaded() {
+	s.metrics.ConfigLoaded.Set(float64(s.options.Clock().Unix()))
 }
 
 // stop drains the doors within the configured time, then ends the rest. A second

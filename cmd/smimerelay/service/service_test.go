@@ -28,6 +28,8 @@ address = "unix:%DIR%/admin"
 drain = "20s"
 [queue]
 path = "%DIR%/queue.db"
+[store]
+url = "%DIR%/store.db"
 [next_hop]
 address = "%HOP%"
 tls = "off"

@@ -1,16 +1,27 @@
 package service
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-// soon is how long before its end an identity is warned of.
+// soon is how long before its end an identity is warned of where the
+// configuration has no longer time.
 const soon = 30 * 24 * time.Hour
 
+// Within is the longest time before their end at which identities are spoken of.
+func Within(c *config.Config) time.Duration {
+	if len(c.Expiry.Before) == 0 {
+		return soon
+	}
+	return slices.Max(c.Expiry.Before)
+}
+
 // Warnings are what is allowed and probably not meant.
-func (p *Parts) Warnings(now time.Time) config.Problems {
+func (p *Parts) Warnings(h Holdings) config.Problems {
 	var ws config.Problems
 	c := p.Config
 	warn := func(bad bool, key, text, remedy string) {
@@ -22,23 +33,15 @@ func (p *Parts) Warnings(now time.Time) config.Problems {
 		"name the authorities of your partners")
 	warn(c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0, "trust.revocation",
 		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
-	warn(len(p.Keys.Identities()) == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
-		"name a folder with PKCS #12 or PEM files")
-	first := p.NextExpiry(now)
-	warn(!first.IsZero() && first.Sub(now) < soon, "identities.path",
-		"an identity expires on "+first.UTC().Format(time.DateOnly), "renew it")
+	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
+		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
+	if len(h.Expiring) > 0 {
+		warn(true, "expiry", "an identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; smimerelay cert expiring lists all")
+	}
 	return ws.InOrder()
 }
 
-// NextExpiry returns when the first identity that is still valid ends; zero
-// when there is none.
-func (p *Parts) NextExpiry(now time.Time) time.Time {
-	var first time.Time
-	for _, id := range p.Keys.Identities() {
-		end := id.Certificate.NotAfter
-		if end.After(now) && (first.IsZero() || end.Before(first)) {
-			first = end
-		}
-	}
-	return first
+// Survey is Holdings at a time, with what ends within the configured time.
+func (p *Parts) Survey(ctx context.Context, now time.Time) (Holdings, error) {
+	return p.Holdings(ctx, now, Within(p.Config))
 }

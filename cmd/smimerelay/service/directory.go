@@ -1,0 +1,90 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+func (b *builder) directory() {
+	l := b.config.Lookup
+	dc := directory.Config{
+		Checker: b.parts.Validator, Positive: orNever(l.Positive), Negative: orNever(l.Negative), StaleIfError: l.Stale,
+		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Clock: b.clock, Log: b.log,
+	}
+	if !slices.ContainsFunc(b.config.Directory, isStored) {
+		dc.Sources = append(dc.Sources,
+			directory.SourceConfig{Source: b.stored("store", typeStore)},
+			directory.SourceConfig{Source: b.stored("harvested", typeHarvested)})
+	}
+	for i, d := range b.config.Directory {
+		if b.isKnown(fmt.Sprintf("directory[%d]", i)) {
+			continue
+		}
+		source, err := b.source(d)
+		for _, e := range each(err) {
+			b.complain(fmt.Sprintf("directory[%d]", i), e.Error(), "")
+		}
+		if err == nil && source != nil {
+			dc.Sources = append(dc.Sources, directory.SourceConfig{Source: source, Domains: d.Domains, Merge: d.Merge})
+		}
+	}
+	b.parts.Directory = directory.New(dc)
+}
+
+// The types of the directories that are in our own store.
+const (
+	typeStore     = "store"
+	typeHarvested = "harvested"
+)
+
+func isStored(d config.Directory) bool { return d.Type == typeStore || d.Type == typeHarvested }
+
+// stored is the source of certificates that were put into the store by hand or
+// by us, or of those that came with inbound mail.
+func (b *builder) stored(name, kind string) certs.Source {
+	if kind == typeHarvested {
+		return directory.NewStored(name, b.parts.store.Store, store.Harvested)
+	}
+	return directory.NewStored(name, b.parts.store.Store, store.Imported, store.Issued)
+}
+
+// orNever translates a configured 0, which package directory writes below zero.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// source makes a source of certificates; nil for one that is off.
+func (b *builder) source(d config.Directory) (certs.Source, error) {
+	switch d.Type {
+	case typeStore, typeHarvested:
+		return b.stored(d.Name, d.Type), nil
+	case "files":
+		return directory.NewFiles(d.Name, d.Path)
+	case "ldap":
+		return directory.NewLDAP(directory.LDAPConfig{
+			Name: d.Name, URLs: d.URLs, BindDN: d.BindDN, PasswordFile: d.PasswordFile, External: d.External,
+			Base: d.Base, Filter: d.Filter, Attributes: d.Attributes, StartTLS: d.StartTLS, CA: d.CA,
+			ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
+			Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
+		})
+	case "https":
+		return directory.NewHTTPS(directory.HTTPSConfig{
+			Name: d.Name, URL: d.URL, CA: d.CA, ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
+			TokenFile: d.TokenFile, Timeout: d.Timeout,
+		})
+	case "smimea":
+		return directory.NewSMIMEA(directory.SMIMEAConfig{
+			Name: d.Name, Resolver: d.Resolver, CA: d.CA, Timeout: d.Timeout, Clock: b.clock,
+		})
+	}
+	return nil, nil
+}

@@ -1,0 +1,122 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+// storeTime bounds what is asked of the store while parts are built.
+const storeTime = 15 * time.Second
+
+// sharedStore is an open store with the number of parts that use it: a reload
+// that keeps the place keeps the store, and the last one out closes it.
+type sharedStore struct {
+	*store.Store
+	place storePlace
+
+	mu    sync.Mutex
+	users int
+}
+
+// storePlace is everything that makes two stores the same.
+type storePlace struct {
+	config.Store
+	localPart address.LocalPart
+	key       [sha256.Size]byte // its digest; zero without a key
+}
+
+// hold counts one more user.
+func (s *sharedStore) hold() *sharedStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
+	return s
+}
+
+// release counts one user less.
+func (s *sharedStore) release() error {
+	s.mu.Lock()
+	s.users--
+	last := s.users == 0
+	s.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return s.Store.Close()
+}
+
+// store opens the store, or goes on with the open one of the parts before.
+func (b *builder) store() {
+	place := storePlace{Store: b.config.Store, localPart: b.localPart()}
+	if len(b.problems) > 0 {
+		place = storePlace{} // one in memory: nothing will be served with it
+	}
+	key, err := readStoreKey(place.KeyFile)
+	if err != nil {
+		b.complain("store.key_file", err.Error(), "")
+		return
+	}
+	if key != nil {
+		place.key = sha256.Sum256(key)
+	}
+	if b.before != nil && b.before.store.place == place {
+		b.parts.store = b.before.store.hold()
+		return
+	}
+	c := store.Config{
+		URL: place.URL, PasswordFile: place.PasswordFile, Key: key, LocalPart: place.localPart, Clock: b.clock, Log: b.log,
+	}
+	if !b.serving && isMissing(place.Store) {
+		c.URL = "" // only serve makes it
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	opened, err := store.Open(ctx, c)
+	if err != nil {
+		remedy := `name a file in a folder that the gateway may write to; "" keeps nothing across a restart`
+		if place.Shared() {
+			remedy = "see that the database answers and lets this user in"
+		}
+		b.complain("store.url", err.Error(), remedy)
+		return
+	}
+	b.parts.store = (&sharedStore{Store: opened, place: place}).hold()
+}
+
+// keyAppeared reports whether a store that was opened without a key has a key
+// file by now: the first import makes it.
+func (s *sharedStore) keyAppeared() bool {
+	if s.place.key != [sha256.Size]byte{} {
+		return false
+	}
+	key, err := readStoreKey(s.place.KeyFile)
+	return key != nil && err == nil
+}
+
+// isMissing reports whether a store is a file that nobody has made yet.
+func isMissing(c config.Store) bool {
+	_, err := os.Stat(c.URL)
+	return !c.Shared() && errors.Is(err, fs.ErrNotExist)
+}
+
+// readStoreKey reads the key that seals private keys; nil where there is none
+// yet: then there are no keys in the store, or opening it says so.
+func readStoreKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	key, err := store.ReadKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return key, err
+}

@@ -1,0 +1,110 @@
+package service
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// storePoll is how often the store is asked whether somebody changed what the
+// validator must know.
+const storePoll = 2 * time.Second
+
+// watchStore asks until ctx ends, and tells the goroutine of Run of a change,
+// whoever made it: this process, the command line, or another node.
+func (s *Service) watchStore(ctx context.Context) {
+	tick := time.NewTicker(s.poll())
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !s.storeChanged(ctx) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case s.changed <- struct{}{}:
+		}
+	}
+}
+
+// poll is how often the store is asked.
+func (s *Service) poll() time.Duration {
+	if s.options.Poll > 0 {
+		return s.options.Poll
+	}
+	return storePoll
+}
+
+// storeChanged reports whether the store says something else about trust than
+// the parts in use know, or can be opened with a key file that was not there. A
+// store that does not answer is told of once, and once when it does again.
+func (s *Service) storeChanged(ctx context.Context) bool {
+	p, release := s.use()
+	defer release()
+	asked, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	generation, err := p.store.TrustGeneration(asked)
+	if ctx.Err() != nil {
+		return false
+	}
+	s.storeAnswers(err)
+	if err != nil {
+		return false
+	}
+	return generation != p.trusted.generation || p.store.keyAppeared()
+}
+
+func (s *Service) storeAnswers(err error) {
+	silent := err != nil
+	if silent == s.storeSilent {
+		return
+	}
+	s.storeSilent = silent
+	if silent {
+		s.metrics.StoreUp.Set(0)
+		s.log.Error("the store does not answer: what depends on it is deferred, and marks stay as they were", "error", err)
+		return
+	}
+	s.metrics.StoreUp.Set(1)
+	s.log.Info("the store answers again")
+}
+
+// rebuild makes the parts anew, of the configuration in use: the file may be half
+// edited. What can not be done now is tried again, and told of once.
+func (s *Service) rebuild(ctx context.Context) {
+	p, release := s.use()
+	parts, problems := build(p.Config, nil, s.setting(p))
+	release()
+	if len(problems) > 0 {
+		s.notRebuilt(problems)
+		return
+	}
+	c, err := s.prepare(ctx, parts)
+	if err != nil {
+		s.closed(parts.Close())
+		s.notRebuilt(err)
+		return
+	}
+	s.commit(c)
+	s.problem = ""
+	s.log.Info("the store changed and is put to use", "generation", parts.trusted.generation,
+		"marks", len(parts.trusted.exceptions), "authorities", len(parts.trusted.authorities))
+}
+
+func (s *Service) notRebuilt(err error) {
+	if err.Error() == s.problem {
+		return
+	}
+	s.problem = err.Error()
+	s.log.Error("the store changed and can not be put to use; it is tried again", "problem", strings.ReplaceAll(s.problem, "\n", "; "))
+}
+
+// setting is in what this service builds parts.
+func (s *Service) setting(before *Parts) setting {
+	return setting{clock: s.options.Clock, log: s.log, serving: true, before: before}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+// storeFlags say which store.
+type storeFlags struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which says where the store is."`
+	Store  string `placeholder:"URL" help:"The store itself instead: an SQLite file, or postgres://USER@HOST/DATABASE."`
+	Key    string `placeholder:"FILE" help:"With --store: the key file that seals the private keys in it."`
+}
+
+// storeUse is what a verb wants of the store.
+type storeUse int
+
+const (
+	// readStore: it must be there.
+	readStore storeUse = iota
+	// fillStore: it, and its key file, are made where they are missing.
+	fillStore
+)
+
+// withStore opens the store, which a gateway may be using, does something with it
+// and closes it. c is the configuration; nil with --store.
+func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context, s *store.Store, c *config.Config) error) error {
+	place, rule, c, err := f.place()
+	if err != nil {
+		return err
+	}
+	if use == readStore && !place.Shared() {
+		if _, err := os.Stat(place.URL); errors.Is(err, fs.ErrNotExist) {
+			return unusable(fmt.Errorf("store %q: is not there; import something first, or name another with --config or --store", place.URL))
+		}
+	}
+	key, made, err := f.key(place.KeyFile, use)
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(background(), store.Config{
+		URL: place.URL, PasswordFile: place.PasswordFile, Key: key, LocalPart: rule,
+		Clock: a.clock, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		if made {
+			err = errors.Join(err, os.Remove(place.KeyFile)) // nothing is sealed with it
+		}
+		return unusable(fmt.Errorf("%w; check %s and who you are", err, f.origin()))
+	}
+	if made {
+		fmt.Fprintf(a.stderr, "smimerelay: made the key file %s; keep a copy elsewhere: without it the private keys in the store are lost\n", place.KeyFile)
+	}
+	return errors.Join(do(background(), s, c), s.Close())
+}
+
+// place returns where the store is and by what rule it compares addresses.
+func (f *storeFlags) place() (config.Store, address.LocalPart, *config.Config, error) {
+	if f.Store != "" {
+		return config.Store{URL: f.Store, KeyFile: f.Key}, address.IgnoreCase, nil, nil
+	}
+	if f.Key != "" {
+		return config.Store{}, 0, nil, unusable(errors.New("--key: belongs to --store; with --config it is store.key_file"))
+	}
+	c, problems := config.Load(f.Config)
+	if len(problems) > 0 {
+		return config.Store{}, 0, nil, problems
+	}
+	if c.Store.URL == "" {
+		return config.Store{}, 0, nil, unusable(fmt.Errorf("%s: store.url is empty: the store is in the memory of the gateway; name a file", f.Config))
+	}
+	rule := address.IgnoreCase
+	if c.LocalPart == "exact" {
+		rule = address.ExactCase
+	}
+	return c.Store, rule, c, nil
+}
+
+// key reads the key file; nil where there is none. To fill a store it is made.
+func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err error) {
+	if path == "" {
+		return nil, false, nil
+	}
+	key, err = store.ReadKey(path)
+	switch {
+	case err == nil:
+		return key, false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, false, unusable(fmt.Errorf("key of the store: %w", err))
+	case use == readStore:
+		return nil, false, nil
+	}
+	if key, err = store.CreateKey(path); err != nil {
+		return nil, false, unusable(fmt.Errorf("key of the store: %w; name a file that you may write", err))
+	}
+	return key, true, nil
+}
+
+// origin is where the place of the store was said.
+func (f *storeFlags) origin() string {
+	if f.Store != "" {
+		return "--store"
+	}
+	return "[store] in " + f.Config
+}
