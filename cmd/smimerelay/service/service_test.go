@@ -324,11 +324,17 @@ func TestStartFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for name, c := range map[string]struct{ text, want string }{
-		"bad file":      {"x = 1", "unknown key"},
-		"address taken": {strings.Replace(inbound, "127.0.0.1:0", taken.Addr().String(), 1), "address already in use"},
-		"no queue":      {strings.Replace(inbound, "%DIR%/queue.db", "%DIR%/no/queue.db", 1), "no such file"},
-		"no systemd":    {strings.Replace(inbound, "127.0.0.1:0", "systemd:milter", 1), `no socket named "milter"`},
+	for name, c := range map[string]struct {
+		text, want string
+		config     bool // status 78
+	}{
+		"bad file":      {"x = 1", "unknown key", true},
+		"address taken": {strings.Replace(inbound, "127.0.0.1:0", taken.Addr().String(), 1), "address already in use", false},
+		"no queue":      {strings.Replace(inbound, "%DIR%/queue.db", "%DIR%/no/queue.db", 1), "no such file", false},
+		"no store":      {strings.Replace(inbound, "%DIR%/store.db", "%DIR%/no/store.db", 1), "no such file or directory; name a file", true},
+		"no database":   {strings.Replace(inbound, "%DIR%/store.db", "postgres://nobody@127.0.0.1:1/none", 1), "see that the database answers", true},
+		"bad key file":  {strings.Replace(inbound, "%DIR%/store.db\"", "%DIR%/store.db\"\nkey_file = \"%DIR%/config.toml\"", 1), "store.key_file", true},
+		"no systemd":    {strings.Replace(inbound, "127.0.0.1:0", "systemd:milter", 1), `no socket named "milter"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{t: t, dir: t.TempDir(), hop: newHop(t), log: newLogBuffer()}
@@ -337,7 +343,7 @@ func TestStartFailures(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
-			if _, ok := errors.AsType[config.Problems](err); ok != (name == "bad file") {
+			if _, ok := errors.AsType[config.Problems](err); ok != c.config {
 				t.Errorf("%T", err)
 			}
 		})

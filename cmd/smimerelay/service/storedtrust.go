@@ -13,6 +13,9 @@ type storedTrust struct {
 	generation  int64
 	exceptions  []certs.Exception
 	authorities []*x509.Certificate // our own
+	// allowed are those of the exceptions that allow. Authorities among them
+	// are needed to build the paths that they end.
+	allowed []*x509.Certificate
 }
 
 // storedTrust asks the store. What it does not answer is a problem: to go on
@@ -36,9 +39,18 @@ func readTrust(ctx context.Context, s *store.Store) (t storedTrust, err error) {
 	if t.exceptions, err = s.Exceptions(ctx); err != nil {
 		return t, err
 	}
-	own, err := s.Find(ctx, store.Query{Origins: []store.Origin{store.Authority}})
-	for _, e := range own {
-		t.authorities = append(t.authorities, e.Certificate)
+	if t.authorities, err = certificatesOf(ctx, s, store.Query{Origins: []store.Origin{store.Authority}}); err != nil {
+		return t, err
 	}
+	t.allowed, err = certificatesOf(ctx, s, store.Query{Mark: store.Allowed})
 	return t, err
+}
+
+func certificatesOf(ctx context.Context, s *store.Store, q store.Query) ([]*x509.Certificate, error) {
+	found, err := s.Find(ctx, q)
+	var list []*x509.Certificate
+	for _, e := range found {
+		list = append(list, e.Certificate)
+	}
+	return list, err
 }

@@ -46,7 +46,7 @@ func (b *builder) validator() {
 	b.parts.Anchors = len(anchors)
 	v, err := certs.NewValidator(certs.ValidatorConfig{
 		Anchors:       anchors,
-		Intermediates: b.certificates("trust.intermediates", t.Intermediates),
+		Intermediates: append(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed...),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
 		Lists:         b.lists(),
 		Fetcher:       b.fetcher(),

@@ -40,23 +40,26 @@ func (s *Service) poll() time.Duration {
 	return storePoll
 }
 
-// storeChanged reports whether the store says something else about trust than
-// the parts in use know, or can be opened with a key file that was not there. A
-// store that does not answer is told of once, and once when it does again.
+// storeChanged reports whether the parts in use are behind the store. A store that
+// does not answer is told of once, and once when it does again.
 func (s *Service) storeChanged(ctx context.Context) bool {
 	p, release := s.use()
 	defer release()
-	asked, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
-	generation, err := p.store.TrustGeneration(asked)
+	behind, err := p.behindStore(ctx)
 	if ctx.Err() != nil {
 		return false
 	}
 	s.storeAnswers(err)
-	if err != nil {
-		return false
-	}
-	return generation != p.trusted.generation || p.store.keyAppeared()
+	return behind
+}
+
+// behindStore reports whether the store says something else about trust than
+// these parts know, or can be opened with a key file that was not there.
+func (p *Parts) behindStore(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	generation, err := p.store.TrustGeneration(ctx)
+	return err == nil && (generation != p.trusted.generation || p.store.keyAppeared()), err
 }
 
 func (s *Service) storeAnswers(err error) {
@@ -78,8 +81,11 @@ func (s *Service) storeAnswers(err error) {
 // edited. What can not be done now is tried again, and told of once.
 func (s *Service) rebuild(ctx context.Context) {
 	p, release := s.use()
+	defer release()
+	if behind, err := p.behindStore(ctx); !behind && err == nil {
+		return // done since it was asked for, by a reload perhaps
+	}
 	parts, problems := build(p.Config, nil, s.setting(p))
-	release()
 	if len(problems) > 0 {
 		s.notRebuilt(problems)
 		return

@@ -37,6 +37,7 @@ type world struct {
 	log     *logBuffer
 	ended   chan error
 	running bool
+	ca      *testpki.CA  // the one that is trusted
 	ahead   atomic.Int64 // of the machine's clock, the service's: nanoseconds
 }
 
@@ -53,8 +54,8 @@ func startWorld(t *testing.T, text string) *world {
 		t: t, dir: t.TempDir(), hop: newHop(t), signals: make(chan os.Signal, 8),
 		log: newLogBuffer(), ended: make(chan error, 1),
 	}
-	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
-	if err := os.WriteFile(filepath.Join(w.dir, "ca.pem"), testpki.EncodeCertificates(ca.Certificate), 0o644); err != nil {
+	w.ca = testpki.Must(testpki.NewCA(testpki.Options{}))
+	if err := os.WriteFile(filepath.Join(w.dir, "ca.pem"), testpki.EncodeCertificates(w.ca.Certificate), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	w.write(text)
@@ -77,6 +78,7 @@ func (w *world) run() {
 	go func() {
 		w.ended <- Run(context.Background(), Options{
 			Path: w.config(), Stderr: w.log, Clock: w.now, Version: "test", Signals: w.signals,
+			Poll: 20 * time.Millisecond,
 		})
 	}()
 }
