@@ -49,7 +49,7 @@ func isStored(d config.Directory) bool { return d.Type == typeStore || d.Type ==
 // by us, or of those that came with inbound mail.
 func (b *builder) stored(name, kind string) certs.Source {
 	if kind == typeHarvested {
-		return directory.NewStored(name, b.parts.store.Store, store.Harvested)
+		return directory.NewStored(name, b.parts.store.Store, store.Harvested, store.FromDirectory)
 	}
 	return directory.NewStored(name, b.parts.store.Store, store.Imported, store.Issued)
 }

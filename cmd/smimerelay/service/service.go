@@ -42,7 +42,7 @@ type Service struct {
 	inherited inherited
 	queue     *queue.Queue // nil where no door needs it
 	doors     []*door
-	failed    chan error // what ended by itself and must not
+	failed    chan error    // what ended by itself and must not
 	changed   chan struct{} // the store changed
 	problem   string        // why that is not in use yet; "" when it is
 	work      sync.WaitGroup

@@ -13,6 +13,7 @@ type storedTrust struct {
 	generation  int64
 	exceptions  []certs.Exception
 	authorities []*x509.Certificate // our own
+	crls        [][]byte            // the newest of each, DER
 	// allowed are those of the exceptions that allow. Authorities among them
 	// are needed to build the paths that they end.
 	allowed []*x509.Certificate
@@ -41,6 +42,15 @@ func readTrust(ctx context.Context, s *store.Store) (t storedTrust, err error) {
 	}
 	if t.authorities, err = certificatesOf(ctx, s, store.Query{Origins: []store.Origin{store.Authority}}); err != nil {
 		return t, err
+	}
+	for _, own := range t.authorities {
+		crl, err := s.CRL(ctx, own.RawSubject)
+		if err != nil {
+			return t, err
+		}
+		if crl != nil {
+			t.crls = append(t.crls, crl)
+		}
 	}
 	t.allowed, err = certificatesOf(ctx, s, store.Query{Mark: store.Allowed})
 	return t, err

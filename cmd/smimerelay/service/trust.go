@@ -49,6 +49,7 @@ func (b *builder) validator() {
 		Intermediates: append(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed...),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
 		Lists:         b.lists(),
+		CRLs:          b.parts.trusted.crls,
 		Fetcher:       b.fetcher(),
 		FetchIssuers:  t.FetchIssuers,
 		Revocation:    certs.RevocationMode(t.Revocation),
@@ -138,4 +139,3 @@ func read[T any](b *builder, key, path string, from func(string) ([]T, error)) [
 	}
 	return found
 }
-
