@@ -55,7 +55,7 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	}
 	sign, encrypt := r.wants(f)
 	switch {
-	case sign == require && (!f.Content.Signed || r.resign) && c.Sign == nil:
+	case sign == require && r.signs(f) && c.Sign == nil:
 		return fmt.Errorf("the copy for %q must be signed and is not", to.Address)
 	case c.Encrypt == nil:
 		if encrypt == require || encrypt == prefer && to.Certificate.State == Unknown && !r.plain {

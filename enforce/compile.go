@@ -107,6 +107,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		profile:         in.Profile,
 		steps: steps{
 			identity:          c.person("identity", in.Identity, "sender"),
+			issue:             in.Issue,
 			domainCertificate: c.person("domain_certificate", in.DomainCertificate, ""),
 			senderCopy:        in.SenderCopy,
 			also:              c.people("also_encrypt_to", in.AlsoEncryptTo),
@@ -159,6 +160,12 @@ func (c *compiler) actions(in *Rule, r *rule) {
 				c.problem(option.key, "has a meaning only in a rule that encrypts; remove it")
 			}
 		}
+	}
+	if in.Issue && r.sign == never && !r.control.Sign && r.calendar != calendarSign {
+		c.problem("issue", "has a meaning only in a rule that signs; remove it")
+	}
+	if in.Issue && r.steps.identity != "" {
+		c.problem("issue", `makes identities of senders; remove it, or write identity = "sender"`)
 	}
 	if r.direction == Inbound && (r.sign != never || r.encrypt != never) {
 		c.problem("direction", `inbound mail is not signed or encrypted; write "outbound"`)

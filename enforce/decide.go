@@ -199,7 +199,7 @@ func (t *fate) further(f *Facts) {
 
 // identity decides whether the copy is signed.
 func (t *fate) identity(f *Facts) {
-	if t.disposition != send || t.wantSign == never || f.Content.Signed && !t.rule.resign {
+	if t.disposition != send || t.wantSign == never || !t.rule.signs(f) {
 		return
 	}
 	forbidden := f.SignForbidden
@@ -209,6 +209,10 @@ func (t *fate) identity(f *Facts) {
 	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
 	if name := t.rule.steps.identity; name != "" {
 		id = f.Identities[name]
+	}
+	if forbidden == "" && id.State == None && f.Issuable && t.rule.steps.issue {
+		id.State = Available
+		t.remark("an identity is issued")
 	}
 	if forbidden == "" && id.State == Available {
 		t.sign = true
@@ -229,6 +233,10 @@ func (t *fate) identity(f *Facts) {
 	}
 	t.remark("not signed: " + reason)
 }
+
+// signs reports whether a message that is to be signed gets our signature: what is
+// signed already keeps its own.
+func (r *rule) signs(f *Facts) bool { return !f.Content.Signed || r.resign }
 
 // disagreement says why envelope sender and From do not agree as the rule asks;
 // "" if they do. The null sender disagrees with nobody.

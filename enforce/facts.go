@@ -43,6 +43,10 @@ type Facts struct {
 	Identity Availability
 	// IdentityReason says why not, in words.
 	IdentityReason string
+	// Issuable says that an identity of the sender would be made for a rule that has
+	// one made, and was not: the facts are for an explanation, or only rules in
+	// report mode ask.
+	Issuable bool
 	// SignForbidden says why this client may not sign as From; "" if it may.
 	// Trying again does not help, unlike with an Identity that is missing.
 	SignForbidden string

@@ -22,6 +22,9 @@ type Needs struct {
 	// address.
 	Certificate []bool
 	Domain      []string
+	// Issue says that an identity of the sender is to be made where there is none,
+	// and Issuable that some rule, perhaps one in report mode, would have one made.
+	Issue, Issuable bool
 	// Identities and Further are the keys of the facts of these names.
 	Identities []string
 	Further    []string
@@ -41,6 +44,10 @@ func (p *Policy) Needs(f Facts) Needs {
 		if sign != never && r.steps.identity != "" {
 			identities[r.steps.identity] = true
 		}
+		if sign != never && r.asksForIdentity(&f) {
+			n.Issuable = true
+			n.Issue = n.Issue || !r.report
+		}
 		if encrypt == never {
 			continue
 		}
@@ -55,4 +62,10 @@ func (p *Policy) Needs(f Facts) Needs {
 	n.Identities = slices.Sorted(maps.Keys(identities))
 	n.Further = slices.Sorted(maps.Keys(further))
 	return n
+}
+
+// asksForIdentity reports whether a rule that signs would have an identity of the
+// sender made for this message.
+func (r *rule) asksForIdentity(f *Facts) bool {
+	return r.steps.issue && r.signs(f) && r.disagreement(f) == ""
 }

@@ -46,6 +46,7 @@ func genActions(t *rapid.T, r *Rule) {
 		}
 	}
 	r.Profile = oneOf(t, "profile", "", "strong")
+	r.Issue = r.Sign != "never" && rapid.IntRange(0, 2).Draw(t, "issue") == 0
 	genRarer(t, r)
 }
 
@@ -61,6 +62,7 @@ func genRarer(t *rapid.T, r *Rule) {
 	r.AlreadySigned = oneOf(t, "already_signed", "", "keep", "sign")
 	r.Calendar = oneOf(t, "calendar", "", "sign", "encrypt", "leave")
 	r.Identity = oneOf(t, "identity", "", "sender", "domain", "gw@own.example")
+	r.Issue = r.Issue && (r.Identity == "" || r.Identity == "sender")
 	r.Agree = oneOf(t, "agree", "", "any", "domain", "address")
 	r.SubjectTag = oneOf(t, "tag", "", "[x]")
 	r.Mode = oneOf(t, "mode", "", "enforce", "report")
@@ -131,6 +133,7 @@ func genFacts(t *rapid.T) Facts {
 		Further:    map[string]CertificateFacts{SenderCopy: genCertificate(t, "sender copy", 101), "archive@own.example": genCertificate(t, "archive", 102)},
 		Direction:  Outbound,
 		Identity:   genAvailability(t, "identity"),
+		Issuable:   rapid.IntRange(0, 4).Draw(t, "issuable") == 0,
 		// Mostly the common case, or the interesting ones are drowned.
 		Content: Content{
 			Signed:    rapid.IntRange(0, 9).Draw(t, "signed") == 0,

@@ -53,6 +53,8 @@ type Rule struct {
 	// Identity says who signs: "sender" (the default), "domain" (RFC 3183), or
 	// an address.
 	Identity string
+	// Issue has our own authority make an identity for a sender that has none.
+	Issue bool
 	// DomainCertificate is what serves where there is no personal certificate:
 	// "" is nothing, "domain" (RFC 3183), or an address.
 	DomainCertificate string
@@ -154,6 +156,7 @@ type rule struct {
 // steps are the parts of a treatment that do not depend on the recipient.
 type steps struct {
 	identity          string // "", "domain" or an address key
+	issue             bool   // one that is missing is made
 	domainCertificate string // as written
 	senderCopy        bool
 	also              string // address keys, joined by blanks

@@ -125,7 +125,7 @@ func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *messa
 		}
 		return x
 	}
-	e, err := g.collect(ctx, env, msg)
+	e, err := g.collect(ctx, env, msg, true)
 	if err != nil {
 		x.Refused = replyText(err)
 		return x
@@ -151,6 +151,9 @@ func (x *Explanation) facts(f *enforce.Facts) {
 	x.Identity = "available"
 	if f.Identity != enforce.Available || f.SignForbidden != "" {
 		x.Identity = or(f.SignForbidden, f.IdentityReason)
+		if f.Issuable {
+			x.Identity += "; one is issued where the rule says so"
+		}
 	}
 }
 

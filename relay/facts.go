@@ -18,6 +18,8 @@ import (
 // evidence is the facts of an outbound message with what stands behind them.
 type evidence struct {
 	facts enforce.Facts
+	// explained says that nothing will be done with them.
+	explained bool
 	// identities are those that can sign, by the word of the rule; "" is the
 	// sender's.
 	identities   map[string]*certs.Identity
@@ -29,9 +31,11 @@ type evidence struct {
 	results []directory.Result
 }
 
-// collect finds out what a decision on an outbound message needs.
-func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message) (*evidence, error) {
+// collect finds out what a decision on an outbound message needs; explained says
+// that the decision will not be carried out.
+func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message, explained bool) (*evidence, error) {
 	e := &evidence{
+		explained:    explained,
 		identities:   make(map[string]*certs.Identity),
 		certificates: make(map[enforce.Fingerprint]*x509.Certificate),
 		ciphers:      make(map[enforce.Fingerprint][]cms.Cipher),

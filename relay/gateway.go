@@ -39,6 +39,9 @@ type GatewayConfig struct {
 	Checker   certs.Checker
 	Inbound   Inbound
 
+	// Issuer makes identities that are missing; nil: nobody does.
+	Issuer Issuer
+
 	// Entitlements say which clients may have mail signed in whose name; nil
 	// leaves it to the listeners.
 	Entitlements *enforce.Entitlements

@@ -2,9 +2,7 @@ package relay
 
 import (
 	"context"
-	"slices"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
@@ -23,7 +21,7 @@ func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce
 		return
 	}
 	from := f.From[0]
-	own := g.findIdentity(ctx, e, "", from)
+	own := g.issue(ctx, e, needs, from, g.findIdentity(ctx, e, "", from))
 	f.Identity, f.IdentityReason = own.State, own.Reason
 	f.Identities = make(map[string]enforce.IdentityFacts)
 	for _, name := range needs.Identities {
@@ -48,7 +46,7 @@ func (g *Gateway) findIdentity(ctx context.Context, e *evidence, name string, a 
 		return enforce.IdentityFacts{State: enforce.Unknown, Reason: "the identity of " + a.String() + " cannot be reached"}
 	case id == nil:
 		return enforce.IdentityFacts{State: enforce.None, Reason: "there is no valid identity for " + a.String()}
-	case !slices.ContainsFunc(certs.Addresses(id.Certificate), func(named address.Address) bool { return named.Equal(a, g.LocalPart) }):
+	case !g.named(id, a):
 		return enforce.IdentityFacts{State: enforce.None, Reason: "the identity found does not name " + a.String()}
 	}
 	e.identities[name] = id

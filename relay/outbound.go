@@ -17,7 +17,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 	if err := g.entitle(env); err != nil {
 		return nil, err
 	}
-	e, err := g.collect(ctx, env, msg)
+	e, err := g.collect(ctx, env, msg, false)
 	if err != nil {
 		g.logRefusedMessage(env, err)
 		return nil, err

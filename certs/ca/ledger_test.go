@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,7 @@ type world struct {
 	pair          *ca.Pair
 	ledger        *ledger
 	root, issuing *ca.Authority
-	made          int
+	made          atomic.Int64
 }
 
 // rsaKeys are made once, since that takes long: two of each kind.
@@ -127,8 +128,8 @@ var rsaKeys sync.Map
 // key returns a new key, of RSA one of two.
 func (w *world) key(t *testing.T, kind string) crypto.Signer {
 	t.Helper()
-	w.made++
-	name := fmt.Sprintf("%s %d", kind, w.made%2)
+	made := w.made.Add(1)
+	name := fmt.Sprintf("%s %d", kind, made%2)
 	if k, ok := rsaKeys.Load(name); ok {
 		return k.(crypto.Signer)
 	}

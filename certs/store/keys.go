@@ -35,7 +35,9 @@ func (k *keys) Signing(ctx context.Context, addr address.Address) (*certs.Identi
 	if !ok {
 		return nil, nil
 	}
-	found, err := k.find(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1`, key)
+	// What our own authority has taken back signs no more; it decrypts on.
+	found, err := k.find(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1
+		AND NOT EXISTS (SELECT 1 FROM store_ledger l WHERE l.issuer = c.issuer AND l.serial = c.serial AND l.revoked_at <> 0)`, key)
 	if err != nil {
 		return nil, err
 	}

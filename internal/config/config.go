@@ -28,6 +28,7 @@ type Config struct {
 	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
 	Identities Identities         `toml:"identities" doc:"Our private keys with their certificates."`
 	Expiry     Expiry             `toml:"expiry" doc:"What is said of identities that end soon. One that has a successor is not spoken of."`
+	CA         CA                 `toml:"ca" doc:"The built-in authority, which smimerelay ca init makes; see docs/ca.md."`
 	Trust      Trust              `toml:"trust" doc:"Which certificates are believed."`
 	Exceptions []Exception        `toml:"exception" doc:"Certificates that are believed or refused one by one; repeat the table for each."`
 	Directory  []Directory        `toml:"directory" doc:"Sources of recipients' certificates, asked in this order; repeat the table for each."`
@@ -111,6 +112,22 @@ type Store struct {
 type Identities struct {
 	Path         string `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
 	PasswordFile string `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
+}
+
+// CA is the section [ca].
+type CA struct {
+	URL          string        `toml:"url" doc:"address (http) below which partners fetch root.crl, issuing.crl, root.cer and issuing.cer: a web server with the files of folder, or a proxy to /ca/ on [admin]; empty is no authority"`
+	Folder       string        `toml:"folder" doc:"folder that these files are written to; empty writes none" path:"any"`
+	Organization string        `toml:"organization" doc:"name of the organization in the authority's own certificates"`
+	Country      string        `toml:"country" doc:"its country: two capital letters, such as DE"`
+	Profile      string        `toml:"profile" doc:"generation of the S/MIME Baseline Requirements that certificates follow" enum:"multipurpose,strict"`
+	Key          string        `toml:"key" doc:"keys that are issued for" enum:"p256,p384,rsa2048,rsa3072,rsa4096"`
+	Separate     bool          `toml:"separate" doc:"issue two keys: one signs, one is encrypted to"`
+	Validity     time.Duration `toml:"validity" doc:"how long an issued certificate is valid, at most 825d" min:"1d"`
+	RenewBefore  time.Duration `toml:"renew_before" doc:"how long before its end an identity of a rule with issue = true is followed by another, which signs at once; the old one keeps decrypting" min:"1h"`
+	PerHour      int           `toml:"per_hour" doc:"most certificates in an hour; beyond it rules have none issued, so that nobody can fill the store" min:"1"`
+	CRLValidity  time.Duration `toml:"crl_validity" doc:"how long a revocation list is good for, at most 10d" min:"1h"`
+	CRLRefresh   time.Duration `toml:"crl_refresh" doc:"how often a new one is published; one that revokes is published at once" min:"1m"`
 }
 
 // Expiry is the section [expiry].
@@ -234,6 +251,7 @@ type Rule struct {
 	AlreadySigned     string   `toml:"already_signed" doc:"whether what is signed already gets our signature too; empty is keep" enum:",keep,sign"`
 	Calendar          string   `toml:"calendar" doc:"meeting requests: only sign, only encrypt, or leave alone; empty is like all mail" enum:",sign,encrypt,leave"`
 	Identity          string   `toml:"identity" doc:"who signs: sender, domain (domain-signing-authority@ of RFC 3183) or an address; empty is sender"`
+	Issue             bool     `toml:"issue" doc:"where the sender has no identity, [ca] makes one; one that it made is renewed in time"`
 	DomainCertificate string   `toml:"domain_certificate" doc:"what serves where a recipient has no certificate: domain (domain-confidentiality-authority@ of RFC 3183) or an address; empty is nothing"`
 	SenderCopy        bool     `toml:"sender_copy" doc:"encrypt to the sender too, where there is a certificate"`
 	AlsoEncryptTo     []string `toml:"also_encrypt_to" doc:"addresses whose certificates are always added, such as an archive's; without one of them nothing is sent"`

@@ -22,6 +22,7 @@ func Default() *Config {
 		Store:      Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
 		Expiry:     Expiry{Before: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
 		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
+		CA:         defaultCA(),
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
 		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
@@ -58,6 +59,13 @@ func defaultQueue() Queue {
 		},
 		Workers: 20,
 		MaxSize: 100_000,
+	}
+}
+
+func defaultCA() CA {
+	return CA{
+		Profile: "multipurpose", Key: "p256", Validity: 365 * day, RenewBefore: 30 * day, PerHour: 100,
+		CRLValidity: 7 * day, CRLRefresh: day,
 	}
 }
 

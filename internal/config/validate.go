@@ -44,6 +44,7 @@ func validate(c *Config, d *decoder) {
 	}
 	d.store(c.Store)
 	d.expiry(c.Expiry)
+	d.authority(c.CA)
 	d.directories(c.Directory)
 	d.rules(c)
 }

@@ -68,6 +68,9 @@ func (d *decoder) rules(c *Config) {
 	for i, r := range c.Rules {
 		key := index("rule", i)
 		d.conditions(key, reflect.ValueOf(r))
+		if r.Issue && c.CA.URL == "" {
+			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no authority")
+		}
 		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
 			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -119,5 +120,45 @@ func TestRunRefusesBadAddresses(t *testing.T) {
 	}
 	if _, err := Run(context.Background(), gateway(t), cases); err == nil || !strings.Contains(err.Error(), `case "x"`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// issuer is one that has never to issue: a test of rules makes nothing.
+type issuer struct{ t *testing.T }
+
+func (i issuer) Issue(context.Context, address.Address) (*certs.Identity, error) {
+	i.t.Error("an identity was issued")
+	return nil, nil
+}
+
+func (issuer) Due(*certs.Identity) bool { return true }
+
+func (issuer) Ready(context.Context) error { return nil }
+
+// TestIssue: whom we cannot sign for yet is signed for where the rule has an
+// identity issued.
+func TestIssue(t *testing.T) {
+	cases, err := Parse([]byte(`
+[[case]]
+name = "issued"
+from = "new@own.example"
+to = ["bob@partner.example", "carol@other.example"]
+identities = []
+expect = { "bob@partner.example" = "signed", "carol@other.example" = "deferred" }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gc := gateway(t)
+	if gc.Policy, err = enforce.Compile([]enforce.Rule{
+		{Name: "partner", Recipient: []string{"partner.example"}, Sign: "require", Issue: true},
+		{Name: "default", Sign: "require", Encrypt: "never"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	gc.Issuer = issuer{t}
+	results, err := Run(t.Context(), gc, cases)
+	if err != nil || len(results[0].Failures) > 0 {
+		t.Errorf("%v, %v", results, err)
 	}
 }
