@@ -35,9 +35,9 @@ func TestCorpora(t *testing.T) {
 				t.Errorf("%s: %v is trusted", path, c.Subject)
 			}
 		}
-		if id, err := ParseIdentity(data, "password"); err == nil {
-			keys++
-			NewKeys(nil, id)
+		if c, err := ParseContents(data, "password"); err == nil {
+			keys += len(c.Identities)
+			NewKeys(nil, c.Identities...)
 		}
 		if _, err := revocation.ParseList(data); err == nil {
 			lists++

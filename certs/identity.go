@@ -4,124 +4,141 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/internal/pki"
-	"software.sslmate.com/src/go-pkcs12"
 )
 
 var (
-	errNoKey         = errors.New("no private key in it")
-	errNoCertForKey  = errors.New("no certificate in it belongs to its private key")
-	errKeyEncrypted  = errors.New("the private key is encrypted in a way that is not understood; use PKCS #12 or PKCS #8")
-	errNotIA5        = errors.New("rfc822Name with characters beyond ASCII")
-	errWrongPassword = errors.New("the password is wrong")
-	errIndefinite    = errors.New("PKCS #12 with indefinite lengths, as NSS and Mozilla write it; convert it: openssl pkcs12 -in FILE -out NEW.pem")
-	errNotPKCS12     = errors.New("neither PEM nor well-formed PKCS #12")
+	errNoKey  = errors.New("no private key in it; give PKCS #12, or PEM with key and chain")
+	errNotIA5 = errors.New("rfc822Name with characters beyond ASCII")
 )
 
-// ReadIdentity reads a private key with its certificate and chain from a
-// PKCS #12 or PEM file. password may be "" for PEM.
-func ReadIdentity(file, password string) (*Identity, error) {
-	data, err := readLimited(file, maxFile)
+// ReadIdentities reads the private keys of a file, each with its certificate and
+// chain. Finding none is an error; else it is ReadContents.
+func ReadIdentities(file, password string) ([]*Identity, error) {
+	c, err := ReadContents(file, password)
 	if err != nil {
 		return nil, err
 	}
-	id, err := ParseIdentity(data, password)
-	if err != nil {
-		return nil, fmt.Errorf("identity %q: %w", file, err)
+	if len(c.Identities) == 0 {
+		return nil, fmt.Errorf("file %q: %w", file, errNoKey)
 	}
-	return id, nil
+	return c.Identities, nil
 }
 
-// ParseIdentity is ReadIdentity for what is in memory.
-func ParseIdentity(data []byte, password string) (*Identity, error) {
-	if bytes.Contains(data, []byte("-----BEGIN ")) {
-		return parseIdentityPEM(data, password)
-	}
-	if err := checkIterations(data); err != nil {
-		return nil, err
-	}
-	key, cert, chain, err := pkcs12.DecodeChain(data, password)
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-		return nil, errWrongPassword
-	}
-	if err != nil {
-		return nil, err
-	}
-	return newIdentity(key, append([]*x509.Certificate{cert}, chain...))
+// namedKey is a private key and how messages call it.
+type namedKey struct {
+	key  crypto.PrivateKey
+	name string
 }
 
-func parseIdentityPEM(data []byte, password string) (*Identity, error) {
-	list, err := parsePEM(data)
-	if err != nil {
-		return nil, err
+// keyName is how a private key of a file is called, by its number and the name
+// that the file gives it.
+func keyName(i int, friendly string) string {
+	if friendly == "" {
+		return fmt.Sprintf("private key %d in it", i+1)
 	}
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return nil, errNoKey
-		}
-		key, err := parseKey(block, password)
-		if err != nil {
-			return nil, err
-		}
-		if key != nil {
-			return newIdentity(key, list)
-		}
-	}
+	return fmt.Sprintf("private key %d in it (%q)", i+1, clip(friendly, maxName))
 }
 
-// parseKey returns the private key of a PEM block, nil if it is none.
-func parseKey(b *pem.Block, password string) (crypto.PrivateKey, error) {
-	if b.Headers["DEK-Info"] != "" {
-		return nil, errKeyEncrypted
-	}
-	switch b.Type {
-	case "PRIVATE KEY":
-		return x509.ParsePKCS8PrivateKey(b.Bytes)
-	case "RSA PRIVATE KEY":
-		return x509.ParsePKCS1PrivateKey(b.Bytes)
-	case "EC PRIVATE KEY":
-		return x509.ParseECPrivateKey(b.Bytes)
-	case "ENCRYPTED PRIVATE KEY":
-		der, err := decryptPKCS8(b.Bytes, password)
-		if err != nil {
-			return nil, err
+// newContents sorts what a file holds into identities and other certificates.
+// It is linear in their numbers, whatever names strangers wrote.
+func newContents(keys []namedKey, list []*x509.Certificate, protected bool) (*Contents, error) {
+	list = unique(list)
+	s := newShelf(list)
+	out := &Contents{Protected: protected}
+	used := map[*x509.Certificate]bool{}
+	for _, k := range keys {
+		own := s.certificatesOf(k.key)
+		if len(own) == 0 {
+			return nil, fmt.Errorf("%s: no certificate in the file belongs to it; put its certificate into the same file", k.name)
 		}
-		return x509.ParsePKCS8PrivateKey(der)
+		for _, c := range own {
+			if used[c] {
+				continue // the same key twice
+			}
+			id := &Identity{Key: k.key, Certificate: c, Chain: s.chain(c)}
+			out.Identities = append(out.Identities, id)
+			for _, u := range append(id.Chain, c) {
+				used[u] = true
+			}
+		}
 	}
-	return nil, nil
+	out.Certificates = slices.DeleteFunc(list, func(c *x509.Certificate) bool {
+		return used[c] || len(keys) > 0 && isSelfIssued(c)
+	})
+	return out, nil
 }
 
-// newIdentity finds the certificate of key in list; all others that are not
-// self-issued are its chain.
-func newIdentity(key crypto.PrivateKey, list []*x509.Certificate) (*Identity, error) {
-	id := &Identity{Key: key}
+// maxChain limits the chain of an identity. Chains in use have up to three.
+const maxChain = 16
+
+// shelf finds the certificates of a file by key and by subject.
+type shelf struct {
+	byKey     map[string][]*x509.Certificate
+	bySubject map[string][]*x509.Certificate
+}
+
+func newShelf(list []*x509.Certificate) *shelf {
+	s := &shelf{byKey: map[string][]*x509.Certificate{}, bySubject: map[string][]*x509.Certificate{}}
 	for _, c := range list {
-		if id.Certificate == nil && belongs(key, c) {
-			id.Certificate = c
+		if info, ok := pki.ReadKeyInfo(c.RawSubjectPublicKeyInfo); ok {
+			s.byKey[string(info.Bits)] = append(s.byKey[string(info.Bits)], c)
+		}
+		if name := pki.NameKey(c.RawSubject); !isSelfIssued(c) && len(s.bySubject[name]) < maxChain {
+			s.bySubject[name] = append(s.bySubject[name], c)
 		}
 	}
-	if id.Certificate == nil {
-		return nil, errNoCertForKey
+	return s
+}
+
+// certificatesOf returns those that hold the public half of key.
+func (s *shelf) certificatesOf(key crypto.PrivateKey) []*x509.Certificate {
+	pub, ok := publicOf(key)
+	if !ok {
+		return nil
 	}
-	for _, c := range unique(list) {
-		if !c.Equal(id.Certificate) && !bytes.Equal(c.RawIssuer, c.RawSubject) {
-			id.Chain = append(id.Chain, c)
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	info, ok := pki.ReadKeyInfo(der)
+	if err != nil || !ok {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.byKey[string(info.Bits)]), func(c *x509.Certificate) bool { return !belongs(key, c) })
+}
+
+// chain returns the intermediates above c, next first, without self-issued ones.
+func (s *shelf) chain(c *x509.Certificate) []*x509.Certificate {
+	var chain []*x509.Certificate
+	for at := -1; at < len(chain) && len(chain) < maxChain; at++ {
+		below := c
+		if at >= 0 {
+			below = chain[at]
+		}
+		for _, above := range s.bySubject[pki.NameKey(below.RawIssuer)] {
+			if above != c && !slices.Contains(chain, above) && len(chain) < maxChain {
+				chain = append(chain, above)
+			}
 		}
 	}
-	return id, nil
+	return chain
+}
+
+func isSelfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
+
+func publicOf(key crypto.PrivateKey) (crypto.PublicKey, bool) {
+	k, ok := key.(interface{ Public() crypto.PublicKey })
+	if !ok {
+		return nil, false
+	}
+	return k.Public(), true
 }
 
 // belongs reports whether key is the private key of c.
 func belongs(key crypto.PrivateKey, c *x509.Certificate) bool {
-	k, ok := key.(interface{ Public() crypto.PublicKey })
-	if !ok {
-		return false
-	}
-	pub, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && pub.Equal(pki.PublicKey(c))
+	pub, _ := publicOf(key)
+	equal, ok := pub.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && equal.Equal(pki.PublicKey(c))
 }

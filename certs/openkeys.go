@@ -22,7 +22,7 @@ func OpenIdentities(path, passwordFile string, clock func() time.Time) (*FileKey
 	var common string
 	if passwordFile != "" {
 		var err error
-		if common, err = readPassword(passwordFile); err != nil {
+		if common, err = ReadPassword(passwordFile); err != nil {
 			return nil, err
 		}
 	}
@@ -33,13 +33,11 @@ func OpenIdentities(path, passwordFile string, clock func() time.Time) (*FileKey
 	var ids []*Identity
 	var problems []error
 	for _, f := range files {
-		id, err := openIdentity(f, common)
+		found, err := openIdentities(f, common)
 		if err != nil {
 			problems = append(problems, err)
 		}
-		if id != nil {
-			ids = append(ids, id)
-		}
+		ids = append(ids, found...)
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -47,8 +45,8 @@ func OpenIdentities(path, passwordFile string, clock func() time.Time) (*FileKey
 	return NewKeys(clock, ids...), nil
 }
 
-// openIdentity returns nil where the file is public only.
-func openIdentity(file, common string) (*Identity, error) {
+// openIdentities returns none where the file is public only.
+func openIdentities(file, common string) ([]*Identity, error) {
 	if public, err := publicOnly(file); err != nil || public {
 		return nil, err
 	}
@@ -58,11 +56,11 @@ func openIdentity(file, common string) (*Identity, error) {
 	password := common
 	own := strings.TrimSuffix(file, filepath.Ext(file)) + ".password"
 	if _, err := os.Stat(own); err == nil {
-		if password, err = readPassword(own); err != nil {
+		if password, err = ReadPassword(own); err != nil {
 			return nil, err
 		}
 	}
-	return ReadIdentity(file, password)
+	return ReadIdentities(file, password)
 }
 
 // publicOnly reports whether file is PEM without a private key.
@@ -87,7 +85,9 @@ func checkPrivate(file string) error {
 	return nil
 }
 
-func readPassword(file string) (string, error) {
+// ReadPassword reads a password from a file, without the line ends behind it. The
+// file must not be readable by others.
+func ReadPassword(file string) (string, error) {
 	if err := checkPrivate(file); err != nil {
 		return "", err
 	}

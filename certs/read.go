@@ -63,7 +63,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	var list []*x509.Certificate
 	var err error
 	switch {
-	case bytes.Contains(data, []byte("-----BEGIN ")):
+	case bytes.Contains(data, pemBegin):
 		list, err = parsePEM(data)
 	case isSerializedStore(data):
 		list, err = parseSerializedStore(data)
@@ -88,15 +88,21 @@ func parsePEM(data []byte) ([]*x509.Certificate, error) {
 		if block, data = pem.Decode(data); block == nil {
 			return list, nil
 		}
-		switch block.Type {
-		case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
-			found, err := parseDER(block.Bytes)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, found...)
+		found, err := parseBlock(block)
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, found...)
 	}
+}
+
+// parseBlock reads the certificates of a PEM block, none of one of another type.
+func parseBlock(b *pem.Block) ([]*x509.Certificate, error) {
+	switch b.Type {
+	case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
+		return parseDER(b.Bytes)
+	}
+	return nil, nil
 }
 
 func parseDER(der []byte) ([]*x509.Certificate, error) {

@@ -78,11 +78,11 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		id, err := certs.ReadIdentity(f, "")
+		found, err := certs.ReadIdentities(f, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, id)
+		ids = append(ids, found...)
 	}
 	// Bob's certificate and key lie apart.
 	bob := filepath.Join(t.TempDir(), "bob.pem")
@@ -98,11 +98,11 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 		t.Fatal(err)
 	}
 	for _, f := range []string{bob, filepath.Join(root, "openssl/smime-certs/smec3.pem")} {
-		id, err := certs.ReadIdentity(f, "")
+		found, err := certs.ReadIdentities(f, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, id)
+		ids = append(ids, found...)
 	}
 	var anchors []*x509.Certificate
 	for _, f := range []string{"thunderbird/smime/TestCA.pem", "thunderbird-browser/TestCA.pem", "openssl/smime-certs/smroot.pem"} {

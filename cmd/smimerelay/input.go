@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -122,11 +123,16 @@ func readIdentities(paths []string, passwordFile string) ([]*certs.Identity, err
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]*certs.Identity, len(paths))
-	for i, path := range paths {
-		if ids[i], err = certs.ReadIdentity(path, password); err != nil {
-			return nil, unusable(fmt.Errorf("--identity: %w; give PKCS #12, or PEM with key and chain, and --password-file where it has one", err))
+	var ids []*certs.Identity
+	for _, path := range paths {
+		found, err := certs.ReadIdentities(path, password)
+		if errors.Is(err, certs.ErrWrongPassword) {
+			err = fmt.Errorf("%w; give the right one with --password-file", err)
 		}
+		if err != nil {
+			return nil, unusable(fmt.Errorf("--identity: %w", err))
+		}
+		ids = append(ids, found...)
 	}
 	return ids, nil
 }

@@ -223,3 +223,36 @@ func TestNormalize(t *testing.T) {
 		t.Errorf("too deep: %v", err)
 	}
 }
+
+// TestDER joins and shortens what BER may write long.
+func TestDER(t *testing.T) {
+	for name, c := range map[string][2]string{
+		"indefinite":      {"\x30\x80\x02\x01\x03\x00\x00", "\x30\x03\x02\x01\x03"},
+		"long length":     {"\x30\x82\x00\x03\x02\x01\x03", "\x30\x03\x02\x01\x03"},
+		"pieces":          {"\x24\x80\x04\x01a\x04\x02bc\x00\x00", "\x04\x03abc"},
+		"implicit pieces": {"\xa0\x80\x04\x01a\x04\x02bc\x00\x00", "\xa0\x07\x04\x01a\x04\x02bc"},
+		"in a string":     {"\x04\x02\x30\x80", "\x04\x02\x30\x80"},
+		"trailing":        {"\x05\x00\x05\x00", ""},
+		"no end":          {"\x30\x80\x05\x00", ""},
+		"nothing":         {"", ""},
+	} {
+		got, err := DER([]byte(c[0]))
+		if (err == nil) != (c[1] != "") || err == nil && string(got) != c[1] {
+			t.Errorf("%s: %x, %v", name, got, err)
+		}
+	}
+}
+
+// FuzzDER holds that what is DER stays as it is.
+func FuzzDER(f *testing.F) {
+	f.Add([]byte("\x30\x80\x24\x80\x04\x01a\x00\x00\x31\x81\x03\x02\x01\x03\x00\x00"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		once, err := DER(raw)
+		if err != nil {
+			return
+		}
+		if twice, err := DER(once); err != nil || !bytes.Equal(once, twice) {
+			t.Errorf("%x, then %x, %v", once, twice, err)
+		}
+	})
+}

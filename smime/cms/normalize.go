@@ -11,17 +11,28 @@ func normalize(raw []byte, tag byte) ([]byte, error) {
 	if len(raw) > maxAttributes {
 		return nil, tooBig("attributes of %d octets", len(raw))
 	}
+	b, err := DER(raw)
+	if err != nil {
+		return nil, err
+	}
+	b[0] = tag
+	return b, nil
+}
+
+// DER returns a copy of one BER element (X.690) with definite, shortest lengths
+// and with the pieces of its strings joined, so that parsers of DER can read it:
+// PKCS #12 as NSS writes it, for example. It does not sort sets. What is in a
+// string stays as it is, and the pieces of an implicitly tagged string stay
+// pieces, because only who knows the type can tell. It fails for trailing data
+// and for what is nested deeper than any real object; its time is linear.
+func DER(raw []byte) ([]byte, error) {
 	c := newCursor(raw)
 	b := make(builder, 0, len(raw))
 	c.copyDER(&b)
 	if c.err == nil && c.more() {
 		c.fail("trailing data")
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	b[0] = tag
-	return b, nil
+	return b, c.err
 }
 
 // copyDER appends the next element to b. It recurses to maxDepth at most, which
@@ -32,7 +43,7 @@ func (c *cursor) copyDER(b *builder) {
 		return
 	}
 	if h.tag&numberMask == numberMask {
-		c.fail("high tag number in attributes")
+		c.fail("high tag number")
 		return
 	}
 	if h.tag&tagConstructed == 0 {

@@ -26,7 +26,7 @@ func TestRC2Vectors(t *testing.T) {
 		{"88bca90e90875a7f0f79c384627bafb2", "0000000000000000", "2269552ab0f85ca6", 128},
 		{"88bca90e90875a7f0f79c384627bafb216f80a6f85920584c42fceb0be255daf1e", "0000000000000000", "5b78d3a43dfff1f1", 129},
 	} {
-		b := newRC2(unhex(t, tc.key), tc.bits)
+		b := NewRC2(unhex(t, tc.key), tc.bits)
 		var got [8]byte
 		if b.Encrypt(got[:], unhex(t, tc.plain)); !bytes.Equal(got[:], unhex(t, tc.cipher)) {
 			t.Errorf("%s: encrypts to %x", tc.key, got)

@@ -29,8 +29,9 @@ type rc2Block struct {
 	key [64]uint16
 }
 
-// newRC2 expands a key of 1 to 128 octets with the given effective bits.
-func newRC2(key []byte, effective int) *rc2Block {
+// NewRC2 returns the cipher for a key of 1 to 128 octets with the given effective
+// bits, 1 to 1024. It is for reading what old programs wrote.
+func NewRC2(key []byte, effective int) cipher.Block {
 	var l [128]byte
 	t := copy(l[:], key)
 	for i := t; i < 128; i++ {
@@ -115,7 +116,7 @@ func (e *EnvelopedData) rc2Opener(o DecryptOptions) (opener, error) {
 		return opener{}, unsupported("RC2 of version %d", version)
 	}
 	return opener{effective / 8, func(key []byte) ([]byte, error) {
-		block := func(k []byte) (cipher.Block, error) { return newRC2(k, effective), nil }
+		block := func(k []byte) (cipher.Block, error) { return NewRC2(k, effective), nil }
 		return e.openCBC(key, iv, block, o)
 	}}, nil
 }
