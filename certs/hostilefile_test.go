@@ -2,11 +2,8 @@ package certs
 
 import (
 	"bytes"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -191,37 +188,6 @@ func TestBombs(t *testing.T) {
 		t.Errorf("a file of 100 MB: %v", err)
 	}
 }
-
-func TestAdmit(t *testing.T) {
-	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
-	var names []string
-	for i := range 10_000 {
-		names = append(names, fmt.Sprintf("u%d@x.org", i))
-	}
-	many := testpki.Must(ca.Issue(testpki.Leaf{Addresses: names})).Certificate
-	if err := Admit(many); err == nil || !strings.Contains(err.Error(), "10000 names") {
-		t.Errorf("10,000 names: %v", err)
-	}
-	huge := testpki.Must(ca.Issue(testpki.Leaf{Name: "Huge", PublicKeyInfo: hugeKey(t)})).Certificate
-	if err := Admit(huge); err == nil || !strings.Contains(err.Error(), "16384 bits") {
-		t.Errorf("a key of 16,384 bits: %v", err)
-	}
-	if err := Admit(testpki.Must(ca.Issue(testpki.Leaf{Addresses: names[:100]})).Certificate); err != nil {
-		t.Error(err)
-	}
-	long := testpki.Must(ca.Issue(testpki.Leaf{Name: strings.Repeat("long ", 20_000)})).Certificate
-	if err := Admit(long); err == nil || !strings.Contains(err.Error(), "octets") || len(err.Error()) > maxText {
-		t.Errorf("a certificate of 100 kB: %v", err)
-	}
-}
-
-// hugeKey is the public key info of an RSA key of 16,384 bits, nobody's.
-func hugeKey(t *testing.T) []byte {
-	t.Helper()
-	return testpki.Must(x509.MarshalPKIXPublicKey(hugeRSA(new(big.Int).SetBit(big.NewInt(1), 16383, 1))))
-}
-
-func hugeRSA(n *big.Int) *rsa.PublicKey { return &rsa.PublicKey{N: n, E: 65537} }
 
 // TestHugePrivateKeyIsNotTaken gives a key that is refused by its size alone.
 func TestHugePrivateKeyIsNotTaken(t *testing.T) {

@@ -74,7 +74,7 @@ func newContents(keys []namedKey, list []*x509.Certificate, protected bool) (*Co
 }
 
 // maxChain limits the chain of an identity. Chains in use have up to three.
-const maxChain = 16
+const maxChain = 10
 
 // shelf finds the certificates of a file by key and by subject.
 type shelf struct {
