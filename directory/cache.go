@@ -26,6 +26,8 @@ type entry struct {
 	stored  time.Time
 	expires time.Time
 	version uint64
+	// own is the version for this address; nil is not known.
+	own *uint64
 }
 
 func newCache(limit int) *cache {
@@ -65,7 +67,8 @@ func (c *cache) flush() {
 	c.order.Init()
 }
 
-// cached returns the outcome remembered for key if it still counts.
+// cached returns the outcome remembered for key if it still counts and nothing at
+// all has changed since.
 func (d *Directory) cached(key string) (Result, bool) {
 	e, ok := d.cache.get(key)
 	if !ok || !d.cfg.Clock().Before(e.expires) || e.version != d.version() {
@@ -74,8 +77,45 @@ func (d *Directory) cached(key string) (Result, bool) {
 	return e.result, true
 }
 
+// unchanged returns the outcome remembered for key if it still counts, though
+// something has changed: the answers about other addresses. So it takes more than
+// each new certificate in the store to empty the cache.
+func (d *Directory) unchanged(ctx context.Context, key string, addr address.Address) (Result, bool) {
+	e, ok := d.cache.get(key)
+	if !ok || !d.cfg.Clock().Before(e.expires) {
+		return Result{}, false
+	}
+	version := d.version()
+	if !d.sameFor(ctx, e, addr) {
+		return Result{}, false
+	}
+	d.cache.confirm(e, version)
+	return e.result, true
+}
+
+// sameFor reports whether it is certain that the answers about addr have not
+// changed since e was remembered.
+func (d *Directory) sameFor(ctx context.Context, e entry, addr address.Address) bool {
+	if e.own == nil {
+		return false
+	}
+	own := d.versionFor(ctx, addr)
+	return own != nil && *own == *e.own
+}
+
+// confirm notes that an entry counts for a version too, unless another has taken
+// its place.
+func (c *cache) confirm(e entry, version uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now, ok := c.entries[e.key]; ok && now.Value.(*entry).stored.Equal(e.stored) {
+		e.version = version
+		now.Value = &e
+	}
+}
+
 // remember keeps an outcome for as long as it can be relied on.
-func (d *Directory) remember(key string, version uint64, r Result) {
+func (d *Directory) remember(key string, version uint64, own *uint64, r Result) {
 	now := d.cfg.Clock()
 	expires := d.expiry(now, r)
 	if !expires.After(now) {
@@ -85,7 +125,7 @@ func (d *Directory) remember(key string, version uint64, r Result) {
 	for i := range r.Answers {
 		r.Answers[i].Cached = true
 	}
-	d.cache.put(entry{key: key, result: r, stored: now, expires: expires, version: version})
+	d.cache.put(entry{key: key, result: r, stored: now, expires: expires, version: version, own: own})
 }
 
 // expiry is when an outcome must be found out again: after the configured time,
@@ -155,12 +195,37 @@ func (d *Directory) version() uint64 {
 	return sum
 }
 
+// versionFor changes when a source knows that its answers about addr may have; nil
+// is not known, or no better than version.
+func (d *Directory) versionFor(ctx context.Context, addr address.Address) *uint64 {
+	sum, better := d.flushes.Load(), false
+	for _, s := range d.sources {
+		switch v := s.Source.(type) {
+		case versionedFor:
+			n, err := v.VersionFor(ctx, addr)
+			if err != nil {
+				return nil
+			}
+			sum, better = mix(sum, n), true
+		case versioned:
+			sum = mix(sum, v.Version())
+		}
+	}
+	if !better {
+		return nil
+	}
+	return &sum
+}
+
+// mix combines numbers that may grow and fall, so that changes do not cancel.
+func mix(sum, n uint64) uint64 { return (sum ^ n) * 1099511628211 }
+
 // stale returns the outcome remembered for key in place of unknown if a source
 // did not answer, the configuration allows it, and its certificates still pass
 // today.
 func (d *Directory) stale(ctx context.Context, key string, addr address.Address, unknown Result) Result {
 	e, ok := d.cache.get(key)
-	if !ok || e.result.Outcome != Usable || e.version != d.version() || !unknown.unanswered() ||
+	if !ok || e.result.Outcome != Usable || !unknown.unanswered() || e.version != d.version() && !d.sameFor(ctx, e, addr) ||
 		d.cfg.StaleIfError <= 0 || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
 		return unknown
 	}

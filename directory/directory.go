@@ -99,3 +99,8 @@ type detailed interface {
 type versioned interface {
 	Version() uint64
 }
+
+// versionedFor is a versioned source that can tell whose answers changed.
+type versionedFor interface {
+	VersionFor(ctx context.Context, addr address.Address) (uint64, error)
+}

@@ -175,7 +175,11 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 	}
 	key := addr.Key(d.cfg.LocalPart)
 	if !fresh {
-		if r, ok := d.cached(key); ok {
+		r, ok := d.cached(key)
+		if !ok {
+			r, ok = d.unchanged(ctx, key, addr)
+		}
+		if ok {
 			d.observe(r)
 			return r
 		}
@@ -235,13 +239,13 @@ func (d *Directory) fly(f *flight, key string, addr address.Address) {
 		d.mu.Unlock()
 		close(f.done)
 	}()
-	version := d.version()
+	version, own := d.version(), d.versionFor(ctx, addr)
 	f.result = d.search(ctx, addr)
 	if f.result.Outcome == Unknown {
 		f.result = d.stale(ctx, key, addr, f.result)
 		return
 	}
-	d.remember(key, version, f.result)
+	d.remember(key, version, own, f.result)
 }
 
 // search asks the sources in order.

@@ -4,22 +4,16 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
-
-// pollStore is how soon changes by other processes are noticed.
-const pollStore = time.Second
 
 // Stored is a certs.Source over certificates of some origins in the store.
 type Stored struct {
 	name    string
 	store   *store.Store
 	origins []store.Origin
-	asked   atomic.Int64 // when the store was last asked for its generation
 }
 
 // NewStored returns a source over the certificates in st that are of one of the
@@ -53,14 +47,11 @@ func (s *Stored) serves(e store.Entry) bool {
 }
 
 // Version changes when the store's certificates do: at once where this process
-// changed them, within pollStore where another did. While the store does not
-// answer it stays.
-func (s *Stored) Version() uint64 {
-	now, asked := time.Now().UnixNano(), s.asked.Load()
-	if now-asked >= int64(pollStore) && s.asked.CompareAndSwap(asked, now) {
-		// Its error is not lost: whatever it found changed is asked for again,
-		// and then it is told.
-		_, _ = s.store.Generation(context.Background())
-	}
-	return uint64(s.store.Latest())
+// changed them; what others did counts when the process next asked the store for
+// a generation, as the gateway does all the time.
+func (s *Stored) Version() uint64 { return uint64(s.store.Latest()) }
+
+// VersionFor changes when the certificates that name addr do.
+func (s *Stored) VersionFor(ctx context.Context, addr address.Address) (uint64, error) {
+	return s.store.AddressVersion(ctx, addr)
 }

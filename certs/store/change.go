@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // The counters.
@@ -83,24 +86,42 @@ func bump(ctx context.Context, tx *sql.Tx, name string, by int) (n int64, err er
 
 // Generation is a number that grows with every change of certificates.
 func (s *Store) Generation(ctx context.Context) (int64, error) {
-	n, err := s.counter(ctx, counterCertificates)
-	if err == nil {
-		s.notice(n)
-	}
-	return n, err
+	certificates, _, err := s.counters(ctx)
+	return certificates, err
 }
 
 // Latest is the greatest generation that this process knows: it made it, or saw
-// it by Generation.
+// it by Generation or TrustGeneration.
 func (s *Store) Latest() int64 { return s.latest.Load() }
 
 // TrustGeneration is a number that grows when marks, authorities of our own, or
 // their revocations change: what path validation depends on.
 func (s *Store) TrustGeneration(ctx context.Context) (int64, error) {
-	return s.counter(ctx, counterTrust)
+	_, trust, err := s.counters(ctx)
+	return trust, err
 }
 
-func (s *Store) counter(ctx context.Context, name string) (n int64, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT value FROM store_counter WHERE name = $1`, name).Scan(&n)
-	return n, err
+func (s *Store) counters(ctx context.Context) (certificates, trust int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT a.value, b.value FROM store_counter a, store_counter b WHERE a.name = $1 AND b.name = $2`,
+		counterCertificates, counterTrust).Scan(&certificates, &trust)
+	if err != nil {
+		return 0, 0, fmt.Errorf("store: %w", err)
+	}
+	s.notice(certificates)
+	return certificates, trust, nil
+}
+
+// AddressVersion is a number that changes when the certificates that name an
+// address do.
+func (s *Store) AddressVersion(ctx context.Context, addr address.Address) (uint64, error) {
+	key, _ := addressKey(addr)
+	// A change makes a generation above all others: as long as there are as
+	// many, the sum grows.
+	var n, sum int64
+	err := s.read.QueryRowContext(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(c.generation), 0) AS BIGINT)
+		FROM store_address a JOIN store_certificate c ON c.fingerprint = a.fingerprint WHERE a.address = $1`, key).Scan(&n, &sum)
+	if err != nil {
+		return 0, fmt.Errorf("store: %w", err)
+	}
+	return uint64(sum)<<16 + uint64(n)&0xffff, nil
 }
