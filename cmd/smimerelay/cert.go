@@ -8,8 +8,17 @@ import (
 )
 
 type certCmd struct {
-	Check  certCheckCmd  `cmd:"" help:"Say whether a certificate may be used now, and why not."`
-	Lookup certLookupCmd `cmd:"" help:"Look the certificates of an address up as the gateway would."`
+	List     certListCmd     `cmd:"" help:"List what is in the store."`
+	Show     certShowCmd     `cmd:"" help:"Show all about a certificate."`
+	Remove   certRemoveCmd   `cmd:"" help:"Take certificates out of the store, with their keys."`
+	Allow    certAllowCmd    `cmd:"" help:"Believe a certificate whoever issued it."`
+	Block    certBlockCmd    `cmd:"" help:"Refuse a certificate and everything below it."`
+	Unmark   certUnmarkCmd   `cmd:"" help:"Take back cert allow and cert block."`
+	Pin      certPinCmd      `cmd:"" help:"Have an identity sign though there is a younger one."`
+	Unpin    certUnpinCmd    `cmd:"" help:"Take back cert pin."`
+	Expiring certExpiringCmd `cmd:"" help:"List our identities that end soon."`
+	Check    certCheckCmd    `cmd:"" help:"Say whether a certificate may be used now, and why not."`
+	Lookup   certLookupCmd   `cmd:"" help:"Look the certificates of an address up as the gateway would."`
 }
 
 type certCheckCmd struct {

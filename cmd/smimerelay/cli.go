@@ -22,7 +22,7 @@ type cli struct {
 	Decrypt decryptCmd `cmd:"" group:"offline" help:"Decrypt a message."`
 	Sign    signCmd    `cmd:"" group:"offline" help:"Sign a message."`
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
-	Cert    certCmd    `cmd:"" group:"offline" help:"Judge a certificate."`
+	Cert    certCmd    `cmd:"" group:"offline" help:"Look at certificates and identities, and decide about them."`
 	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -119,4 +120,20 @@ func readStoreKey(path string) ([]byte, error) {
 		return nil, nil
 	}
 	return key, err
+}
+
+// Store is the store that the parts use; it closes with them.
+func (p *Parts) Store() *store.Store { return p.store.Store }
+
+// StoreChecker judges certificates by a store alone: our own authorities and what
+// was allowed are believed, nobody else, and nobody is asked.
+func StoreChecker(ctx context.Context, s *store.Store, rule address.LocalPart, clock func() time.Time) (certs.Checker, error) {
+	t, err := readTrust(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return certs.NewValidator(certs.ValidatorConfig{
+		Anchors: t.authorities, Intermediates: t.allowed, Exceptions: t.exceptions, CRLs: t.crls,
+		Revocation: certs.RevocationPrefer, LocalPart: rule, Clock: clock,
+	})
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+)
+
+type certExpiringCmd struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
+	Within span   `placeholder:"TIME" help:"How soon, such as 14d; the longest of expiry.before when absent."`
+	JSON   bool   `name:"json" help:"Print the list as JSON."`
+}
+
+// Help is shown below the summary.
+func (certExpiringCmd) Help() string {
+	return `Lists our identities, in the store, in files and in tokens, and our own authority, that end soon, the first first. One is left out when others of ours do for all its addresses what it does, and for longer.
+
+Exit status: 0 none ends soon, 1 some do, 2 the call could not be used, 78 bad configuration. It prints nothing when there is nothing to do, as cron likes it.`
+}
+
+func (certExpiringCmd) examples() string {
+	return `smimerelay cert expiring
+		smimerelay cert expiring --within 14d --json
+		0 7 * * 1 smimerelay   smimerelay cert expiring    as a line of /etc/cron.d`
+}
+
+// expiringIdentity is what --json prints of one.
+type expiringIdentity struct {
+	SHA256    string    `json:"sha256"`
+	Subject   string    `json:"subject"`
+	Addresses []string  `json:"addresses"`
+	NotAfter  time.Time `json:"not_after"`
+	Days      int       `json:"days"`
+	Place     string    `json:"place"`
+	Authority bool      `json:"authority"`
+}
+
+// Run lists what ends soon.
+func (c *certExpiringCmd) Run(a *app) error {
+	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
+	if len(problems) > 0 {
+		return problems
+	}
+	defer parts.Close()
+	within := time.Duration(c.Within)
+	if within == 0 {
+		within = service.Within(parts.Config)
+	}
+	h, err := parts.Holdings(background(), a.clock(), within)
+	if err != nil {
+		return err
+	}
+	if err := c.print(a, h.Expiring); err != nil {
+		return err
+	}
+	if len(h.Expiring) > 0 {
+		return &statusError{status: exitNegative}
+	}
+	return nil
+}
+
+func (c *certExpiringCmd) print(a *app, list []service.Owned) error {
+	out := []expiringIdentity{}
+	for _, o := range list {
+		sum := sha256.Sum256(o.Certificate.Raw)
+		out = append(out, expiringIdentity{
+			SHA256: hex.EncodeToString(sum[:]), Subject: o.Certificate.Subject.String(),
+			Addresses: texts(certs.Addresses(o.Certificate)), NotAfter: o.Certificate.NotAfter.UTC(),
+			Days: int(o.Certificate.NotAfter.Sub(a.clock()).Hours() / 24), Place: o.Place, Authority: o.Authority,
+		})
+	}
+	if c.JSON {
+		return a.printJSON(out)
+	}
+	p := &page{w: a.stdout}
+	for i, o := range list {
+		what := ""
+		if o.Authority {
+			what = ", our own authority"
+		}
+		p.line("%s ends on %s, in %d days (%s%s)", name(o.Certificate), out[i].NotAfter.Format(time.DateOnly), out[i].Days, o.Place, what)
+	}
+	return p.err
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type certListCmd struct {
+	storeFlags
+	JSON     bool     `name:"json" help:"Print the list as JSON."`
+	Origin   []string `enum:"imported,harvested,directory,issued,authority" placeholder:"ORIGIN" help:"Only those that came in this way: imported, harvested, directory, issued, authority. Repeatable."`
+	HasKey   string   `enum:",yes,no" default:"" placeholder:"yes|no" help:"Only those whose private key is, or is not, in the store."`
+	Mark     string   `enum:",allowed,blocked" default:"" placeholder:"MARK" help:"Only those that are marked: allowed, blocked."`
+	Expiring span     `placeholder:"TIME" help:"Only those that are valid and end within this time, such as 30d."`
+	After    string   `placeholder:"SHA256" help:"Begin behind this fingerprint, in full: to go on where --limit ended."`
+	Limit    int      `placeholder:"N" help:"At most so many."`
+	Address  string   `arg:"" optional:"" name:"address" help:"Only those that name this address, the youngest first."`
+}
+
+// Help is shown below the summary.
+func (certListCmd) Help() string {
+	return `One line a certificate: the beginning of its SHA-256 fingerprint, how it came into the store, key where its private key is there too, pinned, its mark, the day on which it ends, and whom it names. They come in the order of their fingerprints, and may be many: a store of any size is read in parts.`
+}
+
+func (certListCmd) examples() string {
+	return `smimerelay cert list
+		smimerelay cert list bob@example.net
+		smimerelay cert list --has-key yes --expiring 30d
+		smimerelay cert list --mark blocked --json | jq -r '.[].note'`
+}
+
+// listPage is how many entries are in memory at once.
+const listPage = 500
+
+// Run prints the entries that the flags ask for.
+func (c *certListCmd) Run(a *app) error {
+	q, err := c.query(a.clock())
+	if err != nil {
+		return err
+	}
+	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
+		out := entryWriter(&textList{p: &page{w: a.stdout}})
+		if c.JSON {
+			out = &jsonList{a: a}
+		}
+		if err := c.each(ctx, s, q, a.clock(), out.entry); err != nil {
+			return err
+		}
+		return out.end()
+	})
+}
+
+func (c *certListCmd) query(now time.Time) (q store.Query, err error) {
+	if c.Address != "" {
+		addr, err := address.Parse(c.Address)
+		if err != nil {
+			return q, unusable(fmt.Errorf("ADDRESS: %w; write local@domain", err))
+		}
+		if c.After != "" {
+			return q, unusable(fmt.Errorf("--after: an address has few certificates, which come at once; leave it away"))
+		}
+		q.Address = &addr
+	}
+	for _, o := range c.Origin {
+		q.Origins = append(q.Origins, store.Origin(o))
+	}
+	if c.HasKey != "" {
+		has := c.HasKey == "yes"
+		q.HasKey = &has
+	}
+	q.Mark = store.Mark(c.Mark)
+	if c.Expiring > 0 {
+		q.EndsBefore = now.Add(time.Duration(c.Expiring))
+	}
+	if c.After != "" {
+		if q.After, err = wholeFingerprint(c.After); err != nil {
+			return q, unusable(fmt.Errorf("--after: %w", err))
+		}
+	}
+	return q, nil
+}
+
+// each calls f for the entries, page by page.
+func (c *certListCmd) each(ctx context.Context, s *store.Store, q store.Query, now time.Time, f func(store.Entry) error) error {
+	if q.Address == nil {
+		q.Limit = listPage
+	}
+	for n := 0; ; {
+		entries, err := s.Find(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if c.Expiring > 0 && !e.Certificate.NotAfter.After(now) {
+				continue
+			}
+			if c.Limit > 0 && n == c.Limit {
+				return nil
+			}
+			if err := f(e); err != nil {
+				return err
+			}
+			n++
+		}
+		if q.Limit == 0 || len(entries) < q.Limit {
+			return nil
+		}
+		q.After = entries[len(entries)-1].Fingerprint[:]
+	}
+}
+
+// entryWriter prints entries as they come.
+type entryWriter interface {
+	entry(store.Entry) error
+	end() error
+}
+
+// textList prints one line each, and how many there were.
+type textList struct {
+	p *page
+	n int
+}
+
+func (l *textList) entry(e store.Entry) error {
+	l.n++
+	who := strings.Join(texts(e.Addresses), ", ")
+	if who == "" {
+		who = e.Certificate.Subject.String()
+	}
+	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), oneLine(who))
+	return l.p.err
+}
+
+func (l *textList) end() error {
+	l.p.line("%d certificates", l.n)
+	return l.p.err
+}
+
+// state is what stands out about an entry.
+func state(e store.Entry) string {
+	var words []string
+	for _, w := range []struct {
+		yes  bool
+		word string
+	}{{e.HasKey, "key"}, {e.Pinned, "pinned"}, {!e.RevokedAt.IsZero(), "revoked"}, {e.Mark != store.Unmarked, string(e.Mark)}} {
+		if w.yes {
+			words = append(words, w.word)
+		}
+	}
+	if len(words) == 0 {
+		return "-"
+	}
+	return strings.Join(words, ",")
+}
+
+// jsonList prints an array without holding it in memory.
+type jsonList struct {
+	a     *app
+	begun bool
+}
+
+func (l *jsonList) entry(e store.Entry) error {
+	text, err := marshal(describeEntry(e))
+	if err != nil {
+		return err
+	}
+	separator := ",\n  "
+	if !l.begun {
+		separator = "[\n  "
+	}
+	l.begun = true
+	_, err = fmt.Fprintf(l.a.stdout, "%s%s", separator, text)
+	return err
+}
+
+func (l *jsonList) end() error {
+	text := "\n]\n"
+	if !l.begun {
+		text = "[]\n"
+	}
+	_, err := fmt.Fprint(l.a.stdout, text)
+	return err
+}
+
+// marshal is json.Marshal that leaves &, < and > as they are.
+func marshal(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("  ", "  ")
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type certPinCmd struct {
+	storeFlags
+	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
+}
+
+// Help is shown below the summary.
+func (certPinCmd) Help() string {
+	return `Of several identities for an address the one whose validity began last signs. A pinned one signs instead, as long as it is valid; pinning it unpins those that share an address with it. All of them decrypt.`
+}
+
+func (certPinCmd) examples() string { return `smimerelay cert pin 3f2a91c07d` }
+
+// Run pins.
+func (c *certPinCmd) Run(a *app) error { return c.pin(a, c.Fingerprint, true) }
+
+type certUnpinCmd struct {
+	storeFlags
+	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
+}
+
+func (certUnpinCmd) examples() string { return `smimerelay cert unpin 3f2a91c07d` }
+
+// Run unpins.
+func (c *certUnpinCmd) Run(a *app) error { return c.pin(a, c.Fingerprint, false) }
+
+func (f *storeFlags) pin(a *app, text string, pinned bool) error {
+	return f.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
+		e, err := pick(ctx, s, text)
+		if err != nil {
+			return err
+		}
+		err = s.Pin(ctx, e.Fingerprint, pinned)
+		if errors.Is(err, store.ErrNoKey) {
+			return negative(fmt.Errorf("%s: %w; only an identity can be pinned", name(e.Certificate), store.ErrNoKey))
+		}
+		if err != nil {
+			return err
+		}
+		word := "pinned"
+		if !pinned {
+			word = "not pinned"
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), word)
+		return err
+	})
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type certShowCmd struct {
+	storeFlags
+	JSON bool   `name:"json" help:"Print it as JSON: an array."`
+	What string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; an address: all in the store that name it; or a file."`
+}
+
+// Help is shown below the summary.
+func (certShowCmd) Help() string {
+	return `Says all about a certificate: whom it names, its dates and its key, what it may be used for now and why not, its chain, whether it is revoked, how it came into the store and what was said of it there. It is judged as the gateway would, with the authorities of the configuration; with --store only by what the store says, and nobody is asked.`
+}
+
+func (certShowCmd) examples() string {
+	return `smimerelay cert show 3f2a91c07d
+		smimerelay cert show bob@example.net
+		smimerelay cert show --json ./bob.pem | jq '.[0].encryption'`
+}
+
+// shown is a certificate with everything that is known of it.
+type shown struct {
+	certificate *x509.Certificate
+	chain       []*x509.Certificate // what came with it
+	entry       *store.Entry        // nil: it is not in the store
+	uses        map[certs.Purpose]certs.Verdict
+}
+
+// Run judges and prints.
+func (c *certShowCmd) Run(a *app) error {
+	if c.Store != "" {
+		return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
+			checker, err := service.StoreChecker(ctx, s, address.IgnoreCase, a.clock)
+			if err != nil {
+				return err
+			}
+			return c.show(ctx, a, s, checker)
+		})
+	}
+	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
+	if len(problems) > 0 {
+		return problems
+	}
+	defer parts.Close()
+	return c.show(background(), a, parts.Store(), parts.Validator)
+}
+
+func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker certs.Checker) error {
+	list, err := c.find(ctx, s)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].judge(ctx, checker)
+	}
+	if c.JSON {
+		out := make([]shownCertificate, len(list))
+		for i := range list {
+			out[i] = list[i].forJSON()
+		}
+		return a.printJSON(out)
+	}
+	p := &page{w: a.stdout}
+	for i := range list {
+		if i > 0 {
+			p.line("")
+		}
+		p.certificate(&list[i], a.clock())
+	}
+	return p.err
+}
+
+// find returns what the argument names: at least one.
+func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]shown, error) {
+	if addr, err := address.Parse(c.What); err == nil {
+		return findAddress(ctx, s, addr)
+	}
+	if isFingerprint(c.What) {
+		e, err := pick(ctx, s, c.What)
+		return []shown{{certificate: e.Certificate, chain: e.Chain, entry: &e}}, err
+	}
+	list, err := certs.ReadCertificates(c.What)
+	if err != nil {
+		return nil, unusable(fmt.Errorf("%w; give a fingerprint, an address, or a file with certificates", err))
+	}
+	return findFile(ctx, s, list)
+}
+
+func findAddress(ctx context.Context, s *store.Store, addr address.Address) ([]shown, error) {
+	entries, err := s.Find(ctx, store.Query{Address: &addr, Chain: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, negative(fmt.Errorf("%s is named by no certificate in the store; smimerelay cert lookup asks the directories too", addr))
+	}
+	var list []shown
+	for i, e := range entries {
+		list = append(list, shown{certificate: e.Certificate, chain: e.Chain, entry: &entries[i]})
+	}
+	return list, nil
+}
+
+// findFile shows the first certificate of a file; the others help to build its
+// chain.
+func findFile(ctx context.Context, s *store.Store, list []*x509.Certificate) ([]shown, error) {
+	found := shown{certificate: list[0], chain: list[1:]}
+	e, err := pick(ctx, s, fmt.Sprintf("%x", sha256.Sum256(list[0].Raw)))
+	switch {
+	case err == nil:
+		found.entry = &e
+		found.chain = append(found.chain, e.Chain...)
+	case !errors.Is(err, errNotInStore):
+		return nil, err
+	}
+	return []shown{found}, nil
+}
+
+// judge finds out what the certificate may be used for. Its addresses are not
+// asked about: it may serve for those that it names.
+func (s *shown) judge(ctx context.Context, checker certs.Checker) {
+	s.uses = map[certs.Purpose]certs.Verdict{}
+	for _, p := range []certs.Purpose{certs.ForSigning, certs.ForEncryption} {
+		s.uses[p] = checker.Check(ctx, s.certificate, certs.Request{Purpose: p, Intermediates: s.chain})
+	}
+}
+
+// verdict is the one that says more about the chain.
+func (s *shown) verdict() certs.Verdict {
+	v := s.uses[certs.ForSigning]
+	if other := s.uses[certs.ForEncryption]; v.Result != certs.Pass && (other.Result == certs.Pass || v.Reason == certs.WrongPurpose) {
+		return other
+	}
+	return v
+}
+
+// fingerprintOf writes a fingerprint in full.
+func fingerprintOf(c *x509.Certificate) string { return fmt.Sprintf("%x", sha256.Sum256(c.Raw)) }
+
+// used says in a few words whether a certificate serves for a purpose.
+func used(v certs.Verdict) string {
+	if v.Result == certs.Pass {
+		return "yes"
+	}
+	text := "no: " + string(v.Reason)
+	if v.Result == certs.TempError {
+		text = "not known: " + string(v.Reason)
+	}
+	if v.Detail != "" {
+		text += ": " + v.Detail
+	}
+	return strings.TrimSpace(text)
+}
