@@ -7,13 +7,19 @@ PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build run test unit hsm e2e deps lint bench fuzz corpora
+.PHONY: help build build-pkcs11 run test unit hsm e2e deps lint bench fuzz corpora
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# TAGS=pkcs11 adds keys in PKCS #11 tokens, which takes cgo: then the binary is not static.
+TAGS ?=
 
 build: ## build ./bin/smimerelay, static
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/smimerelay ./cmd/smimerelay
+	CGO_ENABLED=$(if $(filter pkcs11,$(TAGS)),1,0) $(GO) build -trimpath -tags netgo,osusergo$(TAGS:%=,%) -o bin/smimerelay ./cmd/smimerelay
+
+build-pkcs11: ## build it with PKCS #11 tokens, by cgo
+	@$(MAKE) --no-print-directory build TAGS=pkcs11
 
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
@@ -27,9 +33,11 @@ deps: # install what the tests need, or say what is missing
 unit: # every package but the whole-system tests
 	test/run -race -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v '/test$$')
 
+HSM := ./certs/token ./test/hsm
+
 hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
-	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 ./test/hsm
-	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 ./test/hsm
+	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 $(HSM) ./internal/softhsmtest
+	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
 	test/run -shuffle=on -timeout 8m -count=1 ./test

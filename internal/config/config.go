@@ -110,8 +110,9 @@ type Store struct {
 
 // Identities is the section [identities].
 type Identities struct {
-	Path         string `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
-	PasswordFile string `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
+	Path         string   `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
+	PasswordFile string   `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
+	Tokens       []string `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; a certificate that is not in the token is looked for in path"`
 }
 
 // CA is the section [ca].

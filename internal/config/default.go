@@ -35,7 +35,7 @@ func Default() *Config {
 		},
 		Notices:    Notices{Language: "en"},
 		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient"},
-		Identities: Identities{},
+		Identities: Identities{Tokens: []string{}},
 	}
 }
 

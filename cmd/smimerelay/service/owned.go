@@ -26,14 +26,28 @@ const pageSize = 1000
 
 // EachOwned calls f for every certificate of ours, until f returns false.
 func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
-	for _, id := range p.files.Identities() {
-		if !f(Owned{Certificate: id.Certificate, Place: "file"}) {
+	for _, o := range p.unstored() {
+		if !f(o) {
 			return nil
 		}
 	}
 	return eachStored(ctx, p.store.Store, func(e store.Entry) bool {
 		return f(Owned{Certificate: e.Certificate, Place: "store", Authority: e.Origin == store.Authority})
 	})
+}
+
+// unstored returns what is in files and in tokens.
+func (p *Parts) unstored() []Owned {
+	var all []Owned
+	for _, id := range p.files.Identities() {
+		all = append(all, Owned{Certificate: id.Certificate, Place: "file"})
+	}
+	for _, t := range p.tokens {
+		for _, id := range t.Identities() {
+			all = append(all, Owned{Certificate: id.Certificate, Place: "token"})
+		}
+	}
+	return all
 }
 
 // eachStored calls f for every entry that has a private key.
@@ -136,9 +150,9 @@ func (p *Parts) ownedFor(ctx context.Context, a address.Address) ([]*x509.Certif
 	for _, e := range entries {
 		all = append(all, e.Certificate)
 	}
-	for _, id := range p.files.Identities() {
-		if slices.ContainsFunc(certs.Addresses(id.Certificate), func(named address.Address) bool { return named.Equal(a, p.store.place.localPart) }) {
-			all = append(all, id.Certificate)
+	for _, o := range p.unstored() {
+		if slices.ContainsFunc(certs.Addresses(o.Certificate), func(named address.Address) bool { return named.Equal(a, p.store.place.localPart) }) {
+			all = append(all, o.Certificate)
 		}
 	}
 	return all, nil

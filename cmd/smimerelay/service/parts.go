@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -37,6 +38,7 @@ type Parts struct {
 	store    *sharedStore
 	trusted  storedTrust                 // what of the store the validator knows
 	files    *certs.FileKeys             // those of Keys that are in files
+	tokens   []token.Keys                // those in tokens
 	tls      map[string]*tls.Certificate // by listener
 	nextHop  *outbound.Client
 	nextHops map[string]*outbound.Client // by listener, where it has its own
@@ -57,6 +59,9 @@ func (p *Parts) Close() error {
 	}
 	if p.nextHop != nil {
 		errs = append(errs, p.nextHop.Close())
+	}
+	for _, t := range p.tokens {
+		errs = append(errs, t.Close())
 	}
 	for _, c := range p.closers {
 		errs = append(errs, c())

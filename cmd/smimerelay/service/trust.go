@@ -11,10 +11,15 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-// keys joins our identities: those in the store and those in files.
+// keys joins our identities: those in the store, in files and in tokens.
 func (b *builder) keys() {
 	b.parts.files = b.fileKeys().WithLocalPart(b.localPart())
-	b.parts.Keys = certs.Join(b.parts.store.Keys(), b.parts.files)
+	all := []certs.Keys{b.parts.store.Keys(), b.parts.files}
+	b.openTokens()
+	for _, t := range b.parts.tokens {
+		all = append(all, t)
+	}
+	b.parts.Keys = certs.Join(all...)
 }
 
 func (b *builder) fileKeys() *certs.FileKeys {

@@ -35,6 +35,11 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
 	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
 		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
+	for i, t := range p.tokens {
+		if err := t.Err(); err != nil {
+			warn(true, key("identities.tokens", i, ""), err.Error(), "until it answers, what needs its keys is deferred")
+		}
+	}
 	if len(h.Expiring) > 0 {
 		warn(true, "expiry", "an identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; smimerelay cert expiring lists all")
 	}
