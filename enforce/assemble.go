@@ -28,6 +28,8 @@ func assemble(fates []fate) Plan {
 			plan.Refused = append(plan.Refused, t.refusal(i))
 		case stripped:
 			plan.Stripped = append(plan.Stripped, t.refusal(i))
+		case held:
+			plan.Held = append(plan.Held, t.refusal(i))
 		default:
 			k := t.treatment(i)
 			groups[k] = append(groups[k], i)
@@ -36,7 +38,7 @@ func assemble(fates []fate) Plan {
 	for k, members := range groups {
 		plan.Copies = append(plan.Copies, makeCopy(k, members, fates))
 	}
-	if len(plan.Copies) == 0 {
+	if len(plan.Copies)+len(plan.Held) == 0 {
 		// Nobody is left: the sender gets a reply rather than a notice.
 		plan.Refused = append(plan.Refused, plan.Stripped...)
 		plan.Stripped = nil
@@ -92,7 +94,7 @@ func (t *fate) assigned(i int) Assigned {
 }
 
 func (t *fate) refusal(i int) Refusal {
-	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Held: t.held, Missing: t.missing, Reason: t.reason}
+	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Missing: t.missing, Reason: t.reason}
 }
 
 // sort puts the plan into an order that depends on the addresses only.
@@ -104,6 +106,7 @@ func (p *Plan) sort() {
 	byAddress := func(a, b Refusal) int { return a.compare(b.Assigned) }
 	slices.SortFunc(p.Refused, byAddress)
 	slices.SortFunc(p.Stripped, byAddress)
+	slices.SortFunc(p.Held, byAddress)
 }
 
 func (a Assigned) compare(b Assigned) int {

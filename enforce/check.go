@@ -25,6 +25,13 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
 		errs = append(errs, count(r.Assigned))
 	}
+	for _, h := range plan.Held {
+		err := count(h.Assigned)
+		if err == nil {
+			err = p.checkHeld(&f, h.Index, open)
+		}
+		errs = append(errs, err)
+	}
 	for _, c := range plan.Copies {
 		for _, a := range c.Recipients {
 			err := count(a)
@@ -69,6 +76,20 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 		return fmt.Errorf("the copy for %q lacks a reader that the rule demands", to.Address)
 	case open && encrypt == require && !r.mixed:
 		return fmt.Errorf("the copy for %q is encrypted, and there is one in the clear", to.Address)
+	}
+	return nil
+}
+
+// checkHeld checks that a recipient may wait: what is kept for one is a secret
+// before all others.
+func (p *Policy) checkHeld(f *Facts, i int, open bool) error {
+	to := &f.Recipients[i]
+	r := p.match(f, to)
+	switch {
+	case r == nil || r.missing != hold || r.report:
+		return fmt.Errorf("%q is held, and no rule says so", to.Address)
+	case open && !r.mixed:
+		return fmt.Errorf("the message is held for %q, and there is a copy in the clear", to.Address)
 	}
 	return nil
 }

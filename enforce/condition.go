@@ -181,7 +181,7 @@ func (c *compiler) numbers(r *Rule) []condition {
 	}
 	add("larger_than", r.LargerThan, func(v *view) bool { return v.facts.Content.Size > r.LargerThan })
 	add("smaller_than", r.SmallerThan, func(v *view) bool { return v.facts.Content.Size < r.SmallerThan })
-	add("more_recipients", r.MoreRecipients, func(v *view) bool { return len(v.facts.Recipients) > r.MoreRecipients })
-	add("fewer_recipients", r.FewerRecipients, func(v *view) bool { return len(v.facts.Recipients) < r.FewerRecipients })
+	add("more_recipients", r.MoreRecipients, func(v *view) bool { return len(v.facts.Recipients)+v.facts.Others > r.MoreRecipients })
+	add("fewer_recipients", r.FewerRecipients, func(v *view) bool { return len(v.facts.Recipients)+v.facts.Others < r.FewerRecipients })
 	return all
 }

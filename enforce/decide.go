@@ -41,6 +41,7 @@ const (
 	send disposition = iota
 	refuse
 	stripped
+	held
 )
 
 // secrecy is the form in which a recipient's copy travels, or will travel.
@@ -65,7 +66,6 @@ type fate struct {
 	sign        bool
 	usable      []Fingerprint // to encrypt to, with further ones
 	temporary   bool          // for refuse
-	held        bool          // for a temporary refuse
 	missing     string
 	reason      string
 	note        string
@@ -103,7 +103,7 @@ func (p *Policy) fate(f *Facts, i int) fate {
 }
 
 func (t *fate) refuse(temporary bool, missing, reason string) {
-	t.disposition, t.temporary, t.missing, t.reason, t.held = refuse, temporary, missing, reason, false
+	t.disposition, t.temporary, t.missing, t.reason = refuse, temporary, missing, reason
 }
 
 // remark adds to what is not obvious from the rule.
@@ -166,8 +166,7 @@ func (t *fate) noCertificate(c CertificateFacts) {
 	case strip:
 		t.disposition = stripped
 	case hold:
-		t.temporary, t.held = true, true
-		t.reason = fmt.Sprintf("held until there is a valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found"))
+		t.disposition = held
 	}
 }
 
@@ -197,9 +196,10 @@ func (t *fate) further(f *Facts) {
 	t.usable = all
 }
 
-// identity decides whether the copy is signed.
+// identity decides whether the copy is signed. Who is held and may never be
+// signed for is refused now: to wait would not help.
 func (t *fate) identity(f *Facts) {
-	if t.disposition != send || t.wantSign == never || !t.rule.signs(f) {
+	if t.disposition != send && t.disposition != held || t.wantSign == never || !t.rule.signs(f) {
 		return
 	}
 	forbidden := f.SignForbidden
@@ -209,6 +209,9 @@ func (t *fate) identity(f *Facts) {
 	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
 	if name := t.rule.steps.identity; name != "" {
 		id = f.Identities[name]
+	}
+	if forbidden == "" && t.disposition == held {
+		return
 	}
 	if forbidden == "" && id.State == None && f.Issuable && t.rule.steps.issue {
 		id.State = Available

@@ -31,6 +31,9 @@ func summary(f Facts, plan Plan) string {
 	for _, r := range plan.Stripped {
 		lines[r.Index] = "stripped"
 	}
+	for _, r := range plan.Held {
+		lines[r.Index] = "held"
+	}
 	return strings.Join(lines, "; ")
 }
 
@@ -99,10 +102,15 @@ func TestDecide(t *testing.T) {
 		{"unknown@reject.example", "deferred"},
 		{"broken@reject.example", "deferred"},
 		{"unknown@strip.example has@strip.example", "deferred; copy 1 encrypted to 1"},
-		{"none@hold.example", "deferred"},
-		{"has@hold.example none@hold.example", "copy 1 encrypted to 1; deferred"},
-		{"none@hold.example x@plain.example", "deferred; refused"}, // it will be encrypted one day
-		{"none@hold.example none@strip.example", "deferred; refused"},
+		{"none@hold.example", "held"},
+		{"unknown@hold.example", "deferred"},
+		{"none@hold.example none@all.example", "refused; refused"},
+		{"none@hold.example unknown@all.example", "deferred; deferred"},
+		{"none@hold.example unknown@prefer.example", "deferred; deferred"}, // who may get it in the clear
+		{"none@hold.example has@reject.example", "held; copy 1 encrypted to 1"},
+		{"has@hold.example none@hold.example", "copy 1 encrypted to 1; held"},
+		{"none@hold.example x@plain.example", "held; refused"}, // it will be encrypted one day
+		{"none@hold.example none@strip.example", "held; stripped"},
 		// Preferred.
 		{"has@prefer.example", "copy 1 encrypted to 1"},
 		{"none@prefer.example", "copy 1"},

@@ -54,6 +54,9 @@ type Facts struct {
 	// Triggers are what the sender asked for in the message; empty where the
 	// client is not one whose wishes count.
 	Triggers Triggers
+	// Released says that an administrator lets the message, which was held for
+	// want of a certificate, go without encryption.
+	Released bool
 	// Identities are those that rules name besides the sender's, by the word of
 	// the rule; see Policy.Needs.
 	Identities map[string]IdentityFacts
@@ -61,6 +64,9 @@ type Facts struct {
 	// the address of the rule; "sender" is the sender's own.
 	Further    map[string]CertificateFacts
 	Recipients []RecipientFacts
+	// Others is how many recipients the message had besides, when this is a
+	// later decision on some of them.
+	Others int
 }
 
 // IdentityFacts is what is known of an identity.

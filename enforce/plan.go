@@ -3,11 +3,14 @@ package enforce
 import "github.com/smimerelay/smimerelay/internal/address"
 
 // Plan is what Decide decided: every recipient of the facts is in exactly one
-// copy, or refused, or stripped.
+// copy, or refused, or stripped, or held.
 type Plan struct {
 	Copies   []Copy
 	Refused  []Refusal
 	Stripped []Refusal
+	// Held recipients wait by no_certificate = "hold": the message is kept for
+	// them, and the same question asked again.
+	Held []Refusal
 }
 
 // Copy is one form of the message with those who get it.
@@ -60,9 +63,6 @@ type Refusal struct {
 	// Temporary means that trying again later may help: something was Unknown,
 	// or our own identity is missing.
 	Temporary bool
-	// Held means that the recipient waits by no_certificate = "hold": whoever
-	// has the message keeps it and asks again. Temporary is set too.
-	Held bool
 	// Missing says what was lacking: MissingCertificate, MissingIdentity, or ""
 	// where it is another recipient's treatment that stands in the way.
 	Missing string

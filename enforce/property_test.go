@@ -169,7 +169,7 @@ func whereabouts(plan Plan, n int) []int {
 			seen[a.Index]++
 		}
 	}
-	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
+	for _, r := range slices.Concat(plan.Refused, plan.Stripped, plan.Held) {
 		seen[r.Index]++
 	}
 	return seen
@@ -237,6 +237,47 @@ func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 	})
 }
 
+// Who is held lacks a certificate for certain, has a rule that says so, and gets
+// the message encrypted as soon as there is one: never in the clear.
+func TestHeldWaitsForACertificate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		for _, h := range Decide(p, f).Held {
+			to := f.Recipients[h.Index]
+			if r := p.match(&f, &to); r.missing != hold || to.Certificate.State != None {
+				t.Fatalf("%+v is held", h)
+			}
+			again := f
+			to.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{9}}}
+			again.Recipients = []RecipientFacts{to}
+			plan := Decide(p, again)
+			if len(plan.Held) > 0 || len(plan.Copies) > 0 && plan.Copies[0].Encrypt == nil {
+				t.Fatalf("with a certificate the plan is %+v", plan)
+			}
+		}
+	})
+}
+
+// What an administrator releases is never encrypted, and signed as before.
+func TestReleasedGoesInTheClear(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		f.Released, f.Content.Encrypted = true, false
+		plan := Decide(p, f)
+		if len(plan.Held)+len(plan.Stripped) > 0 {
+			t.Fatalf("plan is %+v", plan)
+		}
+		for _, c := range plan.Copies {
+			if c.Encrypt != nil {
+				t.Fatalf("encrypted all the same: %+v", c)
+			}
+		}
+		if err := p.Check(f, plan); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
@@ -272,6 +313,9 @@ func outcomes(plan Plan, original []int) map[int]string {
 	}
 	for _, r := range plan.Stripped {
 		out[original[r.Index]] = fmt.Sprint("stripped ", r.Rule, r.Reason)
+	}
+	for _, r := range plan.Held {
+		out[original[r.Index]] = fmt.Sprint("held ", r.Rule, r.Reason)
 	}
 	return out
 }
@@ -343,9 +387,10 @@ func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 }
 
 // A door that answers each recipient hands some on now and has the others tried
-// again, with better knowledge: the two together must not make a mixture of what
-// a rule requires to be encrypted. (What is only preferred may come out
-// differently the second time.)
+// again, with better knowledge, and those who are held are decided on by
+// themselves when there is a certificate: all of it together must not make a
+// mixture of what a rule requires to be encrypted. (What is only preferred may
+// come out differently the second time.)
 func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
@@ -365,11 +410,19 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 			}
 		}
 		second := Decide(p, again)
+		released := f
+		released.Identity, released.Recipients = Available, nil
+		for i, r := range append(slices.Clone(first.Held), second.Held...) {
+			to := f.Recipients[0]
+			to.Address, to.Certificate = r.Address, CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
+			released.Recipients = append(released.Recipients, to)
+		}
+		third := Decide(p, released)
 		var open, forbidden bool
 		for _, step := range []struct {
 			plan  Plan
 			facts Facts
-		}{{first, f}, {second, again}} {
+		}{{first, f}, {second, again}, {third, released}} {
 			for _, c := range step.plan.Copies {
 				for _, a := range c.Recipients {
 					r := p.match(&step.facts, &step.facts.Recipients[a.Index])
@@ -380,7 +433,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 			}
 		}
 		if open && forbidden {
-			t.Fatalf("first %+v\nthen %+v", first, second)
+			t.Fatalf("first %+v\nthen %+v\nthen %+v", first, second, third)
 		}
 	})
 }

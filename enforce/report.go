@@ -27,6 +27,8 @@ func (t *fate) outcome() string {
 	switch {
 	case t.disposition == stripped:
 		return "stripped: " + t.reason
+	case t.disposition == held:
+		return "held: " + t.reason
 	case t.disposition == refuse && t.temporary:
 		return "deferred: " + t.reason
 	case t.disposition == refuse:

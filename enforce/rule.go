@@ -200,6 +200,15 @@ func (r *rule) unconditional() bool {
 // wants returns what the rule wants of a message, with the wishes of the sender
 // and the treatment of meeting requests.
 func (r *rule) wants(f *Facts) (sign, encrypt want) {
+	sign, encrypt = r.asked(f)
+	if f.Released {
+		encrypt = never
+	}
+	return sign, encrypt
+}
+
+// asked is what rule and sender want, before an administrator has a say.
+func (r *rule) asked(f *Facts) (sign, encrypt want) {
 	sign, encrypt = r.sign, r.encrypt
 	if f.Content.Calendar {
 		switch r.calendar {

@@ -56,7 +56,7 @@ func (t *fate) open() bool {
 // and beside which nothing may be in the clear.
 func (t *fate) closed() bool {
 	return t.secrecy == secret && t.wantEncrypt == require && !t.rule.mixed &&
-		(t.disposition == send || t.temporary)
+		(t.disposition == send || t.disposition == held || t.temporary)
 }
 
 // yields reports a recipient whose encryption is only preferred and gives way:
@@ -77,15 +77,15 @@ func (t *fate) shutOut(by *fate) {
 		by.rule.name, t.to.Address))
 }
 
-// holdEncrypted defers encrypted copies while it is open whether somebody else
-// is to get the text in the clear.
+// holdEncrypted defers encrypted copies, also those that would be held, while it
+// is open whether somebody else is to get the text in the clear.
 func holdEncrypted(fates []*fate) {
 	u := find(fates, func(t *fate) bool { return t.waiting() && t.wantEncrypt == prefer })
 	if u == nil {
 		return
 	}
 	each(fates, func(t *fate) bool {
-		return t.disposition == send && t.secrecy == secret && !t.untouched && !t.rule.mixed
+		return (t.disposition == send || t.disposition == held) && t.secrecy == secret && !t.untouched && !t.rule.mixed
 	},
 		func(t *fate) { t.wait(u) })
 }

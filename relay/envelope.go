@@ -71,7 +71,7 @@ type Handler interface {
 }
 
 // Outcome is what became of a message. Every recipient of the envelope is in
-// exactly one Delivery, or in Refused, or in Stripped.
+// exactly one Delivery, or in Refused, or in Stripped, or in Held.
 type Outcome struct {
 	// Deliveries are the copies to hand on.
 	Deliveries []Delivery
@@ -79,6 +79,9 @@ type Outcome struct {
 	Refused []Refusal
 	// Stripped recipients were removed and are told of in Notices.
 	Stripped []address.Address
+	// Held is the message for those who wait for a certificate; nil where
+	// nobody does. Whoever answers for the message stores it first.
+	Held *Hold
 	// Notices are messages of the gateway's own to the sender.
 	Notices []Delivery
 }
@@ -89,6 +92,9 @@ type Delivery struct {
 	Recipients []Recipient
 	Params     MailParams
 	Message    *message.Message
+	// Listener is by which the message came in, for a next hop of its own; ""
+	// is the next hop of all others.
+	Listener string
 }
 
 // Refusal is a recipient that does not get the message, with an error that
@@ -103,6 +109,9 @@ type Queue interface {
 	// Put stores all of the deliveries or none. It returns nil only when they
 	// are on stable storage.
 	Put(ctx context.Context, ds ...Delivery) error
+	// Hold is Put for deliveries that leave a message behind for some of its
+	// recipients: it is stored with them, or nothing is.
+	Hold(ctx context.Context, h Hold, ds ...Delivery) error
 }
 
 // Deliverer hands a message to the next hop now.

@@ -41,7 +41,7 @@ type ExplainedRecipient struct {
 	Rule    string `json:"rule"`
 	Line    int    `json:"line,omitempty"` // of the rule in the configuration file
 	// Outcome is "passed", "signed", "encrypted", "signed, encrypted",
-	// "refused", "deferred" or "stripped".
+	// "refused", "deferred", "stripped" or "held".
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
 	// Report says what a rule in report mode would have done.
@@ -184,6 +184,11 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 		r := &x.Recipients[d.Index]
 		r.assign(d.Assigned)
 		r.Outcome, r.Reason = "stripped", d.Reason
+	}
+	for _, d := range plan.Held {
+		r := &x.Recipients[d.Index]
+		r.assign(d.Assigned)
+		r.Outcome, r.Reason = "held", d.Reason
 	}
 }
 

@@ -51,6 +51,9 @@ type GatewayConfig struct {
 	// Texts are the words of reports and notices; nil is the built-in English.
 	Texts *dsn.Texts
 
+	// Hold is how long a message waits for certificates by no_certificate =
+	// "hold"; 0 is five days.
+	Hold time.Duration
 	// Copies is how many octets the copies of one message may have together; 0
 	// is 400 MB. Hidden recipients get a copy each.
 	Copies int
@@ -143,6 +146,9 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 	}
 	if g.Lookups <= 0 {
 		g.Lookups = 8
+	}
+	if g.Hold <= 0 {
+		g.Hold = 5 * 24 * time.Hour
 	}
 	if g.Copies <= 0 {
 		g.Copies = 400 << 20

@@ -27,6 +27,10 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}
 	o, err := g.carryOut(ctx, env, msg, e, plan)
+	if err == nil {
+		o.Held = g.hold(env, msg, plan)
+		err = g.tell(env, msg, plan, o)
+	}
 	if err != nil {
 		g.logRefusedMessage(env, err)
 		return nil, err
@@ -36,15 +40,24 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 }
 
 // decide applies the policy. Without a sender nobody can be told of a recipient
-// that is left out: it is refused.
+// that is left out: it is refused; nor of one who waits: whoever has the message
+// keeps it.
 func decide(g *Gateway, env *Envelope, e *evidence) enforce.Plan {
 	plan := enforce.Decide(g.Policy, e.facts)
 	if env.Sender.IsNull() {
 		plan.Refused = append(plan.Refused, plan.Stripped...)
-		plan.Stripped = nil
+		for _, h := range plan.Held {
+			h.Temporary, h.Missing = true, missingSender
+			plan.Refused = append(plan.Refused, h)
+		}
+		plan.Stripped, plan.Held = nil, nil
 	}
 	return plan
 }
+
+// missingSender is what is missing where a recipient would be held and nobody
+// could be told of it.
+const missingSender = "sender"
 
 // carryOut makes the outcome of a plan.
 func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*Outcome, error) {
@@ -64,7 +77,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Mess
 		if err != nil {
 			return nil, err
 		}
-		d := Delivery{Sender: env.Sender, Params: env.Params, Message: m}
+		d := Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener}
 		for _, a := range c.Recipients {
 			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
 		}
@@ -73,19 +86,9 @@ func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Mess
 	for _, r := range plan.Refused {
 		o.Refused = append(o.Refused, Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
 	}
-	if len(plan.Stripped) == 0 {
-		return o, nil
-	}
-	var told []Refusal
 	for _, r := range plan.Stripped {
 		o.Stripped = append(o.Stripped, r.Address)
-		told = append(told, Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
 	}
-	notice, err := g.notice(env, msg, told)
-	if err != nil {
-		return nil, err
-	}
-	o.Notices = []Delivery{notice}
 	return o, nil
 }
 
@@ -130,6 +133,9 @@ func (g *Gateway) logPlan(env *Envelope, plan enforce.Plan) {
 	}
 	for _, r := range plan.Stripped {
 		g.logDecision(env, r.Assigned, "stripped", r.Reason)
+	}
+	for _, r := range plan.Held {
+		g.logDecision(env, r.Assigned, "held", r.Reason)
 	}
 }
 

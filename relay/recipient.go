@@ -67,7 +67,7 @@ func (g *Gateway) entitle(env *Envelope) error {
 func refusalError(r enforce.Refusal) error {
 	kind := fault.Policy
 	switch {
-	case r.Held:
+	case r.Temporary && r.Missing == missingSender:
 		kind = fault.Held
 	case r.Temporary && r.Missing == enforce.MissingIdentity:
 		kind = fault.Identity

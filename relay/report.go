@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay/dsn"
@@ -21,7 +22,7 @@ func (g *Gateway) Report(env *Envelope, msg *message.Message, refused []Refusal)
 	if env.Sender.IsNull() || len(wanted) == 0 {
 		return Delivery{}, false, nil
 	}
-	d, err = g.report(env, msg, dsn.Failed, wanted)
+	d, err = g.send(env, g.newReport(env, msg, dsn.Failed, wanted))
 	return d, err == nil, err
 }
 
@@ -29,35 +30,68 @@ func wantsFailure(r Recipient) bool {
 	return len(r.Notify) == 0 || slices.ContainsFunc(r.Notify, func(s string) bool { return strings.EqualFold(s, "FAILURE") })
 }
 
-// notice tells the sender of recipients that were stripped: one notice that
-// names all, whatever NOTIFY says, because to leave out a recipient silently is
-// worse than a message too many.
-func (g *Gateway) notice(env *Envelope, msg *message.Message, stripped []Refusal) (Delivery, error) {
-	if env.Sender.IsNull() {
-		return Delivery{}, errors.New("notice: there is no sender to tell")
+// tell adds the notice that tells the sender of recipients who were stripped and
+// of those who are held: one notice that names all, whatever NOTIFY says, because
+// to leave out a recipient silently is worse than a message too many.
+func (g *Gateway) tell(env *Envelope, msg *message.Message, plan enforce.Plan, o *Outcome) error {
+	about := func(list []enforce.Refusal, kind fault.Kind) (told []Refusal) {
+		for _, r := range list {
+			told = append(told, Refusal{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
+		}
+		return told
 	}
-	return g.report(env, msg, dsn.Stripped, stripped)
+	stripped, held := about(plan.Stripped, fault.Policy), about(plan.Held, fault.Held)
+	if len(stripped)+len(held) == 0 {
+		return nil
+	}
+	if env.Sender.IsNull() {
+		return errors.New("notice: there is no sender to tell")
+	}
+	r := g.newReport(env, msg, dsn.Stripped, stripped)
+	if len(held) > 0 {
+		r = g.newReport(env, msg, dsn.Held, held)
+		r.Until = o.Held.Until
+		r.Stripped = recipients(stripped)
+	}
+	notice, err := g.send(env, r)
+	if err != nil {
+		return err
+	}
+	o.Notices = append(o.Notices, notice)
+	return nil
 }
 
-// report writes a report to the sender. It bears the null reverse-path, so that
+// newReport begins a report to the sender. It bears the null reverse-path, so that
 // nobody reports about it. Even the header of the message is quoted only to
 // senders of ours: nobody else needs to have it in the clear.
-func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, about []Refusal) (Delivery, error) {
+func (g *Gateway) newReport(env *Envelope, msg *message.Message, kind dsn.Kind, about []Refusal) dsn.Report {
 	r := dsn.Report{
-		Kind: kind, ID: rand.Text(), Hostname: g.Hostname,
+		Recipients: recipients(about),
+		Kind:       kind, ID: rand.Text(), Hostname: g.Hostname,
 		From: g.Postmaster, To: env.Sender,
 		EnvelopeID: env.Params.EnvID, Now: g.Clock(), Texts: g.Texts,
 	}
 	if g.own(env.Sender) {
 		r.Original = msg
 	}
+	return r
+}
+
+// recipients says of each what it was refused with.
+func recipients(about []Refusal) []dsn.Recipient {
+	var list []dsn.Recipient
 	for _, a := range about {
-		r.Recipients = append(r.Recipients, dsn.Recipient{
+		list = append(list, dsn.Recipient{
 			Address:      a.Recipient.Address,
 			OriginalType: a.Recipient.OriginalType, Original: a.Recipient.Original,
 			Reply: ReplyFor(a.Err),
 		})
 	}
+	return list
+}
+
+// send makes a report ready to leave.
+func (g *Gateway) send(env *Envelope, r dsn.Report) (Delivery, error) {
 	m, err := dsn.Build(r)
 	if err != nil {
 		return Delivery{}, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
@@ -65,7 +99,7 @@ func (g *Gateway) report(env *Envelope, msg *message.Message, kind dsn.Kind, abo
 	return Delivery{
 		Recipients: []Recipient{{Address: env.Sender, Notify: []string{"NEVER"}}},
 		Params:     MailParams{SMTPUTF8: !env.Sender.ASCII()},
-		Message:    g.signedReport(env.ID, m),
+		Message:    g.signedReport(env.ID, m), Listener: env.Listener,
 	}, nil
 }
 

@@ -60,31 +60,43 @@ func (r *Report) status() string {
 		field("Arrival-Date", r.Arrived.Format(dateFormat))
 	}
 	for _, to := range r.Recipients {
-		b.WriteString("\r\n")
-		if to.Original != "" {
-			field("Original-Recipient", original(to))
-		}
-		field("Final-Recipient", typed(to.Address))
-		field("Action", actions[r.Kind])
-		field("Status", status(to.Reply, r.Kind))
-		if to.RemoteMTA != "" {
-			field("Remote-MTA", "dns; "+to.RemoteMTA)
-		}
-		if to.Reply.Code != 0 {
-			field("Diagnostic-Code", diagnostic(to.Reply))
-		}
+		r.statusOf(&b, to, r.Kind)
+	}
+	for _, to := range r.Stripped {
+		r.statusOf(&b, to, Stripped)
 	}
 	return b.String()
 }
 
-var actions = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "failed"}
+// statusOf is the group of fields of one recipient: RFC 3464 section 2.3.
+func (r *Report) statusOf(b *strings.Builder, to Recipient, kind Kind) {
+	field := func(name, value string) { b.WriteString(name + ": " + printable(value) + "\r\n") }
+	b.WriteString("\r\n")
+	if to.Original != "" {
+		field("Original-Recipient", original(to))
+	}
+	field("Final-Recipient", typed(to.Address))
+	field("Action", actions[kind])
+	field("Status", status(to.Reply, kind))
+	if to.RemoteMTA != "" {
+		field("Remote-MTA", "dns; "+to.RemoteMTA)
+	}
+	if to.Reply.Code != 0 {
+		field("Diagnostic-Code", diagnostic(to.Reply))
+	}
+	if kind == Held {
+		field("Will-Retry-Until", r.Until.Format(dateFormat))
+	}
+}
+
+var actions = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "failed", Held: "delayed"}
 
 // status returns the enhanced code (RFC 3463), which must agree with the
 // action: RFC 3464 section 2.3.4.
 func status(reply fault.Reply, kind Kind) string {
 	e := reply.Enhanced
 	class := 5
-	if kind == Delayed {
+	if kind == Delayed || kind == Held {
 		class = 4
 	}
 	if e[0] != class {

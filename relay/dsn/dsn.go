@@ -26,6 +26,8 @@ const (
 	Delayed
 	// Stripped: the recipients were removed and the others got the message.
 	Stripped
+	// Held: the message is kept for the recipients until there is a certificate.
+	Held
 )
 
 // Report is what a report says. All texts may come from outside.
@@ -45,6 +47,11 @@ type Report struct {
 	// Now is the time of the report.
 	Now        time.Time
 	Recipients []Recipient
+	// Until is when those who are held are given up; zero if nobody is.
+	Until time.Time
+	// Stripped are recipients who were removed, in a report that others are
+	// held.
+	Stripped []Recipient
 	// Texts are the words; nil is the built-in English. A subject of theirs
 	// never quotes the message's own, which may be a secret.
 	Texts *Texts

@@ -18,8 +18,9 @@ var builtin embed.FS
 // Texts are the words of reports and notices: for each a text and, if there is
 // one, the same in HTML. Those of reports are templates over Hostname, Recipients
 // (each with Address and Reason) and Quoted, which says that the message's header
-// is attached; those of notices of expiry over the fields of expiryFacts. A text
-// begins with a line "Subject: ..." and an empty line.
+// is attached; that of those who are held also over Until and, where others were
+// removed, Stripped. Those of notices of expiry are over the fields of expiryFacts.
+// A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
 	named map[string]words
 }
@@ -30,13 +31,14 @@ type words struct {
 }
 
 // names of the files of a kind, without their suffix.
-var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped"}
+var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped", Held: "held"}
 
 // samples are what each file must be fit to be filled in with.
 var samples = map[string]any{
 	"failed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
 	"delayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
 	"stripped": facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"held":     facts{Recipients: []recipientFacts{{}}, Quoted: true, Stripped: []recipientFacts{{}}},
 	forOwner:   expiryFacts{Identities: []identityFacts{{}}},
 	forAdmin:   expiryFacts{Identities: []identityFacts{{}}, More: 1},
 }
@@ -46,6 +48,8 @@ type facts struct {
 	Hostname   string
 	Recipients []recipientFacts
 	Quoted     bool
+	Until      string // "" where nobody is held
+	Stripped   []recipientFacts
 }
 
 type recipientFacts struct{ Address, Reason string }
@@ -56,7 +60,7 @@ var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an 
 func Languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
-// those of folder in their place: failed.txt, delayed.txt, stripped.txt,
+// those of folder in their place: failed.txt, delayed.txt, stripped.txt, held.txt,
 // expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
@@ -147,10 +151,19 @@ func (r *Report) words() (subject, text, html string, err error) {
 			return "", "", "", err
 		}
 	}
-	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil}
-	for _, to := range r.Recipients {
-		f.Recipients = append(f.Recipients, recipientFacts{clean(to.Address.String()), clean(to.Reply.Text)})
+	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil,
+		Recipients: recipientsFacts(r.Recipients), Stripped: recipientsFacts(r.Stripped)}
+	if !r.Until.IsZero() {
+		f.Until = r.Until.Format("2006-01-02 15:04 -0700")
 	}
 	w := texts.named[names[r.Kind]]
 	return w.fill(f)
+}
+
+func recipientsFacts(list []Recipient) []recipientFacts {
+	var all []recipientFacts
+	for _, to := range list {
+		all = append(all, recipientFacts{clean(to.Address.String()), clean(to.Reply.Text)})
+	}
+	return all
 }

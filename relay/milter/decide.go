@@ -50,7 +50,10 @@ func (s *session) decide() (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	if err := s.config.Queue.Put(ctx, append(copies, extra...)...); err != nil {
+	if err := s.traceHeld(o); err != nil {
+		return verdict{}, err
+	}
+	if err := wire.Store(ctx, s.config.Queue, o, append(copies, extra...)...); err != nil {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
@@ -60,11 +63,9 @@ func (s *session) decide() (verdict, error) {
 // traced puts our trace field on copies that we take from the MTA: they leave
 // without the field that it would have put there.
 func (s *session) traced(ds []relay.Delivery) ([]relay.Delivery, error) {
-	env := s.tx.env
-	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP"), cmp.Or(env.QueueID, env.ID), s.config.Clock())
 	var out []relay.Delivery
 	for _, d := range ds {
-		m, err := message.Parse(append([]byte(field), d.Message.Bytes()...))
+		m, err := s.trace(d.Message)
 		if err != nil {
 			return nil, err
 		}
@@ -72,6 +73,20 @@ func (s *session) traced(ds []relay.Delivery) ([]relay.Delivery, error) {
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// traceHeld is traced for a message that is kept.
+func (s *session) traceHeld(o *relay.Outcome) (err error) {
+	if o.Held != nil {
+		o.Held.Message, err = s.trace(o.Held.Message)
+	}
+	return err
+}
+
+func (s *session) trace(m *message.Message) (*message.Message, error) {
+	env := s.tx.env
+	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP"), cmp.Or(env.QueueID, env.ID), s.config.Clock())
+	return message.Parse(append([]byte(field), m.Bytes()...))
 }
 
 // message returns the message exactly as the MTA would send it. Our idea of the
@@ -98,9 +113,10 @@ func (tx *transaction) message() (*message.Message, error) {
 }
 
 // inPlace reports whether the MTA's own message can become the one delivery:
-// then it is under the same envelope, but for recipients that drop out.
+// then it is under the same envelope, but for recipients that drop out. With a
+// message held it can not: the hold and the copy must be stored together.
 func (tx *transaction) inPlace(o *relay.Outcome) bool {
-	if len(o.Deliveries) != 1 {
+	if len(o.Deliveries) != 1 || o.Held != nil {
 		return false
 	}
 	d := o.Deliveries[0]

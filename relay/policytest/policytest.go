@@ -39,8 +39,8 @@ type Case struct {
 	// every address of ours.
 	Identities []string `toml:"identities"`
 	// Expect is what becomes of each recipient: "passed", "signed", "encrypted",
-	// "signed, encrypted", "refused", "deferred", "stripped" or, in report mode,
-	// "reported"; with " by RULE" the rule is checked too.
+	// "signed, encrypted", "refused", "deferred", "stripped", "held" or, in report
+	// mode, "reported"; with " by RULE" the rule is checked too.
 	Expect map[string]string `toml:"expect"`
 	// Refused is the beginning of the reply that refuses the whole message.
 	Refused string `toml:"refused"`

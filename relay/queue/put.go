@@ -23,22 +23,30 @@ func (q *Queue) Put(ctx context.Context, ds ...relay.Delivery) error {
 	if len(ds) == 0 {
 		return nil
 	}
+	return q.put(ctx, ds, nil)
+}
+
+// put stores deliveries and, if there is one, a message that is held.
+func (q *Queue) put(ctx context.Context, ds []relay.Delivery, h *relay.Hold) error {
 	if err := q.room(); err != nil {
 		return err
 	}
-	return asFault(q.put(ctx, ds))
-}
-
-func (q *Queue) put(ctx context.Context, ds []relay.Delivery) error {
 	// The end of ctx in the middle of a statement would undo what others have
 	// in the same transaction.
 	work := context.WithoutCancel(ctx)
-	return q.writer.write(ctx, func(tx *sql.Tx) error {
-		if err := q.checkSize(work, tx, len(ds)); err != nil {
+	return asFault(q.writer.write(ctx, func(tx *sql.Tx) error {
+		more := len(ds)
+		if h != nil {
+			more++
+		}
+		if err := q.checkSize(work, tx, more); err != nil {
 			return err
 		}
-		return q.insert(work, tx, ds)
-	})
+		if err := q.insert(work, tx, ds); err != nil || h == nil {
+			return err
+		}
+		return q.insertHold(work, tx, h)
+	}))
 }
 
 // room refuses mail while there is still disk enough to deliver what is there.
@@ -58,7 +66,7 @@ func (q *Queue) room() error {
 
 func (q *Queue) checkSize(ctx context.Context, tx *sql.Tx, more int) error {
 	var n int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM smimerelay_delivery`).Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM smimerelay_delivery) + (SELECT count(*) FROM smimerelay_hold)`).Scan(&n); err != nil {
 		return err
 	}
 	if n+more > q.config.MaxSize {
@@ -91,7 +99,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) err
 }
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
-	params, err := json.Marshal(d.Params)
+	params, err := json.Marshal(storedParams{d.Params, d.Listener})
 	if err != nil {
 		return err
 	}
@@ -110,6 +118,12 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 		}
 	}
 	return q.enqueue(ctx, tx, id)
+}
+
+// storedParams is what is stored of a delivery beside its addresses.
+type storedParams struct {
+	relay.MailParams
+	Listener string `json:",omitempty"`
 }
 
 // enqueue gives a delivery its job.

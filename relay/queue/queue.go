@@ -48,6 +48,17 @@ type Config struct {
 	// transaction that drops the recipients. It is never asked about messages
 	// with the null sender. Nil is no reports.
 	Bounce func(d relay.Delivery, failed []relay.Refusal) (report relay.Delivery, ok bool, err error)
+	// Reconsider decides again on a message that is held; see
+	// relay.Gateway.Reconsider. Nil leaves all of them where they are.
+	Reconsider func(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error)
+	// Recheck is how often that is; 0 is 15 minutes.
+	Recheck time.Duration
+	// Generation is a number that grows when certificates become known, and
+	// then all that is held is looked at; nil if there is none.
+	Generation func(ctx context.Context) (int64, error)
+	// Look is how often the keeper looks for messages that are due, for orders
+	// of administrators and at Generation; 0 is every second.
+	Look time.Duration
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -61,6 +72,7 @@ type Queue struct {
 	lock   *os.File
 	river  *river.Client[*sql.Tx]
 	writer *writer
+	keeper *keeper
 }
 
 func (c Config) defaults() Config {
@@ -69,6 +81,12 @@ func (c Config) defaults() Config {
 	}
 	if c.Lifetime == 0 {
 		c.Lifetime = 5 * 24 * time.Hour
+	}
+	if c.Recheck == 0 {
+		c.Recheck = 15 * time.Minute
+	}
+	if c.Look == 0 {
+		c.Look = time.Second
 	}
 	if c.Workers == 0 {
 		c.Workers = 20
@@ -159,6 +177,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 		return err
 	}
 	q.writer = newWriter(q.db)
+	q.keeper = newKeeper(q)
 	return nil
 }
 
@@ -197,16 +216,21 @@ func (q *Queue) adopt(ctx context.Context) error {
 	return tx.Commit()
 }
 
-// Start begins to deliver.
+// Start begins to deliver, and to look after what is held.
 func (q *Queue) Start(ctx context.Context) error {
 	// The client lives until Stop, not until the caller's context ends:
 	// deliveries under way are to finish.
-	return q.river.Start(context.WithoutCancel(ctx))
+	if err := q.river.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	q.keeper.start()
+	return nil
 }
 
 // Stop lets the deliveries under way finish, interrupts them when ctx is done
 // first, and closes the queue. An interrupted delivery stays in it.
 func (q *Queue) Stop(ctx context.Context) error {
+	q.keeper.stop()
 	err := q.river.Stop(ctx)
 	if err != nil && ctx.Err() != nil {
 		// Interrupted deliveries end at once: they watch their context.

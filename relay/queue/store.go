@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -24,6 +25,10 @@ func OpenStore(path string) (*Store, error) {
 	s, err := openStore(path, false)
 	if err != nil {
 		return nil, fmt.Errorf("queue %q: %w", path, err)
+	}
+	// The file may be of an older version, which had fewer tables.
+	if err := s.migrate(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("queue %q: %w", path, err), s.Close())
 	}
 	return s, nil
 }
@@ -95,7 +100,19 @@ CREATE TABLE IF NOT EXISTS smimerelay_recipient (
 	original      TEXT NOT NULL,
 	error         TEXT NOT NULL DEFAULT '', -- of the last attempt
 	PRIMARY KEY (delivery_id, position)
-) WITHOUT ROWID;`)
+) WITHOUT ROWID;
+-- Messages that are held stand in tables of their own: no way of delivering knows
+-- them, neither this version's nor an older one's.
+CREATE TABLE IF NOT EXISTS smimerelay_hold (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),
+	hold       TEXT NOT NULL,            -- JSON of storedHold
+	until      INTEGER NOT NULL,         -- Unix time in milliseconds
+	next       INTEGER NOT NULL,         -- when it is looked at again, in the same
+	job_order  TEXT NOT NULL DEFAULT ''  -- JSON of relay.Order, '' for none
+);
+CREATE INDEX IF NOT EXISTS smimerelay_hold_message ON smimerelay_hold (message_id);
+CREATE INDEX IF NOT EXISTS smimerelay_hold_next ON smimerelay_hold (next);`)
 	return err
 }
 

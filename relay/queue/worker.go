@@ -86,9 +86,11 @@ func (q *Queue) load(ctx context.Context, id int64) (*stored, error) {
 	if s.delivery.Sender, err = parseStored(sender); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(params), &s.delivery.Params); err != nil {
+	var p storedParams
+	if err := json.Unmarshal([]byte(params), &p); err != nil {
 		return nil, err
 	}
+	s.delivery.Params, s.delivery.Listener = p.MailParams, p.Listener
 	if s.delivery.Message, err = readMessage(ctx, tx, s.message); err != nil {
 		return nil, err
 	}
@@ -230,8 +232,14 @@ func remove(ctx context.Context, tx *sql.Tx, id, message int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_delivery WHERE id = ?`, id); err != nil {
 		return err
 	}
+	return removeMessage(ctx, tx, message)
+}
+
+// removeMessage takes a message out that nothing refers to any more.
+func removeMessage(ctx context.Context, tx *sql.Tx, message int64) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_message WHERE id = ?
-		AND NOT EXISTS (SELECT 1 FROM smimerelay_delivery WHERE message_id = ?)`, message, message)
+		AND NOT EXISTS (SELECT 1 FROM smimerelay_delivery WHERE message_id = ?)
+		AND NOT EXISTS (SELECT 1 FROM smimerelay_hold WHERE message_id = ?)`, message, message, message)
 	return err
 }
 

@@ -119,7 +119,7 @@ func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 		return err
 	}
 	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
-	if err := s.config().Queue.Put(ctx, all...); err != nil {
+	if err := wire.Store(ctx, s.config().Queue, o, all...); err != nil {
 		return err
 	}
 	s.log(env).Info("message accepted", "recipients", len(env.Recipients), "copies", len(o.Deliveries), "notices", len(extra))
@@ -127,11 +127,11 @@ func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 }
 
 // deliver hands everything on at once and returns a result for every recipient,
-// by key. Nil is delivered.
+// by key. Nil is delivered, or held: then message and notice are in the queue.
 func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]error, error) {
 	ctx, cancel := s.work()
+	defer cancel()
 	o, err := s.config().Handler.Process(ctx, env, m)
-	cancel()
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,14 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 	for _, r := range o.Refused {
 		results[wire.Key(r.Recipient.Address)] = cause(r.Err)
 	}
-	err = s.notify(env, o)
+	if o.Held != nil {
+		err = wire.Store(ctx, s.config().Queue, o, o.Notices...)
+		for _, r := range o.Held.Envelope.Recipients {
+			results[wire.Key(r.Address)] = err
+		}
+	} else {
+		err = s.notify(env, o)
+	}
 	for _, a := range o.Stripped {
 		results[wire.Key(a)] = err
 	}

@@ -40,7 +40,8 @@ var allowed = map[string][]string{
 	"relay/milter":   {"relay", "relay/internal/", "internal/"},
 	"relay/smtpd":    {"relay", "relay/internal/", "internal/"},
 	"relay/outbound": {"relay", "relay/internal/", "internal/"},
-	"relay/queue":    {"relay", "relay/internal/", "internal/"},
+	// It keeps the whole envelope of what is held, with its Direction.
+	"relay/queue":    {"relay", "relay/internal/", "enforce", "internal/"},
 	"relay/internal": {"relay", "relay/internal/", "internal/"},
 	// The fakes implement relay.Handler, which speaks of a Direction.
 	"relay/internal/wiretest": {"relay", "enforce", "internal/"},

@@ -65,6 +65,10 @@ func (f *filter) Put(_ context.Context, ds ...relay.Delivery) error {
 	return nil
 }
 
+func (f *filter) Hold(ctx context.Context, _ relay.Hold, ds ...relay.Delivery) error {
+	return f.Put(ctx, ds...)
+}
+
 func pass(env *relay.Envelope, m *message.Message) *relay.Outcome {
 	return &relay.Outcome{Deliveries: []relay.Delivery{{
 		Sender: env.Sender, Recipients: env.Recipients, Params: env.Params, Message: m,

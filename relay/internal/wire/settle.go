@@ -48,6 +48,11 @@ func recipients(o *relay.Outcome) []address.Address {
 	for _, r := range o.Refused {
 		all = append(all, r.Recipient.Address)
 	}
+	if o.Held != nil {
+		for _, r := range o.Held.Envelope.Recipients {
+			all = append(all, r.Address)
+		}
+	}
 	return append(all, o.Stripped...)
 }
 
@@ -65,7 +70,7 @@ func Settle(h relay.Handler, env *relay.Envelope, msg *message.Message, o *relay
 			return nil, r.Err
 		}
 	}
-	if len(o.Deliveries) == 0 {
+	if len(o.Deliveries) == 0 && o.Held == nil {
 		return nil, nobodyLeft(o)
 	}
 	extra := o.Notices

@@ -123,8 +123,9 @@ type Sink struct {
 	OnPut     func([]relay.Delivery) error
 	OnDeliver func(to string) error
 
-	mu  sync.Mutex
-	all []relay.Delivery
+	mu   sync.Mutex
+	all  []relay.Delivery
+	held []relay.Hold
 }
 
 // Put keeps the deliveries.
@@ -141,6 +142,24 @@ func (s *Sink) Put(ctx context.Context, ds ...relay.Delivery) error {
 	defer s.mu.Unlock()
 	s.all = append(s.all, ds...)
 	return nil
+}
+
+// Hold keeps the message and the deliveries.
+func (s *Sink) Hold(ctx context.Context, h relay.Hold, ds ...relay.Delivery) error {
+	if err := s.Put(ctx, ds...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, h)
+	return nil
+}
+
+// Held returns the messages that are held.
+func (s *Sink) Held() []relay.Hold {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]relay.Hold(nil), s.held...)
 }
 
 // Deliver keeps the delivery with the recipients that OnDeliver accepts.

@@ -1,0 +1,171 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// HoldID is the number of a held message. It is written with an "h" before it,
+// so that it is not taken for that of a delivery.
+type HoldID int64
+
+// String writes the id as administrators see it.
+func (id HoldID) String() string { return "h" + strconv.FormatInt(int64(id), 10) }
+
+// MarshalText writes the id as String does.
+func (id HoldID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// ParseHoldID reads what String wrote; ok is false for everything else.
+func ParseHoldID(s string) (id HoldID, ok bool) {
+	digits, ok := strings.CutPrefix(s, "h")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return HoldID(n), ok && err == nil && n > 0
+}
+
+// HeldEntry is one message that is held, for the operator.
+type HeldEntry struct {
+	ID     HoldID    `json:"id"`
+	Sender string    `json:"sender"`
+	Size   int       `json:"size"` // octets
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Next   time.Time `json:"next"` // when it is looked at again
+	// Trouble says why nothing could be decided at the last look; "" if it could.
+	Trouble    string          `json:"trouble,omitempty"`
+	Recipients []HeldRecipient `json:"recipients"`
+}
+
+// HeldRecipient is a recipient who waits.
+type HeldRecipient struct {
+	Address string `json:"address"`
+	Reason  string `json:"reason"`
+}
+
+const selectHeld = `SELECT h.id, length(m.data), h.hold, h.next
+	FROM smimerelay_hold h JOIN smimerelay_message m ON m.id = h.message_id`
+
+// Held returns what is held, oldest first.
+func (s *Store) Held(ctx context.Context) ([]HeldEntry, error) {
+	list := []HeldEntry{}
+	rows, err := s.db.QueryContext(ctx, selectHeld+` ORDER BY h.id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scanHeld(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+func scanHeld(row interface{ Scan(...any) error }) (HeldEntry, error) {
+	var e HeldEntry
+	var text string
+	var next int64
+	if err := row.Scan(&e.ID, &e.Size, &text, &next); err != nil {
+		return e, err
+	}
+	var h storedHold
+	if err := json.Unmarshal([]byte(text), &h); err != nil {
+		return e, err
+	}
+	e.Sender, e.Since, e.Until, e.Trouble = h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble
+	e.Next = time.UnixMilli(next).UTC()
+	for _, r := range h.Recipients {
+		e.Recipients = append(e.Recipients, HeldRecipient{r.Address, r.Reason})
+	}
+	return e, nil
+}
+
+// ShowHeld returns a held message with its text.
+func (s *Store) ShowHeld(ctx context.Context, id HoldID) (HeldEntry, []byte, error) {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return HeldEntry{}, nil, err
+	}
+	defer tx.Rollback()
+	e, err := scanHeld(tx.QueryRowContext(ctx, selectHeld+` WHERE h.id = ?`, int64(id)))
+	if err != nil {
+		return HeldEntry{}, nil, notHeld(id, err)
+	}
+	var data []byte
+	err = tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message
+		WHERE id = (SELECT message_id FROM smimerelay_hold WHERE id = ?)`, int64(id)).Scan(&data)
+	return e, data, err
+}
+
+// Give has the keeper carry out an order now; a gateway must be working on the
+// queue.
+func (s *Store) Give(ctx context.Context, id HoldID, order relay.Order) error {
+	text, err := json.Marshal(order)
+	if err != nil {
+		return err
+	}
+	res, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0, job_order = ? WHERE id = ?`, string(text), int64(id))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return notHeld(id, sql.ErrNoRows)
+}
+
+// DropHeld takes a held message out. Nobody is told.
+func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var message int64
+	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = ?`, int64(id)).Scan(&message)
+	if err != nil {
+		return notHeld(id, err)
+	}
+	if err := removeHold(ctx, tx, int64(id), message); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Recheck has all that is held looked at now.
+func (s *Store) Recheck(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0`)
+	return err
+}
+
+// HeldLen returns how many messages are held, and since when the oldest is; the
+// zero time if none is.
+func (s *Store) HeldLen(ctx context.Context) (n int, oldest time.Time, err error) {
+	var text string
+	err = s.db.QueryRowContext(ctx, `SELECT count(*) OVER (), hold FROM smimerelay_hold ORDER BY id LIMIT 1`).Scan(&n, &text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, time.Time{}, nil
+	}
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	var h storedHold
+	err = json.Unmarshal([]byte(text), &h)
+	return n, h.Since, err
+}
+
+func notHeld(id HoldID, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("held message %s: %w", id, ErrNotFound)
+	}
+	return err
+}

@@ -1,0 +1,229 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Hold implements relay.Queue: the message that waits is on the disk together
+// with the deliveries, or nothing is.
+func (q *Queue) Hold(ctx context.Context, h relay.Hold, ds ...relay.Delivery) error {
+	return q.put(ctx, ds, &h)
+}
+
+var _ relay.Queue = (*Queue)(nil)
+
+// storedHold is a relay.Hold without its message: the envelope with everything
+// that the rules may ask of it.
+type storedHold struct {
+	ID         string            `json:"id"`
+	QueueID    string            `json:"queue_id,omitempty"`
+	Listener   string            `json:"listener"`
+	Direction  enforce.Direction `json:"direction"`
+	Sender     string            `json:"sender"`
+	Params     relay.MailParams  `json:"params"`
+	Addr       netip.Addr        `json:"addr"`
+	Helo       string            `json:"helo,omitempty"`
+	TLS        bool              `json:"tls,omitempty"`
+	User       string            `json:"user,omitempty"`
+	Others     int               `json:"others,omitempty"`
+	Since      time.Time         `json:"since"`
+	Until      time.Time         `json:"until"`
+	Recipients []storedHeld      `json:"recipients"`
+	// Trouble says why nothing could be decided at the last look.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// storedHeld is a recipient who waits.
+type storedHeld struct {
+	Address      string   `json:"address"`
+	Notify       []string `json:"notify,omitempty"`
+	OriginalType string   `json:"original_type,omitempty"`
+	Original     string   `json:"original,omitempty"`
+	Reason       string   `json:"reason"`
+}
+
+func storeHold(h *relay.Hold) (*storedHold, error) {
+	env := &h.Envelope
+	if len(env.Recipients) == 0 || len(env.Recipients) != len(h.Reasons) {
+		return nil, errors.New("hold without recipients or reasons")
+	}
+	s := &storedHold{
+		ID: env.ID, QueueID: env.QueueID, Listener: env.Listener, Direction: env.Direction,
+		Sender: env.Sender.String(), Params: env.Params,
+		Addr: env.Client.Addr, Helo: env.Client.Helo, TLS: env.Client.TLS, User: env.Client.User,
+		Others: h.Others, Since: h.Since, Until: h.Until,
+	}
+	for i, r := range env.Recipients {
+		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i]})
+	}
+	return s, nil
+}
+
+// hold is what was stored.
+func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
+	h := relay.Hold{Message: m, Others: s.Others, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
+		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Direction: s.Direction, Params: s.Params,
+		Client: relay.Client{Addr: s.Addr, Helo: s.Helo, TLS: s.TLS, User: s.User},
+	}}
+	var err error
+	if h.Envelope.Sender, err = parseStored(s.Sender); err != nil {
+		return h, err
+	}
+	for _, r := range s.Recipients {
+		a, err := parseStored(r.Address)
+		if err != nil {
+			return h, err
+		}
+		h.Reasons = append(h.Reasons, r.Reason)
+		h.Envelope.Recipients = append(h.Envelope.Recipients,
+			relay.Recipient{Address: a, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original})
+	}
+	return h, nil
+}
+
+func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error {
+	if h.Message == nil {
+		return errors.New("hold without a message")
+	}
+	s, err := storeHold(h)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	body, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, h.Message.Bytes())
+	if err != nil {
+		return err
+	}
+	_, err = insertRow(ctx, tx, `INSERT INTO smimerelay_hold (message_id, hold, until, next) VALUES (?, ?, ?, ?)`,
+		body, string(text), h.Until.UnixMilli(), q.nextLook(h.Until))
+	return err
+}
+
+// nextLook is when a hold is looked at again: after the configured time, and not
+// all of them at once, but at its end at the latest.
+func (q *Queue) nextLook(until time.Time) int64 {
+	wait := q.config.Recheck
+	wait += rand.N(wait/5+1) - wait/10
+	now := q.config.Clock()
+	next := now.Add(wait)
+	if until.After(now) && until.Before(next) {
+		next = until
+	}
+	return next.UnixMilli()
+}
+
+// heldMessage is a hold as it is in the store.
+type heldMessage struct {
+	id, message int64
+	stored      storedHold
+	order       relay.Order
+	orderText   string
+	hold        relay.Hold
+}
+
+// loadHold reads a hold; nil if it is gone.
+func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
+	tx, err := q.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	s := &heldMessage{id: id}
+	var text string
+	err = tx.QueryRowContext(ctx, `SELECT message_id, hold, job_order FROM smimerelay_hold WHERE id = ?`, id).
+		Scan(&s.message, &text, &s.orderText)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &s.stored); err != nil {
+		return nil, err
+	}
+	if s.orderText != "" {
+		if err := json.Unmarshal([]byte(s.orderText), &s.order); err != nil {
+			return nil, err
+		}
+	}
+	m, err := readMessage(ctx, tx, s.message)
+	if err != nil {
+		return nil, err
+	}
+	s.hold, err = s.stored.hold(m)
+	return s, err
+}
+
+// resolve stores what became of a hold in one transaction: what can leave enters
+// the queue as those leave the hold who need not wait on. A crash before it
+// changes nothing; after it, everything is done. What somebody dropped in the
+// meantime stays dropped.
+func (q *Queue) resolve(ctx context.Context, s *heldMessage, o *relay.Outcome) error {
+	return q.writer.write(ctx, func(tx *sql.Tx) error {
+		if there, err := holdIsThere(ctx, tx, s.id); err != nil || !there {
+			return err
+		}
+		for _, ds := range [][]relay.Delivery{o.Deliveries, o.Notices} {
+			if err := q.insert(ctx, tx, ds); err != nil {
+				return err
+			}
+		}
+		if o.Held == nil {
+			return removeHold(ctx, tx, s.id, s.message)
+		}
+		rest, err := storeHold(o.Held)
+		if err != nil {
+			return err
+		}
+		return q.updateHold(ctx, tx, s, rest)
+	})
+}
+
+// postpone notes why nothing could be decided.
+func (q *Queue) postpone(ctx context.Context, s *heldMessage, why string) error {
+	rest := s.stored
+	rest.Trouble = why
+	return q.writer.write(ctx, func(tx *sql.Tx) error { return q.updateHold(ctx, tx, s, &rest) })
+}
+
+// updateHold stores a hold again; an order that came in the meantime stays.
+func (q *Queue) updateHold(ctx context.Context, tx *sql.Tx, s *heldMessage, rest *storedHold) error {
+	text, err := json.Marshal(rest)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_hold SET hold = ?, until = ? WHERE id = ?`,
+		string(text), rest.Until.UnixMilli(), s.id); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_hold SET next = ?, job_order = '' WHERE id = ? AND job_order = ?`,
+		q.nextLook(rest.Until), s.id, s.orderText)
+	return err
+}
+
+func holdIsThere(ctx context.Context, tx *sql.Tx, id int64) (bool, error) {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM smimerelay_hold WHERE id = ?`, id).Scan(&n)
+	return n > 0, err
+}
+
+// removeHold takes a hold out, with its message.
+func removeHold(ctx context.Context, tx *sql.Tx, id, message int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_hold WHERE id = ?`, id); err != nil {
+		return err
+	}
+	return removeMessage(ctx, tx, message)
+}

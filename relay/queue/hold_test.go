@@ -1,0 +1,370 @@
+package queue
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// held is a message that waits for some recipients.
+func held(t testing.TB, to ...string) relay.Hold {
+	t.Helper()
+	d := delivery(t, "a@example.org", to...)
+	now := time.Now().Round(0).UTC()
+	h := relay.Hold{Message: d.Message, Others: 3, Since: now, Until: now.Add(time.Hour), Envelope: relay.Envelope{
+		ID: "t1", QueueID: "q1", Listener: "door", Direction: enforce.Outbound, Sender: d.Sender,
+		Recipients: d.Recipients, Params: d.Params,
+		Client: relay.Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "h", TLS: true, User: "anne"},
+	}}
+	for range to {
+		h.Reasons = append(h.Reasons, "none found")
+	}
+	return h
+}
+
+// gate is what decides about held messages in tests: who is in open may go.
+type gate struct {
+	mu     sync.Mutex
+	open   map[string]bool
+	asked  int
+	holds  []relay.Hold
+	orders []relay.Order
+	err    error
+}
+
+func (g *gate) reconsider(_ context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked++
+	g.holds, g.orders = append(g.holds, h), append(g.orders, order)
+	if g.err != nil {
+		return nil, g.err
+	}
+	return split(h, func(to string) bool { return g.open[to] || order.Verb == relay.ReleasePlain }), nil
+}
+
+// split releases those for whom now holds.
+func split(h relay.Hold, now func(to string) bool) *relay.Outcome {
+	o := &relay.Outcome{}
+	rest := h
+	rest.Envelope.Recipients, rest.Reasons = nil, nil
+	for i, r := range h.Envelope.Recipients {
+		if now(r.Address.String()) {
+			o.Deliveries = append(o.Deliveries, relay.Delivery{Sender: h.Envelope.Sender, Params: h.Envelope.Params,
+				Recipients: []relay.Recipient{r}, Message: h.Message, Listener: h.Envelope.Listener})
+			continue
+		}
+		rest.Envelope.Recipients = append(rest.Envelope.Recipients, r)
+		rest.Reasons = append(rest.Reasons, h.Reasons[i]+" yet")
+	}
+	if len(rest.Reasons) > 0 {
+		o.Held = &rest
+	}
+	return o
+}
+
+func (g *gate) set(open ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = map[string]bool{}
+	for _, to := range open {
+		g.open[to] = true
+	}
+}
+
+func (g *gate) times() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked
+}
+
+// What is held is not delivered, survives a restart whole, and leaves for whom
+// the answer has changed.
+func TestHold(t *testing.T) {
+	h, g := newHop(nil), &gate{}
+	c := Config{Path: filepath.Join(t.TempDir(), "queue.db"), Deliverer: h, Reconsider: g.reconsider, Look: time.Millisecond}
+	q := open(t, c)
+	want := held(t, "b@example.net", "c@example.net")
+	if err := q.Hold(t.Context(), want, delivery(t, "", "a@example.org")); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, q)
+	q = open(t, c)
+	start(t, q)
+	if d := h.wait(t); d.Recipients[0].Address.String() != "a@example.org" {
+		t.Fatalf("delivered to %v", d.Recipients)
+	}
+	drained(t, q)
+	if g.times() != 0 {
+		t.Error("looked at before its time")
+	}
+	g.set("c@example.net")
+	if err := q.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d := h.wait(t)
+	if len(d.Recipients) != 1 || d.Recipients[0].Address.String() != "c@example.net" || d.Listener != "door" {
+		t.Errorf("delivered %+v", d)
+	}
+	got := g.holds[0]
+	if string(got.Message.Bytes()) != string(want.Message.Bytes()) {
+		t.Error("another message")
+	}
+	got.Message = want.Message
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("came back as\n%+v, want\n%+v", got, want)
+	}
+	var list []HeldEntry
+	until(t, "one who waits on", func() bool {
+		var err error
+		if list, err = q.Held(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(list) == 1 && len(list[0].Recipients) == 1
+	})
+	if r := list[0].Recipients[0]; r.Address != "b@example.net" || r.Reason != "none found yet" || !list[0].Next.After(time.Now()) {
+		t.Errorf("held %+v", list[0])
+	}
+	g.set("b@example.net")
+	if err := q.Give(t.Context(), list[0].ID, relay.Order{}); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t)
+	drained(t, q)
+	nothingLeft(t, q)
+	if n := h.attempts["c@example.net"]; n != 1 {
+		t.Errorf("c got it %d times", n)
+	}
+}
+
+func nothingLeft(t *testing.T, q *Queue) {
+	t.Helper()
+	var n int
+	if err := q.db.QueryRow(`SELECT (SELECT count(*) FROM smimerelay_message) + (SELECT count(*) FROM smimerelay_hold)`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d rows are left (%v)", n, err)
+	}
+}
+
+// Orders reach the decision with their words; what cannot be decided stays, with
+// the reason; a new generation of certificates has all looked at.
+func TestHeldOrders(t *testing.T) {
+	h, g := newHop(nil), &gate{err: fault.New(fault.Unavailable, "no answer", nil)}
+	var generation atomic.Int64
+	q := open(t, Config{Deliverer: h, Reconsider: g.reconsider, Look: time.Millisecond,
+		Generation: func(context.Context) (int64, error) { return generation.Load(), nil }})
+	start(t, q)
+	if err := q.Hold(t.Context(), held(t, "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenStore(q.config.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	until(t, "a look at the generation", func() bool {
+		generation.Add(1)
+		return g.times() > 0
+	})
+	var e HeldEntry
+	until(t, "the trouble", func() bool {
+		list, err := s.Held(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		e = list[0]
+		return e.Trouble == "no answer"
+	})
+	if n, oldest, err := s.HeldLen(t.Context()); n != 1 || !oldest.Equal(e.Since) || err != nil {
+		t.Errorf("%d since %v (%v)", n, oldest, err)
+	}
+	g.mu.Lock()
+	g.err = nil
+	g.mu.Unlock()
+	order := relay.Order{Verb: relay.ReleasePlain, Reason: "by phone", By: "root"}
+	if err := s.Give(t.Context(), e.ID, order); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t)
+	drained(t, q)
+	nothingLeft(t, q)
+	if last := g.orders[len(g.orders)-1]; last != order {
+		t.Errorf("order %+v", last)
+	}
+	for _, err := range []error{s.Give(t.Context(), e.ID, order), s.DropHeld(t.Context(), e.ID)} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// Held mail counts against the size of the queue, and drop takes it out.
+func TestHeldCountsAndDrops(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 2})
+	defer stop(t, q)
+	if err := q.Hold(t.Context(), held(t, "b@example.net"), delivery(t, "", "a@example.org")); err != nil {
+		t.Fatal(err)
+	}
+	err := q.Hold(t.Context(), held(t, "c@example.net"))
+	if fault.Of(err).Kind != fault.Capacity {
+		t.Errorf("error %v", err)
+	}
+	list, err := q.Held(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	e, text, err := q.ShowHeld(t.Context(), list[0].ID)
+	if err != nil || e.Sender != "a@example.org" || len(text) != e.Size {
+		t.Errorf("%+v with %d octets (%v)", e, len(text), err)
+	}
+	if err := q.DropHeld(t.Context(), e.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Hold(t.Context(), held(t, "c@example.net")); err != nil {
+		t.Error(err)
+	}
+	for text, want := range map[string]HoldID{"h7": 7, "7": 0, "h0": 0, "h-1": 0, "hx": 0, "": 0} {
+		if id, ok := ParseHoldID(text); ok != (want > 0) || ok && (id != want || id.String() != text) {
+			t.Errorf("%q is %v %v", text, id, ok)
+		}
+	}
+}
+
+// A decision that panics, or that is none, leaves the message where it is.
+func TestHeldSurvivesPanic(t *testing.T) {
+	var n atomic.Int64
+	q := open(t, Config{Deliverer: newHop(nil), Look: time.Millisecond,
+		Reconsider: func(context.Context, relay.Hold, relay.Order) (*relay.Outcome, error) {
+			if n.Add(1) == 1 {
+				panic("x")
+			}
+			return nil, nil
+		}})
+	start(t, q)
+	if err := q.Hold(t.Context(), held(t, "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	for round := int64(1); round <= 2; round++ {
+		if err := q.Recheck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a look", func() bool { return n.Load() >= round })
+		until(t, "the next one planned", func() bool {
+			list, err := q.Held(t.Context())
+			return err == nil && len(list) == 1 && list[0].Trouble != "" && list[0].Next.After(time.Now())
+		})
+	}
+}
+
+// crashHolds holds messages and releases every other until it is killed, and
+// says which were accepted. Nothing is ever delivered, so that each recipient
+// can be counted afterwards.
+func crashHolds(dir string) error {
+	refuse := newHop(func(string, int) error { return errors.New("not now") })
+	q, err := Open(context.Background(), Config{
+		Path: filepath.Join(dir, "queue.db"), Deliverer: refuse, Retry: []time.Duration{time.Hour},
+		Look: time.Millisecond, Recheck: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
+		Reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (*relay.Outcome, error) {
+			return split(h, func(to string) bool { return strings.Contains(to, "-now@") }), nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := q.Start(context.Background()); err != nil {
+		return err
+	}
+	t := &testing.T{} // for the helpers; nothing fails here
+	for n := 0; ; n++ {
+		id := fmt.Sprintf("p%d-%d", os.Getpid(), n)
+		to := []string{id + "-now@example.net", id + "-later@example.net"}
+		if q.Hold(context.Background(), held(t, to...), delivery(t, "", id+"-copy@example.net")) == nil {
+			fmt.Println(id)
+		}
+	}
+}
+
+// Whenever the process is killed: each recipient of an accepted message is in
+// exactly one place, in the hold or in a copy, never in none and never in both.
+func TestHoldCrash(t *testing.T) {
+	dir := t.TempDir()
+	var accepted []string
+	for round := range 4 {
+		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), crashEnv+"="+dir, crashEnv+"_HOLDS=yes")
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			accepted = append(accepted, lines.Text())
+			if n == 10+7*round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+			t.Fatalf("the process ended by itself: %v", err)
+		}
+	}
+	s, err := OpenStore(filepath.Join(dir, "queue.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	places := map[string]int{}
+	list, err := s.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	released := 0
+	for _, e := range list {
+		for _, r := range e.Recipients {
+			places[r.Address]++
+			if strings.Contains(r.Address, "-now@") {
+				released++
+			}
+		}
+	}
+	waiting, err := s.Held(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range waiting {
+		for _, r := range e.Recipients {
+			places[r.Address]++
+		}
+	}
+	for _, id := range accepted {
+		for _, form := range []string{"-now", "-later", "-copy"} {
+			if n := places[id+form+"@example.net"]; n != 1 {
+				t.Errorf("%s%s is in %d places", id, form, n)
+			}
+		}
+	}
+	if len(accepted) < 70 || released == 0 {
+		t.Errorf("%d accepted, %d released", len(accepted), released)
+	}
+	t.Logf("%d accepted, %d released, %d messages still held", len(accepted), released, len(waiting))
+}

@@ -1,0 +1,153 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// keeper looks after what is held: one message at a time, each when it is due.
+type keeper struct {
+	queue      *Queue
+	ctx        context.Context
+	cancel     context.CancelFunc
+	work       sync.WaitGroup
+	generation int64
+}
+
+func newKeeper(q *Queue) *keeper {
+	k := &keeper{queue: q, generation: -1}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	return k
+}
+
+func (k *keeper) start() {
+	if k.queue.config.Reconsider != nil {
+		k.work.Go(k.run)
+	}
+}
+
+// stop interrupts what is under way: it is done again at the next start.
+func (k *keeper) stop() {
+	k.cancel()
+	k.work.Wait()
+}
+
+func (k *keeper) run() {
+	tick := time.NewTicker(k.queue.config.Look)
+	defer tick.Stop()
+	for pause := 0; ; {
+		if pause--; pause < 0 && !k.look() {
+			// The disk, as a rule: to sign and encrypt again at once would not help.
+			pause = 30
+		}
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look reconsiders everything that is due; it reports whether the store did its
+// part.
+func (k *keeper) look() (ok bool) {
+	if err := k.news(); err != nil {
+		k.complain("looking for new certificates", err)
+	}
+	ids, err := k.queue.due(k.ctx)
+	if err != nil {
+		k.complain("looking for what is held", err)
+		return false
+	}
+	ok = true
+	for _, id := range ids {
+		if k.ctx.Err() != nil {
+			return ok
+		}
+		if err := k.reconsider(id); err != nil {
+			k.complain("held message", fmt.Errorf("%s: %w", HoldID(id), err))
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (k *keeper) complain(what string, err error) {
+	if k.ctx.Err() == nil {
+		k.queue.config.Log.Error(what, "error", err)
+	}
+}
+
+// news makes all that is held due when certificates have become known.
+func (k *keeper) news() error {
+	if k.queue.config.Generation == nil {
+		return nil
+	}
+	now, err := k.queue.config.Generation(k.ctx)
+	if err != nil || now == k.generation {
+		return err
+	}
+	known := k.generation >= 0
+	k.generation = now
+	if !known {
+		return nil
+	}
+	return k.queue.Recheck(k.ctx)
+}
+
+// reconsider decides again on one message and stores what came of it.
+func (k *keeper) reconsider(id int64) error {
+	q := k.queue
+	s, err := q.loadHold(k.ctx, id)
+	if err != nil || s == nil {
+		return err
+	}
+	o, err := k.decide(s)
+	work := context.WithoutCancel(k.ctx)
+	switch {
+	case k.ctx.Err() != nil:
+		return nil // what was found out then may be that we were interrupted
+	case err != nil:
+		q.config.Log.Warn("held message cannot be looked at", "hold", HoldID(id), "error", err)
+		return q.postpone(work, s, relay.ReplyFor(err).Text)
+	}
+	waiting := 0
+	if o.Held != nil {
+		waiting = len(o.Held.Envelope.Recipients)
+	}
+	if err := q.resolve(work, s, o); err != nil {
+		return err
+	}
+	q.config.Log.Info("held message", "hold", HoldID(id), "copies", len(o.Deliveries), "reports", len(o.Notices), "still waiting", waiting)
+	return nil
+}
+
+// decide asks; a panic is no answer.
+func (k *keeper) decide(s *heldMessage) (o *relay.Outcome, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			k.queue.config.Log.Error("panic", "at", "held message", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	o, err = k.queue.config.Reconsider(k.ctx, s.hold, s.order)
+	if err == nil && o == nil {
+		err = fmt.Errorf("no outcome")
+	}
+	return o, err
+}
+
+// due returns the holds that are to be looked at.
+func (q *Queue) due(ctx context.Context) ([]int64, error) {
+	tx, err := q.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	return queryInts(ctx, tx, `SELECT id FROM smimerelay_hold WHERE next <= ? ORDER BY next, id`, q.config.Clock().UnixMilli())
+}
