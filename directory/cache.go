@@ -71,7 +71,7 @@ func (c *cache) flush() {
 // all has changed since.
 func (d *Directory) cached(key string) (Result, bool) {
 	e, ok := d.cache.get(key)
-	if !ok || !d.cfg.Clock().Before(e.expires) || e.version != d.version() {
+	if !ok || !d.cfg.Clock().Before(e.expires) || e.version != d.Version() {
 		return Result{}, false
 	}
 	return e.result, true
@@ -85,7 +85,7 @@ func (d *Directory) unchanged(ctx context.Context, key string, addr address.Addr
 	if !ok || !d.cfg.Clock().Before(e.expires) {
 		return Result{}, false
 	}
-	version := d.version()
+	version := d.Version()
 	if !d.sameFor(ctx, e, addr) {
 		return Result{}, false
 	}
@@ -183,9 +183,9 @@ func earliest(limit, now time.Time, dates []time.Time) time.Time {
 	return limit
 }
 
-// version changes when a source knows that its answers may have, and when all is
+// Version changes when a source knows that its answers may have, and when all is
 // to be forgotten.
-func (d *Directory) version() uint64 {
+func (d *Directory) Version() uint64 {
 	sum := d.flushes.Load()
 	for _, s := range d.sources {
 		if v, ok := s.Source.(versioned); ok {
@@ -225,7 +225,7 @@ func mix(sum, n uint64) uint64 { return (sum ^ n) * 1099511628211 }
 // today.
 func (d *Directory) stale(ctx context.Context, key string, addr address.Address, unknown Result) Result {
 	e, ok := d.cache.get(key)
-	if !ok || e.result.Outcome != Usable || !unknown.unanswered() || e.version != d.version() && !d.sameFor(ctx, e, addr) ||
+	if !ok || e.result.Outcome != Usable || !unknown.unanswered() || e.version != d.Version() && !d.sameFor(ctx, e, addr) ||
 		d.cfg.StaleIfError <= 0 || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
 		return unknown
 	}

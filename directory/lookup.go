@@ -239,7 +239,7 @@ func (d *Directory) fly(f *flight, key string, addr address.Address) {
 		d.mu.Unlock()
 		close(f.done)
 	}()
-	version, own := d.version(), d.versionFor(ctx, addr)
+	version, own := d.Version(), d.versionFor(ctx, addr)
 	f.result = d.search(ctx, addr)
 	if f.result.Outcome == Unknown {
 		f.result = d.stale(ctx, key, addr, f.result)

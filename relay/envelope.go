@@ -22,8 +22,11 @@ type Envelope struct {
 	Direction   enforce.Direction
 	Sender      address.Address // may be address.Null
 	Recipients  []Recipient
-	Params      MailParams
-	Client      Client
+	// Others is how many recipients the message had besides, when it is decided
+	// on again for some of them.
+	Others int
+	Params MailParams
+	Client Client
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461

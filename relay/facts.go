@@ -48,6 +48,7 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 		Direction: env.Direction,
 		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
 		Sender:    env.Sender,
+		Others:    env.Others,
 		Content:   content,
 		Triggers:  g.Triggers.wishes(msg),
 	}

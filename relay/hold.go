@@ -19,8 +19,6 @@ type Hold struct {
 	Message  *message.Message
 	// Reasons say why, in the order of the recipients.
 	Reasons []string
-	// Others is how many recipients the message had besides.
-	Others int
 	// Since is when the message was put aside, Until when it is given up.
 	Since, Until time.Time
 }
@@ -53,13 +51,14 @@ func (g *Gateway) hold(env *Envelope, msg *message.Message, plan enforce.Plan) *
 		return nil
 	}
 	now := g.Clock()
-	h := &Hold{Envelope: *env, Message: msg, Since: now, Until: now.Add(g.Hold), Others: len(env.Recipients) - len(plan.Held)}
+	h := &Hold{Envelope: *env, Message: msg, Since: now, Until: now.Add(g.Hold)}
 	h.keep(env, plan.Held)
 	return h
 }
 
 // keep makes those in held the recipients who wait.
 func (h *Hold) keep(env *Envelope, held []enforce.Refusal) {
+	h.Envelope.Others = env.Others + len(env.Recipients) - len(held)
 	h.Envelope.Recipients, h.Reasons = nil, nil
 	for _, r := range held {
 		h.Envelope.Recipients = append(h.Envelope.Recipients, env.Recipients[r.Index])
@@ -113,7 +112,6 @@ func (g *Gateway) Reconsider(ctx context.Context, h Hold, order Order) (*Outcome
 	o.Refused = nil
 	if len(waiting) > 0 {
 		rest := h
-		rest.Others += len(env.Recipients) - len(waiting)
 		rest.keep(env, waiting)
 		o.Held = &rest
 	}
@@ -132,7 +130,7 @@ func (g *Gateway) again(ctx context.Context, h *Hold, order Order) (o *Outcome, 
 	if err != nil {
 		return nil, nil, err
 	}
-	e.facts.Others, e.facts.Released = h.Others, order.Verb == ReleasePlain
+	e.facts.Released = order.Verb == ReleasePlain
 	plan := enforce.Decide(g.Policy, e.facts)
 	if err := g.Policy.Check(e.facts, plan); err != nil {
 		return nil, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)

@@ -38,6 +38,11 @@ func (w *world) outline(o *Outcome) string {
 	for _, a := range o.Stripped {
 		parts = append(parts, "stripped "+a.String())
 	}
+	if o.Held != nil {
+		for i, r := range o.Held.Envelope.Recipients {
+			parts = append(parts, "held "+r.Address.String()+" "+o.Held.Reasons[i])
+		}
+	}
 	return strings.Join(parts, "\n")
 }
 

@@ -77,6 +77,7 @@ func worldRules() []enforce.Rule {
 	return []enforce.Rule{
 		{Name: "strip", Recipient: []string{"strip.example"}, Sign: "require", Encrypt: "require", NoCertificate: "strip"},
 		{Name: "all", Recipient: []string{"all.example"}, Sign: "never", Encrypt: "require", NoCertificate: "reject-message"},
+		{Name: "hold", Recipient: []string{"hold.example"}, Sign: "require", Encrypt: "require", NoCertificate: "hold"},
 		{Name: "enc", Recipient: []string{"enc.example"}, Sign: "require", Encrypt: "require"},
 		{Name: "mixed", Recipient: []string{"mixed.example"}, Sign: "never", Encrypt: "require", Mixed: "allow"},
 		{Name: "prefer", Recipient: []string{"prefer.example"}, Sign: "prefer", Encrypt: "prefer"},
@@ -235,6 +236,11 @@ func (w *world) checkPlaces(env *Envelope, o *Outcome) {
 	}
 	for _, a := range o.Stripped {
 		places[a.String()]++
+	}
+	if o.Held != nil {
+		for _, r := range o.Held.Envelope.Recipients {
+			places[r.Address.String()]++
+		}
 	}
 	for _, r := range env.Recipients {
 		if n := places[r.Address.String()]; n != 1 {

@@ -134,18 +134,6 @@ func (d *door) testBest(t *testing.T) {
 	}
 }
 
-// testHold: who has no certificate yet is deferred, so that the MTA in front
-// keeps the message.
-func (d *door) testHold(t *testing.T) {
-	m := newMail(t, alice, "none@hold.example")
-	fates := d.send(t, m)
-	want(t, fates, m.to[0], "deferred")
-	if text := fates[m.to[0]].text; !strings.Contains(text, "451 4.7.1") || !strings.Contains(text, "held until") {
-		t.Errorf("the reply is %q", text)
-	}
-	d.onlyTo(t, m)
-}
-
 // testTrial: a rule that only reports changes nothing.
 func (d *door) testTrial(t *testing.T) {
 	m := newMail(t, norah, "none@trial.example")

@@ -62,7 +62,7 @@ encrypt = "never"
 `
 
 // encrypted are the domains that nothing may reach in the clear.
-var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example"}
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example"}
 
 // world is what surrounds a gateway: authorities, certificates in a directory
 // and in files, and the peers that judge what comes out. Local parts of
@@ -121,6 +121,8 @@ func (w *world) people(t *testing.T) {
 		w.slapd.AddPerson(t, "untrusted@"+domain, foreign.Certificate)
 		w.slapd.AddPerson(t, "none@"+domain)
 	}
+	w.issue(testpki.Leaf{Addresses: []string{lateInLDAP}, Key: "rsa2048"})
+	w.issue(testpki.Leaf{Addresses: []string{lateInFile}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{"file@both.example"}})
 	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))
 	w.issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,11 @@ type queueCmd struct {
 	List  queueListCmd  `cmd:"" help:"List what waits for delivery, oldest first."`
 	Show  queueShowCmd  `cmd:"" help:"Show one delivery, or its message."`
 	Retry queueRetryCmd `cmd:"" help:"Try deliveries again now."`
-	Drop  queueDropCmd  `cmd:"" help:"Take a delivery out of the queue. Nobody is told."`
+	Drop  queueDropCmd  `cmd:"" help:"Take deliveries or held messages out of the queue. Nobody is told."`
+
+	Held    queueHeldCmd    `cmd:"" help:"List what is held until there are certificates, oldest first."`
+	Release queueReleaseCmd `cmd:"" help:"Look at held messages again now, or let them go without encryption."`
+	Return  queueReturnCmd  `cmd:"" help:"Give held messages back to their senders, with a report."`
 }
 
 // queueFlags say which queue.
@@ -43,7 +48,7 @@ func (f *queueFlags) withQueue(do func(*queue.Store) error) error {
 	}
 	err = do(s)
 	if errors.Is(err, queue.ErrNotFound) {
-		err = negative(fmt.Errorf("%w; see smimerelay queue list", err))
+		err = negative(fmt.Errorf("%w; see smimerelay queue list and queue held", err))
 	}
 	return errors.Join(err, s.Close())
 }
@@ -77,40 +82,70 @@ func (c *queueListCmd) Run(a *app) error {
 		for _, e := range entries {
 			p.entry(e, a.clock())
 		}
+		held, _, err := s.HeldLen(background())
+		if err != nil {
+			return err
+		}
 		p.line("%d in the queue", len(entries))
+		p.lineIf(held > 0, fmt.Sprintf("%d held besides; see smimerelay queue held", held))
 		return p.err
 	})
 }
 
 type queueShowCmd struct {
 	queueFlags
-	Message bool  `help:"Print the message itself instead."`
-	JSON    bool  `name:"json" help:"Print it as JSON."`
-	ID      int64 `arg:"" name:"id" help:"Number of the delivery, from queue list."`
+	Message bool   `help:"Print the message itself instead."`
+	JSON    bool   `name:"json" help:"Print it as JSON."`
+	ID      string `arg:"" name:"id" help:"Number of the delivery, from queue list, or of the held message, from queue held."`
 }
 
 func (queueShowCmd) examples() string {
 	return `smimerelay queue show 17
-		smimerelay queue show --message 17 > message.eml`
+		smimerelay queue show --message h3 > message.eml`
 }
 
 // Run shows one delivery.
 func (c *queueShowCmd) Run(a *app) error {
+	id, held, err := queueID(c.ID)
+	if err != nil {
+		return err
+	}
 	return c.withQueue(func(s *queue.Store) error {
-		e, raw, err := s.Show(background(), c.ID)
-		switch {
-		case err != nil:
-			return err
-		case c.Message:
-			_, err := a.stdout.Write(raw)
-			return err
-		case c.JSON:
-			return a.printJSON(e)
-		}
 		p := &page{w: a.stdout}
-		p.entry(e, a.clock())
-		return p.err
+		if held {
+			e, raw, err := s.ShowHeld(background(), queue.HoldID(id))
+			return c.print(a, p, raw, err, e, func() { p.held(e, a.clock()) })
+		}
+		e, raw, err := s.Show(background(), id)
+		return c.print(a, p, raw, err, e, func() { p.entry(e, a.clock()) })
 	})
+}
+
+// print prints what was found in the form that was asked for.
+func (c *queueShowCmd) print(a *app, p *page, raw []byte, err error, entry any, text func()) error {
+	switch {
+	case err != nil:
+		return err
+	case c.Message:
+		_, err := a.stdout.Write(raw)
+		return err
+	case c.JSON:
+		return a.printJSON(entry)
+	}
+	text()
+	return p.err
+}
+
+// queueID reads the number of a delivery, or that of a held message.
+func queueID(s string) (id int64, held bool, err error) {
+	if id, ok := queue.ParseHoldID(s); ok {
+		return int64(id), true, nil
+	}
+	id, err = strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, false, unusable(fmt.Errorf("%q is no number of the queue; write one such as 17, from queue list, or h3, from queue held", s))
+	}
+	return id, false, nil
 }
 
 type queueRetryCmd struct {
@@ -157,19 +192,27 @@ func (c *queueRetryCmd) Run(a *app) error {
 
 type queueDropCmd struct {
 	queueFlags
-	ID []int64 `arg:"" name:"id" help:"Numbers of deliveries, from queue list."`
+	ID []string `arg:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
 }
 
-func (queueDropCmd) examples() string { return `smimerelay queue drop 17` }
+func (queueDropCmd) examples() string { return `smimerelay queue drop 17 h3` }
 
 // Run takes deliveries out of the queue.
 func (c *queueDropCmd) Run(a *app) error {
 	return c.withQueue(func(s *queue.Store) error {
 		for _, id := range c.ID {
-			if err := s.Drop(background(), id); err != nil {
+			n, held, err := queueID(id)
+			switch {
+			case err != nil:
+			case held:
+				err = s.DropHeld(background(), queue.HoldID(n))
+			default:
+				err = s.Drop(background(), n)
+			}
+			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(a.stdout, "%d dropped\n", id); err != nil {
+			if _, err := fmt.Fprintf(a.stdout, "%s dropped\n", id); err != nil {
 				return err
 			}
 		}

@@ -24,7 +24,7 @@ type Config struct {
 	Limits     Limits             `toml:"limits" doc:"What one client, one message and the whole process may use."`
 	Listeners  []Listener         `toml:"listener" doc:"Doors by which mail comes in; repeat the table for each."`
 	NextHop    NextHop            `toml:"next_hop" doc:"Where messages go from LMTP, the SMTP relay and the queue."`
-	Queue      Queue              `toml:"queue" doc:"The durable queue; a set-up with LMTP listeners only uses it for notices."`
+	Queue      Queue              `toml:"queue" doc:"The durable queue. A set-up with LMTP listeners only has it where a rule holds messages."`
 	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
 	Identities Identities         `toml:"identities" doc:"Our private keys with their certificates."`
 	Expiry     Expiry             `toml:"expiry" doc:"What is said of identities that end soon. One that has a successor is not spoken of."`
@@ -98,7 +98,9 @@ type Queue struct {
 	Lifetime time.Duration   `toml:"lifetime" doc:"how long delivery is tried before the sender gets a report" min:"1m"`
 	Retry    []time.Duration `toml:"retry" doc:"waits between attempts; the last repeats" min:"1s"`
 	Workers  int             `toml:"workers" doc:"deliveries at once" min:"1"`
-	MaxSize  int             `toml:"max_size" doc:"most messages in the queue; more are deferred with 452" min:"1"`
+	MaxSize  int             `toml:"max_size" doc:"most messages in the queue, those that are held included; more are deferred with 452" min:"1"`
+	Hold     time.Duration   `toml:"hold" doc:"how long a message is held for a certificate (no_certificate = \"hold\") before the sender gets a report" min:"1m"`
+	Recheck  time.Duration   `toml:"recheck" doc:"how often the certificates of those it is held for are looked up again" min:"1s"`
 }
 
 // Store is the section [store].
@@ -242,7 +244,7 @@ type Rule struct {
 	FewerRecipients   int      `toml:"fewer_recipients" doc:"condition: the message has fewer recipients; 0 is no condition" min:"0"`
 	Sign              string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can; empty is never" enum:",require,prefer,never"`
 	Encrypt           string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
-	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, leave the recipient out and tell the sender, or defer until there is one; empty is reject" enum:",reject,reject-message,strip,hold"`
+	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, leave the recipient out and tell the sender, or hold the message until there is one; empty is reject" enum:",reject,reject-message,strip,hold"`
 	Unavailable       string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
 	Mixed             string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
 	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; empty is default"`
@@ -284,7 +286,7 @@ type Triggers struct {
 // Notices is the section [notices].
 type Notices struct {
 	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
-	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, expiry-owner.txt, expiry-admin.txt, and .html beside them; empty is none" path:"any"`
+	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, held.txt, expiry-owner.txt, expiry-admin.txt, and .html beside them; empty is none" path:"any"`
 }
 
 // Inbound is the section [inbound].

@@ -59,6 +59,8 @@ func defaultQueue() Queue {
 		},
 		Workers: 20,
 		MaxSize: 100_000,
+		Hold:    5 * day,
+		Recheck: 15 * time.Minute,
 	}
 }
 

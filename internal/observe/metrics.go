@@ -22,6 +22,8 @@ type Metrics struct {
 	LookupSeconds  *prometheus.HistogramVec // source, result
 	Deliveries     *prometheus.CounterVec   // outcome
 	QueueMessages  prometheus.GaugeFunc
+	QueueHeld      prometheus.GaugeFunc
+	QueueHeldAge   prometheus.GaugeFunc
 	Reloads        *prometheus.CounterVec // result
 	ConfigLoaded   prometheus.Gauge
 	Identities     prometheus.Gauge
@@ -33,9 +35,23 @@ type Metrics struct {
 	registry *prometheus.Registry
 }
 
-// NewMetrics declares the metrics in a registry of their own. queued tells how
-// many messages the queue holds.
-func NewMetrics(queued func() float64) *Metrics {
+// Depth tells how full the queue is, whenever somebody asks. Nil functions are 0.
+type Depth struct {
+	Queued  func() float64 // messages that wait for delivery
+	Held    func() float64 // messages that wait for a certificate
+	HeldAge func() float64 // of the oldest of these, in seconds
+}
+
+// given is a function that is there: what nobody tells is 0.
+func given(f func() float64) func() float64 {
+	if f == nil {
+		return func() float64 { return 0 }
+	}
+	return f
+}
+
+// NewMetrics declares the metrics in a registry of their own.
+func NewMetrics(depth Depth) *Metrics {
 	m := &Metrics{
 		Messages: counters("messages_total",
 			"Messages that were processed, by listener, direction and outcome: accepted, refused (for good), deferred (for now).",
@@ -47,7 +63,7 @@ func NewMetrics(queued func() float64) *Metrics {
 			"Size of the messages received.",
 			prometheus.ExponentialBuckets(1024, 4, 10), "direction"),
 		Recipients: counters("recipients_total",
-			"Recipients of processed messages by what became of them: delivered, refused, stripped.",
+			"Recipients of processed messages by what became of them: delivered, refused, stripped, held.",
 			"direction", "outcome"),
 		Refusals: counters("refusals_total",
 			"Recipients and messages that were answered with an error, by its kind; \"internal\" is a defect or a fault of this machine.",
@@ -64,7 +80,11 @@ func NewMetrics(queued func() float64) *Metrics {
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
 		QueueMessages: prometheus.NewGaugeFunc(options("queue_messages",
-			"Messages in the queue that wait for delivery."), queued),
+			"Messages in the queue that wait for delivery."), given(depth.Queued)),
+		QueueHeld: prometheus.NewGaugeFunc(options("queue_held",
+			"Messages that are held until their recipients have certificates."), given(depth.Held)),
+		QueueHeldAge: prometheus.NewGaugeFunc(options("queue_held_oldest_seconds",
+			"How long the oldest of these has been held; 0 when there is none."), given(depth.HeldAge)),
 		Reloads: counters("reloads_total",
 			"Reloads of the configuration, by result: done, failed (the old configuration serves on).",
 			"result"),
@@ -95,7 +115,7 @@ func NewMetrics(queued func() float64) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
 		m.Expiring, m.StoreUp,
 		m.BuildInfo,
 	}

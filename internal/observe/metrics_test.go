@@ -22,7 +22,7 @@ var described = regexp.MustCompile(`fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)"
 
 // TestMetricsAreDocumented keeps docs/metrics.md what the declarations say.
 func TestMetricsAreDocumented(t *testing.T) {
-	want := document(t, NewMetrics(func() float64 { return 0 }))
+	want := document(t, NewMetrics(Depth{}))
 	if *update {
 		if err := os.WriteFile(metricsFile, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

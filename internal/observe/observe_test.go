@@ -53,7 +53,7 @@ func TestLoggerRefusesUnknownWords(t *testing.T) {
 }
 
 func TestAdmin(t *testing.T) {
-	m := NewMetrics(func() float64 { return 17 })
+	m := NewMetrics(Depth{Queued: func() float64 { return 17 }, Held: func() float64 { return 4 }, HeldAge: func() float64 { return 60 }})
 	m.Messages.WithLabelValues("outbound", "outbound", "accepted").Inc()
 	notReady := errors.New("starting")
 	h := Admin(m, func() error { return notReady })

@@ -170,7 +170,7 @@ func TestRecipientRefused(t *testing.T) {
 	}
 }
 
-// outcome: r is refused, t refused for now, s stripped; the rest share one
+// outcome: r is refused, t refused for now, s stripped, h held; the rest share one
 // copy, but for those beginning with o, who get one of their own.
 func outcome(t *testing.T, now *message.Message) process {
 	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
@@ -184,6 +184,9 @@ func outcome(t *testing.T, now *message.Message) process {
 				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
 			case 's':
 				o.Stripped = append(o.Stripped, r.Address)
+			case 'h':
+				wiretest.AddHeld(o, env, r)
+				o.Held.Message = m
 			case 'o':
 				o.Deliveries = append(o.Deliveries, wiretest.Copy(env, m, r))
 			default:
@@ -193,7 +196,7 @@ func outcome(t *testing.T, now *message.Message) process {
 		if len(shared.Recipients) > 0 {
 			o.Deliveries = append(o.Deliveries, shared)
 		}
-		if len(o.Stripped) > 0 {
+		if len(o.Stripped) > 0 || o.Held != nil {
 			o.Notices = []relay.Delivery{wiretest.Notice(t, "a@example.org")}
 		}
 		return o, nil
@@ -211,6 +214,10 @@ func TestOutcomes(t *testing.T) {
 		{"o", "a", "[o@e.net]", "[]"},
 		{"o x", "d", "", "[o@e.net x@e.net]"},
 		{"o o2 s r", "d", "", "[o@e.net o2@e.net a@example.org report@example.org]"},
+		{"x h", "d", "", "[x@e.net a@example.org] [h@e.net]"}, // never edited beside a hold
+		{"h", "d", "", "[a@example.org] [h@e.net]"},
+		{"h r", "d", "", "[a@example.org report@example.org] [h@e.net]"},
+		{"h t", "y451 4.4.3 no answer", "", "[]"},
 		{"x t", "y451 4.4.3 no answer", "", "[]"},
 		{"o x t", "y451 4.4.3 no answer", "", "[]"},
 		{"r", "y550 5.7.1 no certificate", "", "[]"},
@@ -237,8 +244,13 @@ func TestOutcomes(t *testing.T) {
 			if tc.want != "a" && m.text() != text {
 				t.Errorf("edited, and answered %q", tc.want)
 			}
-			if got := fmt.Sprint(w.sink.Recipients()); got != tc.queued {
+			if got := fmt.Sprint(w.sink.Recipients(), " ", w.sink.HeldRecipients()); got != tc.queued && got != tc.queued+" []" {
 				t.Errorf("queued %s, want %s", got, tc.queued)
+			}
+			for _, h := range w.sink.Held() {
+				if m := string(h.Message.Bytes()); !strings.HasPrefix(m, "Received: from ") || !strings.HasSuffix(m, text) {
+					t.Errorf("held as %q", m)
+				}
 			}
 		})
 	}

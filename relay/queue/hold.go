@@ -61,7 +61,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		ID: env.ID, QueueID: env.QueueID, Listener: env.Listener, Direction: env.Direction,
 		Sender: env.Sender.String(), Params: env.Params,
 		Addr: env.Client.Addr, Helo: env.Client.Helo, TLS: env.Client.TLS, User: env.Client.User,
-		Others: h.Others, Since: h.Since, Until: h.Until,
+		Others: env.Others, Since: h.Since, Until: h.Until,
 	}
 	for i, r := range env.Recipients {
 		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i]})
@@ -71,8 +71,8 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 
 // hold is what was stored.
 func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
-	h := relay.Hold{Message: m, Others: s.Others, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
-		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Direction: s.Direction, Params: s.Params,
+	h := relay.Hold{Message: m, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
+		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Direction: s.Direction, Params: s.Params, Others: s.Others,
 		Client: relay.Client{Addr: s.Addr, Helo: s.Helo, TLS: s.TLS, User: s.User},
 	}}
 	var err error

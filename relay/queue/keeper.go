@@ -17,6 +17,7 @@ type keeper struct {
 	cancel     context.CancelFunc
 	work       sync.WaitGroup
 	generation int64
+	quiet      int // looks to come that do not ask for the generation
 }
 
 func newKeeper(q *Queue) *keeper {
@@ -83,9 +84,16 @@ func (k *keeper) complain(what string, err error) {
 	}
 }
 
+// patience is how many looks pass before certificates that have become known can
+// have everything looked at again: they may come in by the minute.
+const patience = 10
+
 // news makes all that is held due when certificates have become known.
 func (k *keeper) news() error {
 	if k.queue.config.Generation == nil {
+		return nil
+	}
+	if k.quiet--; k.quiet >= 0 {
 		return nil
 	}
 	now, err := k.queue.config.Generation(k.ctx)
@@ -97,6 +105,7 @@ func (k *keeper) news() error {
 	if !known {
 		return nil
 	}
+	k.quiet = patience
 	return k.queue.Recheck(k.ctx)
 }
 

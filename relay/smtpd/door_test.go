@@ -10,11 +10,12 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
 	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 // outcome sorts recipients by the first letter of their address: r is refused,
-// t refused for now, s stripped, and each other one gets a copy of its own.
+// t refused for now, s stripped, h held, and each other one gets a copy of its own.
 func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
 	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
 		o := &relay.Outcome{}
@@ -26,11 +27,14 @@ func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Messa
 				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
 			case 's':
 				o.Stripped = append(o.Stripped, r.Address)
+			case 'h':
+				wiretest.AddHeld(o, env, r)
+				o.Held.Message = m
 			default:
 				o.Deliveries = append(o.Deliveries, wiretest.Copy(env, m, r))
 			}
 		}
-		if len(o.Stripped) > 0 {
+		if len(o.Stripped) > 0 || o.Held != nil {
 			o.Notices = []relay.Delivery{wiretest.Notice(t, "a@example.org")}
 		}
 		return o, nil
@@ -57,6 +61,10 @@ func TestSMTPAnswers(t *testing.T) {
 		{"x r", "250 ", "[x@example.net report@example.org]"},
 		{"x s", "250 ", "[x@example.net a@example.org]"},
 		{"x s r", "250 ", "[x@example.net a@example.org report@example.org]"},
+		{"x h", "250 ", "[x@example.net a@example.org] [h@example.net]"},
+		{"h", "250 ", "[a@example.org] [h@example.net]"},
+		{"h s r h2", "250 ", "[a@example.org report@example.org] [h@example.net h2@example.net]"},
+		{"x h t", "451 4.4.3", "[]"},
 		{"x t", "451 4.4.3", "[]"},
 		{"r", "550 5.7.1 no certificate", "[]"},
 		{"r r2", "550 5.7.1 no recipient is left: no certificate; no certificate", "[]"},
@@ -74,7 +82,7 @@ func TestSMTPAnswers(t *testing.T) {
 			p.do("DATA", "354 ")
 			p.send(text + ".\r\n")
 			p.expect(tc.want)
-			if got := fmt.Sprint(w.sink.Recipients()); got != tc.delivered {
+			if got := fmt.Sprint(w.sink.Recipients(), " ", w.sink.HeldRecipients()); got != tc.delivered && got != tc.delivered+" []" {
 				t.Errorf("handed on %s, want %s", got, tc.delivered)
 			}
 		})
@@ -114,6 +122,47 @@ func TestLMTPAnswers(t *testing.T) {
 	if env := w.handler.Seen()[0].Envelope; len(env.Recipients) != 6 {
 		t.Errorf("the recipient named twice is %d times in %v", len(env.Recipients), env.Recipients)
 	}
+}
+
+// Who is held is accepted when message and notice are in the queue, in one step.
+func TestLMTPHolds(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		queue, hop := &wiretest.Sink{}, &wiretest.Sink{}
+		want := "250 2.0.0"
+		if full {
+			queue.OnPut = func([]relay.Delivery) error { return fault.New(fault.Capacity, "queue full", nil) }
+			want = "452 4.3.1"
+		}
+		w := start(t, Config{LMTP: true, Handler: handler(t), Queue: queue, Deliverer: hop})
+		p := w.dial()
+		p.envelope("LHLO", "x@example.net", "h@example.net", "s@example.net", "t@example.net")
+		p.do("DATA", "354 ")
+		p.send(text + ".\r\n")
+		for _, answer := range []string{"250 2.0.0", want, want, "451 4.4.3"} {
+			p.expect(answer)
+		}
+		if got := fmt.Sprint(hop.Recipients(), " ", queue.Recipients(), " ", queue.HeldRecipients()); !full && got != "[x@example.net] [a@example.org] [h@example.net]" ||
+			full && got != "[x@example.net] [] []" {
+			t.Errorf("full %v: %s", full, got)
+		}
+	}
+}
+
+// A message to be held where there is nothing to hold it stays with the peer.
+func TestLMTPHoldsWithoutAQueue(t *testing.T) {
+	w := start(t, Config{LMTP: true, Handler: handler(t), Queue: noQueue{}})
+	p := w.dial()
+	p.envelope("LHLO", "h@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("451 4.3.0")
+}
+
+// noQueue is a queue that is not there.
+type noQueue struct{ relay.Queue }
+
+func (noQueue) Hold(context.Context, relay.Hold, ...relay.Delivery) error {
+	return wire.Store(context.Background(), nil, &relay.Outcome{Held: &relay.Hold{}})
 }
 
 // Stripped without a word to the sender would be lost.

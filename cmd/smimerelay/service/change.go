@@ -111,6 +111,11 @@ func (s *Service) commit(c *change) {
 	if c.queue {
 		s.startQueue()
 	}
+	if s.queue != nil && len(before) > 0 {
+		if err := s.queue.Recheck(context.Background()); err != nil {
+			s.log.Warn("looking at what is held", "error", err)
+		}
+	}
 	for _, d := range c.fresh {
 		s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
 		s.work.Go(func() { s.serve(d) })

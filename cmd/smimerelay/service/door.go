@@ -31,6 +31,7 @@ type doorSpec struct {
 	name, protocol, address, mode string
 	hostname                      string
 	tls                           bool
+	queue                         bool // it needs one
 	limits                        config.Limits
 }
 
@@ -51,7 +52,7 @@ func specs(p *Parts) []doorSpec {
 	for _, l := range p.Config.Listeners {
 		list = append(list, doorSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
-			hostname: p.Gateway.Hostname, tls: l.TLSCert != "", limits: limits,
+			hostname: p.Gateway.Hostname, tls: l.TLSCert != "", queue: NeedsQueue(p.Config), limits: limits,
 		})
 	}
 	if a := p.Config.Admin; a.Address != "" {

@@ -13,7 +13,7 @@ import (
 
 func TestLookupsAreCounted(t *testing.T) {
 	t.Parallel()
-	s := &Service{metrics: observe.NewMetrics(func() float64 { return 0 })}
+	s := &Service{metrics: observe.NewMetrics(observe.Depth{})}
 	s.lookedUp(directory.Result{Outcome: directory.Unknown, Answers: []directory.Answer{
 		{Source: "ldap:a", Elapsed: time.Second, Err: errors.New("down")},
 		{Source: "files:b", Elapsed: time.Millisecond},

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -57,6 +58,9 @@ func (m metered) count(direction enforce.Direction, o *relay.Outcome) {
 	}
 	add("refused", len(o.Refused))
 	add("stripped", len(o.Stripped))
+	if o.Held != nil {
+		add("held", len(o.Held.Envelope.Recipients))
+	}
 }
 
 func (m metered) refusal(env *relay.Envelope, err error) {
@@ -79,7 +83,7 @@ func verdict(err error) string {
 // nextHop is a Deliverer that passes on to the one of the parts in use, and
 // counts.
 type nextHop struct {
-	listener string // "" for the queue
+	listener string // "" for the queue: then each message knows its own
 	service  *Service
 }
 
@@ -88,7 +92,7 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) []error {
 	p, release := n.service.use()
 	defer release()
 	target := p.nextHop
-	if own, ok := p.nextHops[n.listener]; ok {
+	if own, ok := p.nextHops[cmp.Or(n.listener, d.Listener)]; ok {
 		target = own
 	}
 	errs := target.Deliver(ctx, d)

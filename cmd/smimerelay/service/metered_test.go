@@ -24,7 +24,7 @@ func (crashing) Process(context.Context, *relay.Envelope, *message.Message) (*re
 }
 
 func TestCrashesAreCounted(t *testing.T) {
-	metrics := observe.NewMetrics(func() float64 { return 0 })
+	metrics := observe.NewMetrics(observe.Depth{})
 	m := metered{Handler: crashing{}, metrics: metrics, clock: time.Now}
 	msg, err := message.Parse([]byte("Subject: x\r\n\r\n"))
 	if err != nil {

@@ -239,6 +239,7 @@ func (b *builder) gateway() {
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Copies:       int(c.Limits.Memory),
+		Hold:         c.Queue.Hold,
 		Clock:        b.clock, Log: b.log,
 	}
 	for name, p := range c.Profiles {

@@ -3,22 +3,26 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
 
-// openQueue opens the queue where a door needs it: behind LMTP the MTA keeps
-// what is not delivered.
+// openQueue opens the queue where a door needs it, or a rule, or what is in it
+// from before: behind LMTP the MTA keeps what is not delivered.
 func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
-	if s.queue != nil || !NeedsQueue(c) {
+	if s.queue != nil || !NeedsQueue(c) && !s.leftOver(ctx, c.Queue.Path) {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
 		Path: c.Queue.Path, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, Bounce: s.bounce, Log: s.log, Clock: s.options.Clock,
+		Reconsider: s.reconsider, Recheck: c.Queue.Recheck, Generation: s.known,
 	})
 	if err != nil {
 		return err
@@ -57,8 +61,32 @@ func (s *Service) dropQueue() {
 	s.setQueue(nil)
 }
 
+// leftOver reports whether there is mail in the queue of a configuration that
+// needs none any more: it would never leave, and nobody would be told.
+func (s *Service) leftOver(ctx context.Context, path string) bool {
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	store, err := queue.OpenStore(path)
+	if err != nil {
+		s.log.Warn("the queue that is there cannot be looked at", "error", err)
+		return false
+	}
+	queued, err := store.Len(ctx)
+	held, _, heldErr := store.HeldLen(ctx)
+	if err = errors.Join(err, heldErr, store.Close()); err != nil {
+		s.log.Warn("the queue that is there cannot be looked at", "error", err)
+	}
+	return queued+held > 0
+}
+
 // NeedsQueue reports whether a configuration uses the queue.
 func NeedsQueue(c *config.Config) bool {
+	for _, r := range c.Rules {
+		if r.NoCertificate == "hold" {
+			return true
+		}
+	}
 	for _, l := range c.Listeners {
 		if l.Protocol != "lmtp" {
 			return true
@@ -82,6 +110,53 @@ func (s *Service) bounce(d relay.Delivery, failed []relay.Refusal) (relay.Delive
 	defer release()
 	env := &relay.Envelope{ID: rand.Text(), Sender: d.Sender, Recipients: d.Recipients, Params: d.Params}
 	return p.Gateway.Report(env, d.Message, failed)
+}
+
+// reconsider decides again on a message that is held. Who gives an order wants to
+// know how it is now, and not what is remembered.
+func (s *Service) reconsider(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
+	p, release := s.use()
+	defer release()
+	if order.By != "" {
+		p.Directory.Flush()
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.Config.Limits.Process)
+	defer cancel()
+	return p.Gateway.Reconsider(ctx, h, order)
+}
+
+// known changes when there are certificates, or may be, that were not there
+// before.
+func (s *Service) known(context.Context) (int64, error) {
+	p, release := s.use()
+	defer release()
+	return int64(p.Directory.Version()), nil
+}
+
+// held is how many messages are held, for the metrics.
+func (s *Service) held() float64 {
+	n, _ := s.countHeld()
+	return float64(n)
+}
+
+// heldAge is for how long the oldest of them is, in seconds.
+func (s *Service) heldAge() float64 {
+	n, oldest := s.countHeld()
+	if n == 0 {
+		return 0
+	}
+	return s.options.Clock().Sub(oldest).Seconds()
+}
+
+func (s *Service) countHeld() (int, time.Time) {
+	if s.queue == nil {
+		return 0, time.Time{}
+	}
+	n, oldest, err := s.queue.HeldLen(context.Background())
+	if err != nil {
+		s.log.Warn("counting what is held", "error", err)
+	}
+	return n, oldest
 }
 
 // queued is the depth of the queue, for the metrics.

@@ -129,7 +129,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s.metrics = observe.NewMetrics(s.queued)
+	s.metrics = observe.NewMetrics(observe.Depth{Queued: s.queued, Held: s.held, HeldAge: s.heldAge})
 	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	if s.inherited, err = systemdSockets(); err != nil {
 		return nil, err

@@ -96,6 +96,10 @@ func recipient(t *testing.T, s string) relay.Recipient {
 	return relay.Recipient{Address: a}
 }
 
+func waiting(rs ...relay.Recipient) *relay.Hold {
+	return &relay.Hold{Envelope: relay.Envelope{Recipients: rs}}
+}
+
 func TestCheck(t *testing.T) {
 	a, b, c := recipient(t, "a@x.org"), recipient(t, "b@x.org"), recipient(t, "c@x.org")
 	to := func(rs ...relay.Recipient) relay.Delivery { return relay.Delivery{Recipients: rs} }
@@ -112,6 +116,11 @@ func TestCheck(t *testing.T) {
 		{"apart", &relay.Outcome{Deliveries: []relay.Delivery{to(b), to(a)}}, true},
 		{"one refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}, Refused: refused}, true},
 		{"one stripped", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Stripped: []address.Address{a.Address}}, true},
+		{"one held", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Held: waiting(a)}, true},
+		{"all held", &relay.Outcome{Held: waiting(a, b)}, true},
+		{"held and delivered", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}, Held: waiting(a)}, false},
+		{"held and stripped", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Held: waiting(a), Stripped: []address.Address{a.Address}}, false},
+		{"held and forgotten", &relay.Outcome{Held: waiting(a)}, false},
 		{"one forgotten", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}}, false},
 		{"one twice", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b), to(a)}}, false},
 		{"delivered and refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}, Refused: refused}, false},

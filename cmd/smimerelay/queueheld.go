@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/queue"
+)
+
+type queueHeldCmd struct {
+	queueFlags
+	JSON bool `name:"json" help:"Print the list as JSON."`
+}
+
+// Help is shown below the summary.
+func (queueHeldCmd) Help() string {
+	return `A message is held by a rule with no_certificate = "hold", for recipients who have no certificate. It lies in the queue's file as it came, in the clear, which only the gateway's user can read.`
+}
+
+func (queueHeldCmd) examples() string {
+	return `smimerelay queue held
+		smimerelay queue held --json | jq -r '.[].recipients[].address' | sort | uniq -c`
+}
+
+// Run lists what is held.
+func (c *queueHeldCmd) Run(a *app) error {
+	return c.withQueue(func(s *queue.Store) error {
+		entries, err := s.Held(background())
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return a.printJSON(entries)
+		}
+		p := &page{w: a.stdout}
+		for _, e := range entries {
+			p.held(e, a.clock())
+		}
+		p.line("%d held", len(entries))
+		return p.err
+	})
+}
+
+// held writes a held message: a line for it and one for each recipient.
+func (p *page) held(e queue.HeldEntry, now time.Time) {
+	p.line("%-6s %s  %8d octets  from <%s>  until %s, %s",
+		e.ID, e.Since.Format(time.RFC3339), e.Size, e.Sender, e.Until.Format(time.RFC3339), nextAttempt(e.Next, now))
+	p.lineIf(e.Trouble != "", "       not decided at the last look: "+oneLine(e.Trouble))
+	for _, r := range e.Recipients {
+		p.line("       for <%s>: %s", r.Address, oneLine(r.Reason))
+	}
+}
+
+type queueReleaseCmd struct {
+	queueFlags
+	Plain  bool     `help:"Let them go without the encryption that a rule demands. Needs --reason."`
+	Reason string   `placeholder:"TEXT" help:"Why they may go in the clear; the gateway writes it to its log with your name."`
+	All    bool     `help:"All that is held; not with --plain."`
+	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held."`
+}
+
+// Help is shown below the summary.
+func (queueReleaseCmd) Help() string {
+	return `The gateway that works on the queue asks the directories again, without its cache, and sends, encrypted, what it can; it must be running. What still has no certificate stays; queue held says why.`
+}
+
+func (queueReleaseCmd) examples() string {
+	return `smimerelay queue release h3
+		smimerelay queue release --plain --reason "agreed with the recipient by phone" h3`
+}
+
+// Run gives the orders.
+func (c *queueReleaseCmd) Run(a *app) error {
+	switch {
+	case c.All == (len(c.ID) > 0):
+		return unusable(errors.New("queue release: give either numbers or --all"))
+	case c.Plain && (c.All || c.Reason == ""):
+		return unusable(errors.New("queue release: --plain lets a secret go in the clear: name each message, and say why with --reason"))
+	case !c.Plain && c.Reason != "":
+		return unusable(errors.New("queue release: --reason goes with --plain"))
+	}
+	order := relay.Order{Verb: relay.LookAgain, Reason: c.Reason, By: whoami()}
+	if c.Plain {
+		order.Verb = relay.ReleasePlain
+	}
+	return c.giveOrder(a, c.ID, c.All, order, "to be looked at now")
+}
+
+type queueReturnCmd struct {
+	queueFlags
+	Reason string   `required:"" placeholder:"TEXT" help:"Why; the sender reads it."`
+	ID     []string `arg:"" name:"id" help:"Numbers of held messages, from queue held."`
+}
+
+// Help is shown below the summary.
+func (queueReturnCmd) Help() string {
+	return `The gateway that works on the queue sends the reports; it must be running. They quote the header of the message and not its text.`
+}
+
+func (queueReturnCmd) examples() string {
+	return `smimerelay queue return --reason "the partner has left" h3`
+}
+
+// Run gives the orders.
+func (c *queueReturnCmd) Run(a *app) error {
+	return c.giveOrder(a, c.ID, false, relay.Order{Verb: relay.GiveBack, Reason: c.Reason, By: whoami()}, "to be returned now")
+}
+
+// giveOrder gives an order about some held messages, or all of them.
+func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Order, done string) error {
+	var ids []queue.HoldID
+	for _, text := range texts {
+		id, ok := queue.ParseHoldID(text)
+		if !ok {
+			return unusable(fmt.Errorf("%q is no number of a held message; write one such as h3, from queue held", text))
+		}
+		ids = append(ids, id)
+	}
+	return f.withQueue(func(s *queue.Store) error {
+		if all {
+			entries, err := s.Held(background())
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				ids = append(ids, e.ID)
+			}
+		}
+		for _, id := range ids {
+			if err := s.Give(background(), id, order); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(a.stdout, "%d %s\n", len(ids), done)
+		return err
+	})
+}
+
+// whoami names who gives an order: also behind sudo.
+func whoami() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}
