@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/address"
 )
@@ -105,7 +104,7 @@ func (s *Store) counters(ctx context.Context) (certificates, trust int64, err er
 	err = s.read.QueryRowContext(ctx, `SELECT a.value, b.value FROM store_counter a, store_counter b WHERE a.name = $1 AND b.name = $2`,
 		counterCertificates, counterTrust).Scan(&certificates, &trust)
 	if err != nil {
-		return 0, 0, fmt.Errorf("store: %w", err)
+		return 0, 0, failed(err)
 	}
 	s.notice(certificates)
 	return certificates, trust, nil
@@ -121,7 +120,7 @@ func (s *Store) AddressVersion(ctx context.Context, addr address.Address) (uint6
 	err := s.read.QueryRowContext(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(c.generation), 0) AS BIGINT)
 		FROM store_address a JOIN store_certificate c ON c.fingerprint = a.fingerprint WHERE a.address = $1`, key).Scan(&n, &sum)
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, failed(err)
 	}
 	return uint64(sum)<<16 + uint64(n)&0xffff, nil
 }

@@ -29,7 +29,7 @@ const entryTables = ` FROM store_certificate c LEFT JOIN store_ledger l ON l.iss
 func (s *Store) Find(ctx context.Context, q Query) ([]Entry, error) {
 	c, err := q.conditions()
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	text := `SELECT ` + entryColumns + entryTables + c.where() + q.order()
 	if q.Limit > 0 && !s.filters(q) {
@@ -37,7 +37,7 @@ func (s *Store) Find(ctx context.Context, q Query) ([]Entry, error) {
 	}
 	entries, err := s.entries(ctx, text, c.args)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	if s.filters(q) {
 		entries = slices.DeleteFunc(entries, func(e Entry) bool { return !s.names(e.Addresses, *q.Address) })
@@ -48,7 +48,7 @@ func (s *Store) Find(ctx context.Context, q Query) ([]Entry, error) {
 	if q.Chain {
 		for i := range entries {
 			if entries[i].Chain, err = s.chain(ctx, entries[i].Fingerprint[:]); err != nil {
-				return nil, fmt.Errorf("store: %w", err)
+				return nil, failed(err)
 			}
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Store) Count(ctx context.Context, q Query) (n int, err error) {
 		err = s.read.QueryRowContext(ctx, `SELECT COUNT(*)`+entryTables+c.where(), c.args...).Scan(&n)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, failed(err)
 	}
 	return n, nil
 }

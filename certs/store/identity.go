@@ -15,13 +15,13 @@ import (
 // not be stored.
 func (s *Store) PutIdentity(ctx context.Context, origin Origin, ids ...*certs.Identity) (Stored, error) {
 	if s.sealer == nil {
-		return Stored{}, fmt.Errorf("store: %w", errNoSealer)
+		return Stored{}, failed(errNoSealer)
 	}
 	items := make([]item, 0, len(ids))
 	for _, id := range ids {
 		it, err := s.prepareIdentity(id)
 		if err != nil {
-			return Stored{}, fmt.Errorf("store: %w", err)
+			return Stored{}, failed(err)
 		}
 		items = append(items, it)
 	}
@@ -58,7 +58,7 @@ func (s *Store) putKey(ctx context.Context, c *change, it *item) error {
 func (s *Store) Identity(ctx context.Context, fingerprint [32]byte) (*certs.Identity, error) {
 	id, err := s.identity(ctx, fingerprint[:])
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	return id, nil
 }

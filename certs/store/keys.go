@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -72,7 +71,7 @@ type found struct {
 func (k *keys) find(ctx context.Context, condition string, arg any) ([]*certs.Identity, error) {
 	list, removals, err := k.query(ctx, condition, arg)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	var ids []*certs.Identity
 	for _, f := range list {
@@ -81,7 +80,7 @@ func (k *keys) find(ctx context.Context, condition string, arg any) ([]*certs.Id
 			continue // removed since the query
 		}
 		if err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, failed(err)
 		}
 		ids = append(ids, id)
 	}

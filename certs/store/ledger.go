@@ -31,7 +31,7 @@ func (s *Store) Issued(ctx context.Context, cert *x509.Certificate) error {
 // ledger is change with errors that say where they come from.
 func (s *Store) ledger(ctx context.Context, fn func(*change) error) error {
 	if err := s.change(ctx, fn); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return failed(err)
 	}
 	return nil
 }
@@ -41,7 +41,7 @@ func (s *Store) IssuedSince(ctx context.Context, issuer []byte, at time.Time) (n
 	err = s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM store_ledger WHERE issuer = $1 AND issued_at >= $2`,
 		issuerKey(issuer), at.Unix()).Scan(&n)
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, failed(err)
 	}
 	return n, nil
 }
@@ -76,7 +76,7 @@ func (s *Store) Revoked(ctx context.Context, issuer []byte, endsAfter time.Time)
 	rows, err := s.read.QueryContext(ctx, `SELECT serial, revoked_at, reason FROM store_ledger
 		WHERE issuer = $1 AND revoked_at <> 0 AND not_after > $2 ORDER BY revoked_at, serial`, issuerKey(issuer), endsAfter.Unix())
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	defer rows.Close()
 	var all []x509.RevocationListEntry
@@ -85,7 +85,7 @@ func (s *Store) Revoked(ctx context.Context, issuer []byte, endsAfter time.Time)
 		var at int64
 		var e x509.RevocationListEntry
 		if err := rows.Scan(&serial, &at, &e.ReasonCode); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, failed(err)
 		}
 		n, ok := new(big.Int).SetString(serial, 16)
 		if !ok {
@@ -95,7 +95,7 @@ func (s *Store) Revoked(ctx context.Context, issuer []byte, endsAfter time.Time)
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	return all, nil
 }
@@ -130,7 +130,7 @@ func (s *Store) KeepCRL(ctx context.Context, issuer []byte, number int64, der []
 func (s *Store) CRL(ctx context.Context, issuer []byte) (der []byte, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT crl FROM store_authority WHERE issuer = $1`, issuerKey(issuer)).Scan(&der)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	return der, nil
 }

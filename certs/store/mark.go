@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, no
 		return one(result, err)
 	})
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return failed(err)
 	}
 	return nil
 }
@@ -49,7 +48,7 @@ func one(result affected, err error) error {
 func (s *Store) Exceptions(ctx context.Context) ([]certs.Exception, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, mark, note, mark_until FROM store_certificate WHERE mark <> '' ORDER BY fingerprint`)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	defer rows.Close()
 	var all []certs.Exception
@@ -59,14 +58,14 @@ func (s *Store) Exceptions(ctx context.Context) ([]certs.Exception, error) {
 		var mark Mark
 		var until int64
 		if err := rows.Scan(&fingerprint, &mark, &e.Note, &until); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, failed(err)
 		}
 		copy(e.SHA256[:], fingerprint)
 		e.Allow, e.Until = mark == Allowed, moment(until)
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	return all, nil
 }
@@ -96,7 +95,7 @@ func (s *Store) Pin(ctx context.Context, fingerprint [32]byte, pinned bool) erro
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return failed(err)
 	}
 	return nil
 }

@@ -2,13 +2,13 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -32,10 +32,25 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 	s.write.SetMaxOpenConns(connections)
 	s.write.SetMaxIdleConns(connections)
 	s.read = s.write
-	// Two nodes must not make the tables at once.
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return err
-	}
-	return migrate(ctx, s.write, goose.DialectPostgres, goose.WithSessionLocker(locker))
+	return migrate(ctx, s.write, goose.DialectPostgres, goose.WithSessionLocker(advisory{}))
+}
+
+// advisory makes other nodes that open the store wait: two must not make the tables
+// at once. The server unlocks when a connection breaks. (The lock that comes with
+// goose tries again every few seconds.)
+type advisory struct{}
+
+// advisoryNumber is nobody else's.
+const advisoryNumber = 0x736d696d655f7374
+
+// SessionLock implements lock.SessionLocker.
+func (advisory) SessionLock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(advisoryNumber))
+	return err
+}
+
+// SessionUnlock implements lock.SessionLocker.
+func (advisory) SessionUnlock(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, int64(advisoryNumber))
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/big"
 	"strings"
 	"time"
@@ -38,7 +37,7 @@ func (s *Store) Put(ctx context.Context, origin Origin, list ...New) (Stored, er
 	for _, n := range list {
 		it, err := prepare(n)
 		if err != nil {
-			return Stored{}, fmt.Errorf("store: %w", err)
+			return Stored{}, failed(err)
 		}
 		items = append(items, it)
 	}
@@ -102,7 +101,7 @@ func (s *Store) put(ctx context.Context, origin Origin, items []item) (stored St
 		return nil
 	})
 	if err != nil {
-		return Stored{}, fmt.Errorf("store: %w", err)
+		return Stored{}, failed(err)
 	}
 	return stored, nil
 }

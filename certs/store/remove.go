@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -37,7 +36,7 @@ func (s *Store) Remove(ctx context.Context, fingerprint [32]byte, force bool) er
 		return remove(ctx, c.Tx, fingerprint[:])
 	})
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return failed(err)
 	}
 	s.keys.forget()
 	return nil

@@ -73,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if s.write != nil {
 			err = errors.Join(err, s.Close())
 		}
-		return nil, fmt.Errorf("store %q: %w", Label(cfg.URL), err)
+		return nil, &failure{fmt.Sprintf("store %q", Label(cfg.URL)), err}
 	}
 	return s, nil
 }

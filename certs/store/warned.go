@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -13,7 +12,7 @@ func (s *Store) Warned(ctx context.Context, fingerprint [32]byte, threshold time
 	result, err := s.write.ExecContext(ctx, `INSERT INTO store_warned (fingerprint, threshold) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 		fingerprint[:], int64(threshold/time.Second))
 	if err != nil {
-		return false, fmt.Errorf("store: %w", err)
+		return false, failed(err)
 	}
 	n, err := result.RowsAffected()
 	return n > 0, err
@@ -24,7 +23,7 @@ func (s *Store) Unwarn(ctx context.Context, fingerprint [32]byte, threshold time
 	_, err := s.write.ExecContext(ctx, `DELETE FROM store_warned WHERE fingerprint = $1 AND threshold = $2`,
 		fingerprint[:], int64(threshold/time.Second))
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return failed(err)
 	}
 	return nil
 }
