@@ -76,6 +76,7 @@ func (s *Service) survey(ctx context.Context, last surveyed) surveyed {
 	if err := (&teller{Service: s, parts: p, now: now}).tell(ctx, h.Expiring); err != nil && ctx.Err() == nil {
 		s.log.Warn("not everybody is told of identities that end soon; it is tried again", "error", err)
 	}
+	s.log.Debug("identities looked through", "identities", h.Count, "expiring", len(h.Expiring))
 	return this
 }
 
