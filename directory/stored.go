@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
+
+// storeTimeout bounds the wait for a store that is silent: the sources behind it
+// are to be asked too.
+const storeTimeout = 2 * time.Second
 
 // Stored is a certs.Source over certificates of some origins in the store.
 type Stored struct {
@@ -28,6 +33,8 @@ func (s *Stored) Name() string { return s.name }
 
 // Candidates returns the certificates that name addr, and what came with them.
 func (s *Stored) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	entries, err := s.store.Find(ctx, store.Query{Address: &addr, Chain: true})
 	if err != nil {
 		return nil, err
@@ -53,5 +60,7 @@ func (s *Stored) Version() uint64 { return uint64(s.store.Latest()) }
 
 // VersionFor changes when the certificates that name addr do.
 func (s *Stored) VersionFor(ctx context.Context, addr address.Address) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	return s.store.AddressVersion(ctx, addr)
 }

@@ -24,7 +24,8 @@ type Owned struct {
 // pageSize is how many entries of the store are read at once.
 const pageSize = 1000
 
-// EachOwned calls f for every certificate of ours, until f returns false.
+// EachOwned calls f for every certificate of ours, until f returns false. What our
+// authority revoked is none any more.
 func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
 	for _, o := range p.unstored() {
 		if !f(o) {
@@ -60,7 +61,7 @@ func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) e
 			return err
 		}
 		for _, e := range page {
-			if !f(e) {
+			if e.RevokedAt.IsZero() && !f(e) {
 				return nil
 			}
 		}

@@ -149,10 +149,11 @@ func (s *Service) heldAge() float64 {
 }
 
 func (s *Service) countHeld() (int, time.Time) {
-	if s.queue == nil {
+	q := s.openedQueue()
+	if q == nil {
 		return 0, time.Time{}
 	}
-	n, oldest, err := s.queue.HeldLen(context.Background())
+	n, oldest, err := q.HeldLen(context.Background())
 	if err != nil {
 		s.log.Warn("counting what is held", "error", err)
 	}

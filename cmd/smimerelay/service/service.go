@@ -130,6 +130,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 		return nil, problems
 	}
 	s.metrics = observe.NewMetrics(observe.Depth{Queued: s.queued, Held: s.held, HeldAge: s.heldAge})
+	s.metrics.StoreUp.Set(1)
 	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	if s.inherited, err = systemdSockets(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -23,6 +24,8 @@ const storeTime = 15 * time.Second
 type sharedStore struct {
 	*store.Store
 	place storePlace
+	// silent: it did not answer when it was last asked.
+	silent atomic.Bool
 
 	mu    sync.Mutex
 	users int

@@ -14,7 +14,7 @@ import (
 // keys joins our identities: those in the store, in files and in tokens.
 func (b *builder) keys() {
 	b.parts.files = b.fileKeys().WithLocalPart(b.localPart())
-	all := []certs.Keys{b.parts.store.Keys(), b.parts.files}
+	all := []certs.Keys{timedKeys{b.parts.store.Keys(), b.parts.store}, b.parts.files}
 	b.openTokens()
 	for _, t := range b.parts.tokens {
 		all = append(all, t)

@@ -49,6 +49,7 @@ func (s *Service) storeChanged(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
+	p.store.silent.Store(err != nil)
 	s.storeAnswers(err)
 	return behind
 }
@@ -56,8 +57,9 @@ func (s *Service) storeChanged(ctx context.Context) bool {
 // behindStore reports whether the store says something else about trust than
 // these parts know, or can be opened with a key file that was not there.
 func (p *Parts) behindStore(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	ctx, cancel := context.WithTimeout(ctx, keysTime)
 	defer cancel()
+	// Lookups learn by this too what others put into the store.
 	generation, err := p.store.TrustGeneration(ctx)
 	return err == nil && (generation != p.trusted.generation || p.store.keyAppeared()), err
 }
