@@ -192,6 +192,9 @@ func (d *Directory) Version() uint64 {
 			sum += v.Version()
 		}
 	}
+	if v, ok := d.cfg.Capabilities.(versioned); ok {
+		sum += v.Version()
+	}
 	return sum
 }
 

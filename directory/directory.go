@@ -9,6 +9,7 @@ package directory
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"time"
 
@@ -86,6 +87,14 @@ type Claim struct {
 	// to; nil is Signer itself (RFC 8551 section 2.5.3).
 	Preferred *cms.ID
 	Ciphers   []cms.Cipher
+}
+
+// Capabilities knows what ciphers the owners of certificates read, from signed
+// mail of theirs that passed every check.
+type Capabilities interface {
+	// Ciphers returns, by SHA-256 fingerprint of the certificate to encrypt to,
+	// the ciphers of those of whom some are known, the preferred first.
+	Ciphers(ctx context.Context, fingerprints ...[sha256.Size]byte) (map[[sha256.Size]byte][]cms.Cipher, error)
 }
 
 // detailed is a source that can tell more than the certificates. A finding may

@@ -122,9 +122,8 @@ func (f *Files) scan() {
 func (f *Files) index(all []*x509.Certificate) {
 	f.byKey, f.hints = make(map[string][]*x509.Certificate), nil
 	for _, c := range all {
-		if c.BasicConstraintsValid && c.IsCA {
+		if isAuthority(c) {
 			f.hints = append(f.hints, c)
-			continue
 		}
 		for _, a := range certs.Addresses(c) {
 			key := a.Key(address.IgnoreCase)

@@ -11,13 +11,15 @@ import (
 )
 
 // judge has each certificate that may be addr's validated. Those of authorities
-// are only hints for building chains.
+// are hints for building chains, and candidates only where they name the address:
+// many who make their own certificate make an authority's.
 func (d *Directory) judge(ctx context.Context, addr address.Address, name string, found Finding) []Candidate {
 	var leaves, authorities []*x509.Certificate
 	for _, c := range found.Certificates {
-		if c.BasicConstraintsValid && c.IsCA {
+		if isAuthority(c) {
 			authorities = append(authorities, c)
-		} else {
+		}
+		if !isAuthority(c) || d.names(c, addr) {
 			leaves = append(leaves, c)
 		}
 	}
@@ -37,6 +39,11 @@ func (d *Directory) judge(ctx context.Context, addr address.Address, name string
 		judged = append(judged, candidate)
 	}
 	return judged
+}
+
+// names reports whether a certificate names an address.
+func (d *Directory) names(c *x509.Certificate, addr address.Address) bool {
+	return slices.ContainsFunc(certs.Addresses(c), func(a address.Address) bool { return a.Equal(addr, d.cfg.LocalPart) })
 }
 
 // claimed returns the ciphers that the owner of cert claims to read. A claim

@@ -10,12 +10,6 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Limits on what one address may have: the youngest certificates are kept.
-const (
-	maxCertificates = 20
-	maxValue        = 64 << 10 // octets of one attribute value
-)
-
 // Attributes that tell what an entry is.
 const (
 	attrObjectClass = "objectClass"
@@ -59,13 +53,6 @@ func (l *LDAP) read(entries []*ldap.Entry) Finding {
 	}
 	if len(r.owners) > 1 {
 		r.note("several entries have certificates for this address: %s", strings.Join(r.owners, "; "))
-	}
-	if len(r.certificates) > maxCertificates {
-		r.note("%d certificates, only the youngest %d are considered", len(r.certificates), maxCertificates)
-		slices.SortStableFunc(r.certificates, func(a, b *x509.Certificate) int {
-			return b.NotBefore.Compare(a.NotBefore)
-		})
-		r.certificates = r.certificates[:maxCertificates]
 	}
 	return Finding{
 		Certificates: r.certificates,

@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,8 +99,15 @@ func TestLDAPLimitsWhatOneAddressMayHave(t *testing.T) {
 		},
 	}))
 	s.Set(t, dn, "userSMIMECertificate", string(huge.Certificate.Raw), "garbage")
-	f := want(t, openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}), bob, all[:maxCertificates]...)
-	if len(f.Notes) != 3 || !strings.Contains(f.Notes[0], "octets") {
-		t.Errorf("notes %q", f.Notes)
+	d := open(t, Config{Sources: sources(openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}))})
+	r := d.Lookup(t.Context(), addr(t, bob))
+	if !slices.EqualFunc(r.Certificates, all[:maxCertificates], (*x509.Certificate).Equal) || len(r.Candidates) != maxCertificates {
+		t.Errorf("%d certificates", len(r.Certificates))
+	}
+	notes := strings.Join(r.Answers[0].Notes, "\n")
+	for _, part := range []string{"octets left out", "a value of usersmimecertificate left out", "30 certificates, only the youngest 20"} {
+		if !strings.Contains(notes, part) {
+			t.Errorf("no note %q in %q", part, notes)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -60,6 +61,15 @@ func TestLDAPServersOfADomain(t *testing.T) {
 	clock.advance(restFirst)
 	if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
 		t.Errorf("only the dead server is left, found %v", f)
+	}
+}
+
+func TestDomainWithoutTheServiceHasNoServers(t *testing.T) {
+	t.Parallel()
+	r := &fakeResolver{records: []*net.SRV{{Target: ".", Port: 389}}}
+	l := openLDAP(t, LDAPConfig{URLs: []string{"ldap:///dc=example"}, Resolver: r})
+	if f, err := l.Find(t.Context(), addr(t, bob)); err == nil || !strings.Contains(err.Error(), "says that there is none") {
+		t.Errorf("%v, %v", f, err)
 	}
 }
 

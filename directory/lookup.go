@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +31,9 @@ type Config struct {
 	Sources []SourceConfig
 	// Checker judges each certificate before it is offered.
 	Checker certs.Checker
+	// Capabilities tells which ciphers the owners of usable certificates read,
+	// whatever source had the certificate; nil: only what the sources say.
+	Capabilities Capabilities
 	// Positive and Negative are how long the outcomes usable and none are
 	// remembered at most; below zero: not at all. Unknown never is.
 	Positive, Negative time.Duration
@@ -251,27 +253,27 @@ func (d *Directory) fly(f *flight, key string, addr address.Address) {
 // search asks the sources in order.
 func (d *Directory) search(ctx context.Context, addr address.Address) Result {
 	var r Result
-	seen := make(map[string]bool)
 	for _, s := range d.sources {
 		if !s.domains.match(addr.Domain()) {
 			continue
 		}
-		if d.ask(ctx, s, addr, &r, seen) && !s.merge {
+		if d.ask(ctx, s, addr, &r) && !s.merge {
 			break
 		}
 	}
+	d.addCapabilities(ctx, addr, &r)
 	r.Outcome = outcome(r)
 	return r
 }
 
 // ask adds what one source says to r and reports whether a usable certificate
 // was among it.
-func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result, seen map[string]bool) bool {
+func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result) bool {
 	start := d.cfg.Clock()
 	found, err := find(ctx, s.Source, addr)
 	total := len(found.Certificates)
-	found.Certificates = unseen(found.Certificates, seen)
-	judged := d.judge(ctx, addr, s.Name(), found)
+	found = trimmed(found)
+	judged := r.additions(d.judge(ctx, addr, s.Name(), r.unjudged(found)))
 	r.Candidates = append(r.Candidates, judged...)
 	if found.Group && r.Group == "" {
 		r.Group = s.Name()
@@ -304,16 +306,4 @@ func find(ctx context.Context, s certs.Source, addr address.Address) (Finding, e
 	}
 	list, err := s.Candidates(ctx, addr)
 	return Finding{Certificates: list}, err
-}
-
-// unseen drops the certificates that an earlier source had already.
-func unseen(list []*x509.Certificate, seen map[string]bool) []*x509.Certificate {
-	var fresh []*x509.Certificate
-	for _, c := range list {
-		if !seen[string(c.Raw)] {
-			seen[string(c.Raw)] = true
-			fresh = append(fresh, c)
-		}
-	}
-	return fresh
 }

@@ -179,8 +179,5 @@ func records(m *dnsmessage.Message) Finding {
 		}
 		f.Certificates = append(f.Certificates, c)
 	}
-	if len(f.Certificates) > maxCertificates {
-		f.Certificates = f.Certificates[:maxCertificates]
-	}
 	return f
 }

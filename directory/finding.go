@@ -1,0 +1,85 @@
+package directory
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// Limits on what one source may have for one address.
+const (
+	maxCertificates = 20       // the youngest are kept
+	maxAuthorities  = 20       // certificates of authorities, to build chains
+	maxValue        = 64 << 10 // octets of one certificate, or of one value that holds some
+)
+
+// isAuthority reports whether c may have issued others.
+func isAuthority(c *x509.Certificate) bool { return c.BasicConstraintsValid && c.IsCA }
+
+// trimmed returns what counts of a finding: each certificate costs a validation,
+// and every owner of a directory entry can put many into it.
+func trimmed(f Finding) Finding {
+	var leaves, authorities []*x509.Certificate
+	seen := make(map[string]bool)
+	for _, c := range f.Certificates {
+		switch {
+		case len(c.Raw) > maxValue:
+			f.note("a certificate of %d octets left out", len(c.Raw))
+		case !once(seen, string(c.Raw)):
+		case isAuthority(c) && len(authorities) < maxAuthorities:
+			authorities = append(authorities, c)
+		case isAuthority(c):
+			f.note("more than %d certificates of authorities", maxAuthorities)
+		default:
+			leaves = append(leaves, c)
+		}
+	}
+	if len(leaves) > maxCertificates {
+		f.note("%d certificates, only the youngest %d are considered", len(leaves), maxCertificates)
+		slices.SortStableFunc(leaves, func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+		leaves = leaves[:maxCertificates]
+	}
+	f.Certificates = append(leaves, authorities...)
+	return f
+}
+
+// note adds a note, in a list of its own: the source may keep the one it gave.
+func (f *Finding) note(format string, args ...any) {
+	note := fmt.Sprintf(format, args...)
+	if !slices.Contains(f.Notes, note) {
+		f.Notes = append(slices.Clip(f.Notes), note)
+	}
+}
+
+// judged returns the candidate of a certificate that an earlier source had too,
+// nil if none had.
+func (r *Result) judged(c *x509.Certificate) *Candidate {
+	for i := range r.Candidates {
+		if bytes.Equal(r.Candidates[i].Certificate.Raw, c.Raw) {
+			return &r.Candidates[i]
+		}
+	}
+	return nil
+}
+
+// unjudged drops the certificates that an earlier source had already, but for
+// those without a path to an anchor when this source has certificates of
+// authorities, by which there may be one.
+func (r *Result) unjudged(f Finding) Finding {
+	hints := slices.ContainsFunc(f.Certificates, isAuthority)
+	f.Certificates = slices.DeleteFunc(slices.Clone(f.Certificates), func(c *x509.Certificate) bool {
+		earlier := r.judged(c)
+		return earlier != nil && (!hints || earlier.Verdict.Reason != certs.Untrusted)
+	})
+	return f
+}
+
+// additions drops the candidates that were judged again and are refused again.
+func (r *Result) additions(judged []Candidate) []Candidate {
+	return slices.DeleteFunc(judged, func(c Candidate) bool {
+		return c.Verdict.Result != certs.Pass && r.judged(c.Certificate) != nil
+	})
+}
