@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // Explanation is what `explain` prints: what would become of a message and why.
@@ -82,6 +83,14 @@ type ExplainedCandidate struct {
 	Result    certs.Result `json:"result"`
 	Reason    certs.Reason `json:"reason,omitempty"`
 	Detail    string       `json:"detail,omitempty"`
+	// Chain are the subjects of the issuers, up to the trust anchor or as far as
+	// they could be found; Trust is "trusted", "untrusted" or "unchecked", and
+	// Revocation "good", "revoked", "unknown" or "unchecked".
+	Chain      []string `json:"chain,omitempty"`
+	Trust      string   `json:"trust,omitempty"`
+	Revocation string   `json:"revocation,omitempty"`
+	// Ciphers are those that the owner is known to read, the preferred first.
+	Ciphers []cms.Cipher `json:"ciphers,omitempty"`
 	// Used says that the message would be encrypted to it.
 	Used bool `json:"used"`
 }
@@ -227,14 +236,25 @@ func (r *ExplainedRecipient) AddLookup(result directory.Result) {
 		r.Sources = append(r.Sources, s)
 	}
 	for _, c := range result.Candidates {
-		cert := c.Certificate
-		r.Candidates = append(r.Candidates, ExplainedCandidate{
-			Source: c.Source, SHA256: fingerprint(cert),
-			Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: fmt.Sprintf("%x", cert.SerialNumber),
-			NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
-			Result: c.Verdict.Result, Reason: c.Verdict.Reason, Detail: c.Verdict.Detail,
-		})
+		r.Candidates = append(r.Candidates, explained(c))
 	}
+}
+
+func explained(c directory.Candidate) ExplainedCandidate {
+	cert, v := c.Certificate, c.Verdict
+	x := ExplainedCandidate{
+		Source: c.Source, SHA256: fingerprint(cert),
+		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: fmt.Sprintf("%x", cert.SerialNumber),
+		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
+		Result: v.Result, Reason: v.Reason, Detail: v.Detail,
+		Trust: v.ChainState, Revocation: v.Revocation, Ciphers: c.Ciphers,
+	}
+	for i, issuer := range v.Chain {
+		if i > 0 {
+			x.Chain = append(x.Chain, issuer.Subject.String())
+		}
+	}
+	return x
 }
 
 func replyText(err error) string {

@@ -2,11 +2,15 @@ package relay
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 func (w *world) explain(sender string, to ...string) *Explanation {
@@ -47,6 +51,18 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := json.Marshal(x); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestExplainedCandidateHasChainAndRevocation(t *testing.T) {
+	w := newWorld(t)
+	leaf := w.issue(bob).Certificate
+	c := explained(directory.Candidate{
+		Certificate: leaf, Source: "fake", Ciphers: []cms.Cipher{cms.AES256GCM},
+		Verdict: certs.Verdict{Result: certs.Pass, Chain: []*x509.Certificate{leaf, w.ca.Root}, ChainState: "trusted", Revocation: "good"},
+	})
+	if len(c.Chain) != 1 || c.Chain[0] != w.ca.Root.Subject.String() || c.Trust != "trusted" || c.Revocation != "good" || len(c.Ciphers) != 1 {
+		t.Errorf("got %+v", c)
 	}
 }
 

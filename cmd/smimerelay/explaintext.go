@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // page collects output and remembers the first error.
@@ -130,4 +131,19 @@ func (p *page) candidate(c relay.ExplainedCandidate) {
 	p.line("             sha256 %s from %s", c.SHA256, c.Source)
 	p.line("             %s, issued by %s, serial %s", c.Subject, c.Issuer, c.Serial)
 	p.line("             valid %s to %s", c.NotBefore.Format(time.DateOnly), c.NotAfter.Format(time.DateOnly))
+	if len(c.Chain) > 0 {
+		p.line("             %s by %s", c.Trust, strings.Join(c.Chain, ", "))
+	}
+	p.lineIf(c.Revocation != "", "             revocation "+c.Revocation)
+	if len(c.Ciphers) > 0 {
+		p.line("             reads %s", listed(c.Ciphers))
+	}
+}
+
+func listed(ciphers []cms.Cipher) string {
+	var names []string
+	for _, c := range ciphers {
+		names = append(names, string(c))
+	}
+	return strings.Join(names, ", ")
 }
