@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -24,6 +25,10 @@ type Report struct {
 	Signers []Signer `json:"signers"`
 	// Encryption is the outermost encrypted layer.
 	Encryption *Encryption `json:"encryption,omitempty"`
+	// Author is whom the signers had to be: the mailbox in From, or in Sender
+	// where From has several. It is null if that cannot be told or nobody
+	// signed.
+	Author address.Address `json:"-"`
 }
 
 // Signer is the result for one signer.
@@ -45,9 +50,13 @@ type Signer struct {
 	Layer int `json:"layer"`
 	// Certificate is the signer's, nil if it was not found.
 	Certificate *x509.Certificate `json:"-"`
-	// Capabilities are what the signer says it can decrypt; nil unless the
-	// signature is good.
-	Capabilities cms.Capabilities `json:"-"`
+	// Capabilities are what the signer says it can decrypt, Preferred the
+	// certificate that it wants to be encrypted to (nil is Certificate; RFC
+	// 8551 section 2.5.3), and Bundle the certificates that came with the
+	// signature. All are nil unless the signature is good.
+	Capabilities cms.Capabilities    `json:"-"`
+	Preferred    *cms.ID             `json:"-"`
+	Bundle       []*x509.Certificate `json:"-"`
 
 	// broken tells a signature that is wrong from a certificate that is.
 	broken bool

@@ -81,7 +81,7 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 		w.check(&s, data)
 	}
 	if r.Err == nil {
-		s.Capabilities = r.Capabilities
+		s.Capabilities, s.Preferred, s.Bundle = r.Capabilities, r.EncryptionID, data.Certificates
 	}
 	if s.Result == certs.Pass && w.stale(r.SigningTime) {
 		s.fail(certs.PolicyNo, reasonStale, "signed long before the time of the Date field")
@@ -120,7 +120,7 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 	}
 	from, err := author(w.given)
 	if err == nil {
-		request.Addresses = []address.Address{from}
+		request.Addresses, w.report.Author = []address.Address{from}, from
 	}
 	v := w.options.Checker.Check(w.ctx, s.Certificate, request)
 	s.Result, s.Reason, s.Detail = v.Result, string(v.Reason), v.Detail
