@@ -47,7 +47,16 @@ func remove(ctx context.Context, tx *sql.Tx, fingerprint []byte) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM store_certificate WHERE fingerprint = $1`, fingerprint); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM store_intermediate WHERE NOT EXISTS
+	return dropIntermediates(ctx, tx)
+}
+
+// execer is a database or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func dropIntermediates(ctx context.Context, q execer) error {
+	_, err := q.ExecContext(ctx, `DELETE FROM store_intermediate WHERE NOT EXISTS
 		(SELECT 1 FROM store_chain l WHERE l.intermediate = store_intermediate.fingerprint)`)
 	return err
 }

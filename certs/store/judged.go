@@ -1,0 +1,33 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// Judged notes verdicts on certificates, by fingerprint: for people who look at
+// the store, not for the gateway, which judges anew. Of certificates that are not
+// in the store nothing is noted. It does not count as a change.
+func (s *Store) Judged(ctx context.Context, verdicts map[[sha256.Size]byte]certs.Verdict) error {
+	if len(verdicts) == 0 {
+		return nil
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer tx.Rollback() // says that it is done after a commit
+	for fingerprint, v := range verdicts {
+		if _, err := tx.ExecContext(ctx, `UPDATE store_certificate SET result = $1, reason = $2, judged_at = $3 WHERE fingerprint = $4`,
+			string(v.Result), string(v.Reason), s.now(), fingerprint[:]); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
