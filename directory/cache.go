@@ -85,6 +85,8 @@ func (d *Directory) unchanged(ctx context.Context, key string, addr address.Addr
 	if !ok || !d.cfg.Clock().Before(e.expires) {
 		return Result{}, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
 	version := d.Version()
 	if !d.sameFor(ctx, e, addr) {
 		return Result{}, false
@@ -191,9 +193,6 @@ func (d *Directory) Version() uint64 {
 		if v, ok := s.Source.(versioned); ok {
 			sum += v.Version()
 		}
-	}
-	if v, ok := d.cfg.Capabilities.(versioned); ok {
-		sum += v.Version()
 	}
 	return sum
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -38,6 +39,9 @@ type GatewayConfig struct {
 	Keys      certs.Keys
 	Checker   certs.Checker
 	Inbound   Inbound
+	// Learn is told what was found in each inbound message that goes on; nil:
+	// nobody is. It must not block.
+	Learn func(*smime.Report)
 
 	// Issuer makes identities that are missing; nil: nobody does.
 	Issuer Issuer
@@ -106,7 +110,6 @@ type Gateway struct {
 	domains   *enforce.Patterns
 	listeners map[string]Listener
 	prefetch  prefetch
-	claims    claims
 	parsed    *cms.CertificateCache
 }
 

@@ -26,7 +26,6 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		}
 	}
 	for _, group := range groups {
-		g.claims.learn(&group.opened.Report)
 		stamped, err := g.stamp(env, group.opened)
 		if err != nil {
 			g.logRefusedMessage(env, err)
@@ -38,6 +37,11 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		for _, r := range group.recipients {
 			report := &group.opened.Report
 			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), report.Reason)
+		}
+	}
+	if g.Learn != nil {
+		for _, group := range groups {
+			g.Learn(&group.opened.Report)
 		}
 	}
 	return o, nil

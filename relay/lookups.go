@@ -74,7 +74,6 @@ func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFact
 	for _, cert := range result.Certificates {
 		fp := enforce.Fingerprint(sha256.Sum256(cert.Raw))
 		e.certificates[fp] = cert
-		e.ciphers[fp] = l.g.claims.of(fp)
 		c.Usable = append(c.Usable, fp)
 	}
 	for _, candidate := range result.Candidates {

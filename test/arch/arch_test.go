@@ -33,9 +33,11 @@ var allowed = map[string][]string{
 	"certs":                {"smime/cms", "certs/", "internal/"},
 	"certs/revocation":     {"internal/"},
 	// The store keeps what certs and cms know of a certificate.
-	"certs/store":    {"certs", "smime/cms", "internal/"},
-	"directory":      {"certs", "certs/store", "smime/cms", "internal/"},
-	"relay":          {"relay/", "enforce", "certs", "directory", "smime/", "internal/"},
+	"certs/store": {"certs", "smime/cms", "internal/"},
+	"directory":   {"certs", "certs/store", "smime/cms", "internal/"},
+	"relay":       {"relay/", "enforce", "certs", "directory", "smime/", "internal/"},
+	// What mail teaches goes into the store, judged like everything else.
+	"relay/harvest":  {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
 	"relay/dsn":      {"relay", "internal/"},
 	"relay/milter":   {"relay", "relay/internal/", "internal/"},
 	"relay/smtpd":    {"relay", "relay/internal/", "internal/"},
