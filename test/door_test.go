@@ -48,6 +48,8 @@ func TestDoors(t *testing.T) {
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)
+			t.Run("harvest", d.testHarvest)
+			t.Run("directory down", d.testDirectoryDown)
 			t.Run("leaks", d.testLeaks)
 		})
 	}

@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = moreRules + `
+const rules = moreRules + harvestRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -62,7 +62,7 @@ encrypt = "never"
 `
 
 // encrypted are the domains that nothing may reach in the clear.
-var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example"}
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example", "harvest.example"}
 
 // world is what surrounds a gateway: authorities, certificates in a directory
 // and in files, and the peers that judge what comes out. Local parts of
@@ -90,6 +90,7 @@ func newWorld(t *testing.T) *world {
 		silent:   silence(t),
 	}
 	w.people(t)
+	w.correspondents(t)
 	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
 	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
 	for _, addr := range []string{alice, erika} {
@@ -123,6 +124,7 @@ func (w *world) people(t *testing.T) {
 	}
 	w.issue(testpki.Leaf{Addresses: []string{lateInLDAP}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{lateInFile}, Key: "rsa2048"})
+	w.publish(t, testpki.Leaf{Addresses: []string{"down@both.example"}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{"file@both.example"}})
 	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))
 	w.issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"})
@@ -175,8 +177,12 @@ path = "DIR/identities"
 [trust]
 anchors = ["DIR/root.pem"]
 intermediates = ["DIR/intermediate.pem"]
+crls = ["DIR/revoked.crl"]
 revocation = "off"
 fetch = false
+
+[inbound]
+revocation = "prefer"
 
 [[directory]]
 name = "ldap"

@@ -291,8 +291,11 @@ type Notices struct {
 
 // Inbound is the section [inbound].
 type Inbound struct {
-	Verify     bool   `toml:"verify" doc:"verify signatures and stamp the result"`
-	Decrypt    bool   `toml:"decrypt" doc:"decrypt what our identities can"`
-	DecryptFor string `toml:"decrypt_for" doc:"only for recipients whom the identity names, or for any (where the MTA rewrites recipients before the gateway)" enum:"recipient,any"`
-	Revocation string `toml:"revocation" doc:"as in [trust], for signers; empty is the value there" enum:",require,prefer,off"`
+	Verify         bool     `toml:"verify" doc:"verify signatures and stamp the result"`
+	Decrypt        bool     `toml:"decrypt" doc:"decrypt what our identities can"`
+	DecryptFor     string   `toml:"decrypt_for" doc:"only for recipients whom the identity names, or for any (where the MTA rewrites recipients before the gateway)" enum:"recipient,any"`
+	Revocation     string   `toml:"revocation" doc:"as in [trust], for signers; empty is the value there" enum:",require,prefer,off"`
+	Harvest        bool     `toml:"harvest" doc:"keep the certificates of authors whose signature passed, and what ciphers they read, to answer them encrypted"`
+	HarvestDomains []string `toml:"harvest_domains" doc:"authors whose certificates are kept: address, domain, .subdomains or glob; none is all but those of our domains"`
+	HarvestExcept  []string `toml:"harvest_except" doc:"authors whose certificates are not kept"`
 }

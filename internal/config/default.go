@@ -34,7 +34,7 @@ func Default() *Config {
 			Header: "X-SMIME", Sensitivity: []string{},
 		},
 		Notices:    Notices{Language: "en"},
-		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient"},
+		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient", Harvest: true, HarvestDomains: []string{}, HarvestExcept: []string{}},
 		Identities: Identities{Tokens: []string{}},
 	}
 }

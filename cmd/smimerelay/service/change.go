@@ -105,7 +105,7 @@ func (s *Service) commit(c *change) {
 			d.listener.Close()
 		}
 	}
-	c.parts.Directory.Observe(s.lookedUp)
+	c.parts.Directory.Observe(s.looked(c.parts))
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
 	if c.queue {

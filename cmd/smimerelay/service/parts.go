@@ -20,6 +20,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/harvest"
 	"github.com/smimerelay/smimerelay/relay/outbound"
 	"github.com/smimerelay/smimerelay/smime"
 )
@@ -35,20 +36,24 @@ type Parts struct {
 	Gateway   *relay.Gateway
 	Anchors   int // how many trust anchors there are
 
-	store    *sharedStore
-	trusted  storedTrust                 // what of the store the validator knows
-	files    *certs.FileKeys             // those of Keys that are in files
-	tokens   []token.Keys                // those in tokens
-	tls      map[string]*tls.Certificate // by listener
-	nextHop  *outbound.Client
-	nextHops map[string]*outbound.Client // by listener, where it has its own
-	closers  []func() error              // of what the validator uses
+	harvester *harvest.Harvester // nil unless serving
+	store     *sharedStore
+	trusted   storedTrust                 // what of the store the validator knows
+	files     *certs.FileKeys             // those of Keys that are in files
+	tokens    []token.Keys                // those in tokens
+	tls       map[string]*tls.Certificate // by listener
+	nextHop   *outbound.Client
+	nextHops  map[string]*outbound.Client // by listener, where it has its own
+	closers   []func() error              // of what the validator uses
 }
 
 // Close frees what the parts hold. Nobody may be using them.
 func (p *Parts) Close() error {
 	if p.Gateway != nil {
 		p.Gateway.Close()
+	}
+	if p.harvester != nil {
+		p.harvester.Close()
 	}
 	var errs []error
 	if p.Directory != nil {
@@ -113,6 +118,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	}
 	b.outbound()
 	b.certificatesTLS()
+	b.harvester()
 	if len(b.problems) == 0 {
 		b.gateway()
 	}
@@ -241,6 +247,9 @@ func (b *builder) gateway() {
 		Copies:       int(c.Limits.Memory),
 		Hold:         c.Queue.Hold,
 		Clock:        b.clock, Log: b.log,
+	}
+	if b.parts.harvester != nil {
+		gc.Learn = b.parts.harvester.Message
 	}
 	for name, p := range c.Profiles {
 		gc.Profiles[name] = relay.Profile(p)
