@@ -47,18 +47,28 @@ var (
 	errClosed  = errors.New("closed")
 )
 
+// code is the return value in err; CKR_OK where there is none.
+func code(err error) pkcs11.Error {
+	c, _ := errors.AsType[pkcs11.Error](err)
+	return c
+}
+
 // lost reports whether err says that the session, or what it was good for, is
 // gone, whatever the token was asked: a new session may help.
 func lost(err error) bool {
-	code, ok := errors.AsType[pkcs11.Error](err)
-	if !ok {
-		return false
-	}
-	switch code {
+	switch code(err) {
 	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
-		pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED,
-		pkcs11.CKR_SLOT_ID_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID, pkcs11.CKR_OBJECT_HANDLE_INVALID,
-		pkcs11.CKR_OPERATION_ACTIVE, pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED:
+		pkcs11.CKR_KEY_HANDLE_INVALID, pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_OPERATION_ACTIVE:
+		return true
+	}
+	return absent(err)
+}
+
+// absent reports whether err says that the token or the library is gone.
+func absent(err error) bool {
+	switch code(err) {
+	case pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED,
+		pkcs11.CKR_SLOT_ID_INVALID, pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED:
 		return true
 	}
 	return false
@@ -67,11 +77,7 @@ func lost(err error) bool {
 // broken reports whether err says that the device failed. Some tokens say so of
 // a bad padding as well: see rsaKey.learn.
 func broken(err error) bool {
-	code, ok := errors.AsType[pkcs11.Error](err)
-	if !ok {
-		return false
-	}
-	switch code {
+	switch code(err) {
 	case pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_DEVICE_MEMORY, pkcs11.CKR_HOST_MEMORY,
 		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
 		return true
@@ -83,11 +89,7 @@ func broken(err error) bool {
 // asked for, and never will. It is for what begins an operation, before the
 // token has seen any data.
 func unable(err error) bool {
-	code, ok := errors.AsType[pkcs11.Error](err)
-	if !ok {
-		return false
-	}
-	switch code {
+	switch code(err) {
 	case pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_MECHANISM_PARAM_INVALID, pkcs11.CKR_ARGUMENTS_BAD,
 		pkcs11.CKR_KEY_TYPE_INCONSISTENT, pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED,
 		pkcs11.CKR_FUNCTION_NOT_SUPPORTED, pkcs11.CKR_KEY_SIZE_RANGE:

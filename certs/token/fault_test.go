@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -168,7 +169,7 @@ func TestSessionsThatGetLost(t *testing.T) {
 	w := newWorld(t)
 	f, r := newFaulty()
 	k := w.openFaulty(t, r, Config{})
-	for _, code := range []uint{pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_KEY_HANDLE_INVALID} {
+	for _, code := range []uint{pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_KEY_HANDLE_INVALID} {
 		f.fails("Sign", code)
 		if err := k.sign(t); err != nil {
 			t.Errorf("once %v: %v", pkcs11.Error(code), err)
@@ -246,6 +247,41 @@ func TestTokenComesLater(t *testing.T) {
 	if id, err := k.Signing(t.Context(), a); err != nil || id == nil || k.Err() != nil {
 		t.Errorf("%v, %v", id, err)
 	}
+}
+
+// SoftHSM sees a token only that is there when it starts, as other libraries do.
+func TestTokenGoesAndComes(t *testing.T) {
+	w := newWorld(t)
+	_, r := newFaulty()
+	now := time.Now()
+	tokens := filepath.Join(filepath.Dir(w.token.Conf), "tokens")
+	must(t, os.Rename(tokens, tokens+".away"))
+	must(t, os.Mkdir(tokens, 0o700))
+	k := w.openFaulty(t, r, Config{Clock: func() time.Time { return now }})
+	if err := k.Err(); !errors.Is(err, cms.ErrDevice) {
+		t.Fatalf("away at the start: %v", err)
+	}
+	must(t, os.Remove(tokens))
+	must(t, os.Rename(tokens+".away", tokens))
+	now = now.Add(pause)
+	must(t, k.sign(t))
+
+	key := k.signing(t, alice).Key.(cms.Device)
+	must(t, os.Rename(tokens, tokens+".away"))
+	now = now.Add(pause)
+	k.module.restart(now) // which fails: SoftHSM does not begin without the folder
+	for range 2 {
+		if err := key.Ready(); !errors.Is(err, cms.ErrDevice) {
+			t.Errorf("taken out: %v", err)
+		}
+	}
+	must(t, os.Rename(tokens+".away", tokens))
+	if err := key.Ready(); !errors.Is(err, cms.ErrDevice) {
+		t.Errorf("looked for too often: %v", err)
+	}
+	now = now.Add(pause)
+	must(t, key.Ready())
+	must(t, k.sign(t))
 }
 
 // A call that hangs is waited for so long, and no longer, and only its session is
@@ -389,7 +425,7 @@ func TestTokenIsNoOracle(t *testing.T) {
 			if _, err := key.Decrypt(nil, c, pkcs1); !errors.Is(err, cms.ErrDevice) {
 				t.Errorf("a device that failed: %v", err)
 			}
-			f.fails("GetSessionInfo", pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_DEVICE_REMOVED)
+			f.fails("GetSessionInfo", pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_SESSION_CLOSED)
 			if _, err := key.Decrypt(nil, c, pkcs1); !errors.Is(err, cms.ErrDevice) {
 				t.Errorf("a device that was taken out in the act: %v", err)
 			}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/miekg/pkcs11"
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
@@ -127,12 +128,22 @@ func (t *token) connect() error {
 			return err
 		}
 	}
-	_, info, err := t.uri.slot(t.module)
+	info, err := t.find()
+	if absent(err) && t.module.restart(t.Clock()) {
+		info, err = t.find()
+	}
 	if err != nil {
 		return err
 	}
-	t.pool = newPool(t.module, t.uri, t.Timeout, info.MaxSessionCount)
+	t.pool = newPool(t.module, t.Config, t.uri, info.MaxSessionCount)
 	return nil
+}
+
+func (t *token) find() (pkcs11.TokenInfo, error) {
+	t.module.calls.RLock()
+	defer t.module.calls.RUnlock()
+	_, info, err := t.uri.slot(t.module)
+	return info, err
 }
 
 // Signing implements certs.Keys.

@@ -3,8 +3,6 @@
 package token
 
 import (
-	"errors"
-
 	"github.com/miekg/pkcs11"
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -58,8 +56,7 @@ func (p *pool) enterPIN(s *session, user uint) error {
 		return refuse("it refused the PIN in %q, which is not tried again until the file changes, so that the token does not lock", file)
 	}
 	err = p.module.Login(s.handle, user, pin)
-	code, _ := errors.AsType[pkcs11.Error](err)
-	switch code {
+	switch code(err) {
 	case pkcs11.CKR_USER_ALREADY_LOGGED_IN:
 		return nil
 	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/pkcs11"
 )
@@ -46,6 +47,27 @@ type module struct {
 	path     string
 	users    int
 	login    sync.Mutex // one attempt at a time
+
+	// calls is held by whoever is about to call the library, and alone by who
+	// restarts it (PKCS #11 v2.40 section 5.4: nobody else may be in it).
+	calls     sync.RWMutex
+	restarted time.Time
+}
+
+// restart ends the library and begins anew: many see a token only that was there
+// at the beginning, or lose a connection for good. All sessions are lost by it.
+// It reports whether it did: not in the middle of calls, and not too often.
+func (m *module) restart(now time.Time) bool {
+	if !m.calls.TryLock() {
+		return false
+	}
+	defer m.calls.Unlock()
+	if !m.restarted.IsZero() && now.Sub(m.restarted) < pause {
+		return false
+	}
+	m.restarted = now
+	_ = m.Finalize() // which it may have done by itself
+	return m.Initialize() == nil
 }
 
 // acquire returns a library, which the caller must release.

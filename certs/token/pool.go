@@ -18,6 +18,7 @@ type pool struct {
 	module  *module
 	uri     uri
 	timeout time.Duration
+	clock   func() time.Time
 	places  chan struct{} // one for each operation under way
 
 	mu     sync.Mutex
@@ -36,13 +37,13 @@ type session struct {
 
 // newPool makes a pool that leaves half of the token's sessions to the pool that
 // takes its place at a reload.
-func newPool(m *module, u uri, timeout time.Duration, most uint) *pool {
+func newPool(m *module, c Config, u uri, most uint) *pool {
 	n := maxSessions
 	// 0 is no limit, and all ones is one that the token does not tell.
 	if most > 0 && most < 2*maxSessions {
 		n = max(1, int(most)/2)
 	}
-	return &pool{module: m, uri: u, timeout: timeout, places: make(chan struct{}, n)}
+	return &pool{module: m, uri: u, timeout: c.Timeout, clock: c.Clock, places: make(chan struct{}, n)}
 }
 
 // do has f work with a session, and returns its answer unless that takes too
@@ -63,7 +64,7 @@ func do[T any](p *pool, f func(*session) (T, error)) (T, error) {
 	done := make(chan answer, 1)
 	if !p.begin(func() {
 		defer func() { <-p.places }()
-		v, err := twice(p, f)
+		v, err := again(p, f)
 		done <- answer{v, err}
 	}) {
 		<-p.places
@@ -87,17 +88,24 @@ func (p *pool) begin(work func()) bool {
 	return !p.closed
 }
 
-// twice has f work with a session, and where that was lost with a new one.
-func twice[T any](p *pool, f func(*session) (T, error)) (T, error) {
+// again has f work with a session, where that was lost with a new one, and where
+// the token is away after the library was told to look for it.
+func again[T any](p *pool, f func(*session) (T, error)) (T, error) {
 	value, err := once(p, f)
-	if !lost(err) {
-		return value, err
+	if lost(err) {
+		p.forget() // what one session lost all have
+		value, err = once(p, f)
 	}
-	p.forget() // what one session lost all have
-	return once(p, f)
+	if absent(err) && p.module.restart(p.clock()) {
+		p.forget()
+		return once(p, f)
+	}
+	return value, err
 }
 
 func once[T any](p *pool, f func(*session) (T, error)) (T, error) {
+	p.module.calls.RLock()
+	defer p.module.calls.RUnlock()
 	s, err := p.take()
 	if err != nil {
 		var none T
@@ -150,6 +158,8 @@ func (p *pool) put(s *session) {
 
 // forget closes the idle sessions.
 func (p *pool) forget() {
+	p.module.calls.RLock()
+	defer p.module.calls.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.idle {

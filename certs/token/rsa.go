@@ -144,10 +144,7 @@ func (k *rsaKey) decrypt(m *pkcs11.Mechanism, msg []byte) ([]byte, error) {
 	})
 }
 
-func (k *rsaKey) expected(err error) bool {
-	code, ok := errors.AsType[pkcs11.Error](err)
-	return ok && k.bad[code]
-}
+func (k *rsaKey) expected(err error) bool { return k.bad[code(err)] }
 
 // learn finds out how the token answers to a bad padding: SoftHSM with a general
 // error, which of others means that they failed. What it says then is never
@@ -169,8 +166,8 @@ func (k *rsaKey) learn(s *session) error {
 		if lost(err) {
 			return err
 		}
-		if code, ok := errors.AsType[pkcs11.Error](err); ok {
-			k.bad[code] = true
+		if c := code(err); c != pkcs11.CKR_OK {
+			k.bad[c] = true
 		}
 	}
 	return nil
