@@ -18,8 +18,9 @@ import (
 
 const (
 	defaultTimeout = 10 * time.Second
-	// pause is how long a token is left alone that could not be read.
-	pause = 5 * time.Second
+	// pause is how long a token is left alone that could not be read, and a
+	// library that was begun anew.
+	pause = 2 * time.Second
 )
 
 // token implements Keys.
@@ -129,7 +130,7 @@ func (t *token) connect() error {
 		}
 	}
 	info, err := t.find()
-	if absent(err) && t.module.restart(t.Clock()) {
+	if (absent(err) || broken(err)) && t.module.restart(t.Clock()) {
 		info, err = t.find()
 	}
 	if err != nil {

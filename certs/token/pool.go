@@ -89,14 +89,15 @@ func (p *pool) begin(work func()) bool {
 }
 
 // again has f work with a session, where that was lost with a new one, and where
-// the token is away after the library was told to look for it.
+// the token is away or fails after the library was begun anew: SoftHSM fails for
+// ever once the files of a token were away.
 func again[T any](p *pool, f func(*session) (T, error)) (T, error) {
 	value, err := once(p, f)
 	if lost(err) {
 		p.forget() // what one session lost all have
 		value, err = once(p, f)
 	}
-	if absent(err) && p.module.restart(p.clock()) {
+	if (absent(err) || broken(err)) && p.module.restart(p.clock()) {
 		p.forget()
 		return once(p, f)
 	}
@@ -112,7 +113,7 @@ func once[T any](p *pool, f func(*session) (T, error)) (T, error) {
 		return none, err
 	}
 	value, err := f(s)
-	if lost(err) {
+	if lost(err) || broken(err) {
 		s.close()
 	} else {
 		p.put(s)

@@ -91,7 +91,11 @@ func (k *rsaKey) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]
 	if err != nil {
 		return nil, err
 	}
-	plain, err := k.decrypt(m, msg)
+	c := new(big.Int).SetBytes(msg)
+	if c.Cmp(k.public.N) >= 0 { // RFC 8017 section 5.1.2; everybody can see that
+		return nil, errPadding
+	}
+	plain, err := k.decrypt(m, c.FillBytes(make([]byte, k.public.Size())))
 	if err != nil {
 		return nil, k.pool.uri.failure("decrypting", err)
 	}

@@ -20,8 +20,8 @@ type Token struct {
 	Label, PIN string
 	// PINFile holds the PIN, and only its owner may read it.
 	PINFile string
-	// Conf is the file that SOFTHSM2_CONF names for a process that uses the token.
-	Conf string
+	// Folder is what the module keeps the token in.
+	Folder string
 }
 
 // New makes an empty token, and lets this process's environment point to it:
@@ -29,13 +29,13 @@ type Token struct {
 func New(t testing.TB) *Token {
 	t.Helper()
 	dir := t.TempDir()
-	k := &Token{Label: "smimerelay test", PIN: "274831", PINFile: filepath.Join(dir, "pin"), Conf: filepath.Join(dir, "softhsm2.conf")}
-	tokens := filepath.Join(dir, "tokens")
-	must(t, os.Mkdir(tokens, 0o700))
+	k := &Token{Label: "smimerelay test", PIN: "274831", PINFile: filepath.Join(dir, "pin"), Folder: filepath.Join(dir, "tokens")}
+	conf := filepath.Join(dir, "softhsm2.conf")
+	must(t, os.Mkdir(k.Folder, 0o700))
 	must(t, os.WriteFile(k.PINFile, []byte(k.PIN+"\n"), 0o600))
-	settings := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", tokens)
-	must(t, os.WriteFile(k.Conf, []byte(settings), 0o600))
-	t.Setenv("SOFTHSM2_CONF", k.Conf)
+	settings := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", k.Folder)
+	must(t, os.WriteFile(conf, []byte(settings), 0o600))
+	t.Setenv("SOFTHSM2_CONF", conf)
 	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", k.Label, "--so-pin", "5678", "--pin", k.PIN).CombinedOutput()
 	if err != nil {
 		t.Fatalf("softhsm2-util: %v (apt-get install softhsm2, or run make test as root)\n%s", err, out)

@@ -1,7 +1,6 @@
-// Package hsm holds the engine to keys that it never sees: made in a PKCS #11
-// token, SoftHSM's, sensitive and not extractable. The engine signs, decrypts
-// and agrees on keys through crypto.Signer, crypto.Decrypter and cms.Agreement
-// alone.
+// Package hsm holds the engine and the gateway to keys that nobody ever sees: made
+// in a PKCS #11 token, SoftHSM's, sensitive and not extractable. What they sign
+// and decrypt, OpenSSL judges.
 //
 // The tests need cgo and stand behind a build tag:
 //

@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// Build compiles the binary that is tested into dir, and returns its path.
-func Build(dir string) (string, error) {
+// Build compiles the binary that is tested into dir, with further flags of the
+// compiler, and returns its path.
+func Build(dir string, flags ...string) (string, error) {
 	program := filepath.Join(dir, "smimerelay")
-	cmd := exec.Command("go", "build", "-o", program, "github.com/smimerelay/smimerelay/cmd/smimerelay")
+	args := append(append([]string{"build"}, flags...), "-o", program, "github.com/smimerelay/smimerelay/cmd/smimerelay")
+	cmd := exec.Command("go", args...)
 	cmd.Stderr = os.Stderr
 	return program, cmd.Run()
 }
