@@ -138,7 +138,7 @@ func (c *compiler) name(in *Rule) {
 
 // actions checks that the actions do not contradict each other.
 func (c *compiler) actions(in *Rule, r *rule) {
-	if in.Sign == "" && in.Encrypt == "" {
+	if in.Sign == "" && in.Encrypt == "" && (r.direction != Inbound || in.Profile == "") {
 		c.problem("", `says neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is meant`)
 	}
 	mayRequire := r.encrypt == require || r.control.Encrypt || r.calendar == calendarEncrypt

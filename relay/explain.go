@@ -99,6 +99,28 @@ type ExplainedCandidate struct {
 type Inspection struct {
 	Recipients []string     `json:"recipients"`
 	Report     smime.Report `json:"report"`
+	// Rules are those that matched; their profiles say what the message must come
+	// up to.
+	Rules []InboundRule `json:"rules,omitempty"`
+}
+
+// InboundRule is a rule that matched an inbound message.
+type InboundRule struct {
+	Rule    string `json:"rule"`
+	Line    int    `json:"line,omitempty"`
+	Profile string `json:"profile"`
+	// Minimum says in words what the profile asks; "" if nothing.
+	Minimum string `json:"minimum,omitempty"`
+}
+
+// askedBy tells the rules with what their profiles ask.
+func (g *Gateway) askedBy(demands []enforce.Demand) []InboundRule {
+	var list []InboundRule
+	for _, d := range demands {
+		p := g.Profiles[d.Profile]
+		list = append(list, InboundRule{Rule: d.Rule, Line: d.Line, Profile: d.Profile, Minimum: p.minimum().String()})
+	}
+	return list
 }
 
 // Explain tells what would become of a message from sender to recipients. msg
@@ -125,8 +147,8 @@ func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []addr
 func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *message.Message) *Explanation {
 	x := &Explanation{Direction: env.Direction, Sender: env.Sender.String()}
 	if env.Direction != enforce.Outbound {
-		for _, group := range g.openFor(ctx, env, msg) {
-			i := Inspection{Report: group.opened.Report}
+		for _, group := range g.measured(env, msg, g.openFor(ctx, env, msg)) {
+			i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
 			for _, r := range group.recipients {
 				i.Recipients = append(i.Recipients, r.Address.String())
 			}

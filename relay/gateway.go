@@ -93,6 +93,14 @@ type Profile struct {
 	// for copies that are signed and for copies that are encrypted.
 	ProtectSigned    bool
 	ProtectEncrypted bool
+	// The least that inbound mail must have, where an inbound rule names the
+	// profile; see smime.Minimum.
+	MinimumDigest        string
+	MinimumRSA           int
+	MinimumSignature     string
+	MinimumCipher        string
+	MinimumAuthenticated bool
+	MinimumKeyTransport  string
 }
 
 // Inbound says what is done with inbound mail.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
@@ -28,21 +29,23 @@ const (
 type readers struct {
 	recipients []Recipient
 	opened     *smime.Opened
+	// demands are the rules whose profiles the message was held to.
+	demands []enforce.Demand
 }
 
 // openFor opens a message for the recipients: most often once, for all of them.
 func (g *Gateway) openFor(ctx context.Context, env *Envelope, msg *message.Message) []readers {
 	if !g.Inbound.Decrypt {
-		return []readers{{env.Recipients, g.open(ctx, msg, nil)}}
+		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, nil)}}
 	}
 	if g.Inbound.DecryptFor == ForAnyone {
-		return []readers{{env.Recipients, g.open(ctx, msg, g.Keys)}}
+		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, g.Keys)}}
 	}
 	ring := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: env.Recipients}
 	together := g.open(ctx, msg, ring)
 	var groups []readers
 	for _, members := range ring.groups() {
-		group := readers{members, together}
+		group := readers{recipients: members, opened: together}
 		if !ring.complete(members[0]) {
 			own := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: members[:1]}
 			group.opened = g.open(ctx, msg, own)

@@ -32,6 +32,9 @@ func (w *walker) decrypt(object []byte) (content []byte, ok bool) {
 			Authenticated: env.Authenticated,
 			Recipients:    len(env.Recipients),
 		}
+		for _, r := range env.Recipients {
+			w.report.Encryption.keyManagement = append(w.report.Encryption.keyManagement, r.KeyManagement)
+		}
 	}
 	trials, err := w.trials(env)
 	switch {

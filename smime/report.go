@@ -67,6 +67,10 @@ type Encryption struct {
 	Cipher        string `json:"cipher"`
 	Authenticated bool   `json:"authenticated"`
 	Recipients    int    `json:"recipients"`
+
+	// keyManagement is how the content key got to each recipient; see
+	// cms.RecipientInfo.
+	keyManagement []string
 }
 
 // The words of Reason that are not about certificates.
@@ -90,6 +94,7 @@ const (
 	reasonLayers      = "too-many-layers"
 	reasonAuthor      = "from-mismatch"
 	reasonOuter       = "signature-outside-encryption"
+	reasonMinimum     = "below-minimum"
 )
 
 // describe fills in what the certificate says.

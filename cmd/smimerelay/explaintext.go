@@ -56,6 +56,13 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	for _, i := range x.Inbound {
 		p.line("")
 		p.line("for %s:", strings.Join(i.Recipients, ", "))
+		for _, r := range i.Rules {
+			asks := ", which asks for nothing more"
+			if r.Minimum != "" {
+				asks = ", which asks at least for " + r.Minimum
+			}
+			p.line("  rule %q%s: profile %q%s", r.Rule, place(file, r.Line), r.Profile, asks)
+		}
 		if p.err == nil {
 			printReport(w, i.Report)
 		}

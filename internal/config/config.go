@@ -208,6 +208,13 @@ type Profile struct {
 	Opaque           bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool   `toml:"protect_signed" doc:"protect header fields by the signature (RFC 9788, hp=clear)"`
 	ProtectEncrypted bool   `toml:"protect_encrypted" doc:"hide the subject in encrypted mail: the real one is inside (RFC 9788, hp=cipher)"`
+
+	MinimumDigest        string `toml:"minimum_digest" doc:"inbound: least digest of a signature; empty is any that is still accepted" enum:",sha-256,sha-384,sha-512"`
+	MinimumRSA           int    `toml:"minimum_rsa" doc:"inbound: least bits of a signer's RSA key; 0 is any that is still accepted" min:"0"`
+	MinimumSignature     string `toml:"minimum_signature" doc:"inbound: padding that RSA signatures must have; empty is any" enum:",pss"`
+	MinimumCipher        string `toml:"minimum_cipher" doc:"inbound: least content cipher; empty is any that is still read" enum:",aes-128,aes-192,aes-256"`
+	MinimumAuthenticated bool   `toml:"minimum_authenticated" doc:"inbound: the content cipher must authenticate (GCM, ChaCha20-Poly1305)"`
+	MinimumKeyTransport  string `toml:"minimum_key_transport" doc:"inbound: padding that RSA key transport must have; empty is any" enum:",oaep"`
 }
 
 // Rule is one [[rule]]. Its conditions must all hold, and none of their "except"
@@ -247,7 +254,7 @@ type Rule struct {
 	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, leave the recipient out and tell the sender, or hold the message until there is one; empty is reject" enum:",reject,reject-message,strip,hold"`
 	Unavailable       string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
 	Mixed             string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
-	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; empty is default"`
+	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; of inbound mail it says what its signatures and encryption must come up to (minimum_...); empty is default"`
 	UserControl       []string `toml:"user_control" doc:"what senders may ask for by [triggers]: sign, encrypt, plain"`
 	Agree             string   `toml:"agree" doc:"how envelope sender and From must agree before we sign; empty is any" enum:",any,domain,address"`
 	Automatic         string   `toml:"automatic" doc:"whether delivery reports, read receipts and automatic replies pass as they are; empty is pass" enum:",pass,protect"`

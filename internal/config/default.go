@@ -81,16 +81,22 @@ func defaultDirectory() Directory {
 }
 
 // defaultProfiles are the presets. "compatible" is what the oldest clients in
-// use read; "rfc8551" what RFC 8551 section 2.7 prefers; "edi-energy" what the
-// German energy market's rules for AS4 and e-mail demand; "pqc" goes with
-// recipients whose keys are ML-KEM: the key decides, the rest is as strong.
+// use read; "rfc8551" what RFC 8551 sections 2.2 to 2.7 prefer. "edi-energy" is
+// for e-mail between parties of the German energy market: its rules for transport
+// (EDI@Energy, after BSI TR-03116-4) demand RSASSA-PSS and RSAES-OAEP since 2018,
+// and AES-128-GCM alone since October 2025; AES in CBC mode is still let in, as
+// partners were late. "pqc" goes with recipients whose keys are ML-KEM: the key
+// decides, the rest is as strong.
 func defaultProfiles() map[string]Profile {
 	return map[string]Profile{
 		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "pkcs1"},
 		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "pkcs1"},
-		"rfc8551":    {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep"},
-		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-cbc", KeyTransport: "oaep"},
-		"pqc":        {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep"},
+		"rfc8551": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep",
+			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumCipher: "aes-128"},
+		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-128-gcm", KeyTransport: "oaep",
+			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumSignature: "pss", MinimumCipher: "aes-128", MinimumKeyTransport: "oaep"},
+		"pqc": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep",
+			MinimumDigest: "sha-384", MinimumRSA: 3072, MinimumSignature: "pss", MinimumCipher: "aes-256", MinimumAuthenticated: true, MinimumKeyTransport: "oaep"},
 	}
 }
 

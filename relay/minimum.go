@@ -1,0 +1,90 @@
+package relay
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+// minimum is what the profile asks of inbound mail.
+func (p *Profile) minimum() smime.Minimum {
+	return smime.Minimum{
+		Digest: p.MinimumDigest, RSA: p.MinimumRSA, PSS: p.MinimumSignature == "pss",
+		Cipher: p.MinimumCipher, Authenticated: p.MinimumAuthenticated, OAEP: p.MinimumKeyTransport == "oaep",
+	}
+}
+
+// measured holds what was opened to the profiles that the rules name for it.
+// Recipients of whom different rules ask differently do not see the same status.
+func (g *Gateway) measured(env *Envelope, msg *message.Message, groups []readers) []readers {
+	if !g.Inbound.Verify {
+		return groups
+	}
+	demands := g.demands(env, msg)
+	var all []readers
+	for _, group := range groups {
+		parts := make(map[string]*readers)
+		var order []string
+		for _, r := range group.recipients {
+			asked := demands[r.Address.String()]
+			key := profilesOf(asked)
+			if parts[key] == nil {
+				order = append(order, key)
+				parts[key] = &readers{opened: g.judged(group.opened, asked), demands: asked}
+			}
+			parts[key].recipients = append(parts[key].recipients, r)
+		}
+		for _, key := range order {
+			all = append(all, *parts[key])
+		}
+	}
+	return all
+}
+
+// judged is what was opened with the verdict of the profiles.
+func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Opened {
+	o := *opened
+	for _, d := range asked {
+		p := g.Profiles[d.Profile]
+		p.minimum().Judge(&o.Report)
+	}
+	return &o
+}
+
+// demands asks the rules about an inbound message; what cannot be read of it is
+// left out, for it is delivered all the same.
+func (g *Gateway) demands(env *Envelope, msg *message.Message) map[string][]enforce.Demand {
+	content, err := content(env, msg)
+	if err != nil {
+		content = enforce.Content{Size: len(msg.Bytes())}
+	}
+	from, err := msg.Addresses("From")
+	if err != nil {
+		from = nil
+	}
+	f := enforce.Facts{
+		Direction: enforce.Inbound, Sender: env.Sender, From: from, Content: content,
+		Client: enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
+	}
+	for _, r := range env.Recipients {
+		f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address})
+	}
+	asked := make(map[string][]enforce.Demand)
+	for i, d := range g.Policy.Demands(f) {
+		asked[env.Recipients[i].Address.String()] = d
+	}
+	return asked
+}
+
+// profilesOf names what is asked, whatever the order of those who ask.
+func profilesOf(asked []enforce.Demand) string {
+	var names []string
+	for _, d := range asked {
+		names = append(names, d.Profile)
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), "\x00")
+}

@@ -1,0 +1,52 @@
+package relay
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// An inbound rule by the author's domain takes the pass from what is below its
+// profile, for the recipients that it names, also where the envelope names
+// another sender.
+func TestInboundMinimum(t *testing.T) {
+	w := newWorld(t)
+	w.config.Profiles = map[string]Profile{"strict": {MinimumDigest: "sha-384"}, "mild": {MinimumDigest: "sha-256"}}
+	w.config.Policy = testpki.Must(enforce.Compile([]enforce.Rule{
+		{Name: "strict", Line: 7, Direction: "inbound", Sender: []string{"enc.example"}, ExceptRecipient: []string{"old@own.example"}, Profile: "strict"},
+		{Name: "old", Direction: "inbound", Sender: []string{"enc.example"}, Profile: "mild"},
+		{Name: "default", Sign: "never", Encrypt: "never"},
+	}))
+	w.start()
+	for sender, want := range map[string]string{bob: "policy", "list@other.example": "policy", "": "policy"} {
+		o, err := w.process(w.envelope("in", sender, "alice@own.example"), w.bobsLetter(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := o.Deliveries[0].Message
+		if statusWord(m) != want || !strings.Contains(m.Get(statusField), "reason=below-minimum") ||
+			!strings.Contains(m.Get(resultsField), "smime=policy") {
+			t.Errorf("from %q: %s", sender, m.Get(statusField))
+		}
+	}
+	o, err := w.process(w.envelope("in", bob, "alice@own.example", "old@own.example", "amy@own.example"), w.bobsLetter(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, d := range o.Deliveries {
+		for _, r := range d.Recipients {
+			got[r.Address.Local()] = statusWord(d.Message)
+		}
+	}
+	if len(o.Deliveries) != 2 || got["alice"] != "policy" || got["amy"] != "policy" || got["old"] != "pass" {
+		t.Errorf("%d copies: %v", len(o.Deliveries), got)
+	}
+	x := w.gateway.ExplainEnvelope(t.Context(), w.envelope("in", "list@other.example", "alice@own.example"), w.bobsLetter(""))
+	want := []InboundRule{{Rule: "default", Profile: "default"}, {Rule: "strict", Line: 7, Profile: "strict", Minimum: "sha-384"}}
+	if len(x.Inbound) != 1 || len(x.Inbound[0].Rules) != 2 || x.Inbound[0].Rules[0] != want[0] || x.Inbound[0].Rules[1] != want[1] || x.Inbound[0].Report.Result != "policy" {
+		t.Errorf("explained as %+v", x.Inbound)
+	}
+}

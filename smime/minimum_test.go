@@ -1,0 +1,64 @@
+package smime
+
+import (
+	"testing"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+// What is below takes the pass, and nothing else: what failed keeps its reason,
+// and what comes up to everything passes.
+func TestMinimum(t *testing.T) {
+	w := newWorld(t)
+	const pkcs1, pss = "pkcs1", "pss"
+	open := func(signature, cipher, transport string) Report {
+		m := w.sign(t, mail(t, text), w.alice, SignOptions{Signature: signature})
+		if cipher == "" {
+			return w.open(m, w.bob).Report
+		}
+		return w.open(encrypt(t, m, EncryptOptions{Cipher: cipher, KeyTransport: transport}, w.alice), w.alice).Report
+	}
+	unsigned := w.open(encrypt(t, mail(t, text), EncryptOptions{Cipher: "aes-128-cbc"}, w.bob), w.bob).Report
+	strong := Minimum{Digest: "sha-256", RSA: 2048, PSS: true, Cipher: "aes-128", Authenticated: true, OAEP: true}
+	for _, tt := range []struct {
+		name    string
+		minimum Minimum
+		report  Report
+		want    string
+	}{
+		{"nothing asked", Minimum{}, open(pkcs1, "aes-128-cbc", pkcs1), "pass"},
+		{"all met", strong, open(pss, "aes-128-gcm", "oaep"), "pass"},
+		{"signed only", strong, open(pss, "", ""), "pass"},
+		{"digest", Minimum{Digest: "sha-384"}, open(pss, "", ""), "policy below-minimum the digest is sha-256, and sha-384 is the least"},
+		{"key", Minimum{RSA: 3072}, open(pss, "", ""), "policy below-minimum the signer's RSA key has 2048 bits, and 3072 are the least"},
+		{"padding", Minimum{PSS: true}, open(pkcs1, "", ""), "policy below-minimum the RSA signature has PKCS #1 v1.5 padding, and it must be PSS"},
+		{"cipher", Minimum{Cipher: "aes-256"}, open(pss, "aes-128-gcm", pkcs1), "policy below-minimum the cipher is aes-128-gcm, and aes-256 is the least"},
+		{"authenticated", Minimum{Authenticated: true}, open(pss, "aes-256-cbc", pkcs1), "policy below-minimum the cipher is aes-256-cbc, which does not authenticate"},
+		{"transport", Minimum{OAEP: true}, open(pss, "aes-256-cbc", pkcs1), "policy below-minimum the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"},
+		{"not signed", Minimum{Cipher: "aes-256"}, unsigned, "policy below-minimum the cipher is aes-128-cbc, and aes-256 is the least"},
+		{"not signed, nothing asked", Minimum{Digest: "sha-512"}, unsigned, "none"},
+		{"failed before", Minimum{Digest: "sha-512"}, Report{Result: certs.Fail, Reason: reasonTampered, Signers: []Signer{{Result: certs.Fail, Digest: "sha-1"}}}, "fail content-changed"},
+	} {
+		before := len(tt.report.Signers) > 0 && tt.report.Signers[0].Result == certs.Pass
+		report := tt.report
+		tt.minimum.Judge(&report)
+		got := string(report.Result)
+		if report.Reason != "" {
+			got += " " + report.Reason
+		}
+		if report.Reason == reasonMinimum {
+			got += " " + report.Detail
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if before && tt.report.Signers[0].Result != certs.Pass {
+			t.Errorf("%s: the report that was copied has changed", tt.name)
+		}
+	}
+	for m, want := range map[Minimum]string{{}: "", strong: "sha-256, RSA keys of 2048 bits, PSS, aes-128, an authenticating cipher, OAEP"} {
+		if m.String() != want {
+			t.Errorf("%q", m)
+		}
+	}
+}
