@@ -170,6 +170,7 @@ retry = ["1s", "2s"]
 
 [store]
 url = "QUEUE.store"
+key_file = "QUEUE.key"
 
 [identities]
 path = "DIR/identities"

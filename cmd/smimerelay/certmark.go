@@ -50,7 +50,7 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 // use: a file may be the first that comes into a store.
 func (f *markFlags) use() storeUse {
 	if f.isFile() {
-		return fillStore
+		return makeStore
 	}
 	return readStore
 }

@@ -26,6 +26,8 @@ type storeUse int
 const (
 	// readStore: it must be there.
 	readStore storeUse = iota
+	// makeStore: it is made where it is missing, for certificates.
+	makeStore
 	// fillStore: it, and its key file, are made where they are missing.
 	fillStore
 )
@@ -95,7 +97,7 @@ func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err 
 		return key, false, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, false, unusable(fmt.Errorf("key of the store: %w", err))
-	case use == readStore:
+	case use != fillStore:
 		return nil, false, nil
 	}
 	if key, err = store.CreateKey(path); err != nil {

@@ -114,6 +114,24 @@ func (g *Gateway) Signal(tb testing.TB, s os.Signal) {
 	}
 }
 
+// Run runs another verb of the program on the same configuration, wants it to do
+// what it is told, and returns what it printed.
+func (g *Gateway) Run(tb testing.TB, verb ...string) string {
+	tb.Helper()
+	return g.RunFails(tb, 0, verb...)
+}
+
+// RunFails is Run for a verb that is to end with an exit status.
+func (g *Gateway) RunFails(tb testing.TB, status int, verb ...string) string {
+	tb.Helper()
+	cmd := exec.Command(g.program, append(verb, "--config", g.config)...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != status {
+		tb.Fatalf("%s: %v instead of exit status %d\n%s", cmd, err, status, out)
+	}
+	return string(out)
+}
+
 func (g *Gateway) stop(tb testing.TB) {
 	select {
 	case <-g.gone:
