@@ -1,7 +1,9 @@
 package test
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -76,11 +78,31 @@ func (d *door) testHarvest(t *testing.T) {
 		d.unknown(t, max, "")
 		d.unknown(t, "anna.other@harvest.example", "other.")
 	})
+	t.Run("explained", d.testHarvestExplained)
 	t.Run("after a restart", func(t *testing.T) {
 		d.gateway.Kill(t)
 		d.gateway.Start(t)
 		d.answered(t, anna, "")
 	})
+}
+
+// testHarvestExplained: the command line tells of the store and what is in it, also
+// while the gateway uses it.
+func (d *door) testHarvestExplained(t *testing.T) {
+	fingerprint := fmt.Sprintf("%x", sha256.Sum256(d.ids[anna].Certificate.Raw))
+	for _, verb := range [][]string{{"cert", "lookup", anna}, {"explain", "--from", alice, "--to", anna}} {
+		text := d.run(t, verb...)
+		for _, want := range []string{
+			"asked      store: 0 found", "asked      harvested: ", "sha256 " + fingerprint + " from harvested", "reads aes-256-gcm", "trusted by ",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in\n%s", verb, want, text)
+			}
+		}
+	}
+	if text := d.run(t, "explain", "--from", alice, "--to", anna); !strings.Contains(text, "cipher     aes-256-gcm (every reader claims") {
+		t.Errorf("the cipher is not explained:\n%s", text)
+	}
 }
 
 // signOurs signs with our own engine, which announces AES-GCM first.

@@ -76,7 +76,13 @@ func (d *door) arrivesLate(t *testing.T, m mail, addr string) {
 // queue runs a verb on the gateway's queue and returns what it prints.
 func (d *door) queue(t *testing.T, args ...string) string {
 	t.Helper()
-	args = append([]string{"queue", args[0], "--config", d.gateway.Config()}, args[1:]...)
+	return d.run(t, append([]string{"queue"}, args...)...)
+}
+
+// run runs a verb with the gateway's configuration and returns what it prints.
+func (d *door) run(t *testing.T, args ...string) string {
+	t.Helper()
+	args = append(args, "--config", d.gateway.Config())
 	out, err := exec.Command(program, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out)
