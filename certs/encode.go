@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
+	"go.mozilla.org/pkcs7"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -105,4 +106,14 @@ func checkExportable(key crypto.PrivateKey) error {
 		return nil
 	}
 	return errors.New("the private key cannot be exported: it stays where it is, in a token for example")
+}
+
+// EncodeBundle writes certificates as certs-only CMS in DER (RFC 8551 section
+// 3.8), as in .p7b.
+func EncodeBundle(list []*x509.Certificate) ([]byte, error) {
+	var all []byte
+	for _, c := range list {
+		all = append(all, c.Raw...)
+	}
+	return pkcs7.DegenerateCertificate(all)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ func OpenIdentities(path, passwordFile string, clock func() time.Time) (*FileKey
 	var common string
 	if passwordFile != "" {
 		var err error
-		if common, err = ReadPassword(passwordFile); err != nil {
+		if common, _, err = ReadSecret(passwordFile); err != nil {
 			return nil, err
 		}
 	}
@@ -50,15 +49,12 @@ func openIdentities(file, common string) ([]*Identity, error) {
 	if public, err := publicOnly(file); err != nil || public {
 		return nil, err
 	}
-	if err := checkPrivate(file); err != nil {
+	if err := CheckPrivate(file); err != nil {
 		return nil, err
 	}
-	password := common
-	own := strings.TrimSuffix(file, filepath.Ext(file)) + ".password"
-	if _, err := os.Stat(own); err == nil {
-		if password, err = ReadPassword(own); err != nil {
-			return nil, err
-		}
+	password, err := PasswordFor(file, common)
+	if err != nil {
+		return nil, err
 	}
 	return ReadIdentities(file, password)
 }
@@ -70,30 +66,4 @@ func publicOnly(file string) (bool, error) {
 	}
 	data, err := readLimited(file, maxFile)
 	return err == nil && !bytes.Contains(data, []byte("PRIVATE KEY-----")), err
-}
-
-// checkPrivate refuses a file that others may read or that more than its owner
-// may write.
-func checkPrivate(file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return fmt.Errorf("private file %q: mode %04o lets others at it; run: chmod 0600 '%s'", file, mode, file)
-	}
-	return nil
-}
-
-// ReadPassword reads a password from a file, without the line ends behind it. The
-// file must not be readable by others.
-func ReadPassword(file string) (string, error) {
-	if err := checkPrivate(file); err != nil {
-		return "", err
-	}
-	data, err := readLimited(file, 4096)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(string(data), "\r\n"), nil
 }

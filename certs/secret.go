@@ -10,14 +10,11 @@ import (
 // behind it. The file must not be readable by others. What is said of it allows
 // to tell later whether it has changed.
 func ReadSecret(file string) (string, fs.FileInfo, error) {
-	if err := checkPrivate(file); err != nil {
-		return "", nil, err
-	}
 	info, err := os.Stat(file)
 	if err != nil {
 		return "", nil, err
 	}
-	data, err := readLimited(file, 4096)
+	data, err := ReadPrivate(file, 4096)
 	if err != nil {
 		return "", nil, err
 	}

@@ -8,6 +8,8 @@ import (
 )
 
 type certCmd struct {
+	Import   certImportCmd   `cmd:"" help:"Take identities and certificates into the store."`
+	Export   certExportCmd   `cmd:"" help:"Write a certificate of the store, or an identity, to a file."`
 	List     certListCmd     `cmd:"" help:"List what is in the store."`
 	Show     certShowCmd     `cmd:"" help:"Show all about a certificate."`
 	Remove   certRemoveCmd   `cmd:"" help:"Take certificates out of the store, with their keys."`

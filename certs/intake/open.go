@@ -1,0 +1,148 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+)
+
+// candidate is a file that was opened. Its outcome has a Result only where it does
+// not go into the store.
+type candidate struct {
+	file    store.File
+	outcome Outcome
+	size    int // of the file, octets
+}
+
+// judge completes the outcome with what the store did.
+func (c *candidate) judge(done store.ImportedFile) {
+	switch {
+	case done.Err != nil:
+		c.refuse(done.Err)
+	case done.New+done.Changed > 0:
+		c.outcome.Result, c.outcome.New = Added, done.New+done.Changed
+	default:
+		c.outcome.Result = Known
+	}
+}
+
+func (c *candidate) refuse(err error) {
+	c.outcome = Outcome{File: c.outcome.File, Result: Refused, Reason: reason(err)}
+}
+
+// reason is the text of an error without the name of the file, which stands
+// beside it.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Sprintf("cannot be read: %v; check it and who you are", e.Err)
+	}
+	return err.Error()
+}
+
+// open opens files with so many workers, and returns them in order. The channel
+// is closed when all workers have ended: after the last file, or soon after ctx.
+func open(ctx context.Context, cfg Config, files []string) <-chan candidate {
+	workers := max(1, cfg.Workers)
+	slots := make(chan chan candidate, 4*workers) // in order; each is filled by a worker
+	free := make(chan struct{}, workers)
+	go func() {
+		defer close(slots)
+		for _, f := range files {
+			slot := make(chan candidate, 1)
+			select {
+			case <-ctx.Done():
+				return
+			case free <- struct{}{}:
+			}
+			go func() {
+				defer func() { <-free }()
+				slot <- openFile(ctx, cfg, f)
+			}()
+			slots <- slot
+		}
+	}()
+	out := make(chan candidate)
+	go func() {
+		defer close(out)
+		for slot := range slots {
+			c := <-slot
+			select {
+			case out <- c:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out
+}
+
+func openFile(ctx context.Context, cfg Config, name string) candidate {
+	c := candidate{outcome: Outcome{File: name}}
+	if err := c.read(ctx, cfg, name); err != nil {
+		c.refuse(err)
+	}
+	return c
+}
+
+func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
+	data, err := certs.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	c.size = len(data)
+	c.file.Digest = sha256.Sum256(data)
+	c.outcome.Identities, c.outcome.Certificates, err = cfg.Store.Imported(ctx, c.file.Digest)
+	if err != nil {
+		return err
+	}
+	if c.outcome.Identities > 0 {
+		c.outcome.Result = Known
+		return certs.CheckPrivate(name)
+	}
+	password, err := certs.PasswordFor(name, cfg.Password)
+	if err != nil {
+		return err
+	}
+	contents, err := certs.ParseContents(data, password)
+	if errors.Is(err, certs.ErrWrongPassword) {
+		return wrongPassword(err, password)
+	}
+	if err != nil {
+		return err
+	}
+	if err := admit(name, contents, password, cfg.Force); err != nil {
+		return err
+	}
+	c.file.Identities, c.file.Certificates = contents.Identities, contents.Certificates
+	c.outcome.Identities, c.outcome.Certificates = len(contents.Identities), len(contents.Certificates)
+	return nil
+}
+
+func wrongPassword(err error, password string) error {
+	if password == "" {
+		return errors.New("it is under a password, and none was given; put it into NAME.password beside it, or give --password-file")
+	}
+	return fmt.Errorf("%w; give the right one in NAME.password beside it, or with --password-file", err)
+}
+
+// admit refuses private keys that others could have read: by the file's mode, or
+// because its password protects nothing.
+func admit(name string, c *certs.Contents, password string, force bool) error {
+	if len(c.Identities) == 0 {
+		return nil
+	}
+	if err := certs.CheckPrivate(name); err != nil {
+		return err
+	}
+	if !c.Protected || force {
+		return nil
+	}
+	if err := certs.CheckPassword(password); err != nil {
+		return fmt.Errorf("%w; write the file anew under a longer one, or take it as it is with --force", err)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type certExportCmd struct {
+	storeFlags
+	Format       string `enum:"p12,p12-legacy,pem,der,p7b" default:"pem" placeholder:"NAME" help:"p12 (AES-256), p12-legacy (Triple DES, for old programs), pem, der or p7b."`
+	PrivateKey   bool   `help:"The private key too: p12, p12-legacy or pem."`
+	PasswordFile string `placeholder:"FILE" help:"File with the password that the private key is to be under; it must not be readable by others."`
+	Output       string `short:"o" placeholder:"FILE" help:"The file to write, for nobody else to read; absent or - is standard output, not for private keys."`
+	Force        bool   `help:"Write over a file that is there, and under an empty or short password."`
+	What         string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; or an address."`
+}
+
+// Help is shown below the summary.
+func (certExportCmd) Help() string {
+	return `With a certificate goes the chain that came with it, but in der. An address stands for all certificates that name it, in pem and p7b; where only one fits, and there are several, they are listed. A private key leaves only with --private-key and a password file. With --force and an empty password file it leaves unprotected; then the mode of the file, 0600, is all that keeps it.
+
+Exit status: 0 written, 1 there is no such certificate or key, 2 the call could not be used, 78 bad configuration.`
+}
+
+func (certExportCmd) examples() string {
+	return `smimerelay cert export bob@example.net > bob.pem
+		smimerelay cert export --format p12 --private-key --password-file new.password -o alice.p12 alice@example.org
+		smimerelay cert export --format der -o carol.cer 3f2a91c07d`
+}
+
+// Run writes what was asked for.
+func (c *certExportCmd) Run(a *app) error {
+	password, err := c.check()
+	if err != nil {
+		return err
+	}
+	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
+		data, err := c.encode(ctx, s, password)
+		if err != nil {
+			return err
+		}
+		if c.Output == "" || c.Output == "-" {
+			_, err := a.stdout.Write(data)
+			return err
+		}
+		if err := writePrivate(c.Output, data, c.Force); err != nil {
+			return unusable(fmt.Errorf("--output: %w", err))
+		}
+		return nil
+	})
+}
+
+// isPKCS12 reports whether the format is for keys alone.
+func (c *certExportCmd) isPKCS12() bool { return c.Format == "p12" || c.Format == "p12-legacy" }
+
+// check refuses what does not go together, and returns the password.
+func (c *certExportCmd) check() (password string, err error) {
+	switch {
+	case !c.PrivateKey && c.isPKCS12():
+		return "", unusable(fmt.Errorf("--format: %s is for private keys; add --private-key, or choose pem, der or p7b", c.Format))
+	case !c.PrivateKey && c.PasswordFile != "":
+		return "", unusable(errors.New("--password-file: is for private keys; add --private-key, or leave it out"))
+	case !c.PrivateKey:
+		return "", nil
+	case !c.isPKCS12() && c.Format != "pem":
+		return "", unusable(fmt.Errorf("--format: %s holds no private key; choose p12, p12-legacy or pem", c.Format))
+	case c.PasswordFile == "":
+		return "", unusable(errors.New("--private-key: name a file with the new password by --password-file"))
+	case c.Output == "" || c.Output == "-":
+		return "", unusable(errors.New("--private-key: name the file to write by --output"))
+	}
+	if password, _, err = certs.ReadSecret(c.PasswordFile); err != nil {
+		return "", unusable(fmt.Errorf("--password-file: %w", err))
+	}
+	if err := certs.CheckPassword(password); err != nil && !c.Force {
+		return "", unusable(fmt.Errorf("--password-file: %w; take a longer one, or this one with --force", err))
+	}
+	return password, nil
+}
+
+// encode returns what is to be written.
+func (c *certExportCmd) encode(ctx context.Context, s *store.Store, password string) ([]byte, error) {
+	found, err := c.find(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if c.PrivateKey {
+		return c.encodeIdentity(ctx, s, found[0], password)
+	}
+	var list []*x509.Certificate
+	for _, e := range found {
+		for _, cert := range append([]*x509.Certificate{e.Certificate}, e.Chain...) {
+			if !slices.ContainsFunc(list, cert.Equal) {
+				list = append(list, cert)
+			}
+		}
+	}
+	switch c.Format {
+	case "der":
+		return list[0].Raw, nil
+	case "p7b":
+		return certs.EncodeBundle(list)
+	}
+	return certs.EncodeCertificates(list), nil
+}
+
+func (c *certExportCmd) encodeIdentity(ctx context.Context, s *store.Store, e store.Entry, password string) ([]byte, error) {
+	id, err := s.Identity(ctx, e.Fingerprint)
+	if errors.Is(err, store.ErrNoKey) {
+		err = negative(fmt.Errorf("%s: %w", name(e.Certificate), store.ErrNoKey))
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch c.Format {
+	case "p12":
+		return certs.EncodePKCS12(id, password, certs.Modern)
+	case "p12-legacy":
+		return certs.EncodePKCS12(id, password, certs.Legacy)
+	}
+	return certs.EncodePEM(id, password)
+}
+
+// find returns the entries to write: exactly one for a private key and for der.
+func (c *certExportCmd) find(ctx context.Context, s *store.Store) ([]store.Entry, error) {
+	addr, err := address.Parse(c.What)
+	if err != nil {
+		e, err := pick(ctx, s, c.What)
+		return []store.Entry{e}, err
+	}
+	q := store.Query{Address: &addr, Chain: true}
+	if c.PrivateKey {
+		q.HasKey = &c.PrivateKey
+	}
+	found, err := s.Find(ctx, q)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0 && c.PrivateKey:
+		return nil, negative(fmt.Errorf("%s: no private key of it is in the store; see smimerelay cert list", addr))
+	case len(found) == 0:
+		return nil, negative(fmt.Errorf("%s is named by no certificate in the store; see smimerelay cert list", addr))
+	case len(found) > 1 && (c.PrivateKey || c.Format == "der"):
+		return nil, unusable(severalOf(addr, found))
+	}
+	return found, nil
+}
+
+// maxListed is how many of several certificates an error lists.
+const maxListed = 5
+
+// severalOf asks for one of several.
+func severalOf(addr address.Address, found []store.Entry) error {
+	text := fmt.Sprintf("%s has %d of them; name one by its fingerprint:", addr, len(found))
+	for _, e := range found[:min(len(found), maxListed)] {
+		text += fmt.Sprintf(" %x (%s to %s)", e.Fingerprint[:8], e.Certificate.NotBefore.Format("2006-01-02"), e.Certificate.NotAfter.Format("2006-01-02"))
+	}
+	if len(found) > maxListed {
+		text += " …"
+	}
+	return errors.New(text)
+}

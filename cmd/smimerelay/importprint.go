@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/smimerelay/smimerelay/certs/intake"
+)
+
+// jsonImport prints an object a line, and each at once.
+type jsonImport struct{ *json.Encoder }
+
+func (p jsonImport) outcome(o intake.Outcome) error { return p.Encode(o) }
+
+func (jsonImport) end(intake.Summary) error { return nil }
+
+// lineImport prints a line a file.
+type lineImport struct{ w io.Writer }
+
+func (p lineImport) outcome(o intake.Outcome) error {
+	text := fmt.Sprintf("%d identities, %d certificates", o.Identities, o.Certificates)
+	if o.Result == intake.Refused {
+		text = o.Reason
+	}
+	_, err := fmt.Fprintf(p.w, "%-7s %s: %s\n", o.Result, o.File, oneLine(text))
+	return err
+}
+
+func (p lineImport) end(s intake.Summary) error {
+	_, err := fmt.Fprintf(p.w, "files: %d added, %d known already, %d refused; %d identities and certificates are new\n",
+		s.Added, s.Known, s.Refused, s.New)
+	return err
+}
+
+// barImport shows a bar, and lines only of the files that were refused.
+type barImport struct {
+	lineImport
+	bar *bar
+}
+
+func (p *barImport) outcome(o intake.Outcome) error {
+	if o.Result == intake.Refused {
+		p.bar.clear()
+		if err := p.lineImport.outcome(o); err != nil {
+			return err
+		}
+	}
+	return p.bar.step()
+}
+
+func (p *barImport) end(s intake.Summary) error {
+	p.bar.clear()
+	return p.lineImport.end(s)
+}
