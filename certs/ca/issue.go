@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,11 +38,8 @@ const (
 // identities: the one that signs, and behind it the one for encryption where they
 // are separate.
 func (a *Authority) Issue(ctx context.Context, r Request) ([]*certs.Identity, error) {
-	if err := a.permits(r.Address); err != nil {
+	if err := a.Check(r); err != nil {
 		return nil, err
-	}
-	if r.Validity < 0 || r.Validity > MaxValidity {
-		return nil, fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), MaxValidity/(24*time.Hour))
 	}
 	if !r.Separate {
 		id, err := a.issue(ctx, r, SignAndEncrypt)
@@ -61,6 +59,21 @@ func (a *Authority) Issue(ctx context.Context, r Request) ([]*certs.Identity, er
 	// It travels with every signature, so that whoever gets one can encrypt.
 	sign.Chain = append(sign.Chain, encrypt.Certificate)
 	return []*certs.Identity{sign, encrypt}, nil
+}
+
+// Check says why a request can not be met, as far as that is known beforehand.
+func (a *Authority) Check(r Request) error {
+	if err := a.permits(r.Address); err != nil {
+		return err
+	}
+	if r.Validity < 0 || r.Validity > MaxValidity {
+		return fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), MaxValidity/(24*time.Hour))
+	}
+	if !slices.Contains(Kinds, r.Key) && r.Key != "" {
+		return errKind(r.Key)
+	}
+	_, _, err := a.validity(r)
+	return err
 }
 
 func (a *Authority) issue(ctx context.Context, r Request, use Use) (*certs.Identity, error) {

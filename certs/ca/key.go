@@ -28,7 +28,11 @@ func GenerateKey(kind string) (crypto.Signer, error) {
 	case "rsa4096":
 		return rsa.GenerateKey(rand.Reader, 4096)
 	}
-	return nil, fmt.Errorf("key %q is not known; use one of %s", kind, strings.Join(Kinds, ", "))
+	return nil, errKind(kind)
+}
+
+func errKind(kind string) error {
+	return fmt.Errorf("key %q is not known; use one of %s", kind, strings.Join(Kinds, ", "))
 }
 
 // AuthorityKind is the kind of key that authorities get where nobody says

@@ -25,10 +25,11 @@ func (p Place) CRL() string { return p.Name + ".crl" }
 // Certificate is the name of the file with the authority's certificate.
 func (p Place) Certificate() string { return p.Name + ".cer" }
 
-func (p Place) crlURL() string         { return p.at(p.CRL()) }
-func (p Place) certificateURL() string { return p.at(p.Certificate()) }
+func (p Place) crlURL() string         { return p.At(p.CRL()) }
+func (p Place) certificateURL() string { return p.At(p.Certificate()) }
 
-func (p Place) at(file string) string { return strings.TrimSuffix(p.URL, "/") + "/" + file }
+// At is the address of a file.
+func (p Place) At(file string) string { return strings.TrimSuffix(p.URL, "/") + "/" + file }
 
 // CheckURL says what is wrong with the address under which an authority publishes.
 // It must be http: whoever fetches a revocation list over https would need one

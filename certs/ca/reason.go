@@ -49,3 +49,20 @@ func (r Reason) code(authority bool) (int, error) {
 	}
 	return code, nil
 }
+
+// ReasonOf is the word for a number of RFC 5280 section 5.3.1; Unspecified for one
+// that we do not use.
+func ReasonOf(code int) Reason {
+	for r, c := range codes {
+		if c == code {
+			return r
+		}
+	}
+	return Unspecified
+}
+
+// Final reports whether a certificate was taken back for good: its owner has lost
+// the address or the right to it, which another certificate would not mend.
+func (r Reason) Final() bool {
+	return r == AffiliationChanged || r == Cessation || r == PrivilegeWithdrawn
+}

@@ -19,6 +19,8 @@ type certCmd struct {
 	Pin      certPinCmd      `cmd:"" help:"Have an identity sign though there is a younger one."`
 	Unpin    certUnpinCmd    `cmd:"" help:"Take back cert pin."`
 	Expiring certExpiringCmd `cmd:"" help:"List our identities that end soon."`
+	Issue    certIssueCmd    `cmd:"" help:"Have the built-in authority issue certificates for addresses."`
+	Revoke   certRevokeCmd   `cmd:"" help:"Take back certificates that the built-in authority issued."`
 	Check    certCheckCmd    `cmd:"" help:"Say whether a certificate may be used now, and why not."`
 	Lookup   certLookupCmd   `cmd:"" help:"Look the certificates of an address up as the gateway would."`
 }

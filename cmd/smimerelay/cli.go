@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/smimerelay/smimerelay/certs/ca"
 )
 
 // cli is the command line. The help text and the manual page are made from it.
@@ -15,6 +17,7 @@ type cli struct {
 	Init    initCmd    `cmd:"" group:"gateway" help:"Write a first configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
+	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Look at the queue and act on it."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Make a small working set-up and send messages through it."`
 
@@ -53,6 +56,7 @@ func parser(target *cli, a *app) (*kong.Kong, error) {
 			"digests":    strings.Join(digests, ","),
 			"config":     defaultConfig,
 			"revocation": "require,prefer,off",
+			"reasons":    strings.Join(ca.Reasons, ","),
 		},
 	)
 }

@@ -30,6 +30,7 @@ type Metrics struct {
 	IdentityExpiry prometheus.Gauge
 	Expiring       prometheus.Gauge
 	StoreUp        prometheus.Gauge
+	CRLEnd         *prometheus.GaugeVec // authority
 	BuildInfo      *prometheus.GaugeVec // version
 
 	registry *prometheus.Registry
@@ -98,6 +99,8 @@ func NewMetrics(depth Depth) *Metrics {
 			"Identities of ours, our own authority included, that end within the longest time of [expiry] before and have no successor."),
 		StoreUp: gauge("store_up",
 			"1 while the certificate store answers, else 0: then what depends on it is deferred."),
+		CRLEnd: prometheus.NewGaugeVec(options("crl_end_timestamp_seconds",
+			"When the revocation list that our own authority (root, issuing) publishes ends."), []string{"authority"}),
 		BuildInfo: prometheus.NewGaugeVec(options("build_info",
 			"Always 1; the label says which version runs."), []string{"version"}),
 		registry: prometheus.NewRegistry(),
@@ -116,7 +119,7 @@ func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
 		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
-		m.Expiring, m.StoreUp,
+		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,
 	}
 }

@@ -73,6 +73,7 @@ Go runtime and of the process. This page is made from the declarations.
 - ` + "`smimerelay_identity_expiry_timestamp_seconds - time()`" + ` falls below 30 days: renew the identity.
 - ` + "`smimerelay_identities_expiring`" + ` is above 0: ` + "`smimerelay cert expiring`" + ` says which.
 - ` + "`smimerelay_store_up`" + ` is 0: the database of the certificate store does not answer.
+- ` + "`smimerelay_crl_end_timestamp_seconds - time()`" + ` falls below 2 days: nobody can check what our authority issued once it is 0.
 - ` + "`smimerelay_reloads_total{result=\"failed\"}`" + ` rises: the file has a problem, the old configuration serves on.
 `)
 	return b.String()

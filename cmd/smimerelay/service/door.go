@@ -71,7 +71,7 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 	handler := metered{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
 	switch spec.protocol {
 	case adminProtocol:
-		return &http.Server{Handler: observe.Admin(s.metrics, s.ready), ReadHeaderTimeout: 10 * time.Second}
+		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
 	case "milter":
 		return milter.NewServer(milter.Config{
 			Listener: spec.name, Hostname: spec.hostname, Handler: handler, Queue: s.relayQueue(),

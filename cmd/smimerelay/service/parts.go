@@ -45,6 +45,8 @@ type Parts struct {
 	nextHop   *outbound.Client
 	nextHops  map[string]*outbound.Client // by listener, where it has its own
 	closers   []func() error              // of what the validator uses
+
+	authorities *Authorities // our own; nil where there are none
 }
 
 // Close frees what the parts hold. Nobody may be using them.
@@ -242,6 +244,7 @@ func (b *builder) gateway() {
 			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
 		},
 		Triggers:     relay.Triggers(c.Triggers),
+		Issuer:       b.authority(),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Copies:       int(c.Limits.Memory),
@@ -258,6 +261,9 @@ func (b *builder) gateway() {
 		gc.Listeners = append(gc.Listeners, relay.Listener{
 			Name: l.Name, Relay: l.Protocol == "smtp", Direction: l.Direction, Networks: networks(l.Networks),
 		})
+	}
+	if len(b.problems) > 0 {
+		return
 	}
 	g, err := relay.NewGateway(gc)
 	for _, e := range each(err) {

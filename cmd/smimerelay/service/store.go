@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +137,7 @@ func StoreChecker(ctx context.Context, s *store.Store, rule address.LocalPart, c
 		return nil, err
 	}
 	return certs.NewValidator(certs.ValidatorConfig{
-		Anchors: t.authorities, Intermediates: t.allowed, Exceptions: t.exceptions, CRLs: t.crls,
+		Anchors: t.anchors(), Intermediates: slices.Concat(t.allowed, t.below()), Exceptions: t.exceptions, CRLs: t.crls,
 		Revocation: certs.RevocationPrefer, LocalPart: rule, Clock: clock,
 	})
 }

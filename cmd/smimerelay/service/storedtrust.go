@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -17,6 +18,26 @@ type storedTrust struct {
 	// allowed are those of the exceptions that allow. Authorities among them
 	// are needed to build the paths that they end.
 	allowed []*x509.Certificate
+}
+
+// anchors are those of our own authorities that nobody of ours stands above: what
+// the root says about one below it counts with us too.
+func (t storedTrust) anchors() []*x509.Certificate { return t.split(false) }
+
+// below are the other ones, which help to build paths.
+func (t storedTrust) below() []*x509.Certificate { return t.split(true) }
+
+func (t storedTrust) split(below bool) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, c := range t.authorities {
+		above := slices.ContainsFunc(t.authorities, func(a *x509.Certificate) bool {
+			return !a.Equal(c) && c.CheckSignatureFrom(a) == nil
+		})
+		if above == below {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // storedTrust asks the store. What it does not answer is a problem: to go on

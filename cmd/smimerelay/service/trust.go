@@ -47,11 +47,11 @@ func (b *builder) isKnown(key string) bool {
 func (b *builder) validator() {
 	t := b.config.Trust
 	b.parts.trusted = b.storedTrust()
-	anchors := append(b.certificates("trust.anchors", t.Anchors), b.parts.trusted.authorities...)
+	anchors := append(b.certificates("trust.anchors", t.Anchors), b.parts.trusted.anchors()...)
 	b.parts.Anchors = len(anchors)
 	v, err := certs.NewValidator(certs.ValidatorConfig{
 		Anchors:       anchors,
-		Intermediates: append(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed...),
+		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
 		Lists:         b.lists(),
 		CRLs:          b.parts.trusted.crls,

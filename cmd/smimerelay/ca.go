@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+type caCmd struct {
+	Init   caInitCmd   `cmd:"" help:"Make the authority, or import one."`
+	Show   caShowCmd   `cmd:"" help:"Show the authority and what it publishes."`
+	Export caExportCmd `cmd:"" help:"Print the certificate that partners have to trust."`
+	CRL    caCRLCmd    `cmd:"" name:"crl" help:"Make and publish new revocation lists now."`
+}
+
+// authorityFlags say which authority: [ca] and [store] of a configuration.
+type authorityFlags struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, with [ca] and [store]."`
+}
+
+// authorities is the store with our authorities in it.
+type authorities struct {
+	*service.Authorities
+	store  *store.Store
+	config *config.Config
+}
+
+// with opens the store and our authorities, and does something with them.
+func (f *authorityFlags) with(a *app, do func(context.Context, *authorities) error) error {
+	if err := f.expect(); err != nil {
+		return err
+	}
+	flags := storeFlags{Config: f.Config}
+	return flags.withStore(a, readStore, func(ctx context.Context, s *store.Store, c *config.Config) error {
+		opened, err := service.OpenAuthorities(ctx, c, s, a.clock)
+		if errors.Is(err, service.ErrNoAuthority) || errors.Is(err, service.ErrNoAuthorityURL) {
+			return negative(err)
+		}
+		if err != nil {
+			return unusable(err)
+		}
+		return do(ctx, &authorities{opened, s, c})
+	})
+}
+
+// expect refuses where there can be no authority: storeFlags would speak of imports.
+func (f *authorityFlags) expect() error {
+	c, problems := config.Load(f.Config)
+	if len(problems) > 0 {
+		return problems
+	}
+	if c.CA.URL == "" {
+		return negative(service.ErrNoAuthorityURL)
+	}
+	if _, err := os.Stat(c.Store.URL); errors.Is(err, fs.ErrNotExist) && !c.Store.Shared() {
+		return negative(service.ErrNoAuthority)
+	}
+	return nil
+}
+
+// publish writes the files into the configured folder and tells which.
+func (o *authorities) publish(ctx context.Context, a *app) error {
+	written, err := o.Publish(ctx)
+	for _, path := range written {
+		fmt.Fprintf(a.stderr, "smimerelay: wrote %s\n", path)
+	}
+	if err != nil {
+		return unusable(fmt.Errorf("it is done, and could not be published: %w; check the folder and who you are: the gateway publishes too, where it may", err))
+	}
+	return nil
+}
+
+// shownAuthority is what --json prints of an authority.
+type shownAuthority struct {
+	Name      string    `json:"name"` // root, issuing
+	Subject   string    `json:"subject"`
+	SHA256    string    `json:"sha256"`
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+	HasKey    bool      `json:"has_key"` // in the store
+	Domains   []string  `json:"domains,omitempty"`
+	URLs      []string  `json:"urls"` // where partners fetch its certificate and list
+	CRL       *shownCRL `json:"crl,omitempty"`
+}
+
+// shownCRL is a revocation list.
+type shownCRL struct {
+	Number     string    `json:"number"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+	Revoked    int       `json:"revoked"`
+}
+
+func (o *authorities) describe(ctx context.Context) ([]shownAuthority, error) {
+	var list []shownAuthority
+	for _, h := range o.All() {
+		place := ca.Place{URL: o.config.CA.URL, Name: h.Name}
+		s := shownAuthority{
+			Name: h.Name, Subject: h.Certificate.Subject.String(), SHA256: fmt.Sprintf("%x", sha256.Sum256(h.Certificate.Raw)),
+			NotBefore: h.Certificate.NotBefore.UTC(), NotAfter: h.Certificate.NotAfter.UTC(),
+			HasKey: h.Authority != nil, Domains: h.Certificate.PermittedEmailAddresses,
+			URLs: []string{place.At(place.Certificate()), place.At(place.CRL())},
+		}
+		l, err := o.CRL(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			s.CRL = &shownCRL{
+				Number: l.Number.String(), ThisUpdate: l.ThisUpdate.UTC(), NextUpdate: l.NextUpdate.UTC(),
+				Revoked: len(l.RevokedCertificateEntries),
+			}
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// authority writes one authority.
+func (p *page) authority(s shownAuthority) {
+	p.line("%-8s %s", s.Name, s.Subject)
+	p.line("         sha-256 %s", colons(s.SHA256))
+	p.line("         valid until %s", s.NotAfter.Format(time.DateOnly))
+	if !s.HasKey {
+		p.line("         its key is not in the store")
+	}
+	if len(s.Domains) > 0 {
+		p.line("         only for %s", strings.Join(s.Domains, ", "))
+	}
+	if s.CRL != nil {
+		p.line("         list %s of %s, until %s, %d revoked", s.CRL.Number, s.CRL.ThisUpdate.Format(time.RFC3339), s.CRL.NextUpdate.Format(time.RFC3339), s.CRL.Revoked)
+	}
+	for _, u := range s.URLs {
+		p.line("         published at %s", u)
+	}
+}
+
+// colons writes a fingerprint as people read it to each other.
+func colons(digits string) string {
+	var parts []string
+	for i := 0; i+2 <= len(digits); i += 2 {
+		parts = append(parts, strings.ToUpper(digits[i:i+2]))
+	}
+	return strings.Join(parts, ":")
+}
+
+// anchor is what partners have to trust: the root, or where none is known the
+// authority itself.
+func (o *authorities) anchor() *x509.Certificate {
+	if o.Root != nil {
+		return o.Root.Certificate
+	}
+	return o.Issuing.Config.Certificate
+}
+
+// readAuthority reads an authority with its key from a file.
+func readAuthority(flag, file, passwordFile string) (*certs.Identity, error) {
+	password, err := readPassword(passwordFile)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := certs.ReadIdentities(file, password)
+	if err != nil {
+		return nil, unusable(fmt.Errorf("%s: %w; give PKCS #12 or PEM, and --password-file where it has a password", flag, err))
+	}
+	if len(ids) != 1 {
+		return nil, unusable(fmt.Errorf("%s: %s holds %d identities; give one with the authority alone", flag, file, len(ids)))
+	}
+	return ids[0], nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+)
+
+type caShowCmd struct {
+	authorityFlags
+	JSON bool `name:"json" help:"Print it as JSON: an array."`
+}
+
+func (caShowCmd) examples() string {
+	return `smimerelay ca show
+		smimerelay ca show --json | jq -r '.[] | select(.name == "root") | .sha256'`
+}
+
+// Run prints the authorities.
+func (c *caShowCmd) Run(a *app) error {
+	return c.with(a, func(ctx context.Context, o *authorities) error {
+		list, err := o.describe(ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return a.printJSON(list)
+		}
+		p := &page{w: a.stdout}
+		for _, s := range list {
+			p.authority(s)
+		}
+		return p.err
+	})
+}
+
+type caExportCmd struct {
+	authorityFlags
+	DER     bool `name:"der" help:"Print DER instead of PEM."`
+	Issuing bool `help:"Print the certificate of the issuing authority instead, which goes with every message anyway."`
+	JSON    bool `name:"json" help:"Print it as JSON, with its fingerprint."`
+}
+
+// Help is shown below the summary.
+func (caExportCmd) Help() string {
+	return `Prints the certificate of the root. Partners put it among the authorities that they trust for mail, after they have compared its fingerprint with one that they got by another way, such as by telephone. There is no private key in it.`
+}
+
+func (caExportCmd) examples() string {
+	return `smimerelay ca export > root.pem
+		smimerelay ca export --der > root.cer`
+}
+
+// exported is what --json prints.
+type exported struct {
+	Subject string `json:"subject"`
+	SHA256  string `json:"sha256"`
+	PEM     string `json:"pem"`
+}
+
+// Run prints a certificate.
+func (c *caExportCmd) Run(a *app) error {
+	return c.with(a, func(_ context.Context, o *authorities) error {
+		cert := o.anchor()
+		if c.Issuing {
+			cert = o.Issuing.Config.Certificate
+		}
+		text := certs.EncodeCertificates([]*x509.Certificate{cert})
+		var err error
+		switch {
+		case c.JSON:
+			err = a.printJSON(exported{cert.Subject.String(), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), string(text)})
+		case c.DER:
+			_, err = a.stdout.Write(cert.Raw)
+		default:
+			_, err = a.stdout.Write(text)
+		}
+		return err
+	})
+}

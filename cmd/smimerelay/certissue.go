@@ -1,0 +1,207 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+type certIssueCmd struct {
+	authorityFlags
+	JSON         bool     `name:"json" help:"Print what was issued as JSON."`
+	Key          string   `enum:",p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: p256, p384, rsa2048, rsa3072, rsa4096; ca.key when absent."`
+	Days         int      `placeholder:"N" help:"Days of validity, at most 825; ca.validity when absent."`
+	Separate     bool     `help:"Issue two keys: one signs, one is encrypted to; ca.separate does so always."`
+	File         string   `placeholder:"FILE" help:"Also for the addresses in FILE, one on each line."`
+	Out          string   `placeholder:"FILE" help:"Also write the identity to FILE (PKCS #12); for one address without --separate."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --out."`
+	Address      []string `arg:"" optional:"" name:"address" help:"Addresses of our domains."`
+}
+
+// Help is shown below the summary.
+func (certIssueCmd) Help() string {
+	return `The built-in authority (ca init) issues a certificate for each address, and the store keeps it with its key: it signs from now on. One that the address had keeps decrypting. All addresses are looked at before the first is issued for; on an error later, those printed before it are done.`
+}
+
+func (certIssueCmd) examples() string {
+	return `smimerelay cert issue alice@example.com
+		smimerelay cert issue --key rsa3072 --days 730 --out alice.p12 --password-file alice.password alice@example.com
+		smimerelay cert issue --file staff.txt --json`
+}
+
+// issued is what --json prints of a certificate.
+type issued struct {
+	Address  string    `json:"address"`
+	SHA256   string    `json:"sha256"`
+	Serial   string    `json:"serial"`
+	NotAfter time.Time `json:"not_after"`
+	// Signs and Encrypts tell what the key is for.
+	Signs    bool `json:"signs"`
+	Encrypts bool `json:"encrypts"`
+}
+
+// Run issues for one address after the other.
+func (c *certIssueCmd) Run(a *app) error {
+	addresses, err := c.addresses()
+	if err != nil {
+		return unusable(err)
+	}
+	password, err := c.password(len(addresses))
+	if err != nil {
+		return unusable(err)
+	}
+	return c.with(a, func(ctx context.Context, o *authorities) error {
+		requests, err := c.requests(o, addresses)
+		if err != nil {
+			return unusable(err)
+		}
+		all := []issued{}
+		for _, r := range requests {
+			ids, err := o.issue(ctx, r)
+			if err != nil {
+				return err
+			}
+			if c.Out != "" {
+				if err := writeIdentity(c.Out, ids[0], password); err != nil {
+					return err
+				}
+			}
+			for _, id := range ids {
+				all = append(all, describeIssued(r.Address, id))
+				if !c.JSON {
+					fmt.Fprintf(a.stdout, "%s until %s\n", name(id.Certificate), id.Certificate.NotAfter.UTC().Format(time.DateOnly))
+				}
+			}
+		}
+		if c.JSON {
+			return a.printJSON(all)
+		}
+		return nil
+	})
+}
+
+// addresses reads the arguments and the file.
+func (c *certIssueCmd) addresses() ([]address.Address, error) {
+	texts := c.Address
+	if c.File != "" {
+		data, err := os.ReadFile(c.File)
+		if err != nil {
+			return nil, fmt.Errorf("--file: %w", err)
+		}
+		for line := range strings.Lines(string(data)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				texts = append(texts, line)
+			}
+		}
+	}
+	if len(texts) == 0 {
+		return nil, errors.New("ADDRESS: give one at least, or a --file with some")
+	}
+	var list []address.Address
+	seen := map[string]bool{}
+	for _, text := range texts {
+		addr, err := address.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w; write local@domain", err)
+		}
+		if key := addr.Key(address.ExactCase); !seen[key] {
+			seen[key] = true
+			list = append(list, addr)
+		}
+	}
+	return list, nil
+}
+
+// password reads and checks the one for --out before anything is issued.
+func (c *certIssueCmd) password(addresses int) (string, error) {
+	if c.Out == "" {
+		return "", nil
+	}
+	if addresses > 1 || c.Separate {
+		return "", errors.New("--out: is for one identity; use smimerelay cert export for several")
+	}
+	if _, err := os.Lstat(c.Out); err == nil {
+		return "", fmt.Errorf("--out: %s is there already", c.Out)
+	}
+	password, err := readPassword(c.PasswordFile)
+	if err == nil {
+		err = certs.CheckPassword(password)
+	}
+	if err != nil {
+		return "", fmt.Errorf("--out: %w; give --password-file", err)
+	}
+	return password, nil
+}
+
+// requests are the orders for all addresses, each of which is ours and can have a
+// certificate.
+func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]ca.Request, error) {
+	own, err := service.Own(o.config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Days < 0 {
+		return nil, errors.New("--days: give a number above 0")
+	}
+	if c.Out != "" && o.config.CA.Separate {
+		return nil, errors.New("--out: ca.separate issues two; use smimerelay cert export")
+	}
+	validity := o.config.CA.Validity
+	if c.Days > 0 {
+		validity = time.Duration(min(c.Days, 10_000)) * 24 * time.Hour
+	}
+	var list []ca.Request
+	for _, addr := range addresses {
+		if !own(addr) {
+			return nil, fmt.Errorf("%s is of none of our domains; the authority vouches for these only: see domains in %s", addr, c.Config)
+		}
+		r := ca.Request{
+			Address: addr, Key: cmp.Or(c.Key, o.config.CA.Key), Validity: validity,
+			Separate: c.Separate || o.config.CA.Separate,
+		}
+		if err := o.Issuing.Check(r); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// issue makes identities and keeps them.
+func (o *authorities) issue(ctx context.Context, r ca.Request) ([]*certs.Identity, error) {
+	ids, err := o.Issuing.Issue(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return ids, o.Keep(ctx, ids...)
+}
+
+func describeIssued(addr address.Address, id *certs.Identity) issued {
+	cert := id.Certificate
+	return issued{
+		Address: addr.String(), SHA256: fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), Serial: fmt.Sprintf("%x", cert.SerialNumber),
+		NotAfter: cert.NotAfter.UTC(), Signs: certs.Signs(cert), Encrypts: certs.Decrypts(cert),
+	}
+}
+
+// writeIdentity writes an identity that is in the store already.
+func writeIdentity(path string, id *certs.Identity, password string) error {
+	data, err := certs.EncodePKCS12(id, password, certs.Modern)
+	if err == nil {
+		err = writeNew(path, data)
+	}
+	if err != nil {
+		return unusable(fmt.Errorf("--out: the identity is issued and in the store, and not in the file: %w; use smimerelay cert export", err))
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+type certRevokeCmd struct {
+	authorityFlags
+	JSON   bool     `name:"json" help:"Print what was revoked as JSON."`
+	Reason string   `enum:"${reasons}" default:"unspecified" placeholder:"REASON" help:"Why: ${reasons}."`
+	What   []string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate that our authority issued, or its beginning; or an address: all of its certificates that are valid."`
+}
+
+// Help is shown below the summary.
+func (certRevokeCmd) Help() string {
+	return `Takes certificates back, for good, and publishes a new revocation list at once: partners refuse them when the list that they have ends, within ca.crl_validity, or when they ask again. The key signs no more and keeps decrypting; cert remove takes it away. Where a rule has identities issued, the sender gets another with the next message, but not after the reasons affiliation-changed, cessation and privilege-withdrawn.`
+}
+
+func (certRevokeCmd) examples() string {
+	return `smimerelay cert revoke --reason cessation alice@example.com
+		smimerelay cert revoke --reason key-compromise 3f2a91c07d`
+}
+
+// revoked is what --json prints of a certificate.
+type revoked struct {
+	Subject string `json:"subject"`
+	SHA256  string `json:"sha256"`
+	Serial  string `json:"serial"`
+	Reason  string `json:"reason"`
+}
+
+// Run revokes, and publishes what it did also where something fails behind it.
+func (c *certRevokeCmd) Run(a *app) error {
+	return c.with(a, func(ctx context.Context, o *authorities) error {
+		list, err := c.find(ctx, o, a)
+		if err != nil {
+			return err
+		}
+		done := []revoked{}
+		for _, cert := range list {
+			if err = o.revoke(ctx, cert, ca.Reason(c.Reason)); err != nil {
+				break
+			}
+			done = append(done, revoked{cert.Subject.String(), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
+			if !c.JSON {
+				fmt.Fprintf(a.stdout, "%s revoked\n", name(cert))
+			}
+		}
+		if c.JSON {
+			err = errors.Join(err, a.printJSON(done))
+		}
+		return errors.Join(err, o.publish(ctx, a))
+	})
+}
+
+// find returns all that the arguments name before the first is revoked.
+func (c *certRevokeCmd) find(ctx context.Context, o *authorities, a *app) ([]*x509.Certificate, error) {
+	var list []*x509.Certificate
+	for _, text := range c.What {
+		found, err := o.named(ctx, text, a)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, found...)
+	}
+	for _, cert := range list {
+		if o.issuerOf(cert) == nil {
+			return nil, negative(fmt.Errorf("%s: is not from our authority, or that one's key is not in the store; only who issued a certificate can revoke it (cert block refuses it here)", name(cert)))
+		}
+	}
+	return list, nil
+}
+
+func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.Certificate, error) {
+	addr, err := address.Parse(text)
+	if err != nil {
+		e, err := pick(ctx, o.store, text)
+		if err == nil && !e.RevokedAt.IsZero() {
+			err = negative(fmt.Errorf("%s: was revoked on %s", name(e.Certificate), e.RevokedAt.Format("2006-01-02")))
+		}
+		return []*x509.Certificate{e.Certificate}, err
+	}
+	entries, err := o.store.Find(ctx, store.Query{Address: &addr, Origins: []store.Origin{store.Issued}})
+	if err != nil {
+		return nil, err
+	}
+	var list []*x509.Certificate
+	for _, e := range entries {
+		if e.RevokedAt.IsZero() && a.clock().Before(e.Certificate.NotAfter) && o.issuerOf(e.Certificate) != nil {
+			list = append(list, e.Certificate)
+		}
+	}
+	if len(list) == 0 {
+		return nil, negative(fmt.Errorf("%s has no certificate from our authority that is valid; see smimerelay cert list %s", addr, addr))
+	}
+	return list, nil
+}
+
+// issuerOf returns the authority that issued a certificate; nil where it is none of
+// ours, or its key is elsewhere.
+func (o *authorities) issuerOf(cert *x509.Certificate) *ca.Authority {
+	for _, h := range o.All() {
+		if h.Authority != nil && !h.Certificate.Equal(cert) && cert.CheckSignatureFrom(h.Certificate) == nil {
+			return h.Authority
+		}
+	}
+	return nil
+}
+
+func (o *authorities) revoke(ctx context.Context, cert *x509.Certificate, reason ca.Reason) error {
+	_, err := o.issuerOf(cert).Revoke(ctx, cert, reason)
+	if errors.Is(err, store.ErrNotFound) {
+		return negative(fmt.Errorf("%s: is not in the ledger of our authority", name(cert)))
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/ca"
+)
+
+// refreshPolls is how many times less often our lists are looked at than the
+// store is for changes.
+const refreshPolls = 15
+
+// rootRefresh is how old a root's list becomes while the root's key is at hand,
+// and rootWarning how long before its end we ask for the key where it is not.
+const (
+	rootRefresh = 30 * 24 * time.Hour
+	rootWarning = 60 * 24 * time.Hour
+)
+
+// watchAuthority keeps what our authority publishes fresh, until ctx ends.
+func (s *Service) watchAuthority(ctx context.Context) {
+	tick := time.NewTicker(s.poll() * refreshPolls)
+	defer tick.Stop()
+	told := ""
+	for {
+		text := s.refreshAuthority(ctx)
+		if text != told && text != "" && ctx.Err() == nil {
+			s.log.Error("authority: " + text)
+		}
+		told = text
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// refreshAuthority returns what an administrator should know, "" if nothing.
+func (s *Service) refreshAuthority(ctx context.Context) string {
+	p, release := s.use()
+	defer release()
+	a := p.authorities
+	if a == nil {
+		return ""
+	}
+	note := ""
+	for _, h := range a.all {
+		made, text := a.refresh(ctx, h)
+		if made {
+			s.log.Info("a revocation list is made", "authority", h.Certificate.Subject.CommonName)
+		}
+		if text != "" {
+			note = text
+		}
+		if l, err := a.CRL(ctx, h); err == nil && l != nil {
+			s.metrics.CRLEnd.WithLabelValues(h.Name).Set(float64(l.NextUpdate.Unix()))
+		}
+	}
+	written, err := a.Publish(ctx)
+	if err != nil {
+		note = "cannot publish: " + err.Error()
+	}
+	for _, path := range written {
+		s.log.Info("published", "file", path)
+	}
+	return note
+}
+
+// refresh makes a new list of an authority where it is time to.
+func (a *Authorities) refresh(ctx context.Context, h Held) (made bool, note string) {
+	l, err := a.CRL(ctx, h)
+	if err != nil {
+		return false, err.Error()
+	}
+	every := a.config.CA.CRLRefresh
+	if h.Name == ca.Root {
+		every = rootRefresh
+	}
+	now := a.clock()
+	switch {
+	case l != nil && now.Sub(l.ThisUpdate) < every && now.Before(l.NextUpdate):
+		return false, ""
+	case h.Authority != nil:
+		if _, err := h.Authority.CRL(ctx); err != nil {
+			return false, err.Error()
+		}
+		return true, ""
+	case l == nil || l.NextUpdate.Sub(now) < rootWarning:
+		return false, "the revocation list of the root is missing or ends soon; fetch its key and run: smimerelay ca crl --root FILE"
+	}
+	return false, ""
+}
