@@ -12,17 +12,17 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 )
 
-// cache remembers outcomes by address, the least recently used leave first.
-type cache struct {
+// cache remembers answers by key, the least recently used leave first.
+type cache[T any] struct {
 	mu      sync.Mutex
 	limit   int
 	entries map[string]*list.Element
-	order   *list.List // of *entry, most recently used first
+	order   *list.List // of *entry[T], most recently used first
 }
 
-type entry struct {
+type entry[T any] struct {
 	key     string
-	result  Result
+	result  T
 	stored  time.Time
 	expires time.Time
 	version uint64
@@ -30,22 +30,22 @@ type entry struct {
 	own *uint64
 }
 
-func newCache(limit int) *cache {
-	return &cache{limit: max(limit, 0), entries: make(map[string]*list.Element), order: list.New()}
+func newCache[T any](limit int) *cache[T] {
+	return &cache[T]{limit: max(limit, 0), entries: make(map[string]*list.Element), order: list.New()}
 }
 
-func (c *cache) get(key string) (entry, bool) {
+func (c *cache[T]) get(key string) (entry[T], bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[key]
 	if !ok {
-		return entry{}, false
+		return entry[T]{}, false
 	}
 	c.order.MoveToFront(e)
-	return *e.Value.(*entry), true
+	return *e.Value.(*entry[T]), true
 }
 
-func (c *cache) put(e entry) {
+func (c *cache[T]) put(e entry[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old, ok := c.entries[e.key]; ok {
@@ -56,11 +56,11 @@ func (c *cache) put(e entry) {
 	c.entries[e.key] = c.order.PushFront(&e)
 	for len(c.entries) > c.limit {
 		last := c.order.Back()
-		delete(c.entries, c.order.Remove(last).(*entry).key)
+		delete(c.entries, c.order.Remove(last).(*entry[T]).key)
 	}
 }
 
-func (c *cache) flush() {
+func (c *cache[T]) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.entries)
@@ -97,7 +97,7 @@ func (d *Directory) unchanged(ctx context.Context, key string, addr address.Addr
 
 // sameFor reports whether it is certain that the answers about addr have not
 // changed since e was remembered.
-func (d *Directory) sameFor(ctx context.Context, e entry, addr address.Address) bool {
+func (d *Directory) sameFor(ctx context.Context, e entry[Result], addr address.Address) bool {
 	if e.own == nil {
 		return false
 	}
@@ -107,10 +107,10 @@ func (d *Directory) sameFor(ctx context.Context, e entry, addr address.Address) 
 
 // confirm notes that an entry counts for a version too, unless another has taken
 // its place.
-func (c *cache) confirm(e entry, version uint64) {
+func (c *cache[T]) confirm(e entry[T], version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now, ok := c.entries[e.key]; ok && now.Value.(*entry).stored.Equal(e.stored) {
+	if now, ok := c.entries[e.key]; ok && now.Value.(*entry[T]).stored.Equal(e.stored) {
 		e.version = version
 		now.Value = &e
 	}
@@ -127,7 +127,7 @@ func (d *Directory) remember(key string, version uint64, own *uint64, r Result) 
 	for i := range r.Answers {
 		r.Answers[i].Cached = true
 	}
-	d.cache.put(entry{key: key, result: r, stored: now, expires: expires, version: version, own: own})
+	d.cache.put(entry[Result]{key: key, result: r, stored: now, expires: expires, version: version, own: own})
 }
 
 // expiry is when an outcome must be found out again: after the configured time,

@@ -19,24 +19,52 @@ type Expansion struct {
 // expander is a source that knows groups.
 type expander interface {
 	// Expand returns the members of the group addr. It errs when they can not
-	// all be had: a member left out would be a message lost.
+	// all be had: a member left out would be a message lost. The error is
+	// errNoGroup where nothing has the address, errMailbox where somebody has.
 	Expand(ctx context.Context, addr address.Address) (Expansion, error)
 }
 
-// Expand returns the members of the group that Result.Group says r's address is.
-func (d *Directory) Expand(ctx context.Context, addr address.Address, r Result) (Expansion, error) {
-	for _, s := range d.sources {
-		if e, ok := s.Source.(expander); ok && s.Name() == r.Group {
-			ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
-			defer cancel()
-			x, err := e.Expand(ctx, addr)
-			if err != nil {
-				return Expansion{}, fmt.Errorf("group %q: %w", addr, err)
-			}
-			return x, nil
-		}
-	}
-	return Expansion{}, fmt.Errorf("group %q: %w", addr, errNoGroup)
+var (
+	errNoGroup = errors.New("there is no such group")
+	errMailbox = errors.New("the address is not that of a group")
+)
+
+// expanded is an Expansion, if the address is that of a group.
+type expanded struct {
+	Expansion
+	group bool
 }
 
-var errNoGroup = errors.New("no source knows it as a group")
+// Expand returns who stands for addr if it is the address of a group; ok is
+// false if it is not. An error means that nobody can tell, or that not all of
+// the members can be had.
+func (d *Directory) Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error) {
+	found, err := d.groups.expansions.ask(ctx, d, addr.Key(address.ExactCase), func(ctx context.Context) (expanded, error) {
+		return d.expand(ctx, addr)
+	})
+	return found.Expansion, found.group, err
+}
+
+// expand asks the sources in their order: the first that knows the address
+// decides what it is.
+func (d *Directory) expand(ctx context.Context, addr address.Address) (expanded, error) {
+	for _, s := range d.sources {
+		e, knows := s.Source.(expander)
+		if !knows || !s.domains.match(addr.Domain()) {
+			continue
+		}
+		x, err := e.Expand(ctx, addr)
+		switch {
+		case errors.Is(err, errNoGroup):
+			continue
+		case errors.Is(err, errMailbox):
+			return expanded{}, nil
+		}
+		d.log(ctx, addr, s.Name(), x.Notes, err)
+		if err != nil {
+			return expanded{}, fmt.Errorf("group %q: %s: %w", addr, s.Name(), err)
+		}
+		return expanded{x, true}, nil
+	}
+	return expanded{}, nil
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -49,6 +50,14 @@ type LDAPConfig struct {
 	Connections int
 	// Members and Depth bound the expansion of a group.
 	Members, Depth int
+	// Nested is how groups in groups are followed when somebody is looked for in
+	// one: NestedAuto (the default), NestedChain or NestedExpand.
+	Nested string
+	// UserFilter is a template that finds the entry of whoever logged in: {user}
+	// stands for the name, escaped. Empty: nobody is looked for. UserAttributes
+	// are what lists the addresses of the user.
+	UserFilter     string
+	UserAttributes []string
 	// Resolver finds the servers of a domain; net.DefaultResolver unless set.
 	Resolver Resolver
 	// Clock is time.Now unless set.
@@ -80,6 +89,10 @@ type LDAP struct {
 	bases      []string // their base names, each once
 	members    int
 	depth      int
+	nested     string
+	isAD       atomic.Pointer[bool] // nil: not known yet
+	userFilter *filterTemplate      // nil: nobody is looked for
+	userLists  []string
 }
 
 // NewLDAP returns an LDAP source, or says everything that is wrong with cfg. It
@@ -89,12 +102,15 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	var errs []error
 	filter, err := parseFilter(cfg.Filter)
 	errs = append(errs, err)
+	userFilter, err := parseUserFilter(cfg.UserFilter)
+	errs = append(errs, err)
 	dialer, problems := newDialer(cfg)
 	errs = append(errs, problems...)
 	if len(cfg.URLs) == 0 {
 		errs = append(errs, errors.New("no server: give at least one url"))
 	}
-	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth}
+	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth,
+		nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes}
 	for _, name := range cfg.Attributes {
 		if base := baseName(name); !slices.Contains(l.bases, base) {
 			l.bases = append(l.bases, base)
@@ -131,6 +147,12 @@ func setLDAPDefaults(cfg *LDAPConfig) {
 	}
 	if len(cfg.Attributes) == 0 {
 		cfg.Attributes = DefaultAttributes()
+	}
+	if cfg.Nested == "" {
+		cfg.Nested = NestedAuto
+	}
+	if len(cfg.UserAttributes) == 0 {
+		cfg.UserAttributes = DefaultUserAttributes()
 	}
 	setDefault(&cfg.Timeout, DefaultLDAPTimeout)
 	setDefault(&cfg.Connections, DefaultConnections)

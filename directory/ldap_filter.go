@@ -12,16 +12,20 @@ import (
 
 // filterTemplate is a filter (RFC 4515) with places for the recipient.
 type filterTemplate struct {
-	text string
+	text   string
+	places []string
 }
 
-// places are what may stand in a template.
+// places are what may stand for a recipient.
 var places = [...]string{"{addr}", "{local}", "{domain}"}
 
-// parseFilter checks a template once and for all: it is a filter with anything
+// parseFilter reads a template that finds the entries of a recipient.
+func parseFilter(text string) (*filterTemplate, error) { return parseTemplate(text, places[:]...) }
+
+// parseTemplate checks a template once and for all: it is a filter with anything
 // put in its places, and they are places of values only.
-func parseFilter(text string) (*filterTemplate, error) {
-	t := &filterTemplate{text: text}
+func parseTemplate(text string, places ...string) (*filterTemplate, error) {
+	t := &filterTemplate{text: text, places: places}
 	found := false
 	for _, place := range places {
 		for rest, base := text, 0; ; {
@@ -38,9 +42,9 @@ func parseFilter(text string) (*filterTemplate, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("filter %q: names no recipient: use {addr}", text)
+		return nil, fmt.Errorf("filter %q: names nobody: use %s", text, places[0])
 	}
-	if _, err := ldap.CompileFilter(t.fill("a@b", "a", "b")); err != nil {
+	if _, err := ldap.CompileFilter(t.fill(make([]string, len(places))...)); err != nil {
 		return nil, fmt.Errorf("filter %q: %w", text, err)
 	}
 	return t, nil
@@ -75,11 +79,12 @@ func localForm(addr address.Address) string {
 	return whole[:strings.LastIndexByte(whole, '@')]
 }
 
-// fill is the only place where a value gets into a filter.
-func (t *filterTemplate) fill(addr, local, domain string) string {
-	return strings.NewReplacer(
-		"{addr}", ldap.EscapeFilter(addr),
-		"{local}", ldap.EscapeFilter(local),
-		"{domain}", ldap.EscapeFilter(domain),
-	).Replace(t.text)
+// fill is the only place where a value gets into a template. The values are in
+// the order of the places.
+func (t *filterTemplate) fill(values ...string) string {
+	var pairs []string
+	for i, place := range t.places {
+		pairs = append(pairs, place, ldap.EscapeFilter(values[i]))
+	}
+	return strings.NewReplacer(pairs...).Replace(t.text)
 }

@@ -46,22 +46,15 @@ func (l *LDAP) Expand(ctx context.Context, addr address.Address) (Expansion, err
 		return Expansion{}, err
 	}
 	level := groupsOf(result.Entries)
-	if len(level) == 0 {
+	switch {
+	case len(result.Entries) == 0:
 		return Expansion{}, errNoGroup
+	case len(level) == 0:
+		return Expansion{}, errMailbox
 	}
-	w := &groupWalk{
-		ldap:      l,
-		mailboxes: make(map[string]bool),
-		groups:    make(map[string]bool),
-		asked:     make(map[string]bool),
-	}
-	for depth := 0; len(level) > 0; depth++ {
-		if depth == l.depth {
-			return Expansion{}, errDeepGroup
-		}
-		if level, err = w.down(ctx, level); err != nil {
-			return Expansion{}, err
-		}
+	w := newGroupWalk(l)
+	if err := w.all(ctx, level); err != nil {
+		return Expansion{}, err
 	}
 	return w.expansion, nil
 }
@@ -75,8 +68,33 @@ type groupWalk struct {
 	mailboxes map[string]bool // by key: the Members of expansion
 	groups    map[string]bool // normalised DNs of groups gone into: cuts cycles
 	asked     map[string]bool // normalised DNs of members read
+	entries   map[string]bool // normalised DNs of all that was taken in
 	read      int             // entries looked at
 	next      []*ldap.Entry   // groups of the next level
+}
+
+func newGroupWalk(l *LDAP) *groupWalk {
+	return &groupWalk{
+		ldap:      l,
+		mailboxes: make(map[string]bool),
+		groups:    make(map[string]bool),
+		asked:     make(map[string]bool),
+		entries:   make(map[string]bool),
+	}
+}
+
+// all goes through groups and the groups in them, level by level.
+func (w *groupWalk) all(ctx context.Context, level []*ldap.Entry) error {
+	for depth := 0; len(level) > 0; depth++ {
+		if depth == w.ldap.depth {
+			return fmt.Errorf("%w: %d", errDeepGroup, w.ldap.depth)
+		}
+		var err error
+		if level, err = w.down(ctx, level); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // down takes the members of all groups of one level in, and returns those that
@@ -135,6 +153,7 @@ func (w *groupWalk) take(e *ldap.Entry) error {
 	if w.read++; w.read > w.ldap.members {
 		return fmt.Errorf("%w: %d", errManyMembers, w.ldap.members)
 	}
+	w.entries[normalDN(e.DN)] = true
 	if hasClass(e, groupClasses...) {
 		w.next = append(w.next, e)
 		return nil

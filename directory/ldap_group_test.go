@@ -80,13 +80,13 @@ func TestGroupsOfEveryKindAreExpanded(t *testing.T) {
 		if r.Outcome != None || r.Group != l.Name() {
 			t.Errorf("%s: %+v", name, r)
 		}
-		x, err := d.Expand(t.Context(), a, r)
+		x, ok, err := d.Expand(t.Context(), a)
 		var members []string
 		for _, m := range x.Members {
 			members = append(members, m.Local())
 		}
 		slices.Sort(members)
-		if got := strings.Join(members, " "); err != nil || got != c.members || len(x.Notes) != c.notes {
+		if got := strings.Join(members, " "); err != nil || !ok || got != c.members || len(x.Notes) != c.notes {
 			t.Errorf("%s: %q %q, %v", name, got, x.Notes, err)
 		}
 	}
@@ -112,8 +112,10 @@ func TestExpansionThatIsNotWholeIsAnError(t *testing.T) {
 		}
 	}
 	d := open(t, Config{Sources: sources(openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}))})
-	if x, err := d.Expand(t.Context(), addr(t, "anna@example.net"), Result{}); err == nil {
-		t.Errorf("no group: %v", x)
+	for _, a := range []string{"anna@example.net", "absent@example.net"} {
+		if x, ok, err := d.Expand(t.Context(), addr(t, a)); ok || err != nil {
+			t.Errorf("%s: %v, %v", a, x, err)
+		}
 	}
 }
 
@@ -125,11 +127,20 @@ func TestOwnerIsPreferredToAGroupOfTheSameAddress(t *testing.T) {
 	if r := d.Lookup(t.Context(), addr(t, "anna@example.net")); r.Group != "" {
 		t.Errorf("got %+v", r)
 	}
+	if x, ok, err := d.Expand(t.Context(), addr(t, "anna@example.net")); ok || err != nil {
+		t.Errorf("expanded to %v, %v", x, err)
+	}
 }
 
 // scripted runs an LDAP server that answers every search with the entries that
 // answer returns.
 func scripted(tb testing.TB, answer func(base string, attributes []string) []*ldap.Entry) *slapdtest.Hostile {
+	tb.Helper()
+	return scriptedFilter(tb, func(base, _ string, attributes []string) []*ldap.Entry { return answer(base, attributes) })
+}
+
+// scriptedFilter is scripted for answers that depend on the filter.
+func scriptedFilter(tb testing.TB, answer func(base, filter string, attributes []string) []*ldap.Entry) *slapdtest.Hostile {
 	tb.Helper()
 	return slapdtest.StartHostile(tb, func(c net.Conn) {
 		for {
@@ -143,7 +154,11 @@ func scripted(tb testing.TB, answer func(base string, attributes []string) []*ld
 			for _, a := range search.Children[7].Children {
 				attributes = append(attributes, a.Value.(string))
 			}
-			for _, e := range answer(search.Children[0].Value.(string), attributes) {
+			filter, err := ldap.DecompileFilter(search.Children[6])
+			if err != nil {
+				filter = err.Error()
+			}
+			for _, e := range answer(search.Children[0].Value.(string), filter, attributes) {
 				_, _ = c.Write(envelope(id, entryPacket(e)))
 			}
 			done := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultDone, nil, "")

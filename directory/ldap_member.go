@@ -67,7 +67,7 @@ func portionOf(e *ldap.Entry, name string) (portion []string, next int, err erro
 // readRange reads the values of an attribute from one on.
 func (w *groupWalk) readRange(ctx context.Context, dn, name string, from int) (*ldap.Entry, error) {
 	result, err := w.ldap.search(ctx, func(s *server) *ldap.SearchRequest {
-		return s.request(dn, ldap.ScopeBaseObject, "(objectClass=*)",
+		return s.request(dn, ldap.ScopeBaseObject, everyEntry,
 			[]string{fmt.Sprintf("%s;range=%d-*", name, from)})
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ func withoutUID(dn string) string {
 // to deleted entries are common.
 func (w *groupWalk) byDN(ctx context.Context, dn string) error {
 	result, err := w.ldap.search(ctx, func(s *server) *ldap.SearchRequest {
-		return s.request(dn, ldap.ScopeBaseObject, "(objectClass=*)", memberAttributes())
+		return s.request(dn, ldap.ScopeBaseObject, everyEntry, memberAttributes())
 	})
 	switch {
 	case ldap.IsErrorAnyOf(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax):
@@ -155,7 +155,7 @@ func parseMemberURL(text string) (base string, scope int, filter string, err err
 	if scope, err = parseScope(cmp.Or(parts[2], "base")); err != nil {
 		return "", 0, "", err
 	}
-	filter = cmp.Or(filter, "(objectClass=*)")
+	filter = cmp.Or(filter, everyEntry)
 	_, err = ldap.CompileFilter(filter)
 	return base, scope, filter, err
 }

@@ -138,6 +138,6 @@ func (c *conn) alive(ctx context.Context, limit time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_, err := c.search(ctx, ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, true,
-		"(objectClass=*)", []string{"1.1"}, nil))
+		everyEntry, []string{"1.1"}, nil))
 	return answered(err)
 }

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -65,7 +64,9 @@ const (
 type Directory struct {
 	cfg     Config
 	sources []source
-	cache   *cache
+	cache   *cache[Result]
+	lookups flights[Result]
+	groups  groupMemory
 
 	// base ends every lookup under way when the Directory is closed.
 	base    context.Context
@@ -75,9 +76,8 @@ type Directory struct {
 	observer atomic.Pointer[func(Result)]
 	flushes  atomic.Uint64
 
-	mu      sync.Mutex
-	flights map[string]*flight
-	closed  bool
+	mu     sync.Mutex // of closed and of all flights
+	closed bool
 }
 
 // source is a SourceConfig made ready.
@@ -85,12 +85,6 @@ type source struct {
 	certs.Source
 	domains domains
 	merge   bool
-}
-
-// flight is a lookup under way; all who ask for its address wait for it.
-type flight struct {
-	done   chan struct{}
-	result Result // set before done is closed
 }
 
 // errClosed is what lookups after Close end with.
@@ -110,8 +104,9 @@ func New(cfg Config) *Directory {
 	}
 	d := &Directory{
 		cfg:     cfg,
-		cache:   newCache(cfg.Entries),
-		flights: make(map[string]*flight),
+		cache:   newCache[Result](cfg.Entries),
+		lookups: make(flights[Result]),
+		groups:  newGroupMemory(cfg.Entries),
 	}
 	for _, s := range cfg.Sources {
 		d.sources = append(d.sources, source{Source: s.Source, domains: newDomains(s.Domains), merge: s.Merge})
@@ -186,16 +181,23 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 			return r
 		}
 	}
-	f := d.join(key, addr, fresh)
-	if f == nil {
-		return failed(errClosed)
+	f := join(d, d.lookups, key,
+		func() (Result, bool) {
+			if fresh {
+				return Result{}, false
+			}
+			return d.cached(key)
+		},
+		func(ctx context.Context) Result { return d.fly(ctx, key, addr) },
+		func(err error) Result {
+			d.observe(failed(err))
+			return failed(err)
+		})
+	r, err := f.wait(ctx)
+	if err != nil {
+		return failed(err)
 	}
-	select {
-	case <-f.done:
-		return f.result
-	case <-ctx.Done():
-		return failed(ctx.Err())
-	}
+	return r
 }
 
 // failed is the outcome of a lookup that no source was part of.
@@ -203,51 +205,17 @@ func failed(err error) Result {
 	return Result{Outcome: Unknown, Answers: []Answer{{Source: "lookup", Err: err}}}
 }
 
-// join returns the lookup under way for key, begun now if there is none; nil
-// when the Directory is closed.
-func (d *Directory) join(key string, addr address.Address, fresh bool) *flight {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if f, ok := d.flights[key]; ok {
-		return f
-	}
-	if d.closed {
-		return nil
-	}
-	f := &flight{done: make(chan struct{})}
-	if r, ok := d.cached(key); ok && !fresh {
-		// One has landed since the caller looked.
-		f.result = r
-		close(f.done)
-		return f
-	}
-	d.flights[key] = f
-	// Close waits for it.
-	d.running.Go(func() { d.fly(f, key, addr) })
-	return f
-}
-
-func (d *Directory) fly(f *flight, key string, addr address.Address) {
-	ctx, cancel := context.WithTimeout(d.base, d.cfg.Timeout)
-	defer cancel()
-	defer func() {
-		// What a server sent must not be able to end the process.
-		if p := recover(); p != nil {
-			f.result = failed(fmt.Errorf("directory: panic: %v", p))
-		}
-		d.observe(f.result)
-		d.mu.Lock()
-		delete(d.flights, key)
-		d.mu.Unlock()
-		close(f.done)
-	}()
+// fly finds an outcome out and remembers it.
+func (d *Directory) fly(ctx context.Context, key string, addr address.Address) Result {
 	version, own := d.Version(), d.versionFor(ctx, addr)
-	f.result = d.search(ctx, addr)
-	if f.result.Outcome == Unknown {
-		f.result = d.stale(ctx, key, addr, f.result)
-		return
+	r := d.search(ctx, addr)
+	if r.Outcome == Unknown {
+		r = d.stale(ctx, key, addr, r)
+	} else {
+		d.remember(key, version, own, r)
 	}
-	d.remember(key, version, own, f.result)
+	d.observe(r)
+	return r
 }
 
 // search asks the sources in order.

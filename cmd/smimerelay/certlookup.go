@@ -73,7 +73,7 @@ func expand(d *directory.Directory, addr address.Address, r directory.Result) *l
 		return nil
 	}
 	g := &lookedUpGroup{Source: r.Group}
-	x, err := d.Expand(background(), addr, r)
+	x, _, err := d.Expand(background(), addr)
 	if err != nil {
 		g.Error = err.Error()
 	}

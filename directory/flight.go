@@ -1,0 +1,68 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+)
+
+// flight is a question under way; all who ask the same wait for its answer.
+type flight[T any] struct {
+	done   chan struct{}
+	result T // set before done is closed
+}
+
+// flights are the questions of one kind that are under way, by key.
+type flights[T any] map[string]*flight[T]
+
+// wait returns the answer, or an error when ctx ends first or nobody is asked
+// any more.
+func (f *flight[T]) wait(ctx context.Context) (T, error) {
+	var nothing T
+	if f == nil {
+		return nothing, errClosed
+	}
+	select {
+	case <-f.done:
+		return f.result, nil
+	case <-ctx.Done():
+		return nothing, ctx.Err()
+	}
+}
+
+// join returns the flight for key. Where there is none it looks once more
+// whether the answer is remembered, for one may have landed since the caller
+// looked, and then begins one that runs ask. It is nil when d is closed.
+func join[T any](d *Directory, under flights[T], key string, remembered func() (T, bool), ask func(context.Context) T, failed func(error) T) *flight[T] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f, ok := under[key]; ok {
+		return f
+	}
+	if d.closed {
+		return nil
+	}
+	f := &flight[T]{done: make(chan struct{})}
+	if r, ok := remembered(); ok {
+		f.result = r
+		close(f.done)
+		return f
+	}
+	under[key] = f
+	// Close waits for it.
+	d.running.Go(func() {
+		ctx, cancel := context.WithTimeout(d.base, d.cfg.Timeout)
+		defer cancel()
+		defer func() {
+			// What a server sent must not be able to end the process.
+			if p := recover(); p != nil {
+				f.result = failed(fmt.Errorf("directory: panic: %v", p))
+			}
+			d.mu.Lock()
+			delete(under, key)
+			d.mu.Unlock()
+			close(f.done)
+		}()
+		f.result = ask(ctx)
+	})
+	return f
+}

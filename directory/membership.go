@@ -1,0 +1,160 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// Groups answers who is in which group. *Directory is the one implementation.
+type Groups interface {
+	// InGroup reports whether somebody is in a group, in a group in it, or is the
+	// group. The group is named by its mail address or, with a "=" in it, by its
+	// distinguished name. An error means that nobody can tell: also where no
+	// source knows the group, for its name may have been mistyped.
+	InGroup(ctx context.Context, who address.Address, group string) (bool, error)
+	// Expand returns who stands for the address of a group; see Directory.Expand.
+	Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error)
+	// AddressesOf returns the addresses that are listed for the name of a user.
+	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
+}
+
+// groupSource is a source that knows who is in a group.
+type groupSource interface {
+	expander
+	Name() string
+	// entriesOf returns the names of the entries that bear an address.
+	entriesOf(ctx context.Context, addr address.Address) ([]string, error)
+	// groupsNamed returns the names of the entries that a group's address or
+	// distinguished name stands for; errNoGroup if there are none.
+	groupsNamed(ctx context.Context, group string) ([]string, error)
+	// chains reports whether inChain can be asked.
+	chains(ctx context.Context) (bool, error)
+	// inChain asks the server whether an entry is in a group, however nested.
+	inChain(ctx context.Context, entry, group string) (bool, error)
+	// everybodyIn returns the names of all entries in a group, normalised.
+	everybodyIn(ctx context.Context, group string) (map[string]bool, error)
+}
+
+// groupMemory is what a Directory remembers of groups.
+type groupMemory struct {
+	expansions memory[expanded]
+	members    memory[bool]
+	entries    memory[[]string]
+	names      memory[[]string]
+	everybody  memory[map[string]bool]
+	users      memory[[]address.Address]
+}
+
+func newGroupMemory(entries int) groupMemory {
+	return groupMemory{
+		expansions: newMemory[expanded](entries), members: newMemory[bool](entries),
+		entries: newMemory[[]string](entries), names: newMemory[[]string](entries),
+		everybody: newMemory[map[string]bool](entries), users: newMemory[[]address.Address](entries),
+	}
+}
+
+var _ Groups = (*Directory)(nil)
+
+var errUnheard = errors.New("no directory has a group of this name")
+
+// InGroup implements Groups.
+func (d *Directory) InGroup(ctx context.Context, who address.Address, group string) (bool, error) {
+	return d.groups.members.ask(ctx, d, keyOf(group, who.Key(d.cfg.LocalPart)), func(ctx context.Context) (bool, error) {
+		in, err := d.inGroup(ctx, who, group)
+		if err != nil {
+			d.cfg.Log.WarnContext(ctx, "membership not found out", "address", who, "group", group, "error", err)
+		}
+		return in, err
+	})
+}
+
+// keyOf joins what a question is about; no part has a NUL.
+func keyOf(parts ...string) string { return strings.Join(parts, "\x00") }
+
+// inGroup asks the sources in turn: one that has the entry in the group is
+// enough. One that is not asked about the domain has nobody of it in its groups.
+func (d *Directory) inGroup(ctx context.Context, who address.Address, group string) (bool, error) {
+	var errs []error
+	heard := false
+	for _, s := range d.sources {
+		g, knows := s.Source.(groupSource)
+		if !knows {
+			continue
+		}
+		if !s.domains.match(who.Domain()) {
+			heard = true
+			continue
+		}
+		in, err := d.inGroupOf(ctx, g, who, group)
+		switch {
+		case errors.Is(err, errNoGroup):
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name(), err))
+		case in:
+			return true, nil
+		default:
+			heard = true
+		}
+	}
+	if len(errs) == 0 && !heard {
+		return false, errUnheard
+	}
+	return false, errors.Join(errs...)
+}
+
+// inGroupOf asks one source.
+func (d *Directory) inGroupOf(ctx context.Context, g groupSource, who address.Address, group string) (bool, error) {
+	groups, err := d.groups.names.ask(ctx, d, keyOf(g.Name(), group), func(ctx context.Context) ([]string, error) {
+		return g.groupsNamed(ctx, group)
+	})
+	if err != nil {
+		return false, err
+	}
+	entries, err := d.groups.entries.ask(ctx, d, keyOf(g.Name(), who.Key(address.ExactCase)), func(ctx context.Context) ([]string, error) {
+		return g.entriesOf(ctx, who)
+	})
+	if err != nil || len(entries) == 0 {
+		return false, err
+	}
+	chains, err := g.chains(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range groups {
+		in, err := d.among(ctx, g, entries, name, chains)
+		if in || err != nil {
+			return in, err
+		}
+	}
+	return false, nil
+}
+
+// among reports whether one of the entries is in a group, or is it.
+func (d *Directory) among(ctx context.Context, g groupSource, entries []string, group string, chains bool) (bool, error) {
+	for _, entry := range entries {
+		if normalDN(entry) == normalDN(group) {
+			return true, nil
+		}
+	}
+	if chains {
+		for _, entry := range entries {
+			if in, err := g.inChain(ctx, entry, group); in || err != nil {
+				return in, err
+			}
+		}
+		return false, nil
+	}
+	everybody, err := d.groups.everybody.ask(ctx, d, keyOf(g.Name(), group), func(ctx context.Context) (map[string]bool, error) {
+		return g.everybodyIn(ctx, group)
+	})
+	for _, entry := range entries {
+		if everybody[normalDN(entry)] {
+			return true, nil
+		}
+	}
+	return false, err
+}
