@@ -41,6 +41,7 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, partialGroup(&f, plan))
 	for i, n := range seen {
 		if n != 1 {
 			errs = append(errs, fmt.Errorf("recipient %q is in %d places of the plan", f.Recipients[i].Address, n))
@@ -53,10 +54,16 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 // there is a copy in the clear.
 func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	to := &f.Recipients[i]
-	r := p.match(f, to)
+	r, undecided := p.decided(f, to)
 	switch {
 	case r == nil:
 		return fmt.Errorf("no rule decides on %q", to.Address)
+	case f.Content.Encrypted:
+		return nil
+	case undecided != "":
+		return fmt.Errorf("a copy for %q, and %s", to.Address, undecided)
+	case r.expand && !to.Unnamed && to.Group.State != NoGroup && !r.untouched(f):
+		return fmt.Errorf("a copy for %q, which may be a group", to.Address)
 	case r.report || r.untouched(f):
 		return nil
 	}
@@ -117,7 +124,7 @@ func (p *Policy) onlyReported(f *Facts, c Copy) bool {
 		if a.Index < 0 || a.Index >= len(f.Recipients) {
 			return false
 		}
-		if r := p.match(f, &f.Recipients[a.Index]); r == nil || !r.report {
+		if r, undecided := p.decided(f, &f.Recipients[a.Index]); r == nil || undecided != "" || !r.report {
 			return false
 		}
 	}

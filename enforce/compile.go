@@ -13,8 +13,9 @@ import (
 
 // Policy is a compiled list of rules. It does not change and may be shared.
 type Policy struct {
-	rules []*rule
-	index index
+	rules     []*rule
+	index     index
+	groupless bool // no rule has a condition on groups
 }
 
 // Problem is something wrong with a rule.
@@ -56,6 +57,7 @@ func Compile(rules []Rule) (*Policy, error) {
 		return nil, errors.Join(c.problems...)
 	}
 	p.index = newIndex(p.rules)
+	p.groupless = !slices.ContainsFunc(p.rules, func(r *rule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
 
@@ -93,6 +95,8 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		recipient:       c.patterns("recipient", in.Recipient),
 		exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
 		conditions:      c.conditions(in),
+		groups:          c.groupConditions(in),
+		unsure:          word(c, "group_unknown", in.GroupUnknown, unsures),
 		sign:            word(c, "sign", in.Sign, wants),
 		encrypt:         word(c, "encrypt", in.Encrypt, wants),
 		missing:         word(c, "no_certificate", in.NoCertificate, onMissings),
@@ -117,7 +121,9 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 	if r.profile == "" {
 		r.profile = DefaultProfile
 	}
-	r.late = slices.ContainsFunc(r.conditions, func(c condition) bool { return c.late })
+	// A rule that changes nothing leaves a group where it is.
+	r.expand = in.ExpandGroups && !r.report
+	r.late = len(r.groups) > 0 || r.expand || slices.ContainsFunc(r.conditions, func(c condition) bool { return c.late })
 	c.name(in)
 	c.actions(in, r)
 	c.place(in, r, last)

@@ -25,6 +25,7 @@ func Decide(p *Policy, f Facts) Plan {
 		rehearse(fates)
 	}
 	together(enforced)
+	holdTogether(fates, !f.Sender.IsNull())
 	return assemble(fates)
 }
 
@@ -57,6 +58,7 @@ const (
 type fate struct {
 	to          *RecipientFacts
 	rule        *rule // nil if there is no policy
+	undecided   bool  // nobody can tell now by which rule, or for whom in a group
 	wantSign    want
 	wantEncrypt want
 
@@ -72,27 +74,46 @@ type fate struct {
 	report      string
 }
 
-// match returns the first rule that matches a recipient.
+// match returns the first rule that matches a recipient, or of which nobody can
+// tell.
 func (p *Policy) match(f *Facts, to *RecipientFacts) *rule {
+	r, _ := p.decided(f, to)
+	return r
+}
+
+// decided returns the first rule that matches a recipient. Where that depends on
+// a group that nobody can tell of, it returns the first rule that may match, and
+// why it may not.
+func (p *Policy) decided(f *Facts, to *RecipientFacts) (r *rule, open string) {
 	if p == nil {
-		return nil
+		return nil, ""
 	}
 	v := newView(f, to)
-	return p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, true) })
+	r = p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, true) && r.belongs(&v) != Outsider })
+	if r != nil && r.belongs(&v) == Untold {
+		open = r.untold(&v)
+	}
+	return r, open
 }
 
 // fate decides on one recipient as if it were alone.
 func (p *Policy) fate(f *Facts, i int) fate {
 	to := &f.Recipients[i]
-	t := fate{to: to, rule: p.match(f, to)}
+	r, open := p.decided(f, to)
+	t := fate{to: to, rule: r}
 	switch {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.
 		t.refuse(true, "", "no rule decides on this recipient")
-	case f.Content.Encrypted:
+	case f.Content.Encrypted: // whatever the rule
 		t.secrecy, t.untouched, t.note = secret, true, "encrypted already, not touched"
+	case open != "":
+		t.refuse(true, MissingGroup, open)
+		t.undecided = true
 	case t.rule.untouched(f):
 		t.secrecy, t.untouched, t.note = clear, true, "automatic message, not touched"
+	case t.rule.expand && !to.Unnamed && to.Group.State != NoGroup:
+		t.group()
 	default:
 		t.wantSign, t.wantEncrypt = t.rule.wants(f)
 		t.certificate()
@@ -216,6 +237,9 @@ func (t *fate) identity(f *Facts) {
 	if forbidden == "" && id.State == None && f.Issuable && t.rule.steps.issue {
 		id.State = Available
 		t.remark("an identity is issued")
+	}
+	if f.SignUnknown != "" {
+		id = IdentityFacts{Reason: f.SignUnknown}
 	}
 	if forbidden == "" && id.State == Available {
 		t.sign = true

@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -14,13 +15,25 @@ type Entitlement struct {
 	// Conditions on the client: all that are given must hold. See Rule.
 	User, Network, Listener []string
 	// From are the authors in whose name may be signed, as patterns; Self is the
-	// one whose name the client authenticated with.
+	// one whose name the client authenticated with, Listed those that the directory
+	// lists for that name.
 	From []string
 }
 
 // Self, in Entitlement.From, is the author whose address, or whose local part
 // alone, is the client's authenticated name.
 const Self = "self"
+
+// Listed, in Entitlement.From, are the authors whose addresses the directory
+// lists for the client's authenticated name.
+const Listed = "directory"
+
+// ListedFacts is what the directory lists for an authenticated name. The zero
+// value is that nobody could tell.
+type ListedFacts struct {
+	Told      bool
+	Addresses []address.Address
+}
 
 // Entitlements is a compiled list. A nil one entitles every client that may
 // send outbound.
@@ -29,6 +42,7 @@ type Entitlements struct{ list []entitlement }
 type entitlement struct {
 	conditions []condition
 	self       bool
+	listed     bool
 	from       *Patterns
 }
 
@@ -52,14 +66,17 @@ func (c *compiler) entitlement(in *Entitlement) entitlement {
 	e := entitlement{conditions: c.conditions(&as)}
 	var patterns []string
 	for _, s := range in.From {
-		if s == Self {
+		switch s {
+		case Self:
 			e.self = true
-		} else {
+		case Listed:
+			e.listed = true
+		default:
 			patterns = append(patterns, s)
 		}
 	}
 	if len(in.From) == 0 {
-		c.problem("from", `names nobody; write addresses, domains or "self"`)
+		c.problem("from", `names nobody; write addresses, domains, "self" or "directory"`)
 	}
 	if len(e.conditions) == 0 && patterns != nil {
 		c.problem("", `names no client; give it a user ("?*" is whoever logged in), a network or a listener`)
@@ -68,27 +85,40 @@ func (c *compiler) entitlement(in *Entitlement) entitlement {
 	return e
 }
 
-// MaySign reports whether a client may have mail signed in the name of from.
+// MaySign reports whether a client may have mail signed in the name of from,
+// whatever the directory lists.
 func (e *Entitlements) MaySign(client Client, from address.Address) bool {
 	if e == nil {
 		return true
 	}
-	v := &view{facts: &Facts{Client: client}}
-	for i := range e.list {
-		if e.list[i].allows(v, from) {
-			return true
-		}
-	}
-	return false
+	return e.any(client, func(one *entitlement) bool {
+		return one.self && isSelf(client.User, from) || one.from != nil && one.from.Match(from)
+	})
 }
 
-func (e *entitlement) allows(v *view, from address.Address) bool {
+// Lists reports whether what the directory lists for a client counts.
+func (e *Entitlements) Lists(client Client) bool {
+	return e != nil && client.User != "" && e.any(client, func(one *entitlement) bool { return one.listed })
+}
+
+// Has reports whether from is among the addresses listed.
+func (l ListedFacts) Has(from address.Address) bool {
+	return l.Told && slices.ContainsFunc(l.Addresses, func(a address.Address) bool { return a.Equal(from, address.IgnoreCase) })
+}
+
+// any reports whether ok holds for one of the entitlements for a client.
+func (e *Entitlements) any(client Client, ok func(*entitlement) bool) bool {
+	v := &view{facts: &Facts{Client: client}}
+	return slices.ContainsFunc(e.list, func(one entitlement) bool { return one.applies(v) && ok(&one) })
+}
+
+func (e *entitlement) applies(v *view) bool {
 	for i := range e.conditions {
 		if !e.conditions[i].holds(v) {
 			return false
 		}
 	}
-	return e.self && isSelf(v.facts.Client.User, from) || e.from != nil && e.from.Match(from)
+	return true
 }
 
 func isSelf(user string, from address.Address) bool {

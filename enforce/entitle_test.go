@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func TestEntitlements(t *testing.T) {
@@ -49,12 +51,77 @@ func TestEntitlements(t *testing.T) {
 func TestBrokenEntitlements(t *testing.T) {
 	for want, e := range map[string]Entitlement{
 		`line 4: rule "entitlement": names no client; give it a user ("?*" is whoever logged in), a network or a listener`: {Line: 4, From: []string{"own.example"}},
-		`line 4: rule "entitlement": from: names nobody; write addresses, domains or "self"`:                               {Line: 4, User: []string{"*"}},
+		`line 4: rule "entitlement": from: names nobody; write addresses, domains, "self" or "directory"`:                  {Line: 4, User: []string{"*"}},
 		`line 4: rule "entitlement": network: "10.0.0.1": not a network; write one such as "192.0.2.0/24"`:                 {Line: 4, Network: []string{"10.0.0.1"}, From: []string{"self"}},
 		`line 4: rule "entitlement": from: "@x": write the domain without "@"`:                                             {Line: 4, User: []string{"*"}, From: []string{"@x"}},
 	} {
 		if _, err := CompileEntitlements([]Entitlement{e}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+func TestListedAddresses(t *testing.T) {
+	e, err := CompileEntitlements([]Entitlement{
+		{User: []string{"?*"}, Network: []string{"192.0.2.0/24"}, From: []string{"directory"}},
+		{User: []string{"alice"}, From: []string{"alice@own.example"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, outside := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("198.51.100.9")
+	for _, tt := range []struct {
+		client Client
+		want   bool
+	}{
+		{Client{User: "alice", Addr: inside}, true},
+		{Client{User: "alice", Addr: outside}, false},
+		{Client{Addr: inside}, false},
+	} {
+		if got := e.Lists(tt.client); got != tt.want {
+			t.Errorf("%+v: %v", tt.client, got)
+		}
+	}
+	sales := mustParse(t, "sales@own.example")
+	if e.MaySign(Client{User: "alice", Addr: inside}, sales) {
+		t.Error("entitled without a word of the directory")
+	}
+	if (*Entitlements)(nil).Lists(Client{User: "alice"}) {
+		t.Error("nobody needs the directory")
+	}
+	for _, tt := range []struct {
+		listed ListedFacts
+		want   bool
+	}{
+		{ListedFacts{}, false},
+		{ListedFacts{Told: true}, false},
+		{ListedFacts{Told: true, Addresses: []address.Address{mustParse(t, "SALES@own.example")}}, true},
+		{ListedFacts{Told: true, Addresses: []address.Address{mustParse(t, "sales@own.example.org")}}, false},
+		{ListedFacts{Addresses: []address.Address{sales}}, false},
+	} {
+		if got := tt.listed.Has(sales); got != tt.want {
+			t.Errorf("%+v: %v", tt.listed, got)
+		}
+	}
+}
+
+// While nobody can tell whether the client may sign, what would be signed waits,
+// whoever would sign.
+func TestUnknownEntitlement(t *testing.T) {
+	for _, r := range []Rule{
+		{Sign: "require"}, {Sign: "prefer"},
+		{Sign: "require", Identity: "gw@own.example"}, {Sign: "prefer", Identity: "gw@own.example"},
+	} {
+		r.Name, r.Encrypt = DefaultRule, "never"
+		p, err := Compile([]Rule{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := facts(t, "x@plain.example")
+		f.Identities = map[string]IdentityFacts{"gw@own.example": {State: Available}}
+		f.SignUnknown = "no answer"
+		if got := summary(f, Decide(p, f)); got != "deferred" {
+			t.Errorf("sign %s by %q: %s", r.Sign, r.Identity, got)
 		}
 	}
 }

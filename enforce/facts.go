@@ -50,7 +50,10 @@ type Facts struct {
 	// SignForbidden says why this client may not sign as From; "" if it may.
 	// Trying again does not help, unlike with an Identity that is missing.
 	SignForbidden string
-	Content       Content
+	// SignUnknown says why nobody can tell now whether this client may sign as
+	// From; "" if it is known.
+	SignUnknown string
+	Content     Content
 	// Triggers are what the sender asked for in the message; empty where the
 	// client is not one whose wishes count.
 	Triggers Triggers
@@ -62,8 +65,13 @@ type Facts struct {
 	Identities map[string]IdentityFacts
 	// Further are the certificates that rules name besides the recipients', by
 	// the address of the rule; "sender" is the sender's own.
-	Further    map[string]CertificateFacts
-	Recipients []RecipientFacts
+	Further map[string]CertificateFacts
+	// SenderGroups is what is known of the sender and the groups that rules name,
+	// by GroupKey.
+	SenderGroups map[string]MembershipFacts
+	// AuthorGroups is the same for each of From, for Demands.
+	AuthorGroups []map[string]MembershipFacts
+	Recipients   []RecipientFacts
 	// Others is how many recipients the message had besides, when this is a
 	// later decision on some of them.
 	Others int
@@ -125,4 +133,33 @@ type RecipientFacts struct {
 	Certificate CertificateFacts
 	// Domain is the outcome for the domain certificate that the rule names.
 	Domain CertificateFacts
+	// Groups is what is known of the recipient and the groups that rules name, by
+	// GroupKey.
+	Groups map[string]MembershipFacts
+	// Group says whether the address is that of a group, for rules that expand
+	// groups.
+	Group GroupFacts
+	// Through are the groups in whose place the recipient stands, as a member.
+	// Unnamed means that the envelope has the recipient by these only.
+	Through []address.Address
+	Unnamed bool
+}
+
+// GroupState is what is known of an address that may be a group's. The zero
+// value is that nobody could tell.
+type GroupState int
+
+// The states. A group that has members is not among them: its members are
+// recipients in its place.
+const (
+	GroupUntold GroupState = iota
+	NoGroup                // the address is a mailbox, as far as is known
+	EmptyGroup             // it is a group, and nobody is in it
+)
+
+// GroupFacts is what is known of an address that may be a group's.
+type GroupFacts struct {
+	State  GroupState
+	Asked  bool
+	Reason string // why it is GroupUntold
 }

@@ -16,23 +16,42 @@ type Demand struct {
 // Demands returns, for each recipient of an inbound message, the rules that match
 // it: once as from the envelope sender, and once as from each author in From. A
 // signature speaks for the author; and whoever names another sender in the
-// envelope does not get around the rule for that author.
+// envelope does not get around the rule for that author. Where nobody can tell
+// whether a rule matches, it counts, and so do those below it.
 func (p *Policy) Demands(f Facts) [][]Demand {
 	senders := append([]address.Address{f.Sender}, f.From...)
+	groups := append([]map[string]MembershipFacts{f.SenderGroups}, f.AuthorGroups...)
+	groups = append(groups, make([]map[string]MembershipFacts, len(f.From))...)
 	demands := make([][]Demand, len(f.Recipients))
 	for i := range f.Recipients {
-		for _, s := range senders {
+		for j, s := range senders {
 			as := f
-			as.Sender = s
-			r := p.match(&as, &f.Recipients[i])
-			if r == nil {
-				continue
-			}
-			d := Demand{Rule: r.name, Line: r.line, Profile: r.profile}
-			if !slices.Contains(demands[i], d) {
-				demands[i] = append(demands[i], d)
-			}
+			as.Sender, as.SenderGroups = s, groups[j]
+			p.possible(&as, &f.Recipients[i], func(r *rule) {
+				d := Demand{Rule: r.name, Line: r.line, Profile: r.profile}
+				if !slices.Contains(demands[i], d) {
+					demands[i] = append(demands[i], d)
+				}
+			})
 		}
 	}
 	return demands
+}
+
+// possible calls found for each rule that may match a recipient as the first.
+func (p *Policy) possible(f *Facts, to *RecipientFacts, found func(*rule)) {
+	if p == nil {
+		return
+	}
+	v := newView(f, to)
+	p.index.first(p.rules, &v, func(r *rule) bool {
+		if !r.matches(&v, true) {
+			return false
+		}
+		state := r.belongs(&v)
+		if state != Outsider {
+			found(r)
+		}
+		return state == Member
+	})
 }

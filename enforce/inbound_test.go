@@ -34,3 +34,47 @@ func TestDemands(t *testing.T) {
 		}
 	}
 }
+
+// Where nobody can tell whether a rule matches, its profile counts and so does
+// that of the rule below: the status may become worse by that, and never better.
+func TestDemandsOfGroups(t *testing.T) {
+	p, err := Compile([]Rule{
+		{Name: "partners", Direction: "inbound", SenderGroup: []string{"partners@own.example"}, Profile: "edi"},
+		{Name: "board", Direction: "inbound", RecipientGroup: []string{"board@own.example"}, Profile: "strong"},
+		{Name: "default", Sign: "never", Encrypt: "never"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := func(group string, m Membership) map[string]MembershipFacts {
+		return map[string]MembershipFacts{group: {State: m}}
+	}
+	for _, tt := range []struct {
+		sender, author, recipient Membership
+		want                      string
+	}{
+		{Outsider, Outsider, Outsider, "[[{default 0 default}]]"},
+		{Member, Member, Outsider, "[[{partners 0 edi}]]"},
+		{Outsider, Member, Outsider, "[[{default 0 default} {partners 0 edi}]]"},
+		{Outsider, Outsider, Member, "[[{board 0 strong}]]"},
+		{Outsider, Outsider, Untold, "[[{board 0 strong} {default 0 default}]]"},
+		{Outsider, Untold, Outsider, "[[{default 0 default} {partners 0 edi}]]"},
+		{Untold, Untold, Untold, "[[{partners 0 edi} {board 0 strong} {default 0 default}]]"},
+	} {
+		f := Facts{
+			Direction: Inbound, Sender: mustParse(t, "a@x.example"), From: []address.Address{mustParse(t, "b@x.example")},
+			SenderGroups: known("partners@own.example", tt.sender), AuthorGroups: []map[string]MembershipFacts{known("partners@own.example", tt.author)},
+			Recipients: []RecipientFacts{{Address: mustParse(t, "bob@own.example"), Groups: known("board@own.example", tt.recipient)}},
+		}
+		if got := fmt.Sprint(p.Demands(f)); got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+		f.AuthorGroups, f.SenderGroups, f.Recipients[0].Groups = nil, nil, nil
+		if n := p.Needs(f); len(n.SenderGroups) != 1 || len(n.Groups[0]) != 1 {
+			t.Errorf("needs %+v", n)
+		}
+		if got := fmt.Sprint(p.Demands(f)); got != "[[{partners 0 edi} {board 0 strong} {default 0 default}]]" {
+			t.Errorf("nobody asked: %s", got)
+		}
+	}
+}

@@ -25,6 +25,13 @@ type Needs struct {
 	// Issue says that an identity of the sender is to be made where there is none,
 	// and Issuable that some rule, perhaps one in report mode, would have one made.
 	Issue, Issuable bool
+	// Groups are by recipient the groups of which it matters whether the
+	// recipient is in them, SenderGroups those of the sender; Expand says whether
+	// it matters by recipient who is in the group that it may be. Whoever finds
+	// out, and puts the members in the place of a group, asks for the needs again.
+	Groups       [][]string
+	SenderGroups []string
+	Expand       []bool
 	// Identities and Further are the keys of the facts of these names.
 	Identities []string
 	Further    []string
@@ -33,11 +40,17 @@ type Needs struct {
 // Needs returns what to find out for Decide. The facts need to be complete but
 // for what it names.
 func (p *Policy) Needs(f Facts) Needs {
-	n := Needs{Certificate: make([]bool, len(f.Recipients)), Domain: make([]string, len(f.Recipients))}
+	n := Needs{Certificate: make([]bool, len(f.Recipients)), Domain: make([]string, len(f.Recipients)), Expand: make([]bool, len(f.Recipients))}
+	n.Groups, n.SenderGroups = p.groupNeeds(&f)
 	identities, further := make(map[string]bool), make(map[string]bool)
 	for i := range f.Recipients {
-		r := p.match(&f, &f.Recipients[i])
-		if r == nil || r.untouched(&f) {
+		to := &f.Recipients[i]
+		r, open := p.decided(&f, to)
+		if r == nil || open != "" || r.untouched(&f) {
+			continue
+		}
+		if r.expand && !to.Unnamed && to.Group.State != NoGroup {
+			n.Expand[i] = !to.Group.Asked
 			continue
 		}
 		sign, encrypt := r.wants(&f)
@@ -68,4 +81,39 @@ func (p *Policy) Needs(f Facts) Needs {
 // sender made for this message.
 func (r *rule) asksForIdentity(f *Facts) bool {
 	return r.steps.issue && r.signs(f) && r.disagreement(f) == ""
+}
+
+// groupNeeds goes through the rules that may match as far as one that does, and
+// gathers the groups that the facts say nothing of. All are asked for at once:
+// which answer makes the next question superfluous is not known before.
+func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
+	recipients = make([][]string, len(f.Recipients))
+	if p.groupless || f.Content.Encrypted && f.Direction != Inbound {
+		return recipients, nil
+	}
+	for i := range f.Recipients {
+		v := newView(f, &f.Recipients[i])
+		p.index.first(p.rules, &v, func(r *rule) bool {
+			// What a rule takes for granted counts only after somebody was asked.
+			if !r.matches(&v, true) || r.assuming(&v, Untold) == Outsider {
+				return false
+			}
+			for j := range r.groups {
+				g := &r.groups[j]
+				if g.sender {
+					sender = append(sender, g.open(&v)...)
+				} else {
+					recipients[i] = append(recipients[i], g.open(&v)...)
+				}
+			}
+			return r.assuming(&v, Untold) == Member
+		})
+		recipients[i] = distinct(recipients[i])
+	}
+	return recipients, distinct(sender)
+}
+
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
 }

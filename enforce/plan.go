@@ -55,6 +55,7 @@ type Encrypt struct {
 const (
 	MissingCertificate = "certificate"
 	MissingIdentity    = "identity"
+	MissingGroup       = "group" // what the directory knows of it
 )
 
 // Refusal is a recipient that does not get the message.
@@ -63,7 +64,7 @@ type Refusal struct {
 	// Temporary means that trying again later may help: something was Unknown,
 	// or our own identity is missing.
 	Temporary bool
-	// Missing says what was lacking: MissingCertificate, MissingIdentity, or ""
+	// Missing says what was lacking: one of the words above, or ""
 	// where it is another recipient's treatment that stands in the way.
 	Missing string
 	// Reason is the text for the sender.

@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -80,6 +81,7 @@ func genRules(t *rapid.T) []Rule {
 		if rapid.IntRange(0, 3).Draw(t, "larger") == 0 {
 			r.LargerThan = 100
 		}
+		genGroupConditions(t, &r)
 		genActions(t, &r)
 		rules = append(rules, r)
 	}
@@ -156,8 +158,10 @@ func genFacts(t *rapid.T) Facts {
 			Certificate: genCertificate(t, "certificate", byte(i+1)),
 			Domain:      genCertificate(t, "domain", 100),
 		}
+		genRecipientGroups(t, &r)
 		f.Recipients = append(f.Recipients, r)
 	}
+	f.SenderGroups = genMemberships(t, "sender")
 	return f
 }
 
@@ -286,6 +290,9 @@ func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 		}
 		plan := Decide(p, f)
 		r := p.match(&f, &f.Recipients[0])
+		if r.expand && f.Recipients[0].Group.State == EmptyGroup {
+			return // nobody to try again for
+		}
 		if _, encrypt := r.wants(&f); f.Recipients[0].Certificate.State == Unknown && encrypt == require && !r.report && !r.untouched(&f) {
 			if len(plan.Refused) != 1 || !plan.Refused[0].Temporary {
 				t.Fatalf("plan is %+v, want one temporary refusal", plan)
@@ -394,21 +401,28 @@ func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
+		for _, r := range p.rules {
+			r.unsure = Untold // what was taken for granted may prove wrong
+		}
 		first := Decide(p, f)
 		again := f
 		again.Identity, again.Recipients = Available, nil
 		for _, r := range first.Refused {
 			if r.Temporary {
 				to := f.Recipients[r.Index]
+				to.Groups = maps.Clone(to.Groups)
 				if c := &to.Certificate; c.sound().State == Unknown {
 					*c = CertificateFacts{State: rapid.SampledFrom([]Availability{None, Available}).Draw(t, "later")}
 					if c.State == Available {
 						c.Usable = []Fingerprint{{byte(r.Index + 1)}}
 					}
 				}
+				tell(t, to.Groups)
 				again.Recipients = append(again.Recipients, to)
 			}
 		}
+		again.SenderGroups = maps.Clone(f.SenderGroups)
+		tell(t, again.SenderGroups)
 		second := Decide(p, again)
 		released := f
 		released.Identity, released.Recipients = Available, nil

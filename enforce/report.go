@@ -1,7 +1,7 @@
 package enforce
 
 // reported says that the rule only reports what it would do.
-func (t *fate) reported() bool { return t.rule != nil && t.rule.report }
+func (t *fate) reported() bool { return t.rule != nil && t.rule.report && !t.undecided }
 
 // rehearse decides on everybody as if no rule were in report mode, notes the
 // outcome for those whose rule is, and lets their copies pass as they are.

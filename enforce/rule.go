@@ -7,20 +7,30 @@ type Rule struct {
 
 	// Conditions: all that are given must hold, and none of their "except"
 	// twins. Those above the line can be judged when a recipient is named.
-	Direction                       string   // "outbound", "inbound" or "" for both
-	Sender, ExceptSender            []string // see Patterns
-	Recipient, ExceptRecipient      []string // see Patterns
-	User, ExceptUser                []string // globs of authenticated names
-	Network, ExceptNetwork          []string // CIDR, of the client
-	Listener, ExceptListener        []string // globs of names
-	Header, ExceptHeader            []string // "Name", "Name: value", "Name ~ RE2"
-	Subject, ExceptSubject          []string // keywords anywhere in it, whatever their case
-	Sensitivity, ExceptSensitivity  []string // values, whatever their case
-	Importance, ExceptImportance    []string // values, whatever their case
-	Attachment, ExceptAttachment    []string // globs of file names, or of types if they have a "/"
-	Signed, Encrypted               string   // "yes", "no": the message is so already
-	LargerThan, SmallerThan         int      // octets; 0 is no condition
-	MoreRecipients, FewerRecipients int      // than this; 0 is no condition
+	Direction                      string   // "outbound", "inbound" or "" for both
+	Sender, ExceptSender           []string // see Patterns
+	Recipient, ExceptRecipient     []string // see Patterns
+	SenderGroup, ExceptSenderGroup []string // groups of the directory, see GroupKey
+	// RecipientGroup and its twin are groups of the directory, see GroupKey.
+	RecipientGroup, ExceptRecipientGroup []string
+	User, ExceptUser                     []string // globs of authenticated names
+	Network, ExceptNetwork               []string // CIDR, of the client
+	Listener, ExceptListener             []string // globs of names
+	Header, ExceptHeader                 []string // "Name", "Name: value", "Name ~ RE2"
+	Subject, ExceptSubject               []string // keywords anywhere in it, whatever their case
+	Sensitivity, ExceptSensitivity       []string // values, whatever their case
+	Importance, ExceptImportance         []string // values, whatever their case
+	Attachment, ExceptAttachment         []string // globs of file names, or of types if they have a "/"
+	Signed, Encrypted                    string   // "yes", "no": the message is so already
+	LargerThan, SmallerThan              int      // octets; 0 is no condition
+	MoreRecipients, FewerRecipients      int      // than this; 0 is no condition
+
+	// GroupUnknown is what the conditions on groups take for granted where the
+	// directory cannot tell: "defer" (the default) is nothing, "member", "other".
+	GroupUnknown string
+	// ExpandGroups puts the members of a group in the place of its address. Each
+	// then goes through the rules as a recipient.
+	ExpandGroups bool
 
 	// Sign and Encrypt are "require", "prefer" or "never"; "" is "never".
 	Sign    string
@@ -125,6 +135,7 @@ var (
 	resigns    = map[string]bool{"": false, "keep": false, "sign": true}
 	calendars  = map[string]calendar{"": calendarAsAll, "sign": calendarSign, "encrypt": calendarEncrypt, "leave": calendarLeave}
 	modes      = map[string]bool{"": false, "enforce": false, "report": true}
+	unsures    = map[string]Membership{"": Untold, "defer": Untold, "member": Member, "other": Outsider}
 	yesNo      = map[string]bool{"": false, "no": false, "yes": true}
 )
 
@@ -137,7 +148,10 @@ type rule struct {
 	sender, exceptSender       *Patterns // nil: not a condition
 	recipient, exceptRecipient *Patterns
 	conditions                 []condition // the others, early ones first
-	late                       bool        // some need header or body
+	groups                     []groups    // judged after all others
+	unsure                     Membership  // what groups that nobody can tell of are taken for
+	late                       bool        // some need header, body or directory
+	expand                     bool
 
 	sign, encrypt want
 	missing       onMissing
@@ -174,8 +188,8 @@ func newView(f *Facts, to *RecipientFacts) view {
 	return view{facts: f, to: to, sender: newMailbox(f.Sender), recipient: newMailbox(to.Address)}
 }
 
-// matches reports whether all conditions hold; without late, those that need
-// header or body are passed over.
+// matches reports whether all conditions hold, but for those on groups; without
+// late, those that need header or body are passed over.
 func (r *rule) matches(v *view, late bool) bool {
 	if r.direction != "" && r.direction != v.facts.Direction ||
 		!r.recipient.holds(v.recipient) || !r.sender.holds(v.sender) ||
@@ -194,7 +208,7 @@ func (r *rule) matches(v *view, late bool) bool {
 // unconditional reports whether the rule matches everything.
 func (r *rule) unconditional() bool {
 	return r.direction == "" && r.sender == nil && r.exceptSender == nil &&
-		r.recipient == nil && r.exceptRecipient == nil && len(r.conditions) == 0
+		r.recipient == nil && r.exceptRecipient == nil && len(r.conditions) == 0 && len(r.groups) == 0
 }
 
 // wants returns what the rule wants of a message, with the wishes of the sender

@@ -74,8 +74,11 @@ type Handler interface {
 }
 
 // Outcome is what became of a message. Every recipient of the envelope is in
-// exactly one Delivery, or in Refused, or in Stripped, or in Held.
+// exactly one Delivery, or in Refused, or in Stripped, or in Held; or it is a
+// group in Expanded, and then that holds for each of its members.
 type Outcome struct {
+	// Expanded are the recipients that became others.
+	Expanded []Expansion
 	// Deliveries are the copies to hand on.
 	Deliveries []Delivery
 	// Refused recipients get an error of their own: an LMTP reply, or a report.

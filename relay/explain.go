@@ -28,7 +28,12 @@ type Explanation struct {
 	Signed    bool   `json:"signed"`    // already, as it came
 	Encrypted bool   `json:"encrypted"` // already, as it came
 	Automatic bool   `json:"automatic"` // a report or reply that is not touched
-	// Recipients are in the order given.
+	// SenderGroups are the groups that rules name for senders, as far as they were
+	// asked for.
+	SenderGroups []ExplainedMembership `json:"sender_groups,omitempty"`
+	// Expanded are the recipients in whose place their members stand.
+	Expanded []ExplainedGroup `json:"expanded,omitempty"`
+	// Recipients are in the order given, the members of groups after them.
 	Recipients []ExplainedRecipient `json:"recipients,omitempty"`
 	// Inbound is what is found in an inbound message: one element for those who
 	// see the same form of it.
@@ -39,8 +44,12 @@ type Explanation struct {
 type ExplainedRecipient struct {
 	Address string `json:"address"`
 	Hidden  bool   `json:"hidden"` // named in the envelope only
-	Rule    string `json:"rule"`
-	Line    int    `json:"line,omitempty"` // of the rule in the configuration file
+	// Through are the groups in whose place the recipient stands.
+	Through []string `json:"through,omitempty"`
+	// Memberships are those that the rule could depend on.
+	Memberships []ExplainedMembership `json:"memberships,omitempty"`
+	Rule        string                `json:"rule"`
+	Line        int                   `json:"line,omitempty"` // of the rule in the configuration file
 	// Outcome is "passed", "signed", "encrypted", "signed, encrypted",
 	// "refused", "deferred", "stripped" or "held".
 	Outcome string `json:"outcome"`
@@ -147,7 +156,7 @@ func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []addr
 func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *message.Message) *Explanation {
 	x := &Explanation{Direction: env.Direction, Sender: env.Sender.String()}
 	if env.Direction != enforce.Outbound {
-		for _, group := range g.measured(env, msg, g.openFor(ctx, env, msg)) {
+		for _, group := range g.measured(ctx, env, msg, g.openFor(ctx, env, msg)) {
 			i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
 			for _, r := range group.recipients {
 				i.Recipients = append(i.Recipients, r.Address.String())
@@ -156,12 +165,13 @@ func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *messa
 		}
 		return x
 	}
-	e, err := g.collect(ctx, env, msg, true)
+	e, err := g.collect(ctx, env, msg, toExplain)
 	if err != nil {
 		x.Refused = replyText(err)
 		return x
 	}
 	x.facts(&e.facts)
+	x.groups(e)
 	x.plan(g, e, decide(g, env, e))
 	return x
 }
@@ -180,8 +190,8 @@ func assumed(sender address.Address, to []address.Address) (*message.Message, er
 func (x *Explanation) facts(f *enforce.Facts) {
 	x.Signed, x.Encrypted, x.Automatic = f.Content.Signed, f.Content.Encrypted, f.Content.Exempt
 	x.Identity = "available"
-	if f.Identity != enforce.Available || f.SignForbidden != "" {
-		x.Identity = or(f.SignForbidden, f.IdentityReason)
+	if f.Identity != enforce.Available || f.SignForbidden != "" || f.SignUnknown != "" {
+		x.Identity = or(or(f.SignForbidden, f.SignUnknown), f.IdentityReason)
 		if f.Issuable {
 			x.Identity += "; one is issued where the rule says so"
 		}
@@ -193,6 +203,7 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
 		r.Hidden = e.facts.Recipients[i].Hidden
+		r.groups(e.facts.Recipients[i])
 		r.AddLookup(e.results[i])
 	}
 	for n, c := range plan.Copies {

@@ -17,25 +17,37 @@ import (
 
 // evidence is the facts of an outbound message with what stands behind them.
 type evidence struct {
-	facts enforce.Facts
-	// explained says that nothing will be done with them.
-	explained bool
+	facts   enforce.Facts
+	purpose purpose
 	// identities are those that can sign, by the word of the rule; "" is the
 	// sender's.
 	identities   map[string]*certs.Identity
 	certificates map[enforce.Fingerprint]*x509.Certificate
 	// ciphers are what the owners of certificates claim to read.
 	ciphers map[enforce.Fingerprint][]cms.Cipher
+	// recipients are those of the facts: of the envelope, with members in the
+	// place of groups.
+	recipients []Recipient
+	expansions []Expansion
+	visible    map[string]bool // see shown
 	// results are those of the lookups, in the order of the recipients; zero
 	// where nobody had to ask.
 	results []directory.Result
 }
 
-// collect finds out what a decision on an outbound message needs; explained says
-// that the decision will not be carried out.
-func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message, explained bool) (*evidence, error) {
+// purpose is what a decision is for.
+type purpose int
+
+const (
+	toCarryOut purpose = iota
+	toExplain          // and nothing will be done
+	toRelease          // some recipients of a message that was held for them
+)
+
+// collect finds out what a decision on an outbound message needs.
+func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message, what purpose) (*evidence, error) {
 	e := &evidence{
-		explained:    explained,
+		purpose:      what,
 		identities:   make(map[string]*certs.Identity),
 		certificates: make(map[enforce.Fingerprint]*x509.Certificate),
 		ciphers:      make(map[enforce.Fingerprint][]cms.Cipher),
@@ -52,17 +64,18 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 		Content:   content,
 		Triggers:  g.Triggers.wishes(msg),
 	}
-	if err := g.author(e, msg); err != nil {
+	if err := g.author(ctx, e, msg); err != nil {
 		return nil, err
 	}
-	visible := shown(msg)
+	e.visible, e.recipients = shown(msg), env.Recipients
 	for _, r := range env.Recipients {
 		e.facts.Recipients = append(e.facts.Recipients, enforce.RecipientFacts{
-			Address: r.Address,
-			Hidden:  visible == nil || !visible[r.Address.Key(address.IgnoreCase)],
+			Address: r.Address, Hidden: e.hides(r.Address),
+			// Groups were expanded when the message came.
+			Unnamed: e.purpose == toRelease,
 		})
 	}
-	needs := g.Policy.Needs(e.facts)
+	needs := g.findGroups(ctx, e)
 	g.findIdentities(ctx, e, needs)
 	g.findCertificates(ctx, e, needs)
 	return e, nil
@@ -70,7 +83,7 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 
 // author reads From (RFC 5322 section 3.6.2) and refuses senders that are not
 // ours.
-func (g *Gateway) author(e *evidence, msg *message.Message) error {
+func (g *Gateway) author(ctx context.Context, e *evidence, msg *message.Message) error {
 	from, err := msg.Addresses("From")
 	if e.facts.Content.Exempt {
 		// An MTA's own reports bear its name, which need not be a domain of ours.
@@ -94,8 +107,8 @@ func (g *Gateway) author(e *evidence, msg *message.Message) error {
 		e.facts.SignForbidden = "the message has several From addresses"
 	case !g.own(from[0]):
 		e.facts.SignForbidden = "a delivery report is not signed as " + from[0].String()
-	case !g.Entitlements.MaySign(e.facts.Client, from[0]):
-		e.facts.SignForbidden = "this client may not send as " + from[0].String()
+	default:
+		g.entitlement(ctx, &e.facts, from[0])
 	}
 	return nil
 }
@@ -106,6 +119,9 @@ func (g *Gateway) author(e *evidence, msg *message.Message) error {
 func bearsReport(sender address.Address, msg *message.Message) bool {
 	return sender.IsNull() && msg.Root().MediaType == "multipart/report"
 }
+
+// hides reports whether the message does not show an address as a recipient.
+func (e *evidence) hides(a address.Address) bool { return !e.visible[a.Key(address.IgnoreCase)] }
 
 // shown returns the addresses that the message shows as recipients; nil if that
 // cannot be told, and then everybody counts as hidden.

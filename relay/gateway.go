@@ -36,9 +36,12 @@ type GatewayConfig struct {
 	// Directory finds recipients' certificates, Keys our identities. Checker
 	// judges the signers of inbound mail.
 	Directory directory.Finder
-	Keys      certs.Keys
-	Checker   certs.Checker
-	Inbound   Inbound
+	// Groups knows groups and users; nil: nobody does, and what depends on them is
+	// unknown.
+	Groups  directory.Groups
+	Keys    certs.Keys
+	Checker certs.Checker
+	Inbound Inbound
 	// Learn is told what was found in each inbound message that goes on; nil:
 	// nobody is. It must not block.
 	Learn func(*smime.Report)

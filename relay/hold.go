@@ -126,7 +126,7 @@ func (g *Gateway) again(ctx context.Context, h *Hold, order Order) (o *Outcome, 
 	if order.Verb == GiveBack {
 		return &Outcome{}, h.waiting(), nil
 	}
-	e, err := g.collect(ctx, env, h.Message, false)
+	e, err := g.collect(ctx, env, h.Message, toRelease)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,6 +20,11 @@ func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce
 		f.Identity, f.IdentityReason = enforce.None, "no single author"
 		return
 	}
+	if f.SignUnknown != "" {
+		// No key is looked for, let alone made, for whom it may not be.
+		f.Identity, f.IdentityReason = enforce.Unknown, f.SignUnknown
+		return
+	}
 	from := f.From[0]
 	own := g.issue(ctx, e, needs, from, g.findIdentity(ctx, e, "", from))
 	f.Identity, f.IdentityReason = own.State, own.Reason

@@ -17,7 +17,7 @@ import (
 // it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	o := &Outcome{}
-	groups := g.measured(env, msg, g.openFor(ctx, env, msg))
+	groups := g.measured(ctx, env, msg, g.openFor(ctx, env, msg))
 	for _, group := range groups {
 		if cause := group.opened.KeysOut; cause != nil {
 			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)

@@ -3,10 +3,6 @@ package relay
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -38,26 +34,12 @@ func (l *lookups) askFor(s string) {
 
 // run asks what was not asked yet.
 func (l *lookups) run(ctx context.Context) {
-	var group errgroup.Group
-	group.SetLimit(l.g.Lookups)
-	for _, a := range l.order {
-		result := l.results[a.Key(address.ExactCase)]
-		group.Go(func() (err error) {
-			// A panic in a goroutine would end the process: it passes by the
-			// recover of Process.
-			defer func() {
-				if p := recover(); p != nil {
-					err = errors.New(fmt.Sprint("lookup: ", p))
-				}
-			}()
-			*result = l.g.lookup(ctx, a)
-			return nil
-		})
+	results := make([]*directory.Result, len(l.order))
+	for i, a := range l.order {
+		results[i] = l.results[a.Key(address.ExactCase)]
 	}
+	l.g.each(len(results), func(i int) { *results[i] = l.g.lookup(ctx, l.order[i]) })
 	l.order = nil
-	if err := group.Wait(); err != nil {
-		panic(err)
-	}
 }
 
 // answer returns the facts about somebody's certificates; unknown if nobody

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -19,11 +20,11 @@ func (p *Profile) minimum() smime.Minimum {
 
 // measured holds what was opened to the profiles that the rules name for it.
 // Recipients of whom different rules ask differently do not see the same status.
-func (g *Gateway) measured(env *Envelope, msg *message.Message, groups []readers) []readers {
+func (g *Gateway) measured(ctx context.Context, env *Envelope, msg *message.Message, groups []readers) []readers {
 	if !g.Inbound.Verify {
 		return groups
 	}
-	demands := g.demands(env, msg)
+	demands := g.demands(ctx, env, msg)
 	var all []readers
 	for _, group := range groups {
 		parts := make(map[string]*readers)
@@ -56,7 +57,7 @@ func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Op
 
 // demands asks the rules about an inbound message; what cannot be read of it is
 // left out, for it is delivered all the same.
-func (g *Gateway) demands(env *Envelope, msg *message.Message) map[string][]enforce.Demand {
+func (g *Gateway) demands(ctx context.Context, env *Envelope, msg *message.Message) map[string][]enforce.Demand {
 	content, err := content(env, msg)
 	if err != nil {
 		content = enforce.Content{Size: len(msg.Bytes())}
@@ -72,6 +73,7 @@ func (g *Gateway) demands(env *Envelope, msg *message.Message) map[string][]enfo
 	for _, r := range env.Recipients {
 		f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address})
 	}
+	g.inboundGroups(ctx, &f)
 	asked := make(map[string][]enforce.Demand)
 	for i, d := range g.Policy.Demands(f) {
 		asked[env.Recipients[i].Address.String()] = d

@@ -50,3 +50,34 @@ func TestInboundMinimum(t *testing.T) {
 		t.Errorf("explained as %+v", x.Inbound)
 	}
 }
+
+// The rules of inbound mail may name groups, of its authors and of its
+// recipients; where nobody can tell, the stricter one counts.
+func TestInboundMinimumByGroup(t *testing.T) {
+	w, f := groupWorld(t)
+	w.config.Profiles = map[string]Profile{"strict": {MinimumDigest: "sha-384"}}
+	w.config.Policy = testpki.Must(enforce.Compile([]enforce.Rule{
+		{Name: "partners", Direction: "inbound", SenderGroup: []string{"partners@own.example"}, Recipient: []string{"alice@own.example"}, Profile: "strict"},
+		{Name: "board", Direction: "inbound", RecipientGroup: []string{"board@own.example"}, Recipient: []string{"amy@own.example"}, Profile: "strict"},
+		{Name: "open", Direction: "inbound", RecipientGroup: []string{"open@own.example"}, Recipient: []string{"eve@own.example"}, Profile: "strict"},
+		{Name: "default", Sign: "never", Encrypt: "never"},
+	}))
+	w.start()
+	for _, tt := range []struct{ to, partners, board, want string }{
+		{"alice@own.example", bob, "", "policy"},
+		{"alice@own.example", carol, "", "pass"},
+		{"amy@own.example", "", "amy@own.example", "policy"},
+		{"amy@own.example", "", carol, "pass"},
+		{"eve@own.example", "", "", "policy"},
+	} {
+		f.members["partners@own.example"], f.members["board@own.example"] = tt.partners, tt.board
+		f.errs["open@own.example"] = true
+		o, err := w.process(w.envelope("in", "list@other.example", tt.to), w.bobsLetter(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := statusWord(o.Deliveries[0].Message); got != tt.want {
+			t.Errorf("%+v: %s", tt, got)
+		}
+	}
+}

@@ -17,11 +17,12 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 	if err := g.entitle(env); err != nil {
 		return nil, err
 	}
-	e, err := g.collect(ctx, env, msg, false)
+	e, err := g.collect(ctx, env, msg, toCarryOut)
 	if err != nil {
 		g.logRefusedMessage(env, err)
 		return nil, err
 	}
+	env = e.expanded(env)
 	plan := decide(g, env, e)
 	if err := g.Policy.Check(e.facts, plan); err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
@@ -35,6 +36,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 		g.logRefusedMessage(env, err)
 		return nil, err
 	}
+	g.logExpansions(env, e)
 	g.logPlan(env, plan)
 	return o, nil
 }
@@ -64,7 +66,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Mess
 	if err := g.affordable(plan, len(msg.Bytes())); err != nil {
 		return nil, err
 	}
-	o := &Outcome{}
+	o := &Outcome{Expanded: e.expansions}
 	press, err := g.newPress(env, msg, e)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,10 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	p.lineIf(x.Signed, "  it is signed already")
 	p.lineIf(x.Encrypted, "  it is encrypted already")
 	p.lineIf(x.Automatic, "  it is an automatic report or reply, which is not touched")
+	p.memberships("  the sender ", x.SenderGroups)
+	for _, g := range x.Expanded {
+		p.group(g)
+	}
 	for _, r := range x.Recipients {
 		p.recipient(r, file)
 	}
@@ -76,6 +80,10 @@ func (p *page) recipient(r relay.ExplainedRecipient, file string) {
 	if r.Rule != "" {
 		p.line("  rule       %q%s", r.Rule, place(file, r.Line))
 	}
+	if len(r.Through) > 0 {
+		p.line("  member     of %s", strings.Join(r.Through, ", "))
+	}
+	p.memberships("  group      ", r.Memberships)
 	if r.Reply != "" {
 		p.line("  reply      %s", r.Reply)
 	}

@@ -188,6 +188,12 @@ type Directory struct {
 	ClientKey    string        `toml:"client_key" doc:"ldap, https: PEM file with the key of client_certificate" path:"file"`
 	Timeout      time.Duration `toml:"timeout" doc:"ldap, https, smimea: longest wait for one answer" min:"10ms"`
 	Connections  int           `toml:"connections" doc:"ldap: connections to each server" min:"1"`
+
+	Nested        string   `toml:"nested" doc:"ldap: how groups in groups are followed: chain is Active Directory's own rule, expand reads group after group, auto asks the server" enum:"auto,chain,expand"`
+	GroupMembers  int      `toml:"group_members" doc:"ldap: most members of a group, with those of the groups in it; with more nobody can tell who is in it" min:"1"`
+	GroupDepth    int      `toml:"group_depth" doc:"ldap: how many groups may be one in another" min:"1"`
+	UserFilter    string   `toml:"user_filter" doc:"ldap: search filter for whoever logged in, for [[entitlement]] with from = \"directory\"; {user} is the name, escaped; empty is nobody"`
+	UserAddresses []string `toml:"user_addresses" doc:"ldap: attributes of that entry that list addresses, or the names of entries whose addresses count"`
 }
 
 // Lookup is the section [lookup].
@@ -221,12 +227,19 @@ type Profile struct {
 // twins. A pattern is an address, a domain ("example.com"), its subdomains
 // (".example.com"), a glob, or "file:PATH" for a file of patterns.
 type Rule struct {
-	Name              string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
-	Direction         string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
-	Sender            []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all, as in every condition"`
-	ExceptSender      []string `toml:"except_sender" doc:"condition: not for these senders"`
-	Recipient         []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH with one on each line; \"*\" is all"`
-	ExceptRecipient   []string `toml:"except_recipient" doc:"condition: not for these recipients"`
+	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
+	Direction       string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
+	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all, as in every condition"`
+	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these senders"`
+	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH with one on each line; \"*\" is all"`
+	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not for these recipients"`
+
+	SenderGroup          []string `toml:"sender_group" doc:"condition: group of the directory that the sender is in, by its mail address or (with a \"=\") its distinguished name, or file:PATH"`
+	ExceptSenderGroup    []string `toml:"except_sender_group" doc:"condition: not for senders in these groups"`
+	RecipientGroup       []string `toml:"recipient_group" doc:"condition: group of the directory that the recipient is in, or is"`
+	ExceptRecipientGroup []string `toml:"except_recipient_group" doc:"condition: not for recipients in these groups"`
+	GroupUnknown         string   `toml:"group_unknown" doc:"what these take for granted where the directory cannot tell: nothing, so that the message waits; that everybody is in the groups; that nobody is; empty is defer" enum:",defer,member,other"`
+
 	User              []string `toml:"user" doc:"condition: glob of the name that the client authenticated with"`
 	ExceptUser        []string `toml:"except_user" doc:"condition: not for these users"`
 	Network           []string `toml:"network" doc:"condition: network (CIDR) of the client"`
@@ -249,6 +262,7 @@ type Rule struct {
 	SmallerThan       Size     `toml:"smaller_than" doc:"condition: the message is smaller; 0 is no condition" min:"0"`
 	MoreRecipients    int      `toml:"more_recipients" doc:"condition: the message has more recipients; 0 is no condition" min:"0"`
 	FewerRecipients   int      `toml:"fewer_recipients" doc:"condition: the message has fewer recipients; 0 is no condition" min:"0"`
+	ExpandGroups      bool     `toml:"expand_groups" doc:"put the members of a group in the place of its address; each then goes through the rules as a recipient"`
 	Sign              string   `toml:"sign" doc:"whether the message is signed; require defers it when no identity can; empty is never" enum:",require,prefer,never"`
 	Encrypt           string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
 	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, leave the recipient out and tell the sender, or hold the message until there is one; empty is reject" enum:",reject,reject-message,strip,hold"`
@@ -276,7 +290,7 @@ type Entitlement struct {
 	User     []string `toml:"user" doc:"condition: glob of the name that the client authenticated with"`
 	Network  []string `toml:"network" doc:"condition: network (CIDR) of the client"`
 	Listener []string `toml:"listener" doc:"condition: glob of the name of the listener"`
-	From     []string `toml:"from" doc:"authors in whose name these clients may have mail signed: address, domain, .subdomains or glob; self is the one they authenticated as" required:"yes"`
+	From     []string `toml:"from" doc:"authors in whose name these clients may have mail signed: address, domain, .subdomains or glob; self is the one they authenticated as, directory those that [[directory]] lists for them" required:"yes"`
 	// Line is where it stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }

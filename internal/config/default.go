@@ -77,6 +77,7 @@ func defaultDirectory() Directory {
 		Filter:     "(|(mail={addr})(proxyAddresses=smtp:{addr}))",
 		Attributes: []string{"userSMIMECertificate", "userCertificate"},
 		Timeout:    2 * time.Second, Connections: 4,
+		Nested: "auto", GroupMembers: 1000, GroupDepth: 10, UserAddresses: []string{"mail", "proxyAddresses"},
 	}
 }
 
@@ -124,6 +125,7 @@ func newRule() Rule {
 	return Rule{
 		Sender: everybody, Recipient: everybody, User: everybody, Network: everybody, Listener: everybody,
 		Header: everybody, Subject: everybody, Sensitivity: everybody, Importance: everybody, Attachment: everybody,
+		SenderGroup: everybody, RecipientGroup: everybody, ExceptSenderGroup: nobody, ExceptRecipientGroup: nobody,
 		ExceptSender: nobody, ExceptRecipient: nobody, ExceptUser: nobody, ExceptNetwork: nobody, ExceptListener: nobody,
 		ExceptHeader: nobody, ExceptSubject: nobody, ExceptSensitivity: nobody, ExceptImportance: nobody, ExceptAttachment: nobody,
 		UserControl: nobody, AlsoEncryptTo: nobody,

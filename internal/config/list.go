@@ -18,6 +18,10 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
 		d.patterns(dir, join(at, "recipient"), &r.Recipient)
 		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
+		d.patterns(dir, join(at, "sender_group"), &r.SenderGroup)
+		d.patterns(dir, join(at, "except_sender_group"), &r.ExceptSenderGroup)
+		d.patterns(dir, join(at, "recipient_group"), &r.RecipientGroup)
+		d.patterns(dir, join(at, "except_recipient_group"), &r.ExceptRecipientGroup)
 	}
 	for i := range c.Entitled {
 		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
@@ -56,11 +60,14 @@ func (d *decoder) patterns(dir, key string, patterns *[]string) {
 	}
 }
 
-// patternLines returns one pattern a line, without blanks and comments.
+// patternLines returns one pattern a line, without blanks and comments. A "#"
+// that begins none is part of a pattern: a name cut short would be another one.
 func patternLines(text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
+		if i := strings.IndexByte(line, '#'); i == 0 || i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') {
+			line = line[:i]
+		}
 		if line = strings.TrimSpace(line); line != "" {
 			all = append(all, line)
 		}

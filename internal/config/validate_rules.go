@@ -50,6 +50,12 @@ func (d *decoder) ldap(key string, s Directory) {
 		d.complain(join(key, "password_file"), "name a file with the password of bind_dn", "is missing")
 	}
 	d.pair(key, "client_certificate", "client_key", s.ClientCert, s.ClientKey)
+	if s.UserFilter != "" && !strings.Contains(s.UserFilter, "{user}") {
+		d.complain(join(key, "user_filter"), `write one such as "(sAMAccountName={user})"`, "does not ask for the user")
+	}
+	if len(s.UserAddresses) == 0 {
+		d.complain(join(key, "user_addresses"), `write a list such as ["mail"]`, "is empty")
+	}
 }
 
 // pair complains of two options that need each other when one is missing.
@@ -64,6 +70,7 @@ func (d *decoder) pair(key, first, second, a, b string) {
 func (d *decoder) rules(c *Config) {
 	for i, e := range c.Entitled {
 		d.conditions(index("entitlement", i), reflect.ValueOf(e))
+		d.listed(c, join(index("entitlement", i), "from"), e.From)
 	}
 	for i, r := range c.Rules {
 		key := index("rule", i)
@@ -71,6 +78,7 @@ func (d *decoder) rules(c *Config) {
 		if r.Issue && c.CA.URL == "" {
 			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no authority")
 		}
+		d.groups(c, key, r)
 		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
 			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
 		}

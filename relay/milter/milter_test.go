@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -177,6 +178,11 @@ func outcome(t *testing.T, now *message.Message) process {
 		o := &relay.Outcome{}
 		shared := wiretest.Copy(env, now)
 		for _, r := range env.Recipients {
+			if r.Address.Local() == "group" { // of one: x
+				member := relay.Recipient{Address: wiretest.Address(t, "x@e.net")}
+				o.Expanded = []relay.Expansion{{Group: r.Address, Members: []address.Address{member.Address}}}
+				r = member
+			}
 			switch r.Address.Local()[0] {
 			case 'r':
 				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
@@ -218,6 +224,10 @@ func TestOutcomes(t *testing.T) {
 		{"h", "d", "", "[a@example.org] [h@e.net]"},
 		{"h r", "d", "", "[a@example.org report@example.org] [h@e.net]"},
 		{"h t", "y451 4.4.3 no answer", "", "[]"},
+		{"group", "d", "", "[x@e.net]"},
+		{"group y", "d", "", "[x@e.net y@e.net]"},
+		{"group r", "d", "", "[x@e.net report@example.org]"},
+		{"group t", "y451 4.4.3 no answer", "", "[]"},
 		{"x t", "y451 4.4.3 no answer", "", "[]"},
 		{"o x t", "y451 4.4.3 no answer", "", "[]"},
 		{"r", "y550 5.7.1 no certificate", "", "[]"},

@@ -35,6 +35,14 @@ type Case struct {
 	// those that cannot be looked up. All others have none.
 	Certificates []string `toml:"certificates"`
 	Unknown      []string `toml:"unknown"`
+	// Groups are the members of groups, by the name that rules give them or, for
+	// groups that are expanded, by their address. All others have no members;
+	// UnknownGroups are those of which nobody can tell.
+	Groups        map[string][]string `toml:"groups"`
+	UnknownGroups []string            `toml:"unknown_groups"`
+	// Listed are the addresses that the directory lists for the authenticated
+	// user.
+	Listed []string `toml:"listed"`
 	// Identities are the addresses that we can sign for; where it is absent,
 	// every address of ours.
 	Identities []string `toml:"identities"`

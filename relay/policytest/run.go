@@ -43,7 +43,7 @@ func (c *Case) run(ctx context.Context, gc relay.GatewayConfig) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	gc.Directory, gc.Keys, gc.Log = world, world, nil
+	gc.Directory, gc.Groups, gc.Keys, gc.Log = world, world, world, nil
 	g, err := relay.NewGateway(gc)
 	if err != nil {
 		return nil, err

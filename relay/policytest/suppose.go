@@ -23,7 +23,10 @@ var errUnknown = errors.New("the case says that it is unknown")
 // supposed is the world as a case supposes it: the directory and the keys.
 type supposed struct {
 	certificates, unknown, identities []address.Address
-	everybody                         bool // has an identity
+	everybody                         bool                         // has an identity
+	groups                            map[string][]address.Address // by enforce.GroupKey
+	unknownGroups                     map[string]bool
+	listed                            []address.Address
 }
 
 func suppose(c *Case) (*supposed, error) {
@@ -31,16 +34,26 @@ func suppose(c *Case) (*supposed, error) {
 	for _, part := range []struct {
 		from []string
 		to   *[]address.Address
-	}{{c.Certificates, &s.certificates}, {c.Unknown, &s.unknown}, {c.Identities, &s.identities}} {
-		for _, text := range part.from {
-			a, err := address.Parse(text)
-			if err != nil {
-				return nil, err
-			}
-			*part.to = append(*part.to, a)
+	}{{c.Certificates, &s.certificates}, {c.Unknown, &s.unknown}, {c.Identities, &s.identities}, {c.Listed, &s.listed}} {
+		list, err := parseAll(part.from)
+		if err != nil {
+			return nil, err
 		}
+		*part.to = list
 	}
-	return s, nil
+	return s, s.supposeGroups(c)
+}
+
+func parseAll(texts []string) ([]address.Address, error) {
+	var all []address.Address
+	for _, text := range texts {
+		a, err := address.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 func contains(list []address.Address, a address.Address) bool {

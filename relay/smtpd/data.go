@@ -142,24 +142,58 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 	for _, r := range o.Refused {
 		results[wire.Key(r.Recipient.Address)] = cause(r.Err)
 	}
-	if o.Held != nil {
-		err = wire.Store(ctx, s.config().Queue, o, o.Notices...)
-		for _, r := range o.Held.Envelope.Recipients {
-			results[wire.Key(r.Address)] = err
+	now := o.Deliveries
+	switch {
+	case len(o.Expanded) > 0:
+		var j wire.Joint
+		if j, err = wire.Join(s.config().Handler, env, m, o); err != nil {
+			return nil, err
 		}
-	} else {
+		now, err = j.Now, s.store(ctx, o, j, results)
+	case o.Held != nil:
+		err = wire.Store(ctx, s.config().Queue, o, o.Notices...)
+		heldAnswer(o, err, results)
+	default:
 		err = s.notify(env, o)
 	}
 	for _, a := range o.Stripped {
 		results[wire.Key(a)] = err
 	}
-	for _, d := range o.Deliveries {
+	for _, d := range now {
 		for i, err := range s.handOver(s.client.ctx, d) {
 			results[wire.Key(d.Recipients[i].Address)] = err
 		}
 	}
 	s.logResults(env, results)
 	return results, nil
+}
+
+// store puts what belongs to groups into the queue, and answers for them and for
+// those who are held.
+func (s *session) store(ctx context.Context, o *relay.Outcome, j wire.Joint, results map[string]error) error {
+	var err error
+	if len(j.Store) > 0 || o.Held != nil {
+		err = wire.Store(ctx, s.config().Queue, o, j.Store...)
+	}
+	heldAnswer(o, err, results)
+	for key := range j.Stored {
+		results[key] = err
+	}
+	for key, refusal := range j.Refused {
+		results[key] = cause(refusal)
+	}
+	return err
+}
+
+// heldAnswer answers for those who are held: they are as well as accepted once
+// they are stored.
+func heldAnswer(o *relay.Outcome, err error, results map[string]error) {
+	if o.Held == nil {
+		return
+	}
+	for _, r := range o.Held.Envelope.Recipients {
+		results[wire.Key(r.Address)] = err
+	}
 }
 
 // cause is a refusal's error; a refusal must have one.

@@ -75,6 +75,8 @@ func (b *builder) source(d config.Directory) (certs.Source, error) {
 			Base: d.Base, Filter: d.Filter, Attributes: d.Attributes, StartTLS: d.StartTLS, CA: d.CA,
 			ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
 			Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
+			Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.Nested,
+			UserFilter: d.UserFilter, UserAttributes: d.UserAddresses,
 		})
 	case "https":
 		return directory.NewHTTPS(directory.HTTPSConfig{

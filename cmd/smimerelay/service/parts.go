@@ -238,7 +238,7 @@ func (b *builder) gateway() {
 	gc := relay.GatewayConfig{
 		Hostname: b.name, Domains: b.domains(), LocalPart: b.localPart(), Postmaster: postmaster,
 		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
-		Directory: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
+		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
 		Inbound: relay.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
 			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),

@@ -16,7 +16,9 @@ import (
 func Key(a address.Address) string { return a.Key(address.ExactCase) }
 
 // Check reports an outcome that forgets a recipient, has one twice, or invents
-// one. Whoever gets such an outcome must not answer 250.
+// one. For a group that was expanded its members count, each once, however many
+// groups they are in and whether the envelope names them too. Whoever gets such
+// an outcome must not answer 250.
 func Check(env *relay.Envelope, o *relay.Outcome) error {
 	if o == nil || len(env.Recipients) == 0 {
 		return fault.Of(errors.New("no outcome, or nobody to have one"))
@@ -24,6 +26,9 @@ func Check(env *relay.Envelope, o *relay.Outcome) error {
 	open := make(map[string]bool, len(env.Recipients))
 	for _, r := range env.Recipients {
 		open[Key(r.Address)] = true
+	}
+	if err := expand(open, o.Expanded); err != nil {
+		return fault.Of(err)
 	}
 	for _, a := range recipients(o) {
 		if !open[Key(a)] {
@@ -33,6 +38,25 @@ func Check(env *relay.Envelope, o *relay.Outcome) error {
 	}
 	for k := range open {
 		return fault.Of(fmt.Errorf("recipient %q: not in the outcome", k))
+	}
+	return nil
+}
+
+// expand puts members in the place of groups in a set of recipients.
+func expand(open map[string]bool, expanded []relay.Expansion) error {
+	for _, x := range expanded {
+		if !open[Key(x.Group)] {
+			return fmt.Errorf("group %q: expanded twice, or not in the envelope", x.Group)
+		}
+		if len(x.Members) == 0 {
+			return fmt.Errorf("group %q: expanded to nobody", x.Group)
+		}
+		delete(open, Key(x.Group))
+	}
+	for _, x := range expanded {
+		for _, m := range x.Members {
+			open[Key(m)] = true
+		}
 	}
 	return nil
 }
@@ -73,17 +97,12 @@ func Settle(h relay.Handler, env *relay.Envelope, msg *message.Message, o *relay
 	if len(o.Deliveries) == 0 && o.Held == nil {
 		return nil, nobodyLeft(o)
 	}
-	extra := o.Notices
-	if len(o.Refused) > 0 {
-		d, ok, err := h.Report(env, msg, o.Refused)
-		if err != nil {
-			return nil, fault.Of(err)
-		}
-		if ok {
-			extra = append(extra[:len(extra):len(extra)], d)
-		}
+	all := make(map[string]bool)
+	for _, r := range o.Refused {
+		all[Key(r.Recipient.Address)] = true
 	}
-	return extra, nil
+	report, err := reportOn(h, env, msg, o, all)
+	return append(o.Notices[:len(o.Notices):len(o.Notices)], report...), err
 }
 
 // nobodyLeft is the answer for a message whose recipients are all refused or
