@@ -23,6 +23,8 @@ type door struct {
 	settings string
 	// outbound and inbound are where clients of either kind connect.
 	outbound, inbound string
+	// guest is where clients connect who may not sign as everybody.
+	guest string
 	// perRecipient: refusals come from the MTA, by report, and not while the
 	// client waits.
 	perRecipient bool
@@ -45,6 +47,7 @@ func TestDoors(t *testing.T) {
 			t.Run("shapes", d.testShapes)
 			t.Run("recipients", d.testRecipients)
 			t.Run("rules", d.testRules)
+			t.Run("policy", d.testPolicy)
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)
@@ -58,39 +61,44 @@ func TestDoors(t *testing.T) {
 func openFilter(t *testing.T, w *world) *door {
 	out, in, back := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
 	submission, smtp := rig.FreePort(t), rig.FreePort(t)
+	guests, guest := rig.FreePort(t), rig.FreePort(t)
 	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "submission": submission, "smtp": smtp}
-	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp)}
+	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml filter", ports), queueIn(t)), out, in)
+		w.config(rig.Recipe(t, "toml filter", ports)+guestListener("lmtp", guests), queueIn(t)), out, in, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
-		Ports:  []int{submission, smtp, back},
-		Main:   d.relayhost() + rig.Recipe(t, "main.cf filter", ports),
-		Master: rig.Recipe(t, "master.cf filter", ports),
+		Ports: []int{submission, smtp, back, guest},
+		Main:  d.relayhost() + rig.Recipe(t, "main.cf filter", ports),
+		Master: rig.Recipe(t, "master.cf filter", ports) + fmt.Sprintf("%d inet n - n - - smtpd\n"+
+			"  -o content_filter=lmtp:[127.0.0.1]:%d\n  -o receive_override_options=no_address_mappings\n", guest, guests),
 	})
 	return d
 }
 
 func openMilter(t *testing.T, w *world) *door {
 	milter, back, smtp := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	guests, guest := rig.FreePort(t), rig.FreePort(t)
 	ports := rig.Ports{"10024": milter, "10027": back}
-	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp)}
+	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml milter", ports), queueIn(t)), milter)
+		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
-		Ports:  []int{smtp, back},
-		Main:   d.relayhost() + rig.Recipe(t, "main.cf milter", ports),
-		Master: fmt.Sprintf("%d inet n - n - - smtpd\n", smtp) + rig.Recipe(t, "master.cf milter", ports),
+		Ports: []int{smtp, back, guest},
+		Main:  d.relayhost() + rig.Recipe(t, "main.cf milter", ports),
+		Master: fmt.Sprintf("%d inet n - n - - smtpd\n%d inet n - n - - smtpd\n"+
+			"  -o smtpd_milters=inet:127.0.0.1:%d\n  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n", smtp, guest, guests) +
+			rig.Recipe(t, "master.cf milter", ports),
 	})
 	return d
 }
 
 func openRelay(t *testing.T, w *world) *door {
 	sink := rig.StartSink(t)
-	relay := rig.FreePort(t)
+	relay, guest := rig.FreePort(t), rig.FreePort(t)
 	ports := rig.Ports{"2525": relay, "10028": portOf(sink.Addr())}
-	d := &door{world: w, sink: sink, outbound: local(relay), inbound: local(relay)}
+	d := &door{world: w, sink: sink, outbound: local(relay), inbound: local(relay), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml relay", ports), queueIn(t)), relay)
+		w.config(rig.Recipe(t, "toml relay", ports)+guestListener("smtp", guest), queueIn(t)), relay, guest)
 	return d
 }
 

@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = moreRules + harvestRules + `
+const rules = moreRules + harvestRules + policyRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -62,7 +62,7 @@ encrypt = "never"
 `
 
 // encrypted are the domains that nothing may reach in the clear.
-var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example", "harvest.example"}
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example", "harvest.example", "domain.example", "named.example", "protect.example", "mute.example"}
 
 // world is what surrounds a gateway: authorities, certificates in a directory
 // and in files, and the peers that judge what comes out. Local parts of
@@ -129,6 +129,7 @@ func (w *world) people(t *testing.T) {
 	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))
 	w.issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{erika}})
+	w.policyPeople(t)
 	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
 	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
 }
