@@ -34,9 +34,11 @@ func (k *keys) Signing(ctx context.Context, addr address.Address) (*certs.Identi
 	if !ok {
 		return nil, nil
 	}
-	// What our own authority has taken back signs no more; it decrypts on.
+	// What our own authority has taken back, or somebody blocked, signs no
+	// more; it decrypts on.
 	found, err := k.find(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1
-		AND NOT EXISTS (SELECT 1 FROM store_ledger l WHERE l.issuer = c.issuer AND l.serial = c.serial AND l.revoked_at <> 0)`, key)
+		AND NOT (c.mark = 'blocked' AND (c.mark_until = 0 OR c.mark_until >= $2))
+		AND NOT EXISTS (SELECT 1 FROM store_ledger l WHERE l.issuer = c.issuer AND l.serial = c.serial AND l.revoked_at <> 0)`, key, k.store.now())
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +70,8 @@ type found struct {
 }
 
 // find returns the identities that a query names, opened.
-func (k *keys) find(ctx context.Context, condition string, arg any) ([]*certs.Identity, error) {
-	list, removals, err := k.query(ctx, condition, arg)
+func (k *keys) find(ctx context.Context, condition string, args ...any) ([]*certs.Identity, error) {
+	list, removals, err := k.query(ctx, condition, args)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -87,10 +89,10 @@ func (k *keys) find(ctx context.Context, condition string, arg any) ([]*certs.Id
 	return ids, nil
 }
 
-func (k *keys) query(ctx context.Context, condition string, arg any) (list []found, removals int64, err error) {
+func (k *keys) query(ctx context.Context, condition string, args []any) (list []found, removals int64, err error) {
 	rows, err := k.store.read.QueryContext(ctx, `SELECT c.fingerprint, c.pinned, n.value FROM store_certificate c
 		JOIN store_key k ON k.fingerprint = c.fingerprint JOIN store_counter n ON n.name = 'keys' `+
-		condition+` AND c.origin <> '`+string(Authority)+`'`, arg)
+		condition+` AND c.origin <> '`+string(Authority)+`'`, args...)
 	if err != nil {
 		return nil, 0, err
 	}

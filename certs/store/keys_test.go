@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -181,4 +182,22 @@ func TestLocalParts(t *testing.T) {
 	}
 	w.signs(w.Keys(), "aNNA@example.com", id)
 	w.signs(w.Keys(), "", nil)
+}
+
+// A blocked identity does not sign, as long as it is blocked.
+func TestBlockedIdentity(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		id := w.identity(1, "a@example.com")
+		got[Stored](w)(w.PutIdentity(ctx, Imported, id))
+		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", now.Add(time.Hour)))
+		w.signs(w.Keys(), "a@example.com", nil)
+		w.decrypts(w.Keys(), id, 1)
+		w.at = now.Add(2 * time.Hour)
+		w.signs(w.Keys(), "a@example.com", id)
+		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", time.Time{}))
+		w.signs(w.Keys(), "a@example.com", nil)
+		w.must(w.SetMark(ctx, fingerprint(id), Allowed, "", time.Time{}))
+		w.signs(w.Keys(), "a@example.com", id)
+	})
 }
