@@ -109,6 +109,10 @@ func TestLastKey(t *testing.T) {
 		w.must(w.Remove(ctx, fingerprint(onlyA), false))
 		got[Stored](w)(w.PutIdentity(ctx, Imported, w.identity(1, "a@example.com"), w.identity(1, "b@example.com")))
 		w.must(w.Remove(ctx, fingerprint(both), false))
+		// What decrypts nothing leaves nobody without.
+		lonely := (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"c@example.com"}, Key: "ed25519"})))
+		got[Stored](w)(w.PutIdentity(ctx, Imported, lonely))
+		w.must(w.Remove(ctx, fingerprint(lonely), false))
 	})
 }
 

@@ -158,3 +158,48 @@ func unlessGone(err error) error {
 }
 
 var strong = []cms.Cipher{cms.AES256GCM, cms.AES128CBC}
+
+// TestAddressVersions: each change of a certificate is one for the addresses that it
+// names, and for no others.
+func TestAddressVersions(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		a, again, other := w.identity(1, "a@example.com"), w.identity(2, "A@example.com"), w.identity(1, "b@example.com")
+		version := func(text string) uint64 { return got[uint64](w)(w.AddressVersion(ctx, addr(text))) }
+		seen := map[uint64]string{version("a@example.com"): "empty"}
+		w.must(w.Issued(ctx, a.Certificate))
+		for _, c := range []struct {
+			name string
+			do   func() error
+		}{
+			{"new", func() error { _, err := w.Put(ctx, Harvested, New{Certificate: a.Certificate}); return err }},
+			{"ciphers", func() error {
+				_, err := w.Put(ctx, Harvested, New{Certificate: a.Certificate, Ciphers: strong})
+				return err
+			}},
+			{"key", func() error { _, err := w.PutIdentity(ctx, Imported, a); return err }},
+			{"second", func() error { _, err := w.PutIdentity(ctx, Imported, again); return err }},
+			{"pin", func() error { return w.Pin(ctx, fingerprint(a), true) }},
+			{"mark", func() error { return w.SetMark(ctx, fingerprint(a), Allowed, "", time.Time{}) }},
+			{"revocation", func() error {
+				return w.Revoke(ctx, a.Certificate.RawIssuer, a.Certificate.SerialNumber, now, 1)
+			}},
+			{"removal", func() error { return w.Remove(ctx, fingerprint(again), false) }},
+		} {
+			b := version("b@example.com")
+			w.must(c.do())
+			now := version("a@example.com")
+			if before, ok := seen[now]; ok {
+				t.Errorf("%s: the version is that after %s", c.name, before)
+			}
+			seen[now] = c.name
+			if version("b@example.com") != b {
+				t.Errorf("%s: somebody else's version changed", c.name)
+			}
+			got[Stored](w)(w.Put(ctx, Harvested, New{Certificate: other.Certificate, Chain: a.Chain}))
+			if version("a@example.com") != now {
+				t.Errorf("%s: the version changed with somebody else's", c.name)
+			}
+		}
+	})
+}

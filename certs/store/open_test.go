@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -97,3 +98,31 @@ func TestFilesBelongToTheirFolder(t *testing.T) {
 }
 
 func owner(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
+
+// TestOpenedAtOnce: an empty store that many open at the same time is set up once.
+func TestOpenedAtOnce(t *testing.T) {
+	for _, url := range []string{newFile(t), newDatabase(t)} {
+		w := newWorld(t, "")
+		cfg := w.cfg
+		cfg.URL = url
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				s, err := Open(context.Background(), cfg)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		var versions int
+		w.must(w.open(cfg).read.QueryRow(`SELECT COUNT(*) FROM store_version WHERE version_id = 1`).Scan(&versions))
+		if versions != 1 {
+			t.Errorf("the tables were made %d times", versions)
+		}
+	}
+}

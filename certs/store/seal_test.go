@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,9 @@ func TestNoKeyOnDisk(t *testing.T) {
 	files := testpki.Must(filepath.Glob(w.cfg.URL + "*"))
 	if len(files) < 2 {
 		t.Fatalf("only %q", files)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", w.Store, w.Store, *w.sealer); strings.Contains(text, fmt.Sprint(sealing[:8])[1:20]) || strings.Contains(text, string(sealing)) {
+		t.Errorf("a Store prints its key: %s", text)
 	}
 	public := false
 	for _, f := range files {

@@ -83,6 +83,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		if s.sealer, err = newSealer(s.cfg.Key); err != nil {
 			return err
 		}
+		s.cfg.Key = nil // so that whatever prints a Store does not print it
 	}
 	switch {
 	case s.cfg.URL == "":
