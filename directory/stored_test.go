@@ -114,6 +114,25 @@ func TestStoredAndTheCache(t *testing.T) {
 	look(Unknown, 4)
 }
 
+// TestStoreThatFellSilent: what is remembered does not serve where it is known that
+// something changed, and not what.
+func TestStoreThatFellSilent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	st, elsewhere := openStore(t, path), openStore(t, path)
+	d := open(t, Config{Sources: sources(NewStored("store", st, store.Imported)), Checker: &fakeChecker{}})
+	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != None {
+		t.Error(r.Outcome)
+	}
+	put(t, elsewhere, store.Imported, issueStored(bob))
+	testpki.Must(st.TrustGeneration(t.Context()))
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != Unknown {
+		t.Error(r.Outcome)
+	}
+}
+
 // BenchmarkStored looks recipients up end to end, each for the first time: in a
 // store of 100,000 certificates, with all their paths checked.
 func BenchmarkStored(b *testing.B) {

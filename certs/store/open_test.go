@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,4 +126,34 @@ func TestOpenedAtOnce(t *testing.T) {
 			t.Errorf("the tables were made %d times", versions)
 		}
 	}
+}
+
+// TestNodesWait: whoever opens a store in PostgreSQL waits for another who sets it up.
+func TestNodesWait(t *testing.T) {
+	w := newWorld(t, "")
+	w.cfg.URL = newDatabase(t)
+	ctx := context.Background()
+	db := testpki.Must(sql.Open("pgx", w.cfg.URL))
+	defer db.Close()
+	other := testpki.Must(db.Conn(ctx))
+	w.must(advisory{}.SessionLock(ctx, other))
+	opened := make(chan error)
+	go func() {
+		s, err := Open(ctx, w.cfg)
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	for waiting := 0; waiting == 0; {
+		w.must(db.QueryRow(`SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).Scan(&waiting))
+		select {
+		case err := <-opened:
+			t.Fatalf("it was opened in the middle: %v", err)
+		default:
+		}
+	}
+	w.must(advisory{}.SessionUnlock(ctx, other))
+	w.must(<-opened)
+	w.must(other.Close())
 }
