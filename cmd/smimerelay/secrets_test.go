@@ -46,6 +46,8 @@ path = "queue.db"
 [store]
 url = "store.db"
 key_file = "store.key"
+[ca]
+url = "http://pki.example.org/"
 [next_hop]
 address = "127.0.0.1:1"
 tls = "off"
@@ -173,6 +175,7 @@ func (s *secrets) hear(status int, args ...string) []byte {
 func TestNoSecretIsTold(t *testing.T) {
 	s := newSecrets(t)
 	s.useVerbs()
+	s.knowMade()
 	s.serve()
 	for where, text := range s.heard {
 		s.needles.in(t, where, text)
@@ -217,6 +220,10 @@ func (s *secrets) useVerbs() {
 	s.hear(0, config("cert", "lookup", "--json", "bob@enc.example")...)
 	s.hear(1, config("cert", "lookup", "nobody@example.net")...)
 	s.hear(0, config("explain", "--json", "--from", "alice@example.org", "--to", "bob@enc.example")...)
+	s.hear(0, config("ca", "init", "--key", "p256", "--organization", "Example", "--country", "DE", "--root-out", "root.p12", "--password-file", "p12.password", "--json")...)
+	s.hear(0, config("ca", "show", "--json")...)
+	s.hear(0, config("cert", "issue", "--json", "--key", "rsa2048", "--out", "grace.p12", "--password-file", "p12.password", "grace@example.org")...)
+	s.hear(0, config("cert", "issue", "heidi@example.org")...)
 	s.hear(2, "sign", "--identity", "alice.p12", "--password-file", "wrong.password", "letter.eml")
 	s.hear(2, "sign", "--identity", "alice.p12", "letter.eml")
 	signed := s.hear(0, "sign", "--identity", "alice.p12", "--password-file", "p12.password", "letter.eml")
@@ -230,6 +237,28 @@ func (s *secrets) useVerbs() {
 	s.hear(78, config("check", "--json")...)
 	s.hear(78, config("serve")...)
 	s.configure("p12.password")
+}
+
+// knowMade looks also for the keys that the program made.
+func (s *secrets) knowMade() {
+	s.t.Helper()
+	has := true
+	entries, err := s.store.Find(s.t.Context(), store.Query{HasKey: &has})
+	if err != nil || len(entries) < 6 {
+		s.t.Fatalf("%d keys in the store: %v", len(entries), err)
+	}
+	for _, e := range entries {
+		id, err := s.store.Identity(s.t.Context(), e.Fingerprint)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.needles.key(s.t, e.Certificate.Subject.String(), id.Key)
+	}
+	root, err := certs.ReadIdentities(s.path("root.p12"), p12Password)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.needles.key(s.t, "the root", root[0].Key)
 }
 
 // serve has a gateway sign, encrypt, decrypt and reload, and ends it with a dump
