@@ -37,6 +37,9 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	if err := importIdentity(ctx, c.Program, w); err != nil {
+		return err
+	}
 	s, err := startSink(w.ports.sink, w.outbox())
 	if err != nil {
 		return err
@@ -72,6 +75,10 @@ func printNext(c Config, w *world) {
 Delivered messages are in %[1]s. To look into the first one:
 
   openssl cms -decrypt -in %[1]s/%[2]s -recip %[3]s -inkey %[3]s | openssl cms -verify -CAfile %[4]s
+
+Alice's key is sealed in the gateway's store, beside what came with mail from outside:
+
+  %[5]s cert list --config %[6]s
 
 The same gateway for good (its next hop is 127.0.0.1:%[7]d):
 

@@ -26,6 +26,16 @@ type gateway struct {
 	err     error // how it ended; read it after ended is closed
 }
 
+// importIdentity puts Alice's identity into the gateway's store, as an
+// administrator does.
+func importIdentity(ctx context.Context, program string, w *world) error {
+	out, err := exec.CommandContext(ctx, program, "cert", "import", "--config", w.path("config.toml"), w.identityFile(alice)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("import an identity: %w: %s", err, out)
+	}
+	return nil
+}
+
 // startGateway starts the gateway and waits until both doors are open.
 func startGateway(ctx context.Context, program string, w *world) (*gateway, error) {
 	log, err := os.Create(w.log())

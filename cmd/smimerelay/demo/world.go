@@ -98,7 +98,7 @@ func prepare(dir string) error {
 			}
 		}
 	}
-	for _, sub := range []string{"identities", "keys", "certificates", "outbox"} {
+	for _, sub := range []string{"identities", "certificates", "outbox"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return err
 		}
@@ -108,8 +108,8 @@ func prepare(dir string) error {
 }
 
 // person makes an identity: everybody's is in identities for whoever wants to
-// look into the messages, the certificates of the others are in the gateway's
-// directory, and only Alice's key is in its keys.
+// look into the messages, and the certificates of the others are in the gateway's
+// directory.
 func (w *world) person(addr, key string, expired bool) error {
 	leaf := testpki.Leaf{Addresses: []string{addr}, Key: key}
 	if expired {
@@ -129,7 +129,7 @@ func (w *world) person(addr, key string, expired bool) error {
 		return err
 	}
 	if addr == alice {
-		return w.write(filepath.Join("keys", addr+".pem"), whole, 0o600)
+		return nil
 	}
 	return w.write(filepath.Join("certificates", addr+".pem"), id.CertificatePEM(), 0o644)
 }
@@ -168,9 +168,6 @@ path = "queue.db"
 [store]
 url = "store.db"
 key_file = "store.key"
-
-[identities]
-path = "keys"
 
 [trust]
 anchors = ["ca.pem"]
