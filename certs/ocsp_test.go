@@ -3,6 +3,8 @@ package certs
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"io"
 	"math/big"
@@ -155,6 +157,63 @@ func TestOCSP(t *testing.T) {
 		if again.Reason != c.want || s.asked.Load() != asked {
 			t.Errorf("%s: asked again: %q", c.name, again.Reason)
 		}
+	}
+}
+
+// A responder to whom the authority has delegated may be revoked itself, unless
+// the authority says that nobody need ask.
+func TestOCSPResponderRevoked(t *testing.T) {
+	s := newServices(t)
+	s.cfg.Timeout = 10 * time.Second
+	noCheck := func(c *x509.Certificate) {
+		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: asn1.NullBytes})
+	}
+	for i, c := range []struct {
+		name    string
+		points  string // of the responder: "", "/list" or "/absent"
+		noCheck bool
+		revoked bool
+		known   bool // the list is configured
+		want    Reason
+		detail  string
+	}{
+		{name: "on no list", points: "/list"},
+		{name: "on the list", points: "/list", revoked: true, want: RevocationUnknown, detail: "the certificate of the OCSP responder was revoked"},
+		{name: "no list to be had", points: "/absent", want: RevocationUnknown, detail: "the status of the OCSP responder is not known"},
+		{name: "names no list", points: ""},
+		{name: "on a list that is known", points: "", revoked: true, known: true, want: RevocationUnknown, detail: "the certificate of the OCSP responder was revoked"},
+		{name: "need not be asked about", points: "/absent", noCheck: true},
+		{name: "need not be asked about, and is on the list", points: "/list", noCheck: true, revoked: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := testpki.Leaf{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, KeyUsage: x509.KeyUsageDigitalSignature}
+			if c.points != "" {
+				l.CRLs = []string{s.url(fmt.Sprintf("%s%d", c.points, i))}
+			}
+			if c.noCheck {
+				l.Edit = noCheck
+			}
+			signer := testpki.Must(s.root.Issue(l))
+			list := testpki.CRL{}
+			if c.revoked {
+				list.Revoked = []*x509.Certificate{signer.Certificate}
+			}
+			s.crl(fmt.Sprintf("/list%d", i), list)
+			leaf := s.leaf(testpki.Leaf{OCSP: []string{s.url(fmt.Sprintf("/ocsp%d", i))}})
+			s.mux.Handle(fmt.Sprintf("/ocsp%d", i), newResponder(t, s.root, signer, []*x509.Certificate{leaf}, nil))
+			v, request := s.validator(), Request{Purpose: ForSigning}
+			if c.known {
+				// A list for some reasons only does not make the leaf good: its
+				// responder is asked.
+				list.Reason = 1
+				list.Extensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 4, 0x83, 2, 6, 0x40}}}
+				request.CRLs = [][]byte{testpki.Must(s.root.CRL(list))}
+			}
+			got := v.Check(t.Context(), leaf, request)
+			if got.Reason != c.want || !strings.Contains(got.Detail, c.detail) {
+				t.Errorf("%q: %s; want %q", got.Reason, got.Detail, c.want)
+			}
+		})
 	}
 }
 

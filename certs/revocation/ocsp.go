@@ -27,8 +27,8 @@ var errResponse = errors.New("not a well-formed OCSP response")
 type response struct {
 	status                 Status
 	text                   string
-	thisUpdate, nextUpdate time.Time // nextUpdate zero: none
-	responderEnds          time.Time // of the delegated certificate; zero: the issuer itself
+	thisUpdate, nextUpdate time.Time         // nextUpdate zero: none
+	responder              *x509.Certificate // to whom the issuer has delegated; nil: the issuer itself
 }
 
 // basicResponse is a BasicOCSPResponse taken apart.

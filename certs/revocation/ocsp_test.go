@@ -66,8 +66,8 @@ func TestResponseWithoutEndMustBeFresh(t *testing.T) {
 	if until := r.ends(now); until.After(now.Add(held)) {
 		t.Errorf("remembered until %v", until)
 	}
-	r.responderEnds = now.Add(time.Second)
-	if until := r.ends(now); !until.Equal(r.responderEnds) {
+	r.responder = &x509.Certificate{NotAfter: now.Add(time.Second)}
+	if until := r.ends(now); !until.Equal(r.responder.NotAfter) {
 		t.Error("remembered beyond the responder's certificate")
 	}
 }

@@ -27,7 +27,7 @@ const (
 func (f *Fetcher) Online(ctx context.Context, q Question, issuer *x509.Certificate, known *Lists, allowSHA1 bool) Answer {
 	answer := Answer{Text: "it names no revocation service"}
 	for _, address := range webAddresses(q.Cert.OCSPServer, maxResponders) {
-		if answer = f.respond(ctx, address, q, issuer, allowSHA1); answer.Status != Unknown {
+		if answer = f.respond(ctx, address, q, issuer, known, allowSHA1); answer.Status != Unknown {
 			return answer
 		}
 	}
@@ -58,7 +58,7 @@ func webAddresses(list []string, n int) []string {
 	return web[:min(n, len(web))]
 }
 
-func (f *Fetcher) respond(ctx context.Context, address string, q Question, issuer *x509.Certificate, allowSHA1 bool) Answer {
+func (f *Fetcher) respond(ctx context.Context, address string, q Question, issuer *x509.Certificate, known *Lists, allowSHA1 bool) Answer {
 	key := fmt.Sprintf("%x %x %s", sha256.Sum256(q.Cert.Raw), sha256.Sum256(issuer.RawSubjectPublicKeyInfo), address)
 	r, stale, err := f.responses.get(ctx, key, func(kept bool) (*response, time.Time, error) {
 		r, err := f.ask(address, key, kept, q.Cert, issuer, allowSHA1)
@@ -77,7 +77,11 @@ func (f *Fetcher) respond(ctx context.Context, address string, q Question, issue
 	if text := r.current(q.At, window); text != "" {
 		return Answer{Text: text}
 	}
-	return Answer{Status: r.status, Text: r.text, NextUpdate: r.ends(q.At)}
+	answer := Answer{Status: r.status, Text: r.text, NextUpdate: r.ends(q.At)}
+	if r.responder == nil {
+		return answer
+	}
+	return f.vouched(ctx, answer, r.responder, q, known)
 }
 
 // fetchLists returns the verified lists that the certificate points to, delta

@@ -25,14 +25,14 @@ const (
 )
 
 // authorized finds who signed the response, the issuer or one to whom it has
-// delegated that (RFC 6960 section 4.2.2.2), and returns the end of the
-// delegation, zero for the issuer.
-func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allowSHA1 bool) (time.Time, error) {
+// delegated that (RFC 6960 section 4.2.2.2), and returns the certificate of the
+// latter, nil for the issuer.
+func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allowSHA1 bool) (*x509.Certificate, error) {
 	if r.algorithm.Broken() || r.algorithm.Weak() && !allowSHA1 {
-		return time.Time{}, fmt.Errorf("the OCSP response is signed with %s", r.algorithm.Digest())
+		return nil, fmt.Errorf("the OCSP response is signed with %s", r.algorithm.Digest())
 	}
 	if r.signedBy(issuer) {
-		return time.Time{}, nil
+		return nil, nil
 	}
 	err := errors.New("the OCSP response is signed by one who may not")
 	for _, c := range r.certs {
@@ -40,10 +40,10 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 			continue
 		}
 		if err = delegate(c, issuer, at); err == nil {
-			return c.NotAfter, nil
+			return c, nil
 		}
 	}
-	return time.Time{}, err
+	return nil, err
 }
 
 func (r *basicResponse) signedBy(c *x509.Certificate) bool {
@@ -86,8 +86,8 @@ func (r *response) ends(now time.Time) time.Time {
 	if until.IsZero() {
 		until = now.Add(held)
 	}
-	if !r.responderEnds.IsZero() && r.responderEnds.Before(until) {
-		until = r.responderEnds
+	if r.responder != nil && r.responder.NotAfter.Before(until) {
+		until = r.responder.NotAfter
 	}
 	return until
 }
@@ -138,7 +138,7 @@ func (f *Fetcher) interpret(der []byte, cert, issuer *x509.Certificate, allowSHA
 		return nil, err
 	}
 	now := f.cfg.Clock()
-	ends, err := basic.authorized(issuer, now, allowSHA1)
+	responder, err := basic.authorized(issuer, now, allowSHA1)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (f *Fetcher) interpret(der []byte, cert, issuer *x509.Certificate, allowSHA
 	if text := r.current(now, 0); text != "" {
 		return nil, errors.New(text)
 	}
-	r.responderEnds = ends
+	r.responder = responder
 	return r, nil
 }
 
