@@ -52,6 +52,9 @@ func (t *fate) treatment(i int) treatment {
 		return treatment{}
 	}
 	k := treatment{sign: t.sign, encrypt: t.secrecy == secret, steps: steps{tag: t.rule.steps.tag}}
+	if !t.meeting {
+		k.steps.footer = t.rule.steps.footer
+	}
 	if k.sign {
 		k.steps.identity = t.rule.steps.identity
 	}
@@ -65,7 +68,7 @@ func (t *fate) treatment(i int) treatment {
 }
 
 func makeCopy(k treatment, members []int, fates []fate) Copy {
-	c := Copy{SubjectTag: k.steps.tag}
+	c := Copy{SubjectTag: k.steps.tag, Footer: k.steps.footer}
 	if k.sign {
 		c.Sign = &Sign{Profile: k.profile, Identity: k.steps.identity}
 	}

@@ -116,6 +116,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 			senderCopy:        in.SenderCopy,
 			also:              c.people("also_encrypt_to", in.AlsoEncryptTo),
 			tag:               c.tag(in.SubjectTag),
+			footer:            c.footer(in),
 		},
 	}
 	if r.profile == "" {

@@ -65,6 +65,7 @@ type fate struct {
 	disposition disposition
 	secrecy     secrecy
 	untouched   bool // passes as it is
+	meeting     bool // it is a meeting request, which programs read
 	sign        bool
 	usable      []Fingerprint // to encrypt to, with further ones
 	temporary   bool          // for refuse
@@ -100,7 +101,7 @@ func (p *Policy) decided(f *Facts, to *RecipientFacts) (r *rule, open string) {
 func (p *Policy) fate(f *Facts, i int) fate {
 	to := &f.Recipients[i]
 	r, open := p.decided(f, to)
-	t := fate{to: to, rule: r}
+	t := fate{to: to, rule: r, meeting: f.Content.Calendar}
 	switch {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.

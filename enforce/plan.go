@@ -19,7 +19,12 @@ type Copy struct {
 	Sign       *Sign    // nil: do not sign
 	Encrypt    *Encrypt // nil: do not encrypt
 	SubjectTag string   // to put before the subject; "" for none
+	Footer     Footer   // to add to the text
 }
+
+// Footer is a text and, for HTML, a fragment that says the same; "" is made from
+// the text. The zero value is none.
+type Footer struct{ Text, HTML string }
 
 // Assigned is a recipient with the rule that decided on it.
 type Assigned struct {

@@ -66,6 +66,7 @@ func genRarer(t *rapid.T, r *Rule) {
 	r.Issue = r.Issue && (r.Identity == "" || r.Identity == "sender")
 	r.Agree = oneOf(t, "agree", "", "any", "domain", "address")
 	r.SubjectTag = oneOf(t, "tag", "", "[x]")
+	r.Footer = oneOf(t, "footer", "", "x", "y")
 	r.Mode = oneOf(t, "mode", "", "enforce", "report")
 }
 
@@ -201,10 +202,13 @@ func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 			for _, a := range c.Recipients {
 				r := p.match(&f, &f.Recipients[a.Index])
 				if r.report || r.untouched(&f) {
-					if c.Encrypt != nil || c.Sign != nil || c.SubjectTag != "" {
+					if c.Encrypt != nil || c.Sign != nil || c.SubjectTag != "" || c.Footer.Text != "" {
 						t.Fatalf("the copy for %s is touched: %+v", a.Address, c)
 					}
 					continue
+				}
+				if want := r.steps.footer; c.Footer != want && !f.Content.Calendar || f.Content.Calendar && c.Footer.Text != "" {
+					t.Fatalf("the copy for %s has the footer %q, not %q", a.Address, c.Footer, want)
 				}
 				sign, encrypt := r.wants(&f)
 				if encrypt == require && c.Encrypt == nil {

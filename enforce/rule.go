@@ -75,6 +75,9 @@ type Rule struct {
 	AlsoEncryptTo []string
 	// SubjectTag is put before the subject.
 	SubjectTag string
+	// Footer is added to the text of what leaves, FooterHTML where that is HTML;
+	// "" is made from Footer.
+	Footer, FooterHTML string
 	// Mode is "enforce" (the default) or "report": decide and log, and change
 	// nothing.
 	Mode string
@@ -175,6 +178,7 @@ type steps struct {
 	senderCopy        bool
 	also              string // address keys, joined by blanks
 	tag               string
+	footer            Footer
 }
 
 // view is what a rule looks at.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/footer"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
 )
@@ -19,6 +20,7 @@ type press struct {
 	env    *Envelope
 	e      *evidence
 	base   *message.Message
+	footed map[enforce.Footer]*message.Message // base with a footer
 	signed map[signing]*message.Message
 }
 
@@ -26,13 +28,14 @@ type press struct {
 type signing struct {
 	enforce.Sign
 	headers smime.HeaderProtection
+	footer  enforce.Footer
 }
 
 // newPress prepares the message for copying. What must not be in it goes: the
 // names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
 // and results that only a gateway may write, which a colleague might believe.
 func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*press, error) {
-	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message)}
+	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), footed: make(map[enforce.Footer]*message.Message)}
 	change, err := g.Triggers.removal(msg)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
@@ -52,20 +55,21 @@ func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*p
 
 // print makes one copy and looks at it again before it may leave.
 func (p *press) print(c enforce.Copy) (*message.Message, error) {
-	m := p.base
+	m, err := p.foot(c.Footer)
+	if err != nil {
+		return nil, err
+	}
 	if c.Sign != nil {
-		var err error
-		if m, err = p.sign(signing{*c.Sign, p.protection(c)}); err != nil {
+		if m, err = p.sign(m, signing{*c.Sign, p.protection(c), c.Footer}); err != nil {
 			return nil, err
 		}
 	}
 	if c.Encrypt != nil {
-		var err error
 		if m, err = p.encrypt(m, c); err != nil {
 			return nil, err
 		}
 	}
-	m, err := tagged(m, c.SubjectTag)
+	m, err = tagged(m, c.SubjectTag)
 	if err != nil {
 		return nil, p.failed("subject tag", err)
 	}
@@ -87,7 +91,26 @@ func (p *press) protection(c enforce.Copy) smime.HeaderProtection {
 	return smime.HeadersOpen
 }
 
-func (p *press) sign(s signing) (*message.Message, error) {
+// foot returns the message with a footer, before we sign it: what the sender
+// signed stays whole inside of what is added around it. An opaque signature would
+// become an attachment by that, and is left alone.
+func (p *press) foot(f enforce.Footer) (*message.Message, error) {
+	content := &p.e.facts.Content
+	if f.Text == "" || content.Encrypted || content.Signed && p.base.Root().MediaType != "multipart/signed" {
+		return p.base, nil
+	}
+	if m := p.footed[f]; m != nil {
+		return m, nil
+	}
+	m, err := footer.Add(p.base, footer.Footer(f))
+	if err != nil {
+		return nil, p.failed("footer", err)
+	}
+	p.footed[f] = m
+	return m, nil
+}
+
+func (p *press) sign(base *message.Message, s signing) (*message.Message, error) {
 	if m := p.signed[s]; m != nil {
 		return m, nil
 	}
@@ -96,7 +119,7 @@ func (p *press) sign(s signing) (*message.Message, error) {
 	if id == nil {
 		return nil, p.internal(fmt.Errorf("no identity %q", s.Identity))
 	}
-	m, err := smime.Sign(p.base, id, smime.SignOptions{
+	m, err := smime.Sign(base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
 		Digest: profile.Digest, Signature: profile.Signature,
 		Time: p.g.Clock(), Headers: s.headers,

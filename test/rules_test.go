@@ -42,6 +42,13 @@ encrypt = "require"
 mode = "report"
 
 [[rule]]
+name = "footed"
+recipient = ["footed.example"]
+sign = "require"
+encrypt = "never"
+footer = "Corp Ltd, registered in Nürnberg"
+
+[[rule]]
 name = "tagged"
 recipient = ["tagged.example"]
 sign = "require"
@@ -60,6 +67,7 @@ func (d *door) testRules(t *testing.T) {
 	t.Run("held", d.testHold)
 	t.Run("report only", d.testTrial)
 	t.Run("tag and sender copy", d.testTagged)
+	t.Run("footer", d.testFooter)
 }
 
 // testWhole: one recipient without a certificate, and nobody gets the message.

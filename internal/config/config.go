@@ -279,7 +279,9 @@ type Rule struct {
 	DomainCertificate string   `toml:"domain_certificate" doc:"what serves where a recipient has no certificate: domain (domain-confidentiality-authority@ of RFC 3183) or an address; empty is nothing"`
 	SenderCopy        bool     `toml:"sender_copy" doc:"encrypt to the sender too, where there is a certificate"`
 	AlsoEncryptTo     []string `toml:"also_encrypt_to" doc:"addresses whose certificates are always added, such as an archive's; without one of them nothing is sent"`
-	SubjectTag        string   `toml:"subject_tag" doc:"text before the subject of what leaves"`
+	SubjectTag        string   `toml:"subject_tag" doc:"text before the subject of what leaves, outside of what is signed or encrypted"`
+	Footer            string   `toml:"footer" doc:"text at the end of what leaves, or file:PATH; never inside what the sender signed, and not in meeting requests, encrypted or automatic mail"`
+	FooterHTML        string   `toml:"footer_html" doc:"the same as an HTML fragment, or file:PATH; empty is made from footer"`
 	Mode              string   `toml:"mode" doc:"report decides and logs, and changes nothing; empty is enforce" enum:",enforce,report"`
 	// Line is where the rule stands in the file; 0 is built in.
 	Line int `toml:"-"`

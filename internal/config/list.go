@@ -22,9 +22,31 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.patterns(dir, join(at, "except_sender_group"), &r.ExceptSenderGroup)
 		d.patterns(dir, join(at, "recipient_group"), &r.RecipientGroup)
 		d.patterns(dir, join(at, "except_recipient_group"), &r.ExceptRecipientGroup)
+		d.fromFile(dir, join(at, "footer"), &r.Footer)
+		d.fromFile(dir, join(at, "footer_html"), &r.FooterHTML)
 	}
 	for i := range c.Entitled {
 		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
+	}
+}
+
+// fromFile puts the contents of a file in the place of a text that names it.
+func (d *decoder) fromFile(dir, key string, text *string) {
+	path, ok := strings.CutPrefix(*text, listPrefix)
+	if !ok {
+		return
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		d.complain(key, "check the path and who may read it", "%q: %s", path, reason(err))
+	case strings.TrimSpace(string(data)) == "":
+		d.complain(key, "put the text into it, or remove the line", "%q: has no text", path)
+	default:
+		*text = string(data)
 	}
 }
 

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/address":   {},
 	"internal/fault":     {},
 	"internal/message":   {"internal/address", "internal/fault"},
+	"internal/footer":    {"internal/message"},
 	"internal/config":    {"internal/address"},
 	"internal/observe":   {"internal/"},
 	"internal/testpki":   {},

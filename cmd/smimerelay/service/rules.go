@@ -43,6 +43,7 @@ func rule(r *config.Rule) enforce.Rule {
 		UserControl: given(r.UserControl), Agree: r.Agree, Automatic: r.Automatic, AlreadySigned: r.AlreadySigned,
 		Calendar: r.Calendar, Identity: r.Identity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
 		SenderCopy: r.SenderCopy, AlsoEncryptTo: given(r.AlsoEncryptTo), SubjectTag: r.SubjectTag, Mode: r.Mode,
+		Footer: r.Footer, FooterHTML: r.FooterHTML,
 	}
 }
 
