@@ -75,6 +75,12 @@ func isPKCS12(data []byte) bool {
 	return ok && data[0] == 0x30 && len(data) > h.size && data[h.size] == 0x02
 }
 
+// MayHoldKeys reports whether data can hold private keys: it is PKCS #12, or PEM
+// with one.
+func MayHoldKeys(data []byte) bool {
+	return isPKCS12(data) || bytes.Contains(data, []byte("PRIVATE KEY-----"))
+}
+
 func parsePKCS12(data []byte, password string) (*Contents, error) {
 	bags, err := pkcs12.Decode(data, password)
 	if err != nil {

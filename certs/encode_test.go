@@ -83,9 +83,11 @@ func TestExportForJava(t *testing.T) {
 		id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Addresses: []string{"a@x.org"}}))
 		for name, how := range encodings {
 			p.write("out.p12", testpki.Must(EncodePKCS12((*Identity)(id), "of Java", how)))
-			list := p.input("", "keytool", "-list", "-v", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java")
-			if !strings.Contains(list, "PrivateKeyEntry") || !strings.Contains(list, "Certificate chain length: 2") {
-				t.Errorf("%s %s:\n%s", kind, name, list)
+			if name == "modern" {
+				list := p.input("", "keytool", "-list", "-v", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java")
+				if !strings.Contains(list, "PrivateKeyEntry") || !strings.Contains(list, "Certificate chain length: 2") {
+					t.Errorf("%s:\n%s", kind, list)
+				}
 			}
 			// Making a request needs the private key.
 			p.run("keytool", "-certreq", "-alias", "1", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java", "-file", "request.pem")

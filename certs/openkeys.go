@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -65,5 +64,5 @@ func publicOnly(file string) (bool, error) {
 		return false, nil
 	}
 	data, err := readLimited(file, maxFile)
-	return err == nil && !bytes.Contains(data, []byte("PRIVATE KEY-----")), err
+	return err == nil && !MayHoldKeys(data), err
 }

@@ -95,12 +95,9 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 	}
 	c.size = len(data)
 	c.file.Digest = sha256.Sum256(data)
-	c.outcome.Identities, c.outcome.Certificates, err = cfg.Store.Imported(ctx, c.file.Digest)
-	if err != nil {
+	if known, err := c.isKnown(ctx, cfg, data); err != nil {
 		return err
-	}
-	if c.outcome.Identities > 0 {
-		c.outcome.Result = Known
+	} else if known {
 		return certs.CheckPrivate(name)
 	}
 	password, err := certs.PasswordFor(name, cfg.Password)
@@ -120,6 +117,20 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 	c.file.Identities, c.file.Certificates = contents.Identities, contents.Certificates
 	c.outcome.Identities, c.outcome.Certificates = len(contents.Identities), len(contents.Certificates)
 	return nil
+}
+
+// isKnown reports whether the store has all of a file with private keys, and then
+// says so in the outcome. Other files are opened faster than looked up.
+func (c *candidate) isKnown(ctx context.Context, cfg Config, data []byte) (bool, error) {
+	if !certs.MayHoldKeys(data) {
+		return false, nil
+	}
+	identities, certificates, err := cfg.Store.Imported(ctx, c.file.Digest)
+	if err != nil || identities == 0 {
+		return false, err
+	}
+	c.outcome.Result, c.outcome.Identities, c.outcome.Certificates = Known, identities, certificates
+	return true, nil
 }
 
 func wrongPassword(err error, password string) error {

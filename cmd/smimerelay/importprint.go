@@ -23,7 +23,7 @@ func (p lineImport) outcome(o intake.Outcome) error {
 	if o.Result == intake.Refused {
 		text = o.Reason
 	}
-	_, err := fmt.Fprintf(p.w, "%-7s %s: %s\n", o.Result, o.File, oneLine(text))
+	_, err := fmt.Fprintf(p.w, "%-7s %s: %s\n", o.Result, oneLine(o.File), oneLine(text))
 	return err
 }
 
