@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
@@ -41,6 +42,8 @@ const MinPassword = 8
 // ErrWeakPassword is the error of CheckPassword.
 var ErrWeakPassword = errors.New("weak password")
 
+var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; take another, or export PEM")
+
 // CheckPassword refuses a password that is empty or shorter than MinPassword
 // characters.
 func CheckPassword(password string) error {
@@ -58,6 +61,9 @@ func CheckPassword(password string) error {
 func EncodePKCS12(id *Identity, password string, how PKCS12) ([]byte, error) {
 	if err := checkExportable(id.Key); err != nil {
 		return nil, err
+	}
+	if strings.ContainsFunc(password, func(r rune) bool { return r > 0xffff }) || !utf8.ValidString(password) {
+		return nil, errPasswordForm
 	}
 	encoder := pkcs12.Modern2023
 	if how == Legacy {

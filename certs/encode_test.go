@@ -84,13 +84,13 @@ func TestExportForJava(t *testing.T) {
 		for name, how := range encodings {
 			p.write("out.p12", testpki.Must(EncodePKCS12((*Identity)(id), "of Java", how)))
 			if name == "modern" {
-				list := p.input("", "keytool", "-list", "-v", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java")
+				list := p.keytool("-list", "-v", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java")
 				if !strings.Contains(list, "PrivateKeyEntry") || !strings.Contains(list, "Certificate chain length: 2") {
 					t.Errorf("%s:\n%s", kind, list)
 				}
 			}
 			// Making a request needs the private key.
-			p.run("keytool", "-certreq", "-alias", "1", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java", "-file", "request.pem")
+			p.keytool("-certreq", "-alias", "1", "-keystore", "out.p12", "-storetype", "PKCS12", "-storepass", "of Java", "-file", "request.pem")
 			p.run("openssl", "req", "-in", "request.pem", "-verify", "-noout")
 		}
 	}
@@ -120,6 +120,16 @@ func TestKeysInTokensAreNotExported(t *testing.T) {
 	}
 	if _, err := EncodePEM(held, exportPassword); err == nil || !strings.Contains(err.Error(), "token") {
 		t.Errorf("PEM: %v", err)
+	}
+}
+
+func TestPasswordsThatPKCS12CannotHold(t *testing.T) {
+	id := testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Issue(testpki.Leaf{}))
+	for _, password := range []string{"a key \U0001f511", "\xff\xfe and more"} {
+		if _, err := EncodePKCS12((*Identity)(id), password, Modern); err == nil || !strings.Contains(err.Error(), "export PEM") {
+			t.Errorf("%q: %v", password, err)
+		}
+		wantIdentities(t, password, testpki.Must(EncodePEM((*Identity)(id), password)), password, id)
 	}
 }
 
