@@ -105,8 +105,8 @@ func (w *groupWalk) byDN(ctx context.Context, dn string) error {
 	case err != nil:
 		return fmt.Errorf("member %q: %w", dn, err)
 	case len(result.Entries) == 0:
-		w.note("member %q may not be read", dn)
-		return nil
+		// It is there, and could be anybody, or a group.
+		return fmt.Errorf("member %q: may not be read", dn)
 	}
 	return w.take(result.Entries[0])
 }

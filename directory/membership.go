@@ -76,7 +76,8 @@ func (d *Directory) InGroup(ctx context.Context, who address.Address, group stri
 func keyOf(parts ...string) string { return strings.Join(parts, "\x00") }
 
 // inGroup asks the sources in turn: one that has the entry in the group is
-// enough. One that is not asked about the domain has nobody of it in its groups.
+// enough. One that is not asked about the domain has nobody of it in its groups,
+// but may be the one that knows the group.
 func (d *Directory) inGroup(ctx context.Context, who address.Address, group string) (bool, error) {
 	var errs []error
 	heard := false
@@ -85,11 +86,13 @@ func (d *Directory) inGroup(ctx context.Context, who address.Address, group stri
 		if !knows {
 			continue
 		}
-		if !s.domains.match(who.Domain()) {
-			heard = true
-			continue
+		in, err := false, errNoGroup
+		switch {
+		case s.domains.match(who.Domain()):
+			in, err = d.inGroupOf(ctx, g, who, group)
+		case s.domains.mayHave(group):
+			_, err = d.groupsNamed(ctx, g, group)
 		}
-		in, err := d.inGroupOf(ctx, g, who, group)
 		switch {
 		case errors.Is(err, errNoGroup):
 		case err != nil:
@@ -108,9 +111,7 @@ func (d *Directory) inGroup(ctx context.Context, who address.Address, group stri
 
 // inGroupOf asks one source.
 func (d *Directory) inGroupOf(ctx context.Context, g groupSource, who address.Address, group string) (bool, error) {
-	groups, err := d.groups.names.ask(ctx, d, keyOf(g.Name(), group), func(ctx context.Context) ([]string, error) {
-		return g.groupsNamed(ctx, group)
-	})
+	groups, err := d.groupsNamed(ctx, g, group)
 	if err != nil {
 		return false, err
 	}
@@ -131,6 +132,28 @@ func (d *Directory) inGroupOf(ctx context.Context, g groupSource, who address.Ad
 		}
 	}
 	return false, nil
+}
+
+// groupsNamed is groupSource.groupsNamed, remembered, also that there are none.
+func (d *Directory) groupsNamed(ctx context.Context, g groupSource, group string) ([]string, error) {
+	names, err := d.groups.names.ask(ctx, d, keyOf(g.Name(), group), func(ctx context.Context) ([]string, error) {
+		names, err := g.groupsNamed(ctx, group)
+		if errors.Is(err, errNoGroup) {
+			return nil, nil
+		}
+		return names, err
+	})
+	if err == nil && len(names) == 0 {
+		err = errNoGroup
+	}
+	return names, err
+}
+
+// mayHave reports whether a source for these domains may be asked for a group: a
+// distinguished name tells nothing of domains.
+func (d domains) mayHave(group string) bool {
+	a, err := address.Parse(group)
+	return err != nil || strings.Contains(group, "=") || d.match(a.Domain())
 }
 
 // among reports whether one of the entries is in a group, or is it.

@@ -129,8 +129,16 @@ func TestMembershipOfOtherDomains(t *testing.T) {
 	d := open(t, Config{Sources: []SourceConfig{{
 		Source: openLDAP(t, LDAPConfig{URLs: []string{s.URL()}}), Domains: []string{"example.net"},
 	}}})
-	if in, err := d.InGroup(t.Context(), addr(t, "anna@elsewhere.example"), "outer@example.net"); in || err != nil {
-		t.Errorf("%v, %v", in, err)
+	anna := addr(t, "anna@elsewhere.example")
+	for _, group := range []string{"outer@example.net", dnOf("outer")} {
+		if in, err := d.InGroup(t.Context(), anna, group); in || err != nil {
+			t.Errorf("%s: %v, %v", group, in, err)
+		}
+	}
+	for _, group := range []string{"absent@example.net", "cn=absent," + slapdtest.People, "outer@elsewhere.example"} {
+		if in, err := d.InGroup(t.Context(), anna, group); in || !errors.Is(err, errUnheard) {
+			t.Errorf("%s: %v, %v", group, in, err)
+		}
 	}
 	if _, ok, err := d.Expand(t.Context(), addr(t, "outer@elsewhere.example")); ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
@@ -306,5 +314,21 @@ func TestMembershipIsAskedOnce(t *testing.T) {
 	}
 	if _, err := d.InGroup(t.Context(), addr(t, "new@example.net"), "g@example.net"); !errors.Is(err, errClosed) {
 		t.Errorf("closed: %v", err)
+	}
+}
+
+// A member that may not be read could be anybody: that is not the same as one that
+// does not exist any more.
+func TestMemberThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	s := scriptedFilter(t, func(base, filter string, _ []string) []*ldap.Entry {
+		if base == "cn=hidden,dc=x" || filter != everyEntry && !strings.Contains(filter, "group@") {
+			return nil
+		}
+		return []*ldap.Entry{ldap.NewEntry("cn=group,dc=x", map[string][]string{"objectClass": {"group"}, "member": {"cn=hidden,dc=x"}})}
+	})
+	d := open(t, Config{Sources: sources(openLDAP(t, LDAPConfig{URLs: []string{s.URL()}, Base: "dc=x"}))})
+	if x, ok, err := d.Expand(t.Context(), addr(t, "group@example.net")); ok || err == nil || !strings.Contains(err.Error(), "cn=hidden") {
+		t.Errorf("%+v, %v, %v", x, ok, err)
 	}
 }

@@ -48,6 +48,7 @@ func TestDoors(t *testing.T) {
 			t.Run("recipients", d.testRecipients)
 			t.Run("rules", d.testRules)
 			t.Run("policy", d.testPolicy)
+			t.Run("groups", d.testGroups)
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)

@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = moreRules + harvestRules + policyRules + `
+const rules = moreRules + harvestRules + groupRules + policyRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -62,7 +62,7 @@ encrypt = "never"
 `
 
 // encrypted are the domains that nothing may reach in the clear.
-var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example", "harvest.example", "domain.example", "named.example", "protect.example", "mute.example"}
+var encrypted = []string{"both.example", "silent.example", "encrypt.example", "strip.example", "whole.example", "tagged.example", "hold.example", "harvest.example", "domain.example", "named.example", "protect.example", "mute.example", "secret.example"}
 
 // world is what surrounds a gateway: authorities, certificates in a directory
 // and in files, and the peers that judge what comes out. Local parts of
@@ -91,6 +91,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.people(t)
 	w.correspondents(t)
+	w.groups(t)
 	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
 	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
 	for _, addr := range []string{alice, erika} {
