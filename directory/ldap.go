@@ -209,6 +209,8 @@ func (l *LDAP) byAddress(addr address.Address, attributes ...string) func(*serve
 	}
 }
 
+var errNoServer = errors.New("no server is known")
+
 // search asks one server after the other until one answers. Every error is kept:
 // the last server's alone would hide why the first did not answer.
 func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchRequest) (*ldap.SearchResult, error) {
@@ -230,6 +232,9 @@ func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchReq
 			}
 			errs = append(errs, err)
 		}
+	}
+	if len(errs) == 0 {
+		return nil, errNoServer // it must not look like an answer
 	}
 	return nil, errors.Join(errs...)
 }

@@ -73,6 +73,20 @@ func TestDomainWithoutTheServiceHasNoServers(t *testing.T) {
 	}
 }
 
+// TestNoServerIsNotNone: nobody answered.
+func TestNoServerIsNotNone(t *testing.T) {
+	t.Parallel()
+	l := openLDAP(t, LDAPConfig{URLs: []string{"ldap:///dc=example"}, Resolver: &fakeResolver{}})
+	for _, when := range []string{"no records", "closed"} {
+		if f, err := l.Find(t.Context(), addr(t, bob)); err == nil {
+			t.Errorf("%s: %v", when, f)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestNameFromDNSIsTrustedOnlyWithinTheDomain(t *testing.T) {
 	t.Parallel()
 	cfg := LDAPConfig{}

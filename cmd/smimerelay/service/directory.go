@@ -81,7 +81,7 @@ func (b *builder) source(d config.Directory) (certs.Source, error) {
 	case "https":
 		return directory.NewHTTPS(directory.HTTPSConfig{
 			Name: d.Name, URL: d.URL, CA: d.CA, ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
-			TokenFile: d.TokenFile, Timeout: d.Timeout,
+			TokenFile: d.TokenFile, Timeout: d.Timeout, Clock: b.clock,
 		})
 	case "smimea":
 		return directory.NewSMIMEA(directory.SMIMEAConfig{
