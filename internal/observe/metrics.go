@@ -20,6 +20,7 @@ type Metrics struct {
 	Panics         prometheus.Counter
 	Lookups        *prometheus.CounterVec   // outcome, remembered
 	LookupSeconds  *prometheus.HistogramVec // source, result
+	Harvested      *prometheus.CounterVec   // outcome
 	Deliveries     *prometheus.CounterVec   // outcome
 	QueueMessages  prometheus.GaugeFunc
 	QueueHeld      prometheus.GaugeFunc
@@ -77,6 +78,9 @@ func NewMetrics(depth Depth) *Metrics {
 		LookupSeconds: histograms("directory_seconds",
 			"Time that a directory took for one answer, the checks of the certificates included, by its name and result: answered, failed.",
 			prometheus.ExponentialBuckets(0.0005, 2, 15), "source", "result"),
+		Harvested: counters("harvested_total",
+			"Certificates of signed mail that might be kept, by outcome: new, changed (it reads other ciphers now), known, refused (not good for encryption), full (more than one sender may add), failed (the store), dropped (no time).",
+			"outcome"),
 		Deliveries: counters("deliveries_total",
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
@@ -118,7 +122,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.Deliveries, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -55,6 +56,7 @@ type Config struct {
 // many goroutines at once. Close it.
 type Harvester struct {
 	cfg    Config
+	count  atomic.Pointer[func(outcome string)]
 	recent memory[string] // claims, by certificate, of the last hour
 	noted  memory[string] // words of verdicts that the store has, of the last day
 	budget budget
@@ -100,6 +102,27 @@ func (h *Harvester) Close() {
 	h.cancel()
 }
 
+// The outcomes that Count is told.
+const (
+	outcomeNew     = "new"
+	outcomeChanged = "changed"
+	outcomeKnown   = "known"
+	outcomeRefused = "refused"
+	outcomeFull    = "full"
+	outcomeFailed  = "failed"
+	outcomeDropped = "dropped"
+)
+
+// Count has f called with what became of each certificate that was looked at: one
+// of the words that docs/metrics.md explains.
+func (h *Harvester) Count(f func(outcome string)) { h.count.Store(&f) }
+
+func (h *Harvester) counted(outcome string) {
+	if f := h.count.Load(); f != nil {
+		(*f)(outcome)
+	}
+}
+
 // work does one job after the other.
 func (h *Harvester) work() {
 	defer close(h.done)
@@ -116,6 +139,7 @@ func (h *Harvester) do(job func(context.Context)) {
 	defer func() {
 		// What a stranger signed must not be able to end the process.
 		if p := recover(); p != nil {
+			h.counted(outcomeFailed)
 			h.cfg.Log.Error("harvest: panic", "error", fmt.Sprint(p))
 		}
 	}()
@@ -136,6 +160,7 @@ func (h *Harvester) enqueue(job func(context.Context)) {
 	select {
 	case h.jobs <- job:
 	default:
+		h.counted(outcomeDropped)
 		if now := h.cfg.Clock(); now.Sub(h.warned) >= time.Hour {
 			h.warned = now
 			h.cfg.Log.Warn("harvest: more than can be stored in time; what is dropped comes again with the next message")

@@ -32,10 +32,13 @@ func (h *Harvester) learn(ctx context.Context, author address.Address, s smime.S
 		if verdict.Result != certs.TempError {
 			h.recent.put(sha256.Sum256(s.Certificate.Raw), lesson(s), now)
 		}
+		h.counted(outcomeRefused)
 		h.cfg.Log.DebugContext(ctx, "not harvested", "address", author, "result", verdict.Result, "reason", verdict.Reason)
 		return
 	}
-	if err := h.store(ctx, author, newEntry(s, cert, verdict, now)); err != nil {
+	outcome, err := h.store(ctx, author, newEntry(s, cert, verdict, now))
+	h.counted(outcome)
+	if err != nil {
 		h.cfg.Log.WarnContext(ctx, "not harvested", "address", author, "error", err)
 		return
 	}
@@ -101,18 +104,29 @@ func candidates(s smime.Signer) []*x509.Certificate {
 	return list
 }
 
-// store puts n in, if there is room for it.
-func (h *Harvester) store(ctx context.Context, author address.Address, n store.New) error {
+// store puts n in, if there is room for it, and returns what came of it.
+func (h *Harvester) store(ctx context.Context, author address.Address, n store.New) (outcome string, err error) {
 	room, err := h.makeRoom(ctx, author, n.Certificate)
-	if err != nil || !room {
-		return err
+	if err != nil {
+		return outcomeFailed, err
+	}
+	if !room {
+		return outcomeFull, nil
 	}
 	stored, err := h.cfg.Store.Put(ctx, store.Harvested, n)
-	if err == nil && stored.New+stored.Changed > 0 {
-		h.cfg.Log.InfoContext(ctx, "harvested", "address", author,
-			"sha256", fmt.Sprintf("%x", sha256.Sum256(n.Certificate.Raw)), "new", stored.New > 0, "ciphers", n.Ciphers)
+	switch {
+	case err != nil:
+		return outcomeFailed, err
+	case stored.Known > 0:
+		return outcomeKnown, nil
+	case stored.Changed > 0:
+		outcome = outcomeChanged
+	default:
+		outcome = outcomeNew
 	}
-	return err
+	h.cfg.Log.InfoContext(ctx, "harvested", "address", author, "outcome", outcome,
+		"sha256", fmt.Sprintf("%x", sha256.Sum256(n.Certificate.Raw)), "ciphers", n.Ciphers)
+	return outcome, nil
 }
 
 // makeRoom sees to it that nobody can fill the store: of one address the youngest

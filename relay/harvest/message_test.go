@@ -30,8 +30,13 @@ func TestSignerIsKept(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.issue(10, nil, bob)
 	ciphers := []cms.Cipher{cms.AES256GCM, cms.AES128CBC}
+	var outcomes []string
+	w.Count(func(outcome string) { outcomes = append(outcomes, outcome) })
 	w.Message(w.passing(letter{from: bob, signers: []cms.Signer{w.signer(id, ciphers...)}}))
 	got := w.wantKept("a good signature", bob, id)
+	if !slices.Equal(outcomes, []string{outcomeNew}) {
+		t.Errorf("counted %q", outcomes)
+	}
 	if len(got) != 1 {
 		return
 	}
@@ -237,5 +242,17 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 	defer h.mu.Unlock()
 	if len(h.jobs) != before {
 		t.Errorf("%d jobs", len(h.jobs))
+	}
+}
+
+// BenchmarkKnownSigner is what a message of a correspondent with nothing new to say
+// costs.
+func BenchmarkKnownSigner(b *testing.B) {
+	w := newWorld(b, nil)
+	id := w.issue(10, nil, bob)
+	r := w.passing(letter{from: bob, signers: []cms.Signer{w.signer(id)}})
+	w.recent.put(sha256.Sum256(id.Certificate.Raw), lesson(r.Signers[0]), w.clock())
+	for b.Loop() {
+		w.Message(r)
 	}
 }

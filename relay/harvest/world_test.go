@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a Harvester between a real validator and a real store in memory.
 type world struct {
 	*Harvester
-	t     *testing.T
+	t     testing.TB
 	ca    *testpki.CA
 	store *store.Store
 	log   bytes.Buffer
@@ -41,7 +41,7 @@ type world struct {
 	now time.Time
 }
 
-func newWorld(t *testing.T, edit func(*Config)) *world {
+func newWorld(t testing.TB, edit func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Now().Truncate(time.Second), ca: testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{
 		Name: "Root", NotBefore: time.Now().AddDate(-5, 0, 0), NotAfter: time.Now().AddDate(5, 0, 0),

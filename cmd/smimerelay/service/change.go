@@ -106,6 +106,7 @@ func (s *Service) commit(c *change) {
 		}
 	}
 	c.parts.Directory.Observe(s.looked(c.parts))
+	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
 	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
 	if c.queue {
