@@ -24,14 +24,14 @@ func (s *Store) Ciphers(ctx context.Context, fingerprints ...[sha256.Size]byte) 
 	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, ciphers FROM store_certificate
 		WHERE ciphers <> '' AND fingerprint IN (`+strings.Join(places, ",")+`)`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var fingerprint []byte
 		var ciphers string
 		if err := rows.Scan(&fingerprint, &ciphers); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, failed(err)
 		}
 		known[[sha256.Size]byte(fingerprint)] = splitCiphers(ciphers)
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 )
 
 // Forget removes those of the certificates that were only harvested and of which
@@ -33,7 +32,7 @@ func (s *Store) Forget(ctx context.Context, fingerprints ...[sha256.Size]byte) (
 		return dropIntermediates(ctx, c)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, failed(err)
 	}
 	return n, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -51,7 +50,7 @@ func (s *Store) Import(ctx context.Context, files ...File) ([]ImportedFile, erro
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, failed(err)
 	}
 	return done, nil
 }
@@ -112,7 +111,7 @@ func (s *Store) Imported(ctx context.Context, digest [sha256.Size]byte) (identit
 		LEFT JOIN store_key k ON k.fingerprint = f.fingerprint
 		WHERE f.digest = $1`, digest[:]).Scan(&identities, &certificates, &missing)
 	if err != nil {
-		return 0, 0, fmt.Errorf("store: %w", err)
+		return 0, 0, failed(err)
 	}
 	if missing > 0 {
 		return 0, 0, nil

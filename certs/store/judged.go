@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -15,19 +14,17 @@ func (s *Store) Judged(ctx context.Context, verdicts map[[sha256.Size]byte]certs
 	if len(verdicts) == 0 {
 		return nil
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	defer tx.Rollback() // says that it is done after a commit
-	for fingerprint, v := range verdicts {
-		if _, err := tx.ExecContext(ctx, `UPDATE store_certificate SET result = $1, reason = $2, judged_at = $3 WHERE fingerprint = $4`,
-			string(v.Result), string(v.Reason), s.now(), fingerprint[:]); err != nil {
-			return fmt.Errorf("store: %w", err)
+	err := s.change(ctx, func(c *change) error {
+		for fingerprint, v := range verdicts {
+			if _, err := c.ExecContext(ctx, `UPDATE store_certificate SET result = $1, reason = $2, judged_at = $3 WHERE fingerprint = $4`,
+				string(v.Result), string(v.Reason), s.now(), fingerprint[:]); err != nil {
+				return err
+			}
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return nil
+	})
+	if err != nil {
+		return failed(err)
 	}
 	return nil
 }
