@@ -123,7 +123,7 @@ func TestRunRefusesBadAddresses(t *testing.T) {
 	}
 }
 
-// issuer is one that has never to issue: a test of rules makes nothing.
+// issuer is one that must not be asked: rules are tested whatever its state is.
 type issuer struct{ t *testing.T }
 
 func (i issuer) Issue(context.Context, address.Address) (*certs.Identity, error) {
@@ -133,7 +133,7 @@ func (i issuer) Issue(context.Context, address.Address) (*certs.Identity, error)
 
 func (issuer) Due(*certs.Identity) bool { return true }
 
-func (issuer) Ready(context.Context) error { return nil }
+func (issuer) Ready(context.Context) error { return errUnknown }
 
 // TestIssue: whom we cannot sign for yet is signed for where the rule has an
 // identity issued.

@@ -44,6 +44,9 @@ func (c *Case) run(ctx context.Context, gc relay.GatewayConfig) ([]string, error
 		return nil, err
 	}
 	gc.Directory, gc.Groups, gc.Keys, gc.Log = world, world, world, nil
+	if gc.Issuer != nil {
+		gc.Issuer = world
+	}
 	g, err := relay.NewGateway(gc)
 	if err != nil {
 		return nil, err

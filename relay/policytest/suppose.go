@@ -20,7 +20,8 @@ const source = "the case"
 
 var errUnknown = errors.New("the case says that it is unknown")
 
-// supposed is the world as a case supposes it: the directory and the keys.
+// supposed is the world as a case supposes it: the directory, the keys, and the
+// authority where the configuration has one.
 type supposed struct {
 	certificates, unknown, identities []address.Address
 	everybody                         bool                         // has an identity
@@ -87,6 +88,17 @@ func (s *supposed) Signing(_ context.Context, a address.Address) (*certs.Identit
 func (s *supposed) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
 	return nil, nil
 }
+
+// Issue implements relay.Issuer: a test of rules makes nothing that is kept.
+func (s *supposed) Issue(context.Context, address.Address) (*certs.Identity, error) {
+	return nil, errors.New("nothing is issued in a test of rules")
+}
+
+// Due implements relay.Issuer.
+func (s *supposed) Due(*certs.Identity) bool { return false }
+
+// Ready implements relay.Issuer: the authority is supposed to be able to.
+func (s *supposed) Ready(context.Context) error { return nil }
 
 // throwaway makes an identity that nobody trusts: the rules look at no more than
 // that it is there.

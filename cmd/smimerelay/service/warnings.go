@@ -33,6 +33,7 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 		"name the authorities of your partners")
 	warn(c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0, "trust.revocation",
 		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
+	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no authority yet: nothing can be issued", "make it: smimerelay ca init")
 	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
 		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
 	for i, t := range p.tokens {
