@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/address"
 )
@@ -49,9 +50,21 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 		mode = v.cfg.Revocation
 	}
 	if mode == RevocationOff || len(path) == 1 {
-		return verdict.refused(nil)
+		return v.lasting(verdict.refused(nil), at)
 	}
-	return v.checkPaths(ctx, s, path, r.CRLs, mode, verdict)
+	return v.lasting(v.checkPaths(ctx, s, path, r.CRLs, mode, verdict), at)
+}
+
+// lasting ends a pass that rests on an allowance when that ends.
+func (v *Validator) lasting(d Verdict, at time.Time) Verdict {
+	if d.Result != Pass || len(v.exceptions) == 0 {
+		return d
+	}
+	anchor := newNode(d.Chain[len(d.Chain)-1])
+	if e := v.exception(anchor, at); e != nil && !v.anchorSet[anchor.fp] && !e.Until.IsZero() && (d.Until.IsZero() || e.Until.Before(d.Until)) {
+		d.Until = e.Until
+	}
+	return d
 }
 
 // maxPaths limits how many paths of a certificate are asked about.

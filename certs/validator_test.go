@@ -331,6 +331,10 @@ func TestExceptions(t *testing.T) {
 		if got.Reason != c.want || len(got.Chain) != c.chain {
 			t.Errorf("%s: %s, chain of %d: %s", c.name, got.Reason, len(got.Chain), got.Detail)
 		}
+		// A pass that rests on an allowance is none for longer than that.
+		if ends := c.name == "authority allowed"; ends != !got.Until.IsZero() || ends && !got.Until.Equal(c.exceptions[0].Until) {
+			t.Errorf("%s: until %s", c.name, got.Until)
+		}
 		if c.want == Blocked && !strings.Contains(got.Detail, "says the note") {
 			t.Errorf("%s: detail %q", c.name, got.Detail)
 		}

@@ -78,8 +78,9 @@ type Verdict struct {
 	ChainState string
 	// Revocation is "good", "revoked", "unknown" or "unchecked".
 	Revocation string
-	// Until is when the first of the revocation answers that a pass rests on
-	// ends, and the question must be asked again; zero where there is none.
+	// Until is when the first of the revocation answers, or the allowance, that a
+	// pass rests on ends, and the question must be asked again; zero where there
+	// is none.
 	Until time.Time
 }
 

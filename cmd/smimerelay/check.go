@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -86,9 +87,22 @@ func (c *checkCmd) summary(a *app, p *service.Parts, h service.Holdings) error {
 	}
 	fmt.Fprintf(a.stdout, "rules %d, identities %d, trust anchors %d, next hop %s\n",
 		len(p.Config.Rules), h.Count, p.Anchors, p.Config.NextHop.Address)
+	n, err := p.Store().Count(background(), store.Query{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "store %s, certificates %d\n", storeName(p.Config.Store.URL), n)
 	if !h.First.IsZero() {
 		fmt.Fprintf(a.stdout, "the next identity expires %s\n", h.First.UTC().Format(time.DateOnly))
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s: ok\n", c.Config)
+	_, err = fmt.Fprintf(a.stdout, "%s: ok\n", c.Config)
 	return err
+}
+
+// storeName is the place of a store, without what may be secret in it.
+func storeName(url string) string {
+	if url == "" {
+		return "in memory only"
+	}
+	return store.Label(url)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -95,6 +96,23 @@ func (b *builder) store() {
 		return
 	}
 	b.parts.store = (&sharedStore{Store: opened, place: place}).hold()
+	if key == nil {
+		b.wantNoKeys(ctx, opened)
+	}
+}
+
+// wantNoKeys refuses a store that has private keys in it and no key file to open
+// them: all mail of their owners would be deferred.
+func (b *builder) wantNoKeys(ctx context.Context, s *store.Store) {
+	has := true
+	n, err := s.Count(ctx, store.Query{HasKey: &has})
+	switch {
+	case err != nil:
+		b.complain("store.url", err.Error(), "see whether the database answers")
+	case n > 0:
+		b.complain("store.key_file", fmt.Sprintf("there is no file %q, and %d private keys in the store are sealed with it", b.config.Store.KeyFile, n),
+			"put it back, from the copy that was made of it")
+	}
 }
 
 // keyAppeared reports whether a store that was opened without a key has a key

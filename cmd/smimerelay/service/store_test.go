@@ -231,3 +231,37 @@ func TestVerbsMakeNoStore(t *testing.T) {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }
+
+// TestLostKeyFile: a store with private keys in it is not served without the key
+// that opens them, nor with another one.
+func TestLostKeyFile(t *testing.T) {
+	w := &world{t: t, dir: t.TempDir(), hop: newHop(t), ca: testpki.Must(testpki.NewCA(testpki.Options{}))}
+	w.write(strings.Replace(storedConfig, "anchors = [\"ca.pem\"]", "", 1))
+	s := w.open(w.storeFile())
+	if _, err := s.PutIdentity(t.Context(), store.Imported, w.issue("alice@example.org")); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(w.dir, "store.key")
+	load := func() string {
+		parts, problems := Load(w.config(), time.Now, slog.New(slog.DiscardHandler))
+		if parts != nil {
+			defer parts.Close()
+		}
+		return problems.Error()
+	}
+	if got := load(); got != "" {
+		t.Error(got)
+	}
+	if err := os.Rename(key, key+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := load(); !strings.Contains(got, "store.key_file: there is no file") || !strings.Contains(got, "1 private keys") {
+		t.Errorf("lost: %s", got)
+	}
+	if _, err := store.CreateKey(key); err != nil {
+		t.Fatal(err)
+	}
+	if got := load(); !strings.Contains(got, "restore that one") {
+		t.Errorf("another: %s", got)
+	}
+}
