@@ -10,6 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 )
@@ -94,8 +95,13 @@ type ending struct {
 	threshold time.Duration
 }
 
-// tell stops at the first who can not be told: it is tried again with the next
-// survey, and nothing counts as told that was not handed on.
+// maxUntold is after how many failures a survey tells nobody more: the next hop is
+// away.
+const maxUntold = 3
+
+// tell goes on where one person can not be told: it is tried again with the next
+// survey, and nothing counts as told that was not handed on. The error joins what
+// failed.
 func (t *teller) tell(ctx context.Context, expiring []Owned) error {
 	var all []ending
 	for _, o := range expiring {
@@ -108,23 +114,42 @@ func (t *teller) tell(ctx context.Context, expiring []Owned) error {
 			return err
 		}
 	}
+	var errs []error
+	for _, n := range t.notices(all) {
+		if err := t.mail(ctx, n); err != nil {
+			errs = append(errs, err)
+		}
+		if len(errs) == maxUntold || ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// notice is what one person is to know.
+type notice struct {
+	to    address.Address
+	admin bool
+	about []ending
+}
+
+// notices are those that the configuration asks for: one for each address of each
+// identity, and one for each administrator.
+func (t *teller) notices(all []ending) []notice {
+	var list []notice
 	if t.parts.Config.Expiry.MailOwner {
 		for _, e := range all {
-			if err := t.tellOwner(ctx, e); err != nil {
-				return err
+			for _, a := range certs.Addresses(e.Certificate) {
+				list = append(list, notice{to: a, about: []ending{e}})
 			}
 		}
 	}
-	for _, to := range t.parts.Config.Expiry.MailTo {
-		a, err := address.Parse(to)
-		if err != nil {
-			return err // the configuration was checked
-		}
-		if err := t.mail(ctx, a, true, all); err != nil {
-			return err
+	for _, text := range t.parts.Config.Expiry.MailTo {
+		if a, err := address.Parse(text); err == nil { // the configuration was checked
+			list = append(list, notice{to: a, admin: true, about: all})
 		}
 	}
-	return nil
+	return list
 }
 
 // threshold is the shortest configured time that what is left is within; 0 for
@@ -155,23 +180,14 @@ func (t *teller) tellLog(ctx context.Context, e ending) error {
 	return nil
 }
 
-func (t *teller) tellOwner(ctx context.Context, e ending) error {
-	for _, a := range certs.Addresses(e.Certificate) {
-		if err := t.mail(ctx, a, false, []ending{e}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // mail tells one person of those that they were not told of yet.
-func (t *teller) mail(ctx context.Context, to address.Address, admin bool, all []ending) error {
-	whom := "owner " + to.Key(address.ExactCase)
-	if admin {
-		whom = "administrator " + to.Key(address.ExactCase)
+func (t *teller) mail(ctx context.Context, n notice) error {
+	whom := "owner " + n.to.Key(address.ExactCase)
+	if n.admin {
+		whom = "administrator " + n.to.Key(address.ExactCase)
 	}
 	var news []ending
-	for _, e := range all {
+	for _, e := range n.about {
 		first, err := t.parts.store.Warned(ctx, told(e, whom), e.threshold)
 		if err != nil {
 			return errors.Join(err, t.untell(news, whom))
@@ -187,14 +203,18 @@ func (t *teller) mail(ctx context.Context, to address.Address, admin bool, all [
 	for _, e := range news[:min(len(news), listedExpiring)] {
 		list = append(list, expiring(e))
 	}
-	d, err := t.parts.Gateway.ExpiryNotice(to, admin, list, len(news)-len(list))
+	d, err := t.parts.Gateway.ExpiryNotice(n.to, n.admin, list, len(news)-len(list))
 	if err == nil {
 		err = t.handOn(ctx, d)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		t.log.Info("told by mail of identities that end soon", "to", n.to.String(), "identities", len(news))
+		return nil
+	case fault.Of(err).Kind.Temporary():
 		return errors.Join(err, t.untell(news, whom))
 	}
-	t.log.Info("told by mail of identities that end soon", "to", to.String(), "identities", len(news))
+	t.log.Warn("nobody can be told by mail of identities that end soon: the next hop refuses it", "to", n.to.String(), "error", err)
 	return nil
 }
 
@@ -216,7 +236,7 @@ func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
 	if q := t.openedQueue(); q != nil {
 		return q.Put(ctx, d)
 	}
-	return errors.Join(nextHop{service: t.Service}.Deliver(ctx, d)...)
+	return nextHop{service: t.Service}.Deliver(ctx, d)[0]
 }
 
 // told is what the store notes: that somebody was told of a certificate.

@@ -115,6 +115,25 @@ func TestExpiryIsToldLater(t *testing.T) {
 	w.stop()
 }
 
+// TestExpiryOfSomebodyWhoIsGone: an owner whom the next hop does not know is in
+// nobody's way, and is not tried for ever.
+func TestExpiryOfSomebodyWhoIsGone(t *testing.T) {
+	w := startWorld(t, expiryConfig)
+	w.hop.mu.Lock()
+	w.hop.refuses = "gone@example.org"
+	w.hop.mu.Unlock()
+	s := w.open(w.storeFile())
+	w.hold(s, "gone@example.org", time.Now().Add(10*day))
+	w.look(s)
+	w.hold(s, "alice@example.org", time.Now().Add(20*day))
+	w.look(s)
+	w.hop.mu.Lock()
+	defer w.hop.mu.Unlock()
+	if w.hop.got[toOwner] != 1 || w.hop.got[toAdmin] != 2 || w.hop.refused != 1 {
+		t.Errorf("arrived %v, refused %d", w.hop.got, w.hop.refused)
+	}
+}
+
 // TestExpiryIsToldByOneNode: of two nodes on one store one tells.
 func TestExpiryIsToldByOneNode(t *testing.T) {
 	first := startWorld(t, expiryConfig)

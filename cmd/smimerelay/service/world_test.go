@@ -175,6 +175,8 @@ type hop struct {
 	mu      sync.Mutex
 	got     map[string]int
 	changed chan struct{}
+	refuses string // a recipient that it does not know
+	refused int    // how often it said so
 }
 
 func newHop(t *testing.T) *hop {
@@ -220,9 +222,19 @@ func (h *hop) wait(t *testing.T, n int) map[string]int {
 type hopSession struct{ hop *hop }
 
 func (hopSession) Mail(string, *gosmtp.MailOptions) error { return nil }
-func (hopSession) Rcpt(string, *gosmtp.RcptOptions) error { return nil }
-func (hopSession) Reset()                                 {}
-func (hopSession) Logout() error                          { return nil }
+
+func (s hopSession) Rcpt(to string, _ *gosmtp.RcptOptions) error {
+	s.hop.mu.Lock()
+	defer s.hop.mu.Unlock()
+	if to != s.hop.refuses || to == "" {
+		return nil
+	}
+	s.hop.refused++
+	return &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+}
+
+func (hopSession) Reset()        {}
+func (hopSession) Logout() error { return nil }
 
 func (s hopSession) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
