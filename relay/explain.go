@@ -127,7 +127,7 @@ func (g *Gateway) askedBy(demands []enforce.Demand) []InboundRule {
 	var list []InboundRule
 	for _, d := range demands {
 		p := g.Profiles[d.Profile]
-		list = append(list, InboundRule{Rule: d.Rule, Line: d.Line, Profile: d.Profile, Minimum: p.minimum().String()})
+		list = append(list, InboundRule{Rule: d.Rule, Line: d.Line, Profile: d.Profile, Minimum: p.Minimum().String()})
 	}
 	return list
 }

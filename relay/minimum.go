@@ -10,8 +10,8 @@ import (
 	"github.com/smimerelay/smimerelay/smime"
 )
 
-// minimum is what the profile asks of inbound mail.
-func (p *Profile) minimum() smime.Minimum {
+// Minimum is what the profile asks of inbound mail.
+func (p Profile) Minimum() smime.Minimum {
 	return smime.Minimum{
 		Digest: p.MinimumDigest, RSA: p.MinimumRSA, PSS: p.MinimumSignature == "pss",
 		Cipher: p.MinimumCipher, Authenticated: p.MinimumAuthenticated, OAEP: p.MinimumKeyTransport == "oaep",
@@ -50,7 +50,7 @@ func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Op
 	o := *opened
 	for _, d := range asked {
 		p := g.Profiles[d.Profile]
-		p.minimum().Judge(&o.Report)
+		p.Minimum().Judge(&o.Report)
 	}
 	return &o
 }

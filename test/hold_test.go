@@ -47,6 +47,12 @@ func (d *door) testHold(t *testing.T) {
 	if !strings.Contains(list, "for <never@hold.example>: no valid S/MIME certificate") || strings.Contains(list, "<"+lateInLDAP+">") {
 		t.Fatalf("held is\n%s", list)
 	}
+	if shown := d.queue(t, "show", id); !strings.Contains(shown, "<never@hold.example>") {
+		t.Errorf("shown is\n%s", shown)
+	}
+	if text := d.queue(t, "show", "--message", id); !strings.Contains(text, secret) || !strings.Contains(text, "<"+m.id+">") {
+		t.Errorf("the message is\n%s", text)
+	}
 	d.queue(t, "return", "--reason", "has left the company", id)
 	d.sink.Wait(t, "the report", func(got rig.Delivery) bool {
 		return got.From == "" && contains(got.To, alice) && bytes.Contains(got.Data, []byte("has left the company")) && !bytes.Contains(got.Data, []byte(secret))

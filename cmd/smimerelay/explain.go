@@ -85,7 +85,7 @@ func explainStatus(x *relay.Explanation) error {
 	}
 	for _, r := range x.Recipients {
 		switch r.Outcome {
-		case "refused", "deferred", "stripped":
+		case "refused", "deferred", "stripped", "held":
 			return &statusError{status: exitNegative}
 		}
 	}

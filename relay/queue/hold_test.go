@@ -245,6 +245,37 @@ func TestHeldCountsAndDrops(t *testing.T) {
 	}
 }
 
+// What nobody touches is looked at when it is due, and at its end, which comes
+// before the next look here.
+func TestHeldIsLookedAtInTime(t *testing.T) {
+	g := &gate{}
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	clock := func() time.Time { return time.Unix(0, now.Load()) }
+	q := open(t, Config{Deliverer: newHop(nil), Reconsider: g.reconsider, Look: time.Millisecond, Recheck: 40 * time.Minute, Clock: clock})
+	start(t, q)
+	h := held(t, "b@example.net")
+	h.Since, h.Until = clock().UTC(), clock().Add(time.Hour).UTC()
+	if err := q.Hold(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	list, err := q.Held(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if wait := list[0].Next.Sub(clock()); wait < 35*time.Minute || wait > 45*time.Minute {
+		t.Errorf("looked at after %v", wait)
+	}
+	for looks, at := range []time.Duration{45 * time.Minute, 15 * time.Minute} {
+		now.Add(int64(at))
+		until(t, "a look", func() bool { return g.times() == looks+1 })
+		until(t, "the next one planned", func() bool {
+			list, err := q.Held(t.Context())
+			return err == nil && len(list) == 1 && list[0].Next.After(clock())
+		})
+	}
+}
+
 // A decision that panics, or that is none, leaves the message where it is.
 func TestHeldSurvivesPanic(t *testing.T) {
 	var n atomic.Int64
