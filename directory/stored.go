@@ -35,6 +35,10 @@ func (s *Stored) Name() string { return s.name }
 func (s *Stored) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	// Of most addresses there is nothing, and that is the cheaper question.
+	if version, err := s.store.AddressVersion(ctx, addr); err != nil || version == 0 {
+		return nil, err
+	}
 	entries, err := s.store.Find(ctx, store.Query{Address: &addr, Chain: true})
 	if err != nil {
 		return nil, err
