@@ -32,7 +32,7 @@ type Contents struct {
 	// Certificates are all that belong to no identity. The roots beside an
 	// identity are left out.
 	Certificates []*x509.Certificate
-	// Protected reports that a password was needed.
+	// Protected reports that the private keys were under the password.
 	Protected bool
 }
 
@@ -105,7 +105,7 @@ func parsePKCS12(data []byte, password string) (*Contents, error) {
 	if len(keys)+len(list) == 0 {
 		return nil, errors.New("PKCS #12 without a key and without a certificate")
 	}
-	return newContents(keys, list, len(keys) > 0)
+	return newContents(keys, list, bags.Protected && len(keys) > 0)
 }
 
 var pemBegin = []byte("-----BEGIN ")

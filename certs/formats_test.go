@@ -256,6 +256,7 @@ func TestPEMWithSeveralKeys(t *testing.T) {
 	renewed := testpki.Must(ca.Issue(testpki.Leaf{PrivateKey: ids[0].Key, Name: "Renewed"}))
 	stranger := testpki.Must(ca.Issue(testpki.Leaf{Name: "Stranger"}))
 	two := append(testpki.Must(ids[0].PEM()), renewed.CertificatePEM()...)
+	two = append(two, testpki.EncodeCertificates(ca.Root)...) // left out
 	two = append(two, stranger.CertificatePEM()...)
 	c, err := ParseContents(two, "")
 	if err != nil || len(c.Identities) != 2 || len(c.Certificates) != 1 || c.Protected {

@@ -68,7 +68,7 @@ func newContents(keys []namedKey, list []*x509.Certificate, protected bool) (*Co
 		}
 	}
 	out.Certificates = slices.DeleteFunc(list, func(c *x509.Certificate) bool {
-		return used[c] || len(keys) > 0 && isSelfIssued(c)
+		return used[c] || len(keys) > 0 && c.IsCA && isSelfIssued(c)
 	})
 	return out, nil
 }

@@ -72,6 +72,8 @@ func (c *certExportCmd) check() (password string, err error) {
 		return "", nil
 	case !c.isPKCS12() && c.Format != "pem":
 		return "", unusable(fmt.Errorf("--format: %s holds no private key; choose p12, p12-legacy or pem", c.Format))
+	case c.Store != "" && c.Key == "":
+		return "", unusable(errors.New("--private-key: with --store, name its key file by --key"))
 	case c.PasswordFile == "":
 		return "", unusable(errors.New("--private-key: name a file with the new password by --password-file"))
 	case c.Output == "" || c.Output == "-":

@@ -64,6 +64,7 @@ func (r *reader) bag(s *cryptobyte.String, depth int) error {
 		if err != nil {
 			return err
 		}
+		r.out.Protected = true
 		r.out.Keys = append(r.out.Keys, Key{info, friendlyName(bag)})
 	case id.Equal(oidCertBag):
 		return r.certificate(value)

@@ -60,6 +60,7 @@ func (r *reader) checkMAC(s cryptobyte.String, content []byte) error {
 	if len(r.forms) == 0 {
 		return pbe.ErrPassword
 	}
+	r.out.Protected = true
 	return nil
 }
 

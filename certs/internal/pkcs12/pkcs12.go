@@ -28,6 +28,9 @@ const maxBags = 10_000
 type Contents struct {
 	Keys         []Key
 	Certificates [][]byte // DER
+	// Protected reports that the password was checked: that something was under
+	// it.
+	Protected bool
 }
 
 // Key is a private key.
@@ -142,6 +145,7 @@ func (r *reader) decrypt(s cryptobyte.String) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.out.Protected = true
 	return scheme.Open(data, r.forms, func(plain []byte) bool {
 		s, err := normalized(plain)
 		return err == nil && s.PeekASN1Tag(cryptobyte_asn1.SEQUENCE)

@@ -65,7 +65,7 @@ func TestManySafes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Keys) != 2 || len(got.Certificates) != 1 || got.Keys[0].Name != "Äb" || got.Keys[1].Name != "" ||
+	if got.Protected || len(got.Keys) != 2 || len(got.Certificates) != 1 || got.Keys[0].Name != "Äb" || got.Keys[1].Name != "" ||
 		string(got.Keys[0].Info) != key || !bytes.Equal(got.Certificates[0], id.Certificate.Raw) {
 		t.Errorf("%+v", got)
 	}
@@ -135,7 +135,7 @@ func TestOfTheLibrary(t *testing.T) {
 	} {
 		data := testpki.Must(e.Encode(id.Key, id.Certificate, nil, "Geheim€"))
 		got, err := Decode(data, "Geheim€")
-		if err != nil || len(got.Keys) != 1 || len(got.Certificates) != 1 {
+		if err != nil || len(got.Keys) != 1 || len(got.Certificates) != 1 || !got.Protected {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 		if _, err := Decode(data, "geheim€"); !errors.Is(err, pbe.ErrPassword) {
