@@ -157,3 +157,15 @@ func TestNodesWait(t *testing.T) {
 	w.must(<-opened)
 	w.must(other.Close())
 }
+
+// TestOddPaths: a path is a path, whatever a URL would make of it.
+func TestOddPaths(t *testing.T) {
+	for _, name := range []string{"a b.db", "a?b=c.db", "50%41.db", "a#b.db", "file:x.db", "ä.db"} {
+		path := filepath.Join(t.TempDir(), name)
+		w := newWorld(t, path)
+		testpki.Must(w.PutIdentity(context.Background(), Imported, w.identity(1, "a@example.com")))
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

@@ -102,10 +102,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 // Close ends all use of the store.
 func (s *Store) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
+	err := s.write.Close()
+	if s.read != nil && s.read != s.write {
+		err = errors.Join(s.read.Close(), err)
 	}
-	return errors.Join(s.read.Close(), s.write.Close())
+	return err
 }
 
 // IsPostgreSQL reports whether a Config.URL names a PostgreSQL database and not a
