@@ -311,3 +311,62 @@ func TestLongAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestGenerations: another issuing authority below the same root is believed by whom
+// has the root, publishes under names of its own, and what the one before issued is
+// not touched until that is revoked.
+func TestGenerations(t *testing.T) {
+	w := newWorld(t, "p256", ca.Multipurpose)
+	before := w.issue(t, ca.Request{Address: parse(t, "alice@example.com")})[0]
+	next, err := ca.CreateIssuing(ca.Plan{
+		Organization: "Example GmbH", Country: "DE", URL: publishedAt, Key: "p256", Generation: 2, Clock: func() time.Time { return w.now },
+	}, w.pair.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ledger.Issued(t.Context(), next.Certificate); err != nil {
+		t.Fatal(err)
+	}
+	lintCertificate(t, "issuing", next.Certificate.Raw)
+	for cert, want := range map[*x509.Certificate]string{w.pair.Issuing.Certificate: "issuing", next.Certificate: "issuing-2", before.Certificate: "issuing"} {
+		if got := ca.IssuingName(cert); got != want {
+			t.Errorf("%s publishes as %q", cert.Subject, got)
+		}
+	}
+	second := w.authority(t, next, ca.IssuingName(next.Certificate), ca.Multipurpose)
+	ids, err := second.Issue(t.Context(), ca.Request{Address: parse(t, "alice@example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := ids[0]
+	if got := after.Certificate.CRLDistributionPoints; len(got) != 1 || got[0] != publishedAt+"issuing-2.crl" {
+		t.Errorf("lists at %v", got)
+	}
+	verdicts := func(rootList []byte) [2]certs.Reason {
+		v := w.validator(t, rootList, crl(t, w.issuing), crl(t, second))
+		return [2]certs.Reason{check(t, v, before, certs.ForSigning).Reason, check(t, v, after, certs.ForSigning).Reason}
+	}
+	if got := verdicts(crl(t, w.root)); got != [2]certs.Reason{} {
+		t.Errorf("%q", got)
+	}
+	list, err := w.root.Revoke(t.Context(), w.pair.Issuing.Certificate, ca.CACompromise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := verdicts(list); got != [2]certs.Reason{certs.Revoked, ""} {
+		t.Errorf("after the revocation: %q", got)
+	}
+	// What the former one issued is followed when it is near its end, or at once.
+	for revoked, want := range map[bool]bool{false: false, true: true} {
+		o := ca.NewOnDemand(ca.OnDemandConfig{
+			Authority: second, RenewBefore: 24 * time.Hour, Former: map[string]bool{string(w.pair.Issuing.Certificate.RawSubject): revoked},
+		})
+		if o.Due(before) != want || o.Due(after) {
+			t.Errorf("revoked %t: due %t, the new one %t", revoked, o.Due(before), o.Due(after))
+		}
+	}
+	w.now = w.pair.Root.Certificate.NotAfter.Add(-24 * time.Hour)
+	if _, err := ca.CreateIssuing(ca.Plan{Organization: "X", Country: "DE", URL: publishedAt, Key: "p256", Clock: func() time.Time { return w.now }}, w.pair.Root); err == nil {
+		t.Error("an authority below a root that ends tomorrow")
+	}
+}

@@ -21,11 +21,20 @@ type Plan struct {
 	URL string
 	// Key is one of Kinds; "" is AuthorityKind.
 	Key string
+	// Generation tells issuing authorities below one root apart; 0 and 1 are the
+	// first.
+	Generation int
 	// Domains limit the issuing authority to addresses of these domains
 	// (".example.com": those below it); none is no limit.
 	Domains []string
 	Clock   func() time.Time // nil is time.Now
 }
+
+// What the names of the two say.
+const (
+	kindRoot    = "Root"
+	kindIssuing = "Issuing"
+)
 
 // How long authorities live. The root outlives two issuing authorities.
 const (
@@ -42,11 +51,7 @@ func Create(p Plan) (*Pair, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	clock := p.Clock
-	if clock == nil {
-		clock = time.Now
-	}
-	from := clock().UTC().Truncate(time.Second).Add(-backdate)
+	from := p.from()
 	root, err := p.root(from)
 	if err != nil {
 		return nil, err
@@ -56,6 +61,26 @@ func Create(p Plan) (*Pair, error) {
 		return nil, err
 	}
 	return &Pair{Root: root, Issuing: issuing}, nil
+}
+
+// CreateIssuing makes another issuing authority below a root.
+func CreateIssuing(p Plan, root *certs.Identity) (*certs.Identity, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	from := p.from()
+	if end := root.Certificate.NotAfter; end.Before(from.AddDate(1, 0, 0)) {
+		return nil, fmt.Errorf("root: it ends on %s; make a new one, and give it to your partners", end.Format(time.DateOnly))
+	}
+	return p.issuing(from, root)
+}
+
+func (p *Plan) from() time.Time {
+	clock := p.Clock
+	if clock == nil {
+		clock = time.Now
+	}
+	return clock().UTC().Truncate(time.Second).Add(-backdate)
 }
 
 func (p *Plan) check() error {
@@ -72,10 +97,11 @@ func (p *Plan) check() error {
 }
 
 func (p *Plan) name(kind string, from time.Time) pkix.Name {
-	return pkix.Name{
-		Country: []string{p.Country}, Organization: []string{p.Organization},
-		CommonName: shorten(p.Organization, 40) + fmt.Sprintf(" S/MIME %s CA %d", kind, from.Year()),
+	common := shorten(p.Organization, 36) + fmt.Sprintf(" S/MIME %s CA %d", kind, from.Year())
+	if p.Generation > 1 && kind == kindIssuing {
+		common += fmt.Sprintf(" G%d", p.Generation)
 	}
+	return pkix.Name{Country: []string{p.Country}, Organization: []string{p.Organization}, CommonName: common}
 }
 
 // shorten cuts a text at a character, so that a common name stays within its 64.
@@ -94,7 +120,7 @@ func (p *Plan) root(from time.Time) (*certs.Identity, error) {
 		return nil, err
 	}
 	t := &x509.Certificate{
-		Subject:   p.name("Root", from),
+		Subject:   p.name(kindRoot, from),
 		NotBefore: from, NotAfter: from.AddDate(rootYears, 0, 0).Add(-time.Second),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true, IsCA: true,
@@ -118,10 +144,14 @@ func (p *Plan) issuing(from time.Time, root *certs.Identity) (*certs.Identity, e
 	if err != nil {
 		return nil, err
 	}
+	until := from.AddDate(issuingYears, 0, 0).Add(-time.Second)
+	if end := root.Certificate.NotAfter; until.After(end) {
+		until = end
+	}
 	above := Place{URL: p.URL, Name: Root}
 	t := &x509.Certificate{
-		Subject:   p.name("Issuing", from),
-		NotBefore: from, NotAfter: from.AddDate(issuingYears, 0, 0).Add(-time.Second),
+		Subject:   p.name(kindIssuing, from),
+		NotBefore: from, NotAfter: until,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 		BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,

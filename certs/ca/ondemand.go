@@ -22,6 +22,9 @@ type OnDemandConfig struct {
 	Separate bool
 	// RenewBefore is how long before its end an identity is followed by another.
 	RenewBefore time.Duration
+	// Former are the names (DER) of authorities before this one, and whether they were
+	// revoked: then what they issued is followed at once.
+	Former map[string]bool
 	// PerHour is the most certificates of the authority in an hour, whoever had
 	// them issued; beyond it nothing is issued on demand.
 	PerHour int
@@ -121,14 +124,17 @@ func (o *OnDemand) enter(ctx context.Context) (leave func(), err error) {
 
 func (o *OnDemand) issuer() []byte { return o.Authority.Config.Certificate.RawSubject }
 
-// Due reports whether an identity was issued by this authority and is so near its
-// end that another should follow. Near the end of the authority itself nothing
-// better could be had.
+// Due reports whether an identity was issued by this authority or one before it, and
+// is so near its end that another should follow. Near the end of the authority
+// itself nothing better could be had.
 func (o *OnDemand) Due(id *certs.Identity) bool {
 	c := id.Certificate
+	revoked, former := o.Former[string(c.RawIssuer)]
+	if !former && string(c.RawIssuer) != string(o.issuer()) {
+		return false
+	}
 	end := o.Authority.Config.Certificate.NotAfter
-	return string(c.RawIssuer) == string(o.issuer()) && c.NotAfter.Before(end) &&
-		o.Authority.Clock().Add(o.RenewBefore).After(c.NotAfter)
+	return revoked || c.NotAfter.Before(end) && o.Authority.Clock().Add(o.RenewBefore).After(c.NotAfter)
 }
 
 // Ready says why nothing can be issued now.

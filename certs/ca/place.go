@@ -1,8 +1,11 @@
 package ca
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -10,10 +13,10 @@ import (
 // NAME.cer its certificate, both DER (RFC 2585), below the address URL.
 type Place struct {
 	URL  string // http://host/path/
-	Name string // Root or Issuing
+	Name string // Root, Issuing, or that of a further generation: "issuing-2"
 }
 
-// The names of the two authorities.
+// The names of the first two authorities.
 const (
 	Root    = "root"
 	Issuing = "issuing"
@@ -31,6 +34,28 @@ func (p Place) certificateURL() string { return p.At(p.Certificate()) }
 // At is the address of a file.
 func (p Place) At(file string) string { return strings.TrimSuffix(p.URL, "/") + "/" + file }
 
+var generation = regexp.MustCompile(` G([1-9][0-9]{0,3})$`)
+
+// GenerationOf returns the generation that the name of an issuing authority bears;
+// 1 where it bears none.
+func GenerationOf(cert *x509.Certificate) int {
+	if m := generation.FindStringSubmatch(cert.Subject.CommonName); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			return n
+		}
+	}
+	return 1
+}
+
+// IssuingName returns the name of an issuing authority's files: each generation has
+// its own, since what the one before issued names those of that one.
+func IssuingName(cert *x509.Certificate) string {
+	if n := GenerationOf(cert); n > 1 {
+		return fmt.Sprintf("%s-%d", Issuing, n)
+	}
+	return Issuing
+}
+
 // CheckURL says what is wrong with the address under which an authority publishes.
 // It must be http: whoever fetches a revocation list over https would need one
 // for that first (RFC 5280 section 8, BR 7.1.2.3 b).
@@ -46,7 +71,7 @@ func CheckURL(text string) error {
 }
 
 func (p Place) check() error {
-	if p.Name != Root && p.Name != Issuing {
+	if p.Name != Root && p.Name != Issuing && !strings.HasPrefix(p.Name, Issuing+"-") {
 		return fmt.Errorf("authority: place has no name")
 	}
 	return CheckURL(p.URL)

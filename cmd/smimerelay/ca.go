@@ -22,6 +22,7 @@ type caCmd struct {
 	Init   caInitCmd   `cmd:"" help:"Make the authority, or import one."`
 	Show   caShowCmd   `cmd:"" help:"Show the authority and what it publishes."`
 	Export caExportCmd `cmd:"" help:"Print the certificate that partners have to trust."`
+	Renew  caRenewCmd  `cmd:"" help:"Make another issuing authority below the same root."`
 	CRL    caCRLCmd    `cmd:"" name:"crl" help:"Make and publish new revocation lists now."`
 }
 
@@ -84,12 +85,13 @@ func (o *authorities) publish(ctx context.Context, a *app) error {
 
 // shownAuthority is what --json prints of an authority.
 type shownAuthority struct {
-	Name      string    `json:"name"` // root, issuing
+	Name      string    `json:"name"` // root, issuing, issuing-2
 	Subject   string    `json:"subject"`
 	SHA256    string    `json:"sha256"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 	HasKey    bool      `json:"has_key"` // in the store
+	Revoked   bool      `json:"revoked"`
 	Domains   []string  `json:"domains,omitempty"`
 	URLs      []string  `json:"urls"` // where partners fetch its certificate and list
 	CRL       *shownCRL `json:"crl,omitempty"`
@@ -110,7 +112,7 @@ func (o *authorities) describe(ctx context.Context) ([]shownAuthority, error) {
 		s := shownAuthority{
 			Name: h.Name, Subject: h.Certificate.Subject.String(), SHA256: fmt.Sprintf("%x", sha256.Sum256(h.Certificate.Raw)),
 			NotBefore: h.Certificate.NotBefore.UTC(), NotAfter: h.Certificate.NotAfter.UTC(),
-			HasKey: h.Authority != nil, Domains: h.Certificate.PermittedEmailAddresses,
+			HasKey: h.Authority != nil, Revoked: h.Revoked, Domains: h.Certificate.PermittedEmailAddresses,
 			URLs: []string{place.At(place.Certificate()), place.At(place.CRL())},
 		}
 		l, err := o.CRL(ctx, h)
@@ -133,6 +135,9 @@ func (p *page) authority(s shownAuthority) {
 	p.line("%-8s %s", s.Name, s.Subject)
 	p.line("         sha-256 %s", colons(s.SHA256))
 	p.line("         valid until %s", s.NotAfter.Format(time.DateOnly))
+	if s.Revoked {
+		p.line("         revoked")
+	}
 	if !s.HasKey {
 		p.line("         its key is not in the store")
 	}

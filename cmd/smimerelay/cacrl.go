@@ -59,12 +59,9 @@ func (c *caCRLCmd) Run(a *app) error {
 }
 
 func (c *caCRLCmd) rootList(ctx context.Context, o *authorities) error {
-	id, err := readAuthority("--root", c.Root, c.PasswordFile)
+	id, err := o.readRoot(c.Root, c.PasswordFile)
 	if err != nil {
 		return err
-	}
-	if o.Root == nil || !id.Certificate.Equal(o.Root.Certificate) {
-		return unusable(fmt.Errorf("--root: %s is not the root of our authority; give the file that ca init --root-out wrote", name(id.Certificate)))
 	}
 	root, err := o.With(ca.Root, id)
 	if err != nil {

@@ -146,6 +146,9 @@ func (c *certIssueCmd) password(addresses int) (string, error) {
 // requests are the orders for all addresses, each of which is ours and can have a
 // certificate.
 func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]ca.Request, error) {
+	if o.Spent != nil {
+		return nil, o.Spent
+	}
 	own, err := service.Own(o.config)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,13 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -18,33 +20,38 @@ import (
 
 // Why there is no authority to work with.
 var (
-	ErrNoAuthority    = errors.New("there is no authority yet; make one with: smimerelay ca init")
-	ErrNoAuthorityURL = errors.New("there is no authority: ca.url is empty; write the address below which partners will fetch its revocation lists")
+	ErrNoAuthority      = errors.New("there is no authority yet; make one with: smimerelay ca init")
+	ErrRevokedAuthority = errors.New("the issuing authority was revoked; make another below the same root with: smimerelay ca renew")
+	ErrNoAuthorityURL   = errors.New("there is no authority: ca.url is empty; write the address below which partners will fetch its revocation lists")
 )
 
 // Held is an authority of ours with what the store has of it.
 type Held struct {
-	// Name is ca.Root or ca.Issuing: the name of its files.
+	// Name is that of its files: ca.Root, ca.Issuing or a further generation's.
 	Name        string
 	Certificate *x509.Certificate
 	// Authority is nil where its key is not in the store.
 	Authority *ca.Authority
+	// Revoked says that the root has taken it back.
+	Revoked bool
 }
 
 // Authorities are those in a store.
 type Authorities struct {
-	// Issuing is the one that issues, and can. Root is above it; nil where it is not
-	// known, as with an authority that was imported.
+	// Issuing is the one that issues, unless Spent. Root is above it; nil where it is
+	// not known, as with an authority that was imported.
 	Issuing *ca.Authority
 	Root    *Held
-	all     []Held
-	config  *config.Config
-	store   *store.Store
-	clock   func() time.Time
+	// Spent says why nothing more is issued; nil where it is.
+	Spent  error
+	all    []Held
+	config *config.Config
+	store  *store.Store
+	clock  func() time.Time
 }
 
-// OpenAuthorities reads our authorities: of several, the latest. ErrNoAuthority:
-// there is none.
+// OpenAuthorities reads our authorities: of several that issue, the latest issues and
+// those before it go on to publish. ErrNoAuthority: there is none.
 func OpenAuthorities(ctx context.Context, c *config.Config, s *store.Store, clock func() time.Time) (*Authorities, error) {
 	if c.CA.URL == "" {
 		return nil, ErrNoAuthorityURL
@@ -53,22 +60,28 @@ func OpenAuthorities(ctx context.Context, c *config.Config, s *store.Store, cloc
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(found, byAge)
 	a := &Authorities{config: c, store: s, clock: clock}
-	root := latest(found, func(e store.Entry) bool { return ca.SelfIssued(e.Certificate) })
-	issuing := latest(found, func(e store.Entry) bool { return e.HasKey && !ca.SelfIssued(e.Certificate) })
-	if issuing == nil && root != nil && root.HasKey {
-		issuing, root = root, nil // one that was imported and is its own root
+	var roots, issuing []store.Entry
+	for _, e := range found {
+		if ca.SelfIssued(e.Certificate) {
+			roots = append(roots, e)
+		} else if e.HasKey && clock().Before(e.Certificate.NotAfter) {
+			issuing = append(issuing, e)
+		}
 	}
-	if issuing == nil {
+	if len(issuing) == 0 && len(roots) > 0 && roots[0].HasKey {
+		issuing, roots = roots[:1], nil // one that was imported and is its own root
+	}
+	if len(issuing) == 0 {
 		return nil, ErrNoAuthority
 	}
-	held, err := a.open(ctx, ca.Issuing, issuing)
-	if err != nil {
+	if err := a.hold(ctx, issuing); err != nil {
 		return nil, err
 	}
-	a.Issuing, a.all = held.Authority, []Held{*held}
-	if root != nil {
-		if a.Root, err = a.open(ctx, ca.Root, root); err != nil {
+	if len(roots) > 0 {
+		a.Root, err = a.open(ctx, ca.Root, &roots[0])
+		if err != nil {
 			return nil, err
 		}
 		a.all = append(a.all, *a.Root)
@@ -76,18 +89,34 @@ func OpenAuthorities(ctx context.Context, c *config.Config, s *store.Store, cloc
 	return a, nil
 }
 
-func latest(list []store.Entry, ok func(store.Entry) bool) *store.Entry {
-	var best *store.Entry
-	for i, e := range list {
-		if ok(e) && (best == nil || e.Certificate.NotBefore.After(best.Certificate.NotBefore)) {
-			best = &list[i]
+// byAge sorts the latest first.
+func byAge(a, b store.Entry) int {
+	return cmp.Or(b.Certificate.NotBefore.Compare(a.Certificate.NotBefore),
+		cmp.Compare(ca.GenerationOf(b.Certificate), ca.GenerationOf(a.Certificate)))
+}
+
+// hold opens those that issue or did, the latest first.
+func (a *Authorities) hold(ctx context.Context, list []store.Entry) error {
+	for i := range list {
+		name := ca.IssuingName(list[i].Certificate)
+		if slices.ContainsFunc(a.all, func(h Held) bool { return h.Name == name }) {
+			continue // a later one has its place
 		}
+		h, err := a.open(ctx, name, &list[i])
+		if err != nil {
+			return err
+		}
+		a.all = append(a.all, *h)
 	}
-	return best
+	a.Issuing = a.all[0].Authority
+	if a.all[0].Revoked {
+		a.Spent = ErrRevokedAuthority
+	}
+	return nil
 }
 
 func (a *Authorities) open(ctx context.Context, name string, e *store.Entry) (*Held, error) {
-	h := &Held{Name: name, Certificate: e.Certificate}
+	h := &Held{Name: name, Certificate: e.Certificate, Revoked: !e.RevokedAt.IsZero()}
 	if !e.HasKey {
 		return h, nil
 	}
@@ -97,6 +126,17 @@ func (a *Authorities) open(ctx context.Context, name string, e *store.Entry) (*H
 	}
 	h.Authority, err = a.With(name, id)
 	return h, err
+}
+
+// former are the authorities before the one that issues; see ca.OnDemandConfig.
+func (a *Authorities) former() map[string]bool {
+	list := map[string]bool{}
+	for _, h := range a.all[1:] {
+		if h.Name != ca.Root {
+			list[string(h.Certificate.RawSubject)] = h.Revoked
+		}
+	}
+	return list
 }
 
 // With returns the authority of an identity, such as a root whose key came from

@@ -374,3 +374,51 @@ func TestPublishReplaces(t *testing.T) {
 		t.Errorf("into a folder that is not there: %v", err)
 	}
 }
+
+// TestRenewedAuthority: after the one before was revoked its identities are followed
+// with the next message, and both publish.
+func TestRenewedAuthority(t *testing.T) {
+	w, s, c := startAuthority(t)
+	pair := inaugurate(t, c, s, w.now)
+	w.log.wait(t, "/issuing.crl\n")
+	if err := w.sendFrom("new@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := OpenAuthorities(t.Context(), c, s, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Root.Authority.Revoke(t.Context(), pair.Issuing.Certificate, ca.CACompromise); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(s)
+	if a, err = OpenAuthorities(t.Context(), c, s, w.now); err != nil || !errors.Is(a.Spent, ErrRevokedAuthority) {
+		t.Fatalf("a revoked authority: %v", err)
+	}
+	if err := w.sendFrom("newer@example.org"); replyCode(err) != 451 {
+		t.Errorf("a revoked authority issued: %v", err)
+	}
+	w.log.wait(t, "make another below the same root with: smimerelay ca renew")
+
+	next, err := ca.CreateIssuing(ca.Plan{Organization: "Example", Country: "DE", URL: c.CA.URL, Key: "p256", Generation: 2, Clock: w.now}, pair.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutIdentity(t.Context(), store.Authority, next); err != nil {
+		t.Fatal(err)
+	}
+	w.log.wait(t, "/issuing-2.crl\n")
+	if err := w.sendFrom("new@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	found := issuedFor(t, s, "new@example.org")
+	if len(found) != 2 || found[0].Certificate.CheckSignatureFrom(next.Certificate) != nil && found[1].Certificate.CheckSignatureFrom(next.Certificate) != nil {
+		t.Errorf("%d certificates, none of the new authority", len(found))
+	}
+	for _, name := range []string{"issuing.crl", "issuing-2.crl", "root.crl"} {
+		if w.list(name) == nil {
+			t.Errorf("%s is not published", name)
+		}
+	}
+	w.stop()
+}

@@ -29,11 +29,14 @@ func (b *builder) authority() relay.Issuer {
 		return nil
 	}
 	b.parts.authorities = a
+	if a.Spent != nil {
+		return noIssuer{a.Spent}
+	}
 	c := b.config.CA
 	return ca.NewOnDemand(ca.OnDemandConfig{
 		Authority: a.Issuing, Key: c.Key, Validity: c.Validity, Separate: c.Separate,
 		RenewBefore: c.RenewBefore, PerHour: c.PerHour,
-		Keys: b.parts.Keys, Withheld: a.withheld,
+		Keys: b.parts.Keys, Withheld: a.withheld, Former: a.former(),
 		Keep: func(ctx context.Context, ids ...*certs.Identity) error {
 			if err := a.Keep(ctx, ids...); err != nil {
 				return err
