@@ -2,9 +2,11 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 )
@@ -20,8 +22,9 @@ const (
 func isAuthority(c *x509.Certificate) bool { return c.BasicConstraintsValid && c.IsCA }
 
 // trimmed returns what counts of a finding: each certificate costs a validation,
-// and every owner of a directory entry can put many into it.
-func trimmed(f Finding) Finding {
+// and every owner of a directory entry can put many into it. What may serve comes
+// before what cannot: companies publish certificates for all purposes there.
+func trimmed(f Finding, now time.Time) Finding {
 	var leaves, authorities []*x509.Certificate
 	seen := make(map[string]bool)
 	for _, c := range f.Certificates {
@@ -38,12 +41,22 @@ func trimmed(f Finding) Finding {
 		}
 	}
 	if len(leaves) > maxCertificates {
-		f.note("%d certificates, only the youngest %d are considered", len(leaves), maxCertificates)
-		slices.SortStableFunc(leaves, func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+		f.note("%d certificates, only the youngest %d that may serve are considered", len(leaves), maxCertificates)
+		slices.SortStableFunc(leaves, func(a, b *x509.Certificate) int {
+			return cmp.Or(rank(b, now)-rank(a, now), b.NotBefore.Compare(a.NotBefore))
+		})
 		leaves = leaves[:maxCertificates]
 	}
 	f.Certificates = append(leaves, authorities...)
 	return f
+}
+
+// rank is 1 for certificates that may serve now, as far as can be seen at once.
+func rank(c *x509.Certificate, now time.Time) int {
+	if certs.Decrypts(c) && !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+		return 1
+	}
+	return 0
 }
 
 // note adds a note, in a list of its own: the source may keep the one it gave.

@@ -77,6 +77,20 @@ func TestEverySourceIsLimited(t *testing.T) {
 	}
 }
 
+// TestWhatMayServeIsNotCrowdedOut: a company publishes certificates for everything.
+func TestWhatMayServeIsNotCrowdedOut(t *testing.T) {
+	t.Parallel()
+	serving := issue(t, bob, 48*time.Hour)
+	list := []*x509.Certificate{serving}
+	for range 2 * maxCertificates {
+		list = append(list, testpki.Must(testCA().Issue(testpki.Leaf{Addresses: []string{bob}, KeyUsage: x509.KeyUsageDigitalSignature})).Certificate)
+	}
+	d := open(t, Config{Sources: sources(&fakeSource{name: "s", list: list}), Checker: validator(t, testCA())})
+	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != Usable || !r.Certificates[0].Equal(serving) || len(r.Candidates) != maxCertificates {
+		t.Errorf("%s of %d candidates", r.Outcome, len(r.Candidates))
+	}
+}
+
 // known are Capabilities from a map.
 type known struct {
 	ciphers map[[sha256.Size]byte][]cms.Cipher

@@ -240,7 +240,7 @@ func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *
 	start := d.cfg.Clock()
 	found, err := find(ctx, s.Source, addr)
 	total := len(found.Certificates)
-	found = trimmed(found)
+	found = trimmed(found, start)
 	judged := r.additions(d.judge(ctx, addr, s.Name(), r.unjudged(found)))
 	r.Candidates = append(r.Candidates, judged...)
 	if found.Group && r.Group == "" {
