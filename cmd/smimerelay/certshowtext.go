@@ -7,8 +7,11 @@ import (
 	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,8 +85,8 @@ func (p *page) certificate(s *shown, now time.Time) {
 	row("addresses", orNone(texts(certs.Addresses(c))))
 	row("valid", validity(c, now))
 	row("key", keyKind(c))
-	row("key usage", orNone(keyUsages(c)))
-	row("purposes", orNone(extKeyUsages(c)))
+	row("key usage", limitedTo(c, oidKeyUsage, keyUsages(c)))
+	row("purposes", limitedTo(c, oidExtKeyUsage, extKeyUsages(c)))
 	row("signing", used(s.uses[certs.ForSigning]))
 	row("encryption", used(s.uses[certs.ForEncryption]))
 	row("chain", v.ChainState)
@@ -151,6 +154,22 @@ func orNone(list []string) string {
 		return "none"
 	}
 	return strings.Join(list, ", ")
+}
+
+// The extensions that limit what a key is for (RFC 5280 sections 4.2.1.3 and
+// 4.2.1.12).
+var (
+	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+)
+
+// limitedTo lists what an extension allows; a certificate without it is not
+// limited.
+func limitedTo(c *x509.Certificate, extension asn1.ObjectIdentifier, words []string) string {
+	if !slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(extension) }) {
+		return "not limited"
+	}
+	return orNone(words)
 }
 
 func validity(c *x509.Certificate, now time.Time) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -239,6 +240,8 @@ func TestCertShow(t *testing.T) {
 	if c := list[0]; c.Stored != nil || c.Subject != "CN=Shelf CA" || c.Encryption.Reason != certs.WrongPurpose || c.ChainState != "trusted" {
 		t.Errorf("%+v", c)
 	}
+	bare := s.put(s.issue(testpki.Leaf{Addresses: []string{"zoe@example.net"}, KeyUsage: testpki.NoKeyUsage, ExtKeyUsage: []x509.ExtKeyUsage{}}))
+	s.says("key usage     not limited\n  purposes      not limited\n", "show", bare)
 	s.fails(1, "in the store; see smimerelay cert list", "show", "0000000000")
 	s.fails(1, "named by no certificate", "show", "nobody@example.net")
 	s.fails(2, "give a fingerprint, an address, or a file", "show", "no-such-file.pem")

@@ -97,7 +97,7 @@ func (c *corporate) hire() string {
 
 // send sends a message to somebody and returns what the door said, and how long
 // it took to say so.
-func (c *corporate) send(to string) (error, time.Duration) {
+func (c *corporate) send(to string) (time.Duration, error) {
 	c.t.Helper()
 	client, err := smtp.Dial(c.address("out"))
 	if err != nil {
@@ -107,22 +107,22 @@ func (c *corporate) send(to string) (error, time.Duration) {
 	begin := time.Now()
 	err = errors.Join(client.Mail("alice@example.org"), client.Rcpt(to))
 	if err != nil {
-		return err, time.Since(begin)
+		return time.Since(begin), err
 	}
 	w, err := client.Data()
 	if err != nil {
-		return err, time.Since(begin)
+		return time.Since(begin), err
 	}
 	fmt.Fprintf(w, "From: alice@example.org\r\nTo: %s\r\nSubject: to %s\r\n\r\nHello.\r\n", to, to)
 	err = w.Close()
-	return err, time.Since(begin)
+	return time.Since(begin), err
 }
 
 // accepted: the message is taken, and is encrypted (the press refuses to hand on
 // what must be and is not).
 func (c *corporate) accepted(when, to string) {
 	c.t.Helper()
-	if err, _ := c.send(to); err != nil {
+	if _, err := c.send(to); err != nil {
 		c.t.Errorf("%s: %v", when, err)
 	}
 }
@@ -131,7 +131,7 @@ func (c *corporate) accepted(when, to string) {
 // directory.
 func (c *corporate) deferred(when, to string) {
 	c.t.Helper()
-	err, took := c.send(to)
+	took, err := c.send(to)
 	if replyCode(err) != 451 || !strings.Contains(err.Error(), "4.4.3") || !strings.Contains(err.Error(), "ldap:corp did not answer") {
 		c.t.Errorf("%s: %v", when, err)
 	}
@@ -213,7 +213,7 @@ func TestSignalForgetsLookups(t *testing.T) {
 		to := fmt.Sprintf("late%d@enc.example", i)
 		refused := func(when string) {
 			t.Helper()
-			if err, _ := c.send(to); replyCode(err) != 550 {
+			if _, err := c.send(to); replyCode(err) != 550 {
 				t.Errorf("%s: %v", when, err)
 			}
 		}
