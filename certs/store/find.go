@@ -143,22 +143,34 @@ func (q Query) conditions() (c conditions, err error) {
 	return c, nil
 }
 
+// kinds asks by what few have, such as a mark, from those that have it: where it
+// follows from nothing else which are few, SQLite would look at all certificates in
+// the order that is asked for.
 func (c *conditions) kinds(q Query) {
-	if len(q.Origins) > 0 {
+	few := q.Address == nil && q.Prefix == ""
+	if len(q.Origins) == 1 && q.Origins[0] == Authority && few {
+		c.add(`c.fingerprint IN (SELECT fingerprint FROM store_certificate WHERE origin = 'authority')`)
+	} else if len(q.Origins) > 0 {
 		args := make([]any, len(q.Origins))
 		for i, o := range q.Origins {
 			args[i] = string(o)
 		}
 		c.add(`c.origin IN (`+strings.TrimSuffix(strings.Repeat("%s,", len(args)), ",")+`)`, args...)
 	}
-	if q.HasKey != nil {
-		not := "NOT "
-		if *q.HasKey {
-			not = ""
-		}
-		c.add(not + `EXISTS (SELECT 1 FROM store_key k WHERE k.fingerprint = c.fingerprint)`)
+	switch {
+	case q.HasKey == nil:
+	case *q.HasKey && few:
+		c.add(`c.fingerprint IN (SELECT fingerprint FROM store_key)`)
+	case *q.HasKey:
+		c.add(`EXISTS (SELECT 1 FROM store_key k WHERE k.fingerprint = c.fingerprint)`)
+	default:
+		c.add(`NOT EXISTS (SELECT 1 FROM store_key k WHERE k.fingerprint = c.fingerprint)`)
 	}
-	if q.Mark != Unmarked {
+	switch {
+	case q.Mark == Unmarked:
+	case few:
+		c.add(`c.fingerprint IN (SELECT fingerprint FROM store_certificate WHERE mark <> '' AND mark = %s)`, string(q.Mark))
+	default:
 		c.add(`c.mark = %s`, string(q.Mark))
 	}
 }

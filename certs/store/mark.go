@@ -46,7 +46,7 @@ func one(result affected, err error) error {
 // Exceptions returns the marks for the validator, ended ones too: it knows the
 // time.
 func (s *Store) Exceptions(ctx context.Context) ([]certs.Exception, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, mark, note, mark_until FROM store_certificate WHERE mark <> '' ORDER BY fingerprint`)
+	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, mark, note, mark_until FROM store_certificate WHERE mark <> ''`)
 	if err != nil {
 		return nil, failed(err)
 	}
