@@ -332,3 +332,17 @@ func TestMemberThatMayNotBeRead(t *testing.T) {
 		t.Errorf("%+v, %v, %v", x, ok, err)
 	}
 }
+
+// A membership that is remembered costs two map lookups.
+func BenchmarkMembershipCached(b *testing.B) {
+	f := &fakeGroups{fakeSource: fakeSource{name: "g"}, members: map[string]bool{"cn=bob": true}}
+	d := New(Config{Sources: []SourceConfig{{Source: f}}})
+	defer d.Close()
+	who := addr(b, bob)
+	b.ReportAllocs()
+	for b.Loop() {
+		if in, err := d.InGroup(b.Context(), who, "g@example.net"); !in || err != nil {
+			b.Fatal(in, err)
+		}
+	}
+}

@@ -26,9 +26,17 @@ func (g *Gateway) findGroups(ctx context.Context, e *evidence) enforce.Needs {
 	}
 }
 
+// maxAuthors is of how many authors of an inbound message the directory is asked:
+// anybody may write as many as they like. The others stay unknown.
+const maxAuthors = 5
+
 // inboundGroups finds out what the rules ask of inbound mail: of the envelope
-// sender, of each author, and of the recipients.
+// sender, of each author, and of the recipients. Where no profile asks anything
+// of inbound mail nobody is asked: whatever the rule, the verdict is the same.
 func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
+	if !g.hasMinimum() {
+		return
+	}
 	ask := func(sender address.Address) map[string]enforce.MembershipFacts {
 		as := evidence{facts: *f} // the recipients are the same
 		as.facts.Sender, as.facts.SenderGroups = sender, nil
@@ -36,7 +44,7 @@ func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 		return as.facts.SenderGroups
 	}
 	f.SenderGroups = ask(f.Sender)
-	for _, a := range f.From {
+	for _, a := range f.From[:min(len(f.From), maxAuthors)] {
 		f.AuthorGroups = append(f.AuthorGroups, ask(a))
 	}
 }

@@ -18,6 +18,16 @@ func (p Profile) Minimum() smime.Minimum {
 	}
 }
 
+// hasMinimum reports whether a profile asks anything of inbound mail.
+func (g *Gateway) hasMinimum() bool {
+	for _, p := range g.Profiles {
+		if p.Minimum() != (smime.Minimum{}) {
+			return true
+		}
+	}
+	return false
+}
+
 // measured holds what was opened to the profiles that the rules name for it.
 // Recipients of whom different rules ask differently do not see the same status.
 func (g *Gateway) measured(ctx context.Context, env *Envelope, msg *message.Message, groups []readers) []readers {

@@ -80,4 +80,11 @@ func TestInboundMinimumByGroup(t *testing.T) {
 			t.Errorf("%+v: %s", tt, got)
 		}
 	}
+	// Where nothing is asked of inbound mail, the directory is not asked either.
+	w.config.Profiles = map[string]Profile{"strict": {Digest: "sha-384"}}
+	w.start()
+	clear(f.asked)
+	if _, err := w.process(w.envelope("in", "list@other.example", "alice@own.example"), w.bobsLetter("")); err != nil || len(f.asked) > 0 {
+		t.Errorf("%v, asked %v", err, f.asked)
+	}
 }
