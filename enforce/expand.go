@@ -29,7 +29,11 @@ func holdTogether(all []fate, sender bool) {
 	waits := func(t *fate) bool {
 		return t.temporary && (t.undecided || t.member()) || t.disposition == held && t.member() && !sender
 	}
-	if !slices.ContainsFunc(all, func(t fate) bool { return waits(&t) }) {
+	some := false
+	for i := range all {
+		some = some || waits(&all[i])
+	}
+	if !some {
 		return
 	}
 	fates := make([]*fate, len(all))
