@@ -32,6 +32,9 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 	s.write.SetMaxOpenConns(connections)
 	s.write.SetMaxIdleConns(connections)
 	s.read = s.write
+	if err := s.write.PingContext(ctx); err != nil {
+		return err
+	}
 	return migrate(ctx, s.write, goose.DialectPostgres, goose.WithSessionLocker(advisory{}))
 }
 

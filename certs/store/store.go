@@ -124,8 +124,11 @@ func Label(text string) string {
 	if err != nil {
 		return "postgres://…"
 	}
-	u.User, u.RawQuery = url.User(u.User.Username()), ""
-	return u.String()
+	label := url.URL{Scheme: u.Scheme, User: url.User(u.User.Username()), Host: u.Host, Path: u.Path}
+	if host := u.Query().Get("host"); host != "" {
+		label.RawQuery = "host=" + host
+	}
+	return label.String()
 }
 
 // now is the time as it is stored.
