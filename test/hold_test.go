@@ -2,7 +2,7 @@ package test
 
 import (
 	"bytes"
-	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,12 +14,16 @@ import (
 const (
 	lateInLDAP = "ldap@hold.example"
 	lateInFile = "file@hold.example"
+	// These two get theirs into the store: imported by hand, and harvested from
+	// signed mail.
+	lateInStore = "store@hold.example"
+	lateAuthor  = "author@hold.example"
 )
 
 // testHold: who has no certificate yet is accepted and held, the sender is told
 // once, and the message arrives encrypted as soon as there is one.
 func (d *door) testHold(t *testing.T) {
-	m := newMail(t, alice, lateInLDAP, lateInFile, "never@hold.example")
+	m := newMail(t, alice, lateInLDAP, lateInFile, lateInStore, lateAuthor, "never@hold.example")
 	fates := d.send(t, m)
 	for _, addr := range m.to {
 		want(t, fates, addr, "accepted")
@@ -35,32 +39,40 @@ func (d *door) testHold(t *testing.T) {
 	}
 	d.onlyTo(t, m)
 
-	// A folder is noticed at once; of a directory its administrator tells us.
+	// A folder and the store are noticed at once; of a directory its administrator
+	// tells us.
 	d.store(t, "certificates/late.pem", testpki.EncodeCertificates(d.ids[lateInFile].Certificate))
 	d.arrivesLate(t, m, lateInFile)
+	d.store(t, "late-store.pem", testpki.EncodeCertificates(d.ids[lateInStore].Certificate))
+	d.gateway.Run(t, "cert", "import", filepath.Join(d.dir, "late-store.pem"))
+	d.arrivesLate(t, m, lateInStore)
+	answer := newMail(t, lateAuthor, alice)
+	answer.id, answer.entity = "answer."+answer.id, d.signClear(t, d.ids[lateAuthor])
+	want(t, d.receive(t, answer), alice, "accepted")
+	d.arrivesLate(t, m, lateAuthor)
 	d.slapd.AddPerson(t, lateInLDAP, d.ids[lateInLDAP].Certificate)
-	d.queue(t, "release", "--all")
+	d.gateway.Run(t, "queue", "release", "--all")
 	d.arrivesLate(t, m, lateInLDAP)
 
-	list := d.queue(t, "held")
+	list := d.gateway.Run(t, "queue", "held")
 	id, _, _ := strings.Cut(list, " ")
 	if !strings.Contains(list, "for <never@hold.example>: no valid S/MIME certificate") || strings.Contains(list, "<"+lateInLDAP+">") {
 		t.Fatalf("held is\n%s", list)
 	}
-	if shown := d.queue(t, "show", id); !strings.Contains(shown, "<never@hold.example>") {
+	if shown := d.gateway.Run(t, "queue", "show", id); !strings.Contains(shown, "<never@hold.example>") {
 		t.Errorf("shown is\n%s", shown)
 	}
-	if text := d.queue(t, "show", "--message", id); !strings.Contains(text, secret) || !strings.Contains(text, "<"+m.id+">") {
+	if text := d.gateway.Run(t, "queue", "show", "--message", id); !strings.Contains(text, secret) || !strings.Contains(text, "<"+m.id+">") {
 		t.Errorf("the message is\n%s", text)
 	}
-	d.queue(t, "return", "--reason", "has left the company", id)
+	d.gateway.Run(t, "queue", "return", "--reason", "has left the company", id)
 	d.sink.Wait(t, "the report", func(got rig.Delivery) bool {
 		return got.From == "" && contains(got.To, alice) && bytes.Contains(got.Data, []byte("has left the company")) && !bytes.Contains(got.Data, []byte(secret))
 	})
-	if list := d.queue(t, "held"); list != "0 held\n" {
+	if list := d.gateway.Run(t, "queue", "held"); list != "0 held\n" {
 		t.Errorf("held is\n%s", list)
 	}
-	d.onlyTo(t, m, lateInLDAP, lateInFile)
+	d.onlyTo(t, m, lateInLDAP, lateInFile, lateInStore, lateAuthor)
 }
 
 // arrivesLate waits for what was held: it is what was sent, once.
@@ -77,21 +89,4 @@ func (d *door) arrivesLate(t *testing.T, m mail, addr string) {
 	if times != 1 {
 		t.Errorf("%s got it %d times", addr, times)
 	}
-}
-
-// queue runs a verb on the gateway's queue and returns what it prints.
-func (d *door) queue(t *testing.T, args ...string) string {
-	t.Helper()
-	return d.run(t, append([]string{"queue"}, args...)...)
-}
-
-// run runs a verb with the gateway's configuration and returns what it prints.
-func (d *door) run(t *testing.T, args ...string) string {
-	t.Helper()
-	args = append(args, "--config", d.gateway.Config())
-	out, err := exec.Command(program, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return string(out)
 }

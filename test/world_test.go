@@ -124,7 +124,9 @@ func (w *world) people(t *testing.T) {
 		w.slapd.AddPerson(t, "none@"+domain)
 	}
 	w.issue(testpki.Leaf{Addresses: []string{lateInLDAP}, Key: "rsa2048"})
-	w.issue(testpki.Leaf{Addresses: []string{lateInFile}, Key: "rsa2048"})
+	for _, addr := range []string{lateInFile, lateInStore, lateAuthor} {
+		w.issue(testpki.Leaf{Addresses: []string{addr}, Key: "rsa2048"})
+	}
 	w.publish(t, testpki.Leaf{Addresses: []string{"down@both.example"}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{"file@both.example"}})
 	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))

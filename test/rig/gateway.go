@@ -57,9 +57,6 @@ func (g *Gateway) Configure(tb testing.TB, config string) {
 	write(tb, g.config, []byte(config))
 }
 
-// Config returns the path of the configuration file.
-func (g *Gateway) Config() string { return g.config }
-
 // Start starts the process after Kill.
 func (g *Gateway) Start(tb testing.TB) {
 	tb.Helper()
