@@ -91,7 +91,7 @@ func (d *door) testHarvest(t *testing.T) {
 func (d *door) testHarvestExplained(t *testing.T) {
 	fingerprint := fmt.Sprintf("%x", sha256.Sum256(d.ids[anna].Certificate.Raw))
 	for _, verb := range [][]string{{"cert", "lookup", anna}, {"explain", "--from", alice, "--to", anna}} {
-		text := d.run(t, verb...)
+		text := d.gateway.Run(t, verb...)
 		for _, want := range []string{
 			"asked      store: 0 found", "asked      harvested: ", "sha256 " + fingerprint + " from harvested", "reads aes-256-gcm", "trusted by ",
 		} {
@@ -100,7 +100,7 @@ func (d *door) testHarvestExplained(t *testing.T) {
 			}
 		}
 	}
-	if text := d.run(t, "explain", "--from", alice, "--to", anna); !strings.Contains(text, "cipher     aes-256-gcm (every reader claims") {
+	if text := d.gateway.Run(t, "explain", "--from", alice, "--to", anna); !strings.Contains(text, "cipher     aes-256-gcm (every reader claims") {
 		t.Errorf("the cipher is not explained:\n%s", text)
 	}
 }
