@@ -107,6 +107,8 @@ func (g *Gateway) author(ctx context.Context, e *evidence, msg *message.Message)
 		e.facts.SignForbidden = "the message has several From addresses"
 	case !g.own(from[0]):
 		e.facts.SignForbidden = "a delivery report is not signed as " + from[0].String()
+	case e.purpose == toExplain && e.facts.Client == (enforce.Client{}):
+		// Who asks without naming a client asks about one who may.
 	default:
 		g.entitlement(ctx, &e.facts, from[0])
 	}

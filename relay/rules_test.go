@@ -120,6 +120,13 @@ func TestWhoMaySign(t *testing.T) {
 		if got := w.outline(o); got != tt.want {
 			t.Errorf("%+v: %s, want %s", tt.client, got, tt.want)
 		}
+		if x := w.gateway.ExplainEnvelope(context.Background(), env, w.letter("x@sign.example")); x.Recipients[0].Reply != strings.TrimPrefix(strings.TrimPrefix(tt.want, "signed x@sign.example"), "refused x@sign.example ") {
+			t.Errorf("%+v: explained as %+v", tt.client, x.Recipients[0])
+		}
+	}
+	// Who names no client asks about one who may.
+	if x := w.explain("alice@own.example", "x@sign.example"); x.Recipients[0].Outcome != "signed" {
+		t.Errorf("explained as %+v", x.Recipients[0])
 	}
 }
 
