@@ -41,7 +41,7 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 		}
 		_, err = fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), text)
 		if e.HasKey && mark == store.Blocked && err == nil {
-			_, err = fmt.Fprintf(a.stdout, "its private key is in the store and goes on to sign and decrypt; smimerelay cert remove ends that\n")
+			_, err = fmt.Fprintf(a.stdout, "it is an identity of ours: it does not sign any more, and goes on to decrypt\n")
 		}
 		return err
 	})

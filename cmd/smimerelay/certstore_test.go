@@ -298,7 +298,7 @@ func TestCertMark(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	alice := s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
-	s.says("goes on to sign and decrypt", "block", alice)
+	s.says("it does not sign any more, and goes on to decrypt", "block", alice)
 }
 
 func TestCertPin(t *testing.T) {
@@ -349,8 +349,10 @@ func TestCertExpiring(t *testing.T) {
 	if stdout, _ := s.cert(1, "expiring"); strings.Contains(stdout, "alice@") || !strings.Contains(stdout, "bob@") {
 		t.Errorf("after renewal:\n%s", stdout)
 	}
-	s.putIdentity(s.issue(leaf(in(300), "bob@example.org")))
+	bob := s.putIdentity(s.issue(leaf(in(300), "bob@example.org")))
 	s.cert(0, "expiring")
+	s.cert(0, "block", bob) // it is no successor any more
+	s.cert(1, "expiring")
 }
 
 // TestStoreFlags: a store that is not there, a key that is not its own, and flags

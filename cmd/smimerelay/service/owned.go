@@ -25,7 +25,7 @@ type Owned struct {
 const pageSize = 1000
 
 // EachOwned calls f for every certificate of ours, until f returns false. What our
-// authority revoked is none any more.
+// authority revoked, or somebody blocked, is none any more.
 func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
 	for _, o := range p.unstored() {
 		if !f(o) {
@@ -61,7 +61,7 @@ func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) e
 			return err
 		}
 		for _, e := range page {
-			if e.RevokedAt.IsZero() && !f(e) {
+			if !takenBack(e) && !f(e) {
 				return nil
 			}
 		}
@@ -70,6 +70,11 @@ func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) e
 		}
 		q.After = page[len(page)-1].Fingerprint[:]
 	}
+}
+
+// takenBack: it does not sign, and so its end is nobody's worry.
+func takenBack(e store.Entry) bool {
+	return !e.RevokedAt.IsZero() || e.Mark == store.Blocked && e.Until.IsZero()
 }
 
 // Holdings are a summary of the identities, those of authorities left out.
@@ -149,7 +154,9 @@ func (p *Parts) ownedFor(ctx context.Context, a address.Address) ([]*x509.Certif
 	}
 	var all []*x509.Certificate
 	for _, e := range entries {
-		all = append(all, e.Certificate)
+		if !takenBack(e) {
+			all = append(all, e.Certificate)
+		}
 	}
 	for _, o := range p.unstored() {
 		if slices.ContainsFunc(certs.Addresses(o.Certificate), func(named address.Address) bool { return named.Equal(a, p.store.place.localPart) }) {
