@@ -166,7 +166,7 @@ func TestIdentitiesOfNSS(t *testing.T) {
 	ca := chained(t)
 	p := newTools(t)
 	p.run("certutil", "-N", "-d", "sql:.", "--empty-password")
-	for _, kind := range []string{"rsa2048", "p256", "p384", "p521"} {
+	for _, kind := range []string{"rsa2048", "p256"} {
 		id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Name: kind, Addresses: []string{kind + "@x.org"}}))
 		p.write("id.pem", testpki.Must(id.PEM()))
 		p.run("openssl", "pkcs12", "-export", "-in", "id.pem", "-out", "in.p12", "-name", kind, "-passout", "pass:pw")
@@ -245,7 +245,7 @@ func TestPEMWithSeveralKeys(t *testing.T) {
 	ca := chained(t)
 	var file bytes.Buffer
 	var ids []*testpki.Identity
-	for _, kind := range keyKinds {
+	for _, kind := range []string{"rsa2048", "p256", "x25519"} {
 		id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind}))
 		ids = append(ids, id)
 		file.Write(id.CertificatePEM())
