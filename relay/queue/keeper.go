@@ -17,11 +17,12 @@ type keeper struct {
 	cancel     context.CancelFunc
 	work       sync.WaitGroup
 	generation int64
-	quiet      int // looks to come that do not ask for the generation
+	known      bool // generation is that of the last look
+	quiet      int  // looks to come that do not ask for the generation
 }
 
 func newKeeper(q *Queue) *keeper {
-	k := &keeper{queue: q, generation: -1}
+	k := &keeper{queue: q}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -97,12 +98,12 @@ func (k *keeper) news() error {
 		return nil
 	}
 	now, err := k.queue.config.Generation(k.ctx)
-	if err != nil || now == k.generation {
+	if err != nil || k.known && now == k.generation {
 		return err
 	}
-	known := k.generation >= 0
-	k.generation = now
-	if !known {
+	first := !k.known
+	k.generation, k.known = now, true
+	if first {
 		return nil
 	}
 	k.quiet = patience

@@ -53,7 +53,7 @@ type Config struct {
 	Reconsider func(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error)
 	// Recheck is how often that is; 0 is 15 minutes.
 	Recheck time.Duration
-	// Generation is a number that grows when certificates become known, and
+	// Generation is a number that changes when certificates become known, and
 	// then all that is held is looked at; nil if there is none.
 	Generation func(ctx context.Context) (int64, error)
 	// Look is how often the keeper looks for messages that are due, for orders
