@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -86,6 +87,34 @@ func TestOnDemandIssuesOnce(t *testing.T) {
 	if got, err := kept.Signing(t.Context(), alice); err != nil || got != id {
 		t.Errorf("the old one signs on: %v", err)
 	}
+}
+
+// TestOnDemandIsOneFlight: who asks while one is being made waits for that one.
+func TestOnDemandIsOneFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		_, kept, o := onDemand(t, func(c *ca.OnDemandConfig) {
+			keep := c.Keep
+			c.Keep = func(ctx context.Context, ids ...*certs.Identity) error {
+				<-gate
+				return keep(ctx, ids...)
+			}
+		})
+		var group sync.WaitGroup
+		for range 5 {
+			group.Go(func() {
+				if _, err := o.Issue(t.Context(), parse(t, "alice@example.com")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all of them wait
+		close(gate)
+		group.Wait()
+		if len(kept.ids) != 1 {
+			t.Errorf("%d identities", len(kept.ids))
+		}
+	})
 }
 
 // TestOnDemandIsBounded: by one burst, and again an hour later.

@@ -15,7 +15,7 @@ import (
 type certRevokeCmd struct {
 	authorityFlags
 	JSON   bool     `name:"json" help:"Print what was revoked as JSON."`
-	Reason string   `enum:"${reasons}" default:"unspecified" placeholder:"REASON" help:"Why: ${reasons}."`
+	Reason string   `enum:"${reasons}" default:"unspecified" placeholder:"REASON" help:"Why: ${reasonlist}."`
 	What   []string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate that our authority issued, or its beginning; or an address: all of its certificates that are valid."`
 }
 

@@ -57,6 +57,7 @@ func parser(target *cli, a *app) (*kong.Kong, error) {
 			"config":     defaultConfig,
 			"revocation": "require,prefer,off",
 			"reasons":    strings.Join(ca.Reasons, ","),
+			"reasonlist": strings.Join(ca.Reasons, ", "),
 		},
 	)
 }
