@@ -204,7 +204,7 @@ func TestIdentitiesOfJava(t *testing.T) {
 		for _, kind := range []string{"rsa2048", "p256", "ed25519"} {
 			id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Addresses: []string{kind + "@x.org"}}))
 			ids = append(ids, id)
-			p.write(kind+".p12", testpki.Must(EncodePKCS12((*Identity)(id), "changeit", Modern)))
+			p.write(kind+".p12", testpki.Must(id.PKCS12("changeit")))
 			keytool("-importkeystore", "-srckeystore", kind+".p12", "-srcstorepass", "changeit", "-srcalias", "1",
 				"-destalias", kind, "-destkeystore", "all.p12", "-deststoretype", "PKCS12", "-deststorepass", "changeit")
 		}
