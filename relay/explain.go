@@ -149,11 +149,15 @@ func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []addr
 			return nil, err
 		}
 	}
-	return g.ExplainEnvelope(ctx, env, msg), nil
+	return g.explain(ctx, env, msg, toSuppose), nil
 }
 
 // ExplainEnvelope is Explain for a message of which everything is known.
 func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *message.Message) *Explanation {
+	return g.explain(ctx, env, msg, toExplain)
+}
+
+func (g *Gateway) explain(ctx context.Context, env *Envelope, msg *message.Message, what purpose) *Explanation {
 	x := &Explanation{Direction: env.Direction, Sender: env.Sender.String()}
 	if env.Direction != enforce.Outbound {
 		for _, group := range g.measured(ctx, env, msg, g.openFor(ctx, env, msg)) {
@@ -165,7 +169,7 @@ func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *messa
 		}
 		return x
 	}
-	e, err := g.collect(ctx, env, msg, toExplain)
+	e, err := g.collect(ctx, env, msg, what)
 	if err != nil {
 		x.Refused = replyText(err)
 		return x

@@ -41,8 +41,12 @@ type purpose int
 const (
 	toCarryOut purpose = iota
 	toExplain          // and nothing will be done
+	toSuppose          // the same, of a client that may sign as the author
 	toRelease          // some recipients of a message that was held for them
 )
+
+// explains reports whether nothing will be done.
+func (p purpose) explains() bool { return p == toExplain || p == toSuppose }
 
 // collect finds out what a decision on an outbound message needs.
 func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message, what purpose) (*evidence, error) {
@@ -107,7 +111,7 @@ func (g *Gateway) author(ctx context.Context, e *evidence, msg *message.Message)
 		e.facts.SignForbidden = "the message has several From addresses"
 	case !g.own(from[0]):
 		e.facts.SignForbidden = "a delivery report is not signed as " + from[0].String()
-	case e.purpose == toExplain && e.facts.Client == (enforce.Client{}):
+	case e.purpose == toSuppose:
 		// Who asks without naming a client asks about one who may.
 	default:
 		g.entitlement(ctx, &e.facts, from[0])

@@ -35,14 +35,14 @@ func (g *Gateway) issue(ctx context.Context, e *evidence, needs enforce.Needs, f
 	case g.Issuer == nil || !needs.Issuable || !g.own(from):
 		return own
 	case own.State == enforce.Available:
-		if needs.Issue && e.purpose != toExplain && g.Issuer.Due(e.identities[""]) {
+		if needs.Issue && !e.purpose.explains() && g.Issuer.Due(e.identities[""]) {
 			g.renew(ctx, e, from)
 		}
 		return own
 	case own.State != enforce.None:
 		return own
 	}
-	if e.purpose == toExplain || !needs.Issue {
+	if e.purpose.explains() || !needs.Issue {
 		if err := g.Issuer.Ready(ctx); err != nil {
 			own.Reason += ", and none can be issued: " + err.Error()
 			return own
