@@ -60,15 +60,16 @@ type Service struct {
 // Run serves until SIGTERM or SIGINT, or until something fails that it can not
 // serve without. An error of bad configuration is a config.Problems.
 func Run(ctx context.Context, o Options) error {
-	s, err := start(ctx, o)
-	if err != nil {
-		return err
-	}
 	signals := o.Signals
 	if signals == nil {
+		// Before the doors open: whoever is let in is served to the end.
 		signals = make(chan os.Signal, 8)
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)
+	}
+	s, err := start(ctx, o)
+	if err != nil {
+		return err
 	}
 	watchCtx, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
