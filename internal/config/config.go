@@ -112,9 +112,10 @@ type Store struct {
 
 // Identities is the section [identities].
 type Identities struct {
-	Path         string   `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
-	PasswordFile string   `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
-	Tokens       []string `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; a certificate that is not in the token is looked for in path"`
+	Path         string        `toml:"path" doc:"folder of .p12, .pfx and .pem files, or one file; empty is no identities" path:"any"`
+	PasswordFile string        `toml:"password_file" doc:"file with the password of those that have no NAME.password beside them" path:"file"`
+	Tokens       []string      `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; a certificate that is not in the token is looked for in path"`
+	Overlap      time.Duration `toml:"overlap" doc:"how long past the end of its certificate a key still decrypts, in the store, in files and in tokens alike; 0s is without end" min:"0s"`
 }
 
 // CA is the section [ca].

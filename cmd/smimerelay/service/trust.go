@@ -20,6 +20,9 @@ func (b *builder) keys() {
 		all = append(all, t)
 	}
 	b.parts.Keys = certs.Join(all...)
+	if overlap := b.config.Identities.Overlap; overlap > 0 {
+		b.parts.Keys = certs.WithOverlap(b.parts.Keys, overlap, b.clock)
+	}
 }
 
 func (b *builder) fileKeys() *certs.FileKeys {
