@@ -13,6 +13,7 @@ import (
 type certLookupCmd struct {
 	Config  string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
 	JSON    bool   `name:"json" help:"Print the outcome as JSON."`
+	Fresh   bool   `help:"Ask the sources now and not what is remembered, which this command always does."`
 	Address string `arg:"" help:"The recipient's address."`
 }
 
