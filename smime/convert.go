@@ -21,7 +21,7 @@ type entity struct {
 // bytes returns the entity as it is signed; ok is false where a part of it will
 // be encoded only when it is written.
 func (e *entity) bytes() (list [][]byte, ok bool) {
-	list = [][]byte{header(e.fields)}
+	list = [][]byte{message.WriteHeader(e.fields)}
 	for _, piece := range e.body {
 		s, ok := piece.(message.Scan)
 		if !ok {
@@ -58,7 +58,7 @@ func (c *converter) root(m *message.Message, p HeaderProtection) (*entity, error
 	if err != nil {
 		return nil, err
 	}
-	if !travelsHeader(header(fields)) {
+	if !travelsHeader(message.WriteHeader(fields)) {
 		return nil, errUnsafe
 	}
 	if fields, err = c.content(m.Root(), fields); err != nil {
@@ -100,13 +100,13 @@ func (c *converter) emit(piece message.Scan) {
 // part converts a part below the root, header and content.
 func (c *converter) part(p *message.Part, fields []message.Field) error {
 	c.scan(c.raw[p.Start:p.Body])
-	if !travelsHeader(header(fields)) {
+	if !travelsHeader(message.WriteHeader(fields)) {
 		return errUnsafe
 	}
 	at := len(c.pieces)
 	c.pieces = append(c.pieces, message.Scan{})
 	fields, err := c.content(p, fields)
-	c.pieces[at] = message.ScanLines(header(fields))
+	c.pieces[at] = message.ScanLines(message.WriteHeader(fields))
 	return err
 }
 
@@ -186,10 +186,10 @@ func (c *converter) message(p *message.Part) error {
 		}
 	}
 	if inner.Get("Content-Type") == "" {
-		fields = append(fields[:len(fields):len(fields)], rawField("Content-Type", "text/plain; charset="+charset(inner.Content())))
+		fields = append(fields[:len(fields):len(fields)], message.RawField("Content-Type", "text/plain; charset="+charset(inner.Content())))
 	}
 	if inner.Get("MIME-Version") == "" {
-		fields = append(fields[:len(fields):len(fields)], rawField("MIME-Version", "1.0"))
+		fields = append(fields[:len(fields):len(fields)], message.RawField("MIME-Version", "1.0"))
 	}
 	return c.part(inner, fields)
 }
@@ -251,5 +251,5 @@ func withEncoding(fields []message.Field, p *message.Part, encoding string) []me
 			out = append(out, f)
 		}
 	}
-	return append(out, rawField("Content-Transfer-Encoding", encoding))
+	return append(out, message.RawField("Content-Transfer-Encoding", encoding))
 }

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bytes"
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -33,7 +32,7 @@ func hidden(f message.Field) bool { return f.Is("Bcc", "Resent-Bcc") }
 func contentFields(m *message.Message) []message.Field {
 	var fields []message.Field
 	if !m.Has("Content-Type") {
-		fields = append(fields, rawField("Content-Type", "text/plain; charset="+charset(m.Body())))
+		fields = append(fields, message.RawField("Content-Type", "text/plain; charset="+charset(m.Body())))
 	}
 	for _, f := range m.Fields() {
 		if f.Structural() && !f.Is("MIME-Version") {
@@ -54,23 +53,6 @@ func charset(text []byte) string {
 	return "unknown-8bit" // RFC 1428
 }
 
-// rawField makes a field of constants and what was checked before.
-func rawField(name, value string) message.Field {
-	return message.Field{Name: name, Raw: []byte(name + ": " + value + "\r\n")}
-}
-
-// header writes fields and the empty line.
-func header(fields []message.Field) []byte {
-	var b []byte
-	for _, f := range fields {
-		b = append(b, f.Raw...)
-		if !bytes.HasSuffix(f.Raw, []byte("\n")) {
-			b = append(b, '\r', '\n')
-		}
-	}
-	return append(b, '\r', '\n')
-}
-
 // plainEntity returns the MIME entity of m as it is: its Content-* fields and
 // its body.
 func plainEntity(m *message.Message, p HeaderProtection) ([][]byte, error) {
@@ -78,5 +60,5 @@ func plainEntity(m *message.Message, p HeaderProtection) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return [][]byte{header(fields), m.Body()}, nil
+	return [][]byte{message.WriteHeader(fields), m.Body()}, nil
 }

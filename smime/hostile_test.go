@@ -54,7 +54,7 @@ func compressed(t testing.TB, content []byte) []byte {
 func pkcs7(t testing.TB, object []byte) *message.Message {
 	t.Helper()
 	m, err := mail(t, text).Apply(message.Change{Entity: &message.Entity{
-		Fields: []message.Field{rawField("Content-Type", "application/pkcs7-mime; name=smime.p7z"), rawField("Content-Transfer-Encoding", "base64")},
+		Fields: []message.Field{message.RawField("Content-Type", "application/pkcs7-mime; name=smime.p7z"), message.RawField("Content-Transfer-Encoding", "base64")},
 		Body:   []message.Piece{message.Base64(message.Octets(object))},
 	}})
 	if err != nil {

@@ -250,7 +250,7 @@ func (w *walker) openCompressed(object []byte) {
 func (w *walker) inner(content []byte) *message.Message {
 	m, err := message.Parse(content)
 	if err != nil {
-		text := append(header([]message.Field{rawField("Content-Type", "text/plain; charset="+charset(content))}), content...)
+		text := append(message.WriteHeader([]message.Field{message.RawField("Content-Type", "text/plain; charset="+charset(content))}), content...)
 		if m, err = message.Parse(text); err != nil {
 			w.stop(certs.PermError, reasonMalformed, err.Error())
 			return nil

@@ -105,9 +105,9 @@ func (down) Check(context.Context, *x509.Certificate, certs.Request) certs.Verdi
 func TestPartOnly(t *testing.T) {
 	w := newWorld(t)
 	inMixed := func(m *message.Message, before, after string) *message.Message {
-		body := "--list\r\n" + before + string(header(contentFields(m))) + string(m.Body()) + after + "\r\n--list--\r\n"
+		body := "--list\r\n" + before + string(message.WriteHeader(contentFields(m))) + string(m.Body()) + after + "\r\n--list--\r\n"
 		changed, err := m.Apply(message.Change{Entity: &message.Entity{
-			Fields: []message.Field{rawField("Content-Type", "multipart/mixed; boundary=list")},
+			Fields: []message.Field{message.RawField("Content-Type", "multipart/mixed; boundary=list")},
 			Body:   []message.Piece{message.Text(body)},
 		}})
 		if err != nil {
@@ -195,7 +195,7 @@ func TestTypesByObject(t *testing.T) {
 	} {
 		for _, m := range []*message.Message{signed, secret} {
 			changed, err := m.Apply(message.Change{Entity: &message.Entity{
-				Fields: []message.Field{rawField("Content-Type", typ), rawField("Content-Transfer-Encoding", "base64")},
+				Fields: []message.Field{message.RawField("Content-Type", typ), message.RawField("Content-Transfer-Encoding", "base64")},
 				Body:   []message.Piece{message.Text(m.Body())},
 			}})
 			if err != nil {

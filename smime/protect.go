@@ -70,7 +70,7 @@ func innerFields(m *message.Message, p HeaderProtection) ([]message.Field, error
 }
 
 // placeholder is the Subject outside of a message that hides its own.
-var placeholder = rawField("Subject", "[...]")
+var placeholder = message.RawField("Subject", "[...]")
 
 // recorded returns the HP-Outer field for a field as it stands outside (RFC 9788
 // section 2.2.2).

@@ -150,7 +150,7 @@ func clear(m *message.Message, p HeaderProtection, content *entity, request cms.
 		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n" +
 		"Content-Transfer-Encoding: base64\r\n" +
 		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
-	body := append([]message.Piece{message.Text(before), message.Text(header(content.fields))}, content.body...)
+	body := append([]message.Piece{message.Text(before), message.Text(message.WriteHeader(content.fields))}, content.body...)
 	body = append(body, message.Text(behind),
 		message.Later(objectGuess(request), func(written []byte) (message.Piece, error) {
 			if !d.started {
@@ -187,8 +187,8 @@ func wrap(m *message.Message, p HeaderProtection, smimeType string, object *cms.
 		Fields: []message.Field{
 			{Name: "Content-Type", Raw: []byte(
 				"Content-Type: application/pkcs7-mime; smime-type=" + smimeType + ";\r\n name=\"smime.p7m\"\r\n")},
-			rawField("Content-Transfer-Encoding", "base64"),
-			rawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
+			message.RawField("Content-Transfer-Encoding", "base64"),
+			message.RawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
 		},
 		Body: []message.Piece{message.Base64(object)},
 	}))

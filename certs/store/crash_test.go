@@ -22,14 +22,21 @@ const crashEnv = "STORE_CRASH_URL"
 // batch is how many identities the process stores in one call.
 const batch = 3
 
+// openChild opens the store in a process of its own, with an authority to fill it
+// from.
+func openChild(ctx context.Context, url string) (*Store, *testpki.CA, error) {
+	s, err := Open(ctx, Config{URL: url, Key: sealing})
+	if err != nil {
+		return nil, nil, err
+	}
+	ca, err := testpki.NewCA(testpki.Options{})
+	return s, ca, err
+}
+
 // crashChild stores identities until it is killed, and says which are stored.
 func crashChild(url string) error {
 	ctx := context.Background()
-	s, err := Open(ctx, Config{URL: url, Key: sealing})
-	if err != nil {
-		return err
-	}
-	ca, err := testpki.NewCA(testpki.Options{})
+	s, ca, err := openChild(ctx, url)
 	if err != nil {
 		return err
 	}

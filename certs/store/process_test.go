@@ -21,11 +21,7 @@ const perWriter = 15
 // writerChild opens a store, which may not be there yet, and stores identities.
 func writerChild(url string) error {
 	ctx := context.Background()
-	s, err := Open(ctx, Config{URL: url, Key: sealing})
-	if err != nil {
-		return err
-	}
-	ca, err := testpki.NewCA(testpki.Options{})
+	s, ca, err := openChild(ctx, url)
 	if err != nil {
 		return err
 	}

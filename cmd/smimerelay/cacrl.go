@@ -41,20 +41,7 @@ func (c *caCRLCmd) Run(a *app) error {
 				return err
 			}
 		}
-		list, err := o.describe(ctx)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			err = a.printJSON(list)
-		} else {
-			p := &page{w: a.stdout}
-			for _, s := range list {
-				p.authority(s)
-			}
-			err = p.err
-		}
-		return errors.Join(err, o.publish(ctx, a))
+		return errors.Join(o.print(ctx, a, c.JSON), o.publish(ctx, a))
 	})
 }
 

@@ -197,23 +197,16 @@ func (c *caInitCmd) finish(ctx context.Context, a *app, o *authorities) error {
 	if _, err := o.Issuing.CRL(ctx); err != nil {
 		return err
 	}
-	list, err := o.describe(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		err = a.printJSON(list)
-	} else {
-		err = c.tell(a, o, list)
+	err := o.print(ctx, a, c.JSON)
+	if err == nil && !c.JSON {
+		err = c.tell(a, o)
 	}
 	return errors.Join(err, o.publish(ctx, a))
 }
 
-func (c *caInitCmd) tell(a *app, o *authorities, list []shownAuthority) error {
+// tell says what is left to do.
+func (c *caInitCmd) tell(a *app, o *authorities) error {
 	p := &page{w: a.stdout}
-	for _, s := range list {
-		p.authority(s)
-	}
 	p.line("")
 	if o.config.CA.Folder != "" {
 		p.line("Let a web server serve %s at %s, or pass %s on to /ca/ of [admin].", o.config.CA.Folder, o.config.CA.URL, o.config.CA.URL)

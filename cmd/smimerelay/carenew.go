@@ -100,20 +100,7 @@ func (c *caRenewCmd) finish(ctx context.Context, a *app, o *authorities) error {
 	if _, err := o.Issuing.CRL(ctx); err != nil {
 		return err
 	}
-	list, err := o.describe(ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		err = a.printJSON(list)
-	} else {
-		p := &page{w: a.stdout}
-		for _, s := range list {
-			p.authority(s)
-		}
-		err = p.err
-	}
-	return errors.Join(err, o.publish(ctx, a))
+	return errors.Join(o.print(ctx, a, c.JSON), o.publish(ctx, a))
 }
 
 // readRoot reads the root's key from a file.

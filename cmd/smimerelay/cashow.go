@@ -21,20 +21,23 @@ func (caShowCmd) examples() string {
 
 // Run prints the authorities.
 func (c *caShowCmd) Run(a *app) error {
-	return c.with(a, func(ctx context.Context, o *authorities) error {
-		list, err := o.describe(ctx)
-		if err != nil {
-			return err
-		}
-		if c.JSON {
-			return a.printJSON(list)
-		}
-		p := &page{w: a.stdout}
-		for _, s := range list {
-			p.authority(s)
-		}
-		return p.err
-	})
+	return c.with(a, func(ctx context.Context, o *authorities) error { return o.print(ctx, a, c.JSON) })
+}
+
+// print tells of the authorities.
+func (o *authorities) print(ctx context.Context, a *app, asJSON bool) error {
+	list, err := o.describe(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(list)
+	}
+	p := &page{w: a.stdout}
+	for _, s := range list {
+		p.authority(s)
+	}
+	return p.err
 }
 
 type caExportCmd struct {

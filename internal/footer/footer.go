@@ -135,7 +135,7 @@ func splice(m *message.Message, edits []edit) *message.Entity {
 	e := &message.Entity{Fields: content(root.Fields), Received: true}
 	raw, at := m.Bytes(), root.Body
 	for _, c := range edits {
-		e.Body = append(e.Body, message.Text(raw[at:c.part.Start]), message.Text(header(c.fields)), c.body)
+		e.Body = append(e.Body, message.Text(raw[at:c.part.Start]), message.Text(message.WriteHeader(c.fields)), c.body)
 		at = c.part.End
 	}
 	e.Body = append(e.Body, message.Text(raw[at:]))
@@ -152,16 +152,16 @@ func (f Footer) beside(m *message.Message) (*message.Entity, error) {
 	}
 	fields := []message.Field{kind}
 	if !message.ScanLines(m.Body()).ASCII {
-		fields = append(fields, raw("Content-Transfer-Encoding", "8bit"))
+		fields = append(fields, message.RawField("Content-Transfer-Encoding", "8bit"))
 	}
 	inner := content(m.Root().Fields)
 	if !slices.ContainsFunc(inner, func(f message.Field) bool { return f.Is("Content-Type") }) {
-		inner = append(inner, raw("Content-Type", "text/plain"))
+		inner = append(inner, message.RawField("Content-Type", "text/plain"))
 	}
-	own := []message.Field{raw("Content-Type", "text/plain; charset=utf-8"), raw("Content-Transfer-Encoding", "quoted-printable")}
+	own := []message.Field{message.RawField("Content-Type", "text/plain; charset=utf-8"), message.RawField("Content-Transfer-Encoding", "quoted-printable")}
 	return &message.Entity{Fields: fields, Received: true, Body: []message.Piece{
-		message.Text("--" + boundary + "\r\n"), message.Text(header(inner)), message.Text(m.Body()),
-		message.Text("\r\n--" + boundary + "\r\n"), message.Text(header(own)), message.Quoted([]byte(f.plain("\r\n", false))),
+		message.Text("--" + boundary + "\r\n"), message.Text(message.WriteHeader(inner)), message.Text(m.Body()),
+		message.Text("\r\n--" + boundary + "\r\n"), message.Text(message.WriteHeader(own)), message.Quoted([]byte(f.plain("\r\n", false))),
 		message.Text("--" + boundary + "--\r\n"),
 	}}, nil
 }
@@ -175,20 +175,4 @@ func content(fields []message.Field) []message.Field {
 		}
 	}
 	return own
-}
-
-func raw(name, value string) message.Field {
-	return message.Field{Name: name, Raw: []byte(name + ": " + value + "\r\n")}
-}
-
-// header writes fields and the empty line.
-func header(fields []message.Field) []byte {
-	var b []byte
-	for _, f := range fields {
-		b = append(b, f.Raw...)
-		if !bytes.HasSuffix(f.Raw, []byte("\n")) {
-			b = append(b, '\r', '\n')
-		}
-	}
-	return append(b, '\r', '\n')
 }

@@ -85,7 +85,7 @@ func (e *edit) encode(text []byte) {
 			e.fields = append(e.fields, f)
 		}
 	}
-	e.fields = append(e.fields, raw("Content-Transfer-Encoding", "quoted-printable"))
+	e.fields = append(e.fields, message.RawField("Content-Transfer-Encoding", "quoted-printable"))
 }
 
 // intoPlain adds the footer to plain text, and returns the charset that it then

@@ -174,3 +174,21 @@ var fieldNames = func() map[string]string {
 	}
 	return names
 }()
+
+// RawField returns a field of texts that are known to be good: constants, and what
+// was checked before. NewField is for all others.
+func RawField(name, value string) Field {
+	return Field{Name: name, Raw: []byte(name + ": " + value + "\r\n")}
+}
+
+// WriteHeader returns fields and the empty line that ends a header.
+func WriteHeader(fields []Field) []byte {
+	var b []byte
+	for _, f := range fields {
+		b = append(b, f.Raw...)
+		if !bytes.HasSuffix(f.Raw, []byte("\n")) {
+			b = append(b, '\r', '\n')
+		}
+	}
+	return append(b, '\r', '\n')
+}
