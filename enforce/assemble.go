@@ -56,7 +56,7 @@ func (t *fate) treatment(i int) treatment {
 		k.steps.footer = t.rule.steps.footer
 	}
 	if k.sign {
-		k.steps.identity = t.rule.steps.identity
+		k.steps.identity = t.signer
 	}
 	if k.sign || k.encrypt {
 		k.profile = t.rule.profile

@@ -111,6 +111,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		profile:         in.Profile,
 		steps: steps{
 			identity:          c.person("identity", in.Identity, "sender"),
+			domainIdentity:    c.person("domain_identity", in.DomainIdentity, ""),
 			issue:             in.Issue,
 			domainCertificate: c.person("domain_certificate", in.DomainCertificate, ""),
 			senderCopy:        in.SenderCopy,
@@ -170,6 +171,12 @@ func (c *compiler) actions(in *Rule, r *rule) {
 	}
 	if in.Issue && r.sign == never && !r.control.Sign && r.calendar != calendarSign {
 		c.problem("issue", "has a meaning only in a rule that signs; remove it")
+	}
+	if in.DomainIdentity != "" && r.sign == never && !r.control.Sign && r.calendar != calendarSign {
+		c.problem("domain_identity", "has a meaning only in a rule that signs; remove it")
+	}
+	if in.DomainIdentity != "" && r.steps.identity != "" {
+		c.problem("domain_identity", `stands in for the sender's; remove it, or write identity = "sender"`)
 	}
 	if in.Issue && r.steps.identity != "" {
 		c.problem("issue", `makes identities of senders; remove it, or write identity = "sender"`)

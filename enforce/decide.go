@@ -67,6 +67,7 @@ type fate struct {
 	untouched   bool // passes as it is
 	meeting     bool // it is a meeting request, which programs read
 	sign        bool
+	signer      string        // the name of the identity; "" is the sender's
 	usable      []Fingerprint // to encrypt to, with further ones
 	temporary   bool          // for refuse
 	missing     string
@@ -229,8 +230,8 @@ func (t *fate) identity(f *Facts) {
 		forbidden = t.rule.disagreement(f)
 	}
 	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
-	if name := t.rule.steps.identity; name != "" {
-		id = f.Identities[name]
+	if t.signer = t.rule.steps.identity; t.signer != "" {
+		id = f.Identities[t.signer]
 	}
 	if forbidden == "" && t.disposition == held {
 		return
@@ -238,6 +239,9 @@ func (t *fate) identity(f *Facts) {
 	if forbidden == "" && id.State == None && f.Issuable && t.rule.steps.issue {
 		id.State = Available
 		t.remark("an identity is issued")
+	}
+	if forbidden == "" && id.State == None && t.rule.steps.domainIdentity != "" {
+		id = t.deputy(f, id)
 	}
 	if f.SignUnknown != "" {
 		id = IdentityFacts{Reason: f.SignUnknown}
@@ -265,6 +269,21 @@ func (t *fate) identity(f *Facts) {
 // signs reports whether a message that is to be signed gets our signature: what is
 // signed already keeps its own.
 func (r *rule) signs(f *Facts) bool { return !f.Content.Signed || r.resign }
+
+// deputy looks for who signs where the sender, of whom own is known, has no
+// identity.
+func (t *fate) deputy(f *Facts, own IdentityFacts) IdentityFacts {
+	name := t.rule.steps.domainIdentity
+	id := f.Identities[name]
+	if id.State == None {
+		return own
+	}
+	t.signer = name
+	if id.State == Available {
+		t.remark("signed by the domain_identity of the rule: " + own.Reason)
+	}
+	return id
+}
 
 // disagreement says why envelope sender and From do not agree as the rule asks;
 // "" if they do. The null sender disagrees with nobody.

@@ -10,8 +10,8 @@ import (
 const (
 	// SenderCopy is the key of Facts.Further for the sender's own certificate.
 	SenderCopy = "sender"
-	// OfDomain stands for the authorities of a domain (RFC 3183): in identity
-	// that of From, in domain_certificate that of the recipient.
+	// OfDomain stands for the authorities of a domain (RFC 3183): in identity and
+	// domain_identity that of From, in domain_certificate that of the recipient.
 	OfDomain = "domain"
 )
 
@@ -54,8 +54,10 @@ func (p *Policy) Needs(f Facts) Needs {
 			continue
 		}
 		sign, encrypt := r.wants(&f)
-		if sign != never && r.steps.identity != "" {
-			identities[r.steps.identity] = true
+		for _, name := range []string{r.steps.identity, r.steps.domainIdentity} {
+			if sign != never && name != "" {
+				identities[name] = true
+			}
 		}
 		if sign != never && r.asksForIdentity(&f) {
 			n.Issuable = true

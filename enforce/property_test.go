@@ -63,6 +63,9 @@ func genRarer(t *rapid.T, r *Rule) {
 	r.AlreadySigned = oneOf(t, "already_signed", "", "keep", "sign")
 	r.Calendar = oneOf(t, "calendar", "", "sign", "encrypt", "leave")
 	r.Identity = oneOf(t, "identity", "", "sender", "domain", "gw@own.example")
+	if r.Sign != "never" && (r.Identity == "" || r.Identity == "sender") {
+		r.DomainIdentity = oneOf(t, "domain_identity", "", "domain", "gw@own.example")
+	}
 	r.Issue = r.Issue && (r.Identity == "" || r.Identity == "sender")
 	r.Agree = oneOf(t, "agree", "", "any", "domain", "address")
 	r.SubjectTag = oneOf(t, "tag", "", "[x]")

@@ -65,6 +65,9 @@ type Rule struct {
 	Identity string
 	// Issue has our own authority make an identity for a sender that has none.
 	Issue bool
+	// DomainIdentity is who signs where the sender has no identity: "" is nobody,
+	// "domain" (RFC 3183), or an address.
+	DomainIdentity string
 	// DomainCertificate is what serves where there is no personal certificate:
 	// "" is nothing, "domain" (RFC 3183), or an address.
 	DomainCertificate string
@@ -173,6 +176,7 @@ type rule struct {
 // steps are the parts of a treatment that do not depend on the recipient.
 type steps struct {
 	identity          string // "", "domain" or an address key
+	domainIdentity    string // likewise, where the sender has none
 	issue             bool   // one that is missing is made
 	domainCertificate string // as written
 	senderCopy        bool

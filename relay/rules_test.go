@@ -207,6 +207,30 @@ func TestIdentityOfTheRule(t *testing.T) {
 	}
 }
 
+// TestDomainIdentityStandsIn: one key signs for those of a domain who have none.
+func TestDomainIdentityStandsIn(t *testing.T) {
+	w := newWorld(t)
+	domain := w.issue("domain-signing-authority@own.example")
+	w.rules(enforce.Rule{Name: "default", Sign: "require", Encrypt: "never", DomainIdentity: "domain"})
+	for want, keys := range map[string]certs.Keys{
+		"alice@own.example":                    certs.NewKeys(time.Now, domain, w.issue("alice@own.example")),
+		"domain-signing-authority@own.example": certs.NewKeys(time.Now, domain),
+	} {
+		w.config.Keys = keys
+		w.start()
+		o, err := w.send("x@other.example")
+		if err != nil || len(o.Deliveries) != 1 {
+			t.Fatal(err, w.outline(o))
+		}
+		if s := w.read(o.Deliveries[0].Message).Report.Signers; len(s) != 1 || s[0].Addresses[0] != want {
+			t.Errorf("want %s, signed by %+v", want, s)
+		}
+	}
+	if log := w.log.String(); !strings.Contains(log, "signed by the domain_identity of the rule: there is no valid identity for alice@own.example") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 func TestSubjectTagAndReportMode(t *testing.T) {
 	w := newWorld(t)
 	w.rules(

@@ -50,6 +50,12 @@ identity = "domain"
 domain_certificate = "domain"
 
 [[rule]]
+name = "deputy"
+recipient = ["deputy.example"]
+sign = "require"
+domain_identity = "domain"
+
+[[rule]]
 name = "by-name"
 recipient = ["named.example"]
 sign = "require"
@@ -202,6 +208,8 @@ func (d *door) policyCases(t *testing.T) []policyCase {
 		{name: "envelope and From do not agree", from: erika, to: "x@agree.example", edit: withAuthor(alice), want: refusal("")},
 		// For and by a whole domain.
 		{name: "domain", from: norah, to: "anybody@domain.example", want: encsigned, signer: "domain-signing-authority@corp.example", reader: "domain-confidentiality-authority@domain.example"},
+		{name: "the domain's key for whom has none", from: norah, to: "anybody@deputy.example", want: signed, signer: "domain-signing-authority@corp.example"},
+		{name: "and their own for whom has one", from: alice, to: "anybody@deputy.example", want: signed},
 		{name: "by name", from: norah, to: "anybody@named.example", want: encsigned, signer: team, reader: "gateway@named.example"},
 		// What the sender asks for.
 		{name: "asks for a signature", from: alice, to: "bob@choice.example", edit: withSubject("[sign] x"), want: signed},

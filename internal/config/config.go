@@ -277,6 +277,7 @@ type Rule struct {
 	Calendar          string   `toml:"calendar" doc:"meeting requests: only sign, only encrypt, or leave alone; empty is like all mail" enum:",sign,encrypt,leave"`
 	Identity          string   `toml:"identity" doc:"who signs: sender, domain (domain-signing-authority@ of RFC 3183) or an address; empty is sender"`
 	Issue             bool     `toml:"issue" doc:"where the sender has no identity, [ca] makes one; one that it made is renewed in time"`
+	DomainIdentity    string   `toml:"domain_identity" doc:"who signs where the sender has no identity: domain (domain-signing-authority@ of RFC 3183) or an address; empty is nobody"`
 	DomainCertificate string   `toml:"domain_certificate" doc:"what serves where a recipient has no certificate: domain (domain-confidentiality-authority@ of RFC 3183) or an address; empty is nothing"`
 	SenderCopy        bool     `toml:"sender_copy" doc:"encrypt to the sender too, where there is a certificate"`
 	AlsoEncryptTo     []string `toml:"also_encrypt_to" doc:"addresses whose certificates are always added, such as an archive's; without one of them nothing is sent"`

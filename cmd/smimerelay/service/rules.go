@@ -41,7 +41,7 @@ func rule(r *config.Rule) enforce.Rule {
 		Sign: r.Sign, Encrypt: r.Encrypt, NoCertificate: r.NoCertificate,
 		Unavailable: r.Unavailable, Mixed: r.Mixed, Profile: r.Profile,
 		UserControl: given(r.UserControl), Agree: r.Agree, Automatic: r.Automatic, AlreadySigned: r.AlreadySigned,
-		Calendar: r.Calendar, Identity: r.Identity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
+		Calendar: r.Calendar, Identity: r.Identity, DomainIdentity: r.DomainIdentity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
 		SenderCopy: r.SenderCopy, AlsoEncryptTo: given(r.AlsoEncryptTo), SubjectTag: r.SubjectTag, Mode: r.Mode,
 		Footer: r.Footer, FooterHTML: r.FooterHTML,
 	}
