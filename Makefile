@@ -31,7 +31,7 @@ deps: # install what the tests need, or say what is missing
 	@test/deps $(PACKAGES)
 
 unit: # every package but the whole-system tests
-	test/run -race -shuffle=on -timeout 8m $$($(GO) list ./... | grep -v '/test$$')
+	test/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/test$$')
 
 HSM := ./certs/token ./test/hsm
 
@@ -40,7 +40,7 @@ hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
 	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
-	test/run -shuffle=on -timeout 8m -count=1 ./test
+	test/run -shuffle=on -timeout 20m -count=1 ./test
 
 lint: ## gofmt, go vet, staticcheck, the direction of imports
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
