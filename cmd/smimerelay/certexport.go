@@ -15,6 +15,7 @@ import (
 
 type certExportCmd struct {
 	storeFlags
+	doneFlags
 	Format       string `enum:"p12,p12-legacy,pem,der,p7b" default:"pem" placeholder:"NAME" help:"p12 (AES-256), p12-legacy (Triple DES, for old programs), pem, der or p7b."`
 	PrivateKey   bool   `help:"The private key too: p12, p12-legacy or pem."`
 	PasswordFile string `placeholder:"FILE" help:"File with the password that the private key is to be under; it must not be readable by others."`
@@ -43,19 +44,46 @@ func (c *certExportCmd) Run(a *app) error {
 		return err
 	}
 	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
-		data, err := c.encode(ctx, s, password)
+		found, err := c.find(ctx, s)
 		if err != nil {
 			return err
 		}
-		if c.Output == "" || c.Output == "-" {
-			_, err := a.stdout.Write(data)
+		data, err := c.encode(ctx, s, found, password)
+		if err != nil {
 			return err
 		}
-		if err := writePrivate(c.Output, data, c.Force); err != nil {
-			return unusable(fmt.Errorf("--output: %w", err))
+		if c.toFile() {
+			if err := writePrivate(c.Output, data, c.Force); err != nil {
+				return unusable(fmt.Errorf("--output: %w", err))
+			}
 		}
-		return nil
+		switch {
+		case c.JSON:
+			return c.tell(a, found)
+		case !c.toFile():
+			_, err = a.stdout.Write(data)
+		}
+		return err
 	})
+}
+
+// toFile reports whether a file is written.
+func (c *certExportCmd) toFile() bool { return c.Output != "" && c.Output != "-" }
+
+// tell prints as JSON what was written, or the certificates themselves.
+func (c *certExportCmd) tell(a *app, found []store.Entry) error {
+	for _, e := range found {
+		d := done{Done: "exported"}
+		if c.toFile() {
+			d.File = c.Output
+		} else {
+			d.PEM = string(certs.EncodeCertificates(append([]*x509.Certificate{e.Certificate}, e.Chain...)))
+		}
+		if err := c.report(a, e, d, "exported"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // isPKCS12 reports whether the format is for keys alone.
@@ -68,6 +96,8 @@ func (c *certExportCmd) check() (password string, err error) {
 		return "", unusable(fmt.Errorf("--format: %s is for private keys; add --private-key, or choose pem, der or p7b", c.Format))
 	case !c.PrivateKey && c.PasswordFile != "":
 		return "", unusable(errors.New("--password-file: is for private keys; add --private-key, or leave it out"))
+	case c.JSON && !c.toFile() && c.Format != "pem" && !c.PrivateKey:
+		return "", unusable(fmt.Errorf("--json: has PEM in it; name the file to write by --output for %s", c.Format))
 	case !c.PrivateKey:
 		return "", nil
 	case !c.isPKCS12() && c.Format != "pem":
@@ -76,7 +106,7 @@ func (c *certExportCmd) check() (password string, err error) {
 		return "", unusable(errors.New("--private-key: with --store, name its key file by --key"))
 	case c.PasswordFile == "":
 		return "", unusable(errors.New("--private-key: name a file with the new password by --password-file"))
-	case c.Output == "" || c.Output == "-":
+	case !c.toFile():
 		return "", unusable(errors.New("--private-key: name the file to write by --output"))
 	}
 	if password, _, err = certs.ReadSecret(c.PasswordFile); err != nil {
@@ -89,11 +119,7 @@ func (c *certExportCmd) check() (password string, err error) {
 }
 
 // encode returns what is to be written.
-func (c *certExportCmd) encode(ctx context.Context, s *store.Store, password string) ([]byte, error) {
-	found, err := c.find(ctx, s)
-	if err != nil {
-		return nil, err
-	}
+func (c *certExportCmd) encode(ctx context.Context, s *store.Store, found []store.Entry, password string) ([]byte, error) {
 	if c.PrivateKey {
 		return c.encodeIdentity(ctx, s, found[0], password)
 	}

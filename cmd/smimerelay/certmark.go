@@ -16,6 +16,7 @@ import (
 // markFlags are common to the verbs that mark a certificate.
 type markFlags struct {
 	storeFlags
+	doneFlags
 	Note  string `placeholder:"TEXT" help:"Why; explanations repeat it."`
 	Until string `placeholder:"DATE" help:"The day on which the mark ends, such as 2027-01-31."`
 	What  string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; or a file with it, which is put into the store."`
@@ -37,10 +38,10 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 		}
 		text := string(mark)
 		if !until.IsZero() {
-			text += " until " + until.Format(time.DateOnly)
+			text += " until " + day(until)
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), text)
-		if e.HasKey && mark == store.Blocked && err == nil {
+		err = f.report(a, e, done{Done: string(mark), Until: day(until)}, text)
+		if e.HasKey && mark == store.Blocked && err == nil && !f.JSON {
 			_, err = fmt.Fprintf(a.stdout, "it is an identity of ours: it does not sign any more, and goes on to decrypt\n")
 		}
 		return err
@@ -133,6 +134,7 @@ func (c *certBlockCmd) Run(a *app) error { return c.mark(a, store.Blocked) }
 
 type certUnmarkCmd struct {
 	storeFlags
+	doneFlags
 	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or its beginning."`
 }
 
@@ -148,7 +150,6 @@ func (c *certUnmarkCmd) Run(a *app) error {
 		if err := s.SetMark(ctx, e.Fingerprint, store.Unmarked, "", time.Time{}); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s neither allowed nor blocked\n", name(e.Certificate))
-		return err
+		return c.report(a, e, done{Done: "unmarked"}, "neither allowed nor blocked")
 	})
 }

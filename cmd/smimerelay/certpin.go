@@ -10,7 +10,7 @@ import (
 )
 
 type certPinCmd struct {
-	storeFlags
+	pinFlags
 	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
 }
 
@@ -25,7 +25,7 @@ func (certPinCmd) examples() string { return `smimerelay cert pin 3f2a91c07d` }
 func (c *certPinCmd) Run(a *app) error { return c.pin(a, c.Fingerprint, true) }
 
 type certUnpinCmd struct {
-	storeFlags
+	pinFlags
 	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
 }
 
@@ -34,7 +34,13 @@ func (certUnpinCmd) examples() string { return `smimerelay cert unpin 3f2a91c07d
 // Run unpins.
 func (c *certUnpinCmd) Run(a *app) error { return c.pin(a, c.Fingerprint, false) }
 
-func (f *storeFlags) pin(a *app, text string, pinned bool) error {
+// pinFlags are common to both.
+type pinFlags struct {
+	storeFlags
+	doneFlags
+}
+
+func (f *pinFlags) pin(a *app, text string, pinned bool) error {
 	return f.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
 		e, err := pick(ctx, s, text)
 		if err != nil {
@@ -47,11 +53,9 @@ func (f *storeFlags) pin(a *app, text string, pinned bool) error {
 		if err != nil {
 			return err
 		}
-		word := "pinned"
 		if !pinned {
-			word = "not pinned"
+			return f.report(a, e, done{Done: "unpinned"}, "not pinned")
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), word)
-		return err
+		return f.report(a, e, done{Done: "pinned"}, "pinned")
 	})
 }

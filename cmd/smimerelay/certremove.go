@@ -11,6 +11,7 @@ import (
 
 type certRemoveCmd struct {
 	storeFlags
+	doneFlags
 	Force       bool     `help:"Also the last key that decrypts mail to an address, and what is blocked."`
 	Fingerprint []string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or its beginning."`
 }
@@ -36,7 +37,7 @@ func (c *certRemoveCmd) Run(a *app) error {
 			if err := s.Remove(ctx, e.Fingerprint, c.Force); err != nil {
 				return refusedRemoval(e, err)
 			}
-			if _, err := fmt.Fprintf(a.stdout, "%s removed\n", name(e.Certificate)); err != nil {
+			if err := c.report(a, e, done{Done: "removed"}, "removed"); err != nil {
 				return err
 			}
 		}

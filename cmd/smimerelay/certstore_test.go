@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,46 @@ func TestCertRemove(t *testing.T) {
 		t.Errorf("%d are left", n)
 	}
 	s.fails(2, "is not a SHA-256 fingerprint or its beginning", "remove", "bob@example.net")
+}
+
+// TestCertChangesAsJSON: each verb that changes something tells it to programs too.
+func TestCertChangesAsJSON(t *testing.T) {
+	s := newShelf(t)
+	alice := s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
+	bob := s.put(s.issue(testpki.Leaf{Addresses: []string{"bob@example.net"}}))
+	for _, tt := range []struct {
+		args []string
+		want done
+	}{
+		{[]string{"pin", alice}, done{Done: "pinned"}},
+		{[]string{"unpin", alice}, done{Done: "unpinned"}},
+		{[]string{"block", bob, "--until", "2099-01-31"}, done{Done: "blocked", Until: "2099-01-31"}},
+		{[]string{"block", alice}, done{Done: "blocked"}},
+		{[]string{"unmark", alice}, done{Done: "unmarked"}},
+		{[]string{"allow", bob}, done{Done: "allowed"}},
+		{[]string{"unmark", bob}, done{Done: "unmarked"}},
+		{[]string{"export", "bob@example.net", "--format", "der", "-o", s.path("out.der")}, done{Done: "exported", File: s.path("out.der")}},
+		{[]string{"remove", bob}, done{Done: "removed"}},
+	} {
+		who := "alice@example.org"
+		tt.want.SHA256, tt.want.Subject = alice, "CN="+who
+		if tt.args[1] != alice {
+			who = "bob@example.net"
+			tt.want.SHA256, tt.want.Subject = bob, "CN="+who
+		}
+		tt.want.Addresses = []string{who}
+		out, _ := s.cert(0, tt.args[0], append(tt.args[1:], "--json")...)
+		var got done
+		if err := json.Unmarshal([]byte(out), &got); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%v: %v\n%swant %+v", tt.args, err, out, tt.want)
+		}
+	}
+	var got done
+	out, _ := s.cert(0, "export", "--json", alice)
+	if err := json.Unmarshal([]byte(out), &got); err != nil || !strings.HasPrefix(got.PEM, "-----BEGIN CERTIFICATE-----") || got.File != "" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	s.fails(2, "--json: has PEM in it; name the file to write by --output for der", "export", "--json", "--format", "der", alice)
 }
 
 func TestCertMark(t *testing.T) {
