@@ -13,16 +13,18 @@ const (
 	domainReceiver = "domain-confidentiality-authority"
 )
 
-// findIdentities looks for the keys that may sign.
+// findIdentities looks for the keys that may sign. No key is looked for, let alone
+// made, where it is clear or open that none may: that answer is then the one for
+// every identity, for what nobody asked about would be unknown, and make the message
+// wait.
 func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce.Needs) {
 	f := &e.facts
-	if f.Content.Exempt || len(f.From) != 1 || f.SignForbidden != "" {
-		f.Identity, f.IdentityReason = enforce.None, "no single author"
+	switch {
+	case f.Content.Exempt || len(f.From) != 1 || f.SignForbidden != "":
+		setIdentities(f, needs, enforce.IdentityFacts{State: enforce.None, Reason: "no single author"})
 		return
-	}
-	if f.SignUnknown != "" {
-		// No key is looked for, let alone made, for whom it may not be.
-		f.Identity, f.IdentityReason = enforce.Unknown, f.SignUnknown
+	case f.SignUnknown != "":
+		setIdentities(f, needs, enforce.IdentityFacts{State: enforce.Unknown, Reason: f.SignUnknown})
 		return
 	}
 	from := f.From[0]
@@ -40,6 +42,15 @@ func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce
 			continue
 		}
 		f.Identities[name] = g.findIdentity(ctx, e, name, a)
+	}
+}
+
+// setIdentities gives one answer for all identities that a decision may ask for.
+func setIdentities(f *enforce.Facts, needs enforce.Needs, all enforce.IdentityFacts) {
+	f.Identity, f.IdentityReason = all.State, all.Reason
+	f.Identities = make(map[string]enforce.IdentityFacts)
+	for _, name := range needs.Identities {
+		f.Identities[name] = all
 	}
 }
 

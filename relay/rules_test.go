@@ -231,6 +231,25 @@ func TestDomainIdentityStandsIn(t *testing.T) {
 	}
 }
 
+// TestAutomaticMailDoesNotWaitForAnIdentity: nobody signs what has no author, and no
+// key is asked for it. What should only be signed leaves without, whoever is to sign.
+func TestAutomaticMailDoesNotWaitForAnIdentity(t *testing.T) {
+	const reply = "From: MAILER-DAEMON@mta.own.example\nTo: x@other.example\nAuto-Submitted: auto-replied\n\nI am away\n"
+	for _, rule := range []enforce.Rule{{}, {Identity: "domain"}, {DomainIdentity: "domain"}, {Identity: "gateway@own.example"}} {
+		w := newWorld(t)
+		w.config.Keys = certs.NewKeys(time.Now, w.issue("domain-signing-authority@own.example"), w.issue("gateway@own.example"))
+		rule.Name, rule.Sign, rule.Encrypt, rule.Automatic = enforce.DefaultRule, "prefer", "never", "protect"
+		w.rules(rule)
+		o, err := w.process(w.envelope("out", "", "x@other.example"), parseMessage(t, reply))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.outline(o); got != "plain x@other.example" {
+			t.Errorf("identity %q, domain_identity %q: %s", rule.Identity, rule.DomainIdentity, got)
+		}
+	}
+}
+
 func TestSubjectTagAndReportMode(t *testing.T) {
 	w := newWorld(t)
 	w.rules(

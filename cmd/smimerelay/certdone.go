@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -34,11 +35,7 @@ func (f *doneFlags) report(a *app, e store.Entry, d done, text string) error {
 		_, err := fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), text)
 		return err
 	}
-	d.SHA256, d.Subject = fmt.Sprintf("%x", e.Fingerprint), e.Certificate.Subject.String()
-	d.Addresses = []string{}
-	for _, addr := range e.Addresses {
-		d.Addresses = append(d.Addresses, addr.String())
-	}
+	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), e.Certificate.Subject.String(), texts(e.Addresses)
 	j := json.NewEncoder(a.stdout)
 	j.SetEscapeHTML(false)
 	return j.Encode(d)
