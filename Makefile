@@ -7,7 +7,7 @@ PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test unit hsm e2e deps lint bench fuzz corpora
+.PHONY: help build build-pkcs11 run test unit hsm e2e deps lint bench fuzz corpora cases
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,3 +63,6 @@ fuzz: ## each fuzz target for FUZZTIME (60s)
 
 corpora: ## the verdicts on foreign test material in CORPORA, a line a file
 	$(GO) test -count=1 -run Corpora -v ./... | grep -E '^(---|    ---|ok|FAIL|corpora:)|corpora' || true
+
+cases: build ## the inputs in CASES that once went wrong, a line a command (as root)
+	$(GO) run ./test/cases
