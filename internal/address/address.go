@@ -25,10 +25,14 @@ const (
 	ExactCase
 )
 
-// Limits of RFC 5321 section 4.5.3.1, in octets.
 const (
-	maxLocal  = 64
+	// maxDomain is the limit of RFC 5321 section 4.5.3.1.2, which DNS shares.
 	maxDomain = 255
+	// maxAddress bounds the wire form. RFC 5321 section 4.5.3.1 gives 64 octets
+	// for a local part and asks to impose no limits where that is possible:
+	// senders of the VERP, SRS and BATV kind go past it. An address must fit on
+	// one line of a header field with its name (RFC 5322 section 2.1.1).
+	maxAddress = 900
 )
 
 // Address is a parsed mailbox address, or the null reverse-path. The zero value
@@ -46,8 +50,11 @@ var Null Address
 // Parse reads an addr-spec (RFC 5321 section 4.1.2 Mailbox) without angle
 // brackets. It refuses white space and controls outside quotes, controls and
 // NUL anywhere, a second "@" outside quotes, source routes and an empty part.
-func Parse(s string) (Address, error) {
-	local, domain, err := split(s)
+// A dot at the end of the domain is dropped.
+func Parse(s string) (Address, error) { return parse(s, isDotString) }
+
+func parse(s string, unquoted func(string) bool) (Address, error) {
+	local, domain, err := split(s, unquoted)
 	if err != nil {
 		return Address{}, fmt.Errorf("address %q: %w", s, err)
 	}
@@ -60,7 +67,8 @@ func Parse(s string) (Address, error) {
 }
 
 // ParsePath reads a path in angle brackets as it stands in MAIL FROM or RCPT
-// TO; "<>" is Null. Raw keeps the brackets.
+// TO; "<>" is Null. Raw keeps the brackets. Dots may stand anywhere in a local
+// part: mailboxes of that kind are in use, and the wire form quotes them.
 func ParsePath(s string) (Address, error) {
 	if s == "<>" {
 		return Address{raw: s}, nil
@@ -69,7 +77,7 @@ func ParsePath(s string) (Address, error) {
 	if !ok || !strings.HasSuffix(inner, ">") {
 		return Address{}, fmt.Errorf("path %q: not enclosed in angle brackets", s)
 	}
-	a, err := Parse(strings.TrimSuffix(inner, ">"))
+	a, err := parse(strings.TrimSuffix(inner, ">"), isAtoms)
 	if err != nil {
 		return Address{}, err
 	}
@@ -146,12 +154,13 @@ var (
 	errEmpty    = errors.New("empty local part or domain")
 	errControl  = errors.New("white space or control character")
 	errUTF8     = errors.New("not valid UTF-8")
-	errLong     = errors.New("local part over 64 or domain over 255 octets")
+	errLong     = errors.New("domain over 255 octets, or address over 900")
 	errAtom     = errors.New("character not allowed outside quotes")
 )
 
-// split separates the local part, unquoted, from the domain.
-func split(s string) (local, domain string, err error) {
+// split separates the local part, unquoted, from the domain; unquoted reports
+// what may stand there without quotes.
+func split(s string, unquoted func(string) bool) (local, domain string, err error) {
 	if strings.HasPrefix(s, `"`) {
 		return splitQuoted(s)
 	}
@@ -163,7 +172,7 @@ func split(s string) (local, domain string, err error) {
 		return "", "", errSecondAt
 	case strings.Contains(local, `"`):
 		return "", "", errQuote
-	case local != "" && !isDotString(local):
+	case local != "" && !unquoted(local):
 		return "", "", errAtom
 	}
 	return local, domain, nil
@@ -199,7 +208,8 @@ func fromParts(local, domain string) (Address, error) {
 	if local == "" || domain == "" {
 		return Address{}, errEmpty
 	}
-	if len(local) > maxLocal || len(domain) > maxDomain {
+	domain = withoutRoot(domain)
+	if len(domain) > maxDomain {
 		return Address{}, errLong
 	}
 	if !utf8.ValidString(local) || !utf8.ValidString(domain) {
@@ -212,7 +222,20 @@ func fromParts(local, domain string) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	return Address{local: local, domain: domain, ascii: ascii}, nil
+	a := Address{local: local, domain: domain, ascii: ascii}
+	if len(a.String()) > maxAddress {
+		return Address{}, errLong
+	}
+	return a, nil
+}
+
+// withoutRoot drops the dot that stands for the root of the DNS: with and
+// without it a domain is the same, and mail servers write it without.
+func withoutRoot(domain string) string {
+	if name, ok := strings.CutSuffix(domain, "."); ok && name != "" {
+		return name
+	}
+	return domain
 }
 
 // domainASCII returns the comparison form of a domain or an address literal.
@@ -270,10 +293,16 @@ func isDotString(s string) bool {
 		if atom == "" {
 			return false
 		}
-		for _, c := range []byte(atom) {
-			if !isAlnum(c) && c < utf8.RuneSelf && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
-				return false
-			}
+	}
+	return isAtoms(s)
+}
+
+// isAtoms reports whether s holds dots and the characters of atoms only (RFC
+// 5322 section 3.2.3, RFC 6531 section 3.3).
+func isAtoms(s string) bool {
+	for _, c := range []byte(s) {
+		if !isAlnum(c) && c < utf8.RuneSelf && strings.IndexByte(".!#$%&'*+-/=?^_`{|}~", c) < 0 {
+			return false
 		}
 	}
 	return true

@@ -22,6 +22,7 @@ func TestParse(t *testing.T) {
 		{"a@b_c.example", "a@b_c.example", "a@b_c.example"},
 		{"a@localhost", "a@localhost", "a@localhost"},
 		{"*()@b.example", "", ""},
+		{"a@b.example.", "a@b.example", "a@b.example"},
 		{`"*()"@b.example`, `"*()"@b.example`, "*()@b.example"},
 	} {
 		a, err := Parse(tt.in)
@@ -41,13 +42,29 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// RFC 5321 section 4.5.3.1 allows 64 octets and asks for no limit: senders that
+// write the recipient, or a whole chain of forwarders, into the local part need
+// more (VERP, SRS, BATV).
+func TestLocalPartsOverTheLimit(t *testing.T) {
+	for _, local := range []string{
+		"bounces+12345678-a1b2-firstname.middlename.lastname=department.example.org",
+		"SRS1=AbCd=relay.example==XyZw=TT=a-rather-long-domain.example=firstname.lastname",
+		strings.Repeat("a", 65), strings.Repeat("a", 890),
+	} {
+		a, err := Parse(local + "@b.example")
+		if err != nil || a.Local() != local || a.String() != local+"@b.example" {
+			t.Errorf("%q: %q, %v", local, a, err)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for _, in := range []string{
 		"", "a", "@", "a@", "@b", "a@@b", "a@b@c", "a b@c", " a@b", "a@b ", "a@b c", "a@b\r\n", "a\x00@b", "a@b\x00",
 		"a\r\nRCPT TO:<x@y>@b", `"a` + "\r\n" + `"@b`, `"a@b`, `"a"b@c`, `a"b"@c`, `"a\"@b`, `"a"@b@c`, `""@b`,
-		".a@b", "a.@b", "a..b@c", "a@.b", "a@b.", "a@b..c", "a@-b", "a@b-", "a@b*c", "a@b(c)", "<a@b>", "a@<b>", "@x:a@b",
+		".a@b", "a.@b", "a..b@c", "a@.b", "a@.", "a@b..", "a@b..c", "a@-b", "a@b-", "a@b*c", "a@b(c)", "<a@b>", "a@<b>", "@x:a@b",
 		"a@[", "a@[]", "a@[1.2.3.4", "a@[1.2.3.4]x", "a@[a b]", "a@[>]", "a@\xff.example", "\xff@b", "a\u0085@b", "a\u2028@b",
-		strings.Repeat("a", 65) + "@b", "a@" + strings.Repeat("b.", 128) + "c", "a@" + strings.Repeat("b", 64),
+		strings.Repeat("a", 899) + "@b", `"` + strings.Repeat(`\"`, 449) + `"@b`, "a@" + strings.Repeat("b.", 128) + "c", "a@" + strings.Repeat("b", 64),
 	} {
 		if a, err := Parse(in); err == nil {
 			t.Errorf("%q: accepted as %q", in, a)
@@ -62,6 +79,13 @@ func TestParsePath(t *testing.T) {
 	a, err := ParsePath(`<"ab"@C.example>`)
 	if err != nil || a.Raw() != `<"ab"@C.example>` || a.String() != "ab@C.example" {
 		t.Errorf("%q, %v", a.Raw(), err)
+	}
+	for in, want := range map[string]string{
+		"<a..b@c.example>": `"a..b"@c.example`, "<a.@c.example>": `"a."@c.example`, "<.a@c.example.>": `".a"@c.example`,
+	} {
+		if a, err := ParsePath(in); err != nil || a.String() != want {
+			t.Errorf("%q: %q, %v", in, a, err)
+		}
 	}
 	for _, in := range []string{"", "a@b", "<a@b", "a@b>", "<a@b>>", "<<a@b>", "<@x:a@b>", "< >"} {
 		if a, err := ParsePath(in); err == nil {
