@@ -141,7 +141,7 @@ func TestPSSKeys(t *testing.T) {
 		if !good.Verify(key, cert.RawTBSCertificate, cert.Signature) {
 			t.Errorf("%s: its own signature does not verify", c.name)
 		}
-		if c.limited && (Algorithm{scheme: pss, hash: crypto.SHA256, salt: 20}).within(key.Limit) {
+		if c.limited && (Algorithm{scheme: pssSignature, pss: PSS{crypto.SHA256, crypto.SHA256, 20}}).within(key.Limit) {
 			t.Errorf("%s: a shorter salt is allowed", c.name)
 		}
 		if (Algorithm{scheme: pkcs1, hash: crypto.SHA256}).Verify(key, cert.RawTBSCertificate, cert.Signature) {

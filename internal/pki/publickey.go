@@ -18,7 +18,7 @@ import (
 // limit.
 type PSSKey struct {
 	*rsa.PublicKey
-	Limit *Algorithm
+	Limit *PSS
 }
 
 var (
@@ -64,7 +64,7 @@ func pssKey(info KeyInfo) crypto.PublicKey {
 	}
 	key := PSSKey{PublicKey: rsaKey}
 	if len(info.Parameters) > 0 {
-		limit, ok := readPSS(info.Parameters)
+		limit, ok := ReadPSS(info.Parameters)
 		if !ok {
 			return nil
 		}

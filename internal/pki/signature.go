@@ -16,16 +16,12 @@ import (
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// MaxRSA is the largest RSA key that is used, in bits: operations with larger
-// ones take so long that a message could keep us busy.
-const MaxRSA = 8192
-
 // scheme is a family of signatures.
 type scheme int
 
 const (
 	pkcs1 scheme = iota + 1
-	pss
+	pssSignature
 	ecdsaSignature
 	ed25519Signature
 )
@@ -34,7 +30,7 @@ const (
 type Algorithm struct {
 	scheme scheme
 	hash   crypto.Hash // 0 for Ed25519
-	salt   int         // octets, PSS
+	pss    PSS
 }
 
 var algorithms = []struct {
@@ -65,7 +61,8 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 		return a, nil, false
 	}
 	if id.Equal(oidRSAPSS) {
-		a, ok = readPSS(seq)
+		a.pss, ok = ReadPSS(seq)
+		a.scheme, a.hash = pssSignature, a.pss.Hash
 		return a, id, ok
 	}
 	for _, known := range algorithms {
@@ -123,20 +120,19 @@ func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
 	return false
 }
 
-// within reports whether a PSS key with parameters allows a (RFC 4055 section
-// 3.1).
-func (a Algorithm) within(limit *Algorithm) bool {
-	return a.scheme == pss && (limit == nil || a.hash == limit.hash && a.salt >= limit.salt)
+// within reports whether a PSS key with parameters allows a.
+func (a Algorithm) within(limit *PSS) bool {
+	return a.scheme == pssSignature && (limit == nil || a.pss.Within(*limit))
 }
 
 func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
 	switch {
-	case key.N.BitLen() > MaxRSA:
+	case CheckRSA(key) != nil:
 		return false
 	case a.scheme == pkcs1:
-		return rsa.VerifyPKCS1v15(key, a.hash, digest, sig) == nil
-	case a.scheme == pss:
-		return rsa.VerifyPSS(key, a.hash, digest, sig, &rsa.PSSOptions{SaltLength: a.salt}) == nil
+		return verifyPKCS1(key, a.hash, digest, sig)
+	case a.scheme == pssSignature:
+		return a.pss.Verify(key, digest, sig)
 	}
 	return false
 }
