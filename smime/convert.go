@@ -231,12 +231,19 @@ func encode(p *message.Part) (encoding string, piece message.Piece, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	encoding, piece = encodeOctets(p, data)
+	return encoding, piece, nil
+}
+
+// encodeOctets chooses between base64 and quoted-printable for the decoded
+// content of p.
+func encodeOctets(p *message.Part, data []byte) (encoding string, piece message.Piece) {
 	name := strings.ToLower(p.Params["charset"])
 	wide := strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || strings.HasPrefix(name, "iso-10646")
 	if strings.HasPrefix(p.MediaType, "text/") && !wide && !denseBinary(data) {
-		return "quoted-printable", message.Quoted(data), nil
+		return "quoted-printable", message.Quoted(data)
 	}
-	return "base64", message.Base64(message.Octets(data)), nil
+	return "base64", message.Base64(message.Octets(data))
 }
 
 // withEncoding returns the fields with the Content-Transfer-Encoding given; the

@@ -122,8 +122,8 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 	}
 }
 
-// TestCorpora opens every message of the corpora and compares the outcome with
-// what its manifest expects; -v prints one line a file.
+// TestCorpora opens every message of the corpora, twice, and compares the outcome
+// with what its manifest expects; -v prints one line a file.
 func TestCorpora(t *testing.T) {
 	root := corporaDir(t)
 	options := corpusOptions(t, root)
@@ -138,6 +138,7 @@ func TestCorpora(t *testing.T) {
 			if e.expected == "n/a" || !isMessage(e, raw) {
 				continue
 			}
+			openTwice(t, name, raw, options)
 			got := corpusVerdict(raw, options)
 			want := e.expected
 			if k, ok := known[name]; ok {

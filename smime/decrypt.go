@@ -19,7 +19,7 @@ type trial struct {
 // decrypt opens an enveloped-data object. ok is false where it stays closed;
 // the report says why. Everything that happens after an identity was found has
 // one reason, so that nobody can learn from it (RFC 8551 section 6).
-func (w *walker) decrypt(object []byte) (content []byte, ok bool) {
+func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 	env, err := cms.ParseEnvelopedData(object)
 	if err != nil {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
@@ -45,7 +45,7 @@ func (w *walker) decrypt(object []byte) (content []byte, ok bool) {
 		w.stop(certs.None, reasonNoKey, "")
 		return nil, false
 	}
-	return w.try(env, trials)
+	return w.try(env, trials, own)
 }
 
 // trials finds the identities that the recipient infos name.
@@ -92,8 +92,9 @@ func ready(trials []trial) error {
 	return nil
 }
 
-// try decrypts with the first identity that can.
-func (w *walker) try(env *cms.EnvelopedData, trials []trial) ([]byte, bool) {
+// try decrypts with the first identity that can. Octets that are not the object's
+// own are part of a message, which never changes.
+func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, bool) {
 	if err := ready(trials); err != nil {
 		w.unreachable(err)
 		return nil, false
@@ -102,7 +103,7 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial) ([]byte, bool) {
 	for _, t := range trials {
 		content, err := env.Decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
 			AllowWeak: w.options.AllowWeak,
-			InPlace:   len(trials) == 1,
+			InPlace:   own && len(trials) == 1,
 		})
 		if err == nil {
 			return content, true

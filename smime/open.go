@@ -55,7 +55,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 	w.walk()
 	opened := &Opened{Message: m}
 	if w.surface != nil {
-		if delivered, err := bringUp(m, w.surface, w.payload(), w.sealed); err != nil {
+		if delivered, err := bringUp(m, w.surface, w.payload()); err != nil {
 			w.stop(certs.PermError, reasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
 		} else {
 			opened.Message, opened.Decrypted = delivered, true
@@ -83,8 +83,8 @@ type walker struct {
 	signatures []signedLayer
 	ignored    bool // a signature was outside of encryption
 	second     bool // a second reading was needed
-	// surface is the message that was decrypted last, sealed if a signature
-	// in it must not be broken.
+	// surface is the message that was decrypted last, sealed if what is in it
+	// is signed: what is compressed in that stays so.
 	surface *message.Message
 	sealed  bool
 	keysOut error // why our keys could not be asked
@@ -182,6 +182,7 @@ func (w *walker) signed(s *signature) {
 // openCMS opens a CMS object, whatever the smime-type says it is.
 func (w *walker) openCMS() {
 	object, err := w.part.Decode()
+	own := w.part.Encoded()
 	w.part = nil
 	if err != nil {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
@@ -196,7 +197,7 @@ func (w *walker) openCMS() {
 	case cms.TypeSigned:
 		w.openSigned(object)
 	case cms.TypeEnveloped, cms.TypeAuthEnveloped:
-		w.openEnveloped(object)
+		w.openEnveloped(object, own)
 	case cms.TypeCompressed:
 		w.openCompressed(object)
 	default:
@@ -220,11 +221,13 @@ func (w *walker) openSigned(object []byte) {
 	}
 }
 
-func (w *walker) openEnveloped(object []byte) {
+// openEnveloped opens an encrypted object. own says that its octets are not part
+// of a message, and may be overwritten.
+func (w *walker) openEnveloped(object []byte, own bool) {
 	w.encrypted = true
 	w.ignored = len(w.signatures) > 0
 	w.signatures = nil
-	content, ok := w.decrypt(object)
+	content, ok := w.decrypt(object, own)
 	if !ok {
 		return
 	}

@@ -184,14 +184,19 @@ func objectGuess(request cms.SignRequest) int {
 // wrap renders application/pkcs7-mime (RFC 8551 section 3.2).
 func wrap(m *message.Message, p HeaderProtection, smimeType string, object *cms.Object) (*message.Message, error) {
 	return m.Apply(outerChange(m, p, &message.Entity{
-		Fields: []message.Field{
-			{Name: "Content-Type", Raw: []byte(
-				"Content-Type: application/pkcs7-mime; smime-type=" + smimeType + ";\r\n name=\"smime.p7m\"\r\n")},
-			message.RawField("Content-Transfer-Encoding", "base64"),
-			message.RawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
-		},
-		Body: []message.Piece{message.Base64(object)},
+		Fields: objectFields(smimeType),
+		Body:   []message.Piece{message.Base64(object)},
 	}))
+}
+
+// objectFields are the fields of a CMS object (RFC 8551 section 3.2).
+func objectFields(smimeType string) []message.Field {
+	return []message.Field{
+		{Name: "Content-Type", Raw: []byte(
+			"Content-Type: application/pkcs7-mime; smime-type=" + smimeType + ";\r\n name=\"smime.p7m\"\r\n")},
+		message.RawField("Content-Transfer-Encoding", "base64"),
+		message.RawField("Content-Disposition", "attachment; filename=\"smime.p7m\""),
+	}
 }
 
 // newBoundary returns a boundary that occurs nowhere: 128 random bits, and an

@@ -122,6 +122,10 @@ func (p *Part) identity() bool {
 	return p.Encoding == "7bit" || p.Encoding == "8bit" || p.Encoding == "binary"
 }
 
+// Encoded reports whether Decode makes octets of its own. Where it does not it
+// returns part of the message, which must not be changed.
+func (p *Part) Encoded() bool { return !p.identity() }
+
 // container reports whether the content is a message that the tree goes into.
 func (p *Part) container() bool {
 	return (p.MediaType == "message/rfc822" || p.MediaType == "message/global") && p.identity()

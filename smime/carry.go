@@ -1,0 +1,194 @@
+package smime
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// maxSMTPLine is the longest line that SMTP carries, without its line end (RFC
+// 5321 section 4.5.3.1.6).
+const maxSMTPLine = 998
+
+// carried returns the entity of m in a form that SMTP carries. Inside of
+// encryption there need be no transfer encoding and no CRLF (RFC 8551 section
+// 3.1.2). What fits stays as it is; of what does not, only the transfer encoding
+// and the line ends change, and nothing that a signature covers.
+func carried(m *message.Message) *message.Entity {
+	c := carrier{raw: m.Bytes()}
+	fields := c.content(m.Root(), canonicalFields(contentFields(m)))
+	return &message.Entity{Fields: fields, Body: c.pieces, Received: true}
+}
+
+// carrier renders a MIME tree for SMTP.
+type carrier struct {
+	raw    []byte
+	pieces []message.Piece
+}
+
+// fits reports whether SMTP carries text as it is, with 8BITMIME where there are
+// 8-bit octets.
+func fits(s message.Scan, limit int) bool {
+	return s.CRLF && s.Longest <= limit && (s.ASCII || bytes.IndexByte(s.Text(), 0) < 0)
+}
+
+// lines adds text with CRLF line ends.
+func (c *carrier) lines(text []byte) {
+	if len(text) > 0 {
+		c.pieces = append(c.pieces, message.ScanLines(message.Canonical(text)))
+	}
+}
+
+// part adds a part below the root, header and content.
+func (c *carrier) part(p *message.Part) {
+	at := len(c.pieces)
+	c.pieces = append(c.pieces, message.Scan{})
+	fields := c.content(p, canonicalFields(p.Fields))
+	if len(fields) == 0 && p.Body == p.Start {
+		return // not even the empty line
+	}
+	c.pieces[at] = message.ScanLines(message.WriteHeader(fields))
+}
+
+// content adds the content of p, and returns the header fields that it then
+// needs.
+func (c *carrier) content(p *message.Part, fields []message.Field) []message.Field {
+	s := message.ScanLines(p.Content())
+	switch {
+	case fits(s, maxFieldLine) && !p.Ambiguous && p.Encoding != "binary":
+		c.emit(s)
+		return fields
+	case layerOf(p) == clearLayer && signedPart(p) != nil:
+		return c.signed(p, s, fields)
+	case untouchable(p):
+		c.lines(p.Content())
+		return fields
+	case p.Multipart():
+		c.multipart(p)
+		return eightBit(fields, p)
+	case p.MediaType == "message/rfc822":
+		c.part(p.Children[0])
+		return eightBit(fields, p)
+	}
+	return c.leaf(p, s, fields)
+}
+
+func (c *carrier) emit(s message.Scan) {
+	if len(s.Text()) > 0 {
+		c.pieces = append(c.pieces, s)
+	}
+}
+
+func (c *carrier) multipart(p *message.Part) {
+	pos := p.Body
+	for _, child := range p.Children {
+		c.lines(c.raw[pos:child.Start])
+		c.part(child)
+		pos = child.End
+	}
+	c.lines(c.raw[pos:p.End])
+}
+
+// leaf adds data. Line ends are CRLF in text, and in what says that it has lines;
+// a CMS object has none, whatever its header says.
+func (c *carrier) leaf(p *message.Part, s message.Scan, fields []message.Field) []message.Field {
+	identity := p.Encoding == "7bit" || p.Encoding == "8bit" || p.Encoding == "binary"
+	text := strings.HasPrefix(p.MediaType, "text/")
+	octets := layerOf(p) == cmsLayer || p.Encoding == "binary" && !text
+	if !identity || !octets {
+		s = message.ScanLines(message.Canonical(p.Content()))
+	}
+	if fits(s, maxFieldLine) {
+		c.emit(s)
+		return eightBit(fields, p)
+	}
+	encoding, piece, err := reencode(p, s.Text())
+	if err != nil {
+		c.emit(s) // Apply says what is wrong with it
+		return fields
+	}
+	c.pieces = append(c.pieces, piece)
+	return withEncoding(fields, p, encoding)
+}
+
+// reencode chooses a transfer encoding for p, whose content is given, still
+// encoded.
+func reencode(p *message.Part, content []byte) (encoding string, piece message.Piece, err error) {
+	switch p.Encoding {
+	case "base64":
+		return encode(p)
+	case "quoted-printable":
+		content, err = message.DecodeQuoted(content)
+	case "7bit", "8bit", "binary":
+	default:
+		err = errUnsafe
+	}
+	encoding, piece = encodeOctets(p, content)
+	return encoding, piece, err
+}
+
+// signed adds a multipart/signed that SMTP does not carry as it is. The signed
+// octets must stay: where their line ends or their encoding would have to change
+// the signature becomes an opaque one, which is the same signature over the same
+// octets in another form (RFC 8551 section 3.5).
+func (c *carrier) signed(p *message.Part, s message.Scan, fields []message.Field) []message.Field {
+	content := signedPart(p).Bytes()
+	object, data := signatureOf(p)
+	if data == nil {
+		c.lines(p.Content())
+		return fields
+	}
+	_, second := (&signature{data: data, content: content, clear: true}).verify()
+	if second {
+		s, content = message.ScanLines(message.Canonical(p.Content())), message.Canonical(content)
+	}
+	if fits(s, maxSMTPLine) {
+		c.emit(s)
+		return eightBit(fields, p)
+	}
+	opaque, err := cms.Enclose(object, [][]byte{content})
+	if err != nil {
+		c.lines(p.Content())
+		return fields
+	}
+	c.pieces = append(c.pieces, message.Base64(opaque))
+	kept := make([]message.Field, 0, len(fields)+3)
+	for _, f := range fields {
+		if !f.Is("Content-Type", "Content-Transfer-Encoding", "Content-Disposition") {
+			kept = append(kept, f)
+		}
+	}
+	return append(kept, objectFields("signed-data")...)
+}
+
+// eightBit returns the fields of a part that SMTP carries without BINARYMIME.
+func eightBit(fields []message.Field, p *message.Part) []message.Field {
+	if p.Encoding == "binary" {
+		return withEncoding(fields, p, "8bit")
+	}
+	return fields
+}
+
+// signatureOf reads the signature of a multipart/signed; nil where it cannot be
+// read.
+func signatureOf(p *message.Part) (object []byte, data *cms.SignedData) {
+	object, err := p.Children[1].Decode()
+	if err != nil {
+		return nil, nil
+	}
+	if data, err = cms.ParseSignedData(object); err != nil {
+		return nil, nil
+	}
+	return object, data
+}
+
+// canonicalFields returns fields with CRLF line ends.
+func canonicalFields(fields []message.Field) []message.Field {
+	out := make([]message.Field, len(fields))
+	for i, f := range fields {
+		out[i] = message.Field{Name: f.Name, Raw: message.Canonical(f.Raw)}
+	}
+	return out
+}
