@@ -180,14 +180,26 @@ func (c *queueRetryCmd) Run(a *app) error {
 				ids = append(ids, e.ID)
 			}
 		}
-		for _, id := range ids {
-			if err := s.Retry(background(), id); err != nil {
-				return err
-			}
-		}
-		_, err := fmt.Fprintf(a.stdout, "%d to be tried now\n", len(ids))
-		return err
+		return c.retry(a, s, ids)
 	})
+}
+
+// retry tells the attempts that begin from those that are under way.
+func (c *queueRetryCmd) retry(a *app, s *queue.Store, ids []int64) error {
+	now := 0
+	for _, id := range ids {
+		ok, err := s.Retry(background(), id)
+		if err != nil {
+			return err
+		}
+		if ok {
+			now++
+		}
+	}
+	p := &page{w: a.stdout}
+	p.line("%d to be tried now", now)
+	p.lineIf(now < len(ids), fmt.Sprintf("%d being tried already", len(ids)-now))
+	return p.err
 }
 
 type queueDropCmd struct {

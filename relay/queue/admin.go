@@ -85,19 +85,28 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 	return e, data, err
 }
 
-// Retry has a delivery tried again now.
-func (s *Store) Retry(ctx context.Context, id int64) error {
-	res, err := s.db.ExecContext(ctx, `UPDATE river_job
-		SET state = 'available', scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-		WHERE id = (SELECT job_id FROM smimerelay_delivery WHERE id = ?) AND state IN ('available', 'scheduled', 'retryable')`, id)
+// Retry has a delivery tried again now. It reports false, and changes nothing,
+// while an attempt is under way.
+func (s *Store) Retry(ctx context.Context, id int64) (bool, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if n, err := res.RowsAffected(); err != nil || n > 0 {
-		return err
+	defer tx.Rollback()
+	var job int64
+	var state string
+	err = tx.QueryRowContext(ctx, `SELECT coalesce(d.job_id, 0), coalesce(j.state, '')
+		FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id WHERE d.id = ?`, id).Scan(&job, &state)
+	if err != nil {
+		return false, notFound(id, err)
 	}
-	_, _, err = s.Show(ctx, id)
-	return err // nil: an attempt is under way
+	if state == "running" {
+		return false, nil
+	}
+	if err := replaceJob(ctx, tx, job, id, 0); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
 }
 
 // Drop takes a delivery out of the queue. Nobody is told.

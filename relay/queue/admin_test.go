@@ -54,11 +54,12 @@ func TestAdmin(t *testing.T) {
 	if err != nil || shown.ID != e.ID || len(text) != e.Size {
 		t.Errorf("shown %+v with %d octets (%v)", shown, len(text), err)
 	}
-	if err := s.Retry(t.Context(), e.ID); err != nil {
-		t.Fatal(err)
+	if now, err := s.Retry(t.Context(), e.ID); !now || err != nil {
+		t.Fatal(now, err)
 	}
 	drained(t, q)
-	for _, err := range []error{s.Retry(t.Context(), e.ID), s.Drop(t.Context(), e.ID)} {
+	_, retried := s.Retry(t.Context(), e.ID)
+	for _, err := range []error{retried, s.Drop(t.Context(), e.ID)} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("error %v", err)
 		}

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/riverqueue/river"
-
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -64,9 +62,19 @@ func (q *Queue) room() error {
 	return nil
 }
 
+// selectSize counts what queue.max_size limits.
+const selectSize = `SELECT (SELECT count(*) FROM smimerelay_delivery) + (SELECT count(*) FROM smimerelay_hold)`
+
+// size returns how much of it there is.
+func (s *Store) size(ctx context.Context) (int, error) {
+	var n int
+	err := s.db.QueryRowContext(ctx, selectSize).Scan(&n)
+	return n, err
+}
+
 func (q *Queue) checkSize(ctx context.Context, tx *sql.Tx, more int) error {
 	var n int
-	if err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM smimerelay_delivery) + (SELECT count(*) FROM smimerelay_hold)`).Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, selectSize).Scan(&n); err != nil {
 		return err
 	}
 	if n+more > q.config.MaxSize {
@@ -80,8 +88,8 @@ func (q *Queue) checkSize(ctx context.Context, tx *sql.Tx, more int) error {
 func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) error {
 	stored := map[*message.Message]int64{}
 	for _, d := range ds {
-		if d.Message == nil || len(d.Recipients) == 0 {
-			return errors.New("delivery without a message or without recipients")
+		if err := storable(d); err != nil {
+			return err
 		}
 		body, ok := stored[d.Message]
 		if !ok {
@@ -94,6 +102,14 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) err
 		if err := q.insertDelivery(ctx, tx, d, body); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// storable refuses what could never be delivered.
+func storable(d relay.Delivery) error {
+	if d.Message == nil || len(d.Recipients) == 0 {
+		return errors.New("delivery without a message or without recipients")
 	}
 	return nil
 }
@@ -117,23 +133,13 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 			return err
 		}
 	}
-	return q.enqueue(ctx, tx, id)
+	return enqueue(ctx, tx, id, 0)
 }
 
 // storedParams is what is stored of a delivery beside its addresses.
 type storedParams struct {
 	relay.MailParams
 	Listener string `json:",omitempty"`
-}
-
-// enqueue gives a delivery its job.
-func (q *Queue) enqueue(ctx context.Context, tx *sql.Tx, id int64) error {
-	res, err := q.river.InsertTx(ctx, tx, deliveryArgs{Delivery: id}, &river.InsertOpts{})
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET job_id = ? WHERE id = ?`, res.Job.ID, id)
-	return err
 }
 
 func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {

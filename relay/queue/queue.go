@@ -59,6 +59,9 @@ type Config struct {
 	// Look is how often the keeper looks for messages that are due, for orders
 	// of administrators and at Generation; 0 is every second.
 	Look time.Duration
+	// Tend is how often the queue looks after itself: whether the store works,
+	// and whether each delivery has a job; 0 is every 15 seconds.
+	Tend time.Duration
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -73,6 +76,9 @@ type Queue struct {
 	river  *river.Client[*sql.Tx]
 	writer *writer
 	keeper *keeper
+	tender *tender
+	claims claims
+	health *health
 }
 
 func (c Config) defaults() Config {
@@ -87,6 +93,9 @@ func (c Config) defaults() Config {
 	}
 	if c.Look == 0 {
 		c.Look = time.Second
+	}
+	if c.Tend == 0 {
+		c.Tend = 15 * time.Second
 	}
 	if c.Workers == 0 {
 		c.Workers = 20
@@ -114,7 +123,7 @@ func Open(ctx context.Context, c Config) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{config: c, lock: lock}
+	q := &Queue{config: c, lock: lock, health: &health{log: c.Log, clock: c.Clock}}
 	if err := q.open(ctx); err != nil {
 		if q.Store != nil {
 			err = errors.Join(err, q.Store.Close())
@@ -158,8 +167,9 @@ func (q *Queue) open(ctx context.Context) (err error) {
 		Logger:  quiet,
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
 		Workers: workers,
-		// SQLite cannot notify: the queue is polled. The cool-down bounds how
+		// One process works on the file: it is polled, and needs no notices. The cool-down bounds how
 		// often a full set of workers is refilled.
+		PollOnly:          true,
 		FetchPollInterval: 100 * time.Millisecond,
 		FetchCooldown:     10 * time.Millisecond,
 		// A delivery has time-outs of its own. No job may be taken for stuck
@@ -173,11 +183,12 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	q.writer = newWriter(q.db, q.health)
 	if err := q.recover(ctx); err != nil {
+		q.writer.stop()
 		return err
 	}
-	q.writer = newWriter(q.db)
-	q.keeper = newKeeper(q)
+	q.keeper, q.tender = newKeeper(q), newTender(q)
 	return nil
 }
 
@@ -189,31 +200,11 @@ func (q *Queue) recover(ctx context.Context) error {
 		`UPDATE river_job SET state = 'available', attempted_at = NULL WHERE state = 'running'`); err != nil {
 		return err
 	}
-	// Its lease would keep the scheduler from running for a while.
+	// Its lease would keep the maintenance from running for a while.
 	if _, err := q.db.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
 		return err
 	}
-	return q.adopt(ctx)
-}
-
-// adopt gives a job to every delivery that has none.
-func (q *Queue) adopt(ctx context.Context) error {
-	tx, err := q.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	ids, err := queryInts(ctx, tx, `SELECT id FROM smimerelay_delivery WHERE NOT EXISTS (SELECT 1 FROM river_job
-		WHERE river_job.id = job_id AND state IN ('available', 'scheduled', 'retryable', 'running', 'pending'))`)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := q.enqueue(ctx, tx, id); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
+	return q.rescue(ctx, func(stray) bool { return true })
 }
 
 // Start begins to deliver, and to look after what is held.
@@ -224,6 +215,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		return err
 	}
 	q.keeper.start()
+	q.tender.start()
 	return nil
 }
 
@@ -231,6 +223,7 @@ func (q *Queue) Start(ctx context.Context) error {
 // first, and closes the queue. An interrupted delivery stays in it.
 func (q *Queue) Stop(ctx context.Context) error {
 	q.keeper.stop()
+	q.tender.stop()
 	err := q.river.Stop(ctx)
 	if err != nil && ctx.Err() != nil {
 		// Interrupted deliveries end at once: they watch their context.

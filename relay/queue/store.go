@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -33,6 +34,9 @@ func OpenStore(path string) (*Store, error) {
 	return s, nil
 }
 
+// busyTimeout is how long a statement waits for another process.
+const busyTimeout = "busy_timeout(30000)"
+
 // openStore opens the file; only its owner may create it. The mail in it is for
 // nobody else to read.
 func openStore(path string, create bool) (*Store, error) {
@@ -49,10 +53,14 @@ func openStore(path string, create bool) (*Store, error) {
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"_pragma": {
-			"busy_timeout(30000)",
+			busyTimeout,
 			"journal_mode(WAL)",
 			"synchronous(FULL)", // a commit is on the disk when it returns
 			"foreign_keys(1)",
+			// What was delivered is gone: deleted rows are overwritten, and no
+			// temporary file ever has them.
+			"secure_delete(ON)",
+			"temp_store(MEMORY)",
 		},
 		// River writes some times as the machine's zone has them, and compares
 		// them as text with others in UTC: retries would come hours late, or
@@ -112,8 +120,41 @@ CREATE TABLE IF NOT EXISTS smimerelay_hold (
 	job_order  TEXT NOT NULL DEFAULT ''  -- JSON of relay.Order, '' for none
 );
 CREATE INDEX IF NOT EXISTS smimerelay_hold_message ON smimerelay_hold (message_id);
-CREATE INDEX IF NOT EXISTS smimerelay_hold_next ON smimerelay_hold (next);`)
+CREATE INDEX IF NOT EXISTS smimerelay_hold_next ON smimerelay_hold (next);
+-- One row, of random octets: written to see whether the store can be.
+CREATE TABLE IF NOT EXISTS smimerelay_probe (
+	id   INTEGER PRIMARY KEY,
+	data BLOB NOT NULL
+);`)
 	return err
+}
+
+// wipeJournal empties the write-ahead log, in which the text of messages stays
+// when they are gone from the file. While another process reads there it is not
+// emptied, which is no error; mail must not wait for that process either.
+func (s *Store) wipeJournal(ctx context.Context) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `PRAGMA busy_timeout(0)`); err != nil {
+		return err
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA `+busyTimeout)
+	var busy, size, moved int
+	return conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &size, &moved)
+}
+
+// reconnect has the file opened anew: one on a device that was away, or mounted
+// again, is not the one that is open.
+func (s *Store) reconnect() {
+	conn, err := s.db.Conn(context.Background())
+	if err != nil {
+		return // then there is none, and the next use opens it
+	}
+	defer conn.Close()
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // drops it
 }
 
 // readMessage returns a stored message.

@@ -29,52 +29,85 @@ type worker struct {
 	queue *Queue
 }
 
-// Work makes one attempt. Its errors are those of the store; what the next hop
-// says is recorded, and the job sleeps until the next attempt.
+// Work makes one attempt. Its errors are those of the store at a time when the
+// queue stops: then the next process has the job again.
 func (w *worker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
 	q := w.queue
-	s, err := q.load(ctx, job.Args.Delivery)
-	if err != nil || s == nil {
+	defer q.claims.claim(job.ID)()
+	s, err := q.load(ctx, job.Args.Delivery, job.ID)
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return err
+	case err != nil:
+		return q.postponeJob(ctx, job, err)
+	case s == nil:
+		return nil
 	}
 	results := q.deliver(ctx, s.delivery)
-	// What happened is recorded even when it happened at the last minute.
-	wait, err := q.record(context.WithoutCancel(ctx), s, results)
-	if err != nil {
-		return err
-	}
-	if wait > 0 {
-		return river.JobSnooze(wait)
-	}
-	return nil
+	return q.record(ctx, s, results)
 }
 
-// NextRetry is for jobs that failed beside their delivery, as when the disk was
-// full.
+// NextRetry is for jobs whose worker the end of the process, or a panic, cut
+// short.
 func (w *worker) NextRetry(*river.Job[deliveryArgs]) time.Time {
 	return time.Now().Add(w.queue.config.Retry[0])
+}
+
+// postponeJob ends a job whose delivery cannot be read, and gives the delivery
+// another one for later.
+func (q *Queue) postponeJob(ctx context.Context, job *river.Job[deliveryArgs], why error) error {
+	q.config.Log.Error("delivery cannot be read from the queue; it is tried again", "delivery", job.Args.Delivery, "error", why)
+	if ofStore(why) {
+		q.health.failed(why)
+	}
+	return q.insist(ctx, job.Args.Delivery, func(ctx context.Context, tx *sql.Tx) error {
+		return replaceJob(ctx, tx, job.ID, job.Args.Delivery, q.config.Retry[0])
+	})
+}
+
+// insist has a change made, however long the store fails: what the next hop was
+// given must be recorded, or it gets it twice. It is given up when ctx ends.
+func (q *Queue) insist(ctx context.Context, delivery int64, apply func(context.Context, *sql.Tx) error) error {
+	work := context.WithoutCancel(ctx)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := q.writer.write(work, func(tx *sql.Tx) error { return apply(work, tx) })
+		if err == nil {
+			return nil
+		}
+		log := q.config.Log.With("delivery", delivery, "error", err)
+		select {
+		case <-ctx.Done():
+			log.Error("what became of a delivery could not be recorded; it is repeated at the next start")
+			return err
+		case <-time.After(wait):
+			log.Warn("what became of a delivery is not recorded yet")
+		}
+	}
 }
 
 // stored is a delivery as it is in the store.
 type stored struct {
 	id, message int64
+	job         int64 // of this attempt
 	created     time.Time
 	attempts    int
 	recipients  []recipient
 	delivery    relay.Delivery
 }
 
-// load reads a delivery; nil if it is gone, delivered or dropped.
-func (q *Queue) load(ctx context.Context, id int64) (*stored, error) {
+// load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
+// another job by now.
+func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 	tx, err := q.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Rollback()
-	s := &stored{id: id}
+	s := &stored{id: id, job: job}
 	var sender, params string
 	var created int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts FROM smimerelay_delivery WHERE id = ?`, id).
+	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts FROM smimerelay_delivery
+		WHERE id = ? AND job_id = ?`, id, job).
 		Scan(&s.message, &sender, &params, &created, &s.attempts)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -122,9 +155,8 @@ func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error)
 }
 
 // record stores what happened: recipients that are through, one way or the
-// other, leave, and a report of those given up enters. It returns how long to
-// wait for the next attempt, 0 if there is none.
-func (q *Queue) record(ctx context.Context, s *stored, results []error) (time.Duration, error) {
+// other, leave, and a report of those given up enters.
+func (q *Queue) record(ctx context.Context, s *stored, results []error) error {
 	failed, left := q.sort(s, results)
 	report, err := q.bounce(s, failed)
 	if err != nil {
@@ -134,13 +166,10 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error) (time.Du
 		left = s.recipients
 	}
 	if err := q.commit(ctx, s, left, report); err != nil {
-		return 0, err
+		return err
 	}
 	q.log(s, results, failed, len(left))
-	if len(left) == 0 {
-		return 0, nil
-	}
-	return q.config.Retry[min(s.attempts, len(q.config.Retry)-1)], nil
+	return nil
 }
 
 // sort tells those given up from those to try again. Their error is kept in
@@ -182,12 +211,19 @@ func (q *Queue) bounce(s *stored, failed []relay.Refusal) ([]relay.Delivery, err
 	if err != nil || !ok {
 		return nil, err
 	}
+	if err := storable(d); err != nil {
+		return nil, err
+	}
 	return []relay.Delivery{d}, nil
 }
 
-// commit writes it all down in one transaction.
+// commit writes it all down in one transaction, in which the job ends and that
+// of the next attempt begins.
 func (q *Queue) commit(ctx context.Context, s *stored, left []recipient, report []relay.Delivery) error {
-	return q.writer.write(ctx, func(tx *sql.Tx) error {
+	return q.insist(ctx, s.id, func(ctx context.Context, tx *sql.Tx) error {
+		if err := endJob(ctx, tx, s.job); err != nil {
+			return err
+		}
 		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = ?`, s.id)
 		if err != nil {
 			return err
@@ -198,15 +234,18 @@ func (q *Queue) commit(ctx context.Context, s *stored, left []recipient, report 
 		if err := q.insert(ctx, tx, report); err != nil {
 			return err
 		}
-		return keep(ctx, tx, s, left)
+		if len(left) == 0 {
+			return remove(ctx, tx, s.id, s.message)
+		}
+		if err := keep(ctx, tx, s, left); err != nil {
+			return err
+		}
+		return enqueue(ctx, tx, s.id, q.config.Retry[min(s.attempts, len(q.config.Retry)-1)])
 	})
 }
 
-// keep leaves only the recipients in left, and nothing when there is none.
+// keep leaves only the recipients in left.
 func keep(ctx context.Context, tx *sql.Tx, s *stored, left []recipient) error {
-	if len(left) == 0 {
-		return remove(ctx, tx, s.id, s.message)
-	}
 	stays := map[int]bool{}
 	for _, r := range left {
 		stays[r.position] = true

@@ -19,6 +19,7 @@ var errStopped = errors.New("the queue is stopped")
 // others with it.
 type writer struct {
 	db      *sql.DB
+	health  *health
 	changes chan *change
 	done    chan struct{}
 
@@ -33,8 +34,8 @@ type change struct {
 	done  chan struct{}
 }
 
-func newWriter(db *sql.DB) *writer {
-	w := &writer{db: db, changes: make(chan *change), done: make(chan struct{})}
+func newWriter(db *sql.DB, h *health) *writer {
+	w := &writer{db: db, health: h, changes: make(chan *change), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -80,8 +81,19 @@ func (w *writer) run() {
 			}
 		}
 		for _, c := range batch {
+			w.note(c.err)
 			close(c.done)
 		}
+	}
+}
+
+// note keeps what a change showed of the store.
+func (w *writer) note(err error) {
+	switch {
+	case err == nil:
+		w.health.works()
+	case ofStore(err):
+		w.health.failed(err)
 	}
 }
 

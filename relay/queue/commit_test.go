@@ -1,0 +1,71 @@
+package queue
+
+import (
+	"database/sql"
+	"sync"
+	"testing"
+)
+
+// A commit that fails is an error for all whose changes were in it, and none of
+// them is stored; the next one works.
+func TestFailedCommit(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	// The connection is taken, so that all of them wait for one commit.
+	conn, err := q.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		// A reference to nothing that is found out when the commit is tried.
+		err := q.writer.write(t.Context(), func(tx *sql.Tx) error {
+			_, err := tx.Exec(`PRAGMA defer_foreign_keys = ON`)
+			if err == nil {
+				_, err = tx.Exec(`INSERT INTO smimerelay_delivery (message_id, sender, params, created) VALUES (99, '', '{}', 0)`)
+			}
+			return err
+		})
+		if err == nil {
+			t.Error("a change whose commit failed is reported as stored")
+		}
+	})
+	stored := 0
+	var mu sync.Mutex
+	for range 5 {
+		wg.Go(func() {
+			if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				stored++
+			}
+		})
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if n, err := q.Len(t.Context()); n != stored || err != nil {
+		t.Errorf("%d deliveries are stored (%v), %d were reported as stored", n, err, stored)
+	}
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A commit is on the disk when it returns, whatever the machine does then.
+func TestCommitIsSynced(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "secure_delete": "1"} {
+		var got string
+		if err := q.db.QueryRow(`PRAGMA ` + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", pragma, got, err, want)
+		}
+	}
+	q.reconnect()
+	var got string
+	if err := q.db.QueryRow(`PRAGMA synchronous`).Scan(&got); err != nil || got != "2" {
+		t.Errorf("synchronous is %s (%v) on a second connection", got, err)
+	}
+}
