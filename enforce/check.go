@@ -69,7 +69,9 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	}
 	sign, encrypt := r.wants(f)
 	switch {
-	case sign == require && r.signs(f) && c.Sign == nil:
+	case f.SignExempt != "" && c.Sign != nil:
+		return fmt.Errorf("the copy for %q is signed, and must not be: %s", to.Address, f.SignExempt)
+	case sign == require && r.signs(f) && f.SignExempt == "" && c.Sign == nil:
 		return fmt.Errorf("the copy for %q must be signed and is not", to.Address)
 	case c.Encrypt == nil:
 		if encrypt == require || encrypt == prefer && to.Certificate.State == Unknown && !r.plain {

@@ -225,6 +225,10 @@ func (t *fate) identity(f *Facts) {
 	if t.disposition != send && t.disposition != held || t.wantSign == never || !t.rule.signs(f) {
 		return
 	}
+	if f.SignExempt != "" {
+		t.remark(f.SignExempt)
+		return
+	}
 	forbidden := f.SignForbidden
 	if forbidden == "" {
 		forbidden = t.rule.disagreement(f)

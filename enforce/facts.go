@@ -9,7 +9,8 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 )
 
-// Direction tells whether a message leaves or enters.
+// Direction tells which rules judge a recipient: those for mail that leaves, or
+// those for mail that enters.
 type Direction string
 
 // The directions.
@@ -50,6 +51,9 @@ type Facts struct {
 	// SignForbidden says why this client may not sign as From; "" if it may.
 	// Trying again does not help, unlike with an Identity that is missing.
 	SignForbidden string
+	// SignExempt says why the message is not signed whatever the rule says; "" if the
+	// rule decides.
+	SignExempt string
 	// SignUnknown says why nobody can tell now whether this client may sign as
 	// From; "" if it is known.
 	SignUnknown string

@@ -2,10 +2,28 @@ package relay
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
+
+// maySend reports whether the client may send as an author of ours by its
+// listener. A message that came in from outside and leads outside, by an alias or
+// a forward, bears whatever name its sender chose: it is never signed in it.
+func (g *Gateway) maySend(env *Envelope, f *enforce.Facts) bool {
+	l, ok := g.listeners[env.Listener]
+	switch {
+	case !ok:
+		// Of what is held, the listener may be gone.
+		f.SignUnknown = fmt.Sprintf("cannot tell whether this client may send as %s: listener %q is not configured", f.From[0], env.Listener)
+	case !l.entitled(env.Client):
+		f.SignForbidden = fmt.Sprintf("this client may not send as %s: it is neither authenticated nor in networks of listener %q", f.From[0], env.Listener)
+	default:
+		return true
+	}
+	return false
+}
 
 // entitlement finds out whether the client may have mail signed as from. The
 // directory is asked only where its word can help.

@@ -19,7 +19,6 @@ type Envelope struct {
 	// known.
 	ID, QueueID string
 	Listener    string
-	Direction   enforce.Direction
 	Sender      address.Address // may be address.Null
 	Recipients  []Recipient
 	// Others is how many recipients the message had besides, when it is decided
@@ -56,10 +55,9 @@ type Client struct {
 // Handler decides on messages. *Gateway is the one implementation; adapters
 // know this interface only.
 type Handler interface {
-	// Direction tells in which direction a message of this envelope goes; the
-	// adapter calls it once, before the first recipient, and sets
-	// env.Direction.
-	Direction(env *Envelope) enforce.Direction
+	// Direction tells which rules a recipient of this envelope is judged by. One
+	// message may have recipients of both directions.
+	Direction(env *Envelope, to address.Address) enforce.Direction
 	// Recipient is asked when a recipient is named. Nil accepts it for now; an
 	// error, for ReplyFor, refuses it while the client waits. env has the
 	// recipients accepted so far.

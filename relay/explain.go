@@ -1,15 +1,17 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
@@ -19,6 +21,7 @@ import (
 // Explanation is what `explain` prints: what would become of a message and why.
 // Nothing is sent, and nothing is signed or encrypted.
 type Explanation struct {
+	// Direction is "outbound", "inbound", or "both" where recipients differ.
 	Direction enforce.Direction `json:"direction"`
 	Sender    string            `json:"sender"`
 	// Refused is the reply that the message as a whole would get; "" if none.
@@ -132,60 +135,86 @@ func (g *Gateway) askedBy(demands []enforce.Demand) []InboundRule {
 	return list
 }
 
-// Explain tells what would become of a message from sender to recipients. msg
-// may be nil: then one that names them all openly is assumed. The message counts
-// as outbound, from an entitled client, when the sender is ours.
-func (g *Gateway) Explain(ctx context.Context, sender address.Address, to []address.Address, msg *message.Message) (*Explanation, error) {
-	env := &Envelope{Sender: sender, Direction: enforce.Inbound}
-	if g.own(sender) || sender.IsNull() {
-		env.Direction = enforce.Outbound
-	}
-	for _, a := range to {
-		env.Recipients = append(env.Recipients, Recipient{Address: a})
+// Explain tells what would become of the message of an envelope. Of an envelope
+// that names a listener nothing is assumed: it takes the way of a message that
+// comes by it. Without one the client is assumed to be one that may send by its
+// listener when the sender is ours; and without a client too, one that may send as
+// the author. msg may be nil: then one that names all recipients openly is assumed.
+func (g *Gateway) Explain(ctx context.Context, env *Envelope, msg *message.Message) (*Explanation, error) {
+	what := toFollow
+	switch {
+	case env.Listener != "":
+		if _, ok := g.listeners[env.Listener]; !ok {
+			return nil, fmt.Errorf("listener: %q: is not configured; there are %q", env.Listener, slices.Sorted(maps.Keys(g.listeners)))
+		}
+	case env.Client != Client{}:
+		what = toExplain
+	default:
+		what = toSuppose
 	}
 	if msg == nil {
 		var err error
-		if msg, err = assumed(sender, to); err != nil {
+		if msg, err = assumed(env); err != nil {
 			return nil, err
 		}
 	}
-	return g.explain(ctx, env, msg, toSuppose), nil
+	out, in := g.split(env)
+	if what != toFollow && (g.own(env.Sender) || env.Sender.IsNull()) {
+		out, in = env, env.without()
+	}
+	return g.explain(ctx, out, in, msg, what), nil
 }
 
-// ExplainEnvelope is Explain for a message of which everything is known.
+// ExplainEnvelope is Explain for a message that goes out by the outbound rules, of
+// a client that may send by its listener.
 func (g *Gateway) ExplainEnvelope(ctx context.Context, env *Envelope, msg *message.Message) *Explanation {
-	return g.explain(ctx, env, msg, toExplain)
+	return g.explain(ctx, env, env.without(), msg, toExplain)
 }
 
-func (g *Gateway) explain(ctx context.Context, env *Envelope, msg *message.Message, what purpose) *Explanation {
-	x := &Explanation{Direction: env.Direction, Sender: env.Sender.String()}
-	if env.Direction != enforce.Outbound {
-		for _, group := range g.measured(ctx, env, msg, g.openFor(ctx, env, msg)) {
-			i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
-			for _, r := range group.recipients {
-				i.Recipients = append(i.Recipients, r.Address.String())
-			}
-			x.Inbound = append(x.Inbound, i)
-		}
+// explain does what Process does, for the recipients of either direction, up to the
+// decision.
+func (g *Gateway) explain(ctx context.Context, out, in *Envelope, msg *message.Message, what purpose) *Explanation {
+	x := &Explanation{Direction: enforce.Outbound, Sender: out.Sender.String()}
+	if len(in.Recipients) > 0 {
+		x.Direction = enforce.Inbound
+		g.explainInbound(ctx, x, in, msg)
+	}
+	if len(out.Recipients) == 0 {
 		return x
 	}
-	e, err := g.collect(ctx, env, msg, what)
+	if len(in.Recipients) > 0 {
+		x.Direction = bothDirections
+	}
+	e, err := g.judge(ctx, out, msg, what)
 	if err != nil {
 		x.Refused = replyText(err)
 		return x
 	}
 	x.facts(&e.facts)
 	x.groups(e)
-	x.plan(g, e, decide(g, env, e))
+	x.plan(g, e, decide(g, out, e))
 	return x
 }
 
+// bothDirections is the direction of a message whose recipients have different ones.
+const bothDirections enforce.Direction = "both"
+
+func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *Envelope, msg *message.Message) {
+	for _, group := range g.measured(ctx, env, msg, g.openFor(ctx, env, msg)) {
+		i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
+		for _, r := range group.recipients {
+			i.Recipients = append(i.Recipients, r.Address.String())
+		}
+		x.Inbound = append(x.Inbound, i)
+	}
+}
+
 // assumed is a message that shows its sender and recipients.
-func assumed(sender address.Address, to []address.Address) (*message.Message, error) {
+func assumed(env *Envelope) (*message.Message, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "From: %s\r\n", sender)
-	for _, a := range to {
-		fmt.Fprintf(&b, "To: %s\r\n", a)
+	fmt.Fprintf(&b, "From: %s\r\n", env.Sender)
+	for _, r := range env.Recipients {
+		fmt.Fprintf(&b, "To: %s\r\n", r.Address)
 	}
 	b.WriteString("\r\n")
 	return message.Parse([]byte(b.String()))
@@ -194,8 +223,8 @@ func assumed(sender address.Address, to []address.Address) (*message.Message, er
 func (x *Explanation) facts(f *enforce.Facts) {
 	x.Signed, x.Encrypted, x.Automatic = f.Content.Signed, f.Content.Encrypted, f.Content.Exempt
 	x.Identity = "available"
-	if f.Identity != enforce.Available || f.SignForbidden != "" || f.SignUnknown != "" {
-		x.Identity = or(or(f.SignForbidden, f.SignUnknown), f.IdentityReason)
+	if f.Identity != enforce.Available || f.SignExempt != "" || f.SignForbidden != "" || f.SignUnknown != "" {
+		x.Identity = cmp.Or(f.SignExempt, f.SignForbidden, f.SignUnknown, f.IdentityReason)
 		if f.Issuable {
 			x.Identity += "; one is issued where the rule says so"
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
@@ -40,13 +41,18 @@ type purpose int
 
 const (
 	toCarryOut purpose = iota
-	toExplain          // and nothing will be done
-	toSuppose          // the same, of a client that may sign as the author
+	toFollow           // the same, and nothing will be done
+	toExplain          // nothing will be done, of a client that may send by its listener
+	toSuppose          // nothing will be done, of a client that may sign as the author
 	toRelease          // some recipients of a message that was held for them
 )
 
 // explains reports whether nothing will be done.
-func (p purpose) explains() bool { return p == toExplain || p == toSuppose }
+func (p purpose) explains() bool { return p == toFollow || p == toExplain || p == toSuppose }
+
+// follows reports whether the listener says what its client may do, for a message
+// that comes now.
+func (p purpose) follows() bool { return p == toCarryOut || p == toFollow }
 
 // collect finds out what a decision on an outbound message needs.
 func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Message, what purpose) (*evidence, error) {
@@ -61,14 +67,14 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 		return nil, err
 	}
 	e.facts = enforce.Facts{
-		Direction: env.Direction,
+		Direction: enforce.Outbound,
 		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
 		Sender:    env.Sender,
 		Others:    env.Others,
 		Content:   content,
 		Triggers:  g.Triggers.wishes(msg),
 	}
-	if err := g.author(ctx, e, msg); err != nil {
+	if err := g.author(ctx, env, e, msg); err != nil {
 		return nil, err
 	}
 	e.visible, e.recipients = shown(msg), env.Recipients
@@ -85,45 +91,33 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 	return e, nil
 }
 
-// author reads From (RFC 5322 section 3.6.2) and refuses senders that are not
-// ours.
-func (g *Gateway) author(ctx context.Context, e *evidence, msg *message.Message) error {
+// author reads From (RFC 5322 section 3.6.2) and finds out whether the message may
+// be signed in the name that it bears.
+func (g *Gateway) author(ctx context.Context, env *Envelope, e *evidence, msg *message.Message) error {
 	from, err := msg.Addresses("From")
-	if e.facts.Content.Exempt {
-		// An MTA's own reports bear its name, which need not be a domain of ours.
-		e.facts.From = from
-		return nil
+	f := &e.facts
+	f.From = from
+	if f.Content.Exempt {
+		return nil // it may have no author
 	}
 	switch {
 	case err != nil:
 		return fault.New(fault.Malformed, "the From field cannot be understood", err)
 	case len(from) == 0:
 		return fault.New(fault.Malformed, "the message has no From field", nil)
-	}
-	for _, a := range from {
-		if !g.own(a) && !bearsReport(e.facts.Sender, msg) {
-			return fault.New(fault.Policy, fmt.Sprintf("%s is not an address of a domain that may send here", a), nil)
-		}
-	}
-	e.facts.From = from
-	switch {
+	case !slices.ContainsFunc(from, g.own):
+		// What the house forwards, and the reports of an MTA that bears another
+		// name: there is nobody to sign for, and nothing to wait or to ask for.
+		f.SignExempt = "not signed: the author " + from[0].String() + " is not of a local domain"
 	case len(from) > 1 || len(msg.All("From")) > 1:
-		e.facts.SignForbidden = "the message has several From addresses"
-	case !g.own(from[0]):
-		e.facts.SignForbidden = "a delivery report is not signed as " + from[0].String()
+		f.SignForbidden = "the message has several From addresses"
 	case e.purpose == toSuppose:
 		// Who asks without naming a client asks about one who may.
+	case e.purpose != toExplain && !g.maySend(env, f):
 	default:
-		g.entitlement(ctx, &e.facts, from[0])
+		g.entitlement(ctx, f, from[0])
 	}
 	return nil
-}
-
-// bearsReport reports whether msg is a delivery report by its envelope and type,
-// also one that brings a message back and is therefore not exempt from the
-// rules: an MTA signs it with its own name, and refusing it would lose it.
-func bearsReport(sender address.Address, msg *message.Message) bool {
-	return sender.IsNull() && msg.Root().MediaType == "multipart/report"
 }
 
 // hides reports whether the message does not show an address as a recipient.

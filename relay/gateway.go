@@ -22,8 +22,9 @@ type GatewayConfig struct {
 	// Hostname is the authserv-id of the results that we write (RFC 8601 section
 	// 2.5) and the reporting MTA of our reports.
 	Hostname string
-	// Domains are ours, as patterns of package enforce: outbound mail comes from
-	// them, and mail that enters by the relay goes to them.
+	// Domains are ours, as patterns of package enforce: who is not of them is
+	// reached by the outbound rules only, and mail that strangers hand to the relay
+	// goes to them only.
 	Domains []string
 	// LocalPart is the rule by which addresses are compared.
 	LocalPart address.LocalPart
@@ -76,11 +77,12 @@ type Listener struct {
 	// Relay says that no MTA stands before us: nobody else has decided whether
 	// a recipient may be sent to.
 	Relay bool
-	// Direction is "outbound", "inbound" or "auto": outbound for entitled
-	// clients, inbound for all others.
+	// Direction is how recipients of our domains are judged: "outbound", "inbound",
+	// or "auto", which is outbound for entitled clients and inbound for all others.
+	// All other recipients are judged by the outbound rules, whatever it says.
 	Direction string
 	// Networks are those of entitled clients. Authenticated clients are entitled
-	// too; and on a listener whose direction is "outbound" everybody is, when
+	// too; and on a listener whose direction is "outbound" all clients are, when
 	// Networks is empty.
 	Networks []netip.Prefix
 }
@@ -178,31 +180,6 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 func (g *Gateway) Close() { g.prefetch.close() }
 
 var _ Handler = (*Gateway)(nil)
-
-// Direction implements Handler.
-func (g *Gateway) Direction(env *Envelope) enforce.Direction {
-	l, ok := g.listeners[env.Listener]
-	switch {
-	case !ok || l.Direction == "inbound":
-		return enforce.Inbound
-	case l.Direction == "outbound" || l.entitled(env.Client):
-		return enforce.Outbound
-	}
-	return enforce.Inbound
-}
-
-// entitled reports whether a client may send in our name by listener l.
-func (l Listener) entitled(c Client) bool {
-	if c.User != "" || l.Direction == "outbound" && len(l.Networks) == 0 {
-		return true
-	}
-	for _, n := range l.Networks {
-		if n.Contains(c.Addr.Unmap()) {
-			return true
-		}
-	}
-	return false
-}
 
 // own reports whether an address is of one of our domains.
 func (g *Gateway) own(a address.Address) bool { return !a.IsNull() && g.domains.Match(a) }

@@ -46,6 +46,7 @@ func TestDirections(t *testing.T) {
 	}{
 		{"out", stranger, enforce.Outbound, false},
 		{"in", Client{User: "alice"}, enforce.Inbound, false},
+		{"in", stranger, enforce.Inbound, false},
 		{"auto", Client{Addr: netip.MustParseAddr("192.0.2.7")}, enforce.Outbound, false},
 		{"auto", Client{Addr: netip.MustParseAddr("::ffff:192.0.2.7")}, enforce.Outbound, false},
 		{"auto", Client{Addr: stranger.Addr, User: "alice"}, enforce.Outbound, false},
@@ -53,13 +54,15 @@ func TestDirections(t *testing.T) {
 		{"auto", Client{}, enforce.Inbound, true},
 		{"guarded", stranger, enforce.Outbound, true},
 		{"guarded", Client{}, enforce.Outbound, true},
-		{"unheard of", Client{User: "alice"}, enforce.Inbound, false},
+		{"unheard of", Client{User: "alice"}, enforce.Inbound, true},
 	}
 	for _, tt := range tests {
 		env := &Envelope{ID: "x", Listener: tt.listener, Client: tt.client, Sender: w.addr("alice@own.example")}
-		env.Direction = w.gateway.Direction(env)
-		if env.Direction != tt.want {
-			t.Errorf("%s, %+v: %s, want %s", tt.listener, tt.client, env.Direction, tt.want)
+		if got := w.gateway.Direction(env, w.addr("x@own.example")); got != tt.want {
+			t.Errorf("%s, %+v: %s to a colleague, want %s", tt.listener, tt.client, got, tt.want)
+		}
+		if got := w.gateway.Direction(env, w.addr(bob)); got != enforce.Outbound {
+			t.Errorf("%s, %+v: %s to a recipient elsewhere", tt.listener, tt.client, got)
 		}
 		err := w.gateway.Recipient(context.Background(), env, Recipient{Address: w.addr("x@plain.example")})
 		if (err != nil) != tt.refused {

@@ -20,7 +20,7 @@ const (
 func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce.Needs) {
 	f := &e.facts
 	switch {
-	case f.Content.Exempt || len(f.From) != 1 || f.SignForbidden != "":
+	case f.Content.Exempt || len(f.From) != 1 || f.SignForbidden != "" || f.SignExempt != "":
 		setIdentities(f, needs, enforce.IdentityFacts{State: enforce.None, Reason: "no single author"})
 		return
 	case f.SignUnknown != "":

@@ -11,7 +11,6 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/testpki"
 	"github.com/smimerelay/smimerelay/smime"
@@ -316,7 +315,7 @@ func TestGoodAndBadMailIsToldOf(t *testing.T) {
 	broken := testpki.Must(message.Parse(bytes.Replace(letter.Bytes(), []byte(text), []byte("another text"), 1)))
 	w.receive(letter)
 	w.receive(broken)
-	if _, err := w.gateway.Explain(context.Background(), w.addr(bob), []address.Address{w.addr("alice@own.example")}, letter); err != nil {
+	if _, err := w.gateway.Explain(context.Background(), w.nameless(bob, "alice@own.example"), letter); err != nil {
 		t.Fatal(err)
 	}
 	if len(told) != 2 || told[0].Result != certs.Pass || told[0].Author != w.addr(bob) || told[1].Result != certs.Fail {

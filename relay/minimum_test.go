@@ -44,7 +44,10 @@ func TestInboundMinimum(t *testing.T) {
 	if len(o.Deliveries) != 2 || got["alice"] != "policy" || got["amy"] != "policy" || got["old"] != "pass" {
 		t.Errorf("%d copies: %v", len(o.Deliveries), got)
 	}
-	x := w.gateway.ExplainEnvelope(t.Context(), w.envelope("in", "list@other.example", "alice@own.example"), w.bobsLetter(""))
+	x, err := w.gateway.Explain(t.Context(), w.envelope("in", "list@other.example", "alice@own.example"), w.bobsLetter(""))
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []InboundRule{{Rule: "default", Profile: "default"}, {Rule: "strict", Line: 7, Profile: "strict", Minimum: "sha-384"}}
 	if len(x.Inbound) != 1 || len(x.Inbound[0].Rules) != 2 || x.Inbound[0].Rules[0] != want[0] || x.Inbound[0].Rules[1] != want[1] || x.Inbound[0].Report.Result != "policy" {
 		t.Errorf("explained as %+v", x.Inbound)

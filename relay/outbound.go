@@ -14,10 +14,7 @@ import (
 // processOutbound decides on a message and carries the plan out. Nothing is
 // handed on unless every copy could be made.
 func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
-	if err := g.entitle(env); err != nil {
-		return nil, err
-	}
-	e, err := g.collect(ctx, env, msg, toCarryOut)
+	e, err := g.judge(ctx, env, msg, toCarryOut)
 	if err != nil {
 		g.logRefusedMessage(env, err)
 		return nil, err
@@ -39,6 +36,17 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 	g.logExpansions(env, e)
 	g.logPlan(env, plan)
 	return o, nil
+}
+
+// judge finds out everything on which the decision on an outbound message depends,
+// or why there is none to make.
+func (g *Gateway) judge(ctx context.Context, env *Envelope, msg *message.Message, what purpose) (*evidence, error) {
+	if what.follows() {
+		if err := g.admit(env, env.Recipients[0].Address); err != nil {
+			return nil, err
+		}
+	}
+	return g.collect(ctx, env, msg, what)
 }
 
 // decide applies the policy. Without a sender nobody can be told of a recipient

@@ -15,10 +15,40 @@ import (
 // Process implements Handler.
 func (g *Gateway) Process(ctx context.Context, env *Envelope, msg *message.Message) (o *Outcome, err error) {
 	defer g.recovered(env, &err)
-	if env.Direction == enforce.Outbound {
-		return g.processOutbound(ctx, env, msg)
+	out, in := g.split(env)
+	switch {
+	case len(in.Recipients) == 0:
+		return g.processOutbound(ctx, out, msg)
+	case len(out.Recipients) == 0:
+		return g.processInbound(ctx, in, msg)
 	}
-	return g.processInbound(ctx, env, msg)
+	return join(
+		part(out)(g.processOutbound(ctx, out, msg)),
+		part(in)(g.processInbound(ctx, in, msg)),
+	), nil
+}
+
+// part makes the outcome of a part of a message: where the part is refused as a
+// whole, each of its recipients is.
+func part(env *Envelope) func(*Outcome, error) *Outcome {
+	return func(o *Outcome, err error) *Outcome {
+		if err == nil {
+			return o
+		}
+		o = &Outcome{}
+		for _, r := range env.Recipients {
+			o.Refused = append(o.Refused, Refusal{Recipient: r, Err: err})
+		}
+		return o
+	}
+}
+
+// join makes one outcome of those of the two directions. Only what goes out is
+// expanded, stripped, held, or told of.
+func join(out, in *Outcome) *Outcome {
+	out.Deliveries = append(out.Deliveries, in.Deliveries...)
+	out.Refused = append(out.Refused, in.Refused...)
+	return out
 }
 
 // ErrPanic is in the chain of the error that a crash became.
@@ -45,7 +75,7 @@ func (g *Gateway) logAt(level slog.Level, env *Envelope, a enforce.Assigned, out
 	g.Log.LogAttrs(context.Background(), level, "decision",
 		slog.String("id", env.ID),
 		slog.String("queue_id", env.QueueID),
-		slog.String("direction", string(env.Direction)),
+		slog.String("direction", string(g.Direction(env, a.Address))),
 		slog.String("sender", env.Sender.String()),
 		slog.String("recipient", a.Address.String()),
 		slog.String("rule", a.Rule),

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -16,14 +15,14 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 	if r.Address.IsNull() {
 		return fault.New(fault.BadAddress, "the null path is no recipient", nil)
 	}
-	if env.Direction != enforce.Outbound {
-		return g.inboundRecipient(env, r)
+	if g.Direction(env, r.Address) == enforce.Inbound {
+		return nil
 	}
-	if err := g.entitle(env); err != nil {
+	if err := g.admit(env, r.Address); err != nil {
 		return err
 	}
 	facts := enforce.Facts{
-		Direction: env.Direction, Sender: env.Sender,
+		Direction: enforce.Outbound, Sender: env.Sender,
 		Client:     enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
 		Recipients: []enforce.RecipientFacts{{Address: r.Address}},
 	}
@@ -43,24 +42,6 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 	}
 	g.logDecision(env, refusal.Assigned, "refused at RCPT", refusal.Reason)
 	return refusalError(refusal)
-}
-
-// inboundRecipient keeps the relay from being open (RFC 5321 section 3.6.2). By
-// the other doors an MTA has decided that before us.
-func (g *Gateway) inboundRecipient(env *Envelope, r Recipient) error {
-	if g.listeners[env.Listener].Relay && !g.own(r.Address) {
-		return fault.New(fault.Policy, fmt.Sprintf("relaying to %s denied", r.Address), nil)
-	}
-	return nil
-}
-
-// entitle refuses clients that may not send outbound by their listener.
-func (g *Gateway) entitle(env *Envelope) error {
-	l, ok := g.listeners[env.Listener]
-	if ok && l.entitled(env.Client) {
-		return nil
-	}
-	return fault.New(fault.Policy, "this client may not send mail here", nil)
 }
 
 // refusalError returns the error of a refused recipient, for ReplyFor.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 )
 
@@ -29,7 +30,9 @@ func (s *Switch) Swap(h Handler) Handler { return *s.current.Swap(&h) }
 func (s *Switch) handler() Handler { return *s.current.Load() }
 
 // Direction implements Handler.
-func (s *Switch) Direction(env *Envelope) enforce.Direction { return s.handler().Direction(env) }
+func (s *Switch) Direction(env *Envelope, to address.Address) enforce.Direction {
+	return s.handler().Direction(env, to)
+}
 
 // Recipient implements Handler.
 func (s *Switch) Recipient(ctx context.Context, env *Envelope, r Recipient) error {

@@ -172,7 +172,6 @@ func (w *world) envelope(listener, sender string, to ...string) *Envelope {
 	for _, s := range to {
 		env.Recipients = append(env.Recipients, Recipient{Address: w.addr(s)})
 	}
-	env.Direction = w.gateway.Direction(env)
 	return env
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 
 	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -11,28 +12,34 @@ import (
 )
 
 type explainCmd struct {
-	Config  string   `default:"${config}" placeholder:"FILE" help:"The configuration file."`
-	From    string   `required:"" placeholder:"ADDR" help:"Envelope sender; <> is the null sender."`
-	To      []string `required:"" sep:"none" placeholder:"ADDR" help:"Recipient. Repeatable."`
-	JSON    bool     `name:"json" help:"Print the explanation as JSON."`
-	Message string   `arg:"" optional:"" help:"File with the message, - for standard input; a plain one from --from to --to when absent."`
+	Config string   `default:"${config}" placeholder:"FILE" help:"The configuration file."`
+	From   string   `required:"" placeholder:"ADDR" help:"Envelope sender; <> is the null sender."`
+	To     []string `required:"" sep:"none" placeholder:"ADDR" help:"Recipient. Repeatable."`
+
+	Listener string `placeholder:"NAME" help:"The listener by which the message comes."`
+	Client   string `placeholder:"IP" help:"Address of the client."`
+	User     string `placeholder:"NAME" help:"Name by which the client is authenticated."`
+
+	JSON    bool   `name:"json" help:"Print the explanation as JSON."`
+	Message string `arg:"" optional:"" help:"File with the message, - for standard input; a plain one from --from to --to when absent."`
 }
 
 // Help is shown below the summary.
 func (explainCmd) Help() string {
 	return `Takes the same steps as the gateway, lookups included, and sends nothing: the rule and its line for each recipient, what each directory answered and how fast, every certificate seen with the verdict on it, the cipher and why.
 
-With --from an address of the configured domains, or <>, the message counts as outbound; all others are inbound. The exit status is 1 when somebody would not get the message.`
+With --listener the message takes the way of one that comes by this listener from the client that --client and --user describe, and nothing else is assumed. Without it, a message with --from an address of the configured domains, or <>, counts as outbound, from a client that may send here; --client and --user say which, for conditions and entitlements. Recipients outside the configured domains are judged by the outbound rules in any case. The exit status is 1 when a recipient would not get the message.`
 }
 
 func (explainCmd) examples() string {
 	return `smimerelay explain --from alice@example.org --to bob@example.net
-		smimerelay explain --from alice@example.org --to bob@example.net --to carol@example.net --json message.eml`
+		smimerelay explain --from alice@example.org --to bob@example.net --to carol@example.net --json message.eml
+		smimerelay explain --listener inbound --client 192.0.2.7 --from alice@example.org --to bob@example.net`
 }
 
 // Run prints what the gateway would do and why, and does nothing.
 func (c *explainCmd) Run(a *app) error {
-	from, to, err := c.envelope()
+	env, err := c.envelope()
 	if err != nil {
 		return unusable(err)
 	}
@@ -47,7 +54,7 @@ func (c *explainCmd) Run(a *app) error {
 		return problems
 	}
 	defer parts.Close()
-	x, err := parts.Gateway.Explain(background(), from, to, msg)
+	x, err := parts.Gateway.Explain(background(), env, msg)
 	if err != nil {
 		return unusable(fmt.Errorf("explain: %w", err))
 	}
@@ -62,20 +69,27 @@ func (c *explainCmd) Run(a *app) error {
 	return explainStatus(x)
 }
 
-func (c *explainCmd) envelope() (from address.Address, to []address.Address, err error) {
+func (c *explainCmd) envelope() (*relay.Envelope, error) {
+	env := &relay.Envelope{ID: "explain", Listener: c.Listener, Client: relay.Client{User: c.User}}
+	var err error
 	if c.From != "" && c.From != "<>" {
-		if from, err = address.Parse(c.From); err != nil {
-			return from, nil, fmt.Errorf("--from: %w; write local@domain", err)
+		if env.Sender, err = address.Parse(c.From); err != nil {
+			return nil, fmt.Errorf("--from: %w; write local@domain", err)
+		}
+	}
+	if c.Client != "" {
+		if env.Client.Addr, err = netip.ParseAddr(c.Client); err != nil {
+			return nil, fmt.Errorf("--client: %q is no IP address; write it like 192.0.2.7 or 2001:db8::7", c.Client)
 		}
 	}
 	for _, text := range c.To {
-		addr, err := address.Parse(text)
+		a, err := address.Parse(text)
 		if err != nil {
-			return from, nil, fmt.Errorf("--to: %w; write local@domain", err)
+			return nil, fmt.Errorf("--to: %w; write local@domain", err)
 		}
-		to = append(to, addr)
+		env.Recipients = append(env.Recipients, relay.Recipient{Address: a})
 	}
-	return from, to, nil
+	return env, nil
 }
 
 // explainStatus is a negative answer when somebody does not get the message.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
@@ -40,10 +39,8 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	}
 	p.line("%s message from %s", x.Direction, sender)
 	if x.Refused != "" {
-		p.line("  refused as a whole: %s", x.Refused)
-		return p.err
+		p.line("  refused, for all recipients outside: %s", x.Refused)
 	}
-	p.lineIf(x.Direction == enforce.Inbound, "  the sender is not of our domains: signatures are verified, what we hold keys for is decrypted")
 	if x.Identity != "" {
 		p.line("  identity to sign with: %s", x.Identity)
 	}
@@ -59,7 +56,7 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	}
 	for _, i := range x.Inbound {
 		p.line("")
-		p.line("for %s:", strings.Join(i.Recipients, ", "))
+		p.line("inbound for %s: signatures are verified, what we hold keys for is decrypted", strings.Join(i.Recipients, ", "))
 		for _, r := range i.Rules {
 			asks := ", which asks for nothing more"
 			if r.Minimum != "" {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -53,7 +52,7 @@ func changeQueue(args []string, do func(*queue.Queue, relay.Envelope, *message.M
 	if err != nil {
 		return err
 	}
-	env := relay.Envelope{ID: "id", Listener: "out", Direction: enforce.Outbound}
+	env := relay.Envelope{ID: "id", Listener: "out"}
 	for i, arg := range args[2:] {
 		a, err := address.Parse(arg)
 		if err != nil {

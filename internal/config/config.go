@@ -77,7 +77,7 @@ type Listener struct {
 	Protocol   string   `toml:"protocol" doc:"what is spoken" enum:"milter,lmtp,smtp" required:"yes"`
 	Address    string   `toml:"address" doc:"host:port, unix:/path, or systemd:NAME of a socket unit" required:"yes"`
 	SocketMode string   `toml:"socket_mode" doc:"permissions of the file of a unix: address"`
-	Direction  string   `toml:"direction" doc:"auto is outbound for authenticated clients and those in networks, inbound for all others" enum:"outbound,inbound,auto"`
+	Direction  string   `toml:"direction" doc:"rules for recipients of our domains; auto is outbound for authenticated clients and those in networks, inbound for all others. Recipients elsewhere are judged by the outbound rules, whatever this says; an inbound listener with protocol = \"smtp\" refuses them" enum:"outbound,inbound,auto"`
 	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
 	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
 	TLSKey     string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`

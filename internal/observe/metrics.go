@@ -56,7 +56,7 @@ func given(f func() float64) func() float64 {
 func NewMetrics(depth Depth) *Metrics {
 	m := &Metrics{
 		Messages: counters("messages_total",
-			"Messages that were processed, by listener, direction and outcome: accepted, refused (for good), deferred (for now).",
+			"Messages that were processed, by listener, direction (both where recipients differ) and outcome: accepted, refused (for good), deferred (for now).",
 			"listener", "direction", "outcome"),
 		MessageSeconds: histograms("message_seconds",
 			"Time from the end of a message to the decision what becomes of it: lookup, policy and S/MIME.",

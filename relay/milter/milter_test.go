@@ -50,9 +50,6 @@ func TestUntouched(t *testing.T) {
 		env.Client.Addr.String() != "192.0.2.1" || env.Listener != "door" || env.Sender.String() != "a@example.org" {
 		t.Errorf("envelope %+v", env)
 	}
-	if n := w.handler.Directed(); n != 1 {
-		t.Errorf("asked for the direction %d times", n)
-	}
 }
 
 // What the sender wishes about reports survives, on the message it belongs to.

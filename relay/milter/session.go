@@ -34,14 +34,13 @@ type session struct {
 
 // transaction is one message.
 type transaction struct {
-	env      *relay.Envelope
-	macros   map[string]string
-	sender   error // why the sender cannot be used; said at the first recipient
-	directed bool
-	given    []given
-	in       *wire.Collector
-	names    []string // of the header fields, as the MTA counts them
-	inBody   bool
+	env    *relay.Envelope
+	macros map[string]string
+	sender error // why the sender cannot be used; said at the first recipient
+	given  []given
+	in     *wire.Collector
+	names  []string // of the header fields, as the MTA counts them
+	inBody bool
 }
 
 // given is a recipient as the MTA named it, and the key of its envelope
@@ -113,10 +112,6 @@ func (s *session) recipient(to string) error {
 	}
 	if a.IsNull() {
 		return fault.New(fault.BadAddress, "empty recipient address", nil)
-	}
-	if !tx.directed {
-		tx.env.Direction = s.config.Handler.Direction(tx.env)
-		tx.directed = true
 	}
 	g := given{text: to, key: wire.Key(a)}
 	if !tx.has(g.key) {

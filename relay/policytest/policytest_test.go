@@ -65,11 +65,11 @@ headers = ["Subject: [plain] x"]
 expect = { "bob@partner.example" = "signed" }
 
 [[case]]
-name = "stranger"
+name = "no author"
 from = "alice@own.example"
-author = "x@evil.example"
+author = "<x@evil.example"
 to = ["bob@partner.example"]
-refused = "550 5.7.1"
+refused = "550 5.6.0"
 
 [[case]]
 name = "wrong"
@@ -80,7 +80,7 @@ expect = { "bob@partner.example" = "signed, encrypted", "nobody@x.example" = "pa
 [[case]]
 name = "wrong too"
 from = "alice@own.example"
-author = "x@evil.example"
+author = "<x@evil.example"
 to = ["bob@partner.example"]
 expect = { "bob@partner.example" = "refused" }
 `)

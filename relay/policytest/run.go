@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -107,7 +106,7 @@ func because(reason string) string {
 }
 
 func (c *Case) envelope() (*relay.Envelope, error) {
-	env := &relay.Envelope{ID: "test", Listener: c.Listener, Direction: enforce.Outbound, Client: relay.Client{User: c.User}}
+	env := &relay.Envelope{ID: "test", Listener: c.Listener, Client: relay.Client{User: c.User}}
 	var err error
 	if c.From != "<>" {
 		if env.Sender, err = address.Parse(c.From); err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
@@ -25,20 +24,19 @@ var _ relay.Queue = (*Queue)(nil)
 // storedHold is a relay.Hold without its message: the envelope with everything
 // that the rules may ask of it.
 type storedHold struct {
-	ID         string            `json:"id"`
-	QueueID    string            `json:"queue_id,omitempty"`
-	Listener   string            `json:"listener"`
-	Direction  enforce.Direction `json:"direction"`
-	Sender     string            `json:"sender"`
-	Params     relay.MailParams  `json:"params"`
-	Addr       netip.Addr        `json:"addr"`
-	Helo       string            `json:"helo,omitempty"`
-	TLS        bool              `json:"tls,omitempty"`
-	User       string            `json:"user,omitempty"`
-	Others     int               `json:"others,omitempty"`
-	Since      time.Time         `json:"since"`
-	Until      time.Time         `json:"until"`
-	Recipients []storedHeld      `json:"recipients"`
+	ID         string           `json:"id"`
+	QueueID    string           `json:"queue_id,omitempty"`
+	Listener   string           `json:"listener"`
+	Sender     string           `json:"sender"`
+	Params     relay.MailParams `json:"params"`
+	Addr       netip.Addr       `json:"addr"`
+	Helo       string           `json:"helo,omitempty"`
+	TLS        bool             `json:"tls,omitempty"`
+	User       string           `json:"user,omitempty"`
+	Others     int              `json:"others,omitempty"`
+	Since      time.Time        `json:"since"`
+	Until      time.Time        `json:"until"`
+	Recipients []storedHeld     `json:"recipients"`
 	// Trouble says why nothing could be decided at the last look.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -58,7 +56,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		return nil, errors.New("hold without recipients or reasons")
 	}
 	s := &storedHold{
-		ID: env.ID, QueueID: env.QueueID, Listener: env.Listener, Direction: env.Direction,
+		ID: env.ID, QueueID: env.QueueID, Listener: env.Listener,
 		Sender: env.Sender.String(), Params: env.Params,
 		Addr: env.Client.Addr, Helo: env.Client.Helo, TLS: env.Client.TLS, User: env.Client.User,
 		Others: env.Others, Since: h.Since, Until: h.Until,
@@ -72,7 +70,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 // hold is what was stored.
 func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
 	h := relay.Hold{Message: m, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
-		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Direction: s.Direction, Params: s.Params, Others: s.Others,
+		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Params: s.Params, Others: s.Others,
 		Client: relay.Client{Addr: s.Addr, Helo: s.Helo, TLS: s.TLS, User: s.User},
 	}}
 	var err error

@@ -60,11 +60,8 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 			Addr: wire.RemoteAddr(s.client.raw), Helo: s.conn.Hostname(), TLS: s.link.tls != nil,
 		},
 	}
-	return s.guard("MAIL", env, func() error {
-		env.Direction = s.config().Handler.Direction(env)
-		s.set(&transaction{env: env})
-		return nil
-	})
+	s.set(&transaction{env: env})
+	return nil
 }
 
 // Rcpt adds a recipient, if the handler has nothing against it.

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -34,7 +35,9 @@ type filter struct {
 	queued []relay.Delivery
 }
 
-func (f *filter) Direction(*relay.Envelope) enforce.Direction { return enforce.Outbound }
+func (f *filter) Direction(*relay.Envelope, address.Address) enforce.Direction {
+	return enforce.Outbound
+}
 
 func (f *filter) Recipient(_ context.Context, _ *relay.Envelope, r relay.Recipient) error {
 	if strings.HasPrefix(r.Address.Local(), "no") {

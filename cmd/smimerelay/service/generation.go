@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
@@ -64,10 +65,10 @@ type exchangeable struct{ *current }
 var _ relay.Handler = exchangeable{}
 
 // Direction implements relay.Handler.
-func (e exchangeable) Direction(env *relay.Envelope) enforce.Direction {
+func (e exchangeable) Direction(env *relay.Envelope, to address.Address) enforce.Direction {
 	p, release := e.use()
 	defer release()
-	return p.Gateway.Direction(env)
+	return p.Gateway.Direction(env, to)
 }
 
 // Recipient implements relay.Handler.

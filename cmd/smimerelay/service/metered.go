@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/observe"
@@ -25,7 +26,7 @@ func (m metered) Recipient(ctx context.Context, env *relay.Envelope, r relay.Rec
 	err := m.Handler.Recipient(ctx, env, r)
 	if err != nil {
 		m.refusal(env, err)
-		m.metrics.Recipients.WithLabelValues(string(env.Direction), "refused").Inc()
+		m.metrics.Recipients.WithLabelValues(string(m.Direction(env, r.Address)), "refused").Inc()
 	}
 	return err
 }
@@ -34,7 +35,7 @@ func (m metered) Recipient(ctx context.Context, env *relay.Envelope, r relay.Rec
 func (m metered) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
 	begin := m.clock()
 	o, err := m.Handler.Process(ctx, env, msg)
-	direction := string(env.Direction)
+	direction := m.direction(env)
 	m.metrics.MessageSeconds.WithLabelValues(direction).Observe(m.clock().Sub(begin).Seconds())
 	m.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))
 	m.metrics.Messages.WithLabelValues(env.Listener, direction, verdict(err)).Inc()
@@ -42,24 +43,45 @@ func (m metered) Process(ctx context.Context, env *relay.Envelope, msg *message.
 		m.refusal(env, err)
 		return o, err
 	}
-	m.count(env.Direction, o)
+	m.count(env, o)
 	for _, r := range o.Refused {
 		m.refusal(env, r.Err)
 	}
 	return o, nil
 }
 
-func (m metered) count(direction enforce.Direction, o *relay.Outcome) {
-	add := func(outcome string, n int) {
-		m.metrics.Recipients.WithLabelValues(string(direction), outcome).Add(float64(n))
+// direction is that of a message: "both" where its recipients have different ones.
+func (m metered) direction(env *relay.Envelope) string {
+	var direction enforce.Direction
+	for _, r := range env.Recipients {
+		d := m.Direction(env, r.Address)
+		if direction != "" && direction != d {
+			return "both"
+		}
+		direction = d
+	}
+	return string(direction)
+}
+
+func (m metered) count(env *relay.Envelope, o *relay.Outcome) {
+	add := func(to address.Address, outcome string) {
+		m.metrics.Recipients.WithLabelValues(string(m.Direction(env, to)), outcome).Inc()
 	}
 	for _, d := range o.Deliveries {
-		add("delivered", len(d.Recipients))
+		for _, r := range d.Recipients {
+			add(r.Address, "delivered")
+		}
 	}
-	add("refused", len(o.Refused))
-	add("stripped", len(o.Stripped))
+	for _, r := range o.Refused {
+		add(r.Recipient.Address, "refused")
+	}
+	for _, a := range o.Stripped {
+		add(a, "stripped")
+	}
 	if o.Held != nil {
-		add("held", len(o.Held.Envelope.Recipients))
+		for _, r := range o.Held.Envelope.Recipients {
+			add(r.Address, "held")
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/observe"
@@ -18,6 +19,8 @@ import (
 
 // crashing is a Handler whose processing crashed and was caught.
 type crashing struct{ relay.Handler }
+
+func (crashing) Direction(*relay.Envelope, address.Address) enforce.Direction { return enforce.Inbound }
 
 func (crashing) Process(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
 	return nil, fault.New(fault.Internal, "internal error", fmt.Errorf("%w: index out of range", relay.ErrPanic))
@@ -30,7 +33,7 @@ func TestCrashesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := &relay.Envelope{Listener: "in", Direction: enforce.Inbound}
+	env := &relay.Envelope{Listener: "in", Recipients: []relay.Recipient{{}}}
 	if _, err := m.Process(t.Context(), env, msg); err == nil {
 		t.Fatal("the error is lost")
 	}

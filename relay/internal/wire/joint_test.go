@@ -73,7 +73,9 @@ func (r reporter) Report(_ *relay.Envelope, _ *message.Message, refused []relay.
 	return relay.Delivery{Recipients: all}, !r.silent, nil
 }
 
-func (reporter) Direction(*relay.Envelope) enforce.Direction { return enforce.Outbound }
+func (reporter) Direction(*relay.Envelope, address.Address) enforce.Direction {
+	return enforce.Outbound
+}
 func (reporter) Recipient(context.Context, *relay.Envelope, relay.Recipient) error {
 	return nil
 }

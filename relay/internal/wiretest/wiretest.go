@@ -21,9 +21,8 @@ type Handler struct {
 	OnProcess   func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error)
 	OnReport    func(*relay.Envelope, []relay.Refusal) (relay.Delivery, bool, error)
 
-	mu       sync.Mutex
-	seen     []Seen
-	directed int
+	mu   sync.Mutex
+	seen []Seen
 }
 
 // Seen is a message that was processed.
@@ -33,10 +32,7 @@ type Seen struct {
 }
 
 // Direction says outbound.
-func (h *Handler) Direction(*relay.Envelope) enforce.Direction {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.directed++
+func (h *Handler) Direction(*relay.Envelope, address.Address) enforce.Direction {
 	return enforce.Outbound
 }
 
@@ -72,13 +68,6 @@ func (h *Handler) Seen() []Seen {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]Seen(nil), h.seen...)
-}
-
-// Directed returns how often Direction was called.
-func (h *Handler) Directed() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.directed
 }
 
 // Pass is the outcome that hands the message on as it is.

@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// Direction implements Handler. It follows from the recipient: one who is not of
+// our domains is outside, whatever listener the message came by and whoever sent
+// it, and what is outside is reached by the outbound rules only. For our own
+// recipients the listener and its client decide.
+func (g *Gateway) Direction(env *Envelope, to address.Address) enforce.Direction {
+	l := g.listeners[env.Listener]
+	switch {
+	case !g.own(to), l.Direction == "outbound", l.Direction == "auto" && l.entitled(env.Client):
+		return enforce.Outbound
+	}
+	return enforce.Inbound
+}
+
+// split returns an envelope for the recipients of each direction. Either may be
+// without recipients.
+func (g *Gateway) split(env *Envelope) (out, in *Envelope) {
+	parts := map[enforce.Direction]*Envelope{enforce.Outbound: env.without(), enforce.Inbound: env.without()}
+	for _, r := range env.Recipients {
+		part := parts[g.Direction(env, r.Address)]
+		part.Recipients = append(part.Recipients, r)
+		part.Others--
+	}
+	return parts[enforce.Outbound], parts[enforce.Inbound]
+}
+
+// without is the envelope with all of its recipients counted as others.
+func (env *Envelope) without() *Envelope {
+	e := *env
+	e.Others, e.Recipients = env.Others+len(env.Recipients), nil
+	return &e
+}
+
+// entitled reports whether a client may send in our name by listener l.
+func (l Listener) entitled(c Client) bool {
+	if c.User != "" || l.Direction == "outbound" && len(l.Networks) == 0 {
+		return true
+	}
+	for _, n := range l.Networks {
+		if n.Contains(c.Addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit refuses what may not be sent to an outbound recipient at all. A listener
+// for those who send takes mail from nobody else; and a relay that took mail of
+// strangers for strangers would be open (RFC 5321 section 3.6.2). By the other
+// listeners an MTA has decided that before us, and the rules apply.
+func (g *Gateway) admit(env *Envelope, to address.Address) error {
+	l, ok := g.listeners[env.Listener]
+	switch {
+	case !ok:
+		// Removed while the message was on its way.
+		return fault.New(fault.Internal, "the listener is being changed, try again later",
+			fmt.Errorf("listener: %q: is not configured", env.Listener))
+	case l.entitled(env.Client):
+		return nil
+	case l.Direction == "outbound":
+		return fault.New(fault.Policy, "this client may not send mail here", nil)
+	case l.Relay:
+		return fault.New(fault.Policy, fmt.Sprintf("relaying to %s denied", to), nil)
+	}
+	return nil
+}
