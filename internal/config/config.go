@@ -99,6 +99,7 @@ type Queue struct {
 	Retry    []time.Duration `toml:"retry" doc:"waits between attempts; the last repeats" min:"1s"`
 	Workers  int             `toml:"workers" doc:"deliveries at once" min:"1"`
 	MaxSize  int             `toml:"max_size" doc:"most messages in the queue, those that are held included; more are deferred with 452" min:"1"`
+	MinFree  Size            `toml:"min_free" doc:"octets of the disk that stay free: with less, mail is deferred with 452 while the queue is still delivered; 0 is no limit"`
 	Hold     time.Duration   `toml:"hold" doc:"how long a message is held for a certificate (no_certificate = \"hold\") before the sender gets a report" min:"1m"`
 	Recheck  time.Duration   `toml:"recheck" doc:"how often the certificates of those it is held for are looked up again" min:"1s"`
 }

@@ -57,6 +57,7 @@ func defaultQueue() Queue {
 		Retry: []time.Duration{
 			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},
+		MinFree: 64 * megabyte,
 		Workers: 20,
 		MaxSize: 100_000,
 		Hold:    5 * day,

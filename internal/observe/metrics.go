@@ -22,6 +22,7 @@ type Metrics struct {
 	LookupSeconds  *prometheus.HistogramVec // source, result
 	Harvested      *prometheus.CounterVec   // outcome
 	Deliveries     *prometheus.CounterVec   // outcome
+	QueueUp        prometheus.GaugeFunc
 	QueueMessages  prometheus.GaugeFunc
 	QueueHeld      prometheus.GaugeFunc
 	QueueHeldAge   prometheus.GaugeFunc
@@ -39,6 +40,7 @@ type Metrics struct {
 
 // Depth tells how full the queue is, whenever somebody asks. Nil functions are 0.
 type Depth struct {
+	Up      func() float64 // 1 while it can store messages, or is not needed
 	Queued  func() float64 // messages that wait for delivery
 	Held    func() float64 // messages that wait for a certificate
 	HeldAge func() float64 // of the oldest of these, in seconds
@@ -84,6 +86,8 @@ func NewMetrics(depth Depth) *Metrics {
 		Deliveries: counters("deliveries_total",
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
+		QueueUp: prometheus.NewGaugeFunc(options("queue_up",
+			"1 while the queue can store messages, or no listener needs it; 0 while its file cannot be written, the disk has less than [queue] min_free left, or it holds [queue] max_size: then mail is answered with 451 or 452."), given(depth.Up)),
 		QueueMessages: prometheus.NewGaugeFunc(options("queue_messages",
 			"Messages in the queue that wait for delivery."), given(depth.Queued)),
 		QueueHeld: prometheus.NewGaugeFunc(options("queue_held",
@@ -122,7 +126,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,
 	}

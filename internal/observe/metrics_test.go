@@ -43,7 +43,7 @@ func document(t *testing.T, m *Metrics) string {
 	b.WriteString(`# Metrics
 
 Set ` + "`[admin] address`" + ` and let Prometheus fetch ` + "`/metrics`" + `. ` + "`/healthz`" + ` answers 200 while the
-process lives, ` + "`/readyz`" + ` while it takes messages. Besides the metrics of the table there are those of the
+process lives, ` + "`/readyz`" + ` while it takes messages and the queue can store them, and else 503 with the reason. Besides the metrics of the table there are those of the
 Go runtime and of the process. This page is made from the declarations.
 
 | metric | kind | labels | meaning |
@@ -69,6 +69,7 @@ Go runtime and of the process. This page is made from the declarations.
 - ` + "`smimerelay_refusals_total{kind=\"internal\"}`" + ` rises: a defect or a fault of the machine; the log has the id.
 - ` + "`smimerelay_refusals_total{kind=\"unavailable\"}`" + ` rises: a directory or a revocation service does not answer.
 - ` + "`smimerelay_directory_seconds_count{result=\"failed\"}`" + ` rises: that directory does not answer.
+- ` + "`smimerelay_queue_up`" + ` is 0: no mail is accepted; ` + "`/readyz`" + ` says why. It recovers by itself within a minute of the disk.
 - ` + "`smimerelay_queue_messages`" + ` rises and stays: the next hop does not take mail.
 - ` + "`smimerelay_queue_held_oldest_seconds`" + ` nears ` + "`[queue] hold`" + `: its sender will get a report; ` + "`smimerelay queue held`" + ` says who has no certificate.
 - ` + "`smimerelay_identity_expiry_timestamp_seconds - time()`" + ` falls below 30 days: renew the identity.

@@ -21,7 +21,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	}
 	q, err := queue.Open(ctx, queue.Config{
 		Path: c.Queue.Path, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
-		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, Bounce: s.bounce, Log: s.log, Clock: s.options.Clock,
+		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Bounce: s.bounce, Log: s.log, Clock: s.options.Clock,
 		Reconsider: s.reconsider, Recheck: c.Queue.Recheck, Generation: s.known,
 	})
 	if err != nil {
@@ -29,6 +29,14 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	}
 	s.setQueue(q)
 	return nil
+}
+
+// minFree is how much of the disk the queue leaves alone, as queue.Config has it.
+func minFree(c *config.Config) int64 {
+	if c.Queue.MinFree == 0 {
+		return -1
+	}
+	return int64(c.Queue.MinFree)
 }
 
 func (s *Service) setQueue(q *queue.Queue) {
@@ -158,6 +166,28 @@ func (s *Service) countHeld() (int, time.Time) {
 		s.log.Warn("counting what is held", "error", err)
 	}
 	return n, oldest
+}
+
+// queueTime is how long the queue may take to tell whether it works.
+const queueTime = 5 * time.Second
+
+// queueReady returns nil unless there is a queue that cannot store messages.
+func (s *Service) queueReady() error {
+	q := s.openedQueue()
+	if q == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queueTime)
+	defer cancel()
+	return q.Ready(ctx)
+}
+
+// queueUp is the same for the metrics.
+func (s *Service) queueUp() float64 {
+	if s.queueReady() != nil {
+		return 0
+	}
+	return 1
 }
 
 // queued is the depth of the queue, for the metrics.

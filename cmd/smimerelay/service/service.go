@@ -131,7 +131,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s.metrics = observe.NewMetrics(observe.Depth{Queued: s.queued, Held: s.held, HeldAge: s.heldAge})
+	s.metrics = observe.NewMetrics(observe.Depth{Up: s.queueUp, Queued: s.queued, Held: s.held, HeldAge: s.heldAge})
 	s.metrics.StoreUp.Set(1)
 	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	if s.inherited, err = systemdSockets(); err != nil {
@@ -221,6 +221,10 @@ func (s *Service) setState(err error) {
 // ready returns nil when messages are taken.
 func (s *Service) ready() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state
+	state := s.state
+	s.mu.Unlock()
+	if state != nil {
+		return state
+	}
+	return s.queueReady()
 }
