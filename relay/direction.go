@@ -15,11 +15,15 @@ import (
 func (g *Gateway) Direction(env *Envelope, to address.Address) enforce.Direction {
 	l := g.listeners[env.Listener]
 	switch {
-	case !g.own(to), l.Direction == "outbound", l.Direction == "auto" && l.entitled(env.Client):
+	case !g.own(to) && !g.isPostmaster(to), l.Direction == "outbound", l.Direction == "auto" && l.entitled(env.Client):
 		return enforce.Outbound
 	}
 	return enforce.Inbound
 }
+
+// isPostmaster reports whether a is whom RFC 5321 section 4.5.1 makes every
+// server take mail for, whatever domain the host is in.
+func (g *Gateway) isPostmaster(a address.Address) bool { return g.key(a) == g.key(g.Postmaster) }
 
 // split returns an envelope for the recipients of each direction. Either may be
 // without recipients.

@@ -18,14 +18,20 @@ type Envelope struct {
 	// ID is our own id of the transaction, for the log; QueueID the MTA's, if
 	// known.
 	ID, QueueID string
-	Listener    string
-	Sender      address.Address // may be address.Null
-	Recipients  []Recipient
+	// MessageID is what the message calls itself, for the log; "" before it has
+	// come, and where it has none.
+	MessageID  string
+	Listener   string
+	Sender     address.Address // may be address.Null
+	Recipients []Recipient
 	// Others is how many recipients the message had besides, when it is decided
 	// on again for some of them.
 	Others int
 	Params MailParams
 	Client Client
+	// MTA is the name of the MTA that speaks to us, by its greeting or by the
+	// milter's macro; "" if it has not said.
+	MTA string
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461

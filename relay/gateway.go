@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -26,6 +27,8 @@ type GatewayConfig struct {
 	// reached by the outbound rules only, and mail that strangers hand to the relay
 	// goes to them only.
 	Domains []string
+	// AllowRouted takes recipients whose address holds a route; see routed.
+	AllowRouted bool
 	// LocalPart is the rule by which addresses are compared.
 	LocalPart address.LocalPart
 	// Postmaster is the author of reports and notices.
@@ -121,6 +124,7 @@ type Inbound struct {
 type Gateway struct {
 	GatewayConfig
 	domains   *enforce.Patterns
+	below     *enforce.Patterns // the domains below ours
 	listeners map[string]Listener
 	prefetch  prefetch
 	parsed    *cms.CertificateCache
@@ -143,13 +147,15 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 	problem(c.Policy == nil || c.Directory == nil || c.Keys == nil || c.Checker == nil, "gateway: policy, directory, keys and checker are all needed")
 	domains, err := enforce.CompilePatterns(c.Domains)
 	problem(err != nil, "domains: %w", err)
+	below, err := enforce.CompilePatterns(subdomains(c.Domains))
+	problem(err != nil, "domains: %w", err)
 	if c.Policy != nil {
 		for _, name := range c.Policy.Profiles() {
 			_, ok := c.Profiles[name]
 			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, and there is none of that name", name)
 		}
 	}
-	g := &Gateway{GatewayConfig: c, domains: domains, listeners: make(map[string]Listener),
+	g := &Gateway{GatewayConfig: c, domains: domains, below: below, listeners: make(map[string]Listener),
 		parsed: cms.NewCertificateCache(parsedCertificates)}
 	for _, l := range c.Listeners {
 		g.listeners[l.Name] = l
@@ -174,6 +180,18 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 	}
 	g.prefetch.init(g.Directory)
 	return g, nil
+}
+
+// subdomains returns patterns for what is below the domains of other patterns.
+func subdomains(patterns []string) []string {
+	var below []string
+	for _, p := range patterns {
+		domain := p[strings.LastIndexByte(p, '@')+1:]
+		if !strings.HasPrefix(domain, ".") && !strings.ContainsAny(domain, "*?<") {
+			below = append(below, "."+domain)
+		}
+	}
+	return below
 }
 
 // Close ends what a Gateway does beside the messages in hand, and waits for it.

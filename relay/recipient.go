@@ -15,6 +15,9 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 	if r.Address.IsNull() {
 		return fault.New(fault.BadAddress, "the null path is no recipient", nil)
 	}
+	if err := g.routed(env, r.Address); err != nil {
+		return err
+	}
 	if g.Direction(env, r.Address) == enforce.Inbound {
 		return nil
 	}

@@ -18,6 +18,7 @@ type Config struct {
 	Domains    []string `toml:"domains" doc:"our domains: outbound mail is from them, inbound mail to them; empty is the domain of hostname"`
 	LocalPart  string   `toml:"local_part" doc:"how local parts of addresses are compared" enum:"ignore-case,exact"`
 	Postmaster string   `toml:"postmaster" doc:"author of notices and delivery reports; empty is postmaster@hostname"`
+	Routed     bool     `toml:"allow_routed_addresses" doc:"accept recipients that name another recipient by a route: %, !, @ or / in a local part of our domains, an address literal, a source route, or no domain"`
 
 	Log        Log                `toml:"log" doc:"What is logged, to standard error."`
 	Admin      Admin              `toml:"admin" doc:"Metrics and health over HTTP."`
@@ -62,7 +63,7 @@ type Limits struct {
 	Connections  int           `toml:"connections" doc:"most connections at once, for each listener" min:"1"`
 	Memory       Size          `toml:"memory" doc:"octets of messages in work at once; more are deferred with 452" min:"1MB"`
 	Heap         Size          `toml:"heap" doc:"soft limit of the whole process's memory; 0 leaves it to GOMEMLIMIT" min:"0"`
-	PerAddress   int           `toml:"per_address" doc:"most connections at once from one address, for each listener; 0 is no limit" min:"0"`
+	PerAddress   int           `toml:"per_address" doc:"smtp: most connections at once from one address, for each listener; the local host and MTAs in xforward have no limit, and 0 is none for all" min:"0"`
 	Errors       int           `toml:"errors" doc:"negative replies on one SMTP connection before we hang up" min:"1"`
 	ReadTimeout  time.Duration `toml:"read_timeout" doc:"longest wait for a client's next bytes" min:"1s"`
 	WriteTimeout time.Duration `toml:"write_timeout" doc:"longest wait until a client takes our bytes" min:"1s"`
@@ -81,6 +82,7 @@ type Listener struct {
 	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound"`
 	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with our certificate chain for STARTTLS; empty is no STARTTLS" path:"file"`
 	TLSKey     string   `toml:"tls_key" doc:"PEM file with the key of tls_certificate" path:"file"`
+	XForward   []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may say by XFORWARD who their client is; the local host always may"`
 	NextHop    string   `toml:"next_hop" doc:"lmtp: next hop of this listener's mail; empty is the one of [next_hop]"`
 }
 

@@ -13,7 +13,7 @@ func Default() *Config {
 		Admin:     Admin{SocketMode: socketMode},
 		Limits: Limits{
 			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, Memory: 400 * megabyte,
-			Errors: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
+			PerAddress: 50, Errors: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
 			Receive: 30 * time.Minute, Process: 4 * time.Minute, Drain: 30 * time.Second,
 		},
 		Listeners:  defaultListeners(),
@@ -112,7 +112,7 @@ func defaultRule() Rule {
 // element, without what every table must say itself.
 
 func newListener() Listener {
-	return Listener{SocketMode: socketMode, Direction: "auto", Networks: []string{}}
+	return Listener{SocketMode: socketMode, Direction: "auto", Networks: []string{}, XForward: []string{}}
 }
 
 func newDirectory() Directory {

@@ -122,6 +122,12 @@ func (d *decoder) listeners(c *Config) {
 		for n, network := range l.Networks {
 			d.network(index(join(key, "networks"), n), network)
 		}
+		for n, network := range l.XForward {
+			d.network(index(join(key, "xforward"), n), network)
+		}
+		if len(l.XForward) > 0 && l.Protocol == "milter" {
+			d.complain(join(key, "xforward"), "remove it: a milter is told of the client by the protocol", "has a meaning only with protocol = \"lmtp\" or \"smtp\"")
+		}
 		if hop := l.nextHop(c); hop == l.Address && !strings.HasSuffix(hop, ":0") {
 			d.complain(join(key, "address"), "let mail go on to another server", "is the next hop too: mail would come back for ever")
 		}

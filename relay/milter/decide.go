@@ -33,6 +33,7 @@ func (s *session) decide() (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
+	tx.env.MessageID = wire.MessageID(msg)
 	ctx, cancel := context.WithTimeout(s.conn.ctx, s.config.Limits.Process)
 	defer cancel()
 	o, err := s.config.Handler.Process(ctx, tx.env, msg)

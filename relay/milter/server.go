@@ -35,9 +35,11 @@ var ErrClosed = wire.ErrClosed
 type Config struct {
 	// Listener is the name that envelopes carry.
 	Listener string
-	// Hostname completes recipients without a domain when the MTA does not
+	// Hostname completes addresses without a domain when the MTA does not
 	// tell its own name.
 	Hostname string
+	// AllowRouted takes recipients without a domain and with a source route.
+	AllowRouted bool
 	// Handler decides on messages.
 	Handler relay.Handler
 	// Queue takes notices, reports, and messages that need several forms.

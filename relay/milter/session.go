@@ -11,7 +11,6 @@ import (
 
 	"github.com/emersion/go-milter"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
@@ -74,10 +73,12 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 		env:    &relay.Envelope{ID: wire.NewID(), Listener: s.config.Listener, Client: s.client},
 		in:     wire.NewCollector(s.config.Limits.MessageSize, s.config.Memory),
 	}
-	tx.env.Sender, tx.sender = s.parse(from)
+	tx.env.MTA = s.macros["j"]
+	tx.env.Sender, tx.sender = s.paths().Sender(from)
 	tx.env.QueueID = m.Macros["i"]
 	tx.env.Client.User = m.Macros["{auth_authen}"]
-	tx.env.Params = mailParams(s.args)
+	// The MTA has accepted them; what is malformed all the same is left out.
+	tx.env.Params, _, _ = wire.MailParams(s.args)
 	s.args = nil
 	s.tx = tx
 	return s.answer(milter.OptNoMailReply), nil
@@ -87,13 +88,18 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 // library must not see a final answer here, or it would forget the sender.
 func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	if s.tx == nil {
-		return reply(fault.New(fault.Internal, "no sender", nil)), nil
+		return reply(nil, fault.New(fault.Internal, "no sender", nil)), nil
 	}
 	s.learn(m)
-	err := wire.Guard(s.txLog(), "RCPT", func() error { return s.recipient(to) })
+	err := wire.Guard(s.txLog(), "RCPT", func() error {
+		if err := s.recipient(to); err != nil {
+			return fmt.Errorf("RCPT TO:<%s>: %w", wire.Printable(to), err)
+		}
+		return nil
+	})
 	s.args = nil
 	if err != nil {
-		return reply(err), nil
+		return reply(s.tx.env, err), nil
 	}
 	return milter.RespContinue, nil
 }
@@ -106,16 +112,13 @@ func (s *session) recipient(to string) error {
 	if len(tx.env.Recipients) >= s.config.Limits.Recipients {
 		return tooManyRecipients()
 	}
-	a, err := s.parse(to)
+	a, err := s.paths().Recipient(to)
 	if err != nil {
 		return err
 	}
-	if a.IsNull() {
-		return fault.New(fault.BadAddress, "empty recipient address", nil)
-	}
 	g := given{text: to, key: wire.Key(a)}
 	if !tx.has(g.key) {
-		r := rcptParams(s.args)
+		r, _ := wire.RcptParams(s.args)
 		r.Address = a
 		if err := s.config.Handler.Recipient(s.conn.ctx, tx.env, r); err != nil {
 			return err
@@ -179,7 +182,7 @@ func (s *session) endHeader() {
 func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	defer s.forget()
 	if s.tx == nil {
-		return reply(fault.New(fault.Internal, "no sender", nil)), nil
+		return reply(nil, fault.New(fault.Internal, "no sender", nil)), nil
 	}
 	s.learn(m)
 	s.endHeader()
@@ -189,7 +192,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 		return err
 	})
 	if err != nil {
-		return reply(err), nil
+		return reply(s.tx.env, err), nil
 	}
 	for _, p := range v.edits {
 		if err := s.conn.writePacket(p); err != nil {
@@ -233,9 +236,7 @@ func (s *session) learn(m *milter.Modifier) {
 	}
 }
 
-func (s *session) txLog() *slog.Logger {
-	return s.log.With("id", s.tx.env.ID, "queue_id", s.tx.env.QueueID)
-}
+func (s *session) txLog() *slog.Logger { return wire.Logger(s.config.Log, s.tx.env) }
 
 // answer returns what to say at a stage where we never refuse: nothing, if the
 // MTA agreed to that.
@@ -246,21 +247,9 @@ func (s *session) answer(step milter.OptProtocol) milter.Response {
 	return milter.RespContinue
 }
 
-// parse reads a path without its angle brackets. A recipient without a domain
-// is one of the MTA's own host (RFC 5321 section 4.5.1: Postmaster).
-func (s *session) parse(text string) (address.Address, error) {
-	if text == "" {
-		return address.Null, nil
-	}
-	whole := text
-	if !strings.Contains(text, "@") {
-		whole += "@" + s.host()
-	}
-	a, err := address.Parse(whole)
-	if err != nil {
-		return address.Null, fault.New(fault.BadAddress, "address not understood", err)
-	}
-	return a, nil
+// paths reads addresses as the MTA does: what has no domain is of its own host.
+func (s *session) paths() wire.Paths {
+	return wire.Paths{Host: s.host(), AllowRouted: s.config.AllowRouted}
 }
 
 func (s *session) host() string {
@@ -273,8 +262,11 @@ func (s *session) host() string {
 // reply makes the answer for an error: a code that leaves the transaction open
 // (at a recipient) or ends it (at the end of the message). Per cent signs are
 // doubled, for the protocol takes the text for a format.
-func reply(err error) milter.Response {
+func reply(env *relay.Envelope, err error) milter.Response {
 	r := wire.Reply(err)
+	if env != nil {
+		r = wire.WithID(r, env.ID)
+	}
 	text := fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
 	return milter.NewResponseStr(byte(milter.ActReplyCode), strings.ReplaceAll(text, "%", "%%"))
 }

@@ -72,7 +72,7 @@ func (c *client) serve(l *link) {
 		return
 	}
 	srv := c.server.library(l.tls != nil, smtp.BackendFunc(func(sc *smtp.Conn) (smtp.Session, error) {
-		return &session{client: c, link: l, conn: sc}, nil
+		return l.newSession(sc), nil
 	}))
 	// Serve fails at its second Accept, with the connection in a goroutine
 	// that Shutdown then waits for.

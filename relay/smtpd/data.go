@@ -18,9 +18,15 @@ import (
 
 // Data receives a message over SMTP: it is in the queue when this returns nil.
 func (s *session) Data(r io.Reader) error {
-	return s.message(r, func(tx *transaction, m *message.Message) error {
-		return s.relay(tx.env, m)
+	var env *relay.Envelope
+	err := s.message(r, func(tx *transaction, m *message.Message) error {
+		env = tx.env
+		return s.relay(env, m)
 	})
+	if err != nil {
+		return err
+	}
+	return accepted(env)
 }
 
 // LMTPData receives a message over LMTP and answers for every recipient.
@@ -31,7 +37,11 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 			return err
 		}
 		for _, g := range tx.given {
-			status.SetStatus(g.text, refuse(results[g.key]))
+			if err := results[g.key]; err != nil {
+				status.SetStatus(g.text, refuse(tx.env, err))
+			} else {
+				status.SetStatus(g.text, accepted(tx.env))
+			}
 		}
 		return nil
 	})
@@ -40,15 +50,15 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 // message reads a message and hands it to f; the error is a reply.
 func (s *session) message(r io.Reader, f func(*transaction, *message.Message) error) error {
 	if !s.client.work.TryRLock() {
-		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
+		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	defer s.client.work.RUnlock()
 	tx := s.current()
 	if tx == nil || len(tx.given) == 0 {
-		return refuse(outOfOrder("no recipients"))
+		return refuse(nil, outOfOrder("no recipients"))
 	}
 	if !s.link.open() {
-		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
+		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	s.link.begin(time.Now().Add(s.config().Limits.Message))
 	field := s.received(tx.env)
@@ -60,6 +70,7 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 		if err != nil {
 			return err
 		}
+		tx.env.MessageID = wire.MessageID(m)
 		return f(tx, m)
 	})
 }
@@ -162,9 +173,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 	for _, d := range now {
 		for i, err := range s.handOver(s.client.ctx, d) {
 			results[wire.Key(d.Recipients[i].Address)] = err
+			s.logDelivery(env, d.Recipients[i], err)
 		}
 	}
-	s.logResults(env, results)
 	return results, nil
 }
 
@@ -234,12 +245,14 @@ func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
 	return all
 }
 
-func (s *session) logResults(env *relay.Envelope, results map[string]error) {
-	failed := 0
-	for _, err := range results {
-		if err != nil {
-			failed++
-		}
+// logDelivery writes what became of a recipient at the next hop: here, because
+// the MTA in front hears no more than the reply.
+func (s *session) logDelivery(env *relay.Envelope, r relay.Recipient, err error) {
+	log := s.log(env).With("recipient", r.Address.String())
+	if err == nil {
+		log.Info("delivered")
+		return
 	}
-	s.log(env).Info("message handed on", "recipients", len(env.Recipients), "not delivered", failed)
+	reply := wire.Reply(err)
+	log.Warn("not delivered", "code", reply.Code, "kind", fault.Of(err).Kind.String(), "error", err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -120,11 +121,22 @@ func TestLimits(t *testing.T) {
 		})
 	})
 	t.Run("per address", func(t *testing.T) {
-		w := start(t, Config{Limits: Limits{PerAddress: 1}})
+		w := startFor(t, Config{Limits: Limits{PerAddress: 1}}, "192.0.2.7")
 		w.dial()
 		answer, err := io.ReadAll(wiretest.Dial(t, w.addr))
 		if !strings.HasPrefix(string(answer), "421 4.3.2") || err != nil {
 			t.Errorf("answer %q (%v)", answer, err)
+		}
+	})
+	t.Run("per address, of an MTA", func(t *testing.T) {
+		for peer, c := range map[string]Config{
+			"127.0.0.1": {},
+			"192.0.2.7": {Forwarders: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+		} {
+			c.Limits.PerAddress = 1
+			w := startFor(t, c, peer)
+			w.dial().do("NOOP", "250 ")
+			w.dial().do("NOOP", "250 ")
 		}
 	})
 	t.Run("recipients", func(t *testing.T) {

@@ -4,18 +4,13 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
-
-// maxCommand is the longest command line that we read: RFC 5321 section
-// 4.5.3.1.4 says 512 octets, which the extensions raise; none of them comes
-// near this.
-const maxCommand = 12 << 10
-
-var errLongLine = errors.New("command line too long")
 
 // link is the connection as the library sees it. Everything passes here in the
 // clear, also under TLS.
@@ -23,6 +18,8 @@ type link struct {
 	net.Conn
 	client *client
 	tls    *tls.ConnectionState // nil: in the clear
+	reader
+	trusted bool // its peer may say who its client is
 
 	mu       sync.Mutex
 	greeted  bool
@@ -30,69 +27,32 @@ type link struct {
 	ended    bool      // a read failed: nothing more will come
 	message  bool      // a message is being received or worked on
 	reading  bool      // it is still being received
-	chunk    bool      // the last reply asked for its next chunk (BDAT)
+	more     bool      // the last reply asked for its next chunk (BDAT)
 	until    time.Time // when the message must have arrived
 	scan     scanner   // of DATA
 	data     bool      // DATA was answered with 354
-	line     int       // octets in the current command line
 	errors   int
 	draining bool
 	closed   bool
+
+	command       command // in hand
+	answered      bool    // it was used: by the session, or for the extensions
+	logged        bool    // its refusal is in the log
+	inTransaction bool
+	forwarded     forwarded
+	session       *session
 }
 
 func (c *client) newLink(nc net.Conn, t *tls.ConnectionState) *link {
-	return &link{Conn: nc, client: c, tls: t}
-}
-
-// Read reads, with the deadline that holds now, and notes how the stream goes.
-func (l *link) Read(p []byte) (int, error) {
-	if err := l.beforeRead(); err != nil {
-		return 0, err
-	}
-	n, err := l.Conn.Read(p)
-	return n, l.afterRead(p[:n], err)
-}
-
-func (l *link) beforeRead() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.upgrade || l.ended {
-		return io.EOF
-	}
-	return l.Conn.SetReadDeadline(deadline(time.Now(), l.client.server.config.Limits.Read, l.until))
-}
-
-func (l *link) afterRead(p []byte, err error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil {
-		l.ended = true
-		return err
-	}
-	if l.data {
-		l.scan.write(p)
-	}
-	if l.message {
-		l.line = 0
-		return nil
-	}
-	if i := bytes.LastIndexByte(p, '\n'); i >= 0 {
-		l.line = len(p) - 1 - i
-	} else {
-		l.line += len(p)
-	}
-	if l.line > maxCommand {
-		l.ended = true
-		return errors.Join(errLongLine, l.hangUp("500 5.5.2 line too long\r\n"))
-	}
-	return nil
+	l := &link{Conn: nc, client: c, tls: t, trusted: c.server.config.trusts(wire.RemoteAddr(c.raw))}
+	l.init(nc)
+	return l
 }
 
 // Write sends a reply line; the library writes one at a time.
 func (l *link) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	code := replyCode(p)
 	switch {
 	case l.upgrade:
 		return len(p), nil // to the void: the peer speaks TLS now
@@ -100,11 +60,37 @@ func (l *link) Write(p []byte) (int, error) {
 		l.greeted = true
 		return len(p), nil // RFC 3207 section 4.2: no greeting after STARTTLS
 	}
+	if _, err := l.reply(l.reworded(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// reworded returns a reply of the library as the peer gets it: with our
+// extensions, and without the address that the library was shown.
+func (l *link) reworded(p []byte) []byte {
+	verb := l.command.verb
+	switch {
+	case (verb == "EHLO" || verb == "LHLO") && !l.answered && l.trusted && bytes.HasPrefix(p, []byte("250-")):
+		l.answered = true
+		return append(bytes.Clone(p), "250-XFORWARD "+attributes+"\r\n"...)
+	case verb == "MAIL" && replyCode(p) == "250":
+		l.inTransaction = true
+		return []byte("250 2.1.0 Ok\r\n")
+	case verb == "RCPT" && replyCode(p) == "250":
+		return []byte("250 2.1.5 Ok\r\n")
+	}
+	return p
+}
+
+// reply sends a reply line and draws the conclusions.
+func (l *link) reply(p []byte) (int, error) {
+	code := replyCode(p)
 	n, err := l.send(p)
 	if err != nil {
 		return n, err
 	}
-	l.chunk = bytes.HasSuffix(p, []byte(" Continue\r\n"))
+	l.more = bytes.HasSuffix(p, []byte(" Continue\r\n"))
 	switch {
 	case code == "220" && l.greeted:
 		// The one other 220 is the go-ahead to STARTTLS (RFC 3207 section 4).
@@ -116,6 +102,7 @@ func (l *link) Write(p []byte) (int, error) {
 	case code == "421":
 		return n, l.hangUp("")
 	case code != "" && (code[0] == '4' || code[0] == '5'):
+		l.logRefusal(string(p))
 		l.errors++
 		if limit := l.client.server.config.Limits.Errors; limit > 0 && l.errors > limit {
 			return n, l.hangUp("421 4.7.0 too many errors\r\n")
@@ -174,7 +161,7 @@ func (l *link) upgraded() bool {
 func (l *link) begin(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.message, l.reading, l.until, l.line = true, true, until, 0
+	l.message, l.reading, l.until = true, true, until
 }
 
 // arrived notes that the whole message is there, if it is: complete is false
@@ -193,7 +180,8 @@ func (l *link) arrived() (complete, exact bool) {
 func (l *link) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bare, midway := l.scan.bare, l.reading || l.chunk
+	bare, midway := l.scan.bare, l.reading || l.more
+	l.inTransaction, l.forwarded = false, forwarded{}
 	l.message, l.reading, l.data, l.until, l.scan = false, false, false, time.Time{}, scanner{}
 	switch {
 	case l.draining:
@@ -229,4 +217,34 @@ func replyCode(p []byte) string {
 		return "" // not the last line of a reply
 	}
 	return string(p[:3])
+}
+
+// logRefusal writes the refusal of the command in hand, unless whoever refused
+// it has: the library does so by itself.
+func (l *link) logRefusal(reply string) {
+	if l.logged || l.command.verb == "" {
+		return
+	}
+	config := &l.client.server.config
+	log := config.Log.With("listener", config.Listener, "client", l.client.raw.RemoteAddr().String())
+	if l.session != nil {
+		if tx := l.session.current(); tx != nil {
+			log = wire.Logger(config.Log, tx.env)
+		}
+	}
+	log.Info("refused", "at", l.command.verb, "command", wire.Printable(l.command.line), "reply", strings.TrimSpace(reply))
+}
+
+// hasLogged notes that the refusal of the command in hand is in the log.
+func (l *link) hasLogged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.logged = true
+}
+
+// forwardedBy returns what the MTA in front said about its client.
+func (l *link) forwardedBy() forwarded {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forwarded
 }

@@ -16,11 +16,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
@@ -41,6 +43,14 @@ type Config struct {
 	Listener string
 	// Hostname is our name in the greeting and in Received fields.
 	Hostname string
+	// Postmaster is whom a recipient "postmaster" without a domain means; null is
+	// postmaster at Hostname.
+	Postmaster address.Address
+	// AllowRouted takes recipients without a domain and with a source route.
+	AllowRouted bool
+	// Forwarders are the networks of MTAs that may say by XFORWARD who their
+	// client is, beside those on this host.
+	Forwarders []netip.Prefix
 	// LMTP asks for LMTP instead of SMTP.
 	LMTP bool
 	// Handler decides on messages.
@@ -82,6 +92,7 @@ func NewServer(c Config) *Server {
 	}
 	s := &Server{config: c}
 	s.acceptor.Limits = c.Limits
+	s.acceptor.Exempt = s.config.trusts
 	s.acceptor.New = s.newClient
 	s.acceptor.Busy = s.busy
 	return s

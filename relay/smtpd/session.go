@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -36,59 +37,88 @@ type given struct{ text, key string }
 
 func (s *session) config() *Config { return &s.client.server.config }
 
-// Mail starts a transaction.
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
+// newSession returns the session of the connection.
+func (l *link) newSession(conn *smtp.Conn) *session {
+	s := &session{client: l.client, link: l, conn: conn}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session = s
+	return s
+}
+
+// Mail starts a transaction. What the library read of the command is not used.
+func (s *session) Mail(string, *smtp.MailOptions) error {
 	if !s.link.open() {
-		return refuse(fault.New(fault.Internal, "the connection is closed", nil))
+		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
-	if s.current() != nil {
-		// The library would keep the recipients of the first (RFC 5321 section
-		// 4.1.1.2 has no second).
-		return refuse(outOfOrder("nested MAIL command"))
+	c, ok := s.link.taken("MAIL")
+	env := s.envelope()
+	return s.guard("MAIL", env, func() (err error) {
+		if !ok || s.current() != nil {
+			// The library would keep the recipients of the first (RFC 5321 section
+			// 4.1.1.2 has no second).
+			return outOfOrder("nested MAIL command")
+		}
+		if env.Sender, env.Params, err = c.mail(s.config().Limits.MessageSize); err != nil {
+			return at(c, err)
+		}
+		s.set(&transaction{env: env})
+		return nil
+	})
+}
+
+// envelope begins an envelope: with the client that speaks to us or, where it
+// is an MTA that says so, with the client of that MTA.
+func (s *session) envelope() *relay.Envelope {
+	f := s.link.forwardedBy()
+	env := &relay.Envelope{ID: wire.NewID(), Listener: s.config().Listener}
+	env.Client = relay.Client{Addr: wire.RemoteAddr(s.client.raw), Helo: s.conn.Hostname(), TLS: s.link.tls != nil}
+	if s.link.trusted {
+		env.MTA = s.conn.Hostname()
 	}
-	sender, err := parse(from, o.UTF8)
-	if err != nil {
-		return refuse(err)
+	if f.said {
+		env.Client = relay.Client{Addr: f.addr, Helo: f.helo, User: f.login, TLS: s.link.tls != nil}
+		env.QueueID = f.id
 	}
-	if o.Size > int64(s.config().Limits.MessageSize) {
-		return refuse(fault.New(fault.TooLarge, "message too large", nil))
-	}
-	env := &relay.Envelope{
-		ID: wire.NewID(), Listener: s.config().Listener, Sender: sender,
-		Params: relay.MailParams{EnvID: o.EnvelopeID, Return: string(o.Return), SMTPUTF8: o.UTF8},
-		Client: relay.Client{
-			Addr: wire.RemoteAddr(s.client.raw), Helo: s.conn.Hostname(), TLS: s.link.tls != nil,
-		},
-	}
-	s.set(&transaction{env: env})
-	return nil
+	return env
 }
 
 // Rcpt adds a recipient, if the handler has nothing against it.
-func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
+func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	tx := s.current()
 	if tx == nil {
-		return refuse(fault.New(fault.Internal, "no transaction", nil))
+		return refuse(nil, fault.New(fault.Internal, "no transaction", nil))
 	}
-	a, err := parse(to, tx.env.Params.SMTPUTF8)
-	if err != nil {
-		return refuse(err)
-	}
-	r := relay.Recipient{Address: a, Original: o.OriginalRecipient, OriginalType: strings.ToLower(string(o.OriginalRecipientType))}
-	for _, n := range o.Notify {
-		r.Notify = append(r.Notify, string(n))
-	}
+	c, ok := s.link.taken("RCPT")
 	return s.guard("RCPT", tx.env, func() error {
-		g := given{text: to, key: wire.Key(a)}
+		if !ok {
+			return fault.New(fault.Internal, "no command in hand", nil)
+		}
+		r, err := c.rcpt(tx.env.Params.SMTPUTF8)
+		if err != nil {
+			return at(c, err)
+		}
+		g := given{text: unquoted(r.Address), key: wire.Key(r.Address)}
 		if !tx.has(g.key) {
 			if err := s.config().Handler.Recipient(s.client.ctx, tx.env, r); err != nil {
-				return err
+				return at(c, err)
 			}
 			tx.env.Recipients = append(tx.env.Recipients, r)
 		}
 		tx.given = append(tx.given, g)
 		return nil
 	})
+}
+
+// unquoted is how the library names a recipient.
+func unquoted(a address.Address) string {
+	s := a.String()
+	return a.Local() + s[strings.LastIndexByte(s, '@'):]
+}
+
+// at names the command that an error is about, for the log.
+func at(c command, err error) error {
+	return fmt.Errorf("%s: %w", wire.Printable(c.line), err)
 }
 
 func (tx *transaction) has(key string) bool {
@@ -128,12 +158,14 @@ func (s *session) current() *transaction {
 // guard runs f, which may panic, and makes its error a reply: whatever goes
 // wrong here is temporary for the peer and in our log.
 func (s *session) guard(what string, env *relay.Envelope, f func() error) error {
-	return refuse(wire.Guard(s.log(env), what, f))
+	err := wire.Guard(s.log(env), what, f)
+	if err != nil {
+		s.link.hasLogged()
+	}
+	return refuse(env, err)
 }
 
-func (s *session) log(env *relay.Envelope) *slog.Logger {
-	return s.config().Log.With("listener", s.config().Listener, "id", env.ID)
-}
+func (s *session) log(env *relay.Envelope) *slog.Logger { return wire.Logger(s.config().Log, env) }
 
 // work returns the context for the work on a message.
 func (s *session) work() (context.Context, context.CancelFunc) {
@@ -144,33 +176,24 @@ func outOfOrder(text string) error {
 	return &fault.Error{Kind: fault.Malformed, Public: text, Reply: fault.Reply{Code: 503, Enhanced: [3]int{5, 5, 1}, Text: text}}
 }
 
-// parse reads an address that the library has taken out of its quotes.
-func parse(s string, utf8 bool) (address.Address, error) {
-	if s == "" {
-		return address.Null, nil
-	}
-	a, err := address.ParseUnquoted(s)
-	if err != nil {
-		return address.Null, fault.New(fault.BadAddress, "address not understood", err)
-	}
-	if !utf8 && strings.ContainsFunc(s, func(r rune) bool { return r > '~' }) {
-		// RFC 6531 section 3.5.
-		return address.Null, &fault.Error{
-			Kind: fault.BadAddress, Public: "address needs SMTPUTF8",
-			Reply: fault.Reply{Code: 553, Enhanced: [3]int{5, 6, 7}, Text: "address needs SMTPUTF8"},
-		}
-	}
-	return a, nil
-}
-
-// refuse makes the reply for an error. It must be exactly this type: the
-// library turns everything else into a permanent error.
-func refuse(err error) error {
+// refuse makes the reply for an error, with the id by which the log has it. It
+// must be exactly this type: the library turns everything else into a permanent
+// error.
+func refuse(env *relay.Envelope, err error) error {
 	if err == nil {
 		return nil
 	}
 	r := wire.Reply(err)
+	if env != nil {
+		r = wire.WithID(r, env.ID)
+	}
 	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode(r.Enhanced), Message: r.Text}
+}
+
+// accepted is the reply of a message, or of one of its recipients, that we take:
+// the library sends what looks like an error as it is, and has no id to tell.
+func accepted(env *relay.Envelope) error {
+	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "OK: queued as " + env.ID}
 }
 
 // received is the trace field that we add.

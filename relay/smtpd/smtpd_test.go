@@ -26,7 +26,10 @@ type world struct {
 	server  *Server
 }
 
-func start(t *testing.T, c Config) *world {
+func start(t *testing.T, c Config) *world { return startFor(t, c, "") }
+
+// startFor is start for clients that seem to be at peer; "" is where they are.
+func startFor(t *testing.T, c Config, peer string) *world {
 	t.Helper()
 	w := &world{t: t, handler: &wiretest.Handler{}, sink: &wiretest.Sink{}}
 	if c.Handler == nil {
@@ -42,12 +45,42 @@ func start(t *testing.T, c Config) *world {
 	}
 	c.Hostname = "gw.example.com"
 	c.Listener = "door"
-	c.Log = slog.New(slog.DiscardHandler)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	c.Clock = func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 	w.server = NewServer(c)
-	w.addr = wiretest.Start(t, w.server)
+	w.addr = wiretest.Start(t, elsewhere{w.server, peer})
 	return w
 }
+
+// elsewhere is a server whose clients come from another address.
+type elsewhere struct {
+	*Server
+	peer string
+}
+
+func (e elsewhere) Serve(ln net.Listener) error { return e.Server.Serve(farListener{ln, e.peer}) }
+
+type farListener struct {
+	net.Listener
+	peer string
+}
+
+func (l farListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil || l.peer == "" {
+		return c, err
+	}
+	return farConn{c, l.peer}, nil
+}
+
+type farConn struct {
+	net.Conn
+	peer string
+}
+
+func (c farConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.peer), Port: 4321} }
 
 // peer speaks SMTP by hand.
 type peer struct {
@@ -290,7 +323,10 @@ func TestReplies(t *testing.T) {
 		p.envelope("EHLO", "b@example.net")
 		p.do("DATA", "354 ")
 		p.send(text + ".\r\n")
-		p.expect(tc.want + "\r\n")
+		r := p.expect(tc.want + " (id ")
+		if id := w.handler.Seen()[0].Envelope.ID; !strings.HasSuffix(r, " (id "+id+")\r\n") {
+			t.Errorf("%q does not tell the id %s", r, id)
+		}
 	}
 }
 

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay/milter"
@@ -30,6 +32,9 @@ type door struct {
 type doorSpec struct {
 	name, protocol, address, mode string
 	hostname                      string
+	postmaster                    address.Address
+	allowRouted                   bool
+	forwarders                    string // networks, with blanks between them
 	tls                           bool
 	queue                         bool // it needs one
 	limits                        config.Limits
@@ -52,7 +57,8 @@ func specs(p *Parts) []doorSpec {
 	for _, l := range p.Config.Listeners {
 		list = append(list, doorSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
-			hostname: p.Gateway.Hostname, tls: l.TLSCert != "", queue: NeedsQueue(p.Config), limits: limits,
+			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
+			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: NeedsQueue(p.Config), limits: limits,
 		})
 	}
 	if a := p.Config.Admin; a.Address != "" {
@@ -65,7 +71,7 @@ func specs(p *Parts) []doorSpec {
 func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 	c := spec.limits
 	limits := smtpd.Limits{
-		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections, PerAddress: c.PerAddress,
+		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
 		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
 	}
 	handler := metered{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
@@ -74,14 +80,16 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
 	case "milter":
 		return milter.NewServer(milter.Config{
-			Listener: spec.name, Hostname: spec.hostname, Handler: handler, Queue: s.relayQueue(),
+			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Queue: s.relayQueue(),
 			Limits: limits, Memory: memory, Log: s.log,
 		})
 	case "smtp":
-		limits.Errors = c.Errors
+		// By the other protocols an MTA speaks for all of its clients.
+		limits.Errors, limits.PerAddress = c.Errors, c.PerAddress
 	}
 	return smtpd.NewServer(smtpd.Config{
 		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler,
+		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
 		Queue: s.relayQueue(), Deliverer: nextHop{listener: spec.name, service: s}, TLS: s.tlsConfig(spec),
 		Limits: limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
 	})

@@ -25,6 +25,9 @@ type Conn interface {
 // Acceptor accepts connections within limits and ends them again.
 type Acceptor struct {
 	Limits Limits
+	// Exempt peers may have any number of the connections: they speak for many
+	// clients. Nil is none of them.
+	Exempt func(netip.Addr) bool
 	// New makes a Conn; it must not block.
 	New func(net.Conn) Conn
 	// Busy tells a peer that there are too many connections, and returns at
@@ -119,8 +122,7 @@ func (a *Acceptor) start(nc net.Conn) {
 func (a *Acceptor) enter(c Conn, from netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.Limits
-	if a.closed || len(a.conns) >= l.Connections || l.PerAddress > 0 && from.IsValid() && a.perAddr[from] >= l.PerAddress {
+	if a.closed || len(a.conns) >= a.Limits.Connections || a.full(from) {
 		return false
 	}
 	if a.conns == nil {
@@ -130,6 +132,15 @@ func (a *Acceptor) enter(c Conn, from netip.Addr) bool {
 	a.perAddr[from]++
 	a.wg.Add(1)
 	return true
+}
+
+// full reports whether an address has all the connections that it may have.
+func (a *Acceptor) full(from netip.Addr) bool {
+	limit := a.Limits.PerAddress
+	if limit == 0 || !from.IsValid() || a.Exempt != nil && a.Exempt(from) {
+		return false
+	}
+	return a.perAddr[from] >= limit
 }
 
 func (a *Acceptor) leave(c Conn) {

@@ -23,14 +23,25 @@ func Reply(err error) fault.Reply {
 	if r.Enhanced[0] != r.Code/100 {
 		r.Enhanced = [3]int{r.Code / 100, 0, 0}
 	}
-	r.Text = printable(r.Text)
+	r.Text = Printable(r.Text)
 	return r
 }
 
 // Temporary reports whether the peer that gets the reply for err tries again.
 func Temporary(err error) bool { return Reply(err).Code/100 == 4 }
 
-func printable(s string) string {
+// WithID adds to a reply the id by which the log has what it is about.
+func WithID(r fault.Reply, id string) fault.Reply {
+	if !strings.Contains(r.Text, id) {
+		note := " (id " + id + ")"
+		r.Text = shortened(r.Text, maxText-len(note)) + note
+	}
+	return r
+}
+
+// Printable returns a text of a peer's as it may stand on one line of a reply or
+// a log.
+func Printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\r' || r == '\n' || r == '\t':
@@ -40,11 +51,16 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-	if len(s) > maxText {
-		s = s[:maxText-3] + "..."
-	}
+	s = shortened(s, maxText)
 	if strings.TrimSpace(s) == "" {
 		return "no reason given"
+	}
+	return s
+}
+
+func shortened(s string, limit int) string {
+	if len(s) > limit {
+		return s[:limit-3] + "..."
 	}
 	return s
 }

@@ -211,3 +211,57 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("serves after its end: %v", err)
 	}
 }
+
+// Paths are read as Postfix reads them; what only an MTA can complete or route is
+// no recipient.
+func TestPaths(t *testing.T) {
+	p := Paths{Host: "mx.example.com"}
+	for in, want := range map[string]string{
+		"": "", "<>": "", "<a@b.example>": "a@b.example", " < a@b.example > ": "a@b.example", "a@b.example": "a@b.example",
+		"root": "root@mx.example.com", "@x.example,@y.example:a@b.example": "a@b.example", "<a..b@c.example.>": `"a..b"@c.example`,
+	} {
+		if a, err := p.Sender(in); err != nil || a.String() != want {
+			t.Errorf("sender %q: %q, %v", in, a, err)
+		}
+	}
+	for _, in := range []string{"root", "a%b.example", "b.example!a", "@x.example:a@b.example", "a@b@c.example"} {
+		if _, err := p.Recipient(in); err == nil || Reply(err).Code != 550 || Reply(err).Enhanced != [3]int{5, 1, 3} {
+			t.Errorf("recipient %q: %v", in, err)
+		}
+	}
+	for _, in := range []string{"", "<>", `"a@b.example"`, "a@", "@b.example", "a b@c.example"} {
+		if a, err := p.Recipient(in); err == nil || Reply(err).Code != 553 {
+			t.Errorf("recipient %q: %q, %v", in, a, err)
+		}
+	}
+	if a, err := p.Recipient("PostMaster"); err != nil || a.String() != "PostMaster@mx.example.com" {
+		t.Errorf("%q, %v", a, err)
+	}
+	p.Postmaster, _ = address.Parse("hans@example.org")
+	if a, err := p.Recipient("<postmaster>"); err != nil || a != p.Postmaster {
+		t.Errorf("%q, %v", a, err)
+	}
+	p.AllowRouted = true
+	for in, want := range map[string]string{"root": "root@mx.example.com", "@x.example:a@b.example": "a@b.example"} {
+		if a, err := p.Recipient(in); err != nil || a.String() != want {
+			t.Errorf("allowed %q: %q, %v", in, a, err)
+		}
+	}
+}
+
+func TestCutPath(t *testing.T) {
+	for in, want := range map[string]string{
+		"<a@b>": "<a@b>[]", "<a@b> X=1  Y": "<a@b>[X=1 Y]", "a@b X=1": "a@b[X=1]", `<"a> b"@c>X`: `<"a> b"@c>[X]`,
+		`<"a\">"@c> X`: `<"a\">"@c>[X]`, `"a b"@c X`: `"a b"@c[X]`, "<>": "<>[]", "<> X": "<>[X]",
+	} {
+		path, args, err := CutPath(in)
+		if got := path + fmt.Sprint(args); err != nil || got != want {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "<a@b", `<"a>`, `"a`, `<"a\">`} {
+		if path, _, err := CutPath(in); err == nil {
+			t.Errorf("%q: %q", in, path)
+		}
+	}
+}

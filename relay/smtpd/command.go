@@ -1,0 +1,152 @@
+package smtpd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// command is a command line. The library is shown a plain form of it, and asks
+// the session, which has the parameters from here: the library drops source
+// routes and quotes, and refuses parameters that are only to be handed on.
+type command struct {
+	verb string // upper case
+	line string // as received, without its line end
+	args string // behind the verb
+
+	// Of MAIL and RCPT.
+	path   address.Address
+	params []string
+	err    error // why they cannot be used
+}
+
+// parseCommand reads a line, as tolerant of blanks as Postfix.
+func parseCommand(line string, paths wire.Paths) command {
+	c := command{line: strings.TrimRight(line, "\r\n")}
+	verb, args, _ := strings.Cut(strings.ReplaceAll(strings.Trim(c.line, " \t"), "\t", " "), " ")
+	c.verb, c.args = strings.ToUpper(verb), strings.Trim(args, " ")
+	switch c.verb {
+	case "MAIL":
+		c.readPath("FROM", paths.Sender)
+	case "RCPT":
+		c.readPath("TO", paths.Recipient)
+	}
+	return c
+}
+
+func (c *command) readPath(keyword string, read func(string) (address.Address, error)) {
+	rest, ok := cutKeyword(c.args, keyword)
+	if !ok {
+		c.err = syntax(fmt.Errorf("%s: no %s:<address>", c.verb, keyword))
+		return
+	}
+	path, params, err := wire.CutPath(rest)
+	if err != nil {
+		c.err = syntax(err)
+		return
+	}
+	c.params = params
+	c.path, c.err = read(path)
+}
+
+// cutKeyword takes "FROM:" or "TO:" off the front, whatever blanks are in it.
+func cutKeyword(args, keyword string) (string, bool) {
+	if len(args) < len(keyword) || !strings.EqualFold(args[:len(keyword)], keyword) {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(strings.TrimLeft(args[len(keyword):], " "), ":")
+	return strings.TrimLeft(rest, " "), ok
+}
+
+// plain returns the line for the library.
+func (c *command) plain() string {
+	path := "invalid@invalid" // the session has the error
+	if c.err == nil {
+		path = c.path.String()
+	}
+	switch c.verb {
+	case "MAIL":
+		return "MAIL FROM:<" + path + ">"
+	case "RCPT":
+		return "RCPT TO:<" + path + ">"
+	}
+	if c.args == "" {
+		return c.verb
+	}
+	return c.verb + " " + c.args
+}
+
+// chunk returns how many octets follow a BDAT command (RFC 3030 section 2).
+func (c *command) chunk() (size int64, ok bool) {
+	words := strings.Fields(c.args)
+	if len(words) == 0 || len(words) > 2 || len(words) == 2 && !strings.EqualFold(words[1], "LAST") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(words[0], 10, 32)
+	return int64(n), err == nil
+}
+
+// syntax is the refusal of a command that is not understood.
+func syntax(cause error) error { return commandError(501, [3]int{5, 5, 2}, cause.Error()) }
+
+// badParams is the refusal of a command for its parameters.
+func badParams(err error) error {
+	code := 501
+	if wire.IsUnknownParam(err) {
+		code = 555
+	}
+	return commandError(code, [3]int{5, 5, 4}, err.Error())
+}
+
+func commandError(code int, enhanced [3]int, text string) error {
+	return &fault.Error{
+		Kind: fault.Malformed, Public: text,
+		Reply: fault.Reply{Code: code, Enhanced: enhanced, Text: text},
+	}
+}
+
+// mail returns the envelope that a MAIL command begins.
+func (c *command) mail(limit int) (address.Address, relay.MailParams, error) {
+	if c.err != nil {
+		return address.Null, relay.MailParams{}, c.err
+	}
+	params, size, err := wire.MailParams(c.params)
+	switch {
+	case err != nil:
+		return address.Null, params, badParams(err)
+	case size > int64(limit):
+		return address.Null, params, fault.New(fault.TooLarge, fmt.Sprintf("message too large: %d octets declared, %d accepted", size, limit), nil)
+	}
+	return c.path, params, needsUTF8(c.path, params.SMTPUTF8)
+}
+
+// rcpt returns the recipient that a RCPT command names.
+func (c *command) rcpt(utf8 bool) (relay.Recipient, error) {
+	if c.err != nil {
+		return relay.Recipient{}, c.err
+	}
+	r, err := wire.RcptParams(c.params)
+	if err != nil {
+		return relay.Recipient{}, badParams(err)
+	}
+	r.Address = c.path
+	return r, needsUTF8(c.path, utf8)
+}
+
+// needsUTF8 refuses an internationalized address in a transaction that was not
+// announced as such (RFC 6531 section 3.5).
+func needsUTF8(a address.Address, announced bool) error {
+	if announced || !strings.ContainsFunc(a.String(), func(r rune) bool { return r > '~' }) {
+		return nil
+	}
+	const text = "address needs SMTPUTF8"
+	return &fault.Error{
+		Kind: fault.BadAddress, Public: text,
+		Reply: fault.Reply{Code: 553, Enhanced: [3]int{5, 6, 7}, Text: text},
+	}
+}

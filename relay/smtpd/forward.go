@@ -1,0 +1,112 @@
+package smtpd
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
+)
+
+// forwarded is what an MTA in front says about its client by XFORWARD (Postfix
+// XFORWARD_README). It holds for the next message.
+type forwarded struct {
+	said  bool
+	addr  netip.Addr
+	helo  string
+	id    string // the MTA's queue id
+	login string
+	local bool // the message came from a program on the MTA's host
+}
+
+// attributes are those that we take. Postfix sends all but LOGIN, which it has
+// for XCLIENT only.
+const attributes = "NAME ADDR PORT PROTO HELO IDENT SOURCE LOGIN"
+
+// forward answers an XFORWARD command.
+func (l *link) forward(args string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	reply := "250 2.0.0 Ok\r\n"
+	switch f, err := l.forwarded.add(args); {
+	case !l.trusted:
+		reply = "550 5.7.0 XFORWARD is not accepted from this client\r\n"
+	case l.inTransaction:
+		reply = "503 5.5.1 XFORWARD within a mail transaction\r\n"
+	case err != nil:
+		reply = fmt.Sprintf("501 5.5.4 %s\r\n", wire.Printable(err.Error()))
+	default:
+		l.forwarded = f
+	}
+	_, err := l.reply([]byte(reply))
+	return err
+}
+
+// add returns f with further attributes.
+func (f forwarded) add(args string) (forwarded, error) {
+	words := strings.Fields(args)
+	if len(words) == 0 {
+		return f, fmt.Errorf("XFORWARD: no attributes")
+	}
+	f.said = true
+	for _, word := range words {
+		name, value, ok := strings.Cut(word, "=")
+		value, clean := wire.Xtext(value)
+		if !ok || !clean {
+			return f, fmt.Errorf("XFORWARD: attribute %q not understood", word)
+		}
+		if value == "[UNAVAILABLE]" || value == "[TEMPUNAVAIL]" {
+			value = ""
+		}
+		switch strings.ToUpper(name) {
+		case "ADDR":
+			var err error
+			if f.addr, err = forwardedAddr(value); err != nil {
+				return f, fmt.Errorf("XFORWARD: address %q not understood", value)
+			}
+		case "HELO":
+			f.helo = value
+		case "IDENT":
+			f.id = value
+		case "LOGIN":
+			f.login = value
+		case "SOURCE":
+			f.local = strings.EqualFold(value, "LOCAL")
+		case "NAME", "PORT", "PROTO":
+		default:
+			return f, fmt.Errorf("XFORWARD: attribute %q is not one of %s", name, attributes)
+		}
+	}
+	return f, nil
+}
+
+// forwardedAddr reads "192.0.2.1", "IPV6:2001:db8::1", or nothing.
+func forwardedAddr(s string) (netip.Addr, error) {
+	if s == "" {
+		return netip.Addr{}, nil
+	}
+	if len(s) > 5 && strings.EqualFold(s[:5], "IPV6:") {
+		s = s[5:]
+	}
+	a, err := netip.ParseAddr(s)
+	return a.Unmap(), err
+}
+
+// trusts reports whether a peer may say who its client is: one on this host, or
+// in a network that the listener names.
+func (c *Config) trusts(peer netip.Addr) bool {
+	if !peer.IsValid() || peer.IsLoopback() {
+		return true // a unix socket has no address
+	}
+	for _, n := range c.Forwarders {
+		if n.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// paths reads addresses.
+func (c *Config) paths() wire.Paths {
+	return wire.Paths{Host: c.Hostname, Postmaster: c.Postmaster, AllowRouted: c.AllowRouted}
+}

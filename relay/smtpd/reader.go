@@ -1,0 +1,160 @@
+package smtpd
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"time"
+)
+
+// maxCommand is the longest command line that we read: RFC 5321 section
+// 4.5.3.1.4 says 512 octets, which the extensions raise; none of them comes
+// near this.
+const maxCommand = 12 << 10
+
+var errLongLine = errors.New("command line too long")
+
+// reader gives the library what the peer sent, in pieces: one command line, or
+// octets of one message, never both. So every command passes the guard while the
+// library has nothing else to work on, and nothing is read ahead of it.
+type reader struct {
+	in      *bufio.Reader
+	pending []byte // of a command line that the library has not read yet
+	chunk   int64  // octets left of a BDAT chunk
+	tail    []byte // the last octets of DATA
+}
+
+func (r *reader) init(src io.Reader) { r.in = bufio.NewReaderSize(src, maxCommand) }
+
+// Read reads, with the deadline that holds now, and notes how the stream goes.
+func (l *link) Read(p []byte) (int, error) {
+	data, err := l.beforeRead()
+	if err != nil || len(p) == 0 {
+		return 0, err
+	}
+	switch {
+	case len(l.pending) > 0:
+	case data:
+		return l.readData(p)
+	case l.chunk > 0:
+		n, err := l.in.Read(p[:min(int64(len(p)), l.chunk)])
+		l.chunk -= int64(n)
+		return n, l.failed(err)
+	default:
+		if err := l.nextCommand(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, l.pending)
+	l.pending = l.pending[n:]
+	return n, nil
+}
+
+// beforeRead sets the deadline and tells whether DATA is being received.
+func (l *link) beforeRead() (data bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.upgrade || l.ended || l.closed {
+		// After QUIT, too: the library would go on, without its session.
+		return false, io.EOF
+	}
+	return l.data, l.Conn.SetReadDeadline(deadline(time.Now(), l.client.server.config.Limits.Read, l.until))
+}
+
+// failed notes that nothing more will come.
+func (l *link) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	return err
+}
+
+// endOfData ends a message (RFC 5321 section 4.1.1.4).
+var endOfData = []byte("\r\n.\r\n")
+
+// readData reads octets of DATA, and not beyond the end of the message. Where
+// the library sees no end there is a bare CR, after which nothing is read.
+func (l *link) readData(p []byte) (int, error) {
+	if _, err := l.in.Peek(1); err != nil {
+		return 0, l.failed(err)
+	}
+	buf, _ := l.in.Peek(min(len(p), l.in.Buffered()))
+	n := len(buf)
+	seen := append(l.tail, buf...)
+	if i := bytes.Index(seen, endOfData); i >= 0 {
+		n = i + len(endOfData) - len(l.tail)
+		seen = seen[:i+len(endOfData)]
+	}
+	l.tail = append([]byte(nil), seen[max(0, len(seen)-len(endOfData)+1):]...)
+	l.mu.Lock()
+	l.scan.write(buf[:n])
+	l.mu.Unlock()
+	copy(p, buf[:n])
+	_, _ = l.in.Discard(n) // it is buffered
+	return n, nil
+}
+
+// nextCommand reads lines until there is one for the library.
+func (l *link) nextCommand() error {
+	for {
+		line, err := l.in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return errors.Join(errLongLine, l.refuseLine("500 5.5.2 line too long\r\n"))
+		}
+		if err != nil {
+			return l.failed(err)
+		}
+		c := parseCommand(string(line), l.client.server.config.paths())
+		l.take(c)
+		switch c.verb {
+		case "XFORWARD":
+			if err := l.forward(c.args); err != nil {
+				return err
+			}
+			continue
+		case "BDAT":
+			size, ok := c.chunk()
+			if !ok {
+				// What follows would be taken for commands.
+				return errors.Join(io.EOF, l.refuseLine("501 5.5.4 BDAT: size not understood, closing the connection\r\n"))
+			}
+			l.chunk = size
+		case "DATA":
+			l.tail = append([]byte(nil), "\r\n"...)
+		}
+		l.pending = append([]byte(c.plain()), "\r\n"...)
+		return nil
+	}
+}
+
+// refuseLine answers a line that leaves no way to go on.
+func (l *link) refuseLine(reply string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.logRefusal(reply)
+	return l.hangUp(reply)
+}
+
+// take makes c the command in hand.
+func (l *link) take(c command) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.command, l.answered, l.logged = c, false, false
+}
+
+// taken returns the command in hand if it is the one that the library asks
+// about, and has not asked before.
+func (l *link) taken(verb string) (command, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.command.verb != verb || l.answered {
+		return command{}, false
+	}
+	l.answered = true
+	return l.command, true
+}
