@@ -21,7 +21,7 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		return nil
 	}
 	var errs []error
-	open := slices.ContainsFunc(plan.Copies, func(c Copy) bool { return c.Encrypt == nil && !p.onlyReported(&f, c) })
+	open := p.inTheClear(&f, plan)
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
 		errs = append(errs, count(r.Assigned))
 	}
@@ -50,15 +50,16 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 	return errors.Join(errs...)
 }
 
-// checkCopy checks that copy c is fit for one of its recipients; open says that
-// there is a copy in the clear.
-func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
+// checkCopy checks that copy c is fit for one of its recipients; open are those
+// who get the message in the clear.
+func (p *Policy) checkCopy(f *Facts, c Copy, i int, open []*RecipientFacts) error {
 	to := &f.Recipients[i]
-	r, undecided := p.decided(f, to)
+	chosen := p.decided(f, to)
+	r, undecided := chosen.rule, chosen.open
 	switch {
 	case r == nil:
 		return fmt.Errorf("no rule decides on %q", to.Address)
-	case f.Content.Encrypted:
+	case p.sealed(f):
 		return nil
 	case undecided != "":
 		return fmt.Errorf("a copy for %q, and %s", to.Address, undecided)
@@ -71,7 +72,7 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 	switch {
 	case f.SignExempt != "" && c.Sign != nil:
 		return fmt.Errorf("the copy for %q is signed, and must not be: %s", to.Address, f.SignExempt)
-	case sign == require && r.signs(f) && f.SignExempt == "" && c.Sign == nil:
+	case sign == require && r.signs(f) && f.SignExempt == "" && c.Sign == nil && !f.Content.Report:
 		return fmt.Errorf("the copy for %q must be signed and is not", to.Address)
 	case c.Encrypt == nil:
 		if encrypt == require || encrypt == prefer && to.Certificate.State == Unknown && !r.plain {
@@ -83,7 +84,7 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
 	case !r.hasFurther(f, c.Encrypt.Certificates):
 		return fmt.Errorf("the copy for %q lacks a reader that the rule demands", to.Address)
-	case open && encrypt == require && !r.mixed:
+	case encrypt == require && !r.toleratesAll(open):
 		return fmt.Errorf("the copy for %q is encrypted, and there is one in the clear", to.Address)
 	}
 	return nil
@@ -91,13 +92,13 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open bool) error {
 
 // checkHeld checks that a recipient may wait: what is kept for one is a secret
 // before all others.
-func (p *Policy) checkHeld(f *Facts, i int, open bool) error {
+func (p *Policy) checkHeld(f *Facts, i int, open []*RecipientFacts) error {
 	to := &f.Recipients[i]
 	r := p.match(f, to)
 	switch {
 	case r == nil || r.missing != hold || r.report:
 		return fmt.Errorf("%q is held, and no rule says so", to.Address)
-	case open && !r.mixed:
+	case !r.toleratesAll(open):
 		return fmt.Errorf("the message is held for %q, and there is a copy in the clear", to.Address)
 	}
 	return nil
@@ -119,16 +120,20 @@ func meets(a, b []Fingerprint) bool {
 	return slices.ContainsFunc(a, func(fp Fingerprint) bool { return slices.Contains(b, fp) })
 }
 
-// onlyReported reports whether all recipients of a copy have rules that change
-// nothing.
-func (p *Policy) onlyReported(f *Facts, c Copy) bool {
-	for _, a := range c.Recipients {
-		if a.Index < 0 || a.Index >= len(f.Recipients) {
-			return false
-		}
-		if r, undecided := p.decided(f, &f.Recipients[a.Index]); r == nil || undecided != "" || !r.report {
-			return false
+// inTheClear returns the recipients of copies in the clear, but for those whose
+// rules change nothing.
+func (p *Policy) inTheClear(f *Facts, plan Plan) []*RecipientFacts {
+	var open []*RecipientFacts
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			if c.Encrypt != nil || !known(f, a) {
+				continue
+			}
+			to := &f.Recipients[a.Index]
+			if chosen := p.decided(f, to); chosen.rule == nil || chosen.open != "" || !chosen.rule.report && !chosen.rule.sealed(f) {
+				open = append(open, to)
+			}
 		}
 	}
-	return true
+	return open
 }

@@ -16,6 +16,9 @@ type Policy struct {
 	rules     []*rule
 	index     index
 	groupless bool // no rule has a condition on groups
+	// checksReaders says that some rule looks for whom a message is encrypted that is
+	// so already.
+	checksReaders bool
 }
 
 // Problem is something wrong with a rule.
@@ -57,6 +60,7 @@ func Compile(rules []Rule) (*Policy, error) {
 		return nil, errors.Join(c.problems...)
 	}
 	p.index = newIndex(p.rules)
+	p.checksReaders = slices.ContainsFunc(p.rules, func(r *rule) bool { return r.checkReaders })
 	p.groupless = !slices.ContainsFunc(p.rules, func(r *rule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
@@ -101,10 +105,11 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		encrypt:         word(c, "encrypt", in.Encrypt, wants),
 		missing:         word(c, "no_certificate", in.NoCertificate, onMissings),
 		plain:           word(c, "unavailable", in.Unavailable, plains),
-		mixed:           word(c, "mixed", in.Mixed, allows),
+		mixed:           word(c, "mixed", in.Mixed, mixtures),
 		agree:           word(c, "agree", in.Agree, agreements),
 		automatic:       word(c, "automatic", in.Automatic, automatics),
 		resign:          word(c, "already_signed", in.AlreadySigned, resigns),
+		checkReaders:    word(c, "already_encrypted", in.AlreadyEncrypted, checks),
 		calendar:        word(c, "calendar", in.Calendar, calendars),
 		report:          word(c, "mode", in.Mode, modes),
 		control:         c.control(in.UserControl),

@@ -7,17 +7,27 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // condition is one condition of a rule.
 type condition struct {
 	late   bool // needs header or body
 	except bool // must not hold
-	holds  func(*view) bool
+	holds  test
 }
 
-// test judges one element of a condition's list.
-type test func(*view) bool
+// judge says whether the condition holds.
+func (c *condition) judge(v *view) answer {
+	if c.except {
+		return c.holds(v).not()
+	}
+	return c.holds(v)
+}
+
+// test judges a condition, or one element of its list.
+type test func(*view) answer
 
 // conditionKind is a condition that takes a list.
 type conditionKind struct {
@@ -42,8 +52,8 @@ var conditionKinds = []conditionKind{
 
 func userTest(s string) (test, error) {
 	s = strings.ToLower(s)
-	return func(v *view) bool {
-		return v.facts.Client.User != "" && wildcard(s, strings.ToLower(v.facts.Client.User))
+	return func(v *view) answer {
+		return is(v.facts.Client.User != "" && wildcard(s, strings.ToLower(v.facts.Client.User)))
 	}, nil
 }
 
@@ -52,11 +62,11 @@ func networkTest(s string) (test, error) {
 	if err != nil {
 		return nil, errors.New(`not a network; write one such as "192.0.2.0/24"`)
 	}
-	return func(v *view) bool { return p.Contains(v.facts.Client.Addr.Unmap()) }, nil
+	return func(v *view) answer { return is(p.Contains(v.facts.Client.Addr.Unmap())) }, nil
 }
 
 func listenerTest(s string) (test, error) {
-	return func(v *view) bool { return wildcard(s, v.facts.Client.Listener) }, nil
+	return func(v *view) answer { return is(wildcard(s, v.facts.Client.Listener)) }, nil
 }
 
 // headerTest reads "Name" (the field is there), "Name: value" (it is exactly
@@ -81,37 +91,64 @@ func headerTest(s string) (test, error) {
 		}
 		ok = re.MatchString
 	}
-	return func(v *view) bool { return slices.ContainsFunc(v.facts.Content.Header[name], ok) }, nil
+	return func(v *view) answer { return v.facts.Content.field(name, ok) }, nil
+}
+
+// field judges a condition on the values of a field, of which one must be ok.
+func (m *Content) field(name string, ok func(string) bool) answer {
+	switch {
+	case slices.ContainsFunc(m.Header[name], ok):
+		return yes
+	case m.Unread[name]:
+		return maybe
+	}
+	return no
 }
 
 func subjectTest(s string) (test, error) {
-	s = strings.ToLower(s)
-	return func(v *view) bool {
-		return slices.ContainsFunc(v.facts.Content.Header["subject"], func(subject string) bool {
-			return strings.Contains(strings.ToLower(subject), s)
-		})
+	s = folded(s)
+	return func(v *view) answer {
+		return v.facts.Content.field("subject", func(subject string) bool { return strings.Contains(folded(subject), s) })
 	}, nil
 }
 
+// folded returns s in the form in which words are compared: an "ü" is one, however
+// it was put together.
+func folded(s string) string { return strings.ToLower(norm.NFC.String(s)) }
+
 func fieldTest(name string) func(string) (test, error) {
 	return func(s string) (test, error) {
-		return func(v *view) bool {
-			return slices.ContainsFunc(v.facts.Content.Header[name], func(value string) bool { return strings.EqualFold(value, s) })
+		return func(v *view) answer {
+			return v.facts.Content.field(name, func(value string) bool { return strings.EqualFold(value, s) })
 		}, nil
 	}
 }
 
 func attachmentTest(s string) (test, error) {
-	s = strings.ToLower(s)
+	s = folded(s)
 	byType := strings.Contains(s, "/")
-	return func(v *view) bool {
-		return slices.ContainsFunc(v.facts.Content.Attachments, func(a Attachment) bool {
-			if byType {
-				return wildcard(s, a.MediaType)
-			}
-			return wildcard(s, strings.ToLower(a.Name))
-		})
+	return func(v *view) answer {
+		result := no
+		for _, a := range v.facts.Content.Attachments {
+			result = max(result, a.matches(s, byType))
+		}
+		return result
 	}, nil
+}
+
+// matches judges one reading of an attachment.
+func (a *Attachment) matches(glob string, byType bool) answer {
+	name := a.MediaType
+	if !byType {
+		name = folded(a.Name)
+	}
+	switch {
+	case wildcard(glob, name) && !a.Doubtful:
+		return yes
+	case wildcard(glob, name) || a.Unread:
+		return maybe
+	}
+	return no
 }
 
 // conditions compiles what r says besides sender, recipient and direction.
@@ -129,6 +166,7 @@ func (c *compiler) conditions(r *Rule) []condition {
 			}
 		}
 	}
+	all = append(all, c.authors(r)...)
 	all = append(all, c.states(r)...)
 	return append(all, c.numbers(r)...)
 }
@@ -151,16 +189,42 @@ func (c *compiler) anyOf(key string, list []string, compile func(string) (test, 
 		}
 		tests = append(tests, t)
 	}
-	return func(v *view) bool { return slices.ContainsFunc(tests, func(t test) bool { return t(v) }) }
+	return func(v *view) answer {
+		result := no
+		for _, t := range tests {
+			result = max(result, t(v))
+		}
+		return result
+	}
+}
+
+// authors compiles from and except_from. They are about the authors whom readers
+// see, and not the envelope sender: one of them must be meant. Where From cannot be
+// read anybody may be.
+func (c *compiler) authors(r *Rule) []condition {
+	var all []condition
+	add := func(key string, list []string, except bool) {
+		if p := c.patterns(key, list); p != nil {
+			all = append(all, condition{late: true, except: except, holds: func(v *view) answer {
+				if len(v.facts.From) == 0 {
+					return maybe
+				}
+				return is(slices.ContainsFunc(v.facts.From, p.Match))
+			}})
+		}
+	}
+	add("from", r.From, false)
+	add("except_from", r.ExceptFrom, true)
+	return all
 }
 
 // states compiles signed and encrypted.
 func (c *compiler) states(r *Rule) []condition {
 	var all []condition
 	add := func(key, value string, state func(*Content) bool) {
-		yes := word(c, key, value, yesNo)
+		wanted := word(c, key, value, yesNo)
 		if value != "" {
-			all = append(all, condition{late: true, holds: func(v *view) bool { return state(&v.facts.Content) == yes }})
+			all = append(all, condition{late: true, holds: func(v *view) answer { return is(state(&v.facts.Content) == wanted) }})
 		}
 	}
 	add("signed", r.Signed, func(m *Content) bool { return m.Signed })
@@ -171,12 +235,12 @@ func (c *compiler) states(r *Rule) []condition {
 // numbers compiles the limits of size and of the number of recipients.
 func (c *compiler) numbers(r *Rule) []condition {
 	var all []condition
-	add := func(key string, limit int, holds test) {
+	add := func(key string, limit int, holds func(*view) bool) {
 		if limit < 0 {
 			c.problem(key, "%d is less than nothing; remove it or write a number", limit)
 		}
 		if limit > 0 {
-			all = append(all, condition{late: true, holds: holds})
+			all = append(all, condition{late: true, holds: func(v *view) answer { return is(holds(v)) }})
 		}
 	}
 	add("larger_than", r.LargerThan, func(v *view) bool { return v.facts.Content.Size > r.LargerThan })

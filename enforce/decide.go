@@ -76,48 +76,33 @@ type fate struct {
 	report      string
 }
 
-// match returns the first rule that matches a recipient, or of which nobody can
-// tell.
-func (p *Policy) match(f *Facts, to *RecipientFacts) *rule {
-	r, _ := p.decided(f, to)
-	return r
-}
-
-// decided returns the first rule that matches a recipient. Where that depends on
-// a group that nobody can tell of, it returns the first rule that may match, and
-// why it may not.
-func (p *Policy) decided(f *Facts, to *RecipientFacts) (r *rule, open string) {
-	if p == nil {
-		return nil, ""
-	}
-	v := newView(f, to)
-	r = p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, true) && r.belongs(&v) != Outsider })
-	if r != nil && r.belongs(&v) == Untold {
-		open = r.untold(&v)
-	}
-	return r, open
-}
+// match returns the rule that decides on a recipient, or of which nobody can tell
+// whether it does.
+func (p *Policy) match(f *Facts, to *RecipientFacts) *rule { return p.decided(f, to).rule }
 
 // fate decides on one recipient as if it were alone.
 func (p *Policy) fate(f *Facts, i int) fate {
 	to := &f.Recipients[i]
-	r, open := p.decided(f, to)
-	t := fate{to: to, rule: r, meeting: f.Content.Calendar}
+	c := p.decided(f, to)
+	t := fate{to: to, rule: c.rule, meeting: f.Content.Calendar}
 	switch {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.
 		t.refuse(true, "", "no rule decides on this recipient")
-	case f.Content.Encrypted: // whatever the rule
-		t.secrecy, t.untouched, t.note = secret, true, "encrypted already, not touched"
-	case open != "":
-		t.refuse(true, MissingGroup, open)
+	case p.sealed(f):
+		t.sealed()
+	case c.open != "":
+		t.refuse(true, MissingGroup, c.open)
 		t.undecided = true
+	case t.rule.sealed(f):
+		t.sealed()
 	case t.rule.untouched(f):
 		t.secrecy, t.untouched, t.note = clear, true, "automatic message, not touched"
 	case t.rule.expand && !to.Unnamed && to.Group.State != NoGroup:
 		t.group()
 	default:
 		t.wantSign, t.wantEncrypt = t.rule.wants(f)
+		t.explain(f, c)
 		t.certificate()
 		t.further(f)
 		t.identity(f)
@@ -162,6 +147,37 @@ func (t *fate) certificate() {
 		t.remark("not encrypted, no valid certificate: " + c.why("none found"))
 	default:
 		t.noCertificate(c)
+	}
+}
+
+// explain remarks on what of the message led to the rule and its treatment, where
+// that is not obvious.
+func (t *fate) explain(f *Facts, c choice) {
+	if c.unsure {
+		t.remark("the strictest rule that may match, because a field or a file name cannot be read for sure")
+	}
+	if f.Triggers.Guessed && (t.rule.control != Triggers{}) {
+		t.remark("the subject cannot be read for sure and is taken to ask for protection")
+	}
+	if f.Content.Doubt != "" {
+		t.remark(f.Content.Doubt)
+	}
+	if t.rule.calendar != calendarAsAll && f.Content.CalendarWhy != "" {
+		t.remark(f.Content.CalendarWhy)
+	}
+}
+
+// sealed lets a message pass that is encrypted already, if the recipient can read
+// it as far as is known.
+func (t *fate) sealed() {
+	t.secrecy, t.untouched, t.note = secret, true, "encrypted already, not touched"
+	switch {
+	case t.to.Reads == None && t.rule.checkReaders:
+		t.refuse(false, "", fmt.Sprintf("the message is encrypted already, and to no certificate that is known for %s; encrypt it to one of them, or send it without encryption", t.to.Address))
+	case t.to.Reads == None:
+		t.remark("it is encrypted to no certificate that is known for the recipient")
+	case t.to.Reads == Unknown && t.rule.checkReaders && t.to.Certificate.State == Unknown:
+		t.refuse(true, MissingCertificate, fmt.Sprintf("cannot look up now whether %s can read the message, which is encrypted already: %s", t.to.Address, t.to.Certificate.why("no answer")))
 	}
 }
 
@@ -222,7 +238,7 @@ func (t *fate) further(f *Facts) {
 // identity decides whether the copy is signed. Who is held and may never be
 // signed for is refused now: to wait would not help.
 func (t *fate) identity(f *Facts) {
-	if t.disposition != send && t.disposition != held || t.wantSign == never || !t.rule.signs(f) {
+	if t.disposition != send && t.disposition != held || t.wantSign == never {
 		return
 	}
 	if f.SignExempt != "" {
@@ -232,6 +248,10 @@ func (t *fate) identity(f *Facts) {
 	forbidden := f.SignForbidden
 	if forbidden == "" {
 		forbidden = t.rule.disagreement(f)
+	}
+	if !t.rule.signs(f) {
+		t.ownSignature(f, forbidden)
+		return
 	}
 	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
 	if t.signer = t.rule.steps.identity; t.signer != "" {
@@ -258,6 +278,12 @@ func (t *fate) identity(f *Facts) {
 	if reason == "" {
 		reason = id.Reason
 	}
+	if f.Content.Report {
+		// A report without a signature is better than none, and nobody hears of one
+		// that is refused (RFC 5321 section 6.1).
+		t.remark("a report or automatic reply, not signed: " + reason)
+		return
+	}
 	verb := "must"
 	if t.wantSign == prefer {
 		verb = "should"
@@ -268,6 +294,19 @@ func (t *fate) identity(f *Facts) {
 		return
 	}
 	t.remark("not signed: " + reason)
+}
+
+// ownSignature decides on a message that bears the signature of its author
+// already: it keeps that, but who may not send as the author may not by that
+// either.
+func (t *fate) ownSignature(f *Facts, forbidden string) {
+	switch {
+	case t.wantSign != require || f.Content.Report:
+	case forbidden != "":
+		t.refuse(false, MissingIdentity, "the message is signed already and may not be sent: "+forbidden)
+	case f.SignUnknown != "":
+		t.refuse(true, MissingIdentity, "the message is signed already and cannot be sent now: "+f.SignUnknown)
+	}
 }
 
 // signs reports whether a message that is to be signed gets our signature: what is

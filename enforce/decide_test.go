@@ -43,6 +43,7 @@ func recipientsOf(t *testing.T, list string) []RecipientFacts {
 	for i, s := range strings.Fields(list) {
 		s, hidden := strings.CutPrefix(s, "bcc:")
 		r := RecipientFacts{Address: mustParse(t, s), Hidden: hidden, Certificate: CertificateFacts{Reason: "because"}}
+		r.Internal = strings.HasSuffix(s, "@own.example")
 		switch {
 		case strings.HasPrefix(s, "has"):
 			r.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
@@ -68,10 +69,11 @@ func tableRules() []Rule {
 	}
 	return []Rule{
 		enc("reject.example", "", ""), enc("strip.example", "strip", ""), enc("all.example", "reject-message", ""),
-		enc("mixed.example", "", "allow"), enc("hold.example", "hold", ""),
+		enc("mixed.example", "", "allow"), enc("hold.example", "hold", ""), enc("forbid.example", "", "forbid"),
 		{Name: "prefer.example", Recipient: []string{"prefer.example"}, Encrypt: "prefer"},
 		{Name: "effort.example", Recipient: []string{"effort.example"}, Encrypt: "prefer", Unavailable: "plain"},
 		{Name: "both.example", Recipient: []string{"both.example"}, Encrypt: "prefer", Mixed: "allow"},
+		{Name: "strict.example", Recipient: []string{"strict.example"}, Encrypt: "prefer", Mixed: "forbid"},
 		{Name: "sign.example", Recipient: []string{"sign.example"}, Sign: "require"},
 		{Name: "signs.example", Recipient: []string{"signs.example"}, Sign: "prefer"},
 		{Name: "full.example", Recipient: []string{"full.example"}, Sign: "require", Encrypt: "require"},
@@ -130,6 +132,19 @@ func TestDecide(t *testing.T) {
 		{"has@both.example none@both.example", "copy 1 encrypted to 1; copy 2"},
 		{"unknown@prefer.example x@plain.example", "deferred; deferred"},
 		{"has@reject.example unknown@prefer.example", "deferred; deferred"},
+		// Colleagues may have in the clear what is encrypted for others, unless a rule
+		// forbids it.
+		{"has@reject.example y@own.example", "copy 1 encrypted to 1; copy 2"},
+		{"has@reject.example y@own.example x@plain.example", "copy 1 encrypted to 1; copy 2; refused"},
+		{"has@forbid.example y@own.example", "copy 1 encrypted to 1; refused"},
+		{"has@reject.example has@forbid.example y@own.example", "copy 1 encrypted to 2; copy 1 encrypted to 2; refused"},
+		{"none@hold.example y@own.example", "held; copy 1"},
+		{"unknown@reject.example y@own.example", "deferred; copy 1"},
+		{"unknown@forbid.example y@own.example", "deferred; deferred"},
+		{"has@prefer.example y@own.example", "copy 1 encrypted to 1; copy 2"},
+		{"has@strict.example y@own.example", "copy 1; copy 1"},
+		{"has@strict.example y@own.example has@prefer.example", "copy 1; copy 1; copy 1"}, // who gives way is not internal
+		{"has@strict.example y@own.example has@reject.example", "copy 1 encrypted to 2; copy 2; copy 1 encrypted to 2"},
 		// Signed and not signed are no mixture.
 		{"x@sign.example y@plain.example", "copy 1 signed; copy 2"},
 		{"has@full.example x@signs.example", "copy 1 signed encrypted to 1; refused"},
@@ -183,6 +198,14 @@ func TestDecideOnSignatures(t *testing.T) {
 		{"preferred, not entitled", "x@signs.example", func(f *Facts) { f.SignForbidden = "no" }, "copy 1"},
 		{"signed already", "x@sign.example", func(f *Facts) { f.Content.Signed = true }, "copy 1"},
 		{"signed already, to encrypt", "has@full.example", func(f *Facts) { f.Content.Signed = true }, "copy 1 encrypted to 1"},
+		{"signed already, not entitled", "x@sign.example", func(f *Facts) { f.Content.Signed, f.SignForbidden = true, "no" }, "refused"},
+		{"signed already, entitled or not", "x@sign.example", func(f *Facts) { f.Content.Signed, f.SignUnknown = true, "no answer" }, "deferred"},
+		{"signed already, preferred, not entitled", "x@signs.example", func(f *Facts) { f.Content.Signed, f.SignForbidden = true, "no" }, "copy 1"},
+		{"report, none", "x@sign.example", func(f *Facts) { f.Content.Report, f.Identity = true, None }, "copy 1"},
+		{"report, unknown", "x@sign.example", func(f *Facts) { f.Content.Report, f.Identity = true, Unknown }, "copy 1"},
+		{"report, not of ours", "x@sign.example", func(f *Facts) { f.Content.Report, f.SignForbidden = true, "no" }, "copy 1"},
+		{"report, signed", "x@sign.example", func(f *Facts) { f.Content.Report = true }, "copy 1 signed"},
+		{"report that must be encrypted", "none@full.example", func(f *Facts) { f.Content.Report = true }, "refused"},
 		{"encrypted already", "none@full.example unknown@reject.example x@plain.example", func(f *Facts) { f.Content.Encrypted = true }, "copy 1; copy 1; copy 1"},
 		{"automatic", "none@full.example", func(f *Facts) { f.Content.Exempt = true }, "copy 1"},
 		{"no identity and no certificate", "none@full.example", func(f *Facts) { f.Identity = None }, "refused"},
@@ -206,7 +229,7 @@ func TestReasonsAreForPeople(t *testing.T) {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 	f.Recipients = recipientsOf(t, "has@reject.example x@plain.example")
-	want := `the message is encrypted for other recipients (rule "reject.example") and may not go to x@plain.example in the clear`
+	want := `the message is encrypted for other recipients (rule "reject.example") and may not go to x@plain.example in the clear; send x@plain.example a message of its own`
 	if got := Decide(p, f).Refused[0].Reason; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}

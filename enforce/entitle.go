@@ -114,7 +114,7 @@ func (e *Entitlements) any(client Client, ok func(*entitlement) bool) bool {
 
 func (e *entitlement) applies(v *view) bool {
 	for i := range e.conditions {
-		if !e.conditions[i].holds(v) {
+		if e.conditions[i].judge(v) != yes {
 			return false
 		}
 	}

@@ -107,34 +107,60 @@ type Client struct {
 type Content struct {
 	// Header has the unfolded and decoded values of all fields by their names in
 	// lower case.
-	Header      map[string][]string
+	Header map[string][]string
+	// Unread are the fields, by the same names, of which some value cannot be read
+	// for sure: it may say anything.
+	Unread      map[string]bool
 	Size        int // octets
 	Attachments []Attachment
-	Calendar    bool // it is or has a meeting request (RFC 5545)
-	Signed      bool // it is S/MIME signed already
-	Encrypted   bool // it is S/MIME encrypted already
-	// Exempt says that it is a delivery report, read receipt or auto-reply.
-	Exempt bool
+	// Calendar says that the message as a whole is a meeting request (RFC 6047);
+	// CalendarWhy says in words why, or why not where it has one in it.
+	Calendar    bool
+	CalendarWhy string
+	Signed      bool // it bears the S/MIME signature of its author already
+	Encrypted   bool // it is S/MIME encrypted already, and nothing in it can be read
+	// Doubt says why what looks signed or encrypted does not count as that; "" if
+	// there is nothing to say.
+	Doubt string
+	// TooWeak names the profiles that do not accept the cipher of what is
+	// encrypted already.
+	TooWeak map[string]bool
+	// Exempt says that it is a delivery report, read receipt or automatic reply
+	// that brings nothing back; Report says that it is one, whatever it brings.
+	Exempt, Report bool
 }
 
 // Attachment is a part of a message that is not its text.
 type Attachment struct {
 	MediaType string // lower case
 	Name      string // file name, decoded; may be ""
+	// Doubtful says that this is one of several readings: mail programs do not
+	// agree on what the part is or how it is called. Unread says that it may be
+	// called anything, or hold files of any name and type.
+	Doubtful, Unread bool
 }
 
 // Triggers are a sender's wishes for one message.
 type Triggers struct {
 	Sign, Encrypt, Plain bool
+	// Guessed says that a wish may be there and cannot be read for sure: Sign and
+	// Encrypt are then what is wished for, Plain is not.
+	Guessed bool
 }
 
 // RecipientFacts is what is known of one recipient.
 type RecipientFacts struct {
 	Address address.Address
+	// Internal means of our own domains.
+	Internal bool
 	// Hidden means in the envelope and in neither To nor Cc.
 	Hidden bool
 	// Certificate is the outcome of the lookup.
 	Certificate CertificateFacts
+	// Reads says of a message that is encrypted already whether a certificate that
+	// is known for the recipient is among those it is encrypted to; Unknown if none
+	// is known.
+	Reads Availability
 	// Domain is the outcome for the domain certificate that the rule names.
 	Domain CertificateFacts
 	// Groups is what is known of the recipient and the groups that rules name, by

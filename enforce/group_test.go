@@ -119,8 +119,8 @@ func TestNeededGroupsAreEnough(t *testing.T) {
 			t.Fatalf("asks again for %v", again.SenderGroups)
 		}
 		for i := range f.Recipients {
-			if r, open := p.decided(&f, &f.Recipients[i]); open != "" && !f.Content.Encrypted || len(again.Groups[i]) > 0 {
-				t.Fatalf("%s: rule %q: %s, asks again for %v", f.Recipients[i].Address, r.name, open, again.Groups[i])
+			if c := p.decided(&f, &f.Recipients[i]); c.open != "" && !p.sealed(&f) || len(again.Groups[i]) > 0 {
+				t.Fatalf("%s: rule %q: %s, asks again for %v", f.Recipients[i].Address, c.rule.name, c.open, again.Groups[i])
 			}
 		}
 	})

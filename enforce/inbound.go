@@ -45,13 +45,11 @@ func (p *Policy) possible(f *Facts, to *RecipientFacts, found func(*rule)) {
 	}
 	v := newView(f, to)
 	p.index.first(p.rules, &v, func(r *rule) bool {
-		if !r.matches(&v, true) {
+		matches, state := r.matches(&v, true), r.belongs(&v)
+		if matches == no || state == Outsider {
 			return false
 		}
-		state := r.belongs(&v)
-		if state != Outsider {
-			found(r)
-		}
-		return state == Member
+		found(r)
+		return matches == yes && state == Member
 	})
 }

@@ -45,8 +45,11 @@ func (p *Policy) Needs(f Facts) Needs {
 	identities, further := make(map[string]bool), make(map[string]bool)
 	for i := range f.Recipients {
 		to := &f.Recipients[i]
-		r, open := p.decided(&f, to)
-		if r == nil || open != "" || r.untouched(&f) {
+		c := p.decided(&f, to)
+		r := c.rule
+		if r == nil || c.open != "" || r.untouched(&f) {
+			// Who can read what is encrypted already is looked up where it matters.
+			n.Certificate[i] = r != nil && r.sealed(&f) && (r.encrypt != never || r.checkReaders)
 			continue
 		}
 		if r.expand && !to.Unnamed && to.Group.State != NoGroup {
@@ -90,14 +93,15 @@ func (r *rule) asksForIdentity(f *Facts) bool {
 // which answer makes the next question superfluous is not known before.
 func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 	recipients = make([][]string, len(f.Recipients))
-	if p.groupless || f.Content.Encrypted && f.Direction != Inbound {
+	if p.groupless || p.sealed(f) && f.Direction != Inbound {
 		return recipients, nil
 	}
 	for i := range f.Recipients {
 		v := newView(f, &f.Recipients[i])
 		p.index.first(p.rules, &v, func(r *rule) bool {
 			// What a rule takes for granted counts only after somebody was asked.
-			if !r.matches(&v, true) || r.assuming(&v, Untold) == Outsider {
+			matches := r.matches(&v, true)
+			if matches == no || r.assuming(&v, Untold) == Outsider {
 				return false
 			}
 			for j := range r.groups {
@@ -108,7 +112,7 @@ func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 					recipients[i] = append(recipients[i], g.open(&v)...)
 				}
 			}
-			return r.assuming(&v, Untold) == Member
+			return matches == yes && r.assuming(&v, Untold) == Member
 		})
 		recipients[i] = distinct(recipients[i])
 	}

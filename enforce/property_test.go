@@ -39,7 +39,7 @@ func genActions(t *rapid.T, r *Rule) {
 		r.Unavailable = oneOf(t, "unavailable", "", "defer", "plain")
 	}
 	if r.Encrypt != "never" {
-		r.Mixed = oneOf(t, "mixed", "", "forbid", "allow")
+		r.Mixed = oneOf(t, "mixed", "", "forbid", "internal", "allow")
 		r.DomainCertificate = oneOf(t, "domain_certificate", "", "", "domain")
 		r.SenderCopy = rapid.IntRange(0, 4).Draw(t, "sender_copy") == 0
 		if rapid.IntRange(0, 4).Draw(t, "also") == 0 {
@@ -60,6 +60,7 @@ func genRarer(t *rapid.T, r *Rule) {
 		return
 	}
 	r.Automatic = oneOf(t, "automatic", "", "pass", "protect")
+	r.AlreadyEncrypted = oneOf(t, "already_encrypted", "", "accept", "check")
 	r.AlreadySigned = oneOf(t, "already_signed", "", "keep", "sign")
 	r.Calendar = oneOf(t, "calendar", "", "sign", "encrypt", "leave")
 	r.Identity = oneOf(t, "identity", "", "sender", "domain", "gw@own.example")
@@ -84,6 +85,12 @@ func genRules(t *rapid.T) []Rule {
 		r.ExceptRecipient = genPatterns(t, "except_recipient")
 		if rapid.IntRange(0, 3).Draw(t, "larger") == 0 {
 			r.LargerThan = 100
+		}
+		switch rapid.IntRange(0, 7).Draw(t, "subject") {
+		case 0:
+			r.Subject = []string{"word"}
+		case 1:
+			r.ExceptSubject = []string{"word"}
 		}
 		genGroupConditions(t, &r)
 		genActions(t, &r)
@@ -145,9 +152,15 @@ func genFacts(t *rapid.T) Facts {
 			Signed:    rapid.IntRange(0, 9).Draw(t, "signed") == 0,
 			Encrypted: rapid.IntRange(0, 19).Draw(t, "encrypted") == 0,
 			Exempt:    rapid.IntRange(0, 19).Draw(t, "exempt") == 0,
+			Report:    rapid.IntRange(0, 19).Draw(t, "report") == 0,
+			Header:    map[string][]string{"subject": {oneOf(t, "subject", "a word", "another")}},
+			Unread:    map[string]bool{"subject": rapid.IntRange(0, 3).Draw(t, "unread") == 0},
 			Calendar:  rapid.IntRange(0, 9).Draw(t, "calendar") == 0,
 			Size:      rapid.IntRange(0, 200).Draw(t, "size"),
 		},
+	}
+	if rapid.IntRange(0, 4).Draw(t, "too weak") == 0 {
+		f.Content.TooWeak = map[string]bool{"strong": true}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "forbidden") == 0 {
 		f.SignForbidden = "not entitled"
@@ -159,6 +172,8 @@ func genFacts(t *rapid.T) Facts {
 		r := RecipientFacts{
 			Address:     genAddress(t, "recipient"),
 			Hidden:      rapid.Bool().Draw(t, "hidden"),
+			Internal:    rapid.IntRange(0, 3).Draw(t, "internal") == 0,
+			Reads:       genAvailability(t, "reads"),
 			Certificate: genCertificate(t, "certificate", byte(i+1)),
 			Domain:      genCertificate(t, "domain", 100),
 		}
@@ -220,7 +235,7 @@ func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 				if encrypt == never && c.Encrypt != nil {
 					t.Fatalf("%s must not be encrypted to and is", a.Address)
 				}
-				if sign == require && c.Sign == nil && !f.Content.Signed {
+				if sign == require && c.Sign == nil && !f.Content.Signed && !f.Content.Report {
 					t.Fatalf("the copy for %s must be signed and is not", a.Address)
 				}
 				if c.Sign != nil && (f.SignForbidden != "" || sign == never) {
@@ -357,6 +372,7 @@ func TestOrderOfRecipientsDoesNotMatter(t *testing.T) {
 func TestRuleBelowAMatchingOneChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules, f := genRules(t), genFacts(t)
+		f.Content.Unread = nil // or the rule may be one that decides
 		p, err := Compile(rules)
 		if err != nil {
 			t.Fatal(err)
@@ -384,16 +400,64 @@ func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		plan := Decide(p, f)
-		open := false
-		for _, c := range plan.Copies {
-			for _, a := range c.Recipients {
-				open = open || c.Encrypt == nil && !p.match(&f, &f.Recipients[a.Index]).report
+		var m mixing
+		m.add(p, &f, plan)
+		if m.wrong(require) || m.wrong(prefer) && !m.secret {
+			t.Fatalf("encrypted to some and in the clear to others: %+v", plan)
+		}
+	})
+}
+
+// mixing gathers who gets a text in the clear, and by which rules it is encrypted
+// for others.
+type mixing struct {
+	open   []*RecipientFacts
+	rules  map[want][]*rule
+	secret bool // a rule demands that it be encrypted, and has not "allow"
+}
+
+func (m *mixing) add(p *Policy, f *Facts, plan Plan) {
+	if m.rules == nil {
+		m.rules = make(map[want][]*rule)
+	}
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			to := &f.Recipients[a.Index]
+			r := p.match(f, to)
+			switch _, encrypt := r.wants(f); {
+			case r.report || r.untouched(f):
+			case c.Encrypt == nil:
+				m.open = append(m.open, to)
+			default:
+				m.rules[encrypt] = append(m.rules[encrypt], r)
+				m.secret = m.secret || encrypt == require && r.mixed != mixedAllow
 			}
 		}
-		for _, c := range plan.Copies {
-			for _, a := range c.Recipients {
-				if c.Encrypt != nil && open && !p.match(&f, &f.Recipients[a.Index]).mixed {
-					t.Fatalf("encrypted to %s and in the clear to others: %+v", a.Address, plan)
+	}
+	m.secret = m.secret || len(plan.Held) > 0 || slices.ContainsFunc(plan.Refused, func(r Refusal) bool { return r.Temporary })
+}
+
+func (m *mixing) wrong(by want) bool {
+	return slices.ContainsFunc(m.rules[by], func(r *rule) bool { return !r.toleratesAll(m.open) })
+}
+
+// What cannot be read of a subject may say anything: nothing goes in the clear that
+// a rule would have encrypted if it said so, and nothing if it said otherwise.
+func TestUnreadSubjectIsWhateverProtects(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		f.Content.Header, f.Content.Unread = nil, map[string]bool{"subject": true}
+		plan := Decide(p, f)
+		for _, subject := range []string{"a word", "another"} {
+			read := f
+			read.Content.Header, read.Content.Unread = map[string][]string{"subject": {subject}}, nil
+			for _, c := range plan.Copies {
+				for _, a := range c.Recipients {
+					r := p.match(&read, &f.Recipients[a.Index])
+					_, encrypt := r.wants(&read)
+					if c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&read) {
+						t.Fatalf("with the subject %q it would be encrypted for %s by %q: %+v", subject, a.Address, r.name, plan)
+					}
 				}
 			}
 		}
@@ -433,27 +497,23 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 		second := Decide(p, again)
 		released := f
 		released.Identity, released.Recipients = Available, nil
-		for i, r := range append(slices.Clone(first.Held), second.Held...) {
-			to := f.Recipients[0]
-			to.Address, to.Certificate = r.Address, CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
+		waiting := make([]RecipientFacts, 0, len(first.Held)+len(second.Held))
+		for _, r := range first.Held {
+			waiting = append(waiting, f.Recipients[r.Index])
+		}
+		for _, r := range second.Held {
+			waiting = append(waiting, again.Recipients[r.Index])
+		}
+		for i, to := range waiting {
+			to.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
 			released.Recipients = append(released.Recipients, to)
 		}
 		third := Decide(p, released)
-		var open, forbidden bool
-		for _, step := range []struct {
-			plan  Plan
-			facts Facts
-		}{{first, f}, {second, again}, {third, released}} {
-			for _, c := range step.plan.Copies {
-				for _, a := range c.Recipients {
-					r := p.match(&step.facts, &step.facts.Recipients[a.Index])
-					_, encrypt := r.wants(&f)
-					open = open || c.Encrypt == nil && !r.report && !r.untouched(&f)
-					forbidden = forbidden || c.Encrypt != nil && encrypt == require && !r.mixed
-				}
-			}
-		}
-		if open && forbidden {
+		var m mixing
+		m.add(p, &f, first)
+		m.add(p, &again, second)
+		m.add(p, &released, third)
+		if m.wrong(require) {
 			t.Fatalf("first %+v\nthen %+v\nthen %+v", first, second, third)
 		}
 	})

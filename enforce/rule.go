@@ -16,6 +16,7 @@ type Rule struct {
 	User, ExceptUser                     []string // globs of authenticated names
 	Network, ExceptNetwork               []string // CIDR, of the client
 	Listener, ExceptListener             []string // globs of names
+	From, ExceptFrom                     []string // see Patterns; the authors, where Sender is the envelope's
 	Header, ExceptHeader                 []string // "Name", "Name: value", "Name ~ RE2"
 	Subject, ExceptSubject               []string // keywords anywhere in it, whatever their case
 	Sensitivity, ExceptSensitivity       []string // values, whatever their case
@@ -40,8 +41,9 @@ type Rule struct {
 	NoCertificate string
 	// Unavailable is "defer" (the default) or "plain", for encrypt = "prefer".
 	Unavailable string
-	// Mixed is "forbid" (the default) or "allow": whether a text that this rule
-	// encrypts may go to other recipients in the clear.
+	// Mixed says whether a text that this rule encrypts may go to other recipients
+	// in the clear: "internal" (the default) is to those of our own domains only,
+	// "forbid" to none, "allow" to all.
 	Mixed string
 	// Profile names the algorithms; "" is "default".
 	Profile string
@@ -57,6 +59,10 @@ type Rule struct {
 	// AlreadySigned is "keep" (the default) or "sign": whether what is signed
 	// already gets our signature too.
 	AlreadySigned string
+	// AlreadyEncrypted is "accept" (the default) or "check": whether what is
+	// encrypted already is refused where it is not encrypted to a certificate that
+	// is known for the recipient.
+	AlreadyEncrypted string
 	// Calendar is what to do with meeting requests: "" is as with all mail,
 	// "sign", "encrypt", or "leave" for neither.
 	Calendar string
@@ -111,6 +117,16 @@ const (
 	hold
 )
 
+// mixture is who may have in the clear what is encrypted for others; more are
+// larger.
+type mixture int
+
+const (
+	mixedForbid mixture = iota
+	mixedInternal
+	mixedAllow
+)
+
 // agreement is how envelope sender and From must agree.
 type agreement int
 
@@ -134,11 +150,12 @@ var (
 	wants      = map[string]want{"": never, "never": never, "prefer": prefer, "require": require}
 	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip, "hold": hold}
 	plains     = map[string]bool{"": false, "defer": false, "plain": true}
-	allows     = map[string]bool{"": false, "forbid": false, "allow": true}
+	mixtures   = map[string]mixture{"": mixedInternal, "forbid": mixedForbid, "internal": mixedInternal, "allow": mixedAllow}
 	directions = map[string]Direction{"": "", "outbound": Outbound, "inbound": Inbound}
 	agreements = map[string]agreement{"": agreeAny, "any": agreeAny, "domain": agreeDomain, "address": agreeAddress}
 	automatics = map[string]bool{"": false, "pass": false, "protect": true}
 	resigns    = map[string]bool{"": false, "keep": false, "sign": true}
+	checks     = map[string]bool{"": false, "accept": false, "check": true}
 	calendars  = map[string]calendar{"": calendarAsAll, "sign": calendarSign, "encrypt": calendarEncrypt, "leave": calendarLeave}
 	modes      = map[string]bool{"": false, "enforce": false, "report": true}
 	unsures    = map[string]Membership{"": Untold, "defer": Untold, "member": Member, "other": Outsider}
@@ -162,12 +179,13 @@ type rule struct {
 	sign, encrypt want
 	missing       onMissing
 	plain         bool // encrypt is preferred, and Unknown may go in the clear
-	mixed         bool
+	mixed         mixture
 	profile       string
 	control       Triggers // those that count
 	agree         agreement
 	automatic     bool // automatic messages are treated like others
 	resign        bool
+	checkReaders  bool // of what is encrypted already
 	calendar      calendar
 	report        bool
 	steps         steps
@@ -196,21 +214,23 @@ func newView(f *Facts, to *RecipientFacts) view {
 	return view{facts: f, to: to, sender: newMailbox(f.Sender), recipient: newMailbox(to.Address)}
 }
 
-// matches reports whether all conditions hold, but for those on groups; without
+// matches says whether all conditions hold, but for those on groups; without
 // late, those that need header or body are passed over.
-func (r *rule) matches(v *view, late bool) bool {
+func (r *rule) matches(v *view, late bool) answer {
 	if r.direction != "" && r.direction != v.facts.Direction ||
 		!r.recipient.holds(v.recipient) || !r.sender.holds(v.sender) ||
 		r.exceptRecipient.excepts(v.recipient) || r.exceptSender.excepts(v.sender) {
-		return false
+		return no
 	}
+	result := yes
 	for i := range r.conditions {
-		c := &r.conditions[i]
-		if (late || !c.late) && c.holds(v) == c.except {
-			return false
+		if c := &r.conditions[i]; late || !c.late {
+			if result = min(result, c.judge(v)); result == no {
+				return no
+			}
 		}
 	}
-	return true
+	return result
 }
 
 // unconditional reports whether the rule matches everything.
@@ -256,5 +276,15 @@ func (r *rule) asked(f *Facts) (sign, encrypt want) {
 
 // untouched reports whether the message passes as it is.
 func (r *rule) untouched(f *Facts) bool {
-	return f.Content.Encrypted || f.Content.Exempt && !r.automatic
+	return r.sealed(f) || f.Content.Exempt && !r.automatic
+}
+
+// sealed reports whether the message is encrypted already as the profile of the
+// rule accepts it.
+func (r *rule) sealed(f *Facts) bool { return f.Content.Encrypted && !f.Content.TooWeak[r.profile] }
+
+// sealed reports whether the message passes as it is because it is encrypted
+// already, whatever the rule.
+func (p *Policy) sealed(f *Facts) bool {
+	return f.Content.Encrypted && len(f.Content.TooWeak) == 0 && !p.checksReaders
 }

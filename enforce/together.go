@@ -3,6 +3,7 @@ package enforce
 import (
 	"cmp"
 	"fmt"
+	"slices"
 )
 
 // wholeMessage applies no_certificate = "reject-message": one recipient without
@@ -31,20 +32,48 @@ func (t *fate) rejectsAll() bool {
 
 // unmix sees to it that one text does not go to one recipient encrypted and to
 // another in the clear, now or when a temporary refusal is tried again, unless
-// every rule that encrypts allows it.
+// every rule that encrypts tolerates it.
 func unmix(fates []*fate) {
 	holdEncrypted(fates)
-	if open := find(fates, (*fate).open); open != nil {
-		if closed := find(fates, (*fate).closed); closed != nil {
-			each(fates, (*fate).open, func(t *fate) { t.shutOut(closed) })
-		} else {
-			each(fates, (*fate).yields, func(t *fate) {
-				t.secrecy, t.usable = clear, nil
-				t.remark("not encrypted: another recipient gets the message in the clear")
-			})
+	each(fates, (*fate).open, func(t *fate) {
+		if closed := find(fates, func(o *fate) bool { return o.closed() && !o.tolerates(t) }); closed != nil {
+			t.shutOut(closed)
 		}
+	})
+	// What is a secret of one that must be encrypted is one of all: then nothing
+	// gives way.
+	if find(fates, (*fate).closed) == nil {
+		giveWay(fates)
 	}
 	holdClear(fates)
+}
+
+// giveWay sends in the clear what is only preferred to be encrypted, where a text
+// goes to one in the clear whom the rule does not tolerate: it is no secret, and a
+// cipher text beside it is false comfort. Who gives way may be one whom another
+// does not tolerate.
+func giveWay(fates []*fate) {
+	for again := true; again; {
+		again = false
+		each(fates, (*fate).yields, func(t *fate) {
+			if find(fates, func(o *fate) bool { return o.open() && !t.tolerates(o) }) == nil {
+				return
+			}
+			t.secrecy, t.usable, again = clear, nil, true
+			t.remark("not encrypted: another recipient gets the message in the clear")
+		})
+	}
+}
+
+// tolerates reports whether what is encrypted for t may go to o in the clear.
+func (t *fate) tolerates(o *fate) bool { return t.rule.tolerates(o.to) }
+
+func (r *rule) tolerates(to *RecipientFacts) bool {
+	return r.mixed == mixedAllow || r.mixed == mixedInternal && to.Internal
+}
+
+func (r *rule) toleratesAll(list []*RecipientFacts) bool {
+	return !slices.ContainsFunc(list, func(to *RecipientFacts) bool { return !r.tolerates(to) })
 }
 
 // open reports a recipient whose copy is in the clear, or will be.
@@ -53,18 +82,14 @@ func (t *fate) open() bool {
 }
 
 // closed reports a recipient whose copy must be encrypted, and is or will be,
-// and beside which nothing may be in the clear.
+// and beside which not everything may be in the clear.
 func (t *fate) closed() bool {
-	return t.secrecy == secret && t.wantEncrypt == require && !t.rule.mixed &&
+	return t.secrecy == secret && t.wantEncrypt == require && t.rule.mixed != mixedAllow &&
 		(t.disposition == send || t.disposition == held || t.temporary)
 }
 
-// yields reports a recipient whose encryption is only preferred and gives way:
-// a text that goes to one in the clear is no secret, and a cipher text beside it
-// is false comfort.
-func (t *fate) yields() bool {
-	return t.secrecy == secret && t.wantEncrypt == prefer && !t.rule.mixed
-}
+// yields reports a recipient whose encryption is only preferred and may give way.
+func (t *fate) yields() bool { return t.secrecy == secret && t.wantEncrypt == prefer }
 
 // waiting reports a recipient of whom it is not known yet whether there is a
 // certificate.
@@ -73,32 +98,30 @@ func (t *fate) waiting() bool {
 }
 
 func (t *fate) shutOut(by *fate) {
-	t.refuse(false, "", fmt.Sprintf("the message is encrypted for other recipients (rule %q) and may not go to %s in the clear",
-		by.rule.name, t.to.Address))
+	t.refuse(false, "", fmt.Sprintf("the message is encrypted for other recipients (rule %q) and may not go to %s in the clear; send %s a message of its own",
+		by.rule.name, t.to.Address, t.to.Address))
 }
 
 // holdEncrypted defers encrypted copies, also those that would be held, while it
 // is open whether somebody else is to get the text in the clear.
 func holdEncrypted(fates []*fate) {
-	u := find(fates, func(t *fate) bool { return t.waiting() && t.wantEncrypt == prefer })
-	if u == nil {
-		return
-	}
 	each(fates, func(t *fate) bool {
-		return (t.disposition == send || t.disposition == held) && t.secrecy == secret && !t.untouched && !t.rule.mixed
-	},
-		func(t *fate) { t.wait(u) })
+		return (t.disposition == send || t.disposition == held) && t.secrecy == secret && !t.untouched
+	}, func(t *fate) {
+		if u := find(fates, func(u *fate) bool { return u.waiting() && u.wantEncrypt == prefer && !t.tolerates(u) }); u != nil {
+			t.wait(u)
+		}
+	})
 }
 
 // holdClear defers copies in the clear while it is open whether somebody else's
 // will be encrypted.
 func holdClear(fates []*fate) {
-	u := find(fates, func(t *fate) bool { return t.waiting() && !t.rule.mixed })
-	if u == nil {
-		return
-	}
-	each(fates, func(t *fate) bool { return t.disposition == send && t.secrecy == clear },
-		func(t *fate) { t.wait(u) })
+	each(fates, func(t *fate) bool { return t.disposition == send && t.secrecy == clear }, func(t *fate) {
+		if u := find(fates, func(u *fate) bool { return u.waiting() && !u.tolerates(t) }); u != nil {
+			t.wait(u)
+		}
+	})
 }
 
 func (t *fate) wait(u *fate) {

@@ -26,6 +26,8 @@ type evidence struct {
 	certificates map[enforce.Fingerprint]*x509.Certificate
 	// ciphers are what the owners of certificates claim to read.
 	ciphers map[enforce.Fingerprint][]cms.Cipher
+	// readers are those to whom a message is encrypted that is so already.
+	readers []cms.ID
 	// recipients are those of the facts: of the envelope, with members in the
 	// place of groups.
 	recipients []Recipient
@@ -62,10 +64,11 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 		certificates: make(map[enforce.Fingerprint]*x509.Certificate),
 		ciphers:      make(map[enforce.Fingerprint][]cms.Cipher),
 	}
-	content, err := content(env, msg)
+	content, readers, err := g.content(ctx, env, enforce.Outbound, msg)
 	if err != nil {
 		return nil, err
 	}
+	e.readers = readers
 	e.facts = enforce.Facts{
 		Direction: enforce.Outbound,
 		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
@@ -80,7 +83,7 @@ func (g *Gateway) collect(ctx context.Context, env *Envelope, msg *message.Messa
 	e.visible, e.recipients = shown(msg), env.Recipients
 	for _, r := range env.Recipients {
 		e.facts.Recipients = append(e.facts.Recipients, enforce.RecipientFacts{
-			Address: r.Address, Hidden: e.hides(r.Address),
+			Address: r.Address, Internal: g.own(r.Address), Hidden: e.hides(r.Address),
 			// Groups were expanded when the message came.
 			Unnamed: e.purpose == toRelease,
 		})
@@ -101,6 +104,8 @@ func (g *Gateway) author(ctx context.Context, env *Envelope, e *evidence, msg *m
 		return nil // it may have no author
 	}
 	switch {
+	case f.Content.Report && (err != nil || len(from) == 0):
+		f.SignExempt = "not signed: the report does not say who wrote it"
 	case err != nil:
 		return fault.New(fault.Malformed, "the From field cannot be understood", err)
 	case len(from) == 0:

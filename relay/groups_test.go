@@ -106,7 +106,7 @@ func TestGroupConditions(t *testing.T) {
 	}
 	// Who is named by no rule is not asked for, and nobody is asked twice.
 	clear(f.asked)
-	w.expect([]string{bob, "y@plain.example"}, "encrypted "+bob+"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in the clear")
+	w.expect([]string{bob, "y@plain.example"}, "encrypted "+bob+"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in the clear; send y@plain.example a message of its own")
 	if !maps.Equal(f.asked, map[string]int{"y@plain.example in board@own.example": 1}) {
 		t.Errorf("asked %v", f.asked)
 	}

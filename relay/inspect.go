@@ -1,86 +1,88 @@
 package relay
 
 import (
-	"mime"
+	"context"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/charset"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// content finds out what the rules may ask of an outbound message.
-func content(env *Envelope, msg *message.Message) (enforce.Content, error) {
+// content finds out what the rules of a direction may ask of a message. readers are those whom a
+// message that is encrypted already is encrypted to.
+func (g *Gateway) content(ctx context.Context, env *Envelope, direction enforce.Direction, msg *message.Message) (c enforce.Content, readers []cms.ID, err error) {
 	kind := smime.Inspect(msg)
 	if kind.Defect != "" {
-		return enforce.Content{}, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
+		return c, nil, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
 	}
-	c := enforce.Content{
-		Header: make(map[string][]string), Size: len(msg.Bytes()),
-		Signed: kind.Signed, Encrypted: kind.Encrypted, Exempt: isAutomatic(env, msg),
+	c = enforce.Content{
+		Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes()),
+		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Attachments: attachments(msg),
+		Exempt: isAutomatic(env, msg), Report: bearsReport(env, msg),
+	}
+	c.Signed = kind.Signed
+	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
+		c.Signed, c.Doubt = g.signedByAuthor(ctx, msg)
+	}
+	c.Calendar, c.CalendarWhy = meetingRequest(msg, c.Signed)
+	if kind.Encrypted {
+		c.TooWeak = g.tooWeak(kind.Encryption)
 	}
 	for _, f := range msg.Fields() {
 		name := strings.ToLower(f.Name)
-		c.Header[name] = append(c.Header[name], decoded(f.Value()))
+		text, ok := charset.Header(f.Value())
+		c.Header[name] = append(c.Header[name], strings.TrimSpace(text))
+		if !ok {
+			c.Unread[name] = true
+		}
 	}
-	msg.Root().Walk(func(p *message.Part) bool {
-		if p.MediaType == "text/calendar" {
-			c.Calendar = true
-		}
-		if name := p.Filename(); len(p.Children) == 0 && (name != "" || !strings.HasPrefix(p.MediaType, "text/")) {
-			c.Attachments = append(c.Attachments, enforce.Attachment{MediaType: p.MediaType, Name: decoded(name)})
-		}
-		return true
-	})
-	return c, nil
+	return c, kind.Readers, nil
 }
 
-// decoded returns s without encoded words (RFC 2047); as it is if they are of a
-// charset that is not known.
+// signedByAuthor reports whether a message bears the signature of the author whom
+// From names, by a certificate that is trusted; doubt says why not. Whether that
+// was revoked is for those who read it: nobody waits for an answer on it here.
+func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (signed bool, doubt string) {
+	opened := smime.Open(ctx, msg, smime.OpenOptions{
+		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,
+	})
+	r := &opened.Report
+	if r.Result == certs.Pass {
+		return true, ""
+	}
+	doubt = "the signature that it bears does not count: " + string(r.Result)
+	for _, more := range []string{r.Reason, r.Detail} {
+		if more != "" {
+			doubt += ", " + ascii(more)
+		}
+	}
+	return false, doubt
+}
+
+// tooWeak names the profiles of the policy that do not accept an encryption.
+func (g *Gateway) tooWeak(e *smime.Encryption) map[string]bool {
+	var names map[string]bool
+	for _, name := range g.Policy.Profiles() {
+		if g.Profiles[name].Minimum().Accepts(e) {
+			continue
+		}
+		if names == nil {
+			names = make(map[string]bool)
+		}
+		names[name] = true
+	}
+	return names
+}
+
+// decoded returns s without encoded words (RFC 2047), as far as they can be read.
 func decoded(s string) string {
-	if !strings.Contains(s, "=?") {
-		return s
-	}
-	var d mime.WordDecoder
-	out, err := d.DecodeHeader(s)
-	if err != nil {
-		return s
-	}
-	return out
-}
-
-// isAutomatic reports whether a message is a delivery report, a read receipt or
-// an automatic reply that is not touched. Only the null sender counts, which
-// people cannot use, and a report must not bring back a body: otherwise a
-// header that anybody can write would be the way around encryption.
-func isAutomatic(env *Envelope, m *message.Message) bool {
-	if !env.Sender.IsNull() {
-		return false
-	}
-	root := m.Root()
-	if root.MediaType == "multipart/report" {
-		return !returnsContent(root)
-	}
-	// Somebody who logged in to send it is no machine.
-	return env.Client.User == "" && strings.HasPrefix(strings.ToLower(m.Get("Auto-Submitted")), "auto-replied")
-}
-
-// returnsContent reports whether anything under p but the text and the status
-// could quote a message.
-func returnsContent(p *message.Part) bool {
-	found := false
-	p.Walk(func(c *message.Part) bool {
-		switch c.MediaType {
-		case "multipart/report", "multipart/alternative", "text/plain", "text/html", "text/rfc822-headers",
-			"message/delivery-status", "message/global-delivery-status", "message/disposition-notification",
-			"message/global-disposition-notification", "message/global-headers":
-		default:
-			found = true
-		}
-		return !found
-	})
-	return found
+	text, _ := charset.Header(s)
+	return text
 }
 
 func isEncrypted(m *message.Message) bool { return smime.Inspect(m).Encrypted }

@@ -3,10 +3,13 @@ package relay
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // lookups are the questions of one message to the directory: each mailbox once,
@@ -93,6 +96,7 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 		r := &f.Recipients[i]
 		if result := l.results[r.Address.Key(address.ExactCase)]; needs.Certificate[i] && result != nil {
 			e.results[i], r.Certificate = *result, l.answer(e, r.Address)
+			r.Reads = e.reads(result)
 		}
 		if r.Certificate.State == enforce.None && needs.Domain[i] != "" {
 			l.askFor(domainAddress(r.Address, needs.Domain[i]))
@@ -105,6 +109,24 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 			r.Domain = l.answer(e, a)
 		}
 	}
+}
+
+// reads reports whether a message that is encrypted already is encrypted to one of
+// the certificates that are known for a recipient, whatever they are worth today.
+func (e *evidence) reads(result *directory.Result) enforce.Availability {
+	known := slices.Clone(result.Certificates)
+	for _, c := range result.Candidates {
+		known = append(known, c.Certificate)
+	}
+	switch {
+	case slices.ContainsFunc(known, func(cert *x509.Certificate) bool {
+		return slices.ContainsFunc(e.readers, func(id cms.ID) bool { return id.Matches(cert) })
+	}):
+		return enforce.Available
+	case len(known) > 0 && result.Outcome != directory.Unknown:
+		return enforce.None
+	}
+	return enforce.Unknown
 }
 
 // furtherAddress is whose certificate a key of Facts.Further stands for.

@@ -69,7 +69,7 @@ func TestReportsAreNotTouched(t *testing.T) {
 		return "From: MAILER-DAEMON@mx.other.example\nTo: dave@enc.example\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n" +
 			"--b\n\nsorry\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n--b\nContent-Type: " + last + "\n\nSubject: x\n\nbody\n--b--\n"
 	}
-	o, err := w.process(w.envelope("out", "", dave), parseMessage(t, report("text/rfc822-headers")))
+	o, err := w.process(w.envelope("out", "", dave), parseMessage(t, strings.ReplaceAll(report("text/rfc822-headers"), "\n\nbody", "")))
 	if err != nil || w.outline(o) != "plain dave@enc.example" {
 		t.Errorf("a report with a header: %v %v", o, err)
 	}

@@ -68,7 +68,7 @@ func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Op
 // demands asks the rules about an inbound message; what cannot be read of it is
 // left out, for it is delivered all the same.
 func (g *Gateway) demands(ctx context.Context, env *Envelope, msg *message.Message) map[string][]enforce.Demand {
-	content, err := content(env, msg)
+	content, _, err := g.content(ctx, env, enforce.Inbound, msg)
 	if err != nil {
 		content = enforce.Content{Size: len(msg.Bytes())}
 	}

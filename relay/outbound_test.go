@@ -97,7 +97,7 @@ func TestOutcomes(t *testing.T) {
 		{"none@prefer.example", "signed none@prefer.example"},
 		{"x@mixed.example y@plain.example", "encrypted x@mixed.example\nplain y@plain.example"},
 		{"bob@enc.example y@plain.example", "encrypted bob@enc.example\nrefused y@plain.example 550 5.7.1 " +
-			`the message is encrypted for other recipients (rule "enc") and may not go to y@plain.example in the clear`},
+			`the message is encrypted for other recipients (rule "enc") and may not go to y@plain.example in the clear; send y@plain.example a message of its own`},
 	} {
 		w.expect(strings.Fields(tt.to), tt.want)
 	}

@@ -293,7 +293,8 @@ func TestConditionsOnContent(t *testing.T) {
 		{"Subject: =?utf-8?q?GR=C3=9C=C3=9FE?=", "x@a.example", "signed"},
 		{"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=", "x@a.example", "signed"},
 		{"Subject: x", "x@cal.example", "signed"},
-		{"Content-Type: text/calendar; method=REQUEST", "x@cal.example", "plain"},
+		{"Content-Type: text/calendar; method=REQUEST", "x@cal.example", "signed"},
+		{"Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nSUMMARY:x\nEND:VEVENT\nEND:VCALENDAR", "x@cal.example", "plain"},
 	} {
 		msg := parseMessage(t, "From: alice@own.example\nTo: "+tt.to+"\n"+tt.head+"\n\n"+text+"\n")
 		o, err := w.process(w.envelope("out", "alice@own.example", tt.to), msg)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/charset"
 	"github.com/smimerelay/smimerelay/internal/message"
 )
 
@@ -22,17 +23,21 @@ type Triggers struct {
 	Sensitivity []string
 }
 
-// wishes returns what the message asks for.
+// wishes returns what the message asks for. Where that cannot be read for sure the
+// message counts as one that asks for protection.
 func (t *Triggers) wishes(msg *message.Message) enforce.Triggers {
 	var w enforce.Triggers
 	for _, subject := range msg.All("Subject") {
-		subject = decoded(subject)
+		subject, ok := charset.Header(subject)
+		w.Guessed = w.Guessed || !ok && len(t.Sign)+len(t.Encrypt) > 0
 		w.Sign = w.Sign || cutAll(subject, t.Sign) != subject
 		w.Encrypt = w.Encrypt || cutAll(subject, t.Encrypt) != subject
 		w.Plain = w.Plain || cutAll(subject, t.Plain) != subject
 	}
 	if t.Header != "" {
 		for _, value := range msg.All(t.Header) {
+			value, ok := charset.Header(value)
+			w.Guessed = w.Guessed || !ok
 			for word := range strings.FieldsFuncSeq(strings.ToLower(value), func(c rune) bool { return c == ',' || c == ' ' || c == ';' || c == '\t' }) {
 				w.Sign = w.Sign || word == "sign"
 				w.Encrypt = w.Encrypt || word == "encrypt"
@@ -41,7 +46,13 @@ func (t *Triggers) wishes(msg *message.Message) enforce.Triggers {
 		}
 	}
 	for _, value := range msg.All("Sensitivity") {
-		w.Encrypt = w.Encrypt || slices.ContainsFunc(t.Sensitivity, func(s string) bool { return strings.EqualFold(s, value) })
+		value, ok := charset.Header(value)
+		w.Guessed = w.Guessed || !ok && len(t.Sensitivity) > 0
+		w.Encrypt = w.Encrypt || slices.ContainsFunc(t.Sensitivity, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(value)) })
+	}
+	if w.Guessed {
+		w.Sign = w.Sign || len(t.Sign) > 0 || t.Header != ""
+		w.Encrypt = true
 	}
 	return w
 }
@@ -113,11 +124,15 @@ func subjectField(s string) (message.Field, error) {
 // tagged puts a tag before the subject of a message. The header is outside what
 // is signed.
 func tagged(m *message.Message, tag string) (*message.Message, error) {
-	subject := decoded(m.Get("Subject"))
+	subject, ok := charset.Header(m.Get("Subject"))
 	if tag == "" || strings.Contains(subject, tag) {
 		return m, nil
 	}
 	field, err := subjectField(tag + " " + subject)
+	if !ok {
+		// What cannot be read stays as it came.
+		field, err = message.NewField("Subject", mime.QEncoding.Encode("utf-8", tag)+" "+m.Get("Subject"))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -27,14 +27,7 @@ func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 	}
 	w.report.Layers = append(w.report.Layers, "enveloped")
 	if w.report.Encryption == nil {
-		w.report.Encryption = &Encryption{
-			Cipher:        string(env.Cipher),
-			Authenticated: env.Authenticated,
-			Recipients:    len(env.Recipients),
-		}
-		for _, r := range env.Recipients {
-			w.report.Encryption.keyManagement = append(w.report.Encryption.keyManagement, r.KeyManagement)
-		}
+		w.report.Encryption = describe(env)
 	}
 	trials, err := w.trials(env)
 	switch {

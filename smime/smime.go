@@ -11,7 +11,6 @@
 package smime
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/message"
@@ -26,87 +25,6 @@ const (
 	typeSignature  = "application/pkcs7-signature"
 	typeXSignature = "application/x-pkcs7-signature"
 )
-
-// Kind says what S/MIME protection a message bears, whatever it is worth.
-type Kind struct {
-	// Signed means that the message, or what it encrypts visibly, is signed.
-	Signed bool
-	// Encrypted means that the whole body is encrypted: an enveloped-data that
-	// can be read as one and has a recipient, bare or inside of a signature.
-	Encrypted bool
-	// Defect says why a message is not what its Content-Type says, "" where it
-	// is. Such a message is neither protected nor fit to be protected.
-	Defect string
-}
-
-// Inspect tells the kind of m without any cryptography: a policy must know that
-// a message is signed or encrypted already. What an encrypted message holds
-// cannot be told. A header alone proves nothing: text under the name of
-// pkcs7-mime would leave in the clear.
-func Inspect(m *message.Message) Kind {
-	var k Kind
-	for p := m.Root(); ; {
-		if p.Ambiguous {
-			return Kind{Defect: p.Defect}
-		}
-		switch layerOf(p) {
-		case clearLayer:
-			content := signedPart(p)
-			if content == nil {
-				return Kind{Defect: "multipart/signed without its two parts"}
-			}
-			k.Signed = true
-			// Text could stand beside the signed part.
-			if beside(p) > maxBeside {
-				return k
-			}
-			p = content
-		case cmsLayer:
-			return k.withObject(p)
-		default:
-			return k
-		}
-	}
-}
-
-// maxBeside is how much text there may be before and behind the parts of a
-// multipart/signed around a ciphertext: a line for old readers.
-const maxBeside = 100
-
-// beside counts the octets before the first and behind the last part of p.
-func beside(p *message.Part) int {
-	last := p.Children[len(p.Children)-1]
-	return p.Children[0].Start - p.Body + p.End - last.End - 2*len("\r\n----\r\n"+p.Params["boundary"])
-}
-
-// withObject adds what the CMS object in p is.
-func (k Kind) withObject(p *message.Part) Kind {
-	object, err := p.Decode()
-	if err != nil {
-		return Kind{Defect: err.Error()}
-	}
-	kind, err := cms.ContentType(object)
-	if err == nil {
-		switch kind {
-		case cms.TypeSigned:
-			_, err = cms.ParseSignedData(object)
-			k.Signed = true
-		case cms.TypeEnveloped, cms.TypeAuthEnveloped:
-			var env *cms.EnvelopedData
-			env, err = cms.ParseEnvelopedData(object)
-			k.Encrypted = err == nil && len(env.Recipients) > 0
-			if err == nil && !k.Encrypted {
-				err = errNobody
-			}
-		}
-	}
-	if err != nil {
-		return Kind{Defect: err.Error()}
-	}
-	return k
-}
-
-var errNobody = errors.New("an enveloped-data without recipients")
 
 // layer is the form of an S/MIME layer.
 type layer int

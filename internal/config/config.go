@@ -233,8 +233,8 @@ type Profile struct {
 type Rule struct {
 	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
 	Direction       string   `toml:"direction" doc:"condition: direction of the message; empty is both" enum:",outbound,inbound"`
-	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the sender, or file:PATH with one on each line; \"*\" is all, as in every condition"`
-	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these senders"`
+	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the envelope sender, which need not be the author (see from), or file:PATH with one on each line; \"*\" is all, as in every condition"`
+	ExceptSender    []string `toml:"except_sender" doc:"condition: not for these envelope senders"`
 	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH with one on each line; \"*\" is all"`
 	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not for these recipients"`
 
@@ -250,6 +250,8 @@ type Rule struct {
 	ExceptNetwork     []string `toml:"except_network" doc:"condition: not from these networks"`
 	Listener          []string `toml:"listener" doc:"condition: glob of the name of the listener"`
 	ExceptListener    []string `toml:"except_listener" doc:"condition: not by these listeners"`
+	From              []string `toml:"from" doc:"condition: address, domain, .subdomains or glob of an author in From, which readers see, or file:PATH; where sender is the envelope's"`
+	ExceptFrom        []string `toml:"except_from" doc:"condition: not for these authors"`
 	Header            []string `toml:"header" doc:"condition: header field that is there (\"Name\"), is exactly this (\"Name: value\"), or matches (\"Name ~ RE2\")"`
 	ExceptHeader      []string `toml:"except_header" doc:"condition: no such header field"`
 	Subject           []string `toml:"subject" doc:"condition: words anywhere in the subject, whatever their case"`
@@ -260,8 +262,8 @@ type Rule struct {
 	ExceptImportance  []string `toml:"except_importance" doc:"condition: no such Importance"`
 	Attachment        []string `toml:"attachment" doc:"condition: glob of an attachment's file name, or of its media type if it has a slash"`
 	ExceptAttachment  []string `toml:"except_attachment" doc:"condition: no such attachment"`
-	Signed            string   `toml:"signed" doc:"condition: the message is S/MIME signed already; empty is either" enum:",yes,no"`
-	Encrypted         string   `toml:"encrypted" doc:"condition: the message is S/MIME encrypted already; empty is either" enum:",yes,no"`
+	Signed            string   `toml:"signed" doc:"condition: the message bears the valid S/MIME signature of its author already; empty is either" enum:",yes,no"`
+	Encrypted         string   `toml:"encrypted" doc:"condition: the message is S/MIME encrypted already, and nothing in it can be read; empty is either" enum:",yes,no"`
 	LargerThan        Size     `toml:"larger_than" doc:"condition: the message is larger; 0 is no condition" min:"0"`
 	SmallerThan       Size     `toml:"smaller_than" doc:"condition: the message is smaller; 0 is no condition" min:"0"`
 	MoreRecipients    int      `toml:"more_recipients" doc:"condition: the message has more recipients; 0 is no condition" min:"0"`
@@ -271,13 +273,14 @@ type Rule struct {
 	Encrypt           string   `toml:"encrypt" doc:"whether it is encrypted; prefer sends plain to those who have no certificate; empty is never" enum:",require,prefer,never"`
 	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\": refuse the recipient, refuse all, leave the recipient out and tell the sender, or hold the message until there is one; empty is reject" enum:",reject,reject-message,strip,hold"`
 	Unavailable       string   `toml:"unavailable" doc:"with encrypt = \"prefer\", when a directory does not answer: try again later, or send plain; empty is defer" enum:",defer,plain"`
-	Mixed             string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear; empty is forbid" enum:",forbid,allow"`
+	Mixed             string   `toml:"mixed" doc:"whether a text that is encrypted for some may go to others in the clear: to none, to those of our own domains, or to all; empty is internal" enum:",forbid,internal,allow"`
 	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; of inbound mail it says what its signatures and encryption must come up to (minimum_...); empty is default"`
 	UserControl       []string `toml:"user_control" doc:"what senders may ask for by [triggers]: sign, encrypt, plain"`
 	Agree             string   `toml:"agree" doc:"how envelope sender and From must agree before we sign; empty is any" enum:",any,domain,address"`
-	Automatic         string   `toml:"automatic" doc:"whether delivery reports, read receipts and automatic replies pass as they are; empty is pass" enum:",pass,protect"`
-	AlreadySigned     string   `toml:"already_signed" doc:"whether what is signed already gets our signature too; empty is keep" enum:",keep,sign"`
-	Calendar          string   `toml:"calendar" doc:"meeting requests: only sign, only encrypt, or leave alone; empty is like all mail" enum:",sign,encrypt,leave"`
+	Automatic         string   `toml:"automatic" doc:"whether delivery reports, read receipts and automatic replies pass as they are, if they bring no message and no file with them; empty is pass" enum:",pass,protect"`
+	AlreadySigned     string   `toml:"already_signed" doc:"whether what bears the valid signature of its author already gets another one; empty is keep" enum:",keep,sign"`
+	AlreadyEncrypted  string   `toml:"already_encrypted" doc:"whether what is encrypted already must be encrypted to a certificate that is known for the recipient, where one is; empty is accept" enum:",accept,check"`
+	Calendar          string   `toml:"calendar" doc:"messages that are a meeting request as a whole (a calendar with a METHOD, nothing else attached): only sign, only encrypt, or leave alone; empty is like all mail" enum:",sign,encrypt,leave"`
 	Identity          string   `toml:"identity" doc:"who signs: sender, domain (domain-signing-authority@ of RFC 3183) or an address; empty is sender"`
 	Issue             bool     `toml:"issue" doc:"where the sender has no identity, [ca] makes one; one that it made is renewed in time"`
 	DomainIdentity    string   `toml:"domain_identity" doc:"who signs where the sender has no identity: domain (domain-signing-authority@ of RFC 3183) or an address; empty is nobody"`

@@ -125,6 +125,7 @@ func newRule() Rule {
 	everybody, nobody := []string{Everybody}, []string{}
 	return Rule{
 		Sender: everybody, Recipient: everybody, User: everybody, Network: everybody, Listener: everybody,
+		From: everybody, ExceptFrom: nobody,
 		Header: everybody, Subject: everybody, Sensitivity: everybody, Importance: everybody, Attachment: everybody,
 		SenderGroup: everybody, RecipientGroup: everybody, ExceptSenderGroup: nobody, ExceptRecipientGroup: nobody,
 		ExceptSender: nobody, ExceptRecipient: nobody, ExceptUser: nobody, ExceptNetwork: nobody, ExceptListener: nobody,

@@ -16,6 +16,8 @@ func (d *decoder) lists(dir string, c *Config) {
 		r, at := &c.Rules[i], index("rule", i)
 		d.patterns(dir, join(at, "sender"), &r.Sender)
 		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
+		d.patterns(dir, join(at, "from"), &r.From)
+		d.patterns(dir, join(at, "except_from"), &r.ExceptFrom)
 		d.patterns(dir, join(at, "recipient"), &r.Recipient)
 		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
 		d.patterns(dir, join(at, "sender_group"), &r.SenderGroup)

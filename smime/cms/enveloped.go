@@ -26,6 +26,7 @@ type EnvelopedData struct {
 	attrs   []byte // authAttrs under their [1] tag; nil where absent
 	mac     []byte
 	typeOID []byte
+	beside  [][]byte // what is neither encrypted nor needed to decrypt
 }
 
 // ParseEnvelopedData reads a ContentInfo with EnvelopedData or
@@ -37,7 +38,7 @@ func ParseEnvelopedData(ber []byte) (*EnvelopedData, error) {
 	c.enter(tagSequence)
 	c.small() // version: says nothing that the parts do not
 	if c.peek() == tagContext0 {
-		c.skip() // originatorInfo: certificates for static key agreement
+		e.beside = append(e.beside, c.raw()) // originatorInfo: certificates for static key agreement
 	}
 	if err := e.readRecipients(c); err != nil {
 		return nil, err
@@ -49,10 +50,10 @@ func ParseEnvelopedData(ber []byte) (*EnvelopedData, error) {
 		}
 		e.mac = c.octetBytes(tagOctetString)
 		if c.peek() == tagContext0+2 {
-			c.skip() // unauthenticated attributes
+			e.beside = append(e.beside, c.raw()) // unauthenticated attributes
 		}
 	} else if c.peek() == tagContext0+1 {
-		c.skip() // unprotected attributes
+		e.beside = append(e.beside, c.raw()) // unprotected attributes
 	}
 	c.leave()
 	c.close()

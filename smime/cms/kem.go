@@ -79,7 +79,7 @@ func (c *cursor) otherRecipient() (r RecipientInfo) {
 	c.enter(tagContext0 + 4)
 	if oid := c.primitive(tagOID); string(oid) != oidKEMRecipientInfo {
 		r.unsupported(dotted(oid), "other recipient info")
-		c.skip()
+		r.encrypted = c.raw()
 		c.leave()
 		return r
 	}

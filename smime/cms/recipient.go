@@ -37,7 +37,7 @@ type RecipientInfo struct {
 
 	kind      recipientKind
 	alg       algorithm // key encryption or KEM
-	encrypted []byte    // the content key
+	encrypted []byte    // the content key, or all of an info that is not read
 	*derivation
 }
 
@@ -65,11 +65,9 @@ func (c *cursor) appendRecipient(list []RecipientInfo) []RecipientInfo {
 	case tagContext0 + 4:
 		return append(list, c.otherRecipient())
 	case tagContext0 + 2:
-		c.skip()
-		return append(list, RecipientInfo{KeyManagement: "key-encryption-key", Unsupported: "shared key"})
+		return append(list, RecipientInfo{KeyManagement: "key-encryption-key", Unsupported: "shared key", encrypted: c.raw()})
 	case tagContext0 + 3:
-		c.skip()
-		return append(list, RecipientInfo{KeyManagement: "password", Unsupported: "password"})
+		return append(list, RecipientInfo{KeyManagement: "password", Unsupported: "password", encrypted: c.raw()})
 	}
 	c.fail("unknown recipient info")
 	return list

@@ -205,6 +205,17 @@ func (c *cursor) signerInfo() (s signerInfo) {
 	return s
 }
 
+// Bare reports whether the object is signatures and what they are verified with,
+// and nothing else that could be a text: no content and no unsigned attributes.
+func (s *SignedData) Bare() bool {
+	for i := range s.signers {
+		if s.signers[i].unsigned != nil {
+			return false
+		}
+	}
+	return s.Content == nil
+}
+
 // Signers returns the number of signers.
 func (s *SignedData) Signers() int { return len(s.signers) }
 

@@ -19,7 +19,8 @@ const module = "github.com/smimerelay/smimerelay/"
 var allowed = map[string][]string{
 	"internal/address":   {},
 	"internal/fault":     {},
-	"internal/message":   {"internal/address", "internal/fault"},
+	"internal/charset":   {},
+	"internal/message":   {"internal/address", "internal/charset", "internal/fault"},
 	"internal/footer":    {"internal/message"},
 	"internal/config":    {"internal/address"},
 	"internal/observe":   {"internal/"},
@@ -56,7 +57,7 @@ var everything = []string{"cmd/", "test/"}
 
 // pure are packages that do no I/O, with whatever they import: every decision
 // can be repeated.
-var pure = []string{"enforce", "smime/cms", "internal/address", "internal/message"}
+var pure = []string{"enforce", "smime/cms", "internal/address", "internal/charset", "internal/message"}
 
 // inputOutput are the packages that would mean I/O.
 var inputOutput = []string{"net", "net/http", "os/exec", "database/sql", "crypto/tls", "log/slog", "internal/poll"}

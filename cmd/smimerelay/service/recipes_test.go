@@ -99,17 +99,28 @@ build. Copy one, change the names, keep the cases: ` + "`smimerelay policy test`
 them against your rules.
 
 The first rule that matches a recipient decides. One text never goes encrypted to
-one and in the clear to another, unless the rule that encrypts says
-` + "`mixed = \"allow\"`" + `: with ` + "`encrypt = \"require\"`" + ` those who would get it in the clear are
-refused, with ` + "`encrypt = \"prefer\"`" + ` everybody gets it in the clear.
+one and in the clear to another outside: with ` + "`encrypt = \"require\"`" + ` those who would get
+it in the clear are refused, with ` + "`encrypt = \"prefer\"`" + ` everybody gets it in the clear.
+Colleagues (recipients of ` + "`domains`" + `) may have it in the clear, since it never leaves the
+house; ` + "`mixed = \"forbid\"`" + ` in the rule that encrypts refuses them too, and
+` + "`mixed = \"allow\"`" + ` refuses nobody.
 
-The gateway can only compare the recipients that it sees together. Let Postfix hand
-over all recipients of a message in one transaction: leave
-` + "`lmtp_destination_recipient_limit`" + ` at its default and not at 1.
+The gateway can only compare the recipients that it sees together, and Postfix splits
+a message at 50 recipients unless it is told otherwise. Let it hand over all recipients
+in one transaction: set ` + "`lmtp_destination_recipient_limit`" + ` in ` + "`main.cf`" + ` to at least
+` + "`limits.recipients`" + ` of the gateway (1000), as in [postfix.md](postfix.md).
 
 Delivery reports, read receipts and automatic replies from the null sender pass as
-they are, unless they bring a message back; ` + "`automatic = \"protect\"`" + ` treats them like all
-mail. What is encrypted already is never touched.
+they are, if they are that by their whole structure and bring no message and no file
+with them; ` + "`automatic = \"protect\"`" + ` treats them like all mail. One that brings a message
+back is mail like any other, except that a rule about signing never refuses it: nobody
+would learn of that. What is encrypted already is never touched; a ciphertext in an
+unknown cipher, for nobody, or with text beside it counts as not encrypted.
+
+What a rule looks at and cannot read for sure, such as a subject in an unknown charset
+or an attachment under two names, may say anything: the strictest of the rules that may
+match decides, and a trigger that may be there counts as a wish for protection. The log
+says so.
 `
 
 // writeRecipe writes the comment at the head of a file as text, and the rest as

@@ -30,6 +30,7 @@ func rule(r *config.Rule) enforce.Rule {
 		User: condition(r.User), ExceptUser: given(r.ExceptUser),
 		Network: condition(r.Network), ExceptNetwork: given(r.ExceptNetwork),
 		Listener: condition(r.Listener), ExceptListener: given(r.ExceptListener),
+		From: condition(r.From), ExceptFrom: given(r.ExceptFrom),
 		Header: condition(r.Header), ExceptHeader: given(r.ExceptHeader),
 		Subject: condition(r.Subject), ExceptSubject: given(r.ExceptSubject),
 		Sensitivity: condition(r.Sensitivity), ExceptSensitivity: given(r.ExceptSensitivity),
@@ -41,7 +42,8 @@ func rule(r *config.Rule) enforce.Rule {
 		Sign: r.Sign, Encrypt: r.Encrypt, NoCertificate: r.NoCertificate,
 		Unavailable: r.Unavailable, Mixed: r.Mixed, Profile: r.Profile,
 		UserControl: given(r.UserControl), Agree: r.Agree, Automatic: r.Automatic, AlreadySigned: r.AlreadySigned,
-		Calendar: r.Calendar, Identity: r.Identity, DomainIdentity: r.DomainIdentity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
+		AlreadyEncrypted: r.AlreadyEncrypted,
+		Calendar:         r.Calendar, Identity: r.Identity, DomainIdentity: r.DomainIdentity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
 		SenderCopy: r.SenderCopy, AlsoEncryptTo: given(r.AlsoEncryptTo), SubjectTag: r.SubjectTag, Mode: r.Mode,
 		Footer: r.Footer, FooterHTML: r.FooterHTML,
 	}

@@ -1,0 +1,171 @@
+package smime
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// Kind says what S/MIME protection a message bears.
+type Kind struct {
+	// Signed means that the message, or what it encrypts visibly, has a signature,
+	// whatever that is worth.
+	Signed bool
+	// Encrypted means that the whole body is encrypted, bare or inside of a
+	// signature, that somebody can decrypt it, and that nothing readable stands
+	// beside it.
+	Encrypted bool
+	// Doubt says why something that looks protected does not count as that; "" if
+	// there is nothing to say.
+	Doubt string
+	// Defect says why a message is not what its Content-Type says, "" where it
+	// is. Such a message is neither protected nor fit to be protected.
+	Defect string
+	// Encryption describes what is encrypted, and Readers name the certificates of
+	// those who can decrypt it; nil and empty unless Encrypted.
+	Encryption *Encryption
+	Readers    []cms.ID
+}
+
+// Inspect tells the kind of m without any cryptography: a policy must know that
+// a message is signed or encrypted already. What an encrypted message holds
+// cannot be told. Neither a header nor a form alone proves anything: text under
+// the name of pkcs7-mime, or of a cipher, would leave in the clear.
+func Inspect(m *message.Message) Kind {
+	var k Kind
+	lonely := true // nothing readable stands beside what the walk goes into
+	for p := m.Root(); ; {
+		if p.Ambiguous {
+			return Kind{Defect: p.Defect}
+		}
+		switch layerOf(p) {
+		case clearLayer:
+			content := signedPart(p)
+			if content == nil {
+				return Kind{Defect: "multipart/signed without its two parts"}
+			}
+			data, err := secondPart(p)
+			if err != nil {
+				k.Doubt = "multipart/signed without a signature: " + err.Error()
+				return k
+			}
+			k.Signed = true
+			lonely = lonely && data.Bare() && p.Bare()
+			p = content
+		case cmsLayer:
+			return k.withObject(p, lonely)
+		default:
+			return k
+		}
+	}
+}
+
+// secondPart reads the second part of a multipart/signed, which is of the type
+// that RFC 8551 section 3.5.3 demands and has a signer.
+func secondPart(p *message.Part) (*cms.SignedData, error) {
+	second := p.Children[1]
+	if second.MediaType != typeSignature && second.MediaType != typeXSignature {
+		return nil, fmt.Errorf("the second part is %s", second.MediaType)
+	}
+	object, err := second.Decode()
+	if err != nil {
+		return nil, err
+	}
+	data, err := cms.ParseSignedData(object)
+	if err != nil {
+		return nil, err
+	}
+	if data.Signers() == 0 {
+		return nil, errors.New("there is no signer")
+	}
+	return data, nil
+}
+
+// withObject adds what the CMS object in p is.
+func (k Kind) withObject(p *message.Part, lonely bool) Kind {
+	object, err := p.Decode()
+	if err != nil {
+		return Kind{Defect: err.Error()}
+	}
+	kind, err := cms.ContentType(object)
+	if err != nil {
+		return Kind{Defect: err.Error()}
+	}
+	switch kind {
+	case cms.TypeSigned:
+		data, err := cms.ParseSignedData(object)
+		switch {
+		case err != nil:
+			return Kind{Defect: err.Error()}
+		case data.Signers() == 0 || data.Content == nil:
+			k.Doubt = "signed-data without a signature or without what is signed"
+		default:
+			k.Signed = true
+		}
+	case cms.TypeEnveloped, cms.TypeAuthEnveloped:
+		return k.withEnveloped(object, lonely)
+	}
+	return k
+}
+
+// withEnveloped adds what is known of a ciphertext. One that is broken is no
+// defect of the message, which can be encrypted like every other.
+func (k Kind) withEnveloped(object []byte, lonely bool) Kind {
+	env, err := cms.ParseEnvelopedData(object)
+	if err != nil {
+		return Kind{Defect: err.Error()}
+	}
+	if err := env.Sound(); err != nil {
+		k.Doubt = err.Error()
+		return k
+	}
+	if !lonely {
+		k.Doubt = "text stands beside what is encrypted"
+		return k
+	}
+	k.Encrypted, k.Encryption = true, describe(env)
+	for _, r := range env.Recipients {
+		if r.Unsupported == "" {
+			k.Readers = append(k.Readers, r.ID)
+		}
+	}
+	return k
+}
+
+// describe returns what a report says of an encrypted layer.
+func describe(env *cms.EnvelopedData) *Encryption {
+	e := &Encryption{Cipher: string(env.Cipher), Authenticated: env.Authenticated, Recipients: len(env.Recipients)}
+	for _, r := range env.Recipients {
+		e.keyManagement = append(e.keyManagement, r.KeyManagement)
+	}
+	return e
+}
+
+// Accepts reports whether an encryption is at the minimum and, where that names no
+// cipher, of one that anybody should use.
+func (m Minimum) Accepts(e *Encryption) bool {
+	return m.encryption(e) == "" && (m.Cipher != "" || strength(e.Cipher) > 0)
+}
+
+// Readable returns the entity that anybody can read inside of a part that is a CMS
+// object: what is signed in one piece with its signature, or compressed. ok is
+// false where there is none.
+func Readable(p *message.Part) (m *message.Message, ok bool) {
+	if layerOf(p) != cmsLayer {
+		return nil, false
+	}
+	object, err := p.Decode()
+	if err != nil {
+		return nil, false
+	}
+	var content []byte
+	if data, err := cms.ParseSignedData(object); err == nil && data.Content != nil {
+		content = data.Content.Bytes()
+	} else if _, content, err = cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed}); err != nil {
+		return nil, false
+	}
+	m, err = message.Parse(content)
+	return m, err == nil
+}
