@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -128,6 +130,11 @@ type Gateway struct {
 	listeners map[string]Listener
 	prefetch  prefetch
 	parsed    *cms.CertificateCache
+
+	// What the last guards watch: enforce.Decide and smime.Encrypt, unless a test
+	// has something worse.
+	decide  func(*enforce.Policy, enforce.Facts) enforce.Plan
+	encrypt func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
 }
 
 // parsedCertificates is how much DER of certificates seen in mail is kept
@@ -156,7 +163,7 @@ func NewGateway(c GatewayConfig) (*Gateway, error) {
 		}
 	}
 	g := &Gateway{GatewayConfig: c, domains: domains, below: below, listeners: make(map[string]Listener),
-		parsed: cms.NewCertificateCache(parsedCertificates)}
+		parsed: cms.NewCertificateCache(parsedCertificates), decide: enforce.Decide, encrypt: smime.Encrypt}
 	for _, l := range c.Listeners {
 		g.listeners[l.Name] = l
 	}

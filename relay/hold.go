@@ -131,7 +131,7 @@ func (g *Gateway) again(ctx context.Context, h *Hold, order Order) (o *Outcome, 
 		return nil, nil, err
 	}
 	e.facts.Released = order.Verb == ReleasePlain
-	plan := enforce.Decide(g.Policy, e.facts)
+	plan := g.decide(g.Policy, e.facts)
 	if err := g.Policy.Check(e.facts, plan); err != nil {
 		return nil, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}

@@ -53,7 +53,7 @@ func (g *Gateway) judge(ctx context.Context, env *Envelope, msg *message.Message
 // that is left out: it is refused; nor of one who waits: whoever has the message
 // keeps it.
 func decide(g *Gateway, env *Envelope, e *evidence) enforce.Plan {
-	plan := enforce.Decide(g.Policy, e.facts)
+	plan := g.decide(g.Policy, e.facts)
 	if env.Sender.IsNull() {
 		plan.Refused = append(plan.Refused, plan.Stripped...)
 		for _, h := range plan.Held {

@@ -148,7 +148,7 @@ func TestStripWithoutSenderRefuses(t *testing.T) {
 
 func TestHiddenRecipientsHaveCopiesOfTheirOwn(t *testing.T) {
 	w := newWorld(t)
-	msg := parseMessage(t, "From: alice@own.example\nTo: bob@enc.example\nBcc: carol@enc.example\n\n"+text+"\n")
+	msg := parseMessage(t, "From: alice@own.example\nTo: bob@enc.example\nBcc: carol@enc.example\nResent-Bcc: carol@enc.example\n\n"+text+"\n")
 	o, err := w.process(w.envelope("out", "alice@own.example", bob, carol), msg)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestHiddenRecipientsHaveCopiesOfTheirOwn(t *testing.T) {
 		t.Fatalf("got %s, want %s", got, want)
 	}
 	for _, d := range o.Deliveries {
-		if d.Message.Has("Bcc") || w.read(d.Message).Report.Encryption.Recipients != 1 {
+		if d.Message.Has("Bcc") || d.Message.Has("Resent-Bcc") || w.read(d.Message).Report.Encryption.Recipients != 1 {
 			t.Error("a copy tells of a hidden recipient")
 		}
 	}
@@ -177,7 +177,7 @@ func TestToThatCannotBeReadHidesEverybody(t *testing.T) {
 
 func TestBccLeavesPlainCopiesToo(t *testing.T) {
 	w := newWorld(t)
-	msg := parseMessage(t, "From: alice@own.example\nTo: x@plain.example\nBcc: y@plain.example\n\n"+text+"\n")
+	msg := parseMessage(t, "From: alice@own.example\nTo: x@plain.example\nBcc: y@plain.example\nResent-Bcc: y@plain.example\n\n"+text+"\n")
 	o, err := w.process(w.envelope("out", "alice@own.example", "x@plain.example", "y@plain.example"), msg)
 	if err != nil {
 		t.Fatal(err)

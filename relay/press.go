@@ -42,7 +42,7 @@ func (g *Gateway) newPress(env *Envelope, msg *message.Message, e *evidence) (*p
 	}
 	trigger := change.Remove
 	change.Remove = func(f message.Field) bool {
-		return f.Is("Bcc", "Resent-Bcc") || forged(f, g.Hostname) || trigger(f)
+		return f.NamesHidden() || forged(f, g.Hostname) || trigger(f)
 	}
 	if !slices.ContainsFunc(msg.Fields(), change.Remove) {
 		return p, nil
@@ -153,7 +153,7 @@ func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, e
 	if len(to) == 0 {
 		return nil, p.internal(errors.New("nobody to encrypt to"))
 	}
-	out, err := smime.Encrypt(m, to, options)
+	out, err := p.g.encrypt(m, to, options)
 	if err != nil {
 		return nil, p.failed("encrypt", err)
 	}

@@ -23,9 +23,6 @@ func unambiguous(m *message.Message) error {
 	return nil
 }
 
-// hidden tells fields that name hidden recipients to everybody else.
-func hidden(f message.Field) bool { return f.Is("Bcc", "Resent-Bcc") }
-
 // contentFields returns the fields that describe the body of m: they move with
 // it. A message without a Content-Type gets the one that it means (RFC 2045
 // section 5.2).

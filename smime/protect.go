@@ -106,9 +106,9 @@ func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 // header fields that p leaves outside.
 func outerChange(m *message.Message, p HeaderProtection, entity *message.Entity) message.Change {
 	if p != HeadersCipher {
-		return message.Change{Remove: hidden, Entity: entity}
+		return message.Change{Remove: message.Field.NamesHidden, Entity: entity}
 	}
-	c := message.Change{Entity: entity, Remove: func(f message.Field) bool { return hidden(f) || concealed(f) || f.Is("HP-Outer") }}
+	c := message.Change{Entity: entity, Remove: func(f message.Field) bool { return f.NamesHidden() || concealed(f) || f.Is("HP-Outer") }}
 	if m.Has("Subject") {
 		c.Append = []message.Field{placeholder}
 	}

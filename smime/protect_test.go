@@ -9,7 +9,7 @@ import (
 )
 
 const protectedText = "Date: Sun, 22 Nov 2026 04:00:00 +0000\nMessage-ID: <1@example.org>\nKeywords: merger\nReceived: by x\nX-Own: 1\n" +
-	"Bcc: secret@example.org\nContent-Type: text/plain; charset=utf-8\n\nmeet at ten\n"
+	"Bcc: secret@example.org\nResent-Bcc: secret@example.org\nContent-Type: text/plain; charset=utf-8\n\nmeet at ten\n"
 
 // Every way to protect, and how to open it.
 func protectedForms(t *testing.T, w *world, m *message.Message) map[string]*message.Message {
@@ -53,7 +53,7 @@ func TestHeaderProtection(t *testing.T) {
 					t.Errorf("opened: %s is %q", name, all)
 				}
 			}
-			if opened.Message.Has("HP-Outer") || opened.Message.Has("Bcc") {
+			if opened.Message.Has("HP-Outer") || opened.Message.Has("Bcc") || opened.Message.Has("Resent-Bcc") || got.Has("Resent-Bcc") {
 				t.Errorf("opened: %q", opened.Message.Header())
 			}
 		})

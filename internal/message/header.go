@@ -21,6 +21,10 @@ func (f Field) Value() string {
 	return strings.Trim(unfold(value), " \t")
 }
 
+// NamesHidden reports whether the field names recipients whom no other recipient
+// is to see (RFC 5322 sections 3.6.3 and 3.6.6). It leaves the gateway in nothing.
+func (f Field) NamesHidden() bool { return f.Is("Bcc", "Resent-Bcc") }
+
 // Is reports whether the field has one of the names, whatever their case.
 func (f Field) Is(names ...string) bool {
 	for _, name := range names {

@@ -115,7 +115,7 @@ func diagnostic(reply fault.Reply) string {
 func (r *Report) header() []byte {
 	var b bytes.Buffer
 	for _, f := range r.Original.Fields() {
-		if f.Is("Bcc", "Resent-Bcc") || b.Len()+len(f.Raw) > maxHeader {
+		if f.NamesHidden() || b.Len()+len(f.Raw) > maxHeader {
 			continue
 		}
 		b.Write(message.Canonical(bytes.TrimRight(f.Raw, "\r\n")))

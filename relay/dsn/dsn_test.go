@@ -42,7 +42,7 @@ func sample(t *testing.T) Report {
 			Address: parse(t, "bob@example.net"), OriginalType: "rfc822", Original: "bobby@example.net",
 			Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "no valid S/MIME certificate for bob@example.net: expired 2026-03-01"},
 		}},
-		Original: parseMessage(t, "From: alice@example.org\nTo: bob@example.net\nBcc: eve@example.com\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nthe secret text\n"),
+		Original: parseMessage(t, "From: alice@example.org\nTo: bob@example.net\nBcc: eve@example.com\nResent-Bcc: eve@example.com\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nthe secret text\n"),
 	}
 }
 

@@ -277,6 +277,29 @@ func TestReuseOfClosed(t *testing.T) {
 	}
 }
 
+// A hop that has the whole message and then is gone may have taken it: on a
+// connection that was kept, too, it is not sent a second time.
+func TestSentOnce(t *testing.T) {
+	s := &server{t: t}
+	s.answer = func(conn int, line string) string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if line == "." && len(s.data) == 2 {
+			return "!"
+		}
+		return ""
+	}
+	c := s.start(Config{})
+	for _, tc := range []struct{ from, want string }{{"first@example.org", "ok"}, {"second@example.org", "451 4.4.1"}} {
+		if got := codes(c.Deliver(t.Context(), delivery(t, text, tc.from, "b@example.net"))); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.from, got, tc.want)
+		}
+	}
+	if len(s.data) != 2 || s.conns != 1 {
+		t.Errorf("%d messages by %d connections", len(s.data), s.conns)
+	}
+}
+
 func TestTimeoutAndContext(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)

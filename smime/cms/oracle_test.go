@@ -176,6 +176,51 @@ func TestImplicitRejectionIsOurs(t *testing.T) {
 	}
 }
 
+// A deafKey recovers no content key from anything, at once, and counts how often
+// it is asked.
+type deafKey struct {
+	crypto.Signer
+	asked *int
+}
+
+func (k deafKey) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
+	*k.asked++
+	return nil, errors.New("no")
+}
+
+func (k deafKey) ECDH(*ecdh.PublicKey) ([]byte, error) {
+	*k.asked++
+	return make([]byte, 32), nil
+}
+
+// Where no content key is found, a random one takes the way through the content
+// all the same, so that the time tells nothing: of ten thousand random keys some
+// make a good padding, which a way cut short never finds. The key is asked once
+// each time, as with a good message.
+func TestRandomKeyDecryptsContent(t *testing.T) {
+	const tries = 10_000 // none in all of them: (255/256)^10000, or 1 in 10^17
+	for _, kind := range []string{"rsa2048", "p256"} {
+		id := newIdentity(t, kind)
+		e := sealed(t, id, EncryptRequest{Content: [][]byte{content}, Cipher: AES128CBC})
+		asked, opened := 0, 0
+		for range tries {
+			got, err := e.Decrypt(0, deafKey{id.key, &asked}, DecryptOptions{})
+			switch {
+			case err == nil && !bytes.Equal(got, content):
+				opened++
+			case err != ErrDecrypt:
+				t.Fatalf("%s: %q, %v", kind, got, err)
+			}
+		}
+		if opened == 0 || opened > tries/64 {
+			t.Errorf("%s: %d of %d random keys made a good padding", kind, opened, tries)
+		}
+		if asked != tries {
+			t.Errorf("%s: the key was asked %d times for %d messages", kind, asked, tries)
+		}
+	}
+}
+
 // An awayKey is in a device that does not answer.
 type awayKey struct{ crypto.Signer }
 
