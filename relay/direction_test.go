@@ -236,6 +236,39 @@ func TestHeldByAListenerThatIsGone(t *testing.T) {
 	}
 }
 
+// A message that came in from outside under the name of a colleague is not signed
+// when a mailbox server, which may send, forwards it; what must be encrypted is.
+func TestForwardOfWhatCameInIsNotSigned(t *testing.T) {
+	w := newWorld(t)
+	o, err := w.process(w.envelope("in", mallory, "x@own.example"), w.letterFrom("alice@own.example", "x@own.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamps := o.Deliveries[0].Message
+	results := parseMessage(t, "Authentication-Results: gw.own.example; smime=none\nFrom: alice@own.example\n\n"+text+"\n")
+	others := parseMessage(t, "Authentication-Results: mx.own.example; dkim=none\nFrom: alice@own.example\n\n"+text+"\n")
+	const no = ": 550 5.7.1 the message must be signed and cannot be: the message came in under the name of alice@own.example and is forwarded"
+	for _, tt := range []struct {
+		m    *message.Message
+		to   string
+		want string
+	}{
+		{stamps, bob, bob + no},
+		{stamps, "x@sign.example", "x@sign.example" + no},
+		{stamps, "x@prefer.example", "x@prefer.example: encrypted"},
+		{results, bob, bob + no},
+		{others, bob, bob + ": signed, encrypted"},
+	} {
+		o, err := w.process(w.envelope("out", mallory, tt.to), tt.m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.becomes(o); !slices.Equal(got, []string{tt.want}) {
+			t.Errorf("to %s: got %q", tt.to, got)
+		}
+	}
+}
+
 // explained is what Explain says of each recipient.
 func (w *world) explained(env *Envelope, msg *message.Message) string {
 	w.t.Helper()

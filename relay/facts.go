@@ -116,6 +116,10 @@ func (g *Gateway) author(ctx context.Context, env *Envelope, e *evidence, msg *m
 		f.SignExempt = "not signed: the author " + from[0].String() + " is not of a local domain"
 	case len(from) > 1 || len(msg.All("From")) > 1:
 		f.SignForbidden = "the message has several From addresses"
+	case slices.ContainsFunc(msg.Fields(), func(field message.Field) bool { return stamped(field, g.Hostname) }):
+		// A mailbox server that redirects, or "sendmail" called by it, may be a client
+		// that may send. What it brings came in under a name that its sender chose.
+		f.SignForbidden = fmt.Sprintf("the message came in under the name of %s and is forwarded", from[0])
 	case e.purpose == toSuppose:
 		// Who asks without naming a client asks about one who may.
 	case e.purpose != toExplain && !g.maySend(env, f):

@@ -21,6 +21,12 @@ func forged(f message.Field, hostname string) bool {
 	return !ok || sameHost(id, hostname)
 }
 
+// stamped reports whether a field is one that we put on mail that came in.
+func stamped(f message.Field, hostname string) bool {
+	id, ok := authservID(f.Value())
+	return f.Is(statusField) || f.Is(resultsField) && ok && sameHost(id, hostname)
+}
+
 func sameHost(a, b string) bool {
 	return strings.EqualFold(strings.TrimRight(a, "."), strings.TrimRight(b, "."))
 }

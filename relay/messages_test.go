@@ -95,7 +95,7 @@ func TestReportsAreNotTouched(t *testing.T) {
 // nobody gave it.
 func TestForgedFieldsDoNotLeave(t *testing.T) {
 	w := newWorld(t)
-	for _, to := range []string{"x@plain.example", "x@sign.example", bob} {
+	for _, to := range []string{"x@plain.example", "x@prefer.example", "x@all.example"} {
 		msg := parseMessage(t, "From: alice@own.example\nTo: "+to+"\nX-SMIME-Status: pass\nAuthentication-Results: gw.own.example; smime=pass\n"+
 			"Authentication-Results: mx.own.example; dkim=pass\n\n"+text+"\n")
 		o, err := w.process(w.envelope("out", "alice@own.example", to), msg)
