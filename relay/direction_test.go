@@ -163,6 +163,36 @@ func TestBothDirections(t *testing.T) {
 	}
 }
 
+// TestExit: with a next hop of their own, what goes to recipients outside leaves by
+// it, whatever the MTA could do with its message.
+func TestExit(t *testing.T) {
+	w := newWorld(t)
+	for _, exit := range []bool{false, true} {
+		w.config.Exit = exit
+		w.start()
+		for _, tt := range []struct {
+			listener string
+			to       []string
+			want     bool
+		}{
+			{"out", []string{"x@plain.example"}, true},
+			{"out", []string{"x@own.example"}, false},
+			{"out", []string{"x@own.example", "x@plain.example"}, true},
+			{"in", []string{"x@own.example"}, false},
+			{"in", []string{"x@own.example", "x@plain.example"}, true},
+			{"out", []string{"x@own.example", dave}, false},
+		} {
+			o, err := w.process(w.envelope(tt.listener, "alice@own.example", tt.to...), w.letter(tt.to...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.ByNextHop != (tt.want && exit) {
+				t.Errorf("exit %v, by %s to %s: %v", exit, tt.listener, tt.to, o.ByNextHop)
+			}
+		}
+	}
+}
+
 // A part that is refused as a whole does not take the other with it.
 func TestPartRefusedAsAWhole(t *testing.T) {
 	w := newWorld(t)

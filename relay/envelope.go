@@ -94,6 +94,10 @@ type Outcome struct {
 	Held *Hold
 	// Notices are messages of the gateway's own to the sender.
 	Notices []Delivery
+	// ByNextHop says that the copies go to the next hop, also where an MTA could make
+	// its own message the only one: mail to some of the recipients leaves by the next
+	// hop alone.
+	ByNextHop bool
 }
 
 // Delivery is a message with the envelope it leaves under.

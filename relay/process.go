@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -15,6 +16,19 @@ import (
 // Process implements Handler.
 func (g *Gateway) Process(ctx context.Context, env *Envelope, msg *message.Message) (o *Outcome, err error) {
 	defer g.recovered(env, &err)
+	o, err = g.process(ctx, env, msg)
+	if err == nil && g.Exit {
+		o.ByNextHop = slices.ContainsFunc(o.Deliveries, g.leaves)
+	}
+	return o, err
+}
+
+// leaves reports whether a copy goes to a recipient outside.
+func (g *Gateway) leaves(d Delivery) bool {
+	return slices.ContainsFunc(d.Recipients, func(r Recipient) bool { return !g.own(r.Address) })
+}
+
+func (g *Gateway) process(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	out, in := g.split(env)
 	switch {
 	case len(in.Recipients) == 0:

@@ -89,6 +89,7 @@ type Listener struct {
 // NextHop is the section [next_hop].
 type NextHop struct {
 	Address string        `toml:"address" doc:"host:port or unix:/path of an SMTP server"`
+	Local   string        `toml:"local" doc:"next hop of recipients in domains, such as the mailbox server: host:port or unix:/path; empty is address. With it, what leaves a milter for other recipients goes through the queue to address"`
 	TLS     string        `toml:"tls" doc:"require verifies the server's certificate, opportunistic does not" enum:"off,opportunistic,require"`
 	CA      string        `toml:"ca" doc:"PEM file of the authorities that tls = \"require\" believes; empty is the system's" path:"file"`
 	Timeout time.Duration `toml:"timeout" doc:"longest wait for one answer of the next hop; 0s is the times of RFC 5321" min:"0s"`

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +34,9 @@ func validate(c *Config, d *decoder) {
 	}
 	d.listeners(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)
+	if c.NextHop.Local != "" {
+		d.endpoint("next_hop.local", c.NextHop.Local)
+	}
 	for i, network := range c.Trust.FetchNetworks {
 		d.network(index("trust.fetch_networks", i), network)
 	}
@@ -128,7 +132,7 @@ func (d *decoder) listeners(c *Config) {
 		if len(l.XForward) > 0 && l.Protocol == "milter" {
 			d.complain(join(key, "xforward"), "remove it: a milter is told of the client by the protocol", "has a meaning only with protocol = \"lmtp\" or \"smtp\"")
 		}
-		if hop := l.nextHop(c); hop == l.Address && !strings.HasSuffix(hop, ":0") {
+		if slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
 			d.complain(join(key, "address"), "let mail go on to another server", "is the next hop too: mail would come back for ever")
 		}
 		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)
@@ -151,11 +155,11 @@ func (d *decoder) exception(key string, e Exception) {
 }
 
 // nextHop is where mail of the listener goes.
-func (l Listener) nextHop(c *Config) string {
+func (l Listener) nextHops(c *Config) []string {
 	if l.NextHop != "" {
-		return l.NextHop
+		return []string{l.NextHop}
 	}
-	return c.NextHop.Address
+	return []string{c.NextHop.Address, c.NextHop.Local}
 }
 
 func (d *decoder) mode(key, text string) {

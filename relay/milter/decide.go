@@ -117,7 +117,7 @@ func (tx *transaction) message() (*message.Message, error) {
 // then it is under the same envelope, but for recipients that drop out. With a
 // message held it can not: the hold and the copy must be stored together.
 func (tx *transaction) inPlace(o *relay.Outcome) bool {
-	if len(o.Deliveries) != 1 || o.Held != nil || len(o.Expanded) > 0 {
+	if len(o.Deliveries) != 1 || o.ByNextHop || o.Held != nil || len(o.Expanded) > 0 {
 		return false
 	}
 	d := o.Deliveries[0]

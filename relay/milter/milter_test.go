@@ -190,6 +190,9 @@ func outcome(t *testing.T, now *message.Message) process {
 			case 'h':
 				wiretest.AddHeld(o, env, r)
 				o.Held.Message = m
+			case 'n':
+				o.ByNextHop = true
+				shared.Recipients = append(shared.Recipients, r)
 			case 'o':
 				o.Deliveries = append(o.Deliveries, wiretest.Copy(env, m, r))
 			default:
@@ -215,6 +218,8 @@ func TestOutcomes(t *testing.T) {
 		{"x r y", "a", "[x@e.net y@e.net]", "[report@example.org]"},
 		{"r x s", "a", "[x@e.net]", "[a@example.org report@example.org]"},
 		{"o", "a", "[o@e.net]", "[]"},
+		{"n", "d", "", "[n@e.net]"},
+		{"x n", "d", "", "[x@e.net n@e.net]"},
 		{"o x", "d", "", "[o@e.net x@e.net]"},
 		{"o o2 s r", "d", "", "[o@e.net o2@e.net a@example.org report@example.org]"},
 		{"x h", "d", "", "[x@e.net a@example.org] [h@e.net]"}, // never edited beside a hold

@@ -113,11 +113,7 @@ type nextHop struct {
 func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) []error {
 	p, release := n.service.use()
 	defer release()
-	target := p.nextHop
-	if own, ok := p.nextHops[cmp.Or(n.listener, d.Listener)]; ok {
-		target = own
-	}
-	errs := target.Deliver(ctx, d)
+	errs := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
 	for _, err := range errs {
 		outcome := "delivered"
 		if err != nil {

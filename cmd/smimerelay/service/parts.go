@@ -42,9 +42,8 @@ type Parts struct {
 	files     *certs.FileKeys             // those of Keys that are in files
 	tokens    []token.Keys                // those in tokens
 	tls       map[string]*tls.Certificate // by listener
-	nextHop   *outbound.Client
-	nextHops  map[string]*outbound.Client // by listener, where it has its own
-	closers   []func() error              // of what the validator uses
+	routes    routes
+	closers   []func() error // of what the validator uses
 
 	authorities *Authorities // our own; nil where there are none
 }
@@ -61,12 +60,7 @@ func (p *Parts) Close() error {
 	if p.Directory != nil {
 		errs = append(errs, p.Directory.Close())
 	}
-	for _, c := range p.nextHops {
-		errs = append(errs, c.Close())
-	}
-	if p.nextHop != nil {
-		errs = append(errs, p.nextHop.Close())
-	}
+	errs = append(errs, p.routes.close()...)
 	for _, t := range p.tokens {
 		errs = append(errs, t.Close())
 	}
@@ -107,7 +101,7 @@ type setting struct {
 
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
-		Config: c, nextHops: map[string]*outbound.Client{}, tls: map[string]*tls.Certificate{},
+		Config: c, routes: routes{listeners: map[string]*outbound.Client{}}, tls: map[string]*tls.Certificate{},
 	}}
 	b.hostname()
 	b.policy()
@@ -197,13 +191,17 @@ func (b *builder) outbound() {
 		}
 		return c
 	}
-	b.parts.nextHop = client("next_hop", b.config.NextHop.Address)
+	b.parts.routes.nextHop = client("next_hop", b.config.NextHop.Address)
+	if local := b.config.NextHop.Local; local != "" {
+		b.parts.routes.local = client("next_hop.local", local)
+		b.parts.routes.domains, _ = enforce.CompilePatterns(b.domains()) // the gateway reports the error
+	}
 	for i, l := range b.config.Listeners {
 		if l.NextHop == "" {
 			continue
 		}
 		if c := client(key("listener", i, "next_hop"), l.NextHop); c != nil {
-			b.parts.nextHops[l.Name] = c
+			b.parts.routes.listeners[l.Name] = c
 		}
 	}
 }
@@ -247,6 +245,7 @@ func (b *builder) gateway() {
 		Issuer:       b.authority(),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
+		Exit:         c.NextHop.Local != "",
 		Copies:       int(c.Limits.Memory),
 		Hold:         c.Queue.Hold,
 		Clock:        b.clock, Log: b.log,

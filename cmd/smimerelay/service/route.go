@@ -1,0 +1,68 @@
+package service
+
+import (
+	"context"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/outbound"
+)
+
+// routes says which next hop a recipient's copy goes to.
+type routes struct {
+	nextHop   *outbound.Client
+	local     *outbound.Client // for recipients in domains; nil: they have no other
+	domains   *enforce.Patterns
+	listeners map[string]*outbound.Client // by listener, where it has its own
+}
+
+func (r *routes) to(listener string, a address.Address) *outbound.Client {
+	if own, ok := r.listeners[listener]; ok {
+		return own
+	}
+	if r.local != nil && r.domains.Match(a) {
+		return r.local
+	}
+	return r.nextHop
+}
+
+// deliver hands a message to the next hops of its recipients and returns one error
+// a recipient, in their order.
+func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery) []error {
+	indexes := make(map[*outbound.Client][]int)
+	var order []*outbound.Client
+	for i, to := range d.Recipients {
+		hop := r.to(listener, to.Address)
+		if indexes[hop] == nil {
+			order = append(order, hop)
+		}
+		indexes[hop] = append(indexes[hop], i)
+	}
+	errs := make([]error, len(d.Recipients))
+	for _, hop := range order {
+		part := d
+		part.Recipients = nil
+		for _, i := range indexes[hop] {
+			part.Recipients = append(part.Recipients, d.Recipients[i])
+		}
+		for n, err := range hop.Deliver(ctx, part) {
+			errs[indexes[hop][n]] = err
+		}
+	}
+	return errs
+}
+
+// close ends the idle connections.
+func (r *routes) close() []error {
+	var errs []error
+	for _, c := range r.listeners {
+		errs = append(errs, c.Close())
+	}
+	for _, c := range []*outbound.Client{r.nextHop, r.local} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errs
+}
