@@ -22,8 +22,11 @@ func (g *Gateway) Direction(env *Envelope, to address.Address) enforce.Direction
 }
 
 // isPostmaster reports whether a is whom RFC 5321 section 4.5.1 makes every
-// server take mail for, whatever domain the host is in.
-func (g *Gateway) isPostmaster(a address.Address) bool { return g.key(a) == g.key(g.Postmaster) }
+// server take mail for, whatever domain the host is in. A postmaster of another
+// host is outside like all others there.
+func (g *Gateway) isPostmaster(a address.Address) bool {
+	return g.key(a) == g.key(g.Postmaster) && sameHost(a.Domain(), g.Hostname)
+}
 
 // split returns an envelope for the recipients of each direction. Either may be
 // without recipients.

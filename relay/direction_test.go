@@ -163,6 +163,19 @@ func TestBothDirections(t *testing.T) {
 	}
 }
 
+// The postmaster of this host is ours, one of another host is outside.
+func TestPostmasterOutside(t *testing.T) {
+	w := newWorld(t)
+	w.config.Domains = []string{"other.example"}
+	for to, want := range map[string]enforce.Direction{"postmaster@gw.own.example": enforce.Inbound, bob: enforce.Outbound} {
+		w.config.Postmaster = w.addr(to)
+		w.start()
+		if got := w.gateway.Direction(w.envelope("in", mallory), w.addr(to)); got != want {
+			t.Errorf("%s: %s", to, got)
+		}
+	}
+}
+
 // TestExit: with a next hop of their own, what goes to recipients outside leaves by
 // it, whatever the MTA could do with its message.
 func TestExit(t *testing.T) {
