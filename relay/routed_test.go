@@ -61,7 +61,7 @@ func TestRoutedRecipients(t *testing.T) {
 // the host is in none of ours.
 func TestPostmasterIsNoRelaying(t *testing.T) {
 	w := newWorld(t)
-	w.config.Postmaster = w.addr("postmaster@elsewhere.example")
+	w.config.Hostname, w.config.Postmaster = "elsewhere.example", w.addr("postmaster@elsewhere.example")
 	w.start()
 	env := w.envelope("auto", "stranger@far.example")
 	env.Client = Client{}
