@@ -12,7 +12,6 @@ const maxAttributeCount = 100
 
 // attributes are the signed attributes that S/MIME gives a meaning.
 type attributes struct {
-	der          []byte // under the SET OF tag: what the signature covers
 	contentType  []byte
 	digest       []byte
 	time         time.Time
@@ -22,30 +21,33 @@ type attributes struct {
 	protection   []byte     // CMSAlgorithmProtection
 }
 
-// parseAttributes reads the signedAttrs element under its [0] tag. Everything
-// wrong in it is ErrAttributes: the signature fails.
+// parseAttributes reads the signedAttrs element under its [0] tag. What is wrong
+// with an attribute that protects is ErrAttributes: the signature fails. One that
+// only gives advice counts as absent where it cannot be read.
 func parseAttributes(raw []byte) (*attributes, error) {
-	der, err := normalize(raw, tagSet)
-	if err != nil {
-		return nil, badAttributes("%v", err)
+	if len(raw) > maxAttributes {
+		return nil, badAttributes("%d octets", len(raw))
 	}
-	a := &attributes{der: der}
-	c := newCursor(a.der)
-	c.enter(tagSet)
+	a := new(attributes)
+	c := newCursor(raw)
+	c.enter(tagContext0)
 	seen := make([][]byte, 0, 16)
-	for c.more() {
+	for n := 0; c.more(); n++ {
 		oid, value, err := c.attribute()
 		if err != nil {
 			return nil, err
 		}
+		if n >= maxAttributeCount {
+			return nil, badAttributes("more than %d", maxAttributeCount)
+		}
+		if !knownAttribute(oid) {
+			continue
+		}
 		if slices.ContainsFunc(seen, func(b []byte) bool { return bytes.Equal(b, oid) }) {
 			return nil, badAttributes("attribute %s twice", dotted(oid))
 		}
-		if len(seen) >= maxAttributeCount {
-			return nil, badAttributes("more than %d", maxAttributeCount)
-		}
 		seen = append(seen, oid)
-		if err := a.set(oid, value); err != nil {
+		if err := a.set(oid, value); err != nil && !advice(oid) {
 			return nil, badAttributes("attribute %s: %v", dotted(oid), err)
 		}
 	}
@@ -59,18 +61,20 @@ func parseAttributes(raw []byte) (*attributes, error) {
 	return a, nil
 }
 
-// attribute reads one Attribute. Those that are known must have exactly one
-// value (RFC 8551 section 2.5, RFC 5652 section 11, RFC 5035 section 3); of
-// others the first is returned, and they must have one at least.
+// attribute reads one Attribute. Those that are known must have one value only
+// (RFC 8551 section 2.5, RFC 5652 section 11, RFC 5035 section 3); of others the
+// first is returned. It is nil where there is none.
 func (c *cursor) attribute() (oid, value []byte, err error) {
 	c.enter(tagSequence)
 	oid = c.primitive(tagOID)
 	c.enter(tagSet)
-	value = c.raw()
-	for many := false; c.more(); many = true {
-		if !many && knownAttribute(oid) {
-			return nil, nil, badAttributes("attribute %s with several values", dotted(oid))
-		}
+	if c.more() {
+		value = c.raw()
+	}
+	if c.more() && knownAttribute(oid) {
+		return nil, nil, badAttributes("attribute %s with several values", dotted(oid))
+	}
+	for c.more() {
 		c.skip()
 	}
 	c.leave()
@@ -91,6 +95,17 @@ func knownAttribute(oid []byte) bool {
 	return false
 }
 
+// advice reports whether an attribute says only what the signer's software can
+// do or claims: nothing rests on it, and the signature is worth as much without
+// it.
+func advice(oid []byte) bool {
+	switch string(oid) {
+	case oidSigningTime, oidCapabilities, oidEncryptionKeyPreference:
+		return true
+	}
+	return false
+}
+
 // set takes up one attribute.
 func (a *attributes) set(oid, value []byte) (err error) {
 	c := newCursor(value)
@@ -98,14 +113,16 @@ func (a *attributes) set(oid, value []byte) (err error) {
 	case oidContentType:
 		a.contentType = c.primitive(tagOID)
 	case oidMessageDigest:
-		a.digest = c.primitive(tagOctetString)
+		a.digest = c.octetBytes(tagOctetString)
 	case oidSigningTime:
 		a.time = c.time()
 	case oidCapabilities:
 		a.capabilities, err = ParseCapabilities(value)
 		return err
 	case oidEncryptionKeyPreference:
-		a.preference = c.keyPreference()
+		if id := c.keyPreference(); c.err == nil && !c.more() {
+			a.preference = id
+		}
 	case oidSigningCertificate:
 		a.certificate = append(a.certificate, c.signingCertificate(oidSHA1))
 	case oidSigningCertificateV2:

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"slices"
 )
 
 // DecryptOptions are the choices of Decrypt.
@@ -213,7 +214,7 @@ func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, 
 	if err != nil {
 		return opener{}, err
 	}
-	aad, err := e.additionalData()
+	covered, err := e.additionalData()
 	if err != nil {
 		return opener{}, err
 	}
@@ -222,12 +223,13 @@ func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, 
 		if err != nil {
 			return nil, ErrDecrypt
 		}
-		src, dst := e.ciphertext(o.InPlace, e.mac)
-		plain, err := aead.Open(dst[:0], nonce, src, aad)
-		if err != nil {
-			return nil, ErrDecrypt
+		for i, aad := range covered {
+			src, dst := e.ciphertext(o.InPlace && i == len(covered)-1, e.mac)
+			if plain, err := aead.Open(dst[:0], nonce, src, aad); err == nil {
+				return plain, nil
+			}
 		}
-		return plain, nil
+		return nil, ErrDecrypt
 	}}, nil
 }
 
@@ -257,21 +259,20 @@ func (e *EnvelopedData) aeadParams(spec *cipherSpec) (nonce []byte, tagLen int, 
 	return nonce, tagLen, nil
 }
 
-// additionalData returns the authenticated attributes under the SET OF tag (RFC
-// 5083 section 2.2). A content other than data must be named by them.
-func (e *EnvelopedData) additionalData() ([]byte, error) {
+// additionalData returns what the tag may cover besides the content: the forms of
+// the authenticated attributes. A content other than data must be named by them.
+func (e *EnvelopedData) additionalData() ([][]byte, error) {
 	if e.attrs == nil {
 		if e.ContentType != TypeData {
 			return nil, malformed("content type %s without attributes", e.ContentType)
 		}
-		return nil, nil
+		return [][]byte{nil}, nil
 	}
-	aad, err := normalize(e.attrs, tagSet)
-	if err != nil {
-		return nil, err
+	if len(e.attrs) > maxAttributes {
+		return nil, tooBig("attributes of %d octets", len(e.attrs))
 	}
-	c := newCursor(aad)
-	c.enter(tagSet)
+	c := newCursor(e.attrs)
+	c.enter(e.attrs[0])
 	named := e.ContentType == TypeData
 	for c.more() {
 		oid, value, err := c.attribute()
@@ -291,7 +292,7 @@ func (e *EnvelopedData) additionalData() ([]byte, error) {
 	if !named {
 		return nil, malformed("content type differs from the attribute")
 	}
-	return aad, nil
+	return slices.Collect(forms(e.attrs)), nil
 }
 
 // ciphertext returns the ciphertext with the mac behind it, where there is one,

@@ -12,7 +12,7 @@ import (
 type certHash struct {
 	digest algorithm
 	hash   []byte
-	id     *ID // the issuer is the raw GeneralNames
+	id     *ID
 }
 
 // signingCertificate reads SigningCertificate or SigningCertificateV2. The first
@@ -39,9 +39,9 @@ func (c *cursor) certHash(defaultDigest string) (h certHash) {
 	if c.peek() == tagSequence {
 		h.digest = c.algorithm()
 	}
-	h.hash = c.primitive(tagOctetString)
+	h.hash = c.octetBytes(tagOctetString)
 	if c.optional(tagSequence) {
-		h.id = &ID{RawIssuer: c.raw(), Serial: minimalInteger(c.primitive(tagInteger))}
+		h.id = &ID{RawIssuer: c.directoryName(), Serial: minimalInteger(c.primitive(tagInteger))}
 		c.leave()
 	}
 	c.leave()
@@ -54,20 +54,21 @@ func (h certHash) matches(cert *x509.Certificate) bool {
 	if f == 0 || f == crypto.MD5 || !bytes.Equal(sum(f, cert.Raw), h.hash) {
 		return false
 	}
-	if h.id == nil {
-		return true
-	}
-	return bytes.Equal(h.id.Serial, integerBytes(cert.SerialNumber)) &&
-		bytes.Equal(h.id.RawIssuer, directoryName(cert.RawIssuer))
+	return h.id == nil || h.id.Matches(cert)
 }
 
-// directoryName returns GeneralNames that consist of one directory name.
-func directoryName(rawName []byte) []byte {
-	b := make(builder, 0, len(rawName)+12)
-	b.directoryName(rawName)
-	return b
+// directoryName reads GeneralNames, which must be one directory name (RFC 5035
+// section 5).
+func (c *cursor) directoryName() []byte {
+	c.enter(tagSequence)
+	c.enter(tagContext0 + 4)
+	name := c.raw()
+	c.leave()
+	c.leave()
+	return name
 }
 
+// directoryName appends GeneralNames that consist of one directory name.
 func (b *builder) directoryName(rawName []byte) {
 	m := b.open(tagSequence)
 	b.tlv(tagContext0+4, rawName)

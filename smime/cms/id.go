@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/x509"
 	"math/big"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // ID names a certificate: by issuer and serial number, or by its subject key
@@ -21,13 +23,14 @@ func CertificateID(cert *x509.Certificate) ID {
 }
 
 // Matches reports whether id names cert. Several certificates may bear the same
-// subject key identifier.
+// subject key identifier. Names are equal whatever string types they are written
+// in (RFC 5280 section 7.1).
 func (id ID) Matches(cert *x509.Certificate) bool {
 	if id.SubjectKeyID != nil {
 		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
 	}
-	return id.RawIssuer != nil && bytes.Equal(id.RawIssuer, cert.RawIssuer) &&
-		bytes.Equal(id.Serial, integerBytes(cert.SerialNumber))
+	return id.RawIssuer != nil && bytes.Equal(id.Serial, integerBytes(cert.SerialNumber)) &&
+		pki.SameName(id.RawIssuer, cert.RawIssuer)
 }
 
 // issuerAndSerial reads the inside of IssuerAndSerialNumber.

@@ -1,22 +1,62 @@
 package cms
 
+import (
+	"bytes"
+	"iter"
+)
+
 // maxAttributes is the size up to which signed or authenticated attributes are
-// read, in octets. They are hashed in their DER form, which may have to be made.
+// read, in octets.
 const maxAttributes = 1 << 20
 
-// normalize returns a copy of the element as DER under another tag, with the
-// order of its members kept: signatures and authentication tags are computed over
-// that form of attributes, also where the object is BER (RFC 5652 section 5.4).
-func normalize(raw []byte, tag byte) ([]byte, error) {
-	if len(raw) > maxAttributes {
-		return nil, tooBig("attributes of %d octets", len(raw))
+// forms returns the octets that a signature or an authentication tag over an
+// attributes element may cover, the likeliest first. That is the element under
+// the SET OF tag, in DER even where the object is BER (RFC 5652 section 5.4, RFC
+// 5083 section 2.2): as it came, which is DER where the writer kept to section
+// 5.3; with lengths of DER; and in the order of DER, too. The values of the
+// attributes stay as they came: whoever wrote them hashed them so.
+func forms(raw []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		came := bytes.Clone(raw)
+		came[0] = tagSet
+		if !yield(came) {
+			return
+		}
+		members := newSetOf(len(raw))
+		kept := make(builder, 0, len(raw))
+		mark := kept.open(tagSet)
+		c := newCursor(raw)
+		c.enter(raw[0])
+		for c.more() {
+			at := len(members.builder)
+			c.attributeDER(&members.builder)
+			kept.raw(members.builder[at:])
+			members.next()
+		}
+		kept.close(mark)
+		if c.err != nil || !bytes.Equal(kept, came) && !yield(kept) {
+			return
+		}
+		if sorted := members.bytes(tagSet); !bytes.Equal(sorted, kept) {
+			yield(sorted)
+		}
 	}
-	b, err := DER(raw)
-	if err != nil {
-		return nil, err
+}
+
+// attributeDER appends an Attribute as DER up to its values.
+func (c *cursor) attributeDER(b *builder) {
+	c.enter(tagSequence)
+	attribute := b.open(tagSequence)
+	b.tlv(tagOID, c.primitive(tagOID))
+	c.enter(tagSet)
+	values := b.open(tagSet)
+	for c.more() {
+		b.raw(c.raw())
 	}
-	b[0] = tag
-	return b, nil
+	b.close(values)
+	c.leave()
+	b.close(attribute)
+	c.leave()
 }
 
 // DER returns a copy of one BER element (X.690) with definite, shortest lengths

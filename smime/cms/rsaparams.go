@@ -3,43 +3,26 @@ package cms
 import (
 	"crypto"
 	"crypto/rsa"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
-// pssOf reads RSASSA-PSS-params (RFC 4055 section 3.1). Absent fields have
-// SHA-1 for their default and a salt of 20 octets.
+// pssOf reads RSASSA-PSS-params (RFC 4055 section 3.1), of which absent ones are
+// allowed in a key only, where they mean no restriction.
 func pssOf(params []byte) (scheme, error) {
-	s := scheme{name: schemePSS, hash: crypto.SHA1, salt: 20}
-	if params == nil { // allowed in a key only, where it means no restriction
-		return s, malformed("PSS without parameters")
+	der, err := DER(params)
+	if err != nil {
+		return scheme{}, err
 	}
-	c := newCursor(params)
-	c.enter(tagSequence)
-	hash, mask := c.hashAndMask()
-	if c.optional(tagContext0 + 2) {
-		s.salt = c.small()
-		c.leave()
+	p, ok := pki.ReadPSS(der)
+	if !ok {
+		return scheme{}, unsupported("PSS with these parameters")
 	}
-	if c.optional(tagContext0 + 3) {
-		if c.small() != 1 {
-			c.fail("PSS trailer")
-		}
-		c.leave()
-	}
-	c.leave()
-	switch {
-	case c.err != nil:
-		return s, c.err
-	case hash == 0 || mask != hash:
-		return s, unsupported("PSS with this digest and mask generation")
-	case s.salt > maxRSA/8:
-		return s, malformed("PSS salt of %d octets", s.salt)
-	}
-	s.hash = hash
-	return s, nil
+	return scheme{name: schemePSS, hash: p.Hash, pss: p}, nil
 }
 
-// hashAndMask reads the [0] digest and the [1] digest of MGF1 that PSS and OAEP
-// parameters begin with; 0 stands for an unknown one.
+// hashAndMask reads the [0] digest and the [1] digest of MGF1 that OAEP parameters
+// begin with; 0 stands for an unknown one.
 func (c *cursor) hashAndMask() (hash, mask crypto.Hash) {
 	hash, mask = crypto.SHA1, crypto.SHA1
 	if c.optional(tagContext0) {

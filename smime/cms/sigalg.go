@@ -5,13 +5,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // A scheme is a signature algorithm with its parameters.
 type scheme struct {
 	name string      // "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519"
 	hash crypto.Hash // 0: whatever the digest algorithm says
-	salt int         // PSS
+	pss  pki.PSS
 }
 
 // The names of the signature schemes.
@@ -98,8 +100,7 @@ func (s scheme) verifyRSA(key *rsa.PublicKey, pss *algorithm, digest, sig []byte
 			return nil
 		}
 	case s.name == schemePSS && s.permitted(pss):
-		opts := &rsa.PSSOptions{SaltLength: s.salt} // 0: any length
-		if rsa.VerifyPSS(key, s.hash, digest, sig, opts) == nil {
+		if s.pss.Verify(key, digest, sig) {
 			return nil
 		}
 	}
@@ -107,13 +108,13 @@ func (s scheme) verifyRSA(key *rsa.PublicKey, pss *algorithm, digest, sig []byte
 }
 
 // permitted reports whether the parameters in an id-RSASSA-PSS key allow s:
-// the same digest, and a salt not shorter (RFC 4055 section 3.1).
+// the same digests, and a salt not shorter (RFC 4055 section 3.1).
 func (s scheme) permitted(pss *algorithm) bool {
 	if pss == nil || pss.params == nil {
 		return true
 	}
 	limit, err := pssOf(pss.params)
-	return err == nil && limit.hash == s.hash && s.salt >= limit.salt
+	return err == nil && s.pss.Within(limit.pss)
 }
 
 // sum hashes b.

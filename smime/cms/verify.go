@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"iter"
 	"time"
 )
 
@@ -20,6 +21,9 @@ type VerifyOptions struct {
 	// AllowWeak accepts SHA-1 and RSA keys from 1024 bits; the result's Weak
 	// names them.
 	AllowWeak bool
+	// AllowBare accepts signatures over the content itself, without signed
+	// attributes; the result says Bare.
+	AllowBare bool
 }
 
 // SignerResult is what is known of one signer.
@@ -38,6 +42,9 @@ type SignerResult struct {
 	Digest, Signature string
 	// Weak says what is weak in a signature that AllowWeak let pass.
 	Weak string
+	// Bare says that there are no signed attributes: nothing binds the
+	// signature to its algorithms, its certificate and its time.
+	Bare bool
 	// SigningTime is what the signer claims; zero where absent.
 	SigningTime time.Time
 	// Capabilities and EncryptionID (the certificate that the signer wants to
@@ -49,8 +56,7 @@ type SignerResult struct {
 // Verify checks every signature over the content, and returns one result for
 // each signer, in the order of the message. It says nothing about trust.
 //
-// Signed attributes are demanded: without them, a signature over attributes
-// could be presented as one over a content that has their bytes.
+// Signed attributes are demanded where AllowBare does not say otherwise.
 func (s *SignedData) Verify(o VerifyOptions) []SignerResult {
 	v := verifier{data: s, options: o, digests: make(map[crypto.Hash][]byte)}
 	results := make([]SignerResult, len(s.signers))
@@ -92,7 +98,7 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 		return malformed("digest %s is not listed", r.Digest)
 	}
 	if s.attrs == nil {
-		return badAttributes("there are none")
+		return v.verifyBare(s, candidates, scheme, r)
 	}
 	attrs, err := parseAttributes(s.attrs)
 	if err != nil {
@@ -107,13 +113,22 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 	if err := v.checkAttributes(attrs, s, hash); err != nil {
 		return err
 	}
-	if hash != crypto.SHA256 && hash != crypto.SHA384 && hash != crypto.SHA512 {
-		if hash == crypto.MD5 || !v.options.AllowWeak {
-			return weak("digest %s", r.Digest)
-		}
-		r.Weak = r.Digest
+	if err := v.checkStrength(hash, r); err != nil {
+		return err
 	}
-	return v.tryCertificates(candidates, attrs, s, scheme, r)
+	return v.tryCertificates(candidates, attrs, forms(s.attrs), s.value, scheme, r)
+}
+
+// checkStrength refuses weak digests, or notes them in r.
+func (v *verifier) checkStrength(hash crypto.Hash, r *SignerResult) error {
+	if hash == crypto.SHA256 || hash == crypto.SHA384 || hash == crypto.SHA512 {
+		return nil
+	}
+	if hash == crypto.MD5 || !v.options.AllowWeak {
+		return weak("digest %s", r.Digest)
+	}
+	r.Weak = r.Digest
+	return nil
 }
 
 // checkAttributes holds the attributes against the content and the algorithms.
@@ -152,7 +167,7 @@ func (v *verifier) candidates(id ID) []*x509.Certificate {
 const maxSameID = 8
 
 // tryCertificates verifies with each candidate until one fits.
-func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, s *signerInfo, alg scheme, r *SignerResult) error {
+func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, covered iter.Seq[[]byte], sig []byte, alg scheme, r *SignerResult) error {
 	err := ErrNoCertificate
 	for _, cert := range candidates {
 		if !a.identifies(cert) {
@@ -160,7 +175,7 @@ func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes
 			continue
 		}
 		r.Certificate = cert
-		weakKey, e := v.tryCertificate(cert, a, s, alg)
+		weakKey, e := v.tryCertificate(cert, covered, sig, alg)
 		if e == nil {
 			if weakKey != "" {
 				r.Weak = weakKey
@@ -172,7 +187,7 @@ func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes
 	return err
 }
 
-func (v *verifier) tryCertificate(cert *x509.Certificate, a *attributes, s *signerInfo, alg scheme) (weakKey string, err error) {
+func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byte], sig []byte, alg scheme) (weakKey string, err error) {
 	key, pss, err := publicKey(cert)
 	if err != nil {
 		return "", err
@@ -183,7 +198,13 @@ func (v *verifier) tryCertificate(cert *x509.Certificate, a *attributes, s *sign
 	if checkKey(key, minRSA) != nil {
 		weakKey = "RSA key below 2048 bits"
 	}
-	return weakKey, alg.verify(key, pss, a.der, s.value)
+	err = ErrSignature
+	for octets := range covered {
+		if err = alg.verify(key, pss, octets, sig); err == nil {
+			break
+		}
+	}
+	return weakKey, err
 }
 
 // digest returns the digest of the content, computed once.
