@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // ValidatorConfig says whom to trust and how strictly to judge.
@@ -91,6 +92,20 @@ func NewValidator(cfg ValidatorConfig) (*Validator, error) {
 		}
 	}
 	return v, nil
+}
+
+// Held returns the certificates among anchors and intermediates that id names: a
+// signer's, for messages that do not bring it.
+func (v *Validator) Held(id cms.ID) []*x509.Certificate {
+	var found []*x509.Certificate
+	for _, list := range [][]*x509.Certificate{v.cfg.Intermediates, v.cfg.Anchors} {
+		for _, c := range list {
+			if id.Matches(c) {
+				found = append(found, c)
+			}
+		}
+	}
+	return found
 }
 
 func bySubject(list []*x509.Certificate) map[string][]*node {

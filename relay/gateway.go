@@ -124,6 +124,9 @@ type Inbound struct {
 	DecryptFor DecryptFor
 	// Revocation overrides the Checker's mode where it is not "".
 	Revocation certs.RevocationMode
+	// AllowSHA1, AllowRSA1024 and AllowNoAttributes let signatures pass that are
+	// refused otherwise: with SHA-1, with short keys, without signed attributes.
+	AllowSHA1, AllowRSA1024, AllowNoAttributes bool
 }
 
 // Gateway decides on messages and does what was decided. It is the one Handler.

@@ -65,14 +65,15 @@ func (g *Gateway) stamp(env *Envelope, opened *smime.Opened) (*message.Message, 
 }
 
 // open does what the configuration asks for, decrypting with keys; nil decrypts
-// nothing.
-func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Keys) *smime.Opened {
+// nothing. weak decrypts old ciphers, too.
+func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Keys, weak bool) *smime.Opened {
 	if !g.Inbound.Verify && !g.Inbound.Decrypt {
 		return &smime.Opened{Message: msg, Report: unchecked(smime.Report{})}
 	}
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
-		Certificates: g.parsed,
+		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
+		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
 	})
 	if !g.Inbound.Verify {
 		opened.Report = unchecked(opened.Report)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,31 @@ func (g *Gateway) hasMinimum() bool {
 		}
 	}
 	return false
+}
+
+// weakCipher is the minimum cipher of a profile that reads 3DES and RC2, and mail
+// to RSA keys from 1024 bits: old mail.
+const weakCipher = "3des"
+
+// readsWeak parts the recipients of an inbound message by whether all profiles
+// that the rules name for them read weak encryption. Where no rule does, the
+// default profile counts.
+func (g *Gateway) readsWeak(ctx context.Context, env *Envelope, msg *message.Message) (strict, weak []Recipient) {
+	reads := func(profile string) bool { return g.Profiles[profile].MinimumCipher == weakCipher }
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(g.Profiles)), reads) {
+		return env.Recipients, nil
+	}
+	demands := g.demands(ctx, env, msg)
+	for _, r := range env.Recipients {
+		asked := demands[r.Address.String()]
+		insists := func(d enforce.Demand) bool { return !reads(d.Profile) }
+		if slices.ContainsFunc(asked, insists) || len(asked) == 0 && !reads(enforce.DefaultProfile) {
+			strict = append(strict, r)
+		} else {
+			weak = append(weak, r)
+		}
+	}
+	return strict, weak
 }
 
 // measured holds what was opened to the profiles that the rules name for it.

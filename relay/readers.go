@@ -36,19 +36,29 @@ type readers struct {
 // openFor opens a message for the recipients: most often once, for all of them.
 func (g *Gateway) openFor(ctx context.Context, env *Envelope, msg *message.Message) []readers {
 	if !g.Inbound.Decrypt {
-		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, nil)}}
+		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, nil, false)}}
+	}
+	strict, weak := g.readsWeak(ctx, env, msg)
+	return append(g.openWith(ctx, msg, strict, false), g.openWith(ctx, msg, weak, true)...)
+}
+
+// openWith opens a message for some of its recipients; weak decrypts old ciphers,
+// too.
+func (g *Gateway) openWith(ctx context.Context, msg *message.Message, recipients []Recipient, weak bool) []readers {
+	if len(recipients) == 0 {
+		return nil
 	}
 	if g.Inbound.DecryptFor == ForAnyone {
-		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, g.Keys)}}
+		return []readers{{recipients: recipients, opened: g.open(ctx, msg, g.Keys, weak)}}
 	}
-	ring := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: env.Recipients}
-	together := g.open(ctx, msg, ring)
+	ring := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: recipients}
+	together := g.open(ctx, msg, ring, weak)
 	var groups []readers
 	for _, members := range ring.groups() {
 		group := readers{recipients: members, opened: together}
 		if !ring.complete(members[0]) {
 			own := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: members[:1]}
-			group.opened = g.open(ctx, msg, own)
+			group.opened = g.open(ctx, msg, own, weak)
 		}
 		groups = append(groups, group)
 	}

@@ -92,24 +92,28 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, 
 		w.unreachable(err)
 		return nil, false
 	}
-	var last error
+	var open error // what the message and the kinds of the keys say openly
 	for _, t := range trials {
 		content, err := env.Decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
 			AllowWeak: w.options.AllowWeak,
 			InPlace:   own && len(trials) == 1,
 		})
-		if err == nil {
+		switch {
+		case err == nil:
 			return content, true
-		}
-		if errors.Is(err, cms.ErrDevice) {
+		case errors.Is(err, cms.ErrDevice):
 			w.unreachable(err)
 			return nil, false
+		case errors.Is(err, cms.ErrWeak), open == nil && errors.Is(err, cms.ErrUnsupported):
+			open = err
 		}
-		last = err
 	}
-	if errors.Is(last, cms.ErrWeak) {
-		w.stop(certs.PolicyNo, reasonWeakCipher, "")
-	} else {
+	switch {
+	case errors.Is(open, cms.ErrWeak):
+		w.stop(certs.PolicyNo, reasonWeakCipher, open.Error())
+	case open != nil:
+		w.stop(certs.PermError, reasonUnsupported, open.Error())
+	default:
 		w.stop(certs.PermError, reasonDecrypt, "")
 	}
 	return nil, false

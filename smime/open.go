@@ -21,8 +21,14 @@ type OpenOptions struct {
 	At         time.Time
 	// MaxLayers limits nesting; 0 is 6.
 	MaxLayers int
-	// AllowWeak decrypts 3DES and RC2.
+	// AllowWeak decrypts 3DES and RC2, and with RSA keys from 1024 bits.
 	AllowWeak bool
+	// AllowSHA1 lets signatures with SHA-1 pass, AllowRSA1024 those of RSA keys
+	// from 1024 bits, AllowBare those without signed attributes.
+	AllowSHA1, AllowRSA1024, AllowBare bool
+	// Signers finds the certificates of signers that the message does not
+	// bring; nil: only the message's count.
+	Signers SignerLookup
 	// Certificates saves parsing the same ones again; nil: each is parsed.
 	Certificates *cms.CertificateCache
 }
@@ -88,6 +94,8 @@ type walker struct {
 	surface *message.Message
 	sealed  bool
 	keysOut error // why our keys could not be asked
+	lookups int   // of signers' certificates
+	heldOut error // why one of these failed
 }
 
 // signedLayer is a signed layer with its signers, as indices in the report.
@@ -167,6 +175,9 @@ func (w *walker) openClear() {
 func (w *walker) signed(s *signature) {
 	layer := signedLayer{clear: s.clear, first: len(w.report.Signers)}
 	results, second := s.verify()
+	if w.lookUp(s, results) {
+		results, second = s.verify()
+	}
 	w.second = w.second || second
 	for _, r := range results {
 		signer := w.judge(r, s.data)

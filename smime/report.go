@@ -79,6 +79,7 @@ const (
 	reasonSignature   = "wrong-signature"
 	reasonAttributes  = "bad-attributes"
 	reasonNoSigner    = "no-certificate"
+	reasonBare        = "no-signed-attributes"
 	reasonUnsupported = "unsupported-algorithm"
 	reasonMalformed   = "malformed"
 	reasonUnchecked   = "chain-unchecked"

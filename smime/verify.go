@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -17,6 +18,8 @@ type signature struct {
 	content []byte
 	// clear says that the layer is multipart/signed.
 	clear bool
+	// held are certificates of its signers that the message does not bring.
+	held []*x509.Certificate
 }
 
 // verify checks the signatures over the raw bytes and, where all of them are
@@ -36,8 +39,8 @@ func (s *signature) verify() (results []cms.SignerResult, second bool) {
 }
 
 func (s *signature) read(content []byte) []cms.SignerResult {
-	// Weak signatures are judged by us, so that the report can name them.
-	o := cms.VerifyOptions{AllowWeak: true}
+	// What is weak or bare is judged here, so that the report can name it.
+	o := cms.VerifyOptions{AllowWeak: true, AllowBare: true, Certificates: s.held}
 	if s.content != nil {
 		o.Content = [][]byte{content}
 	}
@@ -69,12 +72,16 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 		s.describe(r.Certificate)
 	}
 	switch {
+	case errors.Is(r.Err, cms.ErrNoCertificate) && w.heldOut != nil:
+		s.fail(certs.TempError, reasonNoSigner, "it could not be looked up: "+w.heldOut.Error())
 	case r.Err != nil:
 		result, reason := signerError(r.Err)
 		s.fail(result, reason, r.Err.Error())
 		s.broken = result == certs.Fail
-	case r.Weak != "":
+	case r.WeakDigest && !w.options.AllowSHA1, r.WeakKey && !w.options.AllowRSA1024:
 		s.fail(certs.PolicyNo, string(certs.WeakSignature), r.Weak)
+	case r.Bare && !w.options.AllowBare:
+		s.fail(certs.PolicyNo, reasonBare, "the signature is over the content itself, without signed attributes")
 	case w.options.Checker == nil:
 		s.fail(certs.Neutral, reasonUnchecked, "")
 	default:
@@ -82,6 +89,9 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	}
 	if r.Err == nil {
 		s.Capabilities, s.Preferred, s.Bundle = r.Capabilities, r.EncryptionID, data.Certificates
+	}
+	if s.Result == certs.Pass && r.Bare {
+		s.Reason, s.Detail = reasonBare, "accepted by configuration"
 	}
 	if s.Result == certs.Pass && w.stale(r.SigningTime) {
 		s.fail(certs.PolicyNo, reasonStale, "signed long before the time of the Date field")

@@ -11,6 +11,7 @@ import (
 type decryptCmd struct {
 	Identity     []string `required:"" sep:"none" placeholder:"FILE" help:"Decrypt with the identity in FILE: PKCS #12, or PEM with key and chain. Repeatable."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the identities."`
+	AllowWeak    bool     `help:"Decrypt 3DES and RC2, and with RSA keys from 1024 bits, too."`
 	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
 
@@ -36,7 +37,7 @@ func (c *decryptCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	opened := smime.Open(background(), m, smime.OpenOptions{Keys: certs.NewKeys(a.clock, ids...)})
+	opened := smime.Open(background(), m, smime.OpenOptions{Keys: certs.NewKeys(a.clock, ids...), AllowWeak: c.AllowWeak})
 	if !opened.Decrypted {
 		return negative(fmt.Errorf("%s: %w", inputName(c.Message), notDecrypted(opened.Report)))
 	}
@@ -44,9 +45,23 @@ func (c *decryptCmd) Run(a *app) error {
 	return err
 }
 
+// notDecrypted says why nothing was decrypted, and what to do.
 func notDecrypted(r smime.Report) error {
-	if r.Encryption == nil {
-		return errors.New("is not encrypted; nothing to do")
+	because := ""
+	if r.Detail != "" {
+		because = ": " + r.Detail
 	}
-	return errors.New("could not be decrypted; give the identity of one of its recipients")
+	switch r.Reason {
+	case "no-key":
+		return errors.New("no identity given is one of its recipients; give one with --identity")
+	case "weak-cipher":
+		return fmt.Errorf("is encrypted in a way that is too weak%s; accept it with --allow-weak", because)
+	case "not-decryptable":
+		return fmt.Errorf("does not open with the identity that it names%s; the key is another one, or the message is damaged", because)
+	case "unsupported-algorithm", "malformed", "too-many-layers":
+		return fmt.Errorf("cannot be opened (%s)%s; nothing was decrypted", r.Reason, because)
+	case "encrypted-part":
+		return errors.New("only a part of it is encrypted; save that part as a message and decrypt it")
+	}
+	return errors.New("is not encrypted; nothing to do")
 }

@@ -24,7 +24,7 @@ func (a *app) readMessage(path string) (*message.Message, error) {
 	if err != nil {
 		return nil, unusable(err)
 	}
-	m, err := message.Parse(raw)
+	m, err := message.Parse(withoutMboxLine(raw))
 	if err != nil {
 		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
 	}
@@ -38,11 +38,23 @@ func (a *app) readCanonical(path string) (*message.Message, error) {
 	if err != nil {
 		return nil, unusable(err)
 	}
-	m, err := message.Parse(message.Canonical(raw))
+	m, err := message.Parse(message.Canonical(withoutMboxLine(raw)))
 	if err != nil {
 		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
 	}
 	return m, nil
+}
+
+// withoutMboxLine removes the line with which a mailbox file begins a message (RFC
+// 4155). It looks like a field From with a blank before its colon, which is one
+// (RFC 5322 section 4.5).
+func withoutMboxLine(raw []byte) []byte {
+	line, rest, found := bytes.Cut(raw, []byte("\n"))
+	envelope, isLine := bytes.CutPrefix(line, []byte("From "))
+	if !found || !isLine || bytes.HasPrefix(bytes.TrimLeft(envelope, " \t"), []byte(":")) {
+		return raw
+	}
+	return rest
 }
 
 func (a *app) readInput(path string) ([]byte, error) {

@@ -12,7 +12,7 @@ import (
 // trustFlags are the flags of the verbs that judge certificates.
 type trustFlags struct {
 	Trust        []string  `sep:"none" placeholder:"FILE" help:"Trust the certificates in FILE (PEM, DER, .p7b, or a folder of these). Repeatable."`
-	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains. Repeatable."`
+	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains, and to find signers whose certificate is not in the message. Repeatable."`
 	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the revocation lists in FILE. Repeatable."`
 	Revocation   string    `enum:"${revocation}" default:"prefer" help:"When revocation can not be found out: refuse (require), tolerate (prefer), do not ask (off)."`
 	Fetch        bool      `help:"Ask the CRL, OCSP and issuer addresses that certificates name; private networks are not asked."`
@@ -20,6 +20,8 @@ type trustFlags struct {
 	NeedPolicy   bool      `name:"require-policy" help:"Demand that the whole path has a certificate policy in common."`
 	NoMapping    bool      `name:"inhibit-policy-mapping" help:"Let no authority declare policies equal."`
 	NoAnyPolicy  bool      `name:"inhibit-any-policy" help:"Do not count anyPolicy."`
+	AllowSHA1    bool      `name:"allow-sha1" help:"Accept signatures with SHA-1, for archives."`
+	AllowRSA1024 bool      `name:"allow-rsa1024" help:"Accept RSA keys from 1024 bits, for archives."`
 	At           time.Time `placeholder:"RFC3339" help:"Judge as of this time instead of now, such as 2026-01-02T03:04:05Z."`
 }
 
@@ -38,6 +40,7 @@ func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error)
 		Anchors: anchors, Intermediates: intermediates,
 		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
 		RequirePolicy: f.NeedPolicy, InhibitPolicyMapping: f.NoMapping, InhibitAnyPolicy: f.NoAnyPolicy,
+		AllowSHA1: f.AllowSHA1, AllowRSA1024: f.AllowRSA1024,
 	}
 	if c.Policies, err = certs.ParsePolicies(f.Policy); err != nil {
 		return nil, unusable(fmt.Errorf("--policy: %w; give object identifiers such as 1.3.6.1.4.1.99999.1", err))

@@ -1,19 +1,25 @@
 package main
 
 import (
+	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 type verifyCmd struct {
 	trustFlags
 	Identity     []string `sep:"none" placeholder:"FILE" help:"Decrypt what is encrypted with the identity in FILE first. Repeatable."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the identities."`
+	AllowWeak    bool     `help:"Decrypt 3DES and RC2, and mail to RSA keys from 1024 bits, too."`
+	AllowBare    bool     `name:"allow-no-attributes" help:"Accept signatures without signed attributes."`
 	JSON         bool     `name:"json" help:"Print the report as JSON."`
 	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
 }
@@ -40,7 +46,10 @@ func (c *verifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	o := smime.OpenOptions{Checker: validator, Revocation: certs.RevocationMode(c.Revocation), At: c.At}
+	o := smime.OpenOptions{
+		Checker: validator, Revocation: certs.RevocationMode(c.Revocation), At: c.At, Signers: heldBy(validator),
+		AllowWeak: c.AllowWeak, AllowSHA1: c.AllowSHA1, AllowRSA1024: c.AllowRSA1024, AllowBare: c.AllowBare,
+	}
 	if len(c.Identity) > 0 {
 		ids, err := readIdentities(c.Identity, c.PasswordFile)
 		if err != nil {
@@ -57,6 +66,13 @@ func (c *verifyCmd) Run(a *app) error {
 		printReport(a.stdout, report)
 	}
 	return verifyStatus(report)
+}
+
+// heldBy looks up signers' certificates among those of --trust and --intermediate.
+func heldBy(v *certs.Validator) smime.SignerLookup {
+	return func(_ context.Context, signer cms.ID, _ address.Address) ([]*x509.Certificate, error) {
+		return v.Held(signer), nil
+	}
 }
 
 // verifyStatus is 0 for pass, 3 for a message without a signature, else 1.

@@ -158,8 +158,10 @@ type Trust struct {
 	Cache         string        `toml:"cache" doc:"folder that keeps what was fetched across restarts; empty keeps it in memory" path:"new"`
 	Stale         time.Duration `toml:"stale" doc:"how long past its end a revocation answer counts when no newer one can be had" min:"0s"`
 	Policies      []string      `toml:"policies" doc:"certificate policies (object identifiers) of which every path must have one; none demands no policy"`
-	AllowSHA1     bool          `toml:"allow_sha1" doc:"accept signatures with SHA-1, for archives"`
+	AllowSHA1     bool          `toml:"allow_sha1" doc:"accept signatures with SHA-1 in certificates, messages, revocation lists and OCSP responses, for archives"`
 	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"accept RSA keys from 1024 bits, for archives"`
+
+	AllowNoAttributes bool `toml:"allow_no_attributes" doc:"accept signatures of messages without signed attributes, which say less: no time, no certificate, no algorithms"`
 }
 
 // Exception is one [[exception]].
@@ -223,7 +225,7 @@ type Profile struct {
 	MinimumDigest        string `toml:"minimum_digest" doc:"inbound: least digest of a signature; empty is any that is still accepted" enum:",sha-256,sha-384,sha-512"`
 	MinimumRSA           int    `toml:"minimum_rsa" doc:"inbound: least bits of a signer's RSA key; 0 is any that is still accepted" min:"0"`
 	MinimumSignature     string `toml:"minimum_signature" doc:"inbound: padding that RSA signatures must have; empty is any" enum:",pss"`
-	MinimumCipher        string `toml:"minimum_cipher" doc:"inbound: least content cipher; empty is any that is still read" enum:",aes-128,aes-192,aes-256"`
+	MinimumCipher        string `toml:"minimum_cipher" doc:"inbound: least content cipher; empty is AES or ChaCha20; 3des also decrypts 3DES and RC2, and mail to RSA keys from 1024 bits" enum:",3des,aes-128,aes-192,aes-256"`
 	MinimumAuthenticated bool   `toml:"minimum_authenticated" doc:"inbound: the content cipher must authenticate (GCM, ChaCha20-Poly1305)"`
 	MinimumKeyTransport  string `toml:"minimum_key_transport" doc:"inbound: padding that RSA key transport must have; empty is any" enum:",oaep"`
 }

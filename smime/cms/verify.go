@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -40,8 +41,10 @@ type SignerResult struct {
 	// Digest is "sha-256" and so on, Signature "rsa-pkcs1", "rsa-pss",
 	// "ecdsa" or "ed25519"; "" where unknown.
 	Digest, Signature string
-	// Weak says what is weak in a signature that AllowWeak let pass.
-	Weak string
+	// Weak says what is weak in a signature that AllowWeak let pass, WeakDigest
+	// and WeakKey whether it is the digest or the key.
+	Weak                string
+	WeakDigest, WeakKey bool
 	// Bare says that there are no signed attributes: nothing binds the
 	// signature to its algorithms, its certificate and its time.
 	Bare bool
@@ -127,7 +130,7 @@ func (v *verifier) checkStrength(hash crypto.Hash, r *SignerResult) error {
 	if hash == crypto.MD5 || !v.options.AllowWeak {
 		return weak("digest %s", r.Digest)
 	}
-	r.Weak = r.Digest
+	r.Weak, r.WeakDigest = r.Digest, true
 	return nil
 }
 
@@ -177,8 +180,8 @@ func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes
 		r.Certificate = cert
 		weakKey, e := v.tryCertificate(cert, covered, sig, alg)
 		if e == nil {
-			if weakKey != "" {
-				r.Weak = weakKey
+			if r.WeakKey = weakKey; weakKey {
+				r.Weak = strings.TrimPrefix(r.Weak+", RSA key below 2048 bits", ", ")
 			}
 			return nil
 		}
@@ -187,17 +190,15 @@ func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes
 	return err
 }
 
-func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byte], sig []byte, alg scheme) (weakKey string, err error) {
+func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byte], sig []byte, alg scheme) (weakKey bool, err error) {
 	key, pss, err := publicKey(cert)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	if err := checkKey(key, minRSABits(v.options.AllowWeak)); err != nil {
-		return "", err
+		return false, err
 	}
-	if checkKey(key, minRSA) != nil {
-		weakKey = "RSA key below 2048 bits"
-	}
+	weakKey = checkKey(key, minRSA) != nil
 	err = ErrSignature
 	for octets := range covered {
 		if err = alg.verify(key, pss, octets, sig); err == nil {

@@ -240,6 +240,7 @@ func (b *builder) gateway() {
 		Inbound: relay.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
 			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
+			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 		},
 		Triggers:     relay.Triggers(c.Triggers),
 		Issuer:       b.authority(),
