@@ -13,7 +13,7 @@ type HeaderProtection string
 
 // The ways. Clear copies the fields into what is signed; Cipher does and leaves
 // outside only what the baseline policy shows (section 3.2.2): a Subject of
-// "[...]", no Comments, no Keywords. A message that is signed and then encrypted
+// "[...]", no Comments, no Keywords; and nothing else that repeats the subject. A message that is signed and then encrypted
 // is signed with Cipher, since what is signed is what the fields go into.
 const (
 	HeadersOpen   HeaderProtection = ""
@@ -34,9 +34,6 @@ func protectable(f message.Field) bool {
 	return !f.Structural() && !f.Is(handling...) && !strings.HasPrefix(name, "arc-") && !strings.HasPrefix(name, "resent-")
 }
 
-// concealed reports whether the baseline policy hides f.
-func concealed(f message.Field) bool { return f.Is("Subject", "Comments", "Keywords") }
-
 // innerFields returns the header of the payload of m: its Content-* fields and,
 // with header protection, copies of the author's fields.
 func innerFields(m *message.Message, p HeaderProtection) ([]message.Field, error) {
@@ -45,12 +42,14 @@ func innerFields(m *message.Message, p HeaderProtection) ([]message.Field, error
 		return content, nil
 	}
 	var fields, outer []message.Field
+	concealed := concealment(m)
 	for _, f := range m.Fields() {
-		if !protectable(f) {
+		secret := p == HeadersCipher && concealed(f)
+		if !protectable(f) && !(secret && topical(f)) {
 			continue
 		}
 		fields = append(fields, f)
-		if p == HeadersCipher && !concealed(f) {
+		if p == HeadersCipher && !secret {
 			outer = append(outer, recorded(f))
 		}
 	}
@@ -108,6 +107,7 @@ func outerChange(m *message.Message, p HeaderProtection, entity *message.Entity)
 	if p != HeadersCipher {
 		return message.Change{Remove: message.Field.NamesHidden, Entity: entity}
 	}
+	concealed := concealment(m)
 	c := message.Change{Entity: entity, Remove: func(f message.Field) bool { return f.NamesHidden() || concealed(f) || f.Is("HP-Outer") }}
 	if m.Has("Subject") {
 		c.Append = []message.Field{placeholder}

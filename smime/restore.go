@@ -16,7 +16,6 @@ import (
 // them, so that no sender can forge it from inside.
 var restorable = []string{
 	"From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",
-	"Comments", "Keywords",
 }
 
 // repeated are the fields that may stand more than once (RFC 5322 section 3.6).
@@ -59,7 +58,7 @@ func restored(m *message.Message, payload *message.Part) message.Change {
 	var names []string
 	var fields []message.Field
 	for _, f := range payload.Fields {
-		if !f.Is(restorable...) {
+		if !f.Is(restorable...) && !topical(f) {
 			continue
 		}
 		if f.Is(names...) && !f.Is(repeated...) {
@@ -82,7 +81,7 @@ func asciiField(f message.Field) (message.Field, bool) {
 		return message.Field{Name: f.Name, Raw: raw}, true
 	}
 	value := f.Value()
-	if !f.Is("Subject", "Comments") || !utf8.ValidString(value) {
+	if !topical(f) || !utf8.ValidString(value) {
 		return f, false
 	}
 	encoded, err := message.NewField(f.Name, mime.QEncoding.Encode("utf-8", value))
