@@ -5,6 +5,7 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -32,6 +33,28 @@ type Envelope struct {
 	// MTA is the name of the MTA that speaks to us, by its greeting or by the
 	// milter's macro; "" if it has not said.
 	MTA string
+}
+
+// Origin returns what the copies of a message are joined to it by.
+func (e *Envelope) Origin() Origin {
+	return Origin{ID: e.ID, QueueID: e.QueueID, MessageID: e.MessageID}
+}
+
+// Origin names the message that a delivery came of, for the log.
+type Origin struct {
+	ID        string // of the envelope
+	QueueID   string `json:",omitempty"`
+	MessageID string `json:",omitempty"`
+}
+
+// With returns a logger whose lines bear the names.
+func (o Origin) With(log *slog.Logger) *slog.Logger {
+	for _, attr := range [][2]string{{"id", o.ID}, {"queue_id", o.QueueID}, {"message_id", o.MessageID}} {
+		if attr[1] != "" {
+			log = log.With(attr[0], attr[1])
+		}
+	}
+	return log
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461
@@ -106,6 +129,7 @@ type Delivery struct {
 	Recipients []Recipient
 	Params     MailParams
 	Message    *message.Message
+	Origin     Origin
 	// Listener is by which the message came in, for a next hop of its own; ""
 	// is the next hop of all others.
 	Listener string

@@ -179,4 +179,5 @@ func (g *Gateway) logRefusedMessage(env *Envelope, err error) {
 	if len(env.Recipients) == 0 {
 		g.logDecision(env, enforce.Assigned{Address: address.Null}, word, reason)
 	}
+	_ = fault.Logged(err)
 }

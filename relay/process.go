@@ -85,10 +85,22 @@ func (g *Gateway) logDecision(env *Envelope, a enforce.Assigned, outcome, reason
 	g.logAt(slog.LevelInfo, env, a, outcome, reason)
 }
 
+// client is the address of the client, "" where it is not known.
+func client(env *Envelope) string {
+	if !env.Client.Addr.IsValid() {
+		return ""
+	}
+	return env.Client.Addr.String()
+}
+
 func (g *Gateway) logAt(level slog.Level, env *Envelope, a enforce.Assigned, outcome, reason string) {
 	g.Log.LogAttrs(context.Background(), level, "decision",
 		slog.String("id", env.ID),
 		slog.String("queue_id", env.QueueID),
+		slog.String("message_id", env.MessageID),
+		slog.String("listener", env.Listener),
+		slog.String("client", client(env)),
+		slog.String("user", env.Client.User),
 		slog.String("direction", string(g.Direction(env, a.Address))),
 		slog.String("sender", env.Sender.String()),
 		slog.String("recipient", a.Address.String()),

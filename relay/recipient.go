@@ -44,7 +44,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 		return nil
 	}
 	g.logDecision(env, refusal.Assigned, "refused at RCPT", refusal.Reason)
-	return refusalError(refusal)
+	return fault.Logged(refusalError(refusal))
 }
 
 // refusalError returns the error of a refused recipient, for ReplyFor.

@@ -81,6 +81,8 @@ type Error struct {
 	Reply Reply
 	// Cause is for the log only. It may be nil.
 	Cause error
+	// Logged says that the log has the failure: it is to stand there once.
+	Logged bool
 }
 
 // Reply is an SMTP reply as received from a server (RFC 5321 section 4.2,
@@ -106,6 +108,14 @@ func (e *Error) Error() string {
 
 // Unwrap returns the private cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// Logged marks err as logged, if it is an Error, and returns it.
+func Logged(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Logged = true
+	}
+	return err
+}
 
 // Of returns the Error in err's chain, or one of kind Internal around err: what
 // nobody classified is temporary, so that no message is lost by it.

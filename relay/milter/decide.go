@@ -54,7 +54,7 @@ func (s *session) decide() (verdict, error) {
 	if err := s.traceHeld(o); err != nil {
 		return verdict{}, err
 	}
-	if err := wire.Store(ctx, s.config.Queue, o, append(copies, extra...)...); err != nil {
+	if err := wire.Store(ctx, s.config.Queue, tx.env, o, append(copies, extra...)...); err != nil {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
@@ -138,7 +138,7 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		edits = append(edits, packet{code: delRecipient, data: []byte("<" + text + ">\x00")})
 	}
 	if len(extra) > 0 {
-		if err := s.config.Queue.Put(ctx, extra...); err != nil {
+		if err := s.config.Queue.Put(ctx, wire.From(s.tx.env, extra...)...); err != nil {
 			return verdict{}, err
 		}
 	}

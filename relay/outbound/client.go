@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -44,6 +45,8 @@ type Config struct {
 	// SevenBit converts a message for a hop without 8BITMIME; its error means
 	// that it may not be. Nil converts nothing.
 	SevenBit func(*message.Message) (*message.Message, error)
+	// Log is where deliveries go, with the next hop's answer; nil is slog.Default.
+	Log *slog.Logger
 }
 
 // Client delivers to one next hop and keeps a few connections to it open. It
@@ -67,6 +70,9 @@ const (
 
 // New returns a Client. Its error names the option that cannot be used.
 func New(c Config) (*Client, error) {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
 	cl := &Client{config: c, network: "tcp", addr: c.Address, timeouts: newTimeouts(c.Timeout)}
 	if path, ok := strings.CutPrefix(c.Address, "unix:"); ok {
 		cl.network, cl.addr = "unix", path

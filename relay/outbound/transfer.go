@@ -200,8 +200,18 @@ func (h *hop) data(ctx context.Context, t *transfer) error {
 		}
 		return nil
 	}
+	h.client.logDelivered(t, r)
 	t.delivered()
 	return nil
+}
+
+// logDelivered writes by which answer the hop took the message, for each open
+// recipient: it is there that the hop's own log continues.
+func (c *Client) logDelivered(t *transfer, r fault.Reply) {
+	log := t.d.Origin.With(c.config.Log).With("sender", t.d.Sender.String(), "next_hop", c.config.Address)
+	for _, i := range t.open {
+		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", fmt.Sprintf("%d %s", r.Code, r.Text))
+	}
 }
 
 // suits refuses, for good, what this hop cannot take.

@@ -115,7 +115,7 @@ func storable(d relay.Delivery) error {
 }
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
-	params, err := json.Marshal(storedParams{d.Params, d.Listener})
+	params, err := json.Marshal(storedParams{d.Params, d.Listener, d.Origin})
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,8 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 // storedParams is what is stored of a delivery beside its addresses.
 type storedParams struct {
 	relay.MailParams
-	Listener string `json:",omitempty"`
+	Listener string       `json:",omitempty"`
+	Origin   relay.Origin `json:",omitzero"`
 }
 
 func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {

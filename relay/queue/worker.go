@@ -123,7 +123,7 @@ func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 	if err := json.Unmarshal([]byte(params), &p); err != nil {
 		return nil, err
 	}
-	s.delivery.Params, s.delivery.Listener = p.MailParams, p.Listener
+	s.delivery.Params, s.delivery.Listener, s.delivery.Origin = p.MailParams, p.Listener, p.Origin
 	if s.delivery.Message, err = readMessage(ctx, tx, s.message); err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error) error {
 	report, err := q.bounce(s, failed)
 	if err != nil {
 		// Without a report they would be lost without a word: they stay.
-		q.config.Log.Error("report not made", "delivery", s.id, "error", err)
+		s.delivery.Origin.With(q.config.Log).Error("report not made", "delivery", s.id, "error", err)
 		failed, report = nil, nil
 		left = s.recipients
 	}
@@ -283,7 +283,7 @@ func removeMessage(ctx context.Context, tx *sql.Tx, message int64) error {
 }
 
 func (q *Queue) log(s *stored, results []error, failed []relay.Refusal, left int) {
-	log := q.config.Log.With("delivery", s.id, "attempt", s.attempts+1)
+	log := s.delivery.Origin.With(q.config.Log).With("delivery", s.id, "attempt", s.attempts+1, "sender", s.delivery.Sender.String())
 	for i, err := range results {
 		if err != nil {
 			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err)

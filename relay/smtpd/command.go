@@ -118,9 +118,9 @@ func (c *command) mail(limit int) (address.Address, relay.MailParams, error) {
 	params, size, err := wire.MailParams(c.params)
 	switch {
 	case err != nil:
-		return address.Null, params, badParams(err)
+		return c.path, params, badParams(err)
 	case size > int64(limit):
-		return address.Null, params, fault.New(fault.TooLarge, fmt.Sprintf("message too large: %d octets declared, %d accepted", size, limit), nil)
+		return c.path, params, fault.New(fault.TooLarge, fmt.Sprintf("message too large: %d octets declared, %d accepted", size, limit), nil)
 	}
 	return c.path, params, needsUTF8(c.path, params.SMTPUTF8)
 }

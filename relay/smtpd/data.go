@@ -36,6 +36,7 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 		if err != nil {
 			return err
 		}
+		s.link.hasLogged() // by deliver, or by the handler
 		for _, g := range tx.given {
 			if err := results[g.key]; err != nil {
 				status.SetStatus(g.text, refuse(tx.env, err))
@@ -71,6 +72,9 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 			return err
 		}
 		tx.env.MessageID = wire.MessageID(m)
+		if tx.env.QueueID == "" && s.config().LMTP {
+			tx.env.QueueID = wire.QueueID(m)
+		}
 		return f(tx, m)
 	})
 }
@@ -130,7 +134,7 @@ func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 		return err
 	}
 	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
-	if err := wire.Store(ctx, s.config().Queue, o, all...); err != nil {
+	if err := wire.Store(ctx, s.config().Queue, env, o, all...); err != nil {
 		return err
 	}
 	s.log(env).Info("message accepted", "recipients", len(env.Recipients), "copies", len(o.Deliveries), "notices", len(extra))
@@ -160,9 +164,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 		if j, err = wire.Join(s.config().Handler, env, m, o); err != nil {
 			return nil, err
 		}
-		now, err = j.Now, s.store(ctx, o, j, results)
+		now, err = j.Now, s.store(ctx, env, o, j, results)
 	case o.Held != nil:
-		err = wire.Store(ctx, s.config().Queue, o, o.Notices...)
+		err = s.put(ctx, env, o, o.Notices)
 		heldAnswer(o, err, results)
 	default:
 		err = s.notify(env, o)
@@ -171,9 +175,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 		results[wire.Key(a)] = err
 	}
 	for _, d := range now {
-		for i, err := range s.handOver(s.client.ctx, d) {
+		for i, err := range s.handOver(s.client.ctx, env, d) {
 			results[wire.Key(d.Recipients[i].Address)] = err
-			s.logDelivery(env, d.Recipients[i], err)
+			s.logFailure(env, d.Recipients[i], err)
 		}
 	}
 	return results, nil
@@ -181,10 +185,10 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 
 // store puts what belongs to groups into the queue, and answers for them and for
 // those who are held.
-func (s *session) store(ctx context.Context, o *relay.Outcome, j wire.Joint, results map[string]error) error {
+func (s *session) store(ctx context.Context, env *relay.Envelope, o *relay.Outcome, j wire.Joint, results map[string]error) error {
 	var err error
 	if len(j.Store) > 0 || o.Held != nil {
-		err = wire.Store(ctx, s.config().Queue, o, j.Store...)
+		err = s.put(ctx, env, o, j.Store)
 	}
 	heldAnswer(o, err, results)
 	for key := range j.Stored {
@@ -192,6 +196,16 @@ func (s *session) store(ctx context.Context, o *relay.Outcome, j wire.Joint, res
 	}
 	for key, refusal := range j.Refused {
 		results[key] = cause(refusal)
+	}
+	return err
+}
+
+// put stores what is not delivered at once. LMTP's answers are for recipients,
+// and do not tell the reason to our log.
+func (s *session) put(ctx context.Context, env *relay.Envelope, o *relay.Outcome, ds []relay.Delivery) error {
+	err := wire.Store(ctx, s.config().Queue, env, o, ds...)
+	if err != nil {
+		s.log(env).Error("not stored", "error", err)
 	}
 	return err
 }
@@ -222,7 +236,7 @@ func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
 		return fault.New(fault.Policy, "the recipient may not get this message", nil)
 	}
 	for _, d := range o.Notices {
-		for _, err := range s.handOver(s.client.ctx, d) {
+		for _, err := range s.handOver(s.client.ctx, env, d) {
 			if err != nil {
 				s.log(env).Error("notice not delivered", "error", err)
 				return fault.New(fault.NextHop, "notice to the sender not delivered", err)
@@ -233,7 +247,8 @@ func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
 }
 
 // handOver delivers d and makes sure that there is one answer a recipient.
-func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
+func (s *session) handOver(ctx context.Context, env *relay.Envelope, d relay.Delivery) []error {
+	d.Origin = env.Origin()
 	errs := s.config().Deliverer.Deliver(ctx, d)
 	if len(errs) == len(d.Recipients) {
 		return errs
@@ -245,14 +260,13 @@ func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
 	return all
 }
 
-// logDelivery writes what became of a recipient at the next hop: here, because
-// the MTA in front hears no more than the reply.
-func (s *session) logDelivery(env *relay.Envelope, r relay.Recipient, err error) {
-	log := s.log(env).With("recipient", r.Address.String())
+// logFailure writes why a recipient was not delivered at the next hop: the MTA in
+// front hears no more than the reply. Success is logged by the deliverer, which
+// knows the next hop's answer.
+func (s *session) logFailure(env *relay.Envelope, r relay.Recipient, err error) {
 	if err == nil {
-		log.Info("delivered")
 		return
 	}
 	reply := wire.Reply(err)
-	log.Warn("not delivered", "code", reply.Code, "kind", fault.Of(err).Kind.String(), "error", err)
+	s.log(env).Warn("not delivered", "recipient", r.Address.String(), "code", reply.Code, "kind", fault.Of(err).Kind.String(), "error", err)
 }

@@ -162,7 +162,7 @@ func TestLMTPHoldsWithoutAQueue(t *testing.T) {
 type noQueue struct{ relay.Queue }
 
 func (noQueue) Hold(context.Context, relay.Hold, ...relay.Delivery) error {
-	return wire.Store(context.Background(), nil, &relay.Outcome{Held: &relay.Hold{}})
+	return wire.Store(context.Background(), nil, &relay.Envelope{}, &relay.Outcome{Held: &relay.Hold{}})
 }
 
 // Stripped without a word to the sender would be lost.

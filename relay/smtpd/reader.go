@@ -13,8 +13,6 @@ import (
 // near this.
 const maxCommand = 12 << 10
 
-var errLongLine = errors.New("command line too long")
-
 // reader gives the library what the peer sent, in pieces: one command line, or
 // octets of one message, never both. So every command passes the guard while the
 // library has nothing else to work on, and nothing is read ahead of it.
@@ -103,7 +101,8 @@ func (l *link) nextCommand() error {
 	for {
 		line, err := l.in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			return errors.Join(errLongLine, l.refuseLine("500 5.5.2 line too long\r\n"))
+			_ = l.refuseLine("500 5.5.2 line too long\r\n")
+			return io.EOF
 		}
 		if err != nil {
 			return l.failed(err)
@@ -120,7 +119,8 @@ func (l *link) nextCommand() error {
 			size, ok := c.chunk()
 			if !ok {
 				// What follows would be taken for commands.
-				return errors.Join(io.EOF, l.refuseLine("501 5.5.4 BDAT: size not understood, closing the connection\r\n"))
+				_ = l.refuseLine("501 5.5.4 BDAT: size not understood, closing the connection\r\n")
+				return io.EOF
 			}
 			l.chunk = size
 		case "DATA":
@@ -131,7 +131,8 @@ func (l *link) nextCommand() error {
 	}
 }
 
-// refuseLine answers a line that leaves no way to go on.
+// refuseLine answers a line that leaves no way to go on. Its error is of no use:
+// the connection ends.
 func (l *link) refuseLine(reply string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

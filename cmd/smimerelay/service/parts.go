@@ -184,7 +184,7 @@ func (b *builder) outbound() {
 		n := b.config.NextHop
 		c, err := outbound.New(outbound.Config{
 			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
-			SevenBit: smime.SevenBit,
+			SevenBit: smime.SevenBit, Log: b.log,
 		})
 		if err != nil && !b.isKnown(key) {
 			b.complain(key, err.Error(), "")

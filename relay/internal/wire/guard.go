@@ -9,7 +9,8 @@ import (
 )
 
 // Guard runs f and turns a panic into an error of kind Internal, so that the
-// peer keeps the message and tries again. The failure is logged here, once.
+// peer keeps the message and tries again. The failure is logged here, unless
+// whoever found it has.
 func Guard(log *slog.Logger, what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -17,9 +18,8 @@ func Guard(log *slog.Logger, what string, f func() error) (err error) {
 			err = fault.New(fault.Internal, "internal error, try again later", nil)
 			return
 		}
-		if err != nil {
-			r := Reply(err)
-			log.Info("refused", "at", what, "code", r.Code, "kind", fault.Of(err).Kind.String(), "error", err)
+		if f := fault.Of(err); err != nil && !f.Logged {
+			log.Info("refused", "at", what, "code", Reply(err).Code, "kind", f.Kind.String(), "error", err)
 		}
 	}()
 	return f()

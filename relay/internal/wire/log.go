@@ -2,6 +2,7 @@ package wire
 
 import (
 	"log/slog"
+	"regexp"
 
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -33,4 +34,22 @@ const maxMessageID = 200
 func MessageID(m *message.Message) string {
 	id := Printable(m.Get("Message-ID"))
 	return shortened(id, maxMessageID)
+}
+
+// traceID is the ID clause of a trace field (RFC 5321 section 4.4).
+var traceID = regexp.MustCompile(`\sid\s+([0-9A-Za-z-]{1,40})[\s;]`)
+
+// QueueID returns the id that the MTA in front has for a message, by its trace
+// field, which is the second: ours stands above it. It is for the log only, and
+// where XFORWARD does not tell.
+func QueueID(m *message.Message) string {
+	trace := m.All("Received")
+	if len(trace) < 2 {
+		return ""
+	}
+	found := traceID.FindStringSubmatch(trace[1])
+	if found == nil {
+		return ""
+	}
+	return found[1]
 }
