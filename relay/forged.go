@@ -18,7 +18,7 @@ func forged(f message.Field, hostname string) bool {
 		return false
 	}
 	id, ok := authservID(f.Value())
-	return !ok || sameHost(id, hostname)
+	return !ok || readsAs(id, hostname)
 }
 
 // stamped reports whether a field is one that we put on mail that came in.
@@ -29,6 +29,24 @@ func stamped(f message.Field, hostname string) bool {
 
 func sameHost(a, b string) bool {
 	return strings.EqualFold(strings.TrimRight(a, "."), strings.TrimRight(b, "."))
+}
+
+// readsAs reports whether a reader may take id for hostname: it is the same, or
+// starts with it and goes on with what no host name has, where a reader that
+// looks for a host name stops.
+func readsAs(id, hostname string) bool {
+	id, hostname = strings.TrimRight(id, "."), strings.TrimRight(hostname, ".")
+	if len(id) < len(hostname) || !strings.EqualFold(id[:len(hostname)], hostname) {
+		return false
+	}
+	rest := strings.TrimLeft(id[len(hostname):], ".")
+	return rest == "" || !isHostOctet(rest[0])
+}
+
+// isHostOctet reports whether c may be in a host name; those over 127 may, with
+// RFC 5890.
+func isHostOctet(c byte) bool {
+	return c >= 0x80 || c == '-' || c == '.' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
 // authservID reads the authserv-id from a value: [CFWS] value (RFC 8601 section
@@ -42,7 +60,7 @@ func authservID(s string) (string, bool) {
 		return unquote(s[1:])
 	}
 	end := strings.IndexFunc(s, func(c rune) bool {
-		return c <= ' ' || c > '~' || strings.ContainsRune("()<>,;:\\\"[]?=", c)
+		return c <= ' ' || c > '~' || strings.ContainsRune("()<>@,;:\\\"/[]?=", c)
 	})
 	if end < 0 {
 		return s, true

@@ -53,7 +53,7 @@ func statusWord(m *message.Message) string {
 // bobsLetter is signed by bob.
 func (w *world) bobsLetter(extra string) *message.Message {
 	w.t.Helper()
-	plain := parseMessage(w.t, "From: Bob <bob@enc.example>\nTo: alice@own.example\nSubject: hello\n"+extra+"\n"+text+"\n")
+	plain := parseMessage(w.t, "From: Bob <bob@enc.example>\nTo: alice@own.example\nSubject: hello\nDate: Thu, 1 Jan 2026 09:00:00 +0000\n"+extra+"\n"+text+"\n")
 	ids, err := w.theirs.Signing(context.Background(), w.addr(bob))
 	if err != nil || ids == nil {
 		w.t.Fatal(err)
@@ -160,6 +160,14 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 		"Authentication-Results: (hi (there\\)) x) gw.own.example(y); smime=pass",
 		"Authentication-Results: gw.own.example.; smime=pass",
 		"Authentication-Results: gw.own.example",
+		"Authentication-Results: gw.own.example/1; smime=pass",
+		"Authentication-Results: gw.own.example@x; smime=pass",
+		"Authentication-Results: gw.own.example./x; smime=pass",
+		"Authentication-Results: gw.own.example+1; smime=pass",
+		"Authentication-Results: gw.own.example!; smime=pass",
+		"Authentication-Results: gw.own.example,1; smime=pass",
+		"Authentication-Results: \"gw.own.example/1\"; smime=pass",
+		"Authentication-Results: \"gw.own.example\"/1; smime=pass",
 		"Authentication-Results: (gw.own.example; smime=pass",
 		"Authentication-Results: ; smime=pass",
 		"Authentication-Results: =?utf-8?q?gw.own.example?=; smime=pass",
@@ -176,7 +184,11 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 			}
 		}
 		// And none beside a real one.
-		if m := w.receive(w.bobsLetter(f + "\n")); statusWord(m) != "pass" || strings.Count(string(m.Bytes()), "smime=pass") != 1 {
+		word, passes := "pass", 1
+		if strings.Contains(f, " :") {
+			word, passes = "permerror", 0 // some readers end the header there
+		}
+		if m := w.receive(w.bobsLetter(f + "\n")); statusWord(m) != word || strings.Count(string(m.Bytes()), "smime=pass") != passes {
 			t.Errorf("%q beside a good signature:\n%s", f, m.Header())
 		}
 		if m := w.receive(w.toAlice(parseMessage(t, "From: bob@enc.example\n"+f+"\n\n"+text+"\n"))); statusWord(m) == "pass" || strings.Contains(string(m.Header()), "smime=pass") {

@@ -141,7 +141,7 @@ func TestOddMessagesPass(t *testing.T) {
 		"report of a list": "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n\nx\n--b--\n",
 	} {
 		for _, to := range []string{"x@plain.example", "x@sign.example", bob} {
-			msg := parseMessage(t, "From: alice@own.example\nTo: "+to+"\nMIME-Version: 1.0\n"+entity)
+			msg := parseMessage(t, "From: alice@own.example\nTo: "+to+"\nDate: Thu, 1 Jan 2026 09:00:00 +0000\nMIME-Version: 1.0\n"+entity)
 			o, err := w.process(w.envelope("out", "alice@own.example", to), msg)
 			if err != nil || len(o.Deliveries) != 1 {
 				t.Errorf("%s to %s: %v", name, to, err)

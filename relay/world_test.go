@@ -193,7 +193,7 @@ const text = "the plain text"
 
 // letter is a message from alice that shows its recipients.
 func (w *world) letter(to ...string) *message.Message {
-	return parseMessage(w.t, fmt.Sprintf("From: Alice <alice@own.example>\nTo: %s\nSubject: confidential-subject\nMessage-ID: <1@own.example>\n\n%s\n", strings.Join(to, ", "), text))
+	return parseMessage(w.t, fmt.Sprintf("From: Alice <alice@own.example>\nTo: %s\nSubject: confidential-subject\nDate: Thu, 1 Jan 2026 09:00:00 +0000\nMessage-ID: <1@own.example>\n\n%s\n", strings.Join(to, ", "), text))
 }
 
 // send passes a message from alice to recipients through the gateway.

@@ -60,7 +60,7 @@ func (c *carrier) content(p *message.Part, fields []message.Field) []message.Fie
 	case fits(s, maxFieldLine) && !p.Ambiguous && p.Encoding != "binary":
 		c.emit(s)
 		return fields
-	case layerOf(p) == clearLayer && signedPart(p) != nil:
+	case clearlySigned(p):
 		return c.signed(p, s, fields)
 	case untouchable(p):
 		c.lines(p.Content())
@@ -134,7 +134,7 @@ func reencode(p *message.Part, content []byte) (encoding string, piece message.P
 // the signature becomes an opaque one, which is the same signature over the same
 // octets in another form (RFC 8551 section 3.5).
 func (c *carrier) signed(p *message.Part, s message.Scan, fields []message.Field) []message.Field {
-	content := signedPart(p).Bytes()
+	content := p.Children[0].Bytes()
 	object, data := signatureOf(p)
 	if data == nil {
 		c.lines(p.Content())

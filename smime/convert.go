@@ -1,7 +1,9 @@
 package smime
 
 import (
+	"bytes"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/message"
@@ -58,6 +60,7 @@ func (c *converter) root(m *message.Message, p HeaderProtection) (*entity, error
 	if err != nil {
 		return nil, err
 	}
+	fields = plainFields(fields)
 	if !travelsHeader(message.WriteHeader(fields)) {
 		return nil, errUnsafe
 	}
@@ -100,6 +103,7 @@ func (c *converter) emit(piece message.Scan) {
 // part converts a part below the root, header and content.
 func (c *converter) part(p *message.Part, fields []message.Field) error {
 	c.scan(c.raw[p.Start:p.Body])
+	fields = plainFields(fields)
 	if !travelsHeader(message.WriteHeader(fields)) {
 		return errUnsafe
 	}
@@ -114,6 +118,10 @@ func (c *converter) part(p *message.Part, fields []message.Field) error {
 // needs.
 func (c *converter) content(p *message.Part, fields []message.Field) ([]message.Field, error) {
 	switch {
+	case p.Multipart() && p.StructureDoubt() != "":
+		// What is shown would depend on the reader, and the signature would speak
+		// for each. An opaque one covers all there is.
+		return nil, errUnsafe
 	case untouchable(p):
 		return fields, c.keep(p)
 	case p.Multipart():
@@ -127,11 +135,42 @@ func (c *converter) content(p *message.Part, fields []message.Field) ([]message.
 // keep takes the content of p as it is.
 func (c *converter) keep(p *message.Part) error {
 	s := c.scan(p.Content())
-	if !s.Sturdy(maxFieldLine) {
+	if !s.Sturdy(maxFieldLine) || !plainInside(p) {
 		return errUnsafe
 	}
 	c.emit(s)
 	return nil
+}
+
+// plainFields returns the fields in their plain form.
+func plainFields(fields []message.Field) []message.Field {
+	out := make([]message.Field, len(fields))
+	for i, f := range fields {
+		out[i] = f.Plain()
+	}
+	return out
+}
+
+// oddField is a line that a relay may take for a field with white space before
+// its colon, and write without.
+var oddField = regexp.MustCompile(`(?m)^[!-9;-~]+[ \t]+:`)
+
+// plainInside reports whether the headers in the content of p are as relays
+// leave them.
+func plainInside(p *message.Part) bool {
+	if p.Multipart() && len(p.Children) == 0 {
+		return !oddField.Match(p.Content())
+	}
+	plain := true
+	for _, child := range p.Children {
+		child.Walk(func(c *message.Part) bool {
+			for _, f := range c.Fields {
+				plain = plain && bytes.Equal(f.Plain().Raw, f.Raw)
+			}
+			return plain
+		})
+	}
+	return plain
 }
 
 // untouchable reports whether the content must stay byte for byte: something in

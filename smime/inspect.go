@@ -2,7 +2,6 @@ package smime
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -40,11 +39,15 @@ func Inspect(m *message.Message) Kind {
 		if p.Ambiguous {
 			return Kind{Defect: p.Defect}
 		}
-		switch layerOf(p) {
+		form := layerOf(p)
+		if d := doubt(p, form); d != "" {
+			k.Doubt = "ambiguous: " + d
+			return k
+		}
+		switch form {
 		case clearLayer:
-			content := signedPart(p)
-			if content == nil {
-				return Kind{Defect: "multipart/signed without its two parts"}
+			if len(p.Children) != 2 {
+				return Kind{Defect: errParts.Error()}
 			}
 			data, err := secondPart(p)
 			if err != nil {
@@ -53,7 +56,7 @@ func Inspect(m *message.Message) Kind {
 			}
 			k.Signed = true
 			lonely = lonely && data.Bare() && p.Bare()
-			p = content
+			p = p.Children[0]
 		case cmsLayer:
 			return k.withObject(p, lonely)
 		default:
@@ -65,9 +68,9 @@ func Inspect(m *message.Message) Kind {
 // secondPart reads the second part of a multipart/signed, which is of the type
 // that RFC 8551 section 3.5.3 demands and has a signer.
 func secondPart(p *message.Part) (*cms.SignedData, error) {
-	second := p.Children[1]
-	if second.MediaType != typeSignature && second.MediaType != typeXSignature {
-		return nil, fmt.Errorf("the second part is %s", second.MediaType)
+	_, second, err := clearParts(p)
+	if err != nil {
+		return nil, err
 	}
 	object, err := second.Decode()
 	if err != nil {

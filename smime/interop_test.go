@@ -68,7 +68,7 @@ func TestPeersDecrypt(t *testing.T) {
 // withHeader makes a message of an entity.
 func withHeader(t testing.TB, entity []byte) *message.Message {
 	t.Helper()
-	return parse(t, "From: alice@example.org\r\nTo: bob@example.org\r\n"+string(message.Canonical(entity)))
+	return parse(t, "From: alice@example.org\r\nTo: bob@example.org\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n"+string(message.Canonical(entity)))
 }
 
 // We open what each peer makes.

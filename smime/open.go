@@ -2,6 +2,7 @@ package smime
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -80,6 +81,8 @@ type walker struct {
 	report  Report
 
 	part *message.Part // what the next layer is
+	// doubt says why readers may take another way to part than the walk did.
+	doubt string
 	// stopped says that the report has its result: the walk ended early.
 	stopped bool
 	// encrypted says that an encrypted layer was met.
@@ -118,10 +121,13 @@ func (w *walker) walk() {
 	w.part = w.given.Root()
 	for n := 0; !w.stopped; n++ {
 		if w.part.Ambiguous {
-			w.stop(certs.PermError, reasonMalformed, w.part.Defect)
+			w.stop(certs.PermError, reasonAmbiguous, w.part.Defect)
 			return
 		}
 		form := layerOf(w.part)
+		if w.doubt == "" {
+			w.doubt = doubt(w.part, form)
+		}
 		if form == noLayer {
 			return
 		}
@@ -149,15 +155,29 @@ func (w *walker) payload() *message.Part {
 	return w.part
 }
 
+// oneReading ends the walk where a signature is about to be judged that another
+// reader may not find, or find over something else. What was decrypted on the
+// way stays as it is.
+func (w *walker) oneReading() bool {
+	if w.doubt == "" {
+		return true
+	}
+	w.sealed = true
+	w.stop(certs.PermError, reasonAmbiguous, w.doubt)
+	return false
+}
+
 // openClear opens a multipart/signed.
 func (w *walker) openClear() {
-	p := w.part
-	content := signedPart(p)
-	if content == nil {
-		w.stop(certs.PermError, reasonMalformed, "multipart/signed has not exactly two parts")
+	if !w.oneReading() {
 		return
 	}
-	object, err := p.Children[1].Decode()
+	content, second, err := clearParts(w.part)
+	if err != nil {
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return
+	}
+	object, err := second.Decode()
 	if err != nil {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
 		return
@@ -167,8 +187,18 @@ func (w *walker) openClear() {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
 		return
 	}
+	if data.ContentType != cms.TypeData {
+		w.stop(certs.PermError, reasonUnsupported, foreign(data))
+		return
+	}
 	w.signed(&signature{data: data, content: content.Bytes(), clear: true})
 	w.part = content
+}
+
+// foreign says what else than a MIME entity data signs (RFC 8551 section 2.4.2): a
+// signature that was made for another protocol says nothing about a message.
+func foreign(data *cms.SignedData) string {
+	return fmt.Sprintf("the signature is over content of type %s, not %s", data.ContentType, cms.TypeData)
 }
 
 // signed verifies a signed layer.
@@ -226,6 +256,9 @@ func (w *walker) openSigned(object []byte) {
 		w.report.Layers = append(w.report.Layers, "certs-only")
 	case data.Content == nil:
 		w.stop(certs.PermError, reasonMalformed, "a signature without what it signs")
+	case data.ContentType != cms.TypeData:
+		w.stop(certs.PermError, reasonUnsupported, foreign(data))
+	case !w.oneReading():
 	default:
 		w.signed(&signature{data: data})
 		w.inner(data.Content.Bytes())

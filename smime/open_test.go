@@ -60,29 +60,26 @@ func TestAuthor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header string
 		result certs.Result
+		reason string
 	}{
-		"same":                    {from, certs.Pass},
-		"case":                    {"From: ALICE@Example.ORG\r\n", certs.Pass},
-		"other":                   {"From: mallory@example.net\r\n", certs.Fail},
-		"none":                    {"", certs.Fail},
-		"two fields":              {from + "From: mallory@example.net\r\n", certs.Fail},
-		"two fields, other first": {"From: mallory@example.net\r\n" + from, certs.Fail},
-		"name shows another":      {"From: \"mallory@example.net\" <alice@example.org>\r\n", certs.Pass},
-		"unreadable":              {"From: mallory@example.net <alice@example.org>\r\n", certs.Fail},
-		"encoded":                 {"From: =?utf-8?q?alice=40example.org=00?=@example.net\r\n", certs.Fail},
-		"two, no sender":          {"From: alice@example.org, bob@example.org\r\n", certs.Fail},
-		"two, sender":             {"From: bob@example.org, alice@example.org\r\nSender: alice@example.org\r\n", certs.Pass},
-		"two, other sender":       {"From: bob@example.org, alice@example.org\r\nSender: bob@example.org\r\n", certs.Fail},
-		"two, stranger sender":    {"From: bob@example.org, carol@example.org\r\nSender: alice@example.org\r\n", certs.Fail},
-		"one, sender":             {"From: mallory@example.net\r\nSender: alice@example.org\r\n", certs.Fail},
+		"same":                    {from, certs.Pass, ""},
+		"case":                    {"From: ALICE@Example.ORG\r\n", certs.Pass, ""},
+		"other":                   {"From: mallory@example.net\r\n", certs.Fail, "wrong-address"},
+		"none":                    {"", certs.Fail, "unclear-author"},
+		"two fields":              {from + "From: mallory@example.net\r\n", certs.Fail, "unclear-author"},
+		"two fields, other first": {"From: mallory@example.net\r\n" + from, certs.Fail, "unclear-author"},
+		"name shows another":      {"From: \"mallory@example.net\" <alice@example.org>\r\n", certs.Pass, ""},
+		"unreadable":              {"From: mallory@example.net <alice@example.org>\r\n", certs.Fail, "unclear-author"},
+		"encoded":                 {"From: =?utf-8?q?alice=40example.org=00?=@example.net\r\n", certs.Fail, "unclear-author"},
+		"two, no sender":          {"From: alice@example.org, bob@example.org\r\n", certs.Fail, "unclear-author"},
+		"two, sender":             {"From: bob@example.org, alice@example.org\r\nSender: alice@example.org\r\n", certs.Pass, ""},
+		"two, other sender":       {"From: bob@example.org, alice@example.org\r\nSender: bob@example.org\r\n", certs.Fail, "wrong-address"},
+		"two, stranger sender":    {"From: bob@example.org, carol@example.org\r\nSender: alice@example.org\r\n", certs.Fail, "unclear-author"},
+		"one, sender":             {"From: mallory@example.net\r\nSender: alice@example.org\r\n", certs.Fail, "wrong-address"},
 		"two senders": {"From: bob@example.org, alice@example.org\r\nSender: alice@example.org\r\n" +
-			"Sender: bob@example.org\r\n", certs.Fail},
+			"Sender: bob@example.org\r\n", certs.Fail, "unclear-author"},
 	} {
-		reason := ""
-		if tt.result != certs.Pass {
-			reason = "wrong-address"
-		}
-		t.Run(name, func(t *testing.T) { expect(t, w.open(replace(t, signed, from, tt.header)), tt.result, reason) })
+		t.Run(name, func(t *testing.T) { expect(t, w.open(replace(t, signed, from, tt.header)), tt.result, tt.reason) })
 	}
 }
 
@@ -154,15 +151,15 @@ func TestMultipartSignedForm(t *testing.T) {
 	first := replace(t, signed, "message.\r\n\r\n--"+boundary, "message.\r\n--"+boundary+"\r\n\r\nheader\r\n--"+boundary)
 	expect(t, w.open(first), certs.PermError, "malformed")
 	twice := replace(t, signed, "MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n")
-	expect(t, w.open(twice), certs.PermError, "malformed")
+	expect(t, w.open(twice), certs.PermError, "ambiguous")
 	again := replace(t, signed, "\r\n\r\nThis is", "\r\nContent-Type: text/plain\r\n\r\nThis is")
-	expect(t, w.open(again), certs.PermError, "malformed")
+	expect(t, w.open(again), certs.PermError, "ambiguous")
 	doubled := replace(t, signed, "micalg=sha-256;", "boundary=x;")
-	expect(t, w.open(doubled), certs.PermError, "malformed")
+	expect(t, w.open(doubled), certs.PermError, "ambiguous")
 	expect(t, w.open(replace(t, signed, "micalg=sha-256; ", "")), certs.Pass, "")
 	expect(t, w.open(replace(t, signed, "micalg=sha-256; ", "micalg=unknown; ")), certs.Pass, "")
 	expect(t, w.open(replace(t, signed, "protocol=\"application/pkcs7-signature\";", "protocol=\"Application/X-PKCS7-Signature\";")), certs.Pass, "")
-	expect(t, w.open(replace(t, signed, "protocol=\"application/pkcs7-signature\";", "")), certs.Pass, "")
+	expect(t, w.open(replace(t, signed, "protocol=\"application/pkcs7-signature\";", "")), certs.PermError, "ambiguous")
 	pgp := replace(t, signed, "protocol=\"application/pkcs7-signature\";", "protocol=\"application/pgp-signature\";")
 	if r := w.open(pgp).Report; r.Result == certs.Pass || len(r.Layers) > 0 {
 		t.Errorf("taken for S/MIME: %+v", r)

@@ -8,7 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/message"
 )
 
-const protectedText = "Date: Sun, 22 Nov 2026 04:00:00 +0000\nMessage-ID: <1@example.org>\nKeywords: merger\nReceived: by x\nX-Own: 1\n" +
+const protectedText = "Message-ID: <1@example.org>\nKeywords: merger\nReceived: by x\nX-Own: 1\n" +
 	"Bcc: secret@example.org\nResent-Bcc: secret@example.org\nContent-Type: text/plain; charset=utf-8\n\nmeet at ten\n"
 
 // Every way to protect, and how to open it.

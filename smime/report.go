@@ -82,6 +82,7 @@ const (
 	reasonBare        = "no-signed-attributes"
 	reasonUnsupported = "unsupported-algorithm"
 	reasonMalformed   = "malformed"
+	reasonAmbiguous   = "ambiguous"
 	reasonUnchecked   = "chain-unchecked"
 	reasonPartial     = "partial-signature"
 	reasonNested      = "nested-signatures"
@@ -94,6 +95,7 @@ const (
 	reasonIsolated    = "encrypted-part"
 	reasonLayers      = "too-many-layers"
 	reasonAuthor      = "from-mismatch"
+	reasonNoAuthor    = "unclear-author"
 	reasonOuter       = "signature-outside-encryption"
 	reasonMinimum     = "below-minimum"
 )

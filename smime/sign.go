@@ -144,7 +144,7 @@ func clear(m *message.Message, p HeaderProtection, content *entity, request cms.
 		d.start(digest, raw)
 		defer d.wait()
 	}
-	boundary := newBoundary()
+	boundary := newBoundary(m.Root())
 	before := "This is an S/MIME signed message.\r\n\r\n--" + boundary + "\r\n"
 	behind := "\r\n--" + boundary + "\r\n" +
 		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n" +
@@ -199,11 +199,18 @@ func objectFields(smimeType string) []message.Field {
 	}
 }
 
-// newBoundary returns a boundary that occurs nowhere: 128 random bits, and an
-// underscore behind an equals sign, which neither base64 nor quoted-printable
-// can contain (RFC 2045 section 6.7).
-func newBoundary() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return "=_" + hex.EncodeToString(b[:])
+// newBoundary returns a boundary for what stands around root that occurs nowhere:
+// 128 random bits, and an underscore behind an equals sign, which neither base64
+// nor quoted-printable can contain (RFC 2045 section 6.7).
+func newBoundary(root *message.Part) string {
+	var boundary string
+	for range 100 {
+		var b [16]byte
+		rand.Read(b[:])
+		boundary = hex.EncodeToString(b[:2]) + "=_" + hex.EncodeToString(b[2:])
+		if _, swallowed := root.Swallows(boundary); !swallowed {
+			break
+		}
+	}
+	return boundary
 }

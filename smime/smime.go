@@ -66,15 +66,6 @@ func signedByCMS(p *message.Part) bool {
 	return false
 }
 
-// signedPart returns the part that a multipart/signed protects, nil if its form
-// is not that of RFC 1847 section 2.1.
-func signedPart(p *message.Part) *message.Part {
-	if len(p.Children) != 2 || p.Defect != "" {
-		return nil
-	}
-	return p.Children[0]
-}
-
 // cmsName reports whether a file name is one of a CMS object.
 func cmsName(name string) bool {
 	name = strings.ToLower(name)

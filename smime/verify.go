@@ -93,8 +93,10 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	if s.Result == certs.Pass && r.Bare {
 		s.Reason, s.Detail = reasonBare, "accepted by configuration"
 	}
-	if s.Result == certs.Pass && w.stale(r.SigningTime) {
-		s.fail(certs.PolicyNo, reasonStale, "signed long before the time of the Date field")
+	if s.Result == certs.Pass {
+		if d := w.stale(r.SigningTime); d != "" {
+			s.fail(certs.PolicyNo, reasonStale, d)
+		}
 	}
 	return s
 }
@@ -136,7 +138,7 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 	s.Result, s.Reason, s.Detail = v.Result, string(v.Reason), v.Detail
 	s.Chain, s.Revocation = v.ChainState, v.Revocation
 	if err != nil && v.Result == certs.Pass {
-		s.fail(certs.Fail, string(certs.WrongAddress), err.Error())
+		s.fail(certs.Fail, reasonNoAuthor, err.Error())
 	}
 }
 
@@ -145,8 +147,19 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 // is sent again under a new header; one made later is a message that waited.
 const maxDelay = 4 * time.Hour
 
-// stale compares the claimed signing time with the Date field.
-func (w *walker) stale(signed time.Time) bool {
+// stale compares the claimed signing time with the Date field, and says why the
+// signature may be an old one. Where the time that a reader shows cannot be told
+// for sure, it may: whoever sends an old signature again writes the field.
+func (w *walker) stale(signed time.Time) string {
+	if signed.IsZero() {
+		return ""
+	}
 	date, err := w.given.Date()
-	return err == nil && !signed.IsZero() && date.Sub(signed) > maxDelay
+	switch {
+	case err != nil:
+		return "it cannot be told whether it was signed when the message was written: " + err.Error()
+	case date.Sub(signed) > maxDelay:
+		return "signed long before the time of the Date field"
+	}
+	return ""
 }

@@ -104,7 +104,7 @@ func parse(t testing.TB, raw string) *message.Message {
 // mail writes a message from alice with CRLF line ends.
 func mail(t testing.TB, rest string) *message.Message {
 	t.Helper()
-	return parse(t, strings.ReplaceAll("From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: hello\n"+rest, "\n", "\r\n"))
+	return parse(t, strings.ReplaceAll("From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: hello\nDate: Thu, 1 Jan 2026 09:00:00 +0000\n"+rest, "\n", "\r\n"))
 }
 
 // samples are messages of all sorts, by what is special about them.

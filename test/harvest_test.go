@@ -108,7 +108,7 @@ func (d *door) testHarvestExplained(t *testing.T) {
 // signOurs signs with our own engine, which announces AES-GCM first.
 func (d *door) signOurs(t *testing.T, id *testpki.Identity) string {
 	t.Helper()
-	plain, err := message.Parse([]byte("From: <" + id.Certificate.EmailAddresses[0] + ">\r\n" + inboundText))
+	plain, err := message.Parse([]byte("From: <" + id.Certificate.EmailAddresses[0] + ">\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n" + inboundText))
 	if err != nil {
 		t.Fatal(err)
 	}

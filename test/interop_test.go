@@ -260,7 +260,7 @@ func (m *interop) signedByPeer(p peer.Peer, row interopRow) error {
 	if err != nil {
 		return err
 	}
-	from := fmt.Sprintf("From: <%s>\r\n", signer.Certificate.EmailAddresses[0])
+	from := fmt.Sprintf("From: <%s>\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n", signer.Certificate.EmailAddresses[0])
 	_, err = m.ours.Verify(append([]byte(from), message...))
 	return err
 }

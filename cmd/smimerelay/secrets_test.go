@@ -142,7 +142,7 @@ func newSecrets(t *testing.T) *secrets {
 	bob := s.issue(testpki.Leaf{Addresses: []string{"bob@enc.example"}, Key: "rsa2048"})
 	s.put(bob)
 	s.write("bob.pem", testpki.EncodeCertificates(bob.Certificate))
-	s.write("letter.eml", []byte("From: alice@example.org\r\nTo: bob@enc.example\r\nSubject: x\r\n\r\nHello.\r\n"))
+	s.write("letter.eml", []byte("From: alice@example.org\r\nTo: bob@enc.example\r\nSubject: x\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n\r\nHello.\r\n"))
 	return s
 }
 
@@ -268,11 +268,11 @@ func (s *secrets) serve() {
 	g := s.start()
 	for _, from := range []string{"alice@example.org", "erika@example.org", "dora@example.org", "nobody@example.org"} {
 		for _, to := range []string{"bob@enc.example", "carol@example.net"} {
-			g.send("out", from, to, []byte(fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: x\r\n\r\nHello.\r\n", from, to)))
+			g.send("out", from, to, []byte(fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: x\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n\r\nHello.\r\n", from, to)))
 		}
 	}
 	for _, to := range []string{"alice@example.org", "erika@example.org"} {
-		letter := testpki.Must(message.Parse([]byte("From: bob@enc.example\r\nTo: " + to + "\r\nSubject: x\r\n\r\nHello.\r\n")))
+		letter := testpki.Must(message.Parse([]byte("From: bob@enc.example\r\nTo: " + to + "\r\nSubject: x\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n\r\nHello.\r\n")))
 		encrypted, err := smime.Encrypt(letter, []*x509.Certificate{s.ids[to].Certificate}, smime.EncryptOptions{})
 		if err != nil {
 			s.t.Fatal(err)

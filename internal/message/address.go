@@ -57,11 +57,15 @@ var (
 	errAddrChar    = errors.New("a character that cannot stand there")
 	errAddrGroup   = errors.New("a group that is not well-formed")
 	errAddrAngle   = errors.New("an address in angle brackets that is not well-formed")
+	errAddrName    = errors.New("a display name that is another address")
 	errAddrEncoded = errors.New("an encoded word in an address")
 )
 
 // parseMailboxes reads an address-list (RFC 5322 section 3.4). Of the obsolete
-// syntax only empty list elements and dots in display names are taken.
+// syntax only empty list elements and dots in display names are taken. Display
+// names that should be quoted are taken where every reader finds the same
+// address: with brackets, with commas between words of which none is an address,
+// and with the very address that follows in angle brackets.
 func parseMailboxes(value string) ([]Mailbox, error) {
 	p := addressParser{lexer: lexer{s: value}}
 	for {
@@ -86,6 +90,8 @@ type addressParser struct {
 	boxes []Mailbox
 	group bool // inside "name: ... ;"
 	full  bool // an address was read and no separator since
+	// shown are the addresses in the display name being read.
+	shown []string
 }
 
 // element reads a separator, a group's name, or a mailbox.
@@ -113,28 +119,38 @@ func (p *addressParser) element() error {
 // mailbox reads a mailbox or the name of a group.
 func (p *addressParser) mailbox() error {
 	var words []string
-	start := p.i
+	p.shown = nil
+	start := p.i // of the last word
 	for !p.end() {
 		switch c := p.s[p.i]; {
 		case c == '<':
 			return p.angle(words)
 		case c == '@':
-			return p.bare(start, len(words))
+			done, err := p.bare(start, len(words))
+			if done || err != nil {
+				return err
+			}
+			words[len(words)-1] = p.shown[len(p.shown)-1]
 		case c == ':':
-			if p.group || len(words) == 0 {
+			if p.group || len(words) == 0 || len(p.shown) > 0 {
 				return errAddrGroup
 			}
 			p.i++
 			p.group = true
 			return nil
 		case c == '"':
+			start = p.i
 			word, ok := p.quoted()
 			if !ok {
 				return errAddrQuote
 			}
 			words = append(words, word)
-		case isAtomChar(c):
-			words = append(words, p.atom())
+		case c == ',':
+			p.i++
+			words[len(words)-1] += ","
+		case phraseChar(c):
+			start = p.i
+			words = append(words, p.word())
 		default:
 			return errAddrChar
 		}
@@ -171,17 +187,23 @@ func (p *addressParser) angle(words []string) error {
 	return p.found(strings.Trim(spec, " \t"), displayName(words))
 }
 
-// bare reads an addr-spec without angle brackets, whose local part is one word
-// that starts at start; p is at the @.
-func (p *addressParser) bare(start, words int) error {
-	if words != 1 {
-		return errAddrChar
-	}
+// bare reads an addr-spec without angle brackets, whose local part is the word
+// that starts at start; p is at the @. An addr-spec before one in angle brackets
+// is a part of the display name, and done is false.
+func (p *addressParser) bare(start, words int) (done bool, err error) {
 	p.i++
 	for !p.end() && strings.IndexByte(" \t,;(<>\"", p.s[p.i]) < 0 {
 		p.i++
 	}
-	return p.found(p.s[start:p.i], "")
+	spec := p.s[start:p.i]
+	if rest := strings.TrimLeft(p.s[p.i:], " \t"); strings.HasPrefix(rest, "<") {
+		p.shown = append(p.shown, spec)
+		return false, nil
+	}
+	if words != 1 {
+		return false, errAddrChar
+	}
+	return true, p.found(spec, "")
 }
 
 // found takes an addr-spec into the list. Readers that decode encoded words
@@ -194,20 +216,27 @@ func (p *addressParser) found(spec, name string) error {
 	if err != nil {
 		return err
 	}
+	for _, text := range p.shown {
+		if b, err := address.Parse(text); err != nil || !b.Equal(a, address.IgnoreCase) {
+			return errAddrName
+		}
+	}
 	p.boxes = append(p.boxes, Mailbox{Name: name, Address: a})
 	p.full = true
 	return nil
 }
 
-// atom reads an atom; dots are allowed for dot-atoms and, as all readers do, in
-// display names.
-func (p *addressParser) atom() string {
+// word reads an atom; dots are allowed for dot-atoms and, as all readers do, in
+// display names, and so are brackets.
+func (p *addressParser) word() string {
 	start := p.i
-	for !p.end() && isAtomChar(p.s[p.i]) {
+	for !p.end() && phraseChar(p.s[p.i]) {
 		p.i++
 	}
 	return p.s[start:p.i]
 }
+
+func phraseChar(c byte) bool { return isAtomChar(c) || c == '[' || c == ']' }
 
 func isAtomChar(c byte) bool {
 	return c > ' ' && c != 0x7f && strings.IndexByte(`()<>[]:;@\,"`, c) < 0

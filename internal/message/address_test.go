@@ -25,6 +25,13 @@ func TestMailboxes(t *testing.T) {
 		{"=?utf-8?q?a=0Ab=00?= <j@x.example>", "ab=j@x.example"},
 		{"Jörg <jörg@x.example>", "Jörg=jörg@x.example"},
 		{"a@[192.0.2.1]", "a@[192.0.2.1]"},
+		{"a@b.example <a@b.example>", "a@b.example=a@b.example"},
+		{"A a@b.example  <A@B.example>", "A a@b.example=A@B.example"},
+		{"Alice, Dr. <a@b.example>", "Alice, Dr.=a@b.example"},
+		{"Lund, Alice, Dr. <a@b.example>, c@d.example", "Lund, Alice, Dr.=a@b.example c@d.example"},
+		{"c@d.example, Alice, Dr. <a@b.example>", "c@d.example Alice, Dr.=a@b.example"},
+		{"Alice [x] <a@b.example>", "Alice [x]=a@b.example"},
+		{"[x] Alice <a@b.example>", "[x] Alice=a@b.example"},
 	} {
 		boxes, err := parseMailboxes(tt.in)
 		if err != nil {
@@ -49,7 +56,9 @@ func TestMailboxes(t *testing.T) {
 func TestDoubtfulMailboxes(t *testing.T) {
 	for _, in := range []string{
 		"a", "a b", "@b.example", "a@", "<>", "<a>", "<a@b.example", "a@b.example>",
-		"a@b.example <c@d.example>", "a@b.example c@d.example", "<a@b.example> <c@d.example>",
+		"a@b.example <c@d.example>", "A a@b.example <c@d.example>", "a@b.example x <c@d.example>", "Alice, b@c.example",
+		"Alice, a@b.example <c@d.example>", "a@b.example a@b.example", "[a]", "a, b", ", <a@b.example> x", "a@b <a@b.example>",
+		"a@b.example c@d.example", "<a@b.example> <c@d.example>",
 		"<a@b.example> c@d.example", "a@b.example;", "x: a@b.example", "x: y: a@b.example;;",
 		"a (c", `"a <b@c.example>`, "a(c)@b.example", "a @b.example", "a@ b.example",
 		"<@x.example:a@b.example>", "a@b@c.example", "<a@b.example@c.example>",

@@ -85,9 +85,6 @@ func (p *Part) describe(fallback string) {
 	case encodings > 1:
 		p.ambiguous("more than one Content-Transfer-Encoding")
 	}
-	if p.Multipart() && !p.identity() {
-		p.defect("a multipart with an encoding")
-	}
 	if n := len(p.Params["boundary"]); p.Multipart() && (n == 0 || n > maxBoundary) {
 		p.defect("a multipart without a usable boundary")
 	}

@@ -128,10 +128,13 @@ func (s *scanner) push(start int, fallback string, h header) (*Part, error) {
 	return p, nil
 }
 
-// close ends the open parts from level on at end.
+// close ends the open parts from level on at end. Where that is before the empty
+// line of a header, or the line end of its last field, these belong to the
+// delimiter, and there is no content (RFC 2046 section 5.1.1: body-part).
 func (s *scanner) close(level, end int) {
 	for _, f := range s.open[level:] {
-		f.part.End = max(end, f.part.Body)
+		f.part.End = max(end, f.part.Start)
+		f.part.Body = min(f.part.Body, f.part.End)
 	}
 	s.open = s.open[:level]
 }

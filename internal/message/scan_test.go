@@ -109,15 +109,14 @@ func TestPartBytes(t *testing.T) {
 
 func TestDefects(t *testing.T) {
 	for header, want := range map[string]string{
-		"Content-Type: text/plain\nContent-Type: text/html\n":                            "more than one Content-Type",
-		"Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n":           "more than one Content-Transfer-Encoding",
-		"Content-Type: multipart/mixed; boundary=a; boundary=b\n":                        "an ambiguous Content-Type",
-		"Content-Type: multipart/mixed; boundary=a; boundary*=b\n":                       "an ambiguous Content-Type",
-		"Content-Type: multipart/mixed; boundary=\"a\n":                                  "an ambiguous Content-Type",
-		"Content-Type: multipart/mixed; boundary=a junk\n":                               "an ambiguous Content-Type",
-		"Content-Type: multipart/mixed\n":                                                "a multipart without a usable boundary",
-		"Content-Type: multipart/mixed; boundary=" + strings.Repeat("x", 300) + "\n":     "a multipart without a usable boundary",
-		"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n": "a multipart with an encoding",
+		"Content-Type: text/plain\nContent-Type: text/html\n":                        "more than one Content-Type",
+		"Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n":       "more than one Content-Transfer-Encoding",
+		"Content-Type: multipart/mixed; boundary=a; boundary=b\n":                    "an ambiguous Content-Type",
+		"Content-Type: multipart/mixed; boundary=a; boundary*=b\n":                   "an ambiguous Content-Type",
+		"Content-Type: multipart/mixed; boundary=\"a\n":                              "an ambiguous Content-Type",
+		"Content-Type: multipart/mixed; boundary=a junk\n":                           "an ambiguous Content-Type",
+		"Content-Type: multipart/mixed\n":                                            "a multipart without a usable boundary",
+		"Content-Type: multipart/mixed; boundary=" + strings.Repeat("x", 300) + "\n": "a multipart without a usable boundary",
 		"Content-Type: /\n": "an unreadable Content-Type",
 		"Content-Type: multipart/mixed; (ok) boundary=\"b\" (fine); charset=x;\n": "",
 		"Content-Type: text/plain; boundary=----=_x:1/2\n":                        "",
