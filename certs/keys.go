@@ -20,6 +20,7 @@ type FileKeys struct {
 	rule      address.LocalPart
 	ids       []*Identity
 	byAddress map[string][]*Identity // best first, those that may sign
+	toEncrypt map[string][]*Identity // by address, those that can be encrypted to
 	bySerial  map[string][]*Identity
 	byKeyID   map[string][]*Identity
 }
@@ -34,6 +35,7 @@ func NewKeys(clock func() time.Time, ids ...*Identity) *FileKeys {
 	k := &FileKeys{
 		clock: clock, ids: slices.Clone(ids),
 		byAddress: map[string][]*Identity{},
+		toEncrypt: map[string][]*Identity{},
 		bySerial:  map[string][]*Identity{},
 		byKeyID:   map[string][]*Identity{},
 	}
@@ -53,9 +55,13 @@ func (k *FileKeys) index(id *Identity) {
 		}
 	}
 	c := id.Certificate
-	if canSign(id) {
-		for _, a := range Addresses(c) {
+	signs, decrypts := canSign(id), Decrypts(c)
+	for _, a := range Addresses(c) {
+		if signs {
 			add(k.byAddress, a.Key(address.IgnoreCase))
+		}
+		if decrypts {
+			add(k.toEncrypt, a.Key(address.IgnoreCase))
 		}
 	}
 	add(k.bySerial, serialKey(c.SerialNumber))
@@ -88,15 +94,17 @@ func canSign(id *Identity) bool {
 }
 
 // Signing returns the pinned identity, or else the one with the latest start of
-// validity, among those that may sign for addr and are valid now, or nil.
+// validity, among those that may sign for addr and are valid now, or nil. One whose
+// certificate only signs is Paired with the one to encrypt to.
 func (k *FileKeys) Signing(_ context.Context, addr address.Address) (*Identity, error) {
 	if addr.IsNull() {
 		return nil, nil
 	}
 	now := k.clock()
-	for _, id := range k.byAddress[addr.Key(address.IgnoreCase)] {
+	key := addr.Key(address.IgnoreCase)
+	for _, id := range k.byAddress[key] {
 		if c := id.Certificate; !now.Before(c.NotBefore) && !now.After(c.NotAfter) && k.names(c, addr) {
-			return id, nil
+			return Paired(id, k.toEncrypt[key], now), nil
 		}
 	}
 	return nil, nil

@@ -3,6 +3,7 @@ package smime
 import (
 	"crypto/x509"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testpki"
@@ -42,5 +43,11 @@ func TestPairs(t *testing.T) {
 	signs.Chain = []*x509.Certificate{sub.Certificate, encrypts.Certificate}
 	if got := preferred(); got == nil || !got.Matches(encrypts.Certificate) {
 		t.Errorf("replies are to be encrypted to %v", got)
+	}
+	// The newest that is valid counts, and one that is self-signed goes along.
+	past := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, KeyUsage: x509.KeyUsageKeyAgreement, NotAfter: w.now.Add(-time.Hour)}))
+	signs.Chain = []*x509.Certificate{past.Certificate, encrypts.Certificate}
+	if got := preferred(); got == nil || !got.Matches(encrypts.Certificate) {
+		t.Errorf("beside an expired one, replies are to be encrypted to %v", got)
 	}
 }

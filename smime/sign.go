@@ -93,43 +93,35 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 		PSS:         o.Signature == "pss",
 		Time:        o.Time,
 	}
-	signer.EncryptionCertificate = forReplies(id)
+	signer.EncryptionCertificate = forReplies(id, o.Time)
 	return signer, nil
 }
 
 // forReplies returns the certificate that replies should be encrypted to (RFC 8551
-// section 2.5.3): the signer's own, or where that only signs its twin, which
-// stands in the chain; nil where there is none.
-func forReplies(id *certs.Identity) *x509.Certificate {
-	if encrypts(id.Certificate) {
+// section 2.5.3): the signer's own, or where that only signs the newest in the
+// chain that is valid at the time given; nil where there is none.
+func forReplies(id *certs.Identity, at time.Time) *x509.Certificate {
+	if certs.Decrypts(id.Certificate) {
 		return id.Certificate
 	}
+	var twin *x509.Certificate
 	for _, c := range id.Chain {
-		if !c.IsCA && encrypts(c) {
-			return c
+		if c.IsCA || !certs.Decrypts(c) || !at.IsZero() && (at.Before(c.NotBefore) || at.After(c.NotAfter)) {
+			continue
+		}
+		if twin == nil || c.NotBefore.After(twin.NotBefore) {
+			twin = c
 		}
 	}
-	return nil
+	return twin
 }
 
-// encrypts reports whether the key usage of a certificate lets others encrypt to
-// it.
-func encrypts(cert *x509.Certificate) bool {
-	switch cert.PublicKeyAlgorithm {
-	case x509.RSA:
-		return cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0
-	case x509.ECDSA:
-		return cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageKeyAgreement != 0
-	}
-	return false
-}
-
-// withoutAnchor leaves out self-issued certificates: who trusts one has it (RFC
+// withoutAnchor leaves out self-issued authorities: who trusts one has it (RFC
 // 8550 section 2.3).
 func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
 	var out []*x509.Certificate
 	for _, c := range chain {
-		if string(c.RawIssuer) != string(c.RawSubject) {
+		if !c.IsCA || string(c.RawIssuer) != string(c.RawSubject) {
 			out = append(out, c)
 		}
 	}

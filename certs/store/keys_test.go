@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -203,5 +205,33 @@ func TestBlockedIdentity(t *testing.T) {
 		w.signs(w.Keys(), "a@example.com", nil)
 		w.must(w.SetMark(ctx, fingerprint(id), Allowed, "", time.Time{}))
 		w.signs(w.Keys(), "a@example.com", id)
+	})
+}
+
+// A key that only signs is paired with the one to encrypt to, also where the two
+// were imported one by one; with one that is blocked it is not.
+func TestSigningPairs(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		half := func(usage x509.KeyUsage) *certs.Identity {
+			return (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"a@example.com"}, KeyUsage: usage})))
+		}
+		signs, encrypts := half(x509.KeyUsageDigitalSignature), half(x509.KeyUsageKeyAgreement)
+		announced := func() bool {
+			id := got[*certs.Identity](w)(w.Keys().Signing(ctx, addr("a@example.com")))
+			return id != nil && slices.ContainsFunc(id.Chain, encrypts.Certificate.Equal)
+		}
+		got[Stored](w)(w.PutIdentity(ctx, Imported, signs))
+		if announced() {
+			t.Error("announced before it is there")
+		}
+		got[Stored](w)(w.PutIdentity(ctx, Imported, encrypts))
+		if !announced() {
+			t.Error("not announced")
+		}
+		w.must(w.SetMark(ctx, fingerprint(encrypts), Blocked, "", time.Time{}))
+		if announced() {
+			t.Error("announced though it is blocked")
+		}
 	})
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime"
 )
 
@@ -35,7 +37,7 @@ func (c *signCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	signed, err := smime.Sign(m, ids[0], smime.SignOptions{
+	signed, err := smime.Sign(m, signerOf(ids, a.clock()), smime.SignOptions{
 		Opaque: c.Opaque, Digest: c.Digest, Signature: c.Signature, Time: a.clock(),
 	})
 	if err != nil {
@@ -43,4 +45,15 @@ func (c *signCmd) Run(a *app) error {
 	}
 	_, err = a.stdout.Write(signed.Bytes())
 	return err
+}
+
+// signerOf returns the first identity of a file that signs, with the certificate
+// to encrypt to where the file has one apart.
+func signerOf(ids []*certs.Identity, at time.Time) *certs.Identity {
+	for _, id := range ids {
+		if certs.Signs(id.Certificate) {
+			return certs.Paired(id, ids, at)
+		}
+	}
+	return ids[0]
 }

@@ -1,0 +1,76 @@
+package certs
+
+import (
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// halves are a pair of identities, one to sign and one to be encrypted to.
+func halves(t *testing.T, ca *testpki.CA, addr string, from time.Time) (signs, encrypts *Identity) {
+	t.Helper()
+	signs = identity(t, ca, testpki.Leaf{Addresses: []string{addr}, NotBefore: from, KeyUsage: x509.KeyUsageDigitalSignature})
+	encrypts = identity(t, ca, testpki.Leaf{Addresses: []string{addr}, NotBefore: from, Key: "rsa2048", KeyUsage: x509.KeyUsageKeyEncipherment})
+	return signs, encrypts
+}
+
+// announces checks which certificate, nil for none, travels with a signature for
+// replies.
+func announces(t *testing.T, name string, id *Identity, want *x509.Certificate) {
+	t.Helper()
+	var got *x509.Certificate
+	if id != nil && len(id.Chain) > 0 && !id.Chain[0].IsCA {
+		got = id.Chain[0]
+	}
+	if id == nil || got == nil && want != nil || got != nil && !got.Equal(want) {
+		t.Errorf("%s: %+v announces %v", name, id, got)
+	}
+}
+
+// A key that only signs goes with the newest key to encrypt to of the same
+// address, wherever that was found: in one file, in another one, or among keys.
+func TestPaired(t *testing.T) {
+	now := time.Now()
+	ca := testpki.Must(testpki.NewCA(testpki.Options{NotBefore: now.Add(-1000 * time.Hour)}))
+	sub := testpki.Must(ca.Intermediate(testpki.Options{Name: "Sub", NotBefore: now.Add(-1000 * time.Hour)}))
+	signs, encrypts := halves(t, sub, "a@x.org", now.Add(-time.Hour))
+	_, old := halves(t, sub, "a@x.org", now.Add(-100*time.Hour))
+	_, future := halves(t, sub, "a@x.org", now.Add(time.Hour))
+	_, stranger := halves(t, sub, "b@x.org", now.Add(-time.Minute))
+	both := identity(t, ca, testpki.Leaf{Addresses: []string{"a@x.org"}, Key: "rsa2048"})
+
+	pair := Paired(signs, []*Identity{signs, old, future, stranger, encrypts}, now)
+	announces(t, "newest", pair, encrypts.Certificate)
+	if len(pair.Chain) != 2 || !slices.ContainsFunc(pair.Chain, sub.Certificate.Equal) || len(signs.Chain) != 1 {
+		t.Errorf("chains of %d and %d", len(pair.Chain), len(signs.Chain))
+	}
+	announces(t, "alone", Paired(signs, []*Identity{signs, future, stranger}, now), nil)
+	if Paired(both, []*Identity{encrypts}, now) != both {
+		t.Error("one that does both is paired")
+	}
+	announces(t, "keys", testpki.Must(NewKeys(nil, old, encrypts, signs).Signing(t.Context(), mustAddress(t, "A@x.org"))), encrypts.Certificate)
+
+	dir := t.TempDir()
+	for name, list := range map[string][]*Identity{"one/pair.pem": {encrypts, signs}, "two/sign.pem": {signs}, "two/encrypt.pem": {encrypts}} {
+		var data []byte
+		for _, id := range list {
+			data = append(data, testpki.Must((*testpki.Identity)(id).PEM())...)
+		}
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, folder := range []string{"one", "two"} {
+		keys := testpki.Must(OpenIdentities(filepath.Join(dir, folder), "", nil))
+		announces(t, folder, testpki.Must(keys.Signing(t.Context(), mustAddress(t, "a@x.org"))), encrypts.Certificate)
+	}
+}
