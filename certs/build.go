@@ -75,7 +75,7 @@ func (s *search) find(leaf *node) ([]*node, *problem) {
 		return s.longest, s.best
 	}
 	last := s.longest[len(s.longest)-1]
-	return s.longest, refuse(Untrusted, leaf.Certificate, "no path to a trust anchor; the issuer %q is not known", nameOf(last.Issuer))
+	return s.longest, refuse(Untrusted, leaf.Certificate, "no path to a trust anchor; the issuer %q is not known", nameOf(last.Certificate))
 }
 
 // remembered returns the path found before, if it is still valid.

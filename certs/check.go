@@ -3,7 +3,6 @@ package certs
 import (
 	"context"
 	"crypto/x509"
-	"encoding/asn1"
 	"fmt"
 	"strings"
 	"time"
@@ -149,10 +148,4 @@ func listed(list []address.Address) string {
 		fmt.Fprintf(&b, " and %d more", n-few)
 	}
 	return b.String()
-}
-
-// understood reports critical extensions that this package processes though
-// crypto/x509 does not.
-func understood(id asn1.ObjectIdentifier) bool {
-	return id.Equal(oidNameConstraints) || id.Equal(oidSubjectAltName)
 }

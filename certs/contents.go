@@ -32,6 +32,8 @@ type Contents struct {
 	// Certificates are all that belong to no identity. The roots beside an
 	// identity are left out.
 	Certificates []*x509.Certificate
+	// Skipped are the certificates that could not be read.
+	Skipped []*SkippedError
 	// Protected reports that the private keys were under the password.
 	Protected bool
 }
@@ -61,18 +63,41 @@ func ParseContents(data []byte, password string) (*Contents, error) {
 		return parsePKCS12(data, password)
 	}
 	list, err := ParseCertificates(data)
-	if err != nil {
-		return nil, errNotUnderstood
+	if len(list) == 0 {
+		return nil, notUnderstood(data, err)
 	}
-	return &Contents{Certificates: unique(list)}, nil
+	skipped, _ := Skipped(err)
+	return &Contents{Certificates: unique(list), Skipped: skipped}, nil
+}
+
+// notUnderstood says why a file without a certificate is refused: by the reason of
+// its certificate, where it begins as one does.
+func notUnderstood(data []byte, err error) error {
+	if firstInside(data) == 0x30 {
+		return err
+	}
+	return errNotUnderstood
 }
 
 // isPKCS12 reports whether data begins as PKCS #12 does, a SEQUENCE that begins
 // with an INTEGER. A certificate has another SEQUENCE there, CMS an OBJECT
 // IDENTIFIER.
-func isPKCS12(data []byte) bool {
-	h, ok := readHeader(data)
-	return ok && data[0] == 0x30 && len(data) > h.size && data[h.size] == 0x02
+func isPKCS12(data []byte) bool { return firstInside(data) == 0x02 }
+
+// firstInside is the identifier octet of the first element inside a SEQUENCE, of
+// definite length or not; 0 for all else.
+func firstInside(b []byte) byte {
+	if len(b) < 2 || b[0] != 0x30 {
+		return 0
+	}
+	size := 2
+	if b[1] > 0x80 {
+		size += int(b[1] & 0x7f)
+	}
+	if len(b) <= size {
+		return 0
+	}
+	return b[size]
 }
 
 // MayHoldKeys reports whether data can hold private keys: it is PKCS #12, or PEM
@@ -86,13 +111,9 @@ func parsePKCS12(data []byte, password string) (*Contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []*x509.Certificate
-	for i, der := range bags.Certificates {
-		cert, err := pki.ParseCertificate(der)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d in it: %w", i+1, err)
-		}
-		list = append(list, cert)
+	var r reading
+	for _, der := range bags.Certificates {
+		r.take(pki.ParseCertificate(der))
 	}
 	var keys []namedKey
 	for i, k := range bags.Keys {
@@ -102,10 +123,10 @@ func parsePKCS12(data []byte, password string) (*Contents, error) {
 		}
 		keys = append(keys, namedKey{key, keyName(i, k.Name)})
 	}
-	if len(keys)+len(list) == 0 {
+	if len(keys)+len(r.list)+len(r.skipped) == 0 {
 		return nil, errors.New("PKCS #12 without a key and without a certificate")
 	}
-	return newContents(keys, list, bags.Protected && len(keys) > 0)
+	return newContents(keys, r, bags.Protected && len(keys) > 0)
 }
 
 var pemBegin = []byte("-----BEGIN ")
@@ -121,7 +142,7 @@ func countBlocks(data []byte) int {
 
 func parseContentsPEM(data []byte, password string) (*Contents, error) {
 	var keys []namedKey
-	var list []*x509.Certificate
+	var r reading
 	protected := false
 	budget := pbe.NewBudget(pbe.PerFile)
 	for blocks := countBlocks(data); blocks > 0; blocks-- {
@@ -137,16 +158,12 @@ func parseContentsPEM(data []byte, password string) (*Contents, error) {
 			}
 			keys = append(keys, namedKey{key, keyName(len(keys), "")})
 		}
-		found, err := parseBlock(block)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d in it: %w", len(list)+1, err)
-		}
-		if list = append(list, found...); len(list)+len(keys) > maxObjects {
+		if parseBlock(block, &r); len(r.list)+len(r.skipped)+len(keys) > maxObjects {
 			return nil, errTooMany
 		}
 	}
-	if len(keys)+len(list) == 0 {
+	if len(keys)+len(r.list)+len(r.skipped) == 0 {
 		return nil, errNotUnderstood
 	}
-	return newContents(keys, list, protected)
+	return newContents(keys, r, protected)
 }

@@ -73,8 +73,8 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 
 // indefinite rewrites the outermost SEQUENCE of DER with an indefinite length.
 func indefinite(der []byte) []byte {
-	h, _ := readHeader(der)
-	return append(append([]byte{der[0], 0x80}, der[h.size:]...), 0, 0)
+	size := 2 + max(0, int(der[1])-0x80)
+	return append(append([]byte{der[0], 0x80}, der[size:]...), 0, 0)
 }
 
 // replaced changes octets of DER, wherever they stand.
@@ -200,4 +200,27 @@ func TestHugePrivateKeyIsNotTaken(t *testing.T) {
 	}{0, n, 65537, n, n, n, n, n, n}))
 	data := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})
 	wantRefused(t, "pkcs1", data, "", "8192 bits")
+}
+
+// header is the identifier and length of a DER value.
+type header struct {
+	size, length int
+	constructed  bool
+}
+
+func readHeader(b []byte) (h header, ok bool) {
+	if len(b) < 2 {
+		return h, false
+	}
+	h = header{size: 2, length: int(b[1]), constructed: b[0]&0x20 != 0}
+	if n := int(b[1]) - 0x80; n >= 0 {
+		if n > 4 || len(b) < 2+n {
+			return h, false
+		}
+		h.size, h.length = 2+n, 0
+		for _, c := range b[2 : 2+n] {
+			h.length = h.length<<8 | int(c)
+		}
+	}
+	return h, true
 }

@@ -46,15 +46,18 @@ func keyName(i int, friendly string) string {
 
 // newContents sorts what a file holds into identities and other certificates.
 // It is linear in their numbers, whatever names strangers wrote.
-func newContents(keys []namedKey, list []*x509.Certificate, protected bool) (*Contents, error) {
-	list = unique(list)
+func newContents(keys []namedKey, r reading, protected bool) (*Contents, error) {
+	if len(keys)+len(r.list) == 0 {
+		return nil, errors.New(r.skipped[0].Error())
+	}
+	list := unique(r.list)
 	s := newShelf(list)
-	out := &Contents{Protected: protected}
+	out := &Contents{Skipped: r.skipped, Protected: protected}
 	used := map[*x509.Certificate]bool{}
 	for _, k := range keys {
 		own := s.certificatesOf(k.key)
 		if len(own) == 0 {
-			return nil, fmt.Errorf("%s: no certificate in the file belongs to it; put its certificate into the same file", k.name)
+			return nil, withoutCertificate(k.name, r.skipped)
 		}
 		for _, c := range own {
 			if used[c] {
@@ -71,6 +74,13 @@ func newContents(keys []namedKey, list []*x509.Certificate, protected bool) (*Co
 		return used[c] || len(keys) > 0 && c.IsCA && isSelfIssued(c)
 	})
 	return out, nil
+}
+
+func withoutCertificate(key string, skipped []*SkippedError) error {
+	if len(skipped) > 0 {
+		return fmt.Errorf("%s: no certificate in the file belongs to it; %w", key, skipped[0])
+	}
+	return fmt.Errorf("%s: no certificate in the file belongs to it; put its certificate into the same file", key)
 }
 
 // maxChain limits the chain of an identity. Chains in use have up to three.

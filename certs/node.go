@@ -49,8 +49,14 @@ func (n *node) effort() int {
 		bits := min(k.N.BitLen(), pki.MaxRSA)
 		return 1 + bits*bits/(2048*2048)
 	}
+	if _, ok := key.(*pki.BrainpoolKey); ok {
+		return brainpoolEffort
+	}
 	return 2
 }
+
+// brainpoolEffort: the arithmetic is that of math/big.
+const brainpoolEffort = 40
 
 // selfIssued is the term of RFC 5280 section 6.1: subject and issuer are equal.
 func (n *node) selfIssued() bool { return n.subject == n.issuer }

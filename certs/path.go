@@ -75,9 +75,7 @@ func (v *Validator) checkOne(n *node, at time.Time, anchor bool) *problem {
 // section 4.2).
 func checkCritical(n *node) *problem {
 	for _, id := range n.UnhandledCriticalExtensions {
-		if !understood(id) {
-			return refuse(CriticalExtension, n.Certificate, "critical extension %s is not understood", id)
-		}
+		return refuse(CriticalExtension, n.Certificate, "critical extension %s is not understood", id)
 	}
 	return nil
 }

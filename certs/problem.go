@@ -2,10 +2,11 @@ package certs
 
 import (
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // problem is why a certificate or a path is refused.
@@ -47,18 +48,18 @@ func label(c *x509.Certificate) string {
 	for _, m := range mailboxes(c) {
 		return m.text
 	}
-	if text := c.Subject.String(); text != "" {
+	if text := pki.SubjectString(c); text != "" {
 		return text
 	}
 	return "serial " + c.SerialNumber.Text(16)
 }
 
-// nameOf is how an issuer is called in explanations.
-func nameOf(n pkix.Name) string {
-	if n.CommonName != "" {
-		return n.CommonName
+// nameOf is how the issuer of c is called in explanations.
+func nameOf(c *x509.Certificate) string {
+	if c.Issuer.CommonName != "" {
+		return c.Issuer.CommonName
 	}
-	return n.String()
+	return pki.IssuerString(c)
 }
 
 func checkDates(c *x509.Certificate, at time.Time) *problem {

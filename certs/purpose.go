@@ -54,7 +54,7 @@ func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
 
 func checkSigningUse(c *x509.Certificate) *problem {
 	switch pki.PublicKey(c).(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, pki.PSSKey:
+	case *rsa.PublicKey, *ecdsa.PublicKey, *pki.BrainpoolKey, ed25519.PublicKey, pki.PSSKey:
 	default:
 		return refuse(WrongPurpose, c, "its key cannot sign")
 	}
@@ -68,7 +68,7 @@ func checkEncryptionUse(c *x509.Certificate) *problem {
 	need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
 	switch pki.PublicKey(c).(type) {
 	case *rsa.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
-	case *ecdsa.PublicKey, *ecdh.PublicKey:
+	case *ecdsa.PublicKey, *ecdh.PublicKey, *pki.BrainpoolKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:
 		return refuse(WrongPurpose, c, "its key cannot encrypt")
@@ -76,5 +76,5 @@ func checkEncryptionUse(c *x509.Certificate) *problem {
 	if !usable(c, need) {
 		return refuse(WrongPurpose, c, "its key usage lacks %s", name)
 	}
-	return nil
+	return checkEncryptionKey(c)
 }

@@ -27,7 +27,9 @@ var certificateSuffixes = []string{".pem", ".crt", ".cer", ".der", ".p7b", ".p7c
 // ReadCertificates reads the certificates of a file (PEM, DER, a certs-only
 // CMS bundle as in .p7b, or a Microsoft serialized store as in .sst), or of all
 // such files of a folder, not of its subfolders. A file without a certificate is
-// an error, an empty folder is not. Doubles are left out.
+// an error, an empty folder is not. Doubles are left out. Single certificates that
+// cannot be read are passed over: the error then has SkippedErrors in it, and the
+// list is good.
 func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	files, err := filesOf(path, certificateSuffixes)
 	if err != nil {
@@ -37,9 +39,7 @@ func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	var problems []error
 	for _, f := range files {
 		found, err := readCertificateFile(f)
-		if err != nil {
-			problems = append(problems, err)
-		}
+		problems = append(problems, each(err)...)
 		list = append(list, found...)
 	}
 	return unique(list), errors.Join(problems...)
@@ -51,69 +51,71 @@ func readCertificateFile(path string) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	list, err := ParseCertificates(data)
+	skipped, err := Skipped(err)
 	if err != nil {
 		return nil, fmt.Errorf("certificates %q: %w", path, err)
 	}
-	return list, nil
+	return list, joinSkipped(skipped, path)
 }
 
 // ParseCertificates finds the certificates in PEM, DER, certs-only CMS or a
-// serialized store. Finding none is an error.
+// serialized store. Finding none is an error. Where the list is not empty an error
+// is about what was passed over, as with ReadCertificates.
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
-	var list []*x509.Certificate
+	var r reading
 	var err error
 	switch {
 	case bytes.Contains(data, pemBegin):
-		list, err = parsePEM(data)
+		parsePEM(data, &r)
 	case isSerializedStore(data):
-		list, err = parseSerializedStore(data)
+		err = parseSerializedStore(data, &r)
 	default:
-		list, err = parseDER(data)
+		err = parseDER(data, &r)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(r.list) > 0:
+		return r.list, joinSkipped(r.skipped, "")
+	case len(r.skipped) > 0:
+		return nil, errors.New(r.skipped[0].Error())
 	}
-	if len(list) == 0 {
-		return nil, errNoCertificate
-	}
-	return list, nil
+	return nil, errNoCertificate
 }
 
 // parsePEM reads all blocks of certificates and passes over all others, such as
 // the private key of an identity.
-func parsePEM(data []byte) ([]*x509.Certificate, error) {
-	var list []*x509.Certificate
+func parsePEM(data []byte, r *reading) {
 	for {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
-			return list, nil
+			return
 		}
-		found, err := parseBlock(block)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, found...)
+		parseBlock(block, r)
 	}
 }
 
 // parseBlock reads the certificates of a PEM block, none of one of another type.
-func parseBlock(b *pem.Block) ([]*x509.Certificate, error) {
+func parseBlock(b *pem.Block, r *reading) {
 	switch b.Type {
 	case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
-		return parseDER(b.Bytes)
+		if err := parseDER(b.Bytes, r); err != nil {
+			r.take(nil, err)
+		}
 	}
-	return nil, nil
 }
 
-func parseDER(der []byte) ([]*x509.Certificate, error) {
+// parseDER reads one certificate or a bundle.
+func parseDER(der []byte, r *reading) error {
 	cert, err := pki.ParseCertificate(der)
 	if err == nil {
-		return []*x509.Certificate{cert}, nil
+		r.take(cert, nil)
+		return nil
 	}
-	if list, bundleErr := parseBundle(der); bundleErr == nil {
-		return list, nil
+	if parseBundle(der, r) == nil {
+		return nil
 	}
-	return nil, err
+	return err
 }
 
 func unique(list []*x509.Certificate) []*x509.Certificate {

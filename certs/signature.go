@@ -4,20 +4,11 @@ import (
 	"crypto/x509"
 
 	"github.com/smimerelay/smimerelay/internal/pki"
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// signatureAlgorithm returns the algorithm of c's signature. That the one inside
-// the signed part is the same was checked when c was parsed.
+// signatureAlgorithm returns the algorithm of c's signature.
 func signatureAlgorithm(c *x509.Certificate) (pki.Algorithm, *problem) {
-	s := cryptobyte.String(c.Raw)
-	var seq, alg cryptobyte.String
-	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.SkipASN1(cryptobyte_asn1.SEQUENCE) ||
-		!seq.ReadASN1Element(&alg, cryptobyte_asn1.SEQUENCE) {
-		return pki.Algorithm{}, refuse(Malformed, c, "its signature algorithm cannot be read")
-	}
-	a, id, ok := pki.ReadAlgorithm(alg)
+	a, id, ok := pki.SignatureAlgorithm(c)
 	if !ok {
 		return a, refuse(UnsupportedSigning, c, "its signature algorithm %s is not supported", id)
 	}
@@ -33,7 +24,7 @@ func checkSignature(child, issuer *node) *problem {
 		return refuse(UnsupportedKey, issuer.Certificate, "its kind of key, %s, is not supported", pki.KeyName(issuer.Certificate))
 	}
 	if !child.algorithm.Verify(issuer.key, child.RawTBSCertificate, child.Signature) {
-		return refuse(BadSignature, child.Certificate, "its signature is not that of %q", nameOf(child.Issuer))
+		return refuse(BadSignature, child.Certificate, "its signature is not that of %q", nameOf(child.Certificate))
 	}
 	return nil
 }

@@ -2,10 +2,8 @@ package certs
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
@@ -30,31 +28,26 @@ func isSerializedStore(b []byte) bool { return bytes.HasPrefix(b, storeMagic) }
 // little-endian 32-bit number but the value, up to an element of type 0.
 // Properties of a certificate, which come before it, and revocation lists are
 // passed over.
-func parseSerializedStore(b []byte) ([]*x509.Certificate, error) {
-	var list []*x509.Certificate
+func parseSerializedStore(b []byte, r *reading) error {
 	b = b[len(storeMagic):]
 	for {
 		if len(b) < 12 {
-			return nil, errStoreShape
+			return errStoreShape
 		}
 		kind, encoding := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 		size := uint64(binary.LittleEndian.Uint32(b[8:]))
 		b = b[12:]
 		if kind == storeEnd {
-			return list, nil
+			return nil
 		}
 		if size > uint64(len(b)) {
-			return nil, errStoreShape
+			return errStoreShape
 		}
 		value := b[:size]
 		b = b[size:]
 		if kind != storeCertificate || encoding&0xffff != storeEncoding {
 			continue
 		}
-		cert, err := pki.ParseCertificate(value)
-		if err != nil {
-			return nil, fmt.Errorf("serialized store: %w", err)
-		}
-		list = append(list, cert)
+		r.take(pki.ParseCertificate(value))
 	}
 }

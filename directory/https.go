@@ -216,9 +216,9 @@ func readBody(r io.Reader) (Finding, error) {
 	if bytes.Contains(body, []byte("-----BEGIN ")) {
 		list, err := certs.ParseCertificates(body)
 		if err != nil {
-			return Finding{}, answerError{err}
+			err = answerError{err} // also beside others that could be read
 		}
-		return Finding{Certificates: list}, nil
+		return Finding{Certificates: list}, err
 	}
 	found, problems := parseValue(body)
 	if len(problems) > 0 {

@@ -27,6 +27,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Ledger remembers what an authority did. issuer is the DER of the authority's
@@ -164,5 +166,5 @@ func certify(t, parent *x509.Certificate, pub crypto.PublicKey, by crypto.Signer
 	if err != nil {
 		return nil, fmt.Errorf("certificate for %q: %w", t.Subject, err)
 	}
-	return x509.ParseCertificate(der)
+	return pki.ParseCertificate(der)
 }

@@ -28,6 +28,8 @@ type Outcome struct {
 	Result Result `json:"result"`
 	// Reason is why it was refused: one line that says what to do.
 	Reason string `json:"reason,omitempty"`
+	// Skipped are the certificates in it that could not be read.
+	Skipped []string `json:"skipped,omitempty"`
 	// Identities and Certificates are how many the file holds, New how many of
 	// them were not in the store as they are now.
 	Identities   int `json:"identities"`

@@ -116,6 +116,9 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 	}
 	c.file.Identities, c.file.Certificates = contents.Identities, contents.Certificates
 	c.outcome.Identities, c.outcome.Certificates = len(contents.Identities), len(contents.Certificates)
+	for _, s := range contents.Skipped {
+		c.outcome.Skipped = append(c.outcome.Skipped, s.Error())
+	}
 	return nil
 }
 

@@ -176,7 +176,7 @@ func (f *Fetcher) Issuers(ctx context.Context, cert *x509.Certificate, parse fun
 		if err != nil {
 			continue
 		}
-		if list, err := parse(data); err == nil {
+		if list, _ := parse(data); len(list) > 0 {
 			return slices.DeleteFunc(list, func(c *x509.Certificate) bool { return !pki.SameName(c.RawSubject, cert.RawIssuer) })
 		}
 	}

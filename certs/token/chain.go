@@ -5,6 +5,8 @@ package token
 import (
 	"bytes"
 	"crypto/x509"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // maxChain is how many intermediates lead from a certificate to its anchor.
@@ -25,7 +27,7 @@ func chain(cert *x509.Certificate, among []*x509.Certificate) []*x509.Certificat
 
 func issuerOf(c *x509.Certificate, among []*x509.Certificate) *x509.Certificate {
 	for _, issuer := range among {
-		if bytes.Equal(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil {
+		if bytes.Equal(issuer.RawSubject, c.RawIssuer) && pki.SignedBy(c, issuer, true) {
 			return issuer
 		}
 	}

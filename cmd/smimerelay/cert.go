@@ -62,7 +62,7 @@ func (c *certCheckCmd) Run(a *app) error {
 	if len(found) == 0 {
 		return unusable(fmt.Errorf("%s: no certificate in it; give PEM, DER or .p7b", c.Cert))
 	}
-	validator, err := c.validator(a.clock)
+	validator, err := c.validator(a)
 	if err != nil {
 		return err
 	}

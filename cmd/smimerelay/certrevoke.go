@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 type certRevokeCmd struct {
@@ -108,7 +109,7 @@ func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.C
 // ours, or its key is elsewhere.
 func (o *authorities) issuerOf(cert *x509.Certificate) *ca.Authority {
 	for _, h := range o.All() {
-		if h.Authority != nil && !h.Certificate.Equal(cert) && cert.CheckSignatureFrom(h.Certificate) == nil {
+		if h.Authority != nil && !h.Certificate.Equal(cert) && pki.SignedBy(cert, h.Certificate, false) {
 			return h.Authority
 		}
 	}

@@ -24,6 +24,11 @@ func (p lineImport) outcome(o intake.Outcome) error {
 		text = o.Reason
 	}
 	_, err := fmt.Fprintf(p.w, "%-7s %s: %s\n", o.Result, oneLine(o.File), oneLine(text))
+	for _, s := range o.Skipped {
+		if err == nil {
+			_, err = fmt.Fprintf(p.w, "warning %s: %s\n", oneLine(o.File), oneLine(s))
+		}
+	}
 	return err
 }
 
@@ -33,14 +38,15 @@ func (p lineImport) end(s intake.Summary) error {
 	return err
 }
 
-// barImport shows a bar, and lines only of the files that were refused.
+// barImport shows a bar, and lines only of the files that were refused or have
+// something in them that could not be read.
 type barImport struct {
 	lineImport
 	bar *bar
 }
 
 func (p *barImport) outcome(o intake.Outcome) error {
-	if o.Result == intake.Refused {
+	if o.Result == intake.Refused || len(o.Skipped) > 0 {
 		p.bar.clear()
 		if err := p.lineImport.outcome(o); err != nil {
 			return err

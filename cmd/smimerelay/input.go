@@ -103,7 +103,25 @@ func inputName(path string) string {
 	return path
 }
 
-// readCertificates reads and joins files of certificates.
+// readSome is readCertificates for files of which every certificate helps and none
+// is indispensable: what cannot be read is a warning.
+func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for _, path := range paths {
+		found, err := certs.ReadCertificates(path)
+		skipped, err := certs.Skipped(err)
+		for _, s := range skipped {
+			fmt.Fprintf(a.stderr, "smimerelay: warning: %s: %s\n", flag, oneLine(s.Error()))
+		}
+		if err != nil {
+			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// readCertificates reads and joins files of certificates, all of which are meant.
 func readCertificates(flag string, paths []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, path := range paths {

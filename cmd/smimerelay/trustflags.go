@@ -27,18 +27,18 @@ type trustFlags struct {
 
 // validator builds what judges certificates. The command ends before anybody
 // would have to close what it fetches with.
-func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error) {
-	anchors, err := readCertificates("--trust", f.Trust)
+func (f *trustFlags) validator(a *app) (*certs.Validator, error) {
+	anchors, err := a.readSome("--trust", f.Trust)
 	if err != nil {
 		return nil, err
 	}
-	intermediates, err := readCertificates("--intermediate", f.Intermediate)
+	intermediates, err := a.readSome("--intermediate", f.Intermediate)
 	if err != nil {
 		return nil, err
 	}
 	c := certs.ValidatorConfig{
 		Anchors: anchors, Intermediates: intermediates,
-		Revocation: certs.RevocationMode(f.Revocation), Clock: clock,
+		Revocation: certs.RevocationMode(f.Revocation), Clock: a.clock,
 		RequirePolicy: f.NeedPolicy, InhibitPolicyMapping: f.NoMapping, InhibitAnyPolicy: f.NoAnyPolicy,
 		AllowSHA1: f.AllowSHA1, AllowRSA1024: f.AllowRSA1024,
 	}
@@ -53,7 +53,7 @@ func (f *trustFlags) validator(clock func() time.Time) (*certs.Validator, error)
 		c.Lists = append(c.Lists, found...)
 	}
 	if f.Fetch {
-		if c.Fetcher, err = revocation.NewFetcher(revocation.FetchConfig{Clock: clock}); err != nil {
+		if c.Fetcher, err = revocation.NewFetcher(revocation.FetchConfig{Clock: a.clock}); err != nil {
 			return nil, unusable(fmt.Errorf("--fetch: %w", err))
 		}
 		c.FetchIssuers = true

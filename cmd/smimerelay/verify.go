@@ -42,7 +42,7 @@ func (c *verifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	validator, err := c.validator(a.clock)
+	validator, err := c.validator(a)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Metrics struct {
 	Reloads        *prometheus.CounterVec // result
 	ConfigLoaded   prometheus.Gauge
 	Identities     prometheus.Gauge
+	Skipped        prometheus.Gauge
 	IdentityExpiry prometheus.Gauge
 	Expiring       prometheus.Gauge
 	StoreUp        prometheus.Gauge
@@ -99,6 +100,8 @@ func NewMetrics(depth Depth) *Metrics {
 			"result"),
 		ConfigLoaded: gauge("config_loaded_timestamp_seconds",
 			"When the configuration that serves was loaded."),
+		Skipped: gauge("certificates_skipped",
+			"Certificates in the files of trust.anchors and trust.intermediates that could not be read and are passed over."),
 		Identities: gauge("identities",
 			"Identities (private keys with a certificate) that we hold, in the store, in files and in tokens."),
 		IdentityExpiry: gauge("identity_expiry_timestamp_seconds",
@@ -126,7 +129,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,
 	}

@@ -122,11 +122,7 @@ func decodeString(tag cryptobyte_asn1.Tag, b []byte) (string, bool) {
 		tagNumericString, tagVisibleString:
 		return string(b), utf8.Valid(b)
 	case cryptobyte_asn1.T61String: // as everyone does: Latin-1
-		runes := make([]rune, len(b))
-		for i, c := range b {
-			runes[i] = rune(c)
-		}
-		return string(runes), true
+		return latin1(b), true
 	case tagBMPString:
 		if len(b)%2 != 0 {
 			return "", false
@@ -135,7 +131,7 @@ func decodeString(tag cryptobyte_asn1.Tag, b []byte) (string, bool) {
 		for i := range units {
 			units[i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
 		}
-		return string(utf16.Decode(units)), true
+		return sound(string(utf16.Decode(units)))
 	case tagUniversalString:
 		if len(b)%4 != 0 {
 			return "", false
@@ -144,10 +140,14 @@ func decodeString(tag cryptobyte_asn1.Tag, b []byte) (string, bool) {
 		for i := range runes {
 			runes[i] = rune(b[4*i])<<24 | rune(b[4*i+1])<<16 | rune(b[4*i+2])<<8 | rune(b[4*i+3])
 		}
-		return string(runes), true
+		return sound(string(runes))
 	}
 	return "", false
 }
+
+// sound refuses a text in which a number was no character: two such texts would
+// look equal.
+func sound(s string) (string, bool) { return s, !strings.ContainsRune(s, utf8.RuneError) }
 
 func fold(s string) string {
 	if isFolded(s) {

@@ -97,8 +97,8 @@ func selfSigned(t *testing.T, options ...string) []byte {
 
 func TestStrangeKeysAreNamed(t *testing.T) {
 	for want, options := range map[string][]string{
-		"brainpoolP256r1": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"},
-		"brainpoolP512r1": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP512r1"},
+		"brainpoolP320r1": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP320r1"},
+		"brainpoolP512t1": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP512t1"},
 		"secp256k1":       {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"},
 		"Ed448":           {"-algorithm", "ED448"},
 		"a curve with explicit parameters": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",

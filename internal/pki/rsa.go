@@ -22,9 +22,9 @@ func recoverRSA(key *rsa.PublicKey, sig []byte) ([]byte, bool) {
 	return s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, key.Size())), true
 }
 
-// verifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
+// VerifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
 // by key (RFC 8017 section 8.2.2).
-func verifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
+func VerifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
 	if smallExponent(key) {
 		return rsa.VerifyPKCS1v15(key, hash, digest, sig) == nil
 	}

@@ -9,6 +9,7 @@ import (
 	_ "crypto/sha1"
 	_ "crypto/sha256"
 	_ "crypto/sha512"
+	"crypto/x509"
 	"encoding/asn1"
 	"hash"
 
@@ -116,6 +117,8 @@ func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
 		return a.within(k.Limit) && a.verifyRSA(k.PublicKey, digest, sig)
 	case *ecdsa.PublicKey:
 		return a.scheme == ecdsaSignature && ecdsa.VerifyASN1(k, digest, sig)
+	case *BrainpoolKey:
+		return a.scheme == ecdsaSignature && k.Verify(digest, sig)
 	}
 	return false
 }
@@ -130,9 +133,39 @@ func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
 	case CheckRSA(key) != nil:
 		return false
 	case a.scheme == pkcs1:
-		return verifyPKCS1(key, a.hash, digest, sig)
+		return VerifyPKCS1(key, a.hash, digest, sig)
 	case a.scheme == pssSignature:
 		return a.pss.Verify(key, digest, sig)
 	}
 	return false
+}
+
+// SignatureAlgorithm reads the algorithm of c's signature. That the one inside the
+// signed part is the same was checked when c was parsed.
+func SignatureAlgorithm(c *x509.Certificate) (a Algorithm, id asn1.ObjectIdentifier, ok bool) {
+	s := cryptobyte.String(c.Raw)
+	var seq, alg cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.SkipASN1(cryptobyte_asn1.SEQUENCE) ||
+		!seq.ReadASN1Element(&alg, cryptobyte_asn1.SEQUENCE) {
+		return a, nil, false
+	}
+	return ReadAlgorithm(alg)
+}
+
+// SignedBy reports whether c bears the signature of issuer, which may issue
+// certificates. With MD5 it never counts, with SHA-1 where that is allowed. It is no
+// path validation.
+func SignedBy(c, issuer *x509.Certificate, allowSHA1 bool) bool {
+	a, _, ok := SignatureAlgorithm(c)
+	if !ok || a.Broken() || a.Weak() && !allowSHA1 || !mayIssue(issuer) {
+		return false
+	}
+	key := PublicKey(issuer)
+	return CheckKey(key, MinRSAArchive) == nil && a.Verify(key, c.RawTBSCertificate, c.Signature)
+}
+
+// mayIssue leaves certificates of version 1, which say nothing about it, to whoever
+// trusts them.
+func mayIssue(c *x509.Certificate) bool {
+	return (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && (c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0)
 }

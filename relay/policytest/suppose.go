@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // source is the directory in explanations.
@@ -112,7 +113,7 @@ func throwaway(a address.Address) (*certs.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err := pki.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}

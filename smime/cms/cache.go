@@ -27,7 +27,7 @@ func NewCertificateCache(size int) *CertificateCache {
 // ParseSignedData is the function of that name, and finds certificates in the
 // cache.
 func (c *CertificateCache) ParseSignedData(ber []byte) (*SignedData, error) {
-	return parseSignedData(ber, c.parse)
+	return parseSignedData(ber, c.parse, maxCertificates)
 }
 
 // parse returns the certificate from the cache, or parses and keeps it. There

@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // maxRecipientsWritten caps the recipients of a message of ours.
@@ -59,11 +61,11 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	}
 	key := make([]byte, spec.key)
 	rand.Read(key)
-	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey)}
+	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey), brainpools: make(map[string]*pki.Ephemeral)}
 	infos := newSetOf(512 * len(r.Recipients))
 	for _, cert := range r.Recipients {
 		if err := e.recipient(&infos.builder, cert); err != nil {
-			return nil, err
+			return nil, &RecipientError{Certificate: cert, err: err}
 		}
 		infos.next()
 	}
@@ -99,19 +101,33 @@ type encrypter struct {
 	// ephemeral are our keys for agreement, one for each curve: the
 	// recipients of a message may see that it is the same (RFC 5753 section
 	// 3.1 has one for many recipients).
-	ephemeral map[ecdh.Curve]*ecdh.PrivateKey
+	ephemeral  map[ecdh.Curve]*ecdh.PrivateKey
+	brainpools map[string]*pki.Ephemeral // by the curve's name
 }
+
+// A RecipientError is why Encrypt failed for one recipient; the message can be
+// encrypted to the others. It wraps one of the errors of this package.
+type RecipientError struct {
+	Certificate *x509.Certificate
+	err         error
+}
+
+func (e *RecipientError) Error() string {
+	return fmt.Sprintf("%v, recipient %q", e.err, pki.SubjectString(e.Certificate))
+}
+
+func (e *RecipientError) Unwrap() error { return e.err }
 
 // recipient appends the RecipientInfo for a certificate. The kind of key decides.
 func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	if e.request.UseSKI && len(cert.SubjectKeyId) == 0 {
-		return unsupported("recipient %q has no subject key identifier", cert.Subject)
+		return unsupported("no subject key identifier")
 	}
 	pub, pss, err := publicKey(cert)
 	if err != nil {
 		return err
 	}
-	if err := CheckKey(pub); err != nil {
+	if err := keyError(pki.CheckEncryptionKey(pub)); err != nil {
 		return err
 	}
 	switch k := pub.(type) {
@@ -122,17 +138,19 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	case *ecdsa.PublicKey:
 		p, err := k.ECDH()
 		if err != nil {
-			return unsupported("recipient %q: %v", cert.Subject, err)
+			return unsupported("%v", err)
 		}
 		return e.keyAgreement(b, cert, p)
 	case *ecdh.PublicKey:
 		return e.keyAgreement(b, cert, k)
+	case *pki.BrainpoolKey:
+		return e.brainpool(b, cert, k)
 	case *mlkem.EncapsulationKey768:
 		return e.encapsulation(b, cert, oidMLKEM768, k)
 	case *mlkem.EncapsulationKey1024:
 		return e.encapsulation(b, cert, oidMLKEM1024, k)
 	}
-	return unsupported("recipient %q has a key for signing only", cert.Subject)
+	return unsupported("the key is for signing only")
 }
 
 // object puts the parts around the ciphertext.
@@ -191,7 +209,7 @@ func (e *encrypter) arm(o *Object) (params []byte, size int, err error) {
 func (e *encrypter) keyTransport(b *builder, cert *x509.Certificate, pub *rsa.PublicKey) error {
 	encrypted, err := e.transport(pub)
 	if err != nil {
-		return fmt.Errorf("%w, recipient %q", err, cert.Subject)
+		return err
 	}
 	m := b.open(tagSequence)
 	if e.request.UseSKI {

@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Agreement is a private key that can do Diffie-Hellman: *ecdh.PrivateKey, or a
@@ -119,12 +121,56 @@ func (e *encrypter) keyAgreement(b *builder, cert *x509.Certificate, pub *ecdh.P
 	}
 	secret, err := own.ECDH(pub)
 	if err != nil {
-		return badKey("recipient %q: %v", cert.Subject, err)
+		return badKey("%v", err)
 	}
-	scheme, kdf, x25519 := schemeFor(curve)
+	a := agreed{secret: secret, public: own.PublicKey().Bytes(), family: oidECPublicKey}
+	var x25519 bool
+	if a.scheme, a.kdf, x25519 = schemeFor(curve); x25519 {
+		a.family = oidX25519
+	}
+	return e.wrapFor(b, cert, a)
+}
+
+// brainpool is keyAgreement on a brainpool curve (RFC 5753 section 3.1.1, with the
+// digests of BSI TR-03116-4 for the sizes).
+func (e *encrypter) brainpool(b *builder, cert *x509.Certificate, pub *pki.BrainpoolKey) error {
+	own, ok := e.brainpools[pub.Curve()]
+	if !ok {
+		var err error
+		if own, err = pub.Ephemeral(); err != nil {
+			return err
+		}
+		e.brainpools[pub.Curve()] = own
+	}
+	secret, err := own.Agree(pub)
+	if err != nil {
+		return badKey("%v", err)
+	}
+	a := agreed{secret: secret, public: own.Public(), family: oidECPublicKey}
+	switch {
+	case pub.Bits() <= 256:
+		a.scheme, a.kdf = oidDHSHA256, kdf{crypto.SHA256, false}
+	case pub.Bits() <= 384:
+		a.scheme, a.kdf = oidDHSHA384, kdf{crypto.SHA384, false}
+	default:
+		a.scheme, a.kdf = oidDHSHA512, kdf{crypto.SHA512, false}
+	}
+	return e.wrapFor(b, cert, a)
+}
+
+// agreed is what the two sides of a key agreement share.
+type agreed struct {
+	secret, public []byte
+	family         string // the algorithm of the public key
+	scheme         string
+	kdf            kdf
+}
+
+// wrapFor wraps the content key under what was agreed on with a recipient.
+func (e *encrypter) wrapFor(b *builder, cert *x509.Certificate, a agreed) error {
 	wrapAlg, originator := make(builder, 0, 16), make(builder, 0, 160)
 	wrapAlg.algorithm(e.spec.wrap, nil)
-	kek, err := kdf.derive(secret, nil, sharedInfo(wrapAlg, nil, e.spec.wrapKB), e.spec.wrapKB)
+	kek, err := a.kdf.derive(a.secret, nil, sharedInfo(wrapAlg, nil, e.spec.wrapKB), e.spec.wrapKB)
 	if err != nil {
 		return err
 	}
@@ -132,14 +178,10 @@ func (e *encrypter) keyAgreement(b *builder, cert *x509.Certificate, pub *ecdh.P
 	if err != nil {
 		return err
 	}
-	if x25519 {
-		originator.algorithm(oidX25519, nil)
-	} else {
-		originator.algorithm(oidECPublicKey, nil)
-	}
-	originator.tlv(tagBitString, append([]byte{0}, own.PublicKey().Bytes()...))
+	originator.algorithm(a.family, nil)
+	originator.tlv(tagBitString, append([]byte{0}, a.public...))
 	e.version = max(e.version, 2)
-	e.agreementInfo(b, cert, scheme, wrapAlg, originator, wrapped)
+	e.agreementInfo(b, cert, a.scheme, wrapAlg, originator, wrapped)
 	return nil
 }
 

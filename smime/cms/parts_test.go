@@ -194,18 +194,25 @@ func TestHugeKeys(t *testing.T) {
 		return issueFor(t, "huge", spki(oid, params, x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: n, E: 65537})))
 	}
 	id := newIdentity(t, "rsa2048")
-	for _, cert := range []*x509.Certificate{huge(oidRSA, null(), 16384), huge(oidPSS, nil, 16384), huge(oidRSA, null(), 262144), huge(oidRSA, null(), 512)} {
-		info := forgedInfo{id: &identity{key: id.key, cert: cert}, attrs: goodAttributes(content), signature: []byte("\x30\x0d\x06\x09" + oidRSA + "\x05\x00")}
-		r := verifyOne(t, forgery{content: content, certs: []*x509.Certificate{cert}, infos: [][]byte{info.der(t)}}.der(), VerifyOptions{AllowWeak: true})
-		if !errors.Is(r.Err, ErrWeak) {
+	for _, tc := range []struct {
+		cert *x509.Certificate
+		want error
+	}{
+		{huge(oidRSA, null(), 16384), ErrUnsupported}, {huge(oidPSS, nil, 16384), ErrUnsupported},
+		{huge(oidRSA, null(), 262144), ErrUnsupported}, {huge(oidRSA, null(), 512), ErrWeak},
+	} {
+		info := forgedInfo{id: &identity{key: id.key, cert: tc.cert}, attrs: goodAttributes(content), signature: []byte("\x30\x0d\x06\x09" + oidRSA + "\x05\x00")}
+		r := verifyOne(t, forgery{content: content, certs: []*x509.Certificate{tc.cert}, infos: [][]byte{info.der(t)}}.der(), VerifyOptions{AllowWeak: true})
+		if !errors.Is(r.Err, tc.want) {
 			t.Errorf("verified: %v", r.Err)
 		}
-		if _, err := Encrypt(EncryptRequest{Recipients: []*x509.Certificate{cert}}); !errors.Is(err, ErrWeak) {
+		_, err := Encrypt(EncryptRequest{Recipients: []*x509.Certificate{tc.cert}})
+		if one, ok := errors.AsType[*RecipientError](err); !errors.Is(err, tc.want) || !ok || one.Certificate != tc.cert {
 			t.Errorf("encrypted: %v", err)
 		}
 	}
-	for name, key := range map[string]string{"empty": "", "no sequence": "\x05\x00", "negative": "\x30\x06\x02\x01\x80\x02\x01\x03", "exponent": "\x30\x0a\x02\x01\x05\x02\x05\x7f\xff\xff\xff\xff"} {
-		if _, err := PublicKey(issueFor(t, "bad", spki(oidPSS, nil, []byte(key)))); !errors.Is(err, ErrMalformed) {
+	for name, key := range map[string]string{"empty": "", "no sequence": "\x05\x00", "zero": "\x30\x06\x02\x01\x00\x02\x01\x03", "exponent": "\x30\x0e\x02\x01\x05\x02\x09\x7f\xff\xff\xff\xff\xff\xff\xff\xff"} {
+		if _, err := PublicKey(issueFor(t, "bad", spki(oidPSS, nil, []byte(key)))); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

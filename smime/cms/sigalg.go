@@ -89,6 +89,10 @@ func (s scheme) verify(key crypto.PublicKey, pss *algorithm, message, sig []byte
 		if s.name == schemeECDSA && ecdsa.VerifyASN1(k, digest, sig) {
 			return nil
 		}
+	case *pki.BrainpoolKey:
+		if s.name == schemeECDSA && k.Verify(digest, sig) {
+			return nil
+		}
 	}
 	return ErrSignature
 }
@@ -96,7 +100,7 @@ func (s scheme) verify(key crypto.PublicKey, pss *algorithm, message, sig []byte
 func (s scheme) verifyRSA(key *rsa.PublicKey, pss *algorithm, digest, sig []byte) error {
 	switch {
 	case s.name == schemePKCS1 && pss == nil:
-		if rsa.VerifyPKCS1v15(key, s.hash, digest, sig) == nil {
+		if pki.VerifyPKCS1(key, s.hash, digest, sig) {
 			return nil
 		}
 	case s.name == schemePSS && s.permitted(pss):

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // The caps on what one SignedData may hold.
@@ -21,8 +23,7 @@ const (
 type SignedData struct {
 	// Certificates came with the message, in its order. They are hints.
 	Certificates []*x509.Certificate
-	// Skipped says which certificates could not be read, and why: unknown
-	// curves, old formats. A message is not refused for them (RFC 8550
+	// Skipped says which certificates could not be read, and why. A message is not refused for them (RFC 8550
 	// section 2.3).
 	Skipped []error
 	// CRLs came with the message, DER, and nothing is known about them.
@@ -40,10 +41,10 @@ type SignedData struct {
 
 // ParseSignedData reads a ContentInfo with SignedData, in BER or DER.
 func ParseSignedData(ber []byte) (*SignedData, error) {
-	return parseSignedData(ber, parseCertificate)
+	return parseSignedData(ber, parseCertificate, maxCertificates)
 }
 
-func parseSignedData(ber []byte, parse func([]byte) (*x509.Certificate, error)) (*SignedData, error) {
+func parseSignedData(ber []byte, parse func([]byte) (*x509.Certificate, error), limit int) (*SignedData, error) {
 	c := newCursor(ber)
 	s := new(SignedData)
 	c.open(TypeSigned)
@@ -51,7 +52,7 @@ func parseSignedData(ber []byte, parse func([]byte) (*x509.Certificate, error)) 
 	c.small() // version: says nothing that the parts do not
 	s.readDigests(c)
 	s.readContent(c)
-	if err := s.readCertificates(c, parse); err != nil {
+	if err := s.readCertificates(c, parse, limit); err != nil {
 		return nil, err
 	}
 	if err := s.readCRLs(c); err != nil {
@@ -108,13 +109,13 @@ func (s *SignedData) readContent(c *cursor) {
 
 // readCertificates reads the CertificateSet, of which only the choice
 // certificate is used.
-func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certificate, error)) error {
+func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certificate, error), limit int) error {
 	if !c.optional(tagContext0) {
 		return c.err
 	}
 	for c.more() {
-		if len(s.Certificates)+len(s.Skipped) >= maxCertificates {
-			return tooBig("more than %d certificates", maxCertificates)
+		if len(s.Certificates)+len(s.Skipped) >= limit {
+			return tooBig("more than %d certificates", limit)
 		}
 		if c.peek() != tagSequence {
 			c.skip()
@@ -141,7 +142,7 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	if len(der) > maxCertificate {
 		return nil, tooBig("certificate of %d octets", len(der))
 	}
-	return x509.ParseCertificate(der)
+	return pki.ParseCertificate(der)
 }
 
 // readCRLs reads RevocationInfoChoices.

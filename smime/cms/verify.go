@@ -7,6 +7,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // VerifyOptions are what Verify needs besides the object.
@@ -198,7 +200,7 @@ func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byt
 	if err := checkKey(key, minRSABits(v.options.AllowWeak)); err != nil {
 		return false, err
 	}
-	weakKey = checkKey(key, minRSA) != nil
+	weakKey = checkKey(key, pki.MinRSA) != nil
 	err = ErrSignature
 	for octets := range covered {
 		if err = alg.verify(key, pss, octets, sig); err == nil {

@@ -69,6 +69,7 @@ func (s *Service) survey(ctx context.Context, last surveyed) surveyed {
 		return last
 	}
 	s.metrics.Identities.Set(float64(h.Count))
+	s.metrics.Skipped.Set(float64(len(p.skipped)))
 	s.metrics.Expiring.Set(float64(len(h.Expiring)))
 	s.metrics.IdentityExpiry.Set(0)
 	if !h.First.IsZero() {

@@ -41,6 +41,7 @@ type Parts struct {
 	trusted   storedTrust                 // what of the store the validator knows
 	files     *certs.FileKeys             // those of Keys that are in files
 	tokens    []token.Keys                // those in tokens
+	skipped   config.Problems             // certificates that could not be read
 	tls       map[string]*tls.Certificate // by listener
 	routes    routes
 	closers   []func() error // of what the validator uses

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // storedTrust is what the store says about whom to trust.
@@ -31,7 +32,7 @@ func (t storedTrust) split(below bool) []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, c := range t.authorities {
 		above := slices.ContainsFunc(t.authorities, func(a *x509.Certificate) bool {
-			return !a.Equal(c) && c.CheckSignatureFrom(a) == nil
+			return !a.Equal(c) && pki.SignedBy(c, a, false)
 		})
 		if above == below {
 			list = append(list, c)

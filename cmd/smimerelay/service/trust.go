@@ -128,10 +128,21 @@ func (b *builder) exceptions() []certs.Exception {
 	return all
 }
 
+// certificates reads files of certificates. One that cannot be read is no reason to
+// do without the others, or not to start: it is logged, counted, and a warning.
 func (b *builder) certificates(key string, paths []string) []*x509.Certificate {
 	var all []*x509.Certificate
 	for i, path := range paths {
-		all = append(all, read(b, fmt.Sprintf("%s[%d]", key, i), path, certs.ReadCertificates)...)
+		key := fmt.Sprintf("%s[%d]", key, i)
+		all = append(all, read(b, key, path, func(path string) ([]*x509.Certificate, error) {
+			found, err := certs.ReadCertificates(path)
+			skipped, err := certs.Skipped(err)
+			for _, s := range skipped {
+				b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
+				b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))
+			}
+			return found, err
+		})...)
 	}
 	return all
 }

@@ -22,7 +22,7 @@ func Within(c *config.Config) time.Duration {
 
 // Warnings are what is allowed and probably not meant.
 func (p *Parts) Warnings(h Holdings) config.Problems {
-	var ws config.Problems
+	ws := slices.Clone(p.skipped)
 	c := p.Config
 	warn := func(bad bool, key, text, remedy string) {
 		if bad {
