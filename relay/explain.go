@@ -14,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
@@ -310,14 +311,14 @@ func explained(c directory.Candidate) ExplainedCandidate {
 	cert, v := c.Certificate, c.Verdict
 	x := ExplainedCandidate{
 		Source: c.Source, SHA256: fingerprint(cert),
-		Subject: cert.Subject.String(), Issuer: cert.Issuer.String(), Serial: fmt.Sprintf("%x", cert.SerialNumber),
+		Subject: pki.SubjectString(cert), Issuer: pki.IssuerString(cert), Serial: fmt.Sprintf("%x", cert.SerialNumber),
 		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
 		Result: v.Result, Reason: v.Reason, Detail: v.Detail,
 		Trust: v.ChainState, Revocation: v.Revocation, Ciphers: c.Ciphers,
 	}
 	for i, issuer := range v.Chain {
 		if i > 0 {
-			x.Chain = append(x.Chain, issuer.Subject.String())
+			x.Chain = append(x.Chain, pki.SubjectString(issuer))
 		}
 	}
 	return x

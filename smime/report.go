@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -103,7 +104,7 @@ const (
 // describe fills in what the certificate says.
 func (s *Signer) describe(cert *x509.Certificate) {
 	s.Certificate = cert
-	s.Subject, s.Issuer = cert.Subject.String(), cert.Issuer.String()
+	s.Subject, s.Issuer = pki.SubjectString(cert), pki.IssuerString(cert)
 	s.Serial = hex.EncodeToString(cert.SerialNumber.Bytes())
 	sum := sha256.Sum256(cert.Raw)
 	s.SHA256 = hex.EncodeToString(sum[:])

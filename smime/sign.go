@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -78,7 +79,7 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 	key, ok := id.Key.(crypto.Signer)
 	if !ok {
 		return cms.Signer{}, fault.New(fault.Identity, "the sender's identity cannot sign",
-			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", id.Certificate.Subject, id.Key))
+			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", pki.SubjectString(id.Certificate), id.Key))
 	}
 	digest := cms.DefaultDigest(key.Public())
 	if o.Digest != "" {

@@ -100,13 +100,13 @@ func New(c Config) (*Authority, error) {
 	case cert == nil || c.Key == nil || c.Ledger == nil:
 		return nil, errors.New("authority: certificate, key and ledger are all needed")
 	case !cert.BasicConstraintsValid || !cert.IsCA:
-		return nil, fmt.Errorf("authority %q: its certificate is not that of an authority (basicConstraints); import one that is", cert.Subject)
+		return nil, fmt.Errorf("authority %q: its certificate is not that of an authority (basicConstraints); import one that is", pki.SubjectString(cert))
 	case cert.KeyUsage&x509.KeyUsageCertSign == 0 || cert.KeyUsage&x509.KeyUsageCRLSign == 0:
-		return nil, fmt.Errorf("authority %q: its key usage does not let it sign certificates and revocation lists", cert.Subject)
+		return nil, fmt.Errorf("authority %q: its key usage does not let it sign certificates and revocation lists", pki.SubjectString(cert))
 	case len(cert.SubjectKeyId) == 0:
-		return nil, fmt.Errorf("authority %q: its certificate has no subject key identifier", cert.Subject)
+		return nil, fmt.Errorf("authority %q: its certificate has no subject key identifier", pki.SubjectString(cert))
 	case !sameKey(cert.PublicKey, c.Key.Public()):
-		return nil, fmt.Errorf("authority %q: the key does not belong to the certificate", cert.Subject)
+		return nil, fmt.Errorf("authority %q: the key does not belong to the certificate", pki.SubjectString(cert))
 	}
 	if _, err := c.Profile.policy(); err != nil {
 		return nil, err

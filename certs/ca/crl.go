@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // RootCRLValidity is how long the list of a root is good for: the root may lie in
@@ -17,7 +19,7 @@ const RootCRLValidity = 360 * 24 * time.Hour
 // makes a new list that says so.
 func (a *Authority) Revoke(ctx context.Context, cert *x509.Certificate, reason Reason) ([]byte, error) {
 	if string(cert.RawIssuer) != string(a.Config.Certificate.RawSubject) {
-		return nil, fmt.Errorf("certificate of %q: is not one of %q", cert.Subject, a.Config.Certificate.Subject.CommonName)
+		return nil, fmt.Errorf("certificate of %q: is not one of %q", pki.SubjectString(cert), a.Config.Certificate.Subject.CommonName)
 	}
 	code, err := reason.code(cert.IsCA)
 	if err != nil {
@@ -25,7 +27,7 @@ func (a *Authority) Revoke(ctx context.Context, cert *x509.Certificate, reason R
 	}
 	at := a.Clock().UTC().Truncate(time.Second)
 	if err := a.Ledger.Revoke(ctx, cert.RawIssuer, cert.SerialNumber, at, code); err != nil {
-		return nil, fmt.Errorf("certificate of %q: %w", cert.Subject, err)
+		return nil, fmt.Errorf("certificate of %q: %w", pki.SubjectString(cert), err)
 	}
 	return a.CRL(ctx)
 }

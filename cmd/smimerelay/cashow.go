@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 type caShowCmd struct {
@@ -75,7 +76,7 @@ func (c *caExportCmd) Run(a *app) error {
 		var err error
 		switch {
 		case c.JSON:
-			err = a.printJSON(exported{cert.Subject.String(), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), string(text)})
+			err = a.printJSON(exported{pki.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), string(text)})
 		case c.DER:
 			_, err = a.stdout.Write(cert.Raw)
 		default:

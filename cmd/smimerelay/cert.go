@@ -5,6 +5,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 type certCmd struct {
@@ -90,7 +91,7 @@ func (c *certCheckCmd) Run(a *app) error {
 func (c *certCheckCmd) print(a *app, v certs.Verdict) error {
 	out := certVerdict{Result: v.Result, Reason: v.Reason, Chain: []string{}, Revocation: v.Revocation}
 	for _, cert := range v.Chain {
-		out.Chain = append(out.Chain, cert.Subject.String())
+		out.Chain = append(out.Chain, pki.SubjectString(cert))
 	}
 	if c.JSON {
 		return a.printJSON(out)

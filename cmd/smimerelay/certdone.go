@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // doneFlags are common to the verbs that change something about a certificate.
@@ -35,7 +36,7 @@ func (f *doneFlags) report(a *app, e store.Entry, d done, text string) error {
 		_, err := fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), text)
 		return err
 	}
-	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), e.Certificate.Subject.String(), texts(e.Addresses)
+	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pki.SubjectString(e.Certificate), texts(e.Addresses)
 	j := json.NewEncoder(a.stdout)
 	j.SetEscapeHTML(false)
 	return j.Encode(d)

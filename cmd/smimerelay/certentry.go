@@ -14,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -45,7 +46,7 @@ type storedCertificate struct {
 func describeEntry(e store.Entry) storedCertificate {
 	c := e.Certificate
 	return storedCertificate{
-		SHA256: hex.EncodeToString(e.Fingerprint[:]), Subject: c.Subject.String(), Issuer: c.Issuer.String(),
+		SHA256: hex.EncodeToString(e.Fingerprint[:]), Subject: pki.SubjectString(c), Issuer: pki.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: texts(e.Addresses),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 		Origin: e.Origin, HasKey: e.HasKey, Pinned: e.Pinned, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
@@ -93,7 +94,7 @@ func isFingerprint(text string) bool {
 // or addresses.
 func name(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
-	who := c.Subject.String()
+	who := pki.SubjectString(c)
 	if list := certs.Addresses(c); len(list) > 0 {
 		who = strings.Join(texts(list), ", ")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 type certListCmd struct {
@@ -132,7 +133,7 @@ func (l *textList) entry(e store.Entry) error {
 	l.n++
 	who := strings.Join(texts(e.Addresses), ", ")
 	if who == "" {
-		who = e.Certificate.Subject.String()
+		who = pki.SubjectString(e.Certificate)
 	}
 	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), oneLine(who))
 	return l.p.err

@@ -50,7 +50,7 @@ func (c *certRevokeCmd) Run(a *app) error {
 			if err = o.revoke(ctx, cert, ca.Reason(c.Reason)); err != nil {
 				break
 			}
-			done = append(done, revoked{cert.Subject.String(), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
+			done = append(done, revoked{pki.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
 			if !c.JSON {
 				fmt.Fprintf(a.stdout, "%s revoked\n", name(cert))
 			}

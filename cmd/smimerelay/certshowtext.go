@@ -50,7 +50,7 @@ type shownUse struct {
 func (s *shown) forJSON() shownCertificate {
 	c, v := s.certificate, s.verdict()
 	out := shownCertificate{
-		SHA256: fingerprintOf(c), Subject: c.Subject.String(), Issuer: c.Issuer.String(),
+		SHA256: fingerprintOf(c), Subject: pki.SubjectString(c), Issuer: pki.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: texts(certs.Addresses(c)),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Key: keyKind(c),
 		KeyUsage: keyUsages(c), ExtKeyUsage: extKeyUsages(c),
@@ -69,7 +69,7 @@ func use(v certs.Verdict) shownUse { return shownUse{v.Result, v.Reason, v.Detai
 func subjects(chain []*x509.Certificate) []string {
 	out := make([]string, len(chain))
 	for i, c := range chain {
-		out[i] = c.Subject.String()
+		out[i] = pki.SubjectString(c)
 	}
 	return out
 }
@@ -79,8 +79,8 @@ func (p *page) certificate(s *shown, now time.Time) {
 	c, v := s.certificate, s.verdict()
 	row := func(name, text string) { p.line("  %-13s %s", name, oneLine(text)) }
 	p.line("%s", fingerprintOf(c))
-	row("subject", c.Subject.String())
-	row("issuer", c.Issuer.String())
+	row("subject", pki.SubjectString(c))
+	row("issuer", pki.IssuerString(c))
 	row("serial", hex.EncodeToString(c.SerialNumber.Bytes()))
 	row("addresses", orNone(texts(certs.Addresses(c))))
 	row("valid", validity(c, now))

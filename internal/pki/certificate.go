@@ -34,9 +34,8 @@ func malformed(part string) error {
 // The encoding is DER; the exceptions are BOOLEANs other than 0xff for true and
 // bit strings of flags with spare bits set, which all readers accept.
 //
-// Not filled are the library's names of algorithms (SignedBy is what checks a
-// signature), URIs and the parsed forms of most name constraints: package certs
-// reads them from Extensions.
+// Not filled are URIs and the parsed forms of most name constraints: package certs
+// reads them from Extensions. SignedBy is what checks a signature.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	in := cryptobyte.String(der)
 	var outer, body, tbs, algorithm cryptobyte.String
@@ -59,6 +58,7 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	if !bytes.Equal(signed, algorithm) { // RFC 5280 section 4.1.1.2
 		return nil, errAlgorithms
 	}
+	fillLibraryNames(c)
 	return c, nil
 }
 

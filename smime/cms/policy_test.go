@@ -249,9 +249,9 @@ func TestPSSKey(t *testing.T) {
 		params []byte
 		want   error
 	}{
-		"any":      {nil, nil},
-		"same":     {pssParams(crypto.SHA256), nil},
-		"another":  {pssParams(crypto.SHA512), ErrSignature},
+		"any":     {nil, nil},
+		"same":    {pssParams(crypto.SHA256), nil},
+		"another": {pssParams(crypto.SHA512), ErrSignature},
 	} {
 		cert := issueFor(t, "pss", spki(oidPSS, tc.params, key))
 		if pub, err := PublicKey(cert); err != nil || !id.key.Public().(*rsa.PublicKey).Equal(pub) {

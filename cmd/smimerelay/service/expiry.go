@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 )
@@ -176,7 +177,7 @@ func (t *teller) tellLog(ctx context.Context, e ending) error {
 	if e.Authority {
 		what = "our own authority ends soon"
 	}
-	t.log.Warn(what, "addresses", certs.Addresses(c), "subject", c.Subject.String(), "ends", c.NotAfter.UTC().Format(time.RFC3339),
+	t.log.Warn(what, "addresses", certs.Addresses(c), "subject", pki.SubjectString(c), "ends", c.NotAfter.UTC().Format(time.RFC3339),
 		"days", int(c.NotAfter.Sub(t.now).Hours()/24), "place", e.Place, "sha256", fingerprint(e))
 	return nil
 }
@@ -253,7 +254,7 @@ func fingerprint(e ending) string {
 func expiring(e ending) dsn.Expiring {
 	c := e.Certificate
 	return dsn.Expiring{
-		Addresses: certs.Addresses(c), Subject: c.Subject.String(), Issuer: c.Issuer.String(),
+		Addresses: certs.Addresses(c), Subject: pki.SubjectString(c), Issuer: pki.IssuerString(c),
 		Fingerprint: fingerprint(e), Ends: c.NotAfter,
 	}
 }
