@@ -2,7 +2,6 @@ package pki
 
 import (
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -19,8 +18,6 @@ func fillLibraryNames(c *x509.Certificate) {
 		c.PublicKeyAlgorithm = x509.ECDSA
 	case ed25519.PublicKey:
 		c.PublicKeyAlgorithm = x509.Ed25519
-	case *ecdh.PublicKey:
-		c.PublicKeyAlgorithm = x509.X25519
 	}
 	if a, _, ok := SignatureAlgorithm(c); ok {
 		c.SignatureAlgorithm = libraryAlgorithms[libraryAlgorithm{a.scheme, a.hash}]
