@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -39,7 +38,7 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 		if !r.signedBy(c) {
 			continue
 		}
-		if err = delegate(c, issuer, at); err == nil {
+		if err = delegate(c, issuer, at, allowSHA1); err == nil {
 			return c, nil
 		}
 	}
@@ -51,9 +50,9 @@ func (r *basicResponse) signedBy(c *x509.Certificate) bool {
 }
 
 // delegate reports whether issuer has made c an OCSP responder for itself.
-func delegate(c, issuer *x509.Certificate, at time.Time) error {
+func delegate(c, issuer *x509.Certificate, at time.Time, allowSHA1 bool) error {
 	switch {
-	case !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil:
+	case !pki.SameName(c.RawIssuer, issuer.RawSubject) || !pki.SignedBy(c, issuer, allowSHA1):
 		return errors.New("the certificate of the OCSP responder is not from the issuer")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
 		return errors.New("the certificate of the OCSP responder is not for OCSP")
