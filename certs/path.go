@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"time"
 )
 
@@ -75,9 +76,17 @@ func (v *Validator) checkOne(n *node, at time.Time, anchor bool) *problem {
 // section 4.2).
 func checkCritical(n *node) *problem {
 	for _, id := range n.UnhandledCriticalExtensions {
-		return refuse(CriticalExtension, n.Certificate, "critical extension %s is not understood", id)
+		if !understood(id) {
+			return refuse(CriticalExtension, n.Certificate, "critical extension %s is not understood", id)
+		}
 	}
 	return nil
+}
+
+// understood reports critical extensions that this package processes itself, in
+// certificates that crypto/x509 has parsed too.
+func understood(id asn1.ObjectIdentifier) bool {
+	return id.Equal(oidNameConstraints) || id.Equal(oidSubjectAltName)
 }
 
 // checkAuthority judges whether n may issue certificates (RFC 5280 section 6.1.4
