@@ -159,11 +159,32 @@ func (g *Gateway) Explain(ctx context.Context, env *Envelope, msg *message.Messa
 			return nil, err
 		}
 	}
+	env, routed := g.withoutRouted(env)
 	out, in := g.split(env)
 	if what != toFollow && (g.own(env.Sender) || env.Sender.IsNull()) {
 		out, in = env, env.without()
 	}
-	return g.explain(ctx, out, in, msg, what), nil
+	x := g.explain(ctx, out, in, msg, what)
+	x.Recipients = append(x.Recipients, routed...)
+	return x, nil
+}
+
+// withoutRouted takes out the recipients that are refused when they are named, for
+// their addresses: no rule is asked about them.
+func (g *Gateway) withoutRouted(env *Envelope) (*Envelope, []ExplainedRecipient) {
+	rest := *env
+	rest.Recipients = nil
+	var refused []ExplainedRecipient
+	for _, r := range env.Recipients {
+		if err := g.routed(env, r.Address); err != nil {
+			refused = append(refused, ExplainedRecipient{
+				Address: r.Address.String(), Outcome: "refused", Reason: fault.Of(err).Public, Reply: replyText(err),
+			})
+			continue
+		}
+		rest.Recipients = append(rest.Recipients, r)
+	}
+	return &rest, refused
 }
 
 // ExplainEnvelope is Explain for a message that goes out by the outbound rules, of

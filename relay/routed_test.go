@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/address"
@@ -69,5 +70,20 @@ func TestPostmasterIsNoRelaying(t *testing.T) {
 		if err := w.gateway.Recipient(context.Background(), env, Recipient{Address: w.addr(to)}); (err == nil) != ok {
 			t.Errorf("%s: %v", to, err)
 		}
+	}
+}
+
+func TestExplainRoutedRecipients(t *testing.T) {
+	w := newWorld(t)
+	env := w.envelope("", "alice@own.example", "bob%enc.example@own.example", bob)
+	x, err := w.gateway.Explain(context.Background(), env, nil)
+	if err != nil || len(x.Recipients) != 2 {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	if r := x.Recipients[1]; r.Address != "bob%enc.example@own.example" || r.Outcome != "refused" || !strings.HasPrefix(r.Reply, "550 5.1.3") || r.Rule != "" {
+		t.Errorf("%+v", r)
+	}
+	if r := x.Recipients[0]; r.Address != bob || r.Outcome != "signed, encrypted" {
+		t.Errorf("%+v", r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -88,7 +89,9 @@ func (c *conn) Run() {
 // for the MTA it sends what was written.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.packet == 0 && len(c.prefix) == 0 {
-		if err := c.next(); err != nil {
+		if err := c.next(); errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, io.EOF // between packets that is an end, and no error to log
+		} else if err != nil {
 			return 0, err
 		}
 	}

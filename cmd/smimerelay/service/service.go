@@ -122,6 +122,9 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if s.log, s.level, err = observe.NewLogger(o.Stderr, c.Log.Level, c.Log.Format); err != nil {
 		return nil, problems // they say what is wrong with [log]
 	}
+	// Libraries write to the log of the process, what peers sent included: by this
+	// it is escaped, and has the form of all lines.
+	slog.SetDefault(s.log)
 	s.closed = func(err error) {
 		if err != nil {
 			s.log.Warn("closing what a configuration used", "error", err)
