@@ -53,7 +53,7 @@ var conditionKinds = []conditionKind{
 func userTest(s string) (test, error) {
 	s = strings.ToLower(s)
 	return func(v *view) answer {
-		return is(v.facts.Client.User != "" && wildcard(s, strings.ToLower(v.facts.Client.User)))
+		return is(v.facts.Client.User != "" && Wildcard(s, strings.ToLower(v.facts.Client.User)))
 	}, nil
 }
 
@@ -66,7 +66,7 @@ func networkTest(s string) (test, error) {
 }
 
 func listenerTest(s string) (test, error) {
-	return func(v *view) answer { return is(wildcard(s, v.facts.Client.Listener)) }, nil
+	return func(v *view) answer { return is(Wildcard(s, v.facts.Client.Listener)) }, nil
 }
 
 // headerTest reads "Name" (the field is there), "Name: value" (it is exactly
@@ -143,9 +143,9 @@ func (a *Attachment) matches(glob string, byType bool) answer {
 		name = folded(a.Name)
 	}
 	switch {
-	case wildcard(glob, name) && !a.Doubtful:
+	case Wildcard(glob, name) && !a.Doubtful:
 		return yes
-	case wildcard(glob, name) || a.Unread:
+	case Wildcard(glob, name) || a.Unread:
 		return maybe
 	}
 	return no

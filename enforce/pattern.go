@@ -163,13 +163,13 @@ func (p *Patterns) addGlob(s string) error {
 // match compares each side of the "@" on its own, so that no quoted local part
 // can pose as a domain.
 func (g glob) match(a address.Address) bool {
-	return wildcard(g.domain, a.Domain()) &&
-		(g.local == "" || wildcard(g.local, strings.ToLower(a.Local())))
+	return Wildcard(g.domain, a.Domain()) &&
+		(g.local == "" || Wildcard(g.local, strings.ToLower(a.Local())))
 }
 
-// wildcard matches s against a pattern of literal characters, "*" and "?", in
+// Wildcard matches s against a pattern of literal characters, "*" and "?", in
 // time proportional to the product of their lengths at worst.
-func wildcard(pattern, s string) bool {
+func Wildcard(pattern, s string) bool {
 	star, mark, i, j := -1, 0, 0, 0
 	for j < len(s) {
 		switch {

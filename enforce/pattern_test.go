@@ -70,7 +70,7 @@ func TestBrokenPatterns(t *testing.T) {
 // A pattern of many stars must not cost more than the product of the lengths.
 func TestWildcardIsNotExponential(t *testing.T) {
 	pattern := strings.Repeat("*a", 30) + "*b"
-	if wildcard(pattern, strings.Repeat("a", 64)) {
+	if Wildcard(pattern, strings.Repeat("a", 64)) {
 		t.Error("matches without a b")
 	}
 }

@@ -44,6 +44,7 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 	if len(h.Expiring) > 0 {
 		warn(true, "expiry", "an identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; smimerelay cert expiring lists all")
 	}
+	ws = append(ws, unmet(c)...)
 	return ws.InOrder()
 }
 

@@ -1,0 +1,84 @@
+package service
+
+import (
+	"slices"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/config"
+)
+
+// unmet are conditions that no message can meet by the listeners that there are, and
+// rules that Postfix must be set up for: what they say would silently not happen.
+func unmet(c *config.Config) config.Problems {
+	u := unmetter{config: c}
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		u.client("rule", i, "user", r.User, r.Listener)
+		u.client("rule", i, "except_user", r.ExceptUser, r.Listener)
+		u.listeners("rule", i, "listener", r.Listener)
+		u.listeners("rule", i, "except_listener", r.ExceptListener)
+		if r.Mixed == "forbid" && u.has(func(l config.Listener) bool { return l.Protocol == "lmtp" }) {
+			u.warn(key("rule", i, "mixed"), "holds for the recipients that come together, and Postfix splits a message at 50 where it speaks LMTP",
+				"set lmtp_destination_recipient_limit in main.cf to at least limits.recipients")
+		}
+	}
+	for i := range c.Entitled {
+		e := &c.Entitled[i]
+		u.client("entitlement", i, "user", e.User, e.Listener)
+		if slices.Contains(e.From, enforce.Self) || slices.Contains(e.From, enforce.Listed) {
+			u.client("entitlement", i, "from", e.From, e.Listener)
+		}
+		u.listeners("entitlement", i, "listener", e.Listener)
+	}
+	return u.found
+}
+
+// unmetter gathers them.
+type unmetter struct {
+	config *config.Config
+	found  config.Problems
+}
+
+func (u *unmetter) warn(key, text, remedy string) {
+	u.found = append(u.found, u.config.Problem(key, text, remedy))
+}
+
+func (u *unmetter) has(ok func(config.Listener) bool) bool {
+	return slices.ContainsFunc(u.config.Listeners, ok)
+}
+
+// named reports whether a list of a condition says something.
+func named(list []string) bool {
+	return len(list) > 0 && !slices.Equal(list, []string{config.Everybody})
+}
+
+// client warns of what depends on the authenticated name where all listeners that the
+// rule is about speak LMTP: Postfix passes on the address of its client, and not the
+// name (XFORWARD_README).
+func (u *unmetter) client(table string, i int, option string, list, listeners []string) {
+	if !named(list) || !u.has(func(l config.Listener) bool { return u.meant(listeners, l) }) {
+		return
+	}
+	if u.has(func(l config.Listener) bool { return u.meant(listeners, l) && l.Protocol != "lmtp" }) {
+		return
+	}
+	u.warn(key(table, i, option), "is never met: Postfix does not tell a listener with protocol = \"lmtp\" who authenticated",
+		"use network or sender, or a listener with protocol = \"milter\" or \"smtp\"")
+}
+
+// meant reports whether the condition on listeners may mean l.
+func (u *unmetter) meant(listeners []string, l config.Listener) bool {
+	return !named(listeners) || slices.ContainsFunc(listeners, func(s string) bool { return enforce.Wildcard(s, l.Name) })
+}
+
+// listeners warns of names that no listener has.
+func (u *unmetter) listeners(table string, i int, option string, list []string) {
+	if !named(list) {
+		return
+	}
+	for _, s := range list {
+		if !u.has(func(l config.Listener) bool { return enforce.Wildcard(s, l.Name) }) {
+			u.warn(key(table, i, option), "no listener is called \""+s+"\": the condition is never met", "name one of [[listener]]")
+		}
+	}
+}
