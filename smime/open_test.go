@@ -408,6 +408,20 @@ func TestInspectBelievesNoHeader(t *testing.T) {
 	if k := Inspect(leaking); k.Encrypted {
 		t.Errorf("text beside the signed part: %+v", k)
 	}
+	// The second part is a signature, and nothing but that.
+	opaque := w.sign(t, mail(t, text), w.alice, SignOptions{Opaque: true})
+	_, entity, _ := strings.Cut(string(secret.Bytes()), "MIME-Version: 1.0\r\n")
+	for name, second := range map[string]string{
+		"text":                    "Content-Type: text/plain\r\n\r\nthe plan",
+		"text under a false name": "Content-Type: application/pkcs7-signature\r\n\r\nthe plan",
+		"text that it signs":      "Content-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\n" + string(opaque.Body()),
+	} {
+		m := parse(t, "From: alice@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\r\n\r\n--b\r\n"+
+			entity+"\r\n--b\r\n"+second+"\r\n--b--\r\n")
+		if k := Inspect(m); k.Encrypted || k.Doubt == "" || k.Defect != "" {
+			t.Errorf("%s as a signature: %+v", name, k)
+		}
+	}
 	if k := Inspect(mail(t, text)); k.Signed || k.Encrypted || k.Defect != "" || k.Doubt != "" {
 		t.Errorf("%+v", k)
 	}
