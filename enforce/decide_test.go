@@ -144,6 +144,7 @@ func TestDecide(t *testing.T) {
 		{"has@prefer.example y@own.example", "copy 1 encrypted to 1; copy 2"},
 		{"has@strict.example y@own.example", "copy 1; copy 1"},
 		{"has@strict.example y@own.example has@prefer.example", "copy 1; copy 1; copy 1"}, // who gives way is not internal
+		{"has@prefer.example y@own.example has@strict.example", "copy 1; copy 1; copy 1"},
 		{"has@strict.example y@own.example has@reject.example", "copy 1 encrypted to 2; copy 2; copy 1 encrypted to 2"},
 		// Signed and not signed are no mixture.
 		{"x@sign.example y@plain.example", "copy 1 signed; copy 2"},
