@@ -300,3 +300,32 @@ func TestCheckCatches(t *testing.T) {
 		}
 	}
 }
+
+// What is exempt from signing is not signed and not refused for it, whatever signs;
+// encryption is as before.
+func TestSignExempt(t *testing.T) {
+	for _, r := range []Rule{
+		{Sign: "require"}, {Sign: "prefer"}, {Sign: "require", Identity: "gw@own.example"}, {Sign: "require", DomainIdentity: "domain"},
+	} {
+		r.Name, r.Encrypt = DefaultRule, "never"
+		p, err := Compile([]Rule{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := facts(t, "x@plain.example")
+		f.SignExempt = "not ours"
+		f.Identities = map[string]IdentityFacts{"gw@own.example": {State: Available}, OfDomain: {State: Available}}
+		plan := Decide(p, f)
+		if err := p.Check(f, plan); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+		if len(plan.Copies) != 1 || plan.Copies[0].Sign != nil || plan.Copies[0].Recipients[0].Note != "not ours" {
+			t.Errorf("%+v: %+v", r, plan)
+			continue
+		}
+		plan.Copies[0].Sign = &Sign{}
+		if p.Check(f, plan) == nil {
+			t.Errorf("%+v: a signed copy passes the check", r)
+		}
+	}
+}

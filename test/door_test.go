@@ -60,35 +60,35 @@ func TestDoors(t *testing.T) {
 }
 
 func openFilter(t *testing.T, w *world) *door {
-	out, in, back := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	out, in, back, exit, forward := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
 	submission, smtp := rig.FreePort(t), rig.FreePort(t)
 	guests, guest := rig.FreePort(t), rig.FreePort(t)
-	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "submission": submission, "smtp": smtp}
+	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "10028": exit, "10029": forward, "submission": submission, "smtp": smtp}
 	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml filter", ports)+guestListener("lmtp", guests), queueIn(t)), out, in, guests)
+		w.config(rig.Recipe(t, "toml filter", ports)+guestListener("lmtp", guests), queueIn(t)), out, in, forward, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
-		Ports: []int{submission, smtp, back, guest},
-		Main:  d.relayhost() + rig.Recipe(t, "main.cf filter", ports),
-		Master: rig.Recipe(t, "master.cf filter", ports) + fmt.Sprintf("%d inet n - n - - smtpd\n"+
+		Ports: []int{submission, smtp, back, exit, guest},
+		Main:  d.mailboxes() + rig.Recipe(t, "main.cf filter", ports),
+		Master: leaving(rig.Recipe(t, "master.cf filter", ports), d.sink) + fmt.Sprintf("%d inet n - n - - smtpd\n"+
 			"  -o content_filter=lmtp:[127.0.0.1]:%d\n  -o receive_override_options=no_address_mappings\n", guest, guests),
 	})
 	return d
 }
 
 func openMilter(t *testing.T, w *world) *door {
-	milter, back, smtp := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	milter, back, smtp, exit, forward := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
 	guests, guest := rig.FreePort(t), rig.FreePort(t)
-	ports := rig.Ports{"10024": milter, "10027": back}
+	ports := rig.Ports{"10024": milter, "10027": back, "10028": exit, "10029": forward}
 	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, guests)
+		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, forward, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
-		Ports: []int{smtp, back, guest},
-		Main:  d.relayhost() + rig.Recipe(t, "main.cf milter", ports),
+		Ports: []int{smtp, back, exit, guest},
+		Main:  d.mailboxes() + rig.Recipe(t, "main.cf milter", ports),
 		Master: fmt.Sprintf("%d inet n - n - - smtpd\n%d inet n - n - - smtpd\n"+
 			"  -o smtpd_milters=inet:127.0.0.1:%d\n  -o smtpd_authorized_xclient_hosts=127.0.0.0/8\n", smtp, guest, guests) +
-			rig.Recipe(t, "master.cf milter", ports),
+			leaving(rig.Recipe(t, "master.cf milter", ports), d.sink),
 	})
 	return d
 }
@@ -112,9 +112,17 @@ func portOf(addr string) int {
 	return port
 }
 
-func (d *door) relayhost() string {
-	return fmt.Sprintf("relayhost = [127.0.0.1]:%d\n", portOf(d.sink.Addr()))
+// mailboxes sends what is for our own domain to the sink.
+func (d *door) mailboxes() string {
+	return "relay_domains = corp.example\nrelay_transport = " + hopTo(d.sink) + "\n"
 }
+
+// leaving sends what leaves by the exit to a sink, as to a relayhost.
+func leaving(master string, to *rig.Sink) string {
+	return strings.ReplaceAll(master, "content_filter=smtp:\n", "content_filter="+hopTo(to)+"\n")
+}
+
+func hopTo(s *rig.Sink) string { return fmt.Sprintf("smtp:[127.0.0.1]:%d", portOf(s.Addr())) }
 
 // fate is what became of a recipient as far as the sender can tell at once.
 type fate struct {

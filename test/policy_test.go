@@ -203,7 +203,8 @@ func (d *door) policyCases(t *testing.T) []policyCase {
 		{name: "by the login of another", by: "alice", from: erika, to: sign, want: refusal(""), doors: []string{"milter"}},
 		{name: "several authors", from: alice, to: sign, edit: withAuthor(both), want: refusal("the message has several From addresses")},
 		{name: "several authors, unsigned", from: alice, to: best, edit: withAuthor(both), want: encoded},
-		{name: "a sender of nobody's", from: "x@elsewhere.example", to: best, want: refusal("")},
+		{name: "an outside author", from: "x@elsewhere.example", to: best, want: encoded},
+		{name: "an outside author, to sign", from: "x@elsewhere.example", to: sign, want: asItWas},
 		{name: "envelope and From agree", from: alice, to: "x@agree.example", want: signed},
 		{name: "envelope and From do not agree", from: erika, to: "x@agree.example", edit: withAuthor(alice), want: refusal("")},
 		// For and by a whole domain.

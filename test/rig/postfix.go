@@ -130,6 +130,15 @@ func openFolder(tb testing.TB) string {
 	return dir
 }
 
+// Forward writes what a user's .forward holds and returns the forward_path for
+// main.cf.
+func Forward(tb testing.TB, user, text string) string {
+	tb.Helper()
+	dir := openFolder(tb)
+	write(tb, filepath.Join(dir, "forward-"+user), []byte(text+"\n"))
+	return filepath.Join(dir, "forward-$user")
+}
+
 // makeFolders lays out what `postfix check` would make, with its owners.
 func makeFolders(tb testing.TB, dir string) {
 	tb.Helper()
@@ -190,6 +199,17 @@ func (p *Postfix) WaitLog(tb testing.TB, pattern string) []string {
 		case <-deadline:
 			tb.Fatalf("the Postfix log has no line like %q; it ends\n%s", pattern, text[max(0, len(text)-6000):])
 		}
+	}
+}
+
+// Sendmail hands a message in as programs of the host do.
+func (p *Postfix) Sendmail(tb testing.TB, from string, to []string, message []byte) {
+	tb.Helper()
+	args := append([]string{"-C", p.conf, "-i", "-f", from, "--"}, to...)
+	cmd := exec.Command(Tool(tb, "sendmail", "postfix"), args...)
+	cmd.Stdin = bytes.NewReader(bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n")))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("sendmail: %v\n%s", err, out)
 	}
 }
 
