@@ -2,12 +2,13 @@
 
 # What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector.
 PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
-	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd postgresql
+	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd postgresql \
+	python3 nodejs npm libmime-tools-perl
 
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test unit hsm e2e deps lint bench fuzz corpora cases
+.PHONY: help build build-pkcs11 run test unit hsm e2e readers deps lint bench fuzz corpora cases
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,11 +25,12 @@ build-pkcs11: ## build it with PKCS #11 tokens, by cgo
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
 
-test: deps unit hsm e2e ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
+test: deps unit hsm e2e readers ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
 	test/fuzz 5s
 
 deps: # install what the tests need, or say what is missing
 	@test/deps $(PACKAGES)
+	@test/readers/install
 
 unit: # every package but the whole-system tests
 	test/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/test$$')
@@ -41,6 +43,9 @@ hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
 
 e2e: # the whole-system tests
 	test/run -shuffle=on -timeout 20m -count=1 ./test
+
+readers: # structures around a signature, as four other mail readers show them
+	READERS=200000 test/run -timeout 20m -count=1 ./test/readers
 
 lint: ## gofmt, go vet, staticcheck, the direction of imports
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
