@@ -94,10 +94,9 @@ type Handler interface {
 	// Process does the whole work on a message. An error, for ReplyFor, is the
 	// answer for all recipients.
 	Process(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error)
-	// Report makes the delivery status notification that tells the sender of
-	// refusals, for doors that cannot answer per recipient. ok is false when
-	// nobody wants one (null sender, NOTIFY=NEVER).
-	Report(env *Envelope, msg *message.Message, refused []Refusal) (d Delivery, ok bool, err error)
+	// Report makes the delivery status notification that tells the sender of d of
+	// an event. ok is false when nobody wants one (null sender, NOTIFY).
+	Report(d Delivery, e Event) (report Delivery, ok bool, err error)
 }
 
 // Outcome is what became of a message. Every recipient of the envelope is in
@@ -112,6 +111,9 @@ type Outcome struct {
 	Refused []Refusal
 	// Stripped recipients were removed and are told of in Notices.
 	Stripped []address.Address
+	// Returned recipients are addresses of the gateway's own; what their senders
+	// are told of it is in Notices.
+	Returned []address.Address
 	// Held is the message for those who wait for a certificate; nil where
 	// nobody does. Whoever answers for the message stores it first.
 	Held *Hold
@@ -133,6 +135,9 @@ type Delivery struct {
 	// Listener is by which the message came in, for a next hop of its own; ""
 	// is the next hop of all others.
 	Listener string
+	// Secret is nil but for messages that were encrypted when they came in: all
+	// that may be reported of them.
+	Secret *Secret
 }
 
 // Refusal is a recipient that does not get the message, with an error that
@@ -155,6 +160,7 @@ type Queue interface {
 // Deliverer hands a message to the next hop now.
 type Deliverer interface {
 	// Deliver returns one error a recipient, in their order; nil where the next
-	// hop took responsibility.
-	Deliver(ctx context.Context, d Delivery) []error
+	// hop took responsibility. relayed says of whom it will never report that they
+	// got the message, because it does not know NOTIFY; nil is of no recipient.
+	Deliver(ctx context.Context, d Delivery) (results []error, relayed []bool)
 }

@@ -7,11 +7,11 @@ import (
 )
 
 // forged reports whether a field of a message from outside could be taken for
-// one that we wrote (RFC 8601 section 5): any X-SMIME-Status, and an
+// one that we wrote (RFC 8601 section 5): any X-SMIME-Status or X-SMIME-Origin, and an
 // Authentication-Results that bears our name, or of which it cannot be told
 // whose name it bears.
 func forged(f message.Field, hostname string) bool {
-	if f.Is(statusField) {
+	if f.Is(statusField, secretField) {
 		return true
 	}
 	if !f.Is(resultsField) {

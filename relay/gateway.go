@@ -16,6 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/returnpath"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
@@ -51,6 +52,10 @@ type GatewayConfig struct {
 	// Learn is told what was found in each inbound message that goes on; nil:
 	// nobody is. It must not block.
 	Learn func(*smime.Report)
+
+	// ReturnPath makes the envelope senders of mail that was encrypted when it came
+	// in, and reads them when something comes back; nil leaves such mail its own.
+	ReturnPath *returnpath.Path
 
 	// Issuer makes identities that are missing; nil: nobody does.
 	Issuer Issuer
@@ -127,6 +132,9 @@ type Inbound struct {
 	// AllowSHA1, AllowRSA1024 and AllowNoAttributes let signatures pass that are
 	// refused otherwise: with SHA-1, with short keys, without signed attributes.
 	AllowSHA1, AllowRSA1024, AllowNoAttributes bool
+	// KeepSender leaves mail that was encrypted its envelope sender: then a server
+	// behind the gateway reports to strangers.
+	KeepSender bool
 }
 
 // Gateway decides on messages and does what was decided. It is the one Handler.

@@ -100,7 +100,8 @@ func (g *Gateway) Reconsider(ctx context.Context, h Hold, order Order) (*Outcome
 		waiting = nil
 	}
 	if len(o.Refused) > 0 {
-		d, ok, err := g.Report(env, h.Message, o.Refused)
+		d, ok, err := g.Report(Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
+			Event{Kind: Failed, About: o.Refused, Arrived: h.Since})
 		if err != nil {
 			return nil, err
 		}

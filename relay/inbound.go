@@ -18,6 +18,7 @@ import (
 func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	o := &Outcome{}
 	groups := g.measured(ctx, env, msg, g.openFor(ctx, env, msg))
+	secret := g.Inbound.Decrypt && encrypted(msg, groups)
 	for _, group := range groups {
 		if cause := group.opened.KeysOut; cause != nil {
 			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
@@ -26,14 +27,12 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		}
 	}
 	for _, group := range groups {
-		stamped, err := g.stamp(env, group.opened)
+		d, err := g.inboundCopy(env, msg, group, secret)
 		if err != nil {
 			g.logRefusedMessage(env, err)
 			return nil, err
 		}
-		o.Deliveries = append(o.Deliveries, Delivery{
-			Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped,
-		})
+		o.Deliveries = append(o.Deliveries, d)
 		for _, r := range group.recipients {
 			report := &group.opened.Report
 			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), report.Reason)
@@ -45,6 +44,29 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		}
 	}
 	return o, nil
+}
+
+// inboundCopy makes the delivery for a group. secret says that the message was
+// encrypted when it came in: then nothing that follows may depend on the result.
+func (g *Gateway) inboundCopy(env *Envelope, msg *message.Message, group readers, secret bool) (Delivery, error) {
+	stamped, err := g.stamp(env, group.opened)
+	if err != nil && secret {
+		// A refusal would say that it was decrypted.
+		stamped, err = g.stamp(env, undeliverable(msg, group.opened))
+	}
+	d := Delivery{Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped}
+	if err != nil || !secret {
+		return d, err
+	}
+	return g.conceal(env, msg, d)
+}
+
+// undeliverable is the message as it came, because what was found in it cannot be
+// delivered.
+func undeliverable(msg *message.Message, opened *smime.Opened) *smime.Opened {
+	r := opened.Report
+	r.Result, r.Reason, r.Signers = certs.PermError, "not-decryptable", nil
+	return &smime.Opened{Message: msg, Report: r}
 }
 
 // stamp removes what is forged and says what was found.

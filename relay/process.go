@@ -29,6 +29,15 @@ func (g *Gateway) leaves(d Delivery) bool {
 }
 
 func (g *Gateway) process(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
+	returned, rest := g.splitReturned(env)
+	if len(returned) > 0 {
+		return g.processReturned(ctx, env, msg, returned, rest)
+	}
+	return g.processRecipients(ctx, env, msg)
+}
+
+// processRecipients does the work for the recipients of both directions.
+func (g *Gateway) processRecipients(ctx context.Context, env *Envelope, msg *message.Message) (*Outcome, error) {
 	out, in := g.split(env)
 	switch {
 	case len(in.Recipients) == 0:

@@ -15,6 +15,10 @@ func (g *Gateway) Recipient(ctx context.Context, env *Envelope, r Recipient) (er
 	if r.Address.IsNull() {
 		return fault.New(fault.BadAddress, "the null path is no recipient", nil)
 	}
+	if g.returns(r.Address) {
+		_, err := g.admitReturned(r.Address)
+		return err
+	}
 	if err := g.routed(env, r.Address); err != nil {
 		return err
 	}

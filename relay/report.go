@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -14,21 +15,71 @@ import (
 	"github.com/smimerelay/smimerelay/smime"
 )
 
-// Report implements Handler. A recipient who asked for no notice of failures
-// (NOTIFY, RFC 3461 section 4.1) is left out.
-func (g *Gateway) Report(env *Envelope, msg *message.Message, refused []Refusal) (d Delivery, ok bool, err error) {
-	defer g.recovered(env, &err)
-	wanted := slices.DeleteFunc(slices.Clone(refused), func(r Refusal) bool { return !wantsFailure(r.Recipient) })
-	if env.Sender.IsNull() || len(wanted) == 0 {
-		return Delivery{}, false, nil
-	}
-	d, err = g.send(env, g.newReport(env, msg, dsn.Failed, wanted))
-	return d, err == nil, err
+// Event is what became of recipients of a delivery, for a report to its sender.
+type Event struct {
+	Kind EventKind
+	// About are the recipients, with the error where something failed.
+	About []Refusal
+	// Arrived is when the message came in; zero: now.
+	Arrived time.Time
+	// Until is when those who are delayed are given up.
+	Until time.Time
 }
 
-func wantsFailure(r Recipient) bool {
-	return len(r.Notify) == 0 || slices.ContainsFunc(r.Notify, func(s string) bool { return strings.EqualFold(s, "FAILURE") })
+// EventKind says what an Event is.
+type EventKind int
+
+const (
+	// Failed recipients do not get the message.
+	Failed EventKind = iota
+	// Delayed recipients have not got it yet.
+	Delayed
+	// Relayed recipients have it as far as can be told: the next hop took it, and
+	// will not report that it was delivered (RFC 3461 section 5.2.2).
+	Relayed
+)
+
+var reportKinds = map[EventKind]dsn.Kind{Failed: dsn.Failed, Delayed: dsn.Delayed, Relayed: dsn.Relayed}
+
+// Report implements Handler. Recipients whose NOTIFY does not ask for it (RFC 3461
+// section 4.1) are left out.
+func (g *Gateway) Report(d Delivery, e Event) (report Delivery, ok bool, err error) {
+	defer g.recovered(&Envelope{Sender: d.Sender}, &err)
+	if d.Secret != nil {
+		if e.Kind != Failed {
+			return Delivery{}, false, nil
+		}
+		d, e = neutral(d, e)
+	}
+	e.About = slices.DeleteFunc(slices.Clone(e.About), func(r Refusal) bool { return !wants(r.Recipient, e.Kind) })
+	if d.Sender.IsNull() || len(e.About) == 0 {
+		return Delivery{}, false, nil
+	}
+	r := g.newReport(d, reportKinds[e.Kind], e.About)
+	r.Arrived, r.Until = e.Arrived, e.Until
+	if e.Arrived.IsZero() {
+		r.Arrived = r.Now
+	}
+	report, err = g.send(d, r)
+	return report, err == nil, err
 }
+
+// wants reports whether a recipient's NOTIFY asks for reports of a kind. Without
+// one, failures are reported, and delays may be.
+func wants(r Recipient, kind EventKind) bool {
+	has := func(word string) bool {
+		return slices.ContainsFunc(r.Notify, func(s string) bool { return strings.EqualFold(s, word) })
+	}
+	switch kind {
+	case Relayed:
+		return has("SUCCESS")
+	case Delayed:
+		return len(r.Notify) == 0 || has("DELAY")
+	}
+	return len(r.Notify) == 0 || has("FAILURE")
+}
+
+func wantsFailure(r Recipient) bool { return wants(r, Failed) }
 
 // tell adds the notice that tells the sender of recipients who were stripped and
 // of those who are held: one notice that names all, whatever NOTIFY says, because
@@ -47,13 +98,15 @@ func (g *Gateway) tell(env *Envelope, msg *message.Message, plan enforce.Plan, o
 	if env.Sender.IsNull() {
 		return errors.New("notice: there is no sender to tell")
 	}
-	r := g.newReport(env, msg, dsn.Stripped, stripped)
+	d := Delivery{Sender: env.Sender, Params: env.Params, Message: msg, Listener: env.Listener}
+	r := g.newReport(d, dsn.Stripped, stripped)
 	if len(held) > 0 {
-		r = g.newReport(env, msg, dsn.Held, held)
+		r = g.newReport(d, dsn.Held, held)
 		r.Until = o.Held.Until
 		r.Stripped = recipients(stripped)
 	}
-	notice, err := g.send(env, r)
+	r.Arrived = r.Now
+	notice, err := g.send(d, r)
 	if err != nil {
 		return err
 	}
@@ -61,18 +114,24 @@ func (g *Gateway) tell(env *Envelope, msg *message.Message, plan enforce.Plan, o
 	return nil
 }
 
-// newReport begins a report to the sender. It bears the null reverse-path, so that
-// nobody reports about it. Even the header of the message is quoted only to
-// senders of ours: nobody else needs to have it in the clear.
-func (g *Gateway) newReport(env *Envelope, msg *message.Message, kind dsn.Kind, about []Refusal) dsn.Report {
+// newReport begins a report to the sender of d. It bears the null reverse-path, so
+// that nobody reports about it. Even the header of the message is quoted only to
+// senders of ours: the others get what they need to find their message.
+func (g *Gateway) newReport(d Delivery, kind dsn.Kind, about []Refusal) dsn.Report {
 	r := dsn.Report{
 		Recipients: recipients(about),
 		Kind:       kind, ID: rand.Text(), Hostname: g.Hostname,
-		From: g.Postmaster, To: env.Sender,
-		EnvelopeID: env.Params.EnvID, Now: g.Clock(), Texts: g.Texts,
+		From: g.Postmaster, To: d.Sender,
+		EnvelopeID: d.Params.EnvID, Now: g.Clock(), Texts: g.Texts,
 	}
-	if g.own(env.Sender) {
-		r.Original = msg
+	switch {
+	case d.Secret != nil:
+		r.MessageID, r.Date = d.Secret.MessageID, d.Secret.Date
+	case d.Message != nil:
+		r.MessageID, r.Date = place(d.Message.Get("Message-ID")), place(d.Message.Get("Date"))
+		if g.own(d.Sender) {
+			r.Original = d.Message
+		}
 	}
 	return r
 }
@@ -81,25 +140,29 @@ func (g *Gateway) newReport(env *Envelope, msg *message.Message, kind dsn.Kind, 
 func recipients(about []Refusal) []dsn.Recipient {
 	var list []dsn.Recipient
 	for _, a := range about {
+		reply, remote := fault.Reply{}, ""
+		if a.Err != nil {
+			reply, remote = ReplyFor(a.Err), fault.Of(a.Err).Host
+		}
 		list = append(list, dsn.Recipient{
 			Address:      a.Recipient.Address,
 			OriginalType: a.Recipient.OriginalType, Original: a.Recipient.Original,
-			Reply: ReplyFor(a.Err),
+			Reply: reply, RemoteMTA: remote,
 		})
 	}
 	return list
 }
 
 // send makes a report ready to leave.
-func (g *Gateway) send(env *Envelope, r dsn.Report) (Delivery, error) {
+func (g *Gateway) send(d Delivery, r dsn.Report) (Delivery, error) {
 	m, err := dsn.Build(r)
 	if err != nil {
-		return Delivery{}, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+		return Delivery{}, fault.New(fault.Internal, "internal error, try again later ("+r.ID+")", err)
 	}
 	return Delivery{
-		Recipients: []Recipient{{Address: env.Sender, Notify: []string{"NEVER"}}},
-		Params:     MailParams{SMTPUTF8: !env.Sender.ASCII()},
-		Message:    g.signedReport(env.ID, m), Listener: env.Listener,
+		Recipients: []Recipient{{Address: d.Sender, Notify: []string{"NEVER"}}},
+		Params:     MailParams{SMTPUTF8: !d.Sender.ASCII()},
+		Message:    g.signedReport(r.ID, m), Listener: d.Listener,
 	}, nil
 }
 

@@ -9,8 +9,14 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 )
+
+// about is the delivery that a report is about.
+func about(env *Envelope, m *message.Message) Delivery {
+	return Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener}
+}
 
 func TestReport(t *testing.T) {
 	w := newWorld(t)
@@ -20,7 +26,7 @@ func TestReport(t *testing.T) {
 		{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "no valid S/MIME certificate", nil)},
 		{Recipient: env.Recipients[1], Err: fault.New(fault.Policy, "another reason", nil)},
 	}
-	d, ok, err := w.gateway.Report(env, w.letter(dave, erin), refusals)
+	d, ok, err := w.gateway.Report(about(env, w.letter(dave, erin)), Event{About: refusals})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -54,7 +60,7 @@ func TestReportIsWantedByWhom(t *testing.T) {
 		if tt.notify != "" {
 			env.Recipients[0].Notify = strings.Split(tt.notify, ",")
 		}
-		_, ok, err := w.gateway.Report(env, w.letter(dave), []Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}})
+		_, ok, err := w.gateway.Report(about(env, w.letter(dave)), Event{About: []Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}})
 		if err != nil || ok != tt.want {
 			t.Errorf("sender %q, NOTIFY %q: report %v (%v), want %v", tt.sender, tt.notify, ok, err, tt.want)
 		}
@@ -81,7 +87,7 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 	w.start()
 	env := w.envelope("out", "alice@own.example", dave)
 	refused := []Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}
-	d, ok, err := w.gateway.Report(env, w.letter(dave), refused)
+	d, ok, err := w.gateway.Report(about(env, w.letter(dave)), Event{About: refused})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -92,7 +98,7 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 		t.Errorf("the report lost something:\n%s", d.Message.Bytes())
 	}
 	env.Sender = w.addr("bounce@elsewhere.example")
-	d, _, err = w.gateway.Report(env, w.letter(dave), refused)
+	d, _, err = w.gateway.Report(about(env, w.letter(dave)), Event{About: refused})
 	if err != nil || bytes.Contains(d.Message.Bytes(), []byte("confidential-subject")) {
 		t.Errorf("a stranger reads the header: %v", err)
 	}

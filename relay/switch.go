@@ -45,6 +45,6 @@ func (s *Switch) Process(ctx context.Context, env *Envelope, msg *message.Messag
 }
 
 // Report implements Handler.
-func (s *Switch) Report(env *Envelope, msg *message.Message, refused []Refusal) (Delivery, bool, error) {
-	return s.handler().Report(env, msg, refused)
+func (s *Switch) Report(d Delivery, e Event) (Delivery, bool, error) {
+	return s.handler().Report(d, e)
 }

@@ -233,7 +233,7 @@ func (w *world) checkPlaces(env *Envelope, o *Outcome) {
 	for _, r := range o.Refused {
 		places[r.Recipient.Address.String()]++
 	}
-	for _, a := range o.Stripped {
+	for _, a := range append(o.Stripped, o.Returned...) {
 		places[a.String()]++
 	}
 	if o.Held != nil {

@@ -97,14 +97,15 @@ type NextHop struct {
 
 // Queue is the section [queue].
 type Queue struct {
-	Path     string          `toml:"path" doc:"SQLite file; its folder must be writable and on a local disk" path:"new"`
-	Lifetime time.Duration   `toml:"lifetime" doc:"how long delivery is tried before the sender gets a report" min:"1m"`
-	Retry    []time.Duration `toml:"retry" doc:"waits between attempts; the last repeats" min:"1s"`
-	Workers  int             `toml:"workers" doc:"deliveries at once" min:"1"`
-	MaxSize  int             `toml:"max_size" doc:"most messages in the queue, those that are held included; more are deferred with 452" min:"1"`
-	MinFree  Size            `toml:"min_free" doc:"octets of the disk that stay free: with less, mail is deferred with 452 while the queue is still delivered; 0 is no limit"`
-	Hold     time.Duration   `toml:"hold" doc:"how long a message is held for a certificate (no_certificate = \"hold\") before the sender gets a report" min:"1m"`
-	Recheck  time.Duration   `toml:"recheck" doc:"how often the certificates of those it is held for are looked up again" min:"1s"`
+	Path        string          `toml:"path" doc:"SQLite file; its folder must be writable and on a local disk" path:"new"`
+	Lifetime    time.Duration   `toml:"lifetime" doc:"how long delivery is tried before the sender gets a report" min:"1m"`
+	Retry       []time.Duration `toml:"retry" doc:"waits between attempts; the last repeats" min:"1s"`
+	Workers     int             `toml:"workers" doc:"deliveries at once" min:"1"`
+	MaxSize     int             `toml:"max_size" doc:"most messages in the queue, those that are held included; more are deferred with 452" min:"1"`
+	MinFree     Size            `toml:"min_free" doc:"octets of the disk that stay free: with less, mail is deferred with 452 while the queue is still delivered; 0 is no limit"`
+	Hold        time.Duration   `toml:"hold" doc:"how long a message is held for a certificate (no_certificate = \"hold\") before the sender gets a report" min:"1m"`
+	Recheck     time.Duration   `toml:"recheck" doc:"how often the certificates of those it is held for are looked up again" min:"1s"`
+	NotifyDelay time.Duration   `toml:"notify_delay" doc:"after what time the sender is told, once, that a message is not delivered yet (NOTIFY=DELAY, RFC 3461); 0s is never" min:"0s"`
 }
 
 // Store is the section [store].
@@ -320,7 +321,7 @@ type Triggers struct {
 // Notices is the section [notices].
 type Notices struct {
 	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
-	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, stripped.txt, held.txt, expiry-owner.txt, expiry-admin.txt, and .html beside them; empty is none" path:"any"`
+	Folder   string `toml:"folder" doc:"folder with texts of your own: failed.txt, delayed.txt, relayed.txt, stripped.txt, held.txt, expiry-owner.txt, expiry-admin.txt, and .html beside them; empty is none" path:"any"`
 }
 
 // Inbound is the section [inbound].
@@ -329,6 +330,8 @@ type Inbound struct {
 	Decrypt        bool     `toml:"decrypt" doc:"decrypt what our identities can"`
 	DecryptFor     string   `toml:"decrypt_for" doc:"only for recipients whom the identity names, or for any (where the MTA rewrites recipients before the gateway)" enum:"recipient,any"`
 	Revocation     string   `toml:"revocation" doc:"as in [trust], for signers; empty is the value there" enum:",require,prefer,off"`
+	ReturnPath     string   `toml:"return_path" doc:"envelope sender of mail that was encrypted when it came in: gateway is an address of the gateway, which passes reports of failure on without what was decrypted; sender leaves it, and servers behind the gateway report to strangers" enum:"gateway,sender"`
+	BounceDomain   string   `toml:"bounce_domain" doc:"domain of these addresses, routed to a listener of the gateway; empty is hostname"`
 	Harvest        bool     `toml:"harvest" doc:"keep the certificates of authors whose signature passed, and what ciphers they read, to answer them encrypted"`
 	HarvestDomains []string `toml:"harvest_domains" doc:"authors whose certificates are kept: address, domain, .subdomains or glob; none is all but those of our domains"`
 	HarvestExcept  []string `toml:"harvest_except" doc:"authors whose certificates are not kept"`

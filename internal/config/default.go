@@ -34,7 +34,7 @@ func Default() *Config {
 			Header: "X-SMIME", Sensitivity: []string{},
 		},
 		Notices:    Notices{Language: "en"},
-		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient", Harvest: true, HarvestDomains: []string{}, HarvestExcept: []string{}},
+		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient", ReturnPath: "gateway", Harvest: true, HarvestDomains: []string{}, HarvestExcept: []string{}},
 		Identities: Identities{Tokens: []string{}},
 	}
 }
@@ -52,8 +52,9 @@ func defaultListeners() []Listener {
 
 func defaultQueue() Queue {
 	return Queue{
-		Path:     "/var/lib/smimerelay/queue.db",
-		Lifetime: 5 * day,
+		NotifyDelay: 4 * time.Hour,
+		Path:        "/var/lib/smimerelay/queue.db",
+		Lifetime:    5 * day,
 		Retry: []time.Duration{
 			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},

@@ -28,6 +28,9 @@ func validate(c *Config, d *decoder) {
 	if c.Admin.Address != "" {
 		d.endpoint("admin.address", c.Admin.Address, "systemd")
 	}
+	if c.Inbound.BounceDomain != "" {
+		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
+	}
 	d.mode("admin.socket_mode", c.Admin.SocketMode)
 	if c.Limits.Memory < c.Limits.MessageSize {
 		d.complain("limits.memory", fmt.Sprintf("write at least %v", c.Limits.MessageSize), "is less than one message of message_size")

@@ -79,6 +79,8 @@ type Error struct {
 	// Reply is the next hop's own reply, verbatim, for NextHop and Refused;
 	// the zero value means that there is none.
 	Reply Reply
+	// Host is whose Reply it is; "" if it is ours.
+	Host string
 	// Cause is for the log only. It may be nil.
 	Cause error
 	// Logged says that the log has the failure: it is to stand there once.

@@ -19,7 +19,7 @@ func (r *Report) body(boundary, text, html string) []byte {
 	contentType, encoding, words := written(boundary, text, html)
 	part(&b, boundary, contentType, encoding, words)
 	part(&b, boundary, "message/delivery-status", "7bit", []byte(r.status()))
-	if r.Original != nil {
+	if r.Original != nil || r.MessageID != "" || r.Date != "" {
 		part(&b, boundary, "text/rfc822-headers; charset=utf-8", "quoted-printable", quoted(r.header()))
 	}
 	fmt.Fprintf(&b, "--%s--\r\n", boundary)
@@ -84,20 +84,23 @@ func (r *Report) statusOf(b *strings.Builder, to Recipient, kind Kind) {
 	if to.Reply.Code != 0 {
 		field("Diagnostic-Code", diagnostic(to.Reply))
 	}
-	if kind == Held {
+	if !r.Until.IsZero() && (kind == Held || kind == Delayed) {
 		field("Will-Retry-Until", r.Until.Format(dateFormat))
 	}
 }
 
-var actions = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "failed", Held: "delayed"}
+var actions = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "failed", Held: "delayed", Relayed: "relayed"}
 
 // status returns the enhanced code (RFC 3463), which must agree with the
 // action: RFC 3464 section 2.3.4.
 func status(reply fault.Reply, kind Kind) string {
 	e := reply.Enhanced
 	class := 5
-	if kind == Delayed || kind == Held {
+	switch kind {
+	case Delayed, Held:
 		class = 4
+	case Relayed:
+		class = 2
 	}
 	if e[0] != class {
 		return fmt.Sprintf("%d.0.0", class)
@@ -114,6 +117,14 @@ func diagnostic(reply fault.Reply) string {
 // are hidden, and cut to a size.
 func (r *Report) header() []byte {
 	var b bytes.Buffer
+	if r.Original == nil {
+		for _, f := range [][2]string{{"Message-ID", r.MessageID}, {"Date", r.Date}} {
+			if f[1] != "" {
+				fmt.Fprintf(&b, "%s: %s\r\n", f[0], printable(f[1]))
+			}
+		}
+		return b.Bytes()
+	}
 	for _, f := range r.Original.Fields() {
 		if f.NamesHidden() || b.Len()+len(f.Raw) > maxHeader {
 			continue

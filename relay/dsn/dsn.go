@@ -28,6 +28,8 @@ const (
 	Stripped
 	// Held: the message is kept for the recipients until there is a certificate.
 	Held
+	// Relayed: the next hop took the message and will report no success.
+	Relayed
 )
 
 // Report is what a report says. All texts may come from outside.
@@ -47,7 +49,7 @@ type Report struct {
 	// Now is the time of the report.
 	Now        time.Time
 	Recipients []Recipient
-	// Until is when those who are held are given up; zero if nobody is.
+	// Until is when those who are held or delayed are given up; zero if nobody is.
 	Until time.Time
 	// Stripped are recipients who were removed, in a report that others are
 	// held.
@@ -55,8 +57,10 @@ type Report struct {
 	// Texts are the words; nil is the built-in English. A subject of theirs
 	// never quotes the message's own, which may be a secret.
 	Texts *Texts
-	// Original is the message that the report is about; nil if unknown. Only
-	// its header is quoted.
+	// MessageID and Date are those of the message; "" if unknown.
+	MessageID, Date string
+	// Original is the message that the report is about, where its header may be
+	// quoted; nil: MessageID and Date are all that is.
 	Original *message.Message
 }
 

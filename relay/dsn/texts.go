@@ -18,8 +18,8 @@ var builtin embed.FS
 // Texts are the words of reports and notices: for each a text and, if there is
 // one, the same in HTML. Those of reports are templates over Hostname, Recipients
 // (each with Address and Reason) and Quoted, which says that the message's header
-// is attached; that of those who are held also over Until and, where others were
-// removed, Stripped. Those of notices of expiry are over the fields of expiryFacts.
+// is attached, MessageID and Date; those of delays also over Until, and that of those
+// who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the fields of expiryFacts.
 // A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
 	named map[string]words
@@ -31,12 +31,13 @@ type words struct {
 }
 
 // names of the files of a kind, without their suffix.
-var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped", Held: "held"}
+var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped", Held: "held", Relayed: "relayed"}
 
 // samples are what each file must be fit to be filled in with.
 var samples = map[string]any{
 	"failed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
-	"delayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"delayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true, Until: "x"},
+	"relayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
 	"stripped": facts{Recipients: []recipientFacts{{}}, Quoted: true},
 	"held":     facts{Recipients: []recipientFacts{{}}, Quoted: true, Stripped: []recipientFacts{{}}},
 	forOwner:   expiryFacts{Identities: []identityFacts{{}}},
@@ -48,7 +49,9 @@ type facts struct {
 	Hostname   string
 	Recipients []recipientFacts
 	Quoted     bool
-	Until      string // "" where nobody is held
+	Until      string // "" where nobody is held or delayed
+	MessageID  string // "" where it is not known
+	Date       string // of the message, as it stands there; "" where it is not known
 	Stripped   []recipientFacts
 }
 
@@ -60,8 +63,8 @@ var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an 
 func Languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
-// those of folder in their place: failed.txt, delayed.txt, stripped.txt, held.txt,
-// expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
+// those of folder in their place: failed.txt, delayed.txt, relayed.txt, stripped.txt,
+// held.txt, // expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {
@@ -152,6 +155,7 @@ func (r *Report) words() (subject, text, html string, err error) {
 		}
 	}
 	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil,
+		MessageID: clean(r.MessageID), Date: clean(r.Date),
 		Recipients: recipientsFacts(r.Recipients), Stripped: recipientsFacts(r.Stripped)}
 	if !r.Until.IsZero() {
 		f.Until = r.Until.Format("2006-01-02 15:04 -0700")
@@ -163,7 +167,16 @@ func (r *Report) words() (subject, text, html string, err error) {
 func recipientsFacts(list []Recipient) []recipientFacts {
 	var all []recipientFacts
 	for _, to := range list {
-		all = append(all, recipientFacts{clean(to.Address.String()), clean(to.Reply.Text)})
+		all = append(all, recipientFacts{clean(to.Address.String()), reason(to)})
 	}
 	return all
+}
+
+// reason says what became of a recipient: the words of a next hop as such.
+func reason(to Recipient) string {
+	if to.RemoteMTA == "" || to.Reply.Code == 0 {
+		return clean(to.Reply.Text)
+	}
+	e := to.Reply.Enhanced
+	return clean(fmt.Sprintf("host %s said: %d %d.%d.%d %s", to.RemoteMTA, to.Reply.Code, e[0], e[1], e[2], to.Reply.Text))
 }

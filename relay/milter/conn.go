@@ -71,7 +71,7 @@ func (c *conn) Run() {
 		}
 		return
 	}
-	c.session = &session{conn: c, config: &c.server.config, log: log, quiet: o.protocol, exact: o.protocol&milter.OptHeaderLeadingSpace != 0}
+	c.session = &session{conn: c, config: &c.server.config, log: log, quiet: o.protocol, actions: o.actions, exact: o.protocol&milter.OptHeaderLeadingSpace != 0}
 	defer c.session.forget()
 	lib := &milter.Server{
 		NewMilter: func() milter.Milter { return c.session },

@@ -44,7 +44,7 @@ func (s *session) decide() (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	if tx.inPlace(o) {
+	if s.inPlace(o) {
 		return s.edit(ctx, msg, o.Deliveries[0], extra)
 	}
 	copies, err := s.traced(o.Deliveries)
@@ -113,20 +113,9 @@ func (tx *transaction) message() (*message.Message, error) {
 	return m, wire.CheckLoop(m)
 }
 
-// inPlace reports whether the MTA's own message can become the one delivery:
-// then it is under the same envelope, but for recipients that drop out. With a
-// message held it can not: the hold and the copy must be stored together.
-func (tx *transaction) inPlace(o *relay.Outcome) bool {
-	if len(o.Deliveries) != 1 || o.ByNextHop || o.Held != nil || len(o.Expanded) > 0 {
-		return false
-	}
-	d := o.Deliveries[0]
-	return wire.Key(d.Sender) == wire.Key(tx.env.Sender) && d.Params == tx.env.Params
-}
-
 // edit makes the MTA's message the delivery d.
 func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delivery, extra []relay.Delivery) (verdict, error) {
-	drop, err := s.tx.dropped(d)
+	envelope, err := s.envelope(d)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -134,9 +123,7 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 	if err != nil {
 		return verdict{}, err
 	}
-	for _, text := range drop {
-		edits = append(edits, packet{code: delRecipient, data: []byte("<" + text + ">\x00")})
-	}
+	edits = append(edits, envelope...)
 	if len(extra) > 0 {
 		if err := s.config.Queue.Put(ctx, wire.From(s.tx.env, extra...)...); err != nil {
 			return verdict{}, err
@@ -145,29 +132,6 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 	if err := ctx.Err(); err != nil {
 		return verdict{}, fault.New(fault.Unavailable, "took too long, try again later", err)
 	}
-	s.txLog().Info("message edited", "recipients", len(d.Recipients), "dropped", len(drop), "edits", len(edits))
+	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
 	return verdict{edits: edits, final: milter.RespAccept}, nil
-}
-
-// dropped returns the recipients that do not get d, every spelling as the MTA
-// gave it. A recipient that the MTA keeps by mistake would get a message that
-// is not for it: so those that stay are counted.
-func (tx *transaction) dropped(d relay.Delivery) ([]string, error) {
-	keep := make(map[string]bool, len(d.Recipients))
-	for _, r := range d.Recipients {
-		keep[wire.Key(r.Address)] = true
-	}
-	var drop []string
-	stay := map[string]bool{}
-	for _, g := range tx.given {
-		if keep[g.key] {
-			stay[g.key] = true
-		} else {
-			drop = append(drop, g.text)
-		}
-	}
-	if len(stay) != len(keep) || len(stay) == 0 {
-		return nil, fault.Of(fmt.Errorf("%d recipients would stay where %d should", len(stay), len(keep)))
-	}
-	return drop, nil
 }

@@ -15,6 +15,7 @@ const (
 	insertHeader = 'i'
 	changeHeader = 'm'
 	delRecipient = '-'
+	addRecipient = '2' // with ESMTP arguments
 )
 
 // maxChunk is the largest part of a body in one packet.

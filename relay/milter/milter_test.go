@@ -238,7 +238,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(tc.to, func(t *testing.T) {
 			w := start(t, Config{Handler: &wiretest.Handler{
 				OnProcess: outcome(t, wiretest.Message(t, now)),
-				OnReport: func(*relay.Envelope, []relay.Refusal) (relay.Delivery, bool, error) {
+				OnReport: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 					return wiretest.Notice(t, "report@example.org"), true, nil
 				},
 			}})

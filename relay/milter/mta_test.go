@@ -61,6 +61,8 @@ type mta struct {
 	body       string
 	newBody    *strings.Builder
 	recipients []string
+	sender     string            // that CHGFROM set, with its arguments
+	arguments  map[string]string // of recipients that were added
 }
 
 func (w *world) dial() *mta { return w.dialOffering(0x1ff, allSteps) }
@@ -222,6 +224,16 @@ func (m *mta) verdict() string {
 		case '-':
 			to := strings.TrimSuffix(strings.TrimPrefix(data, "<"), ">\x00")
 			m.recipients = slices.DeleteFunc(m.recipients, func(r string) bool { return r == to })
+		case 'e':
+			m.sender = strings.TrimSuffix(data, "\x00")
+		case '2':
+			to, args, _ := strings.Cut(strings.TrimSuffix(data, "\x00"), "\x00")
+			to = strings.Trim(to, "<>")
+			m.recipients = append(m.recipients, to)
+			if m.arguments == nil {
+				m.arguments = map[string]string{}
+			}
+			m.arguments[to] = args
 		case 'a', 'c', 'd', 'r', 't', 'y':
 			return string(code) + strings.TrimSuffix(data, "\x00")
 		default:

@@ -12,7 +12,7 @@ import (
 // whatever was offered, so ours are cut to the offer first.
 const (
 	needed = milter.OptAddHeader | milter.OptChangeHeader | milter.OptChangeBody | milter.OptRemoveRcpt
-	wanted = milter.OptSetSymList
+	wanted = milter.OptSetSymList | resend
 
 	// No events that we have no use for, no answers where we never refuse,
 	// and header values to the octet.

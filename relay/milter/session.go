@@ -19,11 +19,12 @@ import (
 // session is one SMTP session of the MTA's client; it lives as long as the
 // connection, whatever the library thinks.
 type session struct {
-	conn   *conn
-	config *Config
-	log    *slog.Logger
-	quiet  milter.OptProtocol // the agreed steps
-	exact  bool               // header values come with their leading space
+	conn    *conn
+	config  *Config
+	log     *slog.Logger
+	quiet   milter.OptProtocol // the agreed steps
+	actions milter.OptAction   // the agreed edits
+	exact   bool               // header values come with their leading space
 
 	client relay.Client
 	macros map[string]string // of the connection

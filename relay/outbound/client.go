@@ -120,12 +120,13 @@ func verifying(network, addr, ca string) (*tls.Config, error) {
 
 // Deliver sends d and returns one error a recipient, in their order; nil where
 // the next hop took responsibility. A fault.NextHop may succeed later, a
-// fault.Refused or another permanent kind never will.
-func (c *Client) Deliver(ctx context.Context, d relay.Delivery) []error {
+// fault.Refused or another permanent kind never will. relayed says of whom the
+// hop that took the message does not know DSN (RFC 3461).
+func (c *Client) Deliver(ctx context.Context, d relay.Delivery) (results []error, relayed []bool) {
 	t := newTransfer(d)
 	if err := t.check(); err != nil {
 		t.fail(err)
-		return t.results
+		return t.results, t.relayed
 	}
 	for len(t.open) > 0 {
 		before := len(t.open)
@@ -134,7 +135,7 @@ func (c *Client) Deliver(ctx context.Context, d relay.Delivery) []error {
 			t.fail(fault.New(fault.NextHop, "next hop takes no recipient", nil))
 		}
 	}
-	return t.results
+	return t.results, t.relayed
 }
 
 // attempt runs one mail transaction for the open recipients. Those that the hop

@@ -19,6 +19,7 @@ type hop struct {
 	nc         net.Conn
 	r          *bufio.Reader
 	w          *bufio.Writer
+	greeted    string            // the name that the hop gives itself
 	extensions map[string]string // by upper-case keyword (RFC 5321 section 4.1.1.1)
 
 	messages  int // sent over it
@@ -109,7 +110,9 @@ func (h *hop) hello(ctx context.Context) error {
 		return fmt.Errorf("EHLO: %w", asError(r))
 	}
 	for i, line := range lines {
-		if i > 0 {
+		if i == 0 {
+			h.greeted, _, _ = strings.Cut(line, " ")
+		} else {
 			keyword, params, _ := strings.Cut(line, " ")
 			h.extensions[strings.ToUpper(keyword)] = params
 		}

@@ -24,7 +24,7 @@ func TestDeliveriesAreLogged(t *testing.T) {
 		Recipients: []relay.Recipient{{Address: wiretest.Address(t, "b@example.net")}},
 		Origin:     relay.Origin{ID: "ID1", QueueID: "4XYZ", MessageID: "<m@example.org>"},
 	}
-	if errs := cl.Deliver(t.Context(), d); errs[0] != nil {
+	if errs, _ := cl.Deliver(t.Context(), d); errs[0] != nil {
 		t.Fatal(errs)
 	}
 	for _, want := range []string{"msg=delivered id=ID1 queue_id=4XYZ message_id=<m@example.org> sender=a@example.org next_hop=127.0.0.1:", `recipient=b@example.net reply="250 Ok: queued as 4ABC"`} {

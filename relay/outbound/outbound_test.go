@@ -45,7 +45,7 @@ func delivery(t testing.TB, text, from string, to ...string) relay.Delivery {
 const text = "Subject: x\r\n\r\nhello\r\n"
 
 // codes says how the results are to be answered.
-func codes(errs []error) string {
+func codes(errs []error, _ []bool) string {
 	var all []string
 	for _, err := range errs {
 		if err == nil {
@@ -189,8 +189,8 @@ func TestResults(t *testing.T) {
 				return ""
 			}}
 			c := s.start(Config{})
-			errs := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net", "c@example.net", "d@example.net"))
-			if got := codes(errs); got != tc.want {
+			errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net", "c@example.net", "d@example.net"))
+			if got := codes(errs, nil); got != tc.want {
 				t.Errorf("results %s, want %s\n%v", got, tc.want, errs)
 			}
 		})
@@ -206,7 +206,8 @@ func TestOwnReply(t *testing.T) {
 		return ""
 	}}
 	c := s.start(Config{})
-	err := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))[0]
+	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
+	err := errs[0]
 	if fault.Of(err).Kind != fault.Refused || relay.ReplyFor(err).Text != "first line second line" {
 		t.Errorf("error %v, reply %+v", err, relay.ReplyFor(err))
 	}
@@ -230,8 +231,8 @@ func TestTooManyRecipients(t *testing.T) {
 		return ""
 	}}
 	c := s.start(Config{})
-	errs := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@e.net", "c@e.net", "d@e.net", "e@e.net", "f@e.net"))
-	if got := codes(errs); got != "ok, ok, ok, ok, ok" {
+	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@e.net", "c@e.net", "d@e.net", "e@e.net", "f@e.net"))
+	if got := codes(errs, nil); got != "ok, ok, ok, ok, ok" {
 		t.Errorf("results %s", got)
 	}
 	if len(s.data) != 3 {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -97,6 +99,32 @@ func asError(r fault.Reply) *fault.Error {
 		return &fault.Error{Kind: fault.Refused, Public: text, Reply: r}
 	}
 	return fault.New(fault.NextHop, "next hop is out of step", errors.New(text))
+}
+
+// said is asError with the name of the hop: its words about a message are its own.
+func (h *hop) said(r fault.Reply) *fault.Error {
+	e := asError(r)
+	e.Host = h.name()
+	return e
+}
+
+// name is what the hop is called in reports (RFC 3464 section 2.3.5): the host of
+// the configuration, or the name it gives itself behind a unix socket.
+func (h *hop) name() string {
+	if h.client.network == "unix" {
+		return h.greeted
+	}
+	host, _, err := net.SplitHostPort(h.client.addr)
+	if err != nil {
+		return h.greeted
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Is6() {
+			return "[IPv6:" + ip.WithZone("").String() + "]"
+		}
+		return "[" + ip.String() + "]"
+	}
+	return host
 }
 
 // lost returns the error for a connection that could not be made or kept. A

@@ -20,10 +20,11 @@ type transfer struct {
 	utf8    bool  // needs SMTPUTF8: the header has octets over 127 and may
 	open    []int // recipients without a result
 	results []error
+	relayed []bool // to a hop without DSN
 }
 
 func newTransfer(d relay.Delivery) *transfer {
-	t := &transfer{d: d, results: make([]error, len(d.Recipients))}
+	t := &transfer{d: d, results: make([]error, len(d.Recipients)), relayed: make([]bool, len(d.Recipients))}
 	for i := range d.Recipients {
 		t.open = append(t.open, i)
 		// Nil is a promise: it is given by the hop's own answer alone.
@@ -89,7 +90,7 @@ func (h *hop) send(ctx context.Context, t *transfer) error {
 		return err
 	}
 	if r.Code/100 != 2 {
-		t.fail(asError(r))
+		t.fail(h.said(r))
 		return h.after(ctx, r)
 	}
 	accepted, later, err := h.recipients(ctx, t)
@@ -157,7 +158,7 @@ func (h *hop) recipients(ctx context.Context, t *transfer) (accepted, later []in
 				Code: 452, Enhanced: [3]int{4, 5, 3}, Text: r.Text,
 			}}
 		default:
-			t.results[i] = asError(r)
+			t.results[i] = h.said(r)
 		}
 	}
 	return accepted, later, nil
@@ -178,7 +179,7 @@ func (h *hop) data(ctx context.Context, t *transfer) error {
 		return err
 	}
 	if r.Code != 354 {
-		t.fail(asError(r))
+		t.fail(h.said(r))
 		return h.after(ctx, r)
 	}
 	h.committed = true
@@ -194,13 +195,16 @@ func (h *hop) data(ctx context.Context, t *transfer) error {
 		return err
 	}
 	if r.Code/100 != 2 {
-		t.fail(asError(r))
+		t.fail(h.said(r))
 		if r.Code == 421 {
 			return errors.New("next hop closes the connection")
 		}
 		return nil
 	}
 	h.client.logDelivered(t, r)
+	for _, i := range t.open {
+		t.relayed[i] = !h.offers("DSN")
+	}
 	t.delivered()
 	return nil
 }

@@ -37,6 +37,6 @@ func BenchmarkQueue(b *testing.B) {
 
 type nowhere struct{}
 
-func (nowhere) Deliver(_ context.Context, d relay.Delivery) []error {
-	return make([]error, len(d.Recipients))
+func (nowhere) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool) {
+	return make([]error, len(d.Recipients)), nil
 }

@@ -42,7 +42,7 @@ type journal struct {
 	n    int
 }
 
-func (j *journal) Deliver(_ context.Context, d relay.Delivery) []error {
+func (j *journal) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool) {
 	errs := make([]error, len(d.Recipients))
 	<-time.After(time.Millisecond) // a crash finds some on their way
 	j.mu.Lock()
@@ -56,7 +56,7 @@ func (j *journal) Deliver(_ context.Context, d relay.Delivery) []error {
 			errs[i] = err
 		}
 	}
-	return errs
+	return errs, nil
 }
 
 // crashChild puts messages until it is killed, and says which were accepted.

@@ -115,7 +115,7 @@ func storable(d relay.Delivery) error {
 }
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
-	params, err := json.Marshal(storedParams{d.Params, d.Listener, d.Origin})
+	params, err := json.Marshal(storedParams{MailParams: d.Params, Listener: d.Listener, Origin: d.Origin, Secret: d.Secret})
 	if err != nil {
 		return err
 	}
@@ -139,8 +139,11 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 // storedParams is what is stored of a delivery beside its addresses.
 type storedParams struct {
 	relay.MailParams
-	Listener string       `json:",omitempty"`
-	Origin   relay.Origin `json:",omitzero"`
+	Listener string        `json:",omitempty"`
+	Origin   relay.Origin  `json:",omitzero"`
+	Secret   *relay.Secret `json:",omitempty"`
+	// ToldOfDelay says that the sender was told.
+	ToldOfDelay bool `json:",omitempty"`
 }
 
 func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {

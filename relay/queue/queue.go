@@ -43,11 +43,14 @@ type Config struct {
 	// MinFree is how many octets of disk are left alone; 0 is 64 MiB, negative
 	// is no limit.
 	MinFree int64
-	// Bounce makes the report that tells the sender of recipients that were
-	// given up. ok is false when nobody wants one. It is stored in the
-	// transaction that drops the recipients. It is never asked about messages
-	// with the null sender. Nil is no reports.
-	Bounce func(d relay.Delivery, failed []relay.Refusal) (report relay.Delivery, ok bool, err error)
+	// NotifyDelay is after what time senders are told that a message is not
+	// delivered yet, once; 0 is never.
+	NotifyDelay time.Duration
+	// Report makes the report that tells the sender what became of recipients; see
+	// relay.Gateway.Report. It is stored in the transaction that drops the
+	// recipients. It is never asked about messages with the null sender. Nil is no
+	// reports.
+	Report func(d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error)
 	// Reconsider decides again on a message that is held; see
 	// relay.Gateway.Reconsider. Nil leaves all of them where they are.
 	Reconsider func(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error)

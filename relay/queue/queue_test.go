@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type hop struct {
 
 	mu       sync.Mutex
 	attempts map[string]int
+	relays   bool // does not know NOTIFY
 	got      chan relay.Delivery
 }
 
@@ -30,7 +32,7 @@ func newHop(answer func(string, int) error) *hop {
 	return &hop{answer: answer, attempts: map[string]int{}, got: make(chan relay.Delivery, 1000)}
 }
 
-func (h *hop) Deliver(ctx context.Context, d relay.Delivery) []error {
+func (h *hop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	errs := make([]error, len(d.Recipients))
@@ -49,7 +51,7 @@ func (h *hop) Deliver(ctx context.Context, d relay.Delivery) []error {
 	if len(taken.Recipients) > 0 {
 		h.got <- taken
 	}
-	return errs
+	return errs, slices.Repeat([]bool{h.relays}, len(errs))
 }
 
 func (h *hop) wait(t *testing.T) relay.Delivery {
@@ -180,8 +182,8 @@ func TestResults(t *testing.T) {
 		return nil
 	})
 	var failed []relay.Refusal
-	q := open(t, Config{Deliverer: h, Bounce: func(d relay.Delivery, f []relay.Refusal) (relay.Delivery, bool, error) {
-		failed = f
+	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+		failed = e.About
 		return delivery(t, "", d.Sender.String()), true, nil
 	}})
 	start(t, q)
@@ -208,7 +210,7 @@ func TestResults(t *testing.T) {
 
 func TestNullSenderIsNeverBounced(t *testing.T) {
 	h := newHop(func(string, int) error { return fault.New(fault.Refused, "no", nil) })
-	q := open(t, Config{Deliverer: h, Bounce: func(relay.Delivery, []relay.Refusal) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Report: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 		t.Error("bounced a bounce")
 		return relay.Delivery{}, false, nil
 	}})
@@ -235,8 +237,8 @@ func TestLifetime(t *testing.T) {
 		return now
 	}
 	var reply fault.Reply
-	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Bounce: func(d relay.Delivery, f []relay.Refusal) (relay.Delivery, bool, error) {
-		reply = relay.ReplyFor(f[0].Err)
+	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+		reply = relay.ReplyFor(e.About[0].Err)
 		return delivery(t, "", d.Sender.String()), true, nil
 	}})
 	start(t, q)
@@ -265,7 +267,7 @@ func TestBounceFailureKeepsRecipients(t *testing.T) {
 	})
 	var mu sync.Mutex
 	fails := 2
-	q := open(t, Config{Deliverer: h, Bounce: func(d relay.Delivery, _ []relay.Refusal) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if fails--; fails >= 0 {

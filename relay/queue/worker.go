@@ -43,8 +43,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
 	case s == nil:
 		return nil
 	}
-	results := q.deliver(ctx, s.delivery)
-	return q.record(ctx, s, results)
+	results, relayed := q.deliver(ctx, s.delivery)
+	return q.record(ctx, s, results, relayed)
 }
 
 // NextRetry is for jobs whose worker the end of the process, or a panic, cut
@@ -92,6 +92,7 @@ type stored struct {
 	created     time.Time
 	attempts    int
 	recipients  []recipient
+	params      storedParams
 	delivery    relay.Delivery
 }
 
@@ -119,11 +120,11 @@ func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 	if s.delivery.Sender, err = parseStored(sender); err != nil {
 		return nil, err
 	}
-	var p storedParams
-	if err := json.Unmarshal([]byte(params), &p); err != nil {
+	p := &s.params
+	if err := json.Unmarshal([]byte(params), p); err != nil {
 		return nil, err
 	}
-	s.delivery.Params, s.delivery.Listener, s.delivery.Origin = p.MailParams, p.Listener, p.Origin
+	s.delivery.Params, s.delivery.Listener, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Listener, p.Origin, p.Secret
 	if s.delivery.Message, err = readMessage(ctx, tx, s.message); err != nil {
 		return nil, err
 	}
@@ -138,14 +139,14 @@ func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 
 // deliver asks the deliverer, and keeps it to its word: one result a recipient,
 // and a panic is no result.
-func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error) {
+func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error, relayed []bool) {
 	defer func() {
 		v := recover()
 		if v != nil {
 			q.config.Log.Error("panic", "at", "delivery", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
-		if v != nil || len(results) != len(d.Recipients) {
-			results = make([]error, len(d.Recipients))
+		if v != nil || len(results) != len(d.Recipients) || relayed != nil && len(relayed) != len(results) {
+			results, relayed = make([]error, len(d.Recipients)), nil
 			for i := range results {
 				results[i] = fault.New(fault.Internal, "internal error, try again later", nil)
 			}
@@ -154,72 +155,110 @@ func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error)
 	return q.config.Deliverer.Deliver(ctx, d)
 }
 
+// attempt is what came of an attempt.
+type attempt struct {
+	// failed are given up, delayed are to be told of, relayed are through.
+	failed, delayed, relayed []relay.Refusal
+	left                     []recipient // to try again
+	reports                  []relay.Delivery
+}
+
 // record stores what happened: recipients that are through, one way or the
-// other, leave, and a report of those given up enters.
-func (q *Queue) record(ctx context.Context, s *stored, results []error) error {
-	failed, left := q.sort(s, results)
-	report, err := q.bounce(s, failed)
-	if err != nil {
+// other, leave, and reports enter.
+func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed []bool) error {
+	a := q.sort(s, results, relayed)
+	if err := q.report(s, a, relay.Failed, a.failed); err != nil {
 		// Without a report they would be lost without a word: they stay.
 		s.delivery.Origin.With(q.config.Log).Error("report not made", "delivery", s.id, "error", err)
-		failed, report = nil, nil
-		left = s.recipients
+		a.stay(s)
 	}
-	if err := q.commit(ctx, s, left, report); err != nil {
+	for kind, about := range map[relay.EventKind][]relay.Refusal{relay.Delayed: a.delayed, relay.Relayed: a.relayed} {
+		if err := q.report(s, a, kind, about); err != nil {
+			s.delivery.Origin.With(q.config.Log).Error("report not made", "delivery", s.id, "error", err)
+		}
+	}
+	if err := q.commit(ctx, s, a); err != nil {
 		return err
 	}
-	q.log(s, results, failed, len(left))
+	q.log(s, results, a.failed, len(a.left))
 	return nil
 }
 
 // sort tells those given up from those to try again. Their error is kept in
 // left.
-func (q *Queue) sort(s *stored, results []error) (failed []relay.Refusal, left []recipient) {
-	expired := q.config.Clock().Sub(s.created) >= q.config.Lifetime
+func (q *Queue) sort(s *stored, results []error, relayed []bool) *attempt {
+	age := q.config.Clock().Sub(s.created)
+	late := q.config.NotifyDelay > 0 && age >= q.config.NotifyDelay && !s.params.ToldOfDelay
+	a := &attempt{}
 	for i, r := range s.recipients {
 		err := results[i]
+		about := relay.Refusal{Recipient: r.Recipient, Err: err}
 		switch {
+		case err == nil && relayed != nil && relayed[i]:
+			a.relayed = append(a.relayed, about)
 		case err == nil:
 		case relay.ReplyFor(err).Code/100 == 5:
-			failed = append(failed, relay.Refusal{Recipient: r.Recipient, Err: err})
-		case expired:
-			failed = append(failed, relay.Refusal{Recipient: r.Recipient, Err: outOfTime(err)})
+			a.failed = append(a.failed, about)
+		case age >= q.config.Lifetime:
+			about.Err = outOfTime(err)
+			a.failed = append(a.failed, about)
 		default:
 			r.lastError = relay.ReplyFor(err).Text
-			left = append(left, r)
+			a.left = append(a.left, r)
+			if late {
+				a.delayed = append(a.delayed, about)
+			}
 		}
 	}
-	return failed, left
+	return a
+}
+
+// stay leaves those in the queue who would be given up.
+func (a *attempt) stay(s *stored) {
+	for _, f := range a.failed {
+		for _, r := range s.recipients {
+			if r.Address == f.Recipient.Address {
+				r.lastError = relay.ReplyFor(f.Err).Text
+				a.left = append(a.left, r)
+			}
+		}
+	}
+	a.failed = nil
 }
 
 // outOfTime is the error for a recipient that was tried for too long.
 func outOfTime(last error) error {
 	text := "delivery time expired; the last answer was: " + relay.ReplyFor(last).Text
 	return &fault.Error{
-		Kind: fault.Refused, Public: text, Cause: last,
+		Kind: fault.Refused, Public: text, Cause: last, Host: fault.Of(last).Host,
 		Reply: fault.Reply{Code: 554, Enhanced: [3]int{5, 4, 7}, Text: text},
 	}
 }
 
-// bounce makes the report of those given up, nil if there is none. A message
-// with the null sender is never reported on (RFC 5321 section 6.1).
-func (q *Queue) bounce(s *stored, failed []relay.Refusal) ([]relay.Delivery, error) {
-	if len(failed) == 0 || q.config.Bounce == nil || s.delivery.Sender.IsNull() {
-		return nil, nil
+// report makes the report of an event, if somebody is to be told. A message with
+// the null sender is never reported on (RFC 5321 section 6.1).
+func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.Refusal) error {
+	if len(about) == 0 || q.config.Report == nil || s.delivery.Sender.IsNull() {
+		return nil
 	}
-	d, ok, err := q.config.Bounce(s.delivery, failed)
+	e := relay.Event{Kind: kind, About: about, Arrived: s.created}
+	if kind == relay.Delayed {
+		e.Until = s.created.Add(q.config.Lifetime)
+	}
+	d, ok, err := q.config.Report(s.delivery, e)
 	if err != nil || !ok {
-		return nil, err
+		return err
 	}
 	if err := storable(d); err != nil {
-		return nil, err
+		return err
 	}
-	return []relay.Delivery{d}, nil
+	a.reports = append(a.reports, d)
+	return nil
 }
 
 // commit writes it all down in one transaction, in which the job ends and that
 // of the next attempt begins.
-func (q *Queue) commit(ctx context.Context, s *stored, left []recipient, report []relay.Delivery) error {
+func (q *Queue) commit(ctx context.Context, s *stored, a *attempt) error {
 	return q.insist(ctx, s.id, func(ctx context.Context, tx *sql.Tx) error {
 		if err := endJob(ctx, tx, s.job); err != nil {
 			return err
@@ -231,17 +270,35 @@ func (q *Queue) commit(ctx context.Context, s *stored, left []recipient, report 
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err // dropped by hand in the meantime
 		}
-		if err := q.insert(ctx, tx, report); err != nil {
+		if err := q.insert(ctx, tx, a.reports); err != nil {
 			return err
 		}
-		if len(left) == 0 {
+		if len(a.left) == 0 {
 			return remove(ctx, tx, s.id, s.message)
 		}
-		if err := keep(ctx, tx, s, left); err != nil {
+		if err := keep(ctx, tx, s, a.left); err != nil {
+			return err
+		}
+		if err := s.noteDelay(ctx, tx, a); err != nil {
 			return err
 		}
 		return enqueue(ctx, tx, s.id, q.config.Retry[min(s.attempts, len(q.config.Retry)-1)])
 	})
+}
+
+// noteDelay notes that the sender was told of a delay.
+func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *attempt) error {
+	if len(a.delayed) == 0 {
+		return nil
+	}
+	told := s.params
+	told.ToldOfDelay = true
+	params, err := json.Marshal(told)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET params = ? WHERE id = ?`, string(params), s.id)
+	return err
 }
 
 // keep leaves only the recipients in left.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -171,14 +172,16 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 	default:
 		err = s.notify(env, o)
 	}
-	for _, a := range o.Stripped {
+	for _, a := range slices.Concat(o.Stripped, o.Returned) {
 		results[wire.Key(a)] = err
 	}
 	for _, d := range now {
-		for i, err := range s.handOver(s.client.ctx, env, d) {
-			results[wire.Key(d.Recipients[i].Address)] = err
+		errs, relayed := s.handOver(s.client.ctx, env, d)
+		for i, err := range errs {
+			results[wire.Key(d.Recipients[i].Address)] = d.Answer(err)
 			s.logFailure(env, d.Recipients[i], err)
 		}
+		s.reportRelayed(env, d, errs, relayed)
 	}
 	return results, nil
 }
@@ -236,7 +239,8 @@ func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
 		return fault.New(fault.Policy, "the recipient may not get this message", nil)
 	}
 	for _, d := range o.Notices {
-		for _, err := range s.handOver(s.client.ctx, env, d) {
+		errs, _ := s.handOver(s.client.ctx, env, d)
+		for _, err := range errs {
 			if err != nil {
 				s.log(env).Error("notice not delivered", "error", err)
 				return fault.New(fault.NextHop, "notice to the sender not delivered", err)
@@ -247,17 +251,40 @@ func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
 }
 
 // handOver delivers d and makes sure that there is one answer a recipient.
-func (s *session) handOver(ctx context.Context, env *relay.Envelope, d relay.Delivery) []error {
+func (s *session) handOver(ctx context.Context, env *relay.Envelope, d relay.Delivery) ([]error, []bool) {
 	d.Origin = env.Origin()
-	errs := s.config().Deliverer.Deliver(ctx, d)
-	if len(errs) == len(d.Recipients) {
-		return errs
+	errs, relayed := s.config().Deliverer.Deliver(ctx, d)
+	if len(errs) == len(d.Recipients) && (relayed == nil || len(relayed) == len(errs)) {
+		return errs, relayed
 	}
 	all := make([]error, len(d.Recipients))
 	for i := range all {
 		all[i] = fault.Of(fmt.Errorf("%d results for %d recipients", len(errs), len(d.Recipients)))
 	}
-	return all
+	return all, nil
+}
+
+// reportRelayed tells the sender, where NOTIFY asks for it, that the next hop took
+// the message and will report no success: the client heard that we would (RFC 3461
+// section 5.2.2). The message is delivered, whatever becomes of the report.
+func (s *session) reportRelayed(env *relay.Envelope, d relay.Delivery, errs []error, relayed []bool) {
+	e := relay.Event{Kind: relay.Relayed}
+	for i, to := range relayed {
+		if to && errs[i] == nil {
+			e.About = append(e.About, relay.Refusal{Recipient: d.Recipients[i]})
+		}
+	}
+	if len(e.About) == 0 {
+		return
+	}
+	report, ok, err := s.config().Handler.Report(d, e)
+	if err == nil && ok {
+		errs, _ := s.handOver(s.client.ctx, env, report)
+		err = errors.Join(errs...)
+	}
+	if err != nil {
+		s.log(env).Error("report of success not delivered", "error", err)
+	}
 }
 
 // logFailure writes why a recipient was not delivered at the next hop: the MTA in

@@ -44,7 +44,7 @@ func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Messa
 func handler(t *testing.T) *wiretest.Handler {
 	return &wiretest.Handler{
 		OnProcess: outcome(t),
-		OnReport: func(env *relay.Envelope, refused []relay.Refusal) (relay.Delivery, bool, error) {
+		OnReport: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 			return wiretest.Notice(t, "report@example.org"), true, nil
 		},
 	}

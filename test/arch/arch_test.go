@@ -40,11 +40,12 @@ var allowed = map[string][]string{
 	"directory":   {"certs", "certs/store", "smime/cms", "internal/"},
 	"relay":       {"relay/", "enforce", "certs", "directory", "smime/", "internal/"},
 	// What mail teaches goes into the store, judged like everything else.
-	"relay/harvest":  {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
-	"relay/dsn":      {"relay", "internal/"},
-	"relay/milter":   {"relay", "relay/internal/", "internal/"},
-	"relay/smtpd":    {"relay", "relay/internal/", "internal/"},
-	"relay/outbound": {"relay", "relay/internal/", "internal/"},
+	"relay/harvest":    {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
+	"relay/dsn":        {"relay", "internal/"},
+	"relay/returnpath": {"internal/"},
+	"relay/milter":     {"relay", "relay/internal/", "internal/"},
+	"relay/smtpd":      {"relay", "relay/internal/", "internal/"},
+	"relay/outbound":   {"relay", "relay/internal/", "internal/"},
 	// It keeps the whole envelope of what is held, with its Direction.
 	"relay/queue":    {"relay", "relay/internal/", "enforce", "internal/"},
 	"relay/internal": {"relay", "relay/internal/", "internal/"},

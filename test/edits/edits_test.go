@@ -57,7 +57,7 @@ func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Mess
 	return f.edit(env, m)
 }
 
-func (f *filter) Report(*relay.Envelope, *message.Message, []relay.Refusal) (relay.Delivery, bool, error) {
+func (f *filter) Report(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 	return relay.Delivery{}, false, nil
 }
 

@@ -238,7 +238,8 @@ func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
 	if q := t.openedQueue(); q != nil {
 		return q.Put(ctx, d)
 	}
-	return nextHop{service: t.Service}.Deliver(ctx, d)[0]
+	errs, _ := nextHop{service: t.Service}.Deliver(ctx, d)
+	return errs[0]
 }
 
 // told is what the store notes: that somebody was told of a certificate.

@@ -86,8 +86,8 @@ func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *mes
 }
 
 // Report implements relay.Handler.
-func (e exchangeable) Report(env *relay.Envelope, msg *message.Message, refused []relay.Refusal) (relay.Delivery, bool, error) {
+func (e exchangeable) Report(d relay.Delivery, ev relay.Event) (relay.Delivery, bool, error) {
 	p, release := e.use()
 	defer release()
-	return p.Gateway.Report(env, msg, refused)
+	return p.Gateway.Report(d, ev)
 }

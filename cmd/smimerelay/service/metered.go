@@ -110,10 +110,10 @@ type nextHop struct {
 }
 
 // Deliver implements relay.Deliverer.
-func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) []error {
+func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	p, release := n.service.use()
 	defer release()
-	errs := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
+	errs, relayed := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
 	for _, err := range errs {
 		outcome := "delivered"
 		if err != nil {
@@ -121,5 +121,5 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) []error {
 		}
 		n.service.metrics.Deliveries.WithLabelValues(outcome).Inc()
 	}
-	return errs
+	return errs, relayed
 }

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +20,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	}
 	q, err := queue.Open(ctx, queue.Config{
 		Path: c.Queue.Path, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
-		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Bounce: s.bounce, Log: s.log, Clock: s.options.Clock,
+		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Report: s.report, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
 		Reconsider: s.reconsider, Recheck: c.Queue.Recheck, Generation: s.known,
 	})
 	if err != nil {
@@ -112,12 +111,11 @@ func (s *Service) relayQueue() relay.Queue {
 	return s.queue
 }
 
-// bounce writes the report on recipients that the queue gave up.
-func (s *Service) bounce(d relay.Delivery, failed []relay.Refusal) (relay.Delivery, bool, error) {
+// report writes the report on recipients in the queue.
+func (s *Service) report(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	p, release := s.use()
 	defer release()
-	env := &relay.Envelope{ID: rand.Text(), Sender: d.Sender, Recipients: d.Recipients, Params: d.Params}
-	return p.Gateway.Report(env, d.Message, failed)
+	return p.Gateway.Report(d, e)
 }
 
 // reconsider decides again on a message that is held. Who gives an order wants to

@@ -27,9 +27,9 @@ func (r *routes) to(listener string, a address.Address) *outbound.Client {
 	return r.nextHop
 }
 
-// deliver hands a message to the next hops of its recipients and returns one error
-// a recipient, in their order.
-func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery) []error {
+// deliver hands a message to the next hops of its recipients and returns what
+// relay.Deliverer does.
+func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery) (errs []error, relayed []bool) {
 	indexes := make(map[*outbound.Client][]int)
 	var order []*outbound.Client
 	for i, to := range d.Recipients {
@@ -39,18 +39,19 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 		}
 		indexes[hop] = append(indexes[hop], i)
 	}
-	errs := make([]error, len(d.Recipients))
+	errs, relayed = make([]error, len(d.Recipients)), make([]bool, len(d.Recipients))
 	for _, hop := range order {
 		part := d
 		part.Recipients = nil
 		for _, i := range indexes[hop] {
 			part.Recipients = append(part.Recipients, d.Recipients[i])
 		}
-		for n, err := range hop.Deliver(ctx, part) {
-			errs[indexes[hop][n]] = err
+		results, partRelayed := hop.Deliver(ctx, part)
+		for n, i := range indexes[hop] {
+			errs[i], relayed[i] = results[n], partRelayed[n]
 		}
 	}
-	return errs
+	return errs, relayed
 }
 
 // close ends the idle connections.

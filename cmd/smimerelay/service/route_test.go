@@ -29,18 +29,18 @@ func TestRoutes(t *testing.T) {
 	for _, to := range []string{"bob@example.net", "alice@example.org", "carol@example.com", "dave@sub.example.org"} {
 		d.Recipients = append(d.Recipients, relay.Recipient{Address: testpki.Must(address.Parse(to))})
 	}
-	errs := r.deliver(t.Context(), "another", d)
+	errs, _ := r.deliver(t.Context(), "another", d)
 	if len(errs) != 4 || errs[0] != nil || errs[1] == nil || errs[2] != nil || errs[3] != nil {
 		t.Errorf("errors %v", errs)
 	}
 	if away.wait(t, 1)["x"] != 1 || home.wait(t, 1)["x"] != 1 || len(own.got) != 0 {
 		t.Errorf("away %v, home %v, own %v", away.got, home.got, own.got)
 	}
-	if errs := r.deliver(t.Context(), "own", d); errs[1] != nil || own.wait(t, 1)["x"] != 1 || away.got["x"] != 1 {
+	if errs, _ := r.deliver(t.Context(), "own", d); errs[1] != nil || own.wait(t, 1)["x"] != 1 || away.got["x"] != 1 {
 		t.Errorf("errors %v, own %v", errs, own.got)
 	}
 	r.local = nil
-	if errs := r.deliver(t.Context(), "", d); errs[1] != nil || away.wait(t, 1)["x"] != 2 || home.got["x"] != 1 {
+	if errs, _ := r.deliver(t.Context(), "", d); errs[1] != nil || away.wait(t, 1)["x"] != 2 || home.got["x"] != 1 {
 		t.Errorf("errors %v, away %v, home %v", errs, away.got, home.got)
 	}
 }

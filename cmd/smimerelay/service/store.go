@@ -29,8 +29,9 @@ type sharedStore struct {
 	// silent: it did not answer when it was last asked.
 	silent atomic.Bool
 
-	mu    sync.Mutex
-	users int
+	mu     sync.Mutex
+	users  int
+	secret []byte // of the return path, once it was read
 }
 
 // storePlace is everything that makes two stores the same.

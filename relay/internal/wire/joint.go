@@ -144,7 +144,8 @@ func reportOn(h relay.Handler, env *relay.Envelope, msg *message.Message, o *rel
 	if len(refused) == 0 {
 		return nil, nil
 	}
-	d, ok, err := h.Report(env, msg, refused)
+	d, ok, err := h.Report(relay.Delivery{Sender: env.Sender, Params: env.Params, Message: msg, Listener: env.Listener},
+		relay.Event{Kind: relay.Failed, About: refused})
 	if err != nil {
 		return nil, fault.Of(err)
 	}

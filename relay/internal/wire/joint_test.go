@@ -13,7 +13,6 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -62,9 +61,9 @@ type reporter struct {
 	fails, silent bool
 }
 
-func (r reporter) Report(_ *relay.Envelope, _ *message.Message, refused []relay.Refusal) (relay.Delivery, bool, error) {
+func (r reporter) Report(_ relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	var all []relay.Recipient
-	for _, r := range refused {
+	for _, r := range e.About {
 		all = append(all, r.Recipient)
 	}
 	if r.fails {

@@ -77,7 +77,7 @@ func recipients(o *relay.Outcome) []address.Address {
 			all = append(all, r.Address)
 		}
 	}
-	return append(all, o.Stripped...)
+	return append(append(all, o.Stripped...), o.Returned...)
 }
 
 // Settle turns an outcome into what a door with one answer for all recipients
@@ -94,7 +94,7 @@ func Settle(h relay.Handler, env *relay.Envelope, msg *message.Message, o *relay
 			return nil, r.Err
 		}
 	}
-	if len(o.Deliveries) == 0 && o.Held == nil {
+	if len(o.Deliveries)+len(o.Returned) == 0 && o.Held == nil {
 		return nil, nobodyLeft(o)
 	}
 	all := make(map[string]bool)

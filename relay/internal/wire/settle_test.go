@@ -6,14 +6,13 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
 // silent is a handler whose senders want no reports.
 type silent struct{ relay.Handler }
 
-func (silent) Report(*relay.Envelope, *message.Message, []relay.Refusal) (relay.Delivery, bool, error) {
+func (silent) Report(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 	return relay.Delivery{}, false, nil
 }
 

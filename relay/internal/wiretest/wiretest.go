@@ -5,6 +5,7 @@ package wiretest
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 type Handler struct {
 	OnRecipient func(*relay.Envelope, relay.Recipient) error
 	OnProcess   func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error)
-	OnReport    func(*relay.Envelope, []relay.Refusal) (relay.Delivery, bool, error)
+	OnReport    func(relay.Delivery, relay.Event) (relay.Delivery, bool, error)
 
 	mu   sync.Mutex
 	seen []Seen
@@ -56,11 +57,11 @@ func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.M
 }
 
 // Report calls OnReport.
-func (h *Handler) Report(env *relay.Envelope, _ *message.Message, refused []relay.Refusal) (relay.Delivery, bool, error) {
+func (h *Handler) Report(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	if h.OnReport == nil {
 		return relay.Delivery{}, false, nil
 	}
-	return h.OnReport(env, refused)
+	return h.OnReport(d, e)
 }
 
 // Seen returns the messages that were processed.
@@ -111,6 +112,8 @@ type Sink struct {
 	// OnPut and OnDeliver answer; nil accepts.
 	OnPut     func([]relay.Delivery) error
 	OnDeliver func(to string) error
+	// Relays says that the next hop does not know NOTIFY.
+	Relays bool
 
 	mu   sync.Mutex
 	all  []relay.Delivery
@@ -152,7 +155,7 @@ func (s *Sink) Held() []relay.Hold {
 }
 
 // Deliver keeps the delivery with the recipients that OnDeliver accepts.
-func (s *Sink) Deliver(_ context.Context, d relay.Delivery) []error {
+func (s *Sink) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool) {
 	errs := make([]error, len(d.Recipients))
 	kept := d
 	kept.Recipients = nil
@@ -169,7 +172,7 @@ func (s *Sink) Deliver(_ context.Context, d relay.Delivery) []error {
 	if len(kept.Recipients) > 0 {
 		s.all = append(s.all, kept)
 	}
-	return errs
+	return errs, slices.Repeat([]bool{s.Relays}, len(errs))
 }
 
 // All returns what was kept.

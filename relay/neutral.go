@@ -1,0 +1,41 @@
+package relay
+
+import (
+	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// notDelivered is all that a sender hears of why.
+const notDelivered = "the mail system of the recipient did not take the message"
+
+// neutral makes the event of a delivery that has an Secret one that may be reported:
+// to the sender that the message came from, about the recipients as they were named,
+// without what the next hop said.
+func neutral(d Delivery, e Event) (Delivery, Event) {
+	o := d.Secret
+	about := make([]Refusal, len(e.About))
+	for i, r := range e.About {
+		about[i] = Refusal{Recipient: o.named(r.Recipient), Err: fault.New(fault.Refused, notDelivered, r.Err)}
+	}
+	e.About = about
+	d.Sender, d.Params.EnvID = o.Sender, o.EnvelopeID
+	return d, e
+}
+
+// named is a recipient as the sender named it.
+func (o *Secret) named(r Recipient) Recipient {
+	if i := o.find(r.Address); i >= 0 {
+		return o.To[i]
+	}
+	return r
+}
+
+// find returns the place of a recipient in the Secret, -1 if it is none.
+func (o *Secret) find(a address.Address) int {
+	for i, to := range o.To {
+		if to.Address.Equal(a, address.IgnoreCase) {
+			return i
+		}
+	}
+	return -1
+}
