@@ -76,7 +76,7 @@ func (f *authorityFlags) expect() error {
 func (o *authorities) publish(ctx context.Context, a *app) error {
 	written, err := o.Publish(ctx)
 	for _, path := range written {
-		fmt.Fprintf(a.stderr, "smimerelay: wrote %s\n", path)
+		a.say("wrote %s", path)
 	}
 	if err != nil {
 		return unusable(fmt.Errorf("it is done, and could not be published: %w; check the folder and who you are: the gateway publishes too, where it may", err))

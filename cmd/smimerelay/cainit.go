@@ -206,7 +206,7 @@ func (c *caInitCmd) finish(ctx context.Context, a *app, o *authorities) error {
 
 // tell says what is left to do.
 func (c *caInitCmd) tell(a *app, o *authorities) error {
-	p := &page{w: a.stdout}
+	p := a.page()
 	p.line("")
 	if o.config.CA.Folder != "" {
 		p.line("Let a web server serve %s at %s, or pass %s on to /ca/ of [admin].", o.config.CA.Folder, o.config.CA.URL, o.config.CA.URL)

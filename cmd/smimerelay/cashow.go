@@ -34,7 +34,7 @@ func (o *authorities) print(ctx context.Context, a *app, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(list)
 	}
-	p := &page{w: a.stdout}
+	p := a.page()
 	for _, s := range list {
 		p.authority(s)
 	}

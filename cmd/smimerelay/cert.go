@@ -96,14 +96,15 @@ func (c *certCheckCmd) print(a *app, v certs.Verdict) error {
 	if c.JSON {
 		return a.printJSON(out)
 	}
-	fmt.Fprintf(a.stdout, "result: %s%s\n", out.Result, because(string(out.Reason)))
+	p := a.page()
+	p.line("result: %s%s", out.Result, because(string(out.Reason)))
 	if v.Detail != "" {
-		fmt.Fprintf(a.stdout, "detail: %s\n", v.Detail)
+		p.line("detail: %s", v.Detail)
 	}
-	fmt.Fprintf(a.stdout, "chain: %s\n", v.ChainState)
+	p.line("chain: %s", v.ChainState)
 	for i, subject := range out.Chain {
-		fmt.Fprintf(a.stdout, "  %d %s\n", i, subject)
+		p.line("  %d %s", i, subject)
 	}
-	_, err := fmt.Fprintf(a.stdout, "revocation: %s\n", out.Revocation)
-	return err
+	p.line("revocation: %s", out.Revocation)
+	return p.err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -33,13 +31,12 @@ type done struct {
 // report prints what was done to a certificate: d as JSON, or text for people.
 func (f *doneFlags) report(a *app, e store.Entry, d done, text string) error {
 	if !f.JSON {
-		_, err := fmt.Fprintf(a.stdout, "%s %s\n", name(e.Certificate), text)
-		return err
+		p := a.page()
+		p.line("%s %s", name(e.Certificate), text)
+		return p.err
 	}
 	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pki.SubjectString(e.Certificate), texts(e.Addresses)
-	j := json.NewEncoder(a.stdout)
-	j.SetEscapeHTML(false)
-	return j.Encode(d)
+	return a.encoder().Encode(d)
 }
 
 // day is a date for people and programs, "" for the zero time.

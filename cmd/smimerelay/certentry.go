@@ -98,7 +98,7 @@ func name(c *x509.Certificate) string {
 	if list := certs.Addresses(c); len(list) > 0 {
 		who = strings.Join(texts(list), ", ")
 	}
-	return fmt.Sprintf("%x (%s)", sum[:8], oneLine(who))
+	return fmt.Sprintf("%x (%s)", sum[:8], who)
 }
 
 // span is a duration that may be given in days.

@@ -78,7 +78,7 @@ func (c *certExpiringCmd) print(a *app, list []service.Owned) error {
 	if c.JSON {
 		return a.printJSON(out)
 	}
-	p := &page{w: a.stdout}
+	p := a.page()
 	for i, o := range list {
 		what := ""
 		if o.Authority {

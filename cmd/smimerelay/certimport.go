@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -88,9 +87,7 @@ type importPrinter interface {
 func (c *certImportCmd) printer(a *app, files int) importPrinter {
 	switch {
 	case c.JSON:
-		e := json.NewEncoder(a.stdout)
-		e.SetEscapeHTML(false)
-		return jsonImport{e}
+		return jsonImport{a.encoder()}
 	case isTerminal(a.stdout):
 		return &barImport{lineImport: lineImport{a.stdout}, bar: newBar(a.stdout, files, a.clock)}
 	}

@@ -79,7 +79,7 @@ func (c *certIssueCmd) Run(a *app) error {
 			for _, id := range ids {
 				all = append(all, describeIssued(r.Address, id))
 				if !c.JSON {
-					fmt.Fprintf(a.stdout, "%s until %s\n", name(id.Certificate), id.Certificate.NotAfter.UTC().Format(time.DateOnly))
+					a.page().line("%s until %s", name(id.Certificate), id.Certificate.NotAfter.UTC().Format(time.DateOnly))
 				}
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/printable"
 )
 
 type certListCmd struct {
@@ -47,7 +48,7 @@ func (c *certListCmd) Run(a *app) error {
 		return err
 	}
 	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
-		out := entryWriter(&textList{p: &page{w: a.stdout}})
+		out := entryWriter(&textList{p: a.page()})
 		if c.JSON {
 			out = &jsonList{a: a}
 		}
@@ -135,7 +136,7 @@ func (l *textList) entry(e store.Entry) error {
 	if who == "" {
 		who = pki.SubjectString(e.Certificate)
 	}
-	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), oneLine(who))
+	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), who)
 	return l.p.err
 }
 
@@ -193,7 +194,7 @@ func (l *jsonList) end() error {
 // marshal is json.Marshal that leaves &, < and > as they are.
 func marshal(v any) (string, error) {
 	var b strings.Builder
-	e := json.NewEncoder(&b)
+	e := json.NewEncoder(printable.JSON(&b))
 	e.SetEscapeHTML(false)
 	e.SetIndent("  ", "  ")
 	err := e.Encode(v)

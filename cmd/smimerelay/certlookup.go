@@ -88,7 +88,7 @@ func (c *certLookupCmd) print(a *app, addr address.Address, r directory.Result, 
 	if c.JSON {
 		return a.printJSON(lookedUp{addr.String(), r.Outcome, r.Reason(), x.Sources, x.Candidates, g})
 	}
-	p := &page{w: a.stdout}
+	p := a.page()
 	p.line("%s: %s%s", addr, r.Outcome, because(r.Reason()))
 	p.lookup(x)
 	if g == nil {

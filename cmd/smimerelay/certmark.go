@@ -42,7 +42,9 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 		}
 		err = f.report(a, e, done{Done: string(mark), Until: day(until)}, text)
 		if e.HasKey && mark == store.Blocked && err == nil && !f.JSON {
-			_, err = fmt.Fprintf(a.stdout, "it is an identity of ours: it does not sign any more, and goes on to decrypt\n")
+			p := a.page()
+			p.line("this identity no longer signs; its key still decrypts")
+			err = p.err
 		}
 		return err
 	})

@@ -52,7 +52,7 @@ func (c *certRevokeCmd) Run(a *app) error {
 			}
 			done = append(done, revoked{pki.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
 			if !c.JSON {
-				fmt.Fprintf(a.stdout, "%s revoked\n", name(cert))
+				a.page().line("%s revoked", name(cert))
 			}
 		}
 		if c.JSON {

@@ -75,7 +75,7 @@ func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker 
 		}
 		return a.printJSON(out)
 	}
-	p := &page{w: a.stdout}
+	p := a.page()
 	for i := range list {
 		if i > 0 {
 			p.line("")

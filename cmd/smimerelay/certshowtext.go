@@ -77,7 +77,7 @@ func subjects(chain []*x509.Certificate) []string {
 // certificate writes everything about one certificate.
 func (p *page) certificate(s *shown, now time.Time) {
 	c, v := s.certificate, s.verdict()
-	row := func(name, text string) { p.line("  %-13s %s", name, oneLine(text)) }
+	row := func(name, text string) { p.line("  %-13s %s", name, text) }
 	p.line("%s", fingerprintOf(c))
 	row("subject", pki.SubjectString(c))
 	row("issuer", pki.IssuerString(c))

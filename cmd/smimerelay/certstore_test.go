@@ -339,7 +339,7 @@ func TestCertMark(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	alice := s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
-	s.says("it does not sign any more, and goes on to decrypt", "block", alice)
+	s.says("this identity no longer signs; its key still decrypts", "block", alice)
 }
 
 func TestCertPin(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -66,8 +65,12 @@ func (c *checkCmd) Run(a *app) error {
 	if len(problems) > 0 {
 		return problems
 	}
+	p := a.page()
 	for _, w := range warnings {
-		fmt.Fprintln(a.stdout, "warning: "+w.String())
+		p.line("warning: %s", w)
+	}
+	if p.err != nil {
+		return p.err
 	}
 	return c.summary(a, parts, holdings)
 }
@@ -82,21 +85,22 @@ func jsonProblems(ps config.Problems) []checkProblem {
 
 // summary says what the file comes to.
 func (c *checkCmd) summary(a *app, p *service.Parts, h service.Holdings) error {
+	out := a.page()
 	for _, l := range p.Config.Listeners {
-		fmt.Fprintf(a.stdout, "listener %-12s %-6s %-24s %s\n", l.Name, l.Protocol, l.Address, l.Direction)
+		out.line("listener %-12s %-6s %-24s %s", l.Name, l.Protocol, l.Address, l.Direction)
 	}
-	fmt.Fprintf(a.stdout, "rules %d, identities %d, trust anchors %d, next hop %s\n",
+	out.line("rules %d, identities %d, trust anchors %d, next hop %s",
 		len(p.Config.Rules), h.Count, p.Anchors, p.Config.NextHop.Address)
 	n, err := p.Store().Count(background(), store.Query{})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "store %s, certificates %d\n", storeName(p.Config.Store.URL), n)
+	out.line("store %s, certificates %d", storeName(p.Config.Store.URL), n)
 	if !h.First.IsZero() {
-		fmt.Fprintf(a.stdout, "the next identity expires %s\n", h.First.UTC().Format(time.DateOnly))
+		out.line("the next identity expires %s", h.First.UTC().Format(time.DateOnly))
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: ok\n", c.Config)
-	return err
+	out.line("%s: ok", c.Config)
+	return out.err
 }
 
 // storeName is the place of a store, without what may be secret in it.

@@ -46,8 +46,9 @@ func (a *app) fail(err error) int {
 		return exitDone
 	}
 	if ps, ok := errors.AsType[config.Problems](err); ok {
+		out := page{w: a.stderr}
 		for _, p := range ps {
-			fmt.Fprintln(a.stderr, p)
+			out.line("%s", p)
 		}
 		return exitBadConfig
 	}
@@ -58,17 +59,6 @@ func (a *app) fail(err error) int {
 			return status
 		}
 	}
-	fmt.Fprintf(a.stderr, "smimerelay: %s\n", oneLine(err.Error()))
+	a.say("%s", err)
 	return status
-}
-
-// oneLine keeps the rule that an error is one line, whatever a library wrote.
-func oneLine(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c < ' ' || c == 0x7f {
-			b[i] = ' '
-		}
-	}
-	return string(b)
 }

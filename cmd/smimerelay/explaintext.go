@@ -11,24 +11,6 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// page collects output and remembers the first error.
-type page struct {
-	w   io.Writer
-	err error
-}
-
-func (p *page) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
-	}
-}
-
-func (p *page) lineIf(yes bool, text string) {
-	if yes {
-		p.line("%s", text)
-	}
-}
-
 // printExplanation writes an explanation for people: what happens first, then
 // why.
 func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
@@ -64,9 +46,7 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 			}
 			p.line("  rule %q%s: profile %q%s", r.Rule, place(file, r.Line), r.Profile, asks)
 		}
-		if p.err == nil {
-			printReport(w, i.Report)
-		}
+		printReport(p, i.Report)
 	}
 	return p.err
 }

@@ -23,19 +23,19 @@ func (p lineImport) outcome(o intake.Outcome) error {
 	if o.Result == intake.Refused {
 		text = o.Reason
 	}
-	_, err := fmt.Fprintf(p.w, "%-7s %s: %s\n", o.Result, oneLine(o.File), oneLine(text))
+	out := page{w: p.w}
+	out.line("%-7s %s: %s", o.Result, o.File, text)
 	for _, s := range o.Skipped {
-		if err == nil {
-			_, err = fmt.Fprintf(p.w, "warning %s: %s\n", oneLine(o.File), oneLine(s))
-		}
+		out.line("warning %s: %s", o.File, s)
 	}
-	return err
+	return out.err
 }
 
 func (p lineImport) end(s intake.Summary) error {
-	_, err := fmt.Fprintf(p.w, "files: %d added, %d known already, %d refused; %d identities and certificates are new\n",
+	out := page{w: p.w}
+	out.line("files: %d added, %d known already, %d refused; %d identities and certificates are new",
 		s.Added, s.Known, s.Refused, s.New)
-	return err
+	return out.err
 }
 
 // barImport shows a bar, and lines only of the files that were refused or have

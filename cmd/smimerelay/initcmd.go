@@ -42,6 +42,7 @@ func (c *initCmd) Run(a *app) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%[1]s written; edit it, then run: smimerelay check --config %[1]s\n", c.Config)
-	return err
+	p := a.page()
+	p.line("%[1]s written; edit it, then run: smimerelay check --config %[1]s", c.Config)
+	return p.err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/printable"
 )
 
 // maxInput is the largest message that the offline verbs read.
@@ -111,7 +112,7 @@ func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error)
 		found, err := certs.ReadCertificates(path)
 		skipped, err := certs.Skipped(err)
 		for _, s := range skipped {
-			fmt.Fprintf(a.stderr, "smimerelay: warning: %s: %s\n", flag, oneLine(s.Error()))
+			a.say("warning: %s: %s", flag, s)
 		}
 		if err != nil {
 			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
@@ -167,10 +168,16 @@ func readIdentities(paths []string, passwordFile string) ([]*certs.Identity, err
 	return ids, nil
 }
 
+// encoder writes JSON to standard output, safe for a terminal too.
+func (a *app) encoder() *json.Encoder {
+	e := json.NewEncoder(printable.JSON(a.stdout))
+	e.SetEscapeHTML(false)
+	return e
+}
+
 // printJSON writes v with line breaks.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.stdout)
+	e := a.encoder()
 	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }

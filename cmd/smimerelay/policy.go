@@ -59,14 +59,14 @@ func (c *policyTestCmd) Run(a *app) error {
 }
 
 func (c *policyTestCmd) print(a *app, results []policytest.Result) error {
-	failed := 0
+	failed, p := 0, a.page()
 	for _, r := range results {
 		if len(r.Failures) > 0 {
 			failed++
 		}
 		for _, f := range r.Failures {
 			if !c.JSON {
-				fmt.Fprintf(a.stdout, "%s:%d: %s: %s\n", r.File, r.Line, r.Name, f)
+				p.line("%s:%d: %s: %s", r.File, r.Line, r.Name, f)
 			}
 		}
 	}
@@ -74,7 +74,8 @@ func (c *policyTestCmd) print(a *app, results []policytest.Result) error {
 	if c.JSON {
 		err = a.printJSON(results)
 	} else {
-		_, err = fmt.Fprintf(a.stdout, "%d cases, %d failed\n", len(results), failed)
+		p.line("%d cases, %d failed", len(results), failed)
+		err = p.err
 	}
 	if err == nil && failed > 0 {
 		return &statusError{status: exitNegative}

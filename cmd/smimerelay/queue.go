@@ -78,7 +78,7 @@ func (c *queueListCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(entries)
 		}
-		p := &page{w: a.stdout}
+		p := a.page()
 		for _, e := range entries {
 			p.entry(e, a.clock())
 		}
@@ -111,7 +111,7 @@ func (c *queueShowCmd) Run(a *app) error {
 		return err
 	}
 	return c.withQueue(func(s *queue.Store) error {
-		p := &page{w: a.stdout}
+		p := a.page()
 		if held {
 			e, raw, err := s.ShowHeld(background(), queue.HoldID(id))
 			return c.print(a, p, raw, err, e, func() { p.held(e, a.clock()) })
@@ -196,7 +196,7 @@ func (c *queueRetryCmd) retry(a *app, s *queue.Store, ids []int64) error {
 			now++
 		}
 	}
-	p := &page{w: a.stdout}
+	p := a.page()
 	p.line("%d to be tried now", now)
 	p.lineIf(now < len(ids), fmt.Sprintf("%d being tried already", len(ids)-now))
 	return p.err
@@ -224,8 +224,9 @@ func (c *queueDropCmd) Run(a *app) error {
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(a.stdout, "%s dropped\n", id); err != nil {
-				return err
+			p := a.page()
+			if p.line("%s dropped", id); p.err != nil {
+				return p.err
 			}
 		}
 		return nil
@@ -239,7 +240,7 @@ func (p *page) entry(e queue.Entry, now time.Time) {
 	for _, r := range e.Recipients {
 		text := "to <" + r.Address + ">"
 		if r.Error != "" {
-			text += ": " + oneLine(r.Error)
+			text += ": " + r.Error
 		}
 		p.line("       %s", strings.TrimSpace(text))
 	}

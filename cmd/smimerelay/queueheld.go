@@ -36,7 +36,7 @@ func (c *queueHeldCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(entries)
 		}
-		p := &page{w: a.stdout}
+		p := a.page()
 		for _, e := range entries {
 			p.held(e, a.clock())
 		}
@@ -49,9 +49,9 @@ func (c *queueHeldCmd) Run(a *app) error {
 func (p *page) held(e queue.HeldEntry, now time.Time) {
 	p.line("%-6s %s  %8d octets  from <%s>  until %s, %s",
 		e.ID, e.Since.Format(time.RFC3339), e.Size, e.Sender, e.Until.Format(time.RFC3339), nextAttempt(e.Next, now))
-	p.lineIf(e.Trouble != "", "       not decided at the last look: "+oneLine(e.Trouble))
+	p.lineIf(e.Trouble != "", "       not decided at the last look: "+e.Trouble)
 	for _, r := range e.Recipients {
-		p.line("       for <%s>: %s", r.Address, oneLine(r.Reason))
+		p.line("       for <%s>: %s", r.Address, r.Reason)
 	}
 }
 
@@ -135,8 +135,9 @@ func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Ord
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(a.stdout, "%d %s\n", len(ids), done)
-		return err
+		p := a.page()
+		p.line("%d %s", len(ids), done)
+		return p.err
 	})
 }
 

@@ -59,7 +59,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 		return unusable(fmt.Errorf("%w; check %s and who you are", err, f.origin()))
 	}
 	if made {
-		fmt.Fprintf(a.stderr, "smimerelay: made the key file %s; keep a copy elsewhere: without it the private keys in the store are lost\n", place.KeyFile)
+		a.say("made the key file %s; keep a copy elsewhere: without it the private keys in the store are lost", place.KeyFile)
 	}
 	return errors.Join(do(background(), s, c), s.Close())
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -58,12 +56,14 @@ func (c *verifyCmd) Run(a *app) error {
 		o.Keys = certs.NewKeys(a.clock, ids...)
 	}
 	report := smime.Open(background(), m, o).Report
+	p := a.page()
 	if c.JSON {
-		if err := a.printJSON(report); err != nil {
-			return err
-		}
+		p.err = a.printJSON(report)
 	} else {
-		printReport(a.stdout, report)
+		printReport(p, report)
+	}
+	if p.err != nil {
+		return p.err
 	}
 	return verifyStatus(report)
 }
@@ -87,19 +87,19 @@ func verifyStatus(r smime.Report) error {
 }
 
 // printReport writes a report for people.
-func printReport(w io.Writer, r smime.Report) {
-	fmt.Fprintf(w, "result: %s%s\n", r.Result, because(r.Reason))
+func printReport(p *page, r smime.Report) {
+	p.line("result: %s%s", r.Result, because(r.Reason))
 	if len(r.Layers) > 0 {
-		fmt.Fprintf(w, "layers: %s\n", strings.Join(r.Layers, " > "))
+		p.line("layers: %s", strings.Join(r.Layers, " > "))
 	}
 	if e := r.Encryption; e != nil {
-		fmt.Fprintf(w, "encryption: %s, authenticated: %s, recipients: %d\n", e.Cipher, yesNo(e.Authenticated), e.Recipients)
+		p.line("encryption: %s, authenticated: %s, recipients: %d", e.Cipher, yesNo(e.Authenticated), e.Recipients)
 	}
 	for _, s := range r.Signers {
-		fmt.Fprintf(w, "signer: %s%s\n", s.Result, because(s.Reason))
+		p.line("signer: %s%s", s.Result, because(s.Reason))
 		row := func(name, value string) {
 			if value != "" {
-				fmt.Fprintf(w, "  %-13s %s\n", name+":", value)
+				p.line("  %-13s %s", name+":", value)
 			}
 		}
 		row("addresses", strings.Join(s.Addresses, ", "))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 )
@@ -24,8 +23,9 @@ func (c *versionCmd) Run(a *app) error {
 	if c.JSON {
 		return a.printJSON(v)
 	}
-	_, err := fmt.Fprintf(a.stdout, "smimerelay %s %s %s %s\n", v.Version, v.Revision, v.Go, v.Platform)
-	return err
+	p := a.page()
+	p.line("smimerelay %s %s %s %s", v.Version, v.Revision, v.Go, v.Platform)
+	return p.err
 }
 
 // buildVersion reads what the toolchain wrote into the binary.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/smimerelay/smimerelay/internal/printable"
 )
 
 // NewLogger returns the logger for a level ("debug", "info", "warn", "error")
@@ -21,7 +23,7 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, *slog.LevelVar,
 	case "text":
 		return slog.New(slog.NewTextHandler(w, o)), &l, nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, o)), &l, nil
+		return slog.New(slog.NewJSONHandler(printable.JSON(w), o)), &l, nil
 	}
 	return nil, nil, fmt.Errorf("log format %q: unknown", format)
 }

@@ -19,6 +19,7 @@ const module = "github.com/smimerelay/smimerelay/"
 var allowed = map[string][]string{
 	"internal/address":   {},
 	"internal/fault":     {},
+	"internal/printable": {},
 	"internal/charset":   {},
 	"internal/message":   {"internal/address", "internal/charset", "internal/fault"},
 	"internal/footer":    {"internal/message"},
