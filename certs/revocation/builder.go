@@ -196,7 +196,7 @@ func (b *builder) entryExtensions(der cryptobyte.String) (reason int, err error)
 	err = eachExtension(der, func(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
 		switch {
 		case id.Equal(oidReasonCode):
-			if !value.ReadASN1Enum(&reason) || reason < 0 || reason > 10 {
+			if !value.ReadASN1Enum(&reason) || !value.Empty() || reason < 0 || reason > 10 {
 				return errShape
 			}
 		case id.Equal(oidCertificateIssuer):
@@ -219,7 +219,7 @@ func (b *builder) extensions(s *scanner, tag byte, length int64) error {
 		return err
 	}
 	outer, inner := cryptobyte.String(der), cryptobyte.String(nil)
-	if !outer.ReadASN1(&inner, cryptobyte_asn1.Tag(0).ContextSpecific().Constructed()) {
+	if !outer.ReadASN1(&inner, cryptobyte_asn1.Tag(0).ContextSpecific().Constructed()) || !outer.Empty() {
 		return errShape
 	}
 	return eachExtension(inner, b.extension)
@@ -230,10 +230,10 @@ func (b *builder) extension(id asn1.ObjectIdentifier, critical bool, value crypt
 	switch {
 	case id.Equal(oidCRLNumber):
 		l.Number = new(big.Int)
-		ok = value.ReadASN1Integer(l.Number)
+		ok = value.ReadASN1Integer(l.Number) && value.Empty()
 	case id.Equal(oidDeltaIndicator):
 		l.Base = new(big.Int)
-		ok = value.ReadASN1Integer(l.Base)
+		ok = value.ReadASN1Integer(l.Base) && value.Empty()
 	case id.Equal(oidAuthorityKeyID):
 		l.authority = value
 	case id.Equal(oidIssuingPoint):

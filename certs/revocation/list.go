@@ -94,10 +94,16 @@ func (l *List) readSignature(s *scanner) error {
 		return errShape
 	}
 	l.signature = sig.RightAlign()
-	if _, err := s.r.ReadByte(); err != io.EOF {
-		return errShape
+	for { // line ends and NULs behind it do no harm
+		switch c, err := s.r.ReadByte(); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case c != 0 && c != '\r' && c != '\n':
+			return errShape
+		}
 	}
-	return nil
 }
 
 // VerifiedBy reports whether issuer's key has signed the list. Only that it has is

@@ -37,6 +37,7 @@ type basicResponse struct {
 	algorithm pki.Algorithm
 	signature []byte
 	certs     []*x509.Certificate
+	produced  time.Time
 	singles   []cryptobyte.String
 }
 
@@ -44,7 +45,8 @@ type basicResponse struct {
 var responseStatus = [...]string{"successful", "malformed request", "internal error", "try later", "", "signature required", "unauthorized"}
 
 // readResponse reads an OCSPResponse.
-func readResponse(der cryptobyte.String) (*basicResponse, error) {
+func readResponse(answer []byte) (*basicResponse, error) {
+	der := cryptobyte.String(pki.TrimDER(answer))
 	var seq, outer, inner, basic cryptobyte.String
 	var status int
 	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !der.Empty() || !seq.ReadASN1Enum(&status) {
@@ -59,7 +61,8 @@ func readResponse(der cryptobyte.String) (*basicResponse, error) {
 	var kind asn1.ObjectIdentifier
 	if !seq.ReadASN1(&outer, contextTag(0).Constructed()) || !outer.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) ||
 		!inner.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidBasicResponse) ||
-		!inner.ReadASN1(&basic, cryptobyte_asn1.OCTET_STRING) {
+		!inner.ReadASN1(&basic, cryptobyte_asn1.OCTET_STRING) ||
+		!seq.Empty() || !outer.Empty() || !inner.Empty() {
 		return nil, errResponse
 	}
 	return readBasic(basic)
@@ -80,10 +83,10 @@ func readBasic(der cryptobyte.String) (*basicResponse, error) {
 	if r.algorithm, id, ok = pki.ReadAlgorithm(alg); !ok {
 		return nil, fmt.Errorf("OCSP response: signature algorithm %s is not supported", id)
 	}
-	if !r.readCertificates(seq) || !r.readSingles(tbs) {
+	if !r.readCertificates(seq) {
 		return nil, errResponse
 	}
-	return &r, nil
+	return &r, r.readData(tbs)
 }
 
 // maxResponderCertificates limits the certificates of a response.
@@ -98,7 +101,7 @@ func (r *basicResponse) readCertificates(seq cryptobyte.String) bool {
 	if !present {
 		return true
 	}
-	if !outer.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
+	if !outer.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) || !outer.Empty() {
 		return false
 	}
 	for !list.Empty() && len(r.certs) < maxResponderCertificates {
@@ -113,37 +116,83 @@ func (r *basicResponse) readCertificates(seq cryptobyte.String) bool {
 	return true
 }
 
-func (r *basicResponse) readSingles(tbs cryptobyte.String) bool {
+// readData reads ResponseData (RFC 6960 section 4.2.1).
+func (r *basicResponse) readData(tbs cryptobyte.String) error {
 	var seq, responder, list cryptobyte.String
 	var tag cryptobyte_asn1.Tag
 	if !tbs.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) ||
 		!seq.SkipOptionalASN1(contextTag(0).Constructed()) || !seq.ReadAnyASN1(&responder, &tag) ||
-		!seq.SkipASN1(cryptobyte_asn1.GeneralizedTime) || !seq.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
-		return false
+		!readTime(&seq, &r.produced) || !seq.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
+		return errResponse
 	}
 	for !list.Empty() {
 		var single cryptobyte.String
 		if !list.ReadASN1(&single, cryptobyte_asn1.SEQUENCE) {
-			return false
+			return errResponse
 		}
 		r.singles = append(r.singles, single)
 	}
-	return true
+	return lastExtensions(seq)
 }
 
-// about returns what the response says about cert, issued by issuer.
-func (r *basicResponse) about(cert, issuer *x509.Certificate) (*response, error) {
+// lastExtensions reads the [1] Extensions with which a sequence may end. None is
+// known that must be understood, so that a critical one makes the answer useless
+// (RFC 6960 section 4.4).
+func lastExtensions(s cryptobyte.String) error {
+	var extensions cryptobyte.String
+	var present bool
+	if !s.ReadOptionalASN1(&extensions, &present, contextTag(1).Constructed()) || !s.Empty() {
+		return errResponse
+	}
+	if !present {
+		return nil
+	}
+	err := eachExtension(extensions, func(id asn1.ObjectIdentifier, critical bool, _ cryptobyte.String) error {
+		if critical {
+			return fmt.Errorf("the OCSP response has the critical extension %s, which is not understood", id)
+		}
+		return nil
+	})
+	if errors.Is(err, errShape) {
+		return errResponse
+	}
+	return err
+}
+
+// about returns what the response says about cert, issued by issuer, at the time
+// at. Of several answers that count then, the worst one is it.
+func (r *basicResponse) about(cert, issuer *x509.Certificate, at time.Time) (*response, error) {
+	var worst *response
+	err := errors.New("the OCSP response is about other certificates")
 	for _, s := range r.singles {
 		var id cryptobyte.String
 		if !s.ReadASN1(&id, cryptobyte_asn1.SEQUENCE) {
 			return nil, errResponse
 		}
-		if identifies(id, cert, issuer) {
-			return readSingle(s)
+		if !identifies(id, cert, issuer) {
+			continue
+		}
+		one, failed := readSingle(s)
+		if failed != nil {
+			return nil, failed
+		}
+		if text := one.current(at, 0); text != "" {
+			err = errors.New(text)
+		} else if worst == nil || severity[one.status] > severity[worst.status] {
+			worst = one
 		}
 	}
-	return nil, errors.New("the OCSP response is about other certificates")
+	if worst == nil {
+		return nil, err
+	}
+	if r.produced.After(at.Add(skew)) || worst.thisUpdate.After(r.produced.Add(skew)) {
+		return nil, fmt.Errorf("the OCSP response says that it was made at %s, and is of %s", stamp(r.produced), stamp(worst.thisUpdate))
+	}
+	return worst, nil
 }
+
+// severity orders what several answers about one certificate say.
+var severity = map[Status]int{Good: 0, Unknown: 1, Revoked: 2}
 
 // identifies compares a CertID with a certificate.
 func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
@@ -151,7 +200,7 @@ func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
 	var hashID asn1.ObjectIdentifier
 	if !id.ReadASN1(&alg, cryptobyte_asn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&hashID) ||
 		!id.ReadASN1(&name, cryptobyte_asn1.OCTET_STRING) || !id.ReadASN1(&key, cryptobyte_asn1.OCTET_STRING) ||
-		!id.ReadASN1(&serial, cryptobyte_asn1.INTEGER) {
+		!id.ReadASN1(&serial, cryptobyte_asn1.INTEGER) || !id.Empty() {
 		return false
 	}
 	hash := crypto.SHA1 // a name for the issuer, no signature: collisions help nobody
@@ -178,8 +227,11 @@ func readSingle(s cryptobyte.String) (*response, error) {
 	var hasNext bool
 	r := &response{}
 	if !s.ReadAnyASN1(&value, &tag) || !readTime(&s, &r.thisUpdate) ||
-		!s.ReadOptionalASN1(&next, &hasNext, contextTag(0).Constructed()) || hasNext && !readTime(&next, &r.nextUpdate) {
+		!s.ReadOptionalASN1(&next, &hasNext, contextTag(0).Constructed()) || hasNext && (!readTime(&next, &r.nextUpdate) || !next.Empty()) {
 		return nil, errResponse
+	}
+	if err := lastExtensions(s); err != nil {
+		return nil, err
 	}
 	switch tag {
 	case contextTag(0):

@@ -73,6 +73,8 @@ func (r *response) current(at time.Time, stale time.Duration) string {
 		return "the OCSP response is not valid before " + stamp(r.thisUpdate)
 	case r.nextUpdate.IsZero() && at.Sub(r.thisUpdate) > fresh+stale:
 		return "the OCSP response is of " + stamp(r.thisUpdate) + ", too old"
+	case !r.nextUpdate.IsZero() && r.nextUpdate.Before(r.thisUpdate):
+		return "the OCSP response ends before it begins"
 	case !r.nextUpdate.IsZero() && at.After(r.nextUpdate.Add(stale)):
 		return "the OCSP response expired at " + stamp(r.nextUpdate)
 	}
@@ -141,12 +143,9 @@ func (f *Fetcher) interpret(der []byte, cert, issuer *x509.Certificate, allowSHA
 	if err != nil {
 		return nil, err
 	}
-	r, err := basic.about(cert, issuer)
+	r, err := basic.about(cert, issuer, now)
 	if err != nil {
 		return nil, err
-	}
-	if text := r.current(now, 0); text != "" {
-		return nil, errors.New(text)
 	}
 	r.responder = responder
 	return r, nil

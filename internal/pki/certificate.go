@@ -37,7 +37,7 @@ func malformed(part string) error {
 // Not filled are URIs and the parsed forms of most name constraints: package certs
 // reads them from Extensions. SignedBy is what checks a signature.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
-	in := cryptobyte.String(der)
+	in := cryptobyte.String(TrimDER(der))
 	var outer, body, tbs, algorithm cryptobyte.String
 	c := &x509.Certificate{}
 	if !in.ReadASN1Element(&outer, cryptobyte_asn1.SEQUENCE) || !in.Empty() {

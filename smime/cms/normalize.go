@@ -64,14 +64,12 @@ func (c *cursor) attributeDER(b *builder) {
 // PKCS #12 as NSS writes it, for example. It does not sort sets. What is in a
 // string stays as it is, and the pieces of an implicitly tagged string stay
 // pieces, because only who knows the type can tell. It fails for trailing data
-// and for what is nested deeper than any real object; its time is linear.
+// other than line ends and NULs, and for what is nested deeper than any real object; its time is linear.
 func DER(raw []byte) ([]byte, error) {
 	c := newCursor(raw)
 	b := make(builder, 0, len(raw))
 	c.copyDER(&b)
-	if c.err == nil && c.more() {
-		c.fail("trailing data")
-	}
+	c.filler()
 	return b, c.err
 }
 

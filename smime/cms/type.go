@@ -66,6 +66,12 @@ func (c *cursor) open(want ...Type) Type {
 func (c *cursor) close() {
 	c.leave()
 	c.leave()
+	c.filler()
+}
+
+// filler skips line ends and NULs behind the outermost element, and fails for all
+// else.
+func (c *cursor) filler() {
 	for ; c.err == nil && c.pos < len(c.src); c.pos++ {
 		if b := c.src[c.pos]; b != 0 && b != '\r' && b != '\n' {
 			c.fail("trailing data")
