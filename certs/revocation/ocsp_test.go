@@ -82,7 +82,7 @@ func FuzzReadResponse(f *testing.F) {
 			return
 		}
 		r.authorized(ca.Root, time.Now(), true)
-		r.about(ca.Root, ca.Root)
+		r.about(ca.Root, ca.Root, time.Now())
 	})
 }
 

@@ -316,8 +316,11 @@ func TestWhatAVerdictRestsOnIsStrict(t *testing.T) {
 	if c, err := ParseCertificate(o.der(t)); err != nil || len(c.Policies) != 1 || len(c.UnhandledCriticalExtensions) != 0 {
 		t.Errorf("a qualifier that nobody knows, not critical: %v", err)
 	}
-	if _, err := ParseCertificate(append(o.der(t), 0)); err == nil {
+	if _, err := ParseCertificate(append(o.der(t), 5, 0)); err == nil {
 		t.Error("what follows a certificate is passed over")
+	}
+	if c, err := ParseCertificate(append(o.der(t), "\r\n\x00"...)); err != nil || len(c.Raw) != len(o.der(t)) {
+		t.Errorf("line ends and NULs behind a certificate: %v", err)
 	}
 }
 

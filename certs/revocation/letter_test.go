@@ -1,0 +1,177 @@
+package revocation
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/testpki"
+)
+
+// answerAbout is a SingleResponse that a test can make in any form.
+type answerAbout struct {
+	status     Status
+	this, next time.Time
+	extensions []pkix.Extension
+	behind     []byte
+}
+
+func (a answerAbout) add(b *cryptobyte.Builder, ca *testpki.CA, cert *x509.Certificate) {
+	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { // CertID
+			b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidSHA1) })
+			name := sha1.Sum(cert.RawIssuer)
+			info, _ := pki.ReadKeyInfo(ca.Certificate.RawSubjectPublicKeyInfo)
+			key := sha1.Sum(info.Bits)
+			b.AddASN1OctetString(name[:])
+			b.AddASN1OctetString(key[:])
+			b.AddASN1BigInt(cert.SerialNumber)
+		})
+		switch a.status {
+		case Good:
+			b.AddASN1(contextTag(0), func(*cryptobyte.Builder) {})
+		case Revoked:
+			b.AddASN1(contextTag(1).Constructed(), func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(a.this) })
+		default:
+			b.AddASN1(contextTag(2), func(*cryptobyte.Builder) {})
+		}
+		b.AddASN1GeneralizedTime(a.this)
+		if !a.next.IsZero() {
+			b.AddASN1(contextTag(0).Constructed(), func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(a.next) })
+		}
+		addExtensions(b, a.extensions)
+		b.AddBytes(a.behind)
+	})
+}
+
+func addExtensions(b *cryptobyte.Builder, list []pkix.Extension) {
+	if list == nil {
+		return
+	}
+	b.AddASN1(contextTag(1).Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(testpki.Must(asn1.Marshal(list))) })
+}
+
+// wholeAnswer is an OCSPResponse that a test can make in any form.
+type wholeAnswer struct {
+	produced   time.Time
+	answers    []answerAbout
+	extensions []pkix.Extension
+	inData     []byte // behind ResponseData's parts
+	inBytes    []byte // behind the response bytes
+	behind     []byte // behind it all
+}
+
+func (w wholeAnswer) der(t *testing.T, ca *testpki.CA, cert *x509.Certificate) []byte {
+	t.Helper()
+	var tbs cryptobyte.Builder
+	tbs.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(contextTag(1).Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(ca.Certificate.RawSubject) })
+		b.AddASN1GeneralizedTime(w.produced)
+		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for _, a := range w.answers {
+				a.add(b, ca, cert)
+			}
+		})
+		addExtensions(b, w.extensions)
+		b.AddBytes(w.inData)
+	})
+	data := tbs.BytesOrPanic()
+	hash := sha256.Sum256(data)
+	signature := testpki.Must(ca.Key.Sign(rand.Reader, hash[:], crypto.SHA256))
+	var out cryptobyte.Builder
+	out.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Enum(0)
+		b.AddASN1(contextTag(0).Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidBasicResponse)
+				b.AddASN1(cryptobyte_asn1.OCTET_STRING, func(b *cryptobyte.Builder) {
+					b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddBytes(data)
+						b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+							b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2})
+						})
+						b.AddASN1BitString(signature)
+					})
+				})
+			})
+		})
+		b.AddBytes(w.inBytes)
+	})
+	return append(out.BytesOrPanic(), w.behind...)
+}
+
+// What a signed answer says counts by the letter of RFC 6960: what must be
+// understood and is not, or does not fit, makes it no answer.
+func TestResponsesByTheLetter(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Second)
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	cert := testpki.Must(ca.Issue(testpki.Leaf{})).Certificate
+	f := testpki.Must(NewFetcher(FetchConfig{Clock: func() time.Time { return now }}))
+	defer f.Close()
+	says := func(s Status) answerAbout {
+		return answerAbout{status: s, this: now.Add(-time.Minute), next: now.Add(time.Hour)}
+	}
+	of := func(list ...answerAbout) wholeAnswer { return wholeAnswer{produced: now, answers: list} }
+	odd := func(critical bool) []pkix.Extension {
+		return []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: critical, Value: []byte{5, 0}}}
+	}
+	with := func(w wholeAnswer, change func(*wholeAnswer)) wholeAnswer { change(&w); return w }
+	old := answerAbout{status: Revoked, this: now.Add(-3 * time.Hour), next: now.Add(-2 * time.Hour)}
+	backwards := answerAbout{status: Good, this: now.Add(4 * time.Minute), next: now.Add(time.Minute)}
+	noted, critical, garbage := says(Good), says(Good), says(Good)
+	noted.extensions, critical.extensions, garbage.behind = odd(false), odd(true), []byte{5, 0}
+	for name, tt := range map[string]struct {
+		w    wholeAnswer
+		want Status
+		none bool // it is no answer
+	}{
+		"good":                          {of(says(Good)), Good, false},
+		"good twice":                    {of(says(Good), says(Good)), Good, false},
+		"good, then revoked":            {of(says(Good), says(Revoked)), Revoked, false},
+		"revoked, then good":            {of(says(Revoked), says(Good)), Revoked, false},
+		"good, then unknown":            {of(says(Good), says(Unknown)), Unknown, false},
+		"good now, revoked once":        {of(old, says(Good)), Good, false},
+		"old":                           {of(old), 0, true},
+		"ends before it begins":         {of(backwards), 0, true},
+		"none":                          {of(), 0, true},
+		"made in the future":            {with(of(says(Good)), func(w *wholeAnswer) { w.produced = now.Add(time.Hour) }), 0, true},
+		"made within the skew":          {with(of(says(Good)), func(w *wholeAnswer) { w.produced = now.Add(time.Minute) }), Good, false},
+		"made before it was known":      {with(of(says(Good)), func(w *wholeAnswer) { w.produced = now.Add(-time.Hour) }), 0, true},
+		"an extension":                  {with(of(says(Good)), func(w *wholeAnswer) { w.extensions = odd(false) }), Good, false},
+		"a critical extension":          {with(of(says(Good)), func(w *wholeAnswer) { w.extensions = odd(true) }), 0, true},
+		"an extension of the answer":    {of(noted), Good, false},
+		"a critical one of the answer":  {of(critical), 0, true},
+		"garbage behind the answer":     {of(garbage), 0, true},
+		"garbage behind the extensions": {with(of(says(Good)), func(w *wholeAnswer) { w.extensions, w.inData = odd(false), []byte{5, 0} }), 0, true},
+		"garbage behind the bytes":      {with(of(says(Good)), func(w *wholeAnswer) { w.inBytes = []byte{5, 0} }), 0, true},
+		"garbage behind it all":         {with(of(says(Good)), func(w *wholeAnswer) { w.behind = []byte{5, 0} }), 0, true},
+		"line end behind it all":        {with(of(says(Good)), func(w *wholeAnswer) { w.behind = []byte("\r\n\x00") }), Good, false},
+	} {
+		r, err := f.interpret(tt.w.der(t, ca, cert), cert, ca.Certificate, false)
+		if (err != nil) != tt.none || err == nil && r.status != tt.want {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+// A revocation list may have line ends and NULs behind it, and nothing else.
+func TestListWithSomethingBehind(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	der := testpki.Must(ca.CRL(testpki.CRL{}))
+	for behind, good := range map[string]bool{"": true, "\n": true, "\r\n": true, "\x00\x00": true, " ": false, "x": false, "\n\x05\x00": false} {
+		l, err := ParseList(append(append([]byte{}, der...), behind...))
+		if (err == nil) != good || good && !l.VerifiedBy(ca.Certificate, false) {
+			t.Errorf("%q behind it: %v", behind, err)
+		}
+	}
+}
