@@ -20,11 +20,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *Envelope, msg *messa
 		return nil, err
 	}
 	env = e.expanded(env)
-	plan := decide(g, env, e)
-	if err := g.Policy.Check(e.facts, plan); err != nil {
-		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
-	}
-	o, err := g.carryOut(ctx, env, msg, e, plan)
+	plan, o, err := g.settle(ctx, env, msg, e)
 	if err == nil {
 		o.Held = g.hold(env, msg, plan)
 		err = g.tell(env, msg, plan, o)
