@@ -1,14 +1,15 @@
 # smimerelay: `make help` lists the targets.
 
-# What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector.
-PACKAGES := gcc libc6-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
+# What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector, and
+# with libssl-dev for the second reader of certificates (test/certificates).
+PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd postgresql \
 	python3 nodejs npm libmime-tools-perl
 
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test unit hsm e2e readers deps lint bench fuzz corpora cases
+.PHONY: help build build-pkcs11 run test unit hsm e2e readers deps lint bench fuzz corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +66,9 @@ FUZZTIME ?= 60s
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/fuzz $(FUZZTIME)
+
+certificates: ## our certificate reader beside libcrypto's, on 100,000 mutated certificates
+	$(GO) test -count=1 -v ./test/certificates -certificates 100000
 
 corpora: ## the verdicts on foreign test material in CORPORA, a line a file
 	$(GO) test -count=1 -run Corpora -v ./... | grep -E '^(---|    ---|ok|FAIL|corpora:)|corpora' || true

@@ -193,6 +193,8 @@ func keyKind(c *x509.Certificate) string {
 		return fmt.Sprintf("RSA for PSS only, %d bits", k.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "EC, " + k.Curve.Params().Name
+	case *pki.BrainpoolKey:
+		return "EC, " + k.Curve()
 	case *ecdh.PublicKey:
 		return "X25519"
 	case ed25519.PublicKey:

@@ -160,7 +160,7 @@ type Trust struct {
 	Stale         time.Duration `toml:"stale" doc:"how long past its end a revocation answer counts when no newer one can be had" min:"0s"`
 	Policies      []string      `toml:"policies" doc:"certificate policies (object identifiers) of which every path must have one; none demands no policy"`
 	AllowSHA1     bool          `toml:"allow_sha1" doc:"accept signatures with SHA-1 in certificates, messages, revocation lists and OCSP responses, for archives"`
-	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"accept RSA keys from 1024 bits, for archives"`
+	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"verify with RSA keys from 1024 bits, for archives; new mail is never encrypted to them"`
 
 	AllowNoAttributes bool `toml:"allow_no_attributes" doc:"accept signatures of messages without signed attributes, which say less: no time, no certificate, no algorithms"`
 }

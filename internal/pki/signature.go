@@ -68,7 +68,8 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 	}
 	for _, known := range algorithms {
 		if known.id.Equal(id) {
-			return known.Algorithm, id, true
+			// NULL or nothing, whatever the standards say of each: both are written.
+			return known.Algorithm, id, absentOrNull(seq)
 		}
 	}
 	return a, id, false
