@@ -132,6 +132,8 @@ type Delivery struct {
 	Params     MailParams
 	Message    *message.Message
 	Origin     Origin
+	// Treatment is what was done to it, for those who count.
+	Treatment Treatment
 	// Listener is by which the message came in, for a next hop of its own; ""
 	// is the next hop of all others.
 	Listener string

@@ -38,6 +38,9 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), report.Reason)
 		}
 	}
+	for i, group := range groups {
+		o.Deliveries[i].Treatment = found(group.opened)
+	}
 	if g.Learn != nil {
 		for _, group := range groups {
 			g.Learn(&group.opened.Report)
@@ -67,6 +70,18 @@ func undeliverable(msg *message.Message, opened *smime.Opened) *smime.Opened {
 	r := opened.Report
 	r.Result, r.Reason, r.Signers = certs.PermError, "not-decryptable", nil
 	return &smime.Opened{Message: msg, Report: r}
+}
+
+// found is what a message turned out to be.
+func found(opened *smime.Opened) Treatment {
+	t := Treatment{Result: word(opened.Report.Result), Encryption: "none"}
+	switch {
+	case isEncrypted(opened.Message):
+		t.Encryption = "kept"
+	case opened.Decrypted:
+		t.Encryption = "decrypted"
+	}
+	return t
 }
 
 // stamp removes what is forged and says what was found.

@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime"
 )
 
 // processOutbound decides on a message and carries the plan out. Nothing is
@@ -83,7 +84,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Mess
 		if err != nil {
 			return nil, err
 		}
-		d := Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener}
+		d := Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Treatment: protection(c, m)}
 		for _, a := range c.Recipients {
 			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
 		}
@@ -96,6 +97,20 @@ func (g *Gateway) carryOut(ctx context.Context, env *Envelope, msg *message.Mess
 		o.Stripped = append(o.Stripped, r.Address)
 	}
 	return o, nil
+}
+
+// protection is how a copy is protected as it leaves: by us, or by its sender
+// before.
+func protection(c enforce.Copy, m *message.Message) Treatment {
+	switch form := smime.Inspect(m); {
+	case form.Encrypted && c.Sign != nil:
+		return Treatment{Protection: "signed, encrypted"}
+	case form.Encrypted:
+		return Treatment{Protection: "encrypted"}
+	case form.Signed:
+		return Treatment{Protection: "signed"}
+	}
+	return Treatment{Protection: "clear"}
 }
 
 // affordable refuses a message whose copies would not fit into memory: trying

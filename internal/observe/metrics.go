@@ -17,6 +17,8 @@ type Metrics struct {
 	MessageBytes   *prometheus.HistogramVec // direction
 	Recipients     *prometheus.CounterVec   // direction, outcome
 	Refusals       *prometheus.CounterVec   // listener, kind
+	Outbound       *prometheus.CounterVec   // protection
+	Inbound        *prometheus.CounterVec   // result, encryption
 	Panics         prometheus.Counter
 	Lookups        *prometheus.CounterVec   // outcome, remembered
 	LookupSeconds  *prometheus.HistogramVec // source, result
@@ -59,7 +61,7 @@ func given(f func() float64) func() float64 {
 func NewMetrics(depth Depth) *Metrics {
 	m := &Metrics{
 		Messages: counters("messages_total",
-			"Messages that were processed, by listener, direction (both where recipients differ) and outcome: accepted, refused (for good), deferred (for now).",
+			"Messages that were answered, by listener, direction (both where recipients differ) and outcome: accepted (for one recipient at least), refused (for good), deferred (for now).",
 			"listener", "direction", "outcome"),
 		MessageSeconds: histograms("message_seconds",
 			"Time from the end of a message to the decision what becomes of it: lookup, policy and S/MIME.",
@@ -68,8 +70,14 @@ func NewMetrics(depth Depth) *Metrics {
 			"Size of the messages received.",
 			prometheus.ExponentialBuckets(1024, 4, 10), "direction"),
 		Recipients: counters("recipients_total",
-			"Recipients of processed messages by what became of them: delivered, refused, stripped, held.",
+			"Recipients of answered messages by what became of them: delivered (the next hop has the message), queued (our queue has it), edited (the MTA whose milter we are has it), stripped, held, returned (a bounce to an address of the gateway's own, which is passed on as a report), refused (for good, or by a report), deferred (for now).",
 			"direction", "outcome"),
+		Outbound: counters("outbound_total",
+			"Recipients of outbound copies that were accepted, by how the copy leaves: \"signed\", \"encrypted\", \"signed, encrypted\", \"clear\"; what its sender signed or encrypted counts too.",
+			"protection"),
+		Inbound: counters("inbound_total",
+			"Recipients of inbound copies that were accepted, by the result of verification (RFC 8601: none, pass, fail, policy, neutral, temperror, permerror) and by encryption: decrypted, kept (not decrypted), none.",
+			"result", "encryption"),
 		Refusals: counters("refusals_total",
 			"Recipients and messages that were answered with an error, by its kind; \"internal\" is a defect or a fault of this machine.",
 			"listener", "kind"),
@@ -128,7 +136,7 @@ func NewMetrics(depth Depth) *Metrics {
 // them.
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Refusals, m.Panics,
+		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
 		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,

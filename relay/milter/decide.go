@@ -19,6 +19,7 @@ import (
 type verdict struct {
 	edits []packet
 	final milter.Response
+	taken relay.Taken
 }
 
 // decide has the message worked on. Whatever must be on disk before the answer
@@ -37,6 +38,7 @@ func (s *session) decide() (verdict, error) {
 	ctx, cancel := context.WithTimeout(s.conn.ctx, s.config.Limits.Process)
 	defer cancel()
 	o, err := s.config.Handler.Process(ctx, tx.env, msg)
+	tx.outcome = o
 	if err != nil {
 		return verdict{}, err
 	}
@@ -58,7 +60,7 @@ func (s *session) decide() (verdict, error) {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
-	return verdict{final: milter.RespDiscard}, nil
+	return verdict{final: milter.RespDiscard, taken: relay.Queued}, nil
 }
 
 // traced puts our trace field on copies that we take from the MTA: they leave
@@ -133,5 +135,5 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		return verdict{}, fault.New(fault.Unavailable, "took too long, try again later", err)
 	}
 	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
-	return verdict{edits: edits, final: milter.RespAccept}, nil
+	return verdict{edits: edits, final: milter.RespAccept, taken: relay.Edited}, nil
 }

@@ -49,6 +49,8 @@ type Config struct {
 	// Memory is the budget, in octets, for messages in work, shared by all
 	// listeners; nil is no limit.
 	Memory *semaphore.Weighted
+	// Meter counts what clients are answered; nil is nobody.
+	Meter relay.Meter
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -69,6 +71,9 @@ func NewServer(c Config) *Server {
 	c.Limits = c.Limits.Defaults()
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Meter == nil {
+		c.Meter = wire.Uncounted{}
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

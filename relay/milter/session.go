@@ -41,6 +41,8 @@ type transaction struct {
 	in     *wire.Collector
 	names  []string // of the header fields, as the MTA counts them
 	inBody bool
+
+	outcome *relay.Outcome // nil until it is decided
 }
 
 // given is a recipient as the MTA named it, and the key of its envelope
@@ -100,6 +102,7 @@ func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error)
 	})
 	s.args = nil
 	if err != nil {
+		s.config.Meter.Refused(s.tx.env, err)
 		return reply(s.tx.env, err), nil
 	}
 	return milter.RespContinue, nil
@@ -192,6 +195,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 		v, err = s.decide()
 		return err
 	})
+	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Outcome: s.tx.outcome, Err: err, Taken: v.taken})
 	if err != nil {
 		return reply(s.tx.env, err), nil
 	}

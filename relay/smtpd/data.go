@@ -38,6 +38,7 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 			return err
 		}
 		s.link.hasLogged() // by deliver, or by the handler
+		tx.answers = wire.Answers(tx.env, results)
 		for _, g := range tx.given {
 			if err := results[g.key]; err != nil {
 				status.SetStatus(g.text, refuse(tx.env, err))
@@ -66,7 +67,7 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 	field := s.received(tx.env)
 	in := wire.NewCollector(s.config().Limits.MessageSize+len(field), s.config().Memory)
 	defer in.Release()
-	return s.guard("message", tx.env, func() error {
+	return s.guard(theMessage, tx.env, func() error {
 		_, _ = io.WriteString(in, field) // a Collector's writes do not fail
 		m, err := s.receive(in, r)
 		if err != nil {
@@ -127,6 +128,7 @@ func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 	ctx, cancel := s.work()
 	defer cancel()
 	o, err := s.config().Handler.Process(ctx, env, m)
+	s.decided(o)
 	if err != nil {
 		return err
 	}
@@ -148,6 +150,7 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]e
 	ctx, cancel := s.work()
 	defer cancel()
 	o, err := s.config().Handler.Process(ctx, env, m)
+	s.decided(o)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,9 @@ type transaction struct {
 	// given are the recipients as the library named them, in the order of
 	// their RCPT commands, with the key of their envelope address.
 	given []given
+
+	outcome *relay.Outcome // nil until it is decided
+	answers []error        // LMTP: to each recipient
 }
 
 type given struct{ text, key string }
@@ -155,12 +158,21 @@ func (s *session) current() *transaction {
 	return s.tx
 }
 
+// theMessage is what is done when a message has come.
+const theMessage = "message"
+
 // guard runs f, which may panic, and makes its error a reply: whatever goes
 // wrong here is temporary for the peer and in our log.
 func (s *session) guard(what string, env *relay.Envelope, f func() error) error {
 	err := wire.Guard(s.log(env), what, f)
 	if err != nil {
 		s.link.hasLogged()
+	}
+	switch {
+	case what == theMessage:
+		s.answered(err)
+	case err != nil:
+		s.config().Meter.Refused(env, err)
 	}
 	return refuse(env, err)
 }

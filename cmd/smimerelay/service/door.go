@@ -74,13 +74,14 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
 		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
 	}
-	handler := metered{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
+	handler := timed{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
+	meter := tally{metrics: s.metrics, direction: handler.Direction}
 	switch spec.protocol {
 	case adminProtocol:
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
 	case "milter":
 		return milter.NewServer(milter.Config{
-			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Queue: s.relayQueue(),
+			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),
 			Limits: limits, Memory: memory, Log: s.log,
 		})
 	case "smtp":
@@ -88,7 +89,7 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 		limits.Errors, limits.PerAddress = c.Errors, c.PerAddress
 	}
 	return smtpd.NewServer(smtpd.Config{
-		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler,
+		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,
 		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
 		Queue: s.relayQueue(), Deliverer: nextHop{listener: spec.name, service: s}, TLS: s.tlsConfig(spec),
 		Limits: limits, Memory: memory, Log: s.log, Clock: s.options.Clock,

@@ -271,7 +271,8 @@ func TestAdminDoor(t *testing.T) {
 	body := get("/metrics")
 	for _, want := range []string{
 		`smimerelay_messages_total{direction="inbound",listener="in",outcome="accepted"} 1`,
-		`smimerelay_recipients_total{direction="inbound",outcome="delivered"} 1`,
+		`smimerelay_recipients_total{direction="inbound",outcome="queued"} 1`,
+		`smimerelay_inbound_total{encryption="none",result="none"} 1`,
 		`smimerelay_deliveries_total{outcome="delivered"} 1`,
 		`smimerelay_build_info{version="test"} 1`,
 	} {
