@@ -124,15 +124,6 @@ func TestOpenStoreOfNothing(t *testing.T) {
 	}
 }
 
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !ok(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // River on SQLite compares times as text: a zone must not shift the retries.
 func TestTimeZones(t *testing.T) {
 	for _, zone := range []string{"America/New_York", "Asia/Tokyo"} {

@@ -42,7 +42,7 @@ func (k *keeper) stop() {
 func (k *keeper) run() {
 	tick := time.NewTicker(k.queue.config.Look)
 	defer tick.Stop()
-	for pause := 0; ; {
+	for pause := 0; ; k.queue.config.changed() {
 		if pause--; pause < 0 && !k.look() {
 			// The disk, as a rule: to sign and encrypt again at once would not help.
 			pause = 30

@@ -69,6 +69,8 @@ type Config struct {
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
 	Clock func() time.Time
+
+	changed func() // called when something may have changed; nil but in tests
 }
 
 // Queue stores messages and delivers them. It implements relay.Queue.
@@ -114,6 +116,9 @@ func (c Config) defaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.changed == nil {
+		c.changed = func() {}
 	}
 	return c
 }
@@ -186,7 +191,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	q.writer = newWriter(q.db, q.health)
+	q.writer = newWriter(q.db, q.health, q.config.changed)
 	if err := q.recover(ctx); err != nil {
 		q.writer.stop()
 		return err

@@ -100,7 +100,7 @@ func open(t testing.TB, c Config) *Queue {
 	if c.Retry == nil {
 		c.Retry = []time.Duration{time.Millisecond}
 	}
-	c.Log = slog.New(slog.DiscardHandler)
+	c.Log, c.changed = slog.New(slog.DiscardHandler), changes.beat
 	q, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -129,18 +129,50 @@ func stop(t testing.TB, q *Queue) {
 // drained waits until the queue is empty.
 func drained(t testing.TB, q *Queue) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); ; {
+	until(t, "an empty queue", func() bool {
 		n, err := q.Len(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n == 0 {
+		return n == 0
+	})
+}
+
+// changes is told by every queue of the tests that something may have changed.
+var changes = pulse{next: make(chan struct{})}
+
+// pulse wakes those who wait for it.
+type pulse struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+func (p *pulse) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.next)
+	p.next = make(chan struct{})
+}
+
+func (p *pulse) wait() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next
+}
+
+// until waits until something is so, which it may have become with each change.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for late := time.After(60 * time.Second); ; {
+		changed := changes.wait()
+		if ok() {
 			return
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%d deliveries still queued", n)
+		select {
+		case <-changed:
+		case <-late:
+			t.Fatalf("waited in vain for %s", what)
 		}
-		<-time.After(5 * time.Millisecond)
 	}
 }
 

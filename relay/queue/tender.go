@@ -40,6 +40,7 @@ func (t *tender) run() {
 			return
 		case <-tick.C:
 			t.look()
+			t.queue.config.changed()
 		}
 	}
 }

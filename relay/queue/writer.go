@@ -20,6 +20,7 @@ var errStopped = errors.New("the queue is stopped")
 type writer struct {
 	db      *sql.DB
 	health  *health
+	changed func()
 	changes chan *change
 	done    chan struct{}
 
@@ -34,8 +35,8 @@ type change struct {
 	done  chan struct{}
 }
 
-func newWriter(db *sql.DB, h *health) *writer {
-	w := &writer{db: db, health: h, changes: make(chan *change), done: make(chan struct{})}
+func newWriter(db *sql.DB, h *health, changed func()) *writer {
+	w := &writer{db: db, health: h, changed: changed, changes: make(chan *change), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -84,6 +85,7 @@ func (w *writer) run() {
 			w.note(c.err)
 			close(c.done)
 		}
+		w.changed()
 	}
 }
 

@@ -185,13 +185,15 @@ func TestTimeouts(t *testing.T) {
 		p.envelope("EHLO", "b@example.net")
 		p.do("DATA", "354 ")
 		stop := make(chan struct{})
+		drop := time.NewTicker(10 * time.Millisecond)
+		defer drop.Stop()
 		go func() { // a drop now and then keeps the read deadline at bay
 			defer close(stop)
 			for {
 				if _, err := p.Conn.Write([]byte("x\r\n")); err != nil {
 					return
 				}
-				<-time.After(10 * time.Millisecond)
+				<-drop.C
 			}
 		}()
 		p.expect("451 ")
