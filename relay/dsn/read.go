@@ -23,14 +23,14 @@ func Failures(m *message.Message) []Failure {
 	var list []Failure
 	for _, text := range contents(m, "message/delivery-status", "message/global-delivery-status") {
 		// Groups of fields with blank lines between them; the first is about the
-		// message (RFC 3464 section 2.1).
+		// message and names no recipient (RFC 3464 section 2.1).
 		for group := range strings.SplitSeq(string(message.Canonical(text)), "\r\n\r\n") {
 			fields, err := message.Parse([]byte(strings.TrimLeft(group, "\r\n") + "\r\n\r\n"))
 			if err != nil {
 				continue
 			}
 			action, _, _ := strings.Cut(fields.Get("Action"), "(")
-			if strings.EqualFold(strings.TrimSpace(action), "failed") {
+			if fields.Has("Final-Recipient") && strings.EqualFold(strings.TrimSpace(action), "failed") {
 				list = append(list, Failure{Original: recipient(fields.Get("Original-Recipient")), Final: recipient(fields.Get("Final-Recipient"))})
 			}
 		}

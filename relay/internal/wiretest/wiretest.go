@@ -87,6 +87,15 @@ func Notice(tb testing.TB, to string) relay.Delivery {
 	return relay.Delivery{Recipients: []relay.Recipient{{Address: Address(tb, to)}}, Message: Message(tb, "Subject: notice\r\n\r\n")}
 }
 
+// Addresses are the recipients of an envelope.
+func Addresses(env *relay.Envelope) []address.Address {
+	var all []address.Address
+	for _, r := range env.Recipients {
+		all = append(all, r.Address)
+	}
+	return all
+}
+
 // Address parses an address.
 func Address(tb testing.TB, s string) address.Address {
 	tb.Helper()

@@ -1,0 +1,135 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// events notes what senders are told of.
+type events struct {
+	mu  sync.Mutex
+	all []string
+	err error
+}
+
+func (e *events) report(d relay.Delivery, v relay.Event) (relay.Delivery, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range v.About {
+		lasts := time.Duration(0)
+		if !v.Until.IsZero() {
+			lasts = v.Until.Sub(v.Arrived)
+		}
+		e.all = append(e.all, fmt.Sprint(v.Kind, " ", a.Recipient.Address, " ", v.Arrived.IsZero(), " ", lasts))
+	}
+	return relay.Delivery{}, false, e.err
+}
+
+// A next hop that does not know NOTIFY: the sender may be told that it took the
+// message (RFC 3461 section 5.2.2).
+func TestRelayedIsReported(t *testing.T) {
+	for _, relays := range []bool{true, false} {
+		h, e := newHop(nil), &events{}
+		h.relays = relays
+		q := open(t, Config{Deliverer: h, Report: e.report})
+		start(t, q)
+		if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "", "c@example.net")); err != nil {
+			t.Fatal(err)
+		}
+		drained(t, q)
+		want := "[]"
+		if relays {
+			want = "[2 b@example.net false 0s]"
+		}
+		if got := fmt.Sprint(e.all); got != want {
+			t.Errorf("relays %v: told %s", relays, got)
+		}
+	}
+}
+
+// A sender is told of a delay once, when it has lasted, and of how long it may.
+func TestDelayIsReportedOnce(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	clock := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	e := &events{}
+	h := newHop(func(to string, attempt int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Hour)
+		if to == "ok@example.net" || attempt > 8 {
+			return nil
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if len(e.all) > 0 && attempt < 4 {
+			t.Errorf("told after %d attempts, an hour each", attempt)
+		}
+		return fault.New(fault.NextHop, "busy", nil)
+	})
+	q := open(t, Config{Deliverer: h, Report: e.report, Clock: clock, NotifyDelay: 4 * time.Hour, Lifetime: 100 * time.Hour})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	if got := fmt.Sprint(e.all); got != "[1 b@example.net false 100h0m0s]" {
+		t.Errorf("told %s", got)
+	}
+}
+
+// A report that cannot be made costs nobody the message, and nobody gets it twice.
+func TestReportThatFailsRepeatsNothing(t *testing.T) {
+	e := &events{err: errors.New("no")}
+	h := newHop(func(to string, attempt int) error {
+		if to == "no@example.net" {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if attempt > 2 {
+				e.err = nil
+			}
+			return fault.New(fault.Refused, "no", nil)
+		}
+		return nil
+	})
+	h.relays = true
+	q := open(t, Config{Deliverer: h, Report: e.report})
+	start(t, q)
+	if err := q.Put(t.Context(), delivery(t, "a@example.org", "yes@example.net", "no@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	if h.attempts["yes@example.net"] != 1 || h.attempts["no@example.net"] != 3 {
+		t.Errorf("attempts %v", h.attempts)
+	}
+}
+
+// What may be reported of a message that was encrypted is kept with it.
+func TestSecretIsStored(t *testing.T) {
+	h := newHop(func(to string, _ int) error { return fault.New(fault.Refused, "no", nil) })
+	got := make(chan relay.Delivery, 1)
+	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
+		got <- d
+		return relay.Delivery{}, false, nil
+	}})
+	start(t, q)
+	d := delivery(t, "own@gw.example.com", "b@example.net")
+	d.Secret = &relay.Secret{Sender: addr(t, `"odd one"@example.org`), MessageID: "<m@x>", Date: "today", EnvelopeID: "e", To: d.Recipients}
+	if err := q.Put(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	if s := (<-got).Secret; s == nil || s.Sender.String() != `"odd one"@example.org` || s.MessageID != "<m@x>" || s.To[0].Original != "was-b@example.net" || s.To[0].Address != d.Recipients[0].Address {
+		t.Errorf("stored %+v", s)
+	}
+}
