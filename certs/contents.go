@@ -3,18 +3,17 @@ package certs
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 	"github.com/smimerelay/smimerelay/certs/internal/pkcs12"
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 var (
 	errNotUnderstood = errors.New("neither certificates nor an identity; PEM, DER, PKCS #12, .p7b and .sst are understood")
-	errTruncatedPEM  = errors.New("PEM that is truncated or not well-formed; get the file again")
 	errTooMany       = fmt.Errorf("more than %d keys or certificates in it; split it", maxObjects)
 
 	// ErrWrongPassword is the error of a file whose private key does not open.
@@ -57,7 +56,7 @@ func ReadContents(file, password string) (*Contents, error) {
 // ParseContents is ReadContents for what is in memory.
 func ParseContents(data []byte, password string) (*Contents, error) {
 	switch {
-	case bytes.Contains(data, pemBegin):
+	case pemfile.Is(data):
 		return parseContentsPEM(data, password)
 	case isPKCS12(data):
 		return parsePKCS12(data, password)
@@ -103,7 +102,7 @@ func firstInside(b []byte) byte {
 // MayHoldKeys reports whether data can hold private keys: it is PKCS #12, or PEM
 // with one.
 func MayHoldKeys(data []byte) bool {
-	return isPKCS12(data) || bytes.Contains(data, []byte("PRIVATE KEY-----"))
+	return isPKCS12(data) || bytes.Contains(pemfile.Text(data), []byte("PRIVATE KEY-----"))
 }
 
 func parsePKCS12(data []byte, password string) (*Contents, error) {
@@ -129,26 +128,14 @@ func parsePKCS12(data []byte, password string) (*Contents, error) {
 	return newContents(keys, r, bags.Protected && len(keys) > 0)
 }
 
-var pemBegin = []byte("-----BEGIN ")
-
-// countBlocks returns how many PEM blocks begin in data, whole or not.
-func countBlocks(data []byte) int {
-	n := bytes.Count(data, append([]byte("\n"), pemBegin...))
-	if bytes.HasPrefix(data, pemBegin) {
-		n++
-	}
-	return n
-}
-
 func parseContentsPEM(data []byte, password string) (*Contents, error) {
 	var keys []namedKey
 	var r reading
 	protected := false
 	budget := pbe.NewBudget(pbe.PerFile)
-	for blocks := countBlocks(data); blocks > 0; blocks-- {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return nil, errTruncatedPEM
+	for block, err := range pemfile.Blocks(data) {
+		if err != nil {
+			return nil, err
 		}
 		if isKeyBlock(block) {
 			protected = protected || block.Type == encryptedKey

@@ -1,8 +1,8 @@
 package certs
 
 import (
-	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
@@ -65,8 +66,8 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	var r reading
 	var err error
 	switch {
-	case bytes.Contains(data, pemBegin):
-		parsePEM(data, &r)
+	case pemfile.Is(data):
+		err = parsePEM(data, &r)
 	case isSerializedStore(data):
 		err = parseSerializedStore(data, &r)
 	default:
@@ -83,16 +84,16 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return nil, errNoCertificate
 }
 
-// parsePEM reads all blocks of certificates and passes over all others, such as
-// the private key of an identity.
-func parsePEM(data []byte, r *reading) {
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			return
+// parsePEM reads all blocks of certificates and passes over those of another type,
+// such as the private key of an identity.
+func parsePEM(data []byte, r *reading) error {
+	for block, err := range pemfile.Blocks(data) {
+		if err != nil {
+			return err
 		}
 		parseBlock(block, r)
 	}
+	return nil
 }
 
 // parseBlock reads the certificates of a PEM block, none of one of another type.
@@ -102,6 +103,14 @@ func parseBlock(b *pem.Block, r *reading) {
 		if err := parseDER(b.Bytes, r); err != nil {
 			r.take(nil, err)
 		}
+	case "TRUSTED CERTIFICATE":
+		// OpenSSL's own form: a certificate with its opinion of it behind.
+		var cert asn1.RawValue
+		if _, err := asn1.Unmarshal(b.Bytes, &cert); err != nil {
+			r.take(nil, err)
+			return
+		}
+		r.take(pki.ParseCertificate(cert.FullBytes))
 	}
 }
 

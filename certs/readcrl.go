@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 )
 
 // maxCRLFile limits a revocation list that is read from a file, in octets.
@@ -98,7 +98,7 @@ func openList(path, folder string) ([]*revocation.List, error) {
 }
 
 func parseCRLFile(data []byte) ([][]byte, error) {
-	if !bytes.Contains(data, []byte("-----BEGIN ")) {
+	if !pemfile.Is(data) {
 		var outer asn1.RawValue
 		rest, err := asn1.Unmarshal(data, &outer)
 		if err != nil || len(rest) > 0 || outer.Tag != asn1.TagSequence {
@@ -107,10 +107,9 @@ func parseCRLFile(data []byte) ([][]byte, error) {
 		return [][]byte{data}, nil
 	}
 	var lists [][]byte
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
+	for block, err := range pemfile.Blocks(data) {
+		if err != nil {
+			return nil, err
 		}
 		if block.Type == "X509 CRL" {
 			lists = append(lists, block.Bytes)

@@ -7,7 +7,8 @@ import (
 )
 
 // ReadSecret reads a password or a PIN: the text of a file, without the line end
-// behind it. The file must not be readable by others. What is said of it allows
+// behind it and without the byte order mark of a Windows editor. The file must not
+// be readable by others. What is said of it allows
 // to tell later whether it has changed.
 func ReadSecret(file string) (string, fs.FileInfo, error) {
 	info, err := os.Stat(file)
@@ -18,5 +19,5 @@ func ReadSecret(file string) (string, fs.FileInfo, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return strings.TrimRight(string(data), "\r\n"), info, nil
+	return strings.TrimRight(strings.TrimPrefix(string(data), "\uFEFF"), "\r\n"), info, nil
 }

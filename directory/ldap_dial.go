@@ -3,16 +3,16 @@ package directory
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 )
 
 // dialer makes bound connections.
@@ -54,29 +54,18 @@ func tlsConfig(ca, certificate, key string) (*tls.Config, []error) {
 	var errs []error
 	if ca != "" {
 		var err error
-		cfg.RootCAs, err = readPool(ca)
-		errs = append(errs, err)
+		if cfg.RootCAs, err = pemfile.Pool(ca); err != nil {
+			errs = append(errs, fmt.Errorf("ca: %w", err))
+		}
 	}
 	if certificate != "" || key != "" {
-		pair, err := tls.LoadX509KeyPair(certificate, key)
+		pair, err := pemfile.KeyPair(certificate, key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("client certificate: %w", err))
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, errs
-}
-
-func readPool(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("ca %q: no certificate in PEM form", path)
-	}
-	return pool, nil
 }
 
 // conn is a bound connection. Operations may share it.

@@ -11,18 +11,17 @@ package outbound
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -107,13 +106,8 @@ func verifying(network, addr, ca string) (*tls.Config, error) {
 	if ca == "" {
 		return t, nil
 	}
-	text, err := os.ReadFile(ca)
-	if err != nil {
+	if t.RootCAs, err = pemfile.Pool(ca); err != nil {
 		return nil, fmt.Errorf("next hop ca: %w", err)
-	}
-	t.RootCAs = x509.NewCertPool()
-	if !t.RootCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("next hop ca %q: no certificate in PEM", ca)
 	}
 	return t, nil
 }

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/address":   {},
 	"internal/fault":     {},
 	"internal/printable": {},
+	"internal/pemfile":   {"internal/pki"},
 	"internal/charset":   {},
 	"internal/message":   {"internal/address", "internal/charset", "internal/fault"},
 	"internal/footer":    {"internal/message"},

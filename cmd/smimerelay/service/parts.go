@@ -18,6 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/harvest"
@@ -214,7 +215,7 @@ func (b *builder) certificatesTLS() {
 		if l.TLSCert == "" || b.isKnown(at) {
 			continue
 		}
-		pair, err := tls.LoadX509KeyPair(l.TLSCert, l.TLSKey)
+		pair, err := pemfile.KeyPair(l.TLSCert, l.TLSKey)
 		if err != nil {
 			b.complain(at+"certificate", err.Error(), "give a PEM chain and the key that belongs to it")
 			continue

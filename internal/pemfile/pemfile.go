@@ -1,0 +1,94 @@
+// Package pemfile reads PEM (RFC 7468) as people hand it over: with the byte order
+// mark that editors put in front, in UTF-16, with any line end. Unlike
+// encoding/pem it never passes over a block that begins and cannot be decoded: a
+// revocation list, a recipient or a trust anchor that is left out without a word
+// changes what the program does.
+package pemfile
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"iter"
+	"unicode/utf16"
+)
+
+var begin = []byte("-----BEGIN ")
+
+// Is reports whether data is PEM: a block begins in it, whole or not.
+func Is(data []byte) bool { return bytes.Contains(Text(data), begin) }
+
+// Text returns data as encoding/pem understands it: without byte order marks, of
+// UTF-16 as UTF-8, with LF line ends.
+func Text(data []byte) []byte {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		data = fromUTF16(data[2:], 0, 1)
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		data = fromUTF16(data[2:], 1, 0)
+	}
+	// Files with marks may have been joined to one.
+	data = bytes.ReplaceAll(data, []byte("\uFEFF"), nil)
+	if bytes.IndexByte(data, '\r') >= 0 {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+	}
+	return data
+}
+
+// fromUTF16 decodes pairs of octets, whose less significant one is at the index low.
+func fromUTF16(data []byte, low, high int) []byte {
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = uint16(data[2*i+low]) | uint16(data[2*i+high])<<8
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+// A DamagedError is about a block that begins and cannot be decoded.
+type DamagedError struct {
+	Number int    // in the file, from 1
+	Type   string // such as CERTIFICATE
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("PEM that is truncated or not well-formed: block %d, %s; get the file again", e.Number, e.Type)
+}
+
+// Blocks returns the blocks of data in their order. A *DamagedError ends it.
+func Blocks(data []byte) iter.Seq2[*pem.Block, error] {
+	return func(yield func(*pem.Block, error) bool) {
+		rest := Text(data)
+		for number := 1; ; number++ {
+			at := bytes.Index(rest, begin)
+			if at < 0 {
+				return
+			}
+			block, after := decode(rest[at:])
+			if block == nil {
+				yield(nil, &DamagedError{number, label(rest[at:])})
+				return
+			}
+			if !yield(block, nil) {
+				return
+			}
+			rest = after
+		}
+	}
+}
+
+// decode decodes the block that data begins with; nil if that cannot be done,
+// whatever comes behind it.
+func decode(data []byte) (*pem.Block, []byte) {
+	block, rest := pem.Decode(data)
+	if block == nil || bytes.Count(data[:len(data)-len(rest)], begin) != 1 {
+		return nil, nil
+	}
+	return block, rest
+}
+
+// label returns the type of the block that begins in data.
+func label(data []byte) string {
+	line, _, _ := bytes.Cut(data[len(begin):], []byte("\n"))
+	return string(bytes.TrimRight(line[:min(len(line), 40)], "-"))
+}

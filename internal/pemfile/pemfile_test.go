@@ -1,0 +1,128 @@
+package pemfile
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+func block(kind, content string) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte(content)})
+}
+
+// read returns the contents of the blocks, joined, and the error.
+func read(data []byte) (string, error) {
+	var all []string
+	for b, err := range Blocks(data) {
+		if err != nil {
+			return strings.Join(all, " "), err
+		}
+		all = append(all, string(b.Bytes))
+	}
+	return strings.Join(all, " "), nil
+}
+
+// wide encodes text in UTF-16 with its mark.
+func wide(text []byte, big bool) []byte {
+	var out []byte
+	for _, u := range append([]uint16{0xfeff}, utf16.Encode([]rune(string(text)))...) {
+		if big {
+			out = append(out, byte(u>>8), byte(u))
+		} else {
+			out = append(out, byte(u), byte(u>>8))
+		}
+	}
+	return out
+}
+
+func TestBlocksAreReadHoweverTheFileIsWritten(t *testing.T) {
+	mark := []byte("\xef\xbb\xbf")
+	one, two := block("CERTIFICATE", "one"), block("X509 CRL", "two")
+	plain := append(append([]byte("Bag attributes: none\n"), one...), two...)
+	for name, data := range map[string][]byte{
+		"plain":           plain,
+		"mark":            append(mark[:3:3], plain...),
+		"joined":          bytes.Join([][]byte{mark, one, mark, two}, nil),
+		"CRLF":            bytes.ReplaceAll(plain, []byte("\n"), []byte("\r\n")),
+		"CR":              bytes.ReplaceAll(plain, []byte("\n"), []byte("\r")),
+		"UTF-16 LE":       wide(plain, false),
+		"UTF-16 BE":       wide(plain, true),
+		"no last newline": bytes.TrimRight(plain, "\n"),
+	} {
+		if got, err := read(data); got != "one two" || err != nil || !Is(data) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if got, err := read([]byte{0x30, 0}); got != "" || err != nil || Is([]byte{0x30, 0}) {
+		t.Errorf("DER: %q, %v", got, err)
+	}
+}
+
+func TestADamagedBlockIsAnError(t *testing.T) {
+	good := block("CERTIFICATE", strings.Repeat("good", 20))
+	for name, bad := range map[string][]byte{
+		"base64":       bytes.Replace(good, []byte("Z29v"), []byte("Z2*v"), 1),
+		"no end":       good[:len(good)-28],
+		"another end":  bytes.Replace(good, []byte("END CERTIFICATE"), []byte("END X509 CRL"), 1),
+		"indented":     append([]byte("  "), bytes.ReplaceAll(good, []byte("\n"), []byte("\n  "))...),
+		"only a begin": []byte("-----BEGIN CERTIFICATE-----\n"),
+	} {
+		for place, data := range map[string][]byte{
+			"first": append(append([]byte{}, bad...), append([]byte("\n"), good...)...),
+			"last":  append(append([]byte{}, good...), bad...),
+			"alone": bad,
+		} {
+			got, err := read(data)
+			damaged, ok := errors.AsType[*DamagedError](err)
+			if name == "indented" && err == nil && strings.Count(got, "good") == strings.Count(string(data), "BEGIN")*20 {
+				continue // read as it was meant
+			}
+			if !ok {
+				t.Errorf("%s, %s: %q without an error (%v)", name, place, got, err)
+				continue
+			}
+			if want := map[string]int{"first": 1, "last": 2, "alone": 1}[place]; damaged.Number != want || damaged.Type != "CERTIFICATE" {
+				t.Errorf("%s, %s: %v", name, place, err)
+			}
+		}
+	}
+}
+
+func TestPoolAndKeyPairNameTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	for content, words := range map[string]string{
+		"":                                      "no certificate in PEM form",
+		"-----BEGIN CERTIFICATE-----\nMII\n":    "block 1, CERTIFICATE",
+		string(block("CERTIFICATE", "nothing")): "certificate 1",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Pool(path); err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Pool of %q: %v", content, err)
+		}
+		if _, err := KeyPair(path, path); err == nil {
+			t.Errorf("KeyPair of %q: no error", content)
+		}
+	}
+}
+
+func FuzzBlocks(f *testing.F) {
+	f.Add(block("CERTIFICATE", "one"))
+	f.Add([]byte("\xff\xfe-\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n := 0
+		_, err := read(data)
+		for range Blocks(data) {
+			n++
+		}
+		if begun := bytes.Count(Text(data), begin); err == nil && n != begun {
+			t.Errorf("%d blocks of %d, and no error", n, begun)
+		}
+	})
+}
