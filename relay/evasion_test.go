@@ -298,6 +298,18 @@ func TestExemptForms(t *testing.T) {
 	}
 }
 
+// TestSubjectInAnUnknownCharset: it may say anything.
+func TestSubjectInAnUnknownCharset(t *testing.T) {
+	w, _, _ := evasiveWorld(t)
+	for _, subject := range []string{"=?x-unknown?q?z?=", "=?utf-8?q?cut off", "=?utf-8?b?//8=?=", "pl\xe4n"} {
+		for _, to := range []string{"has@subject.example", "none@subject.example"} {
+			if problem := w.evades(to, subject, form{"\r\n" + text + "\r\n", "alice@own.example"}); problem != "" {
+				t.Errorf("%q to %s: %s", subject, to, problem)
+			}
+		}
+	}
+}
+
 // TestNoEvasiveFormLeavesPlain: whatever form it takes, what a rule wants encrypted
 // leaves encrypted or not at all.
 func TestNoEvasiveFormLeavesPlain(t *testing.T) {
