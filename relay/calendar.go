@@ -2,7 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -118,9 +117,12 @@ func methodOf(p *message.Part) (string, bool) {
 		return "", false
 	}
 	var method string
-	event := false
-	for line := range bytes.Lines(unfoldedCalendar(text)) {
-		name, value, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(string(line))), ":")
+	calendar := strings.ToUpper(strings.TrimSpace(string(unfoldedCalendar(text))))
+	if !strings.HasPrefix(calendar, "BEGIN:VCALENDAR") || !strings.HasSuffix(calendar, "END:VCALENDAR") {
+		return "", false
+	}
+	for line := range strings.Lines(calendar) {
+		name, value, found := strings.Cut(strings.TrimSpace(line), ":")
 		name, params, _ := strings.Cut(name, ";")
 		switch name {
 		case "METHOD":
@@ -128,18 +130,19 @@ func methodOf(p *message.Part) (string, bool) {
 				return "", false
 			}
 			method = value
-		case "BEGIN":
-			event = event || value == "VEVENT" || value == "VTODO"
 		case "ATTACH":
 			if strings.Contains(params, "BINARY") || strings.Contains(params, "BASE64") || strings.HasPrefix(value, "DATA:") {
 				return "", false
 			}
 		}
+		if !found {
+			return "", false // no property (RFC 5545 section 3.1)
+		}
 	}
 	if param := p.Params["method"]; param != "" && !strings.EqualFold(param, method) {
 		return "", false
 	}
-	return fmt.Sprintf("METHOD:%s", method), event && slices.Contains(methods, method)
+	return "METHOD:" + method, slices.Contains(methods, method)
 }
 
 // unfoldedCalendar joins the lines that a calendar folds (RFC 5545 section 3.1).
