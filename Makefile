@@ -9,7 +9,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test unit hsm e2e readers deps lint bench fuzz corpora cases certificates
+.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint bench fuzz corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,11 @@ bench: ## this engine beside libcrypto and the bare primitives, then the package
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 FUZZTIME ?= 60s
+
+CRASH_ROUNDS ?= 200
+
+test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with deliveries and once with held mail: nothing may be lost
+	CRASH_ROUNDS=$(CRASH_ROUNDS) $(GO) test -run 'Crash$$' -v -count=1 -timeout 60m ./relay/queue
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/fuzz $(FUZZTIME)

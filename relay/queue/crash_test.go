@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,21 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// crashRounds is how often the process is killed: a few times, or as
+// `make test-crash` says.
+func crashRounds(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("CRASH_ROUNDS")
+	if text == "" {
+		return 4
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("CRASH_ROUNDS: %q: write a number of rounds, such as 200", text)
+	}
+	return n
 }
 
 // journal is a next hop that writes down what it took.
@@ -97,7 +113,7 @@ func crashChild(dir string) error {
 func TestCrash(t *testing.T) {
 	dir := t.TempDir()
 	accepted := map[string]bool{}
-	for round := range 4 {
+	for round := range crashRounds(t) {
 		cmd := exec.Command(os.Args[0], "-test.run=^$")
 		cmd.Env = append(os.Environ(), crashEnv+"="+dir)
 		cmd.Stderr = os.Stderr
@@ -111,7 +127,7 @@ func TestCrash(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
 			accepted[lines.Text()] = true
-			if n == 20+17*round {
+			if n == 20+17*(round%20) {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
