@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha1"
@@ -172,6 +173,38 @@ func TestListWithSomethingBehind(t *testing.T) {
 		l, err := ParseList(append(append([]byte{}, der...), behind...))
 		if (err == nil) != good || good && !l.VerifiedBy(ca.Certificate, false) {
 			t.Errorf("%q behind it: %v", behind, err)
+		}
+	}
+}
+
+// allow_sha1 counts for the certificate of a responder to whom the issuer has
+// delegated, too.
+func TestDelegateSignedWithSHA1(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{Key: "rsa2048"}))
+	modern := testpki.Must(ca.Issue(testpki.Leaf{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, KeyUsage: x509.KeyUsageDigitalSignature}))
+	const sha256RSA, sha1RSA = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05"
+	tbs := bytes.Replace(modern.Certificate.RawTBSCertificate, []byte(sha256RSA), []byte(sha1RSA), 1)
+	hash := sha1.Sum(tbs)
+	signature := testpki.Must(ca.Key.Sign(rand.Reader, hash[:], crypto.SHA1))
+	old := testpki.Must(pki.ParseCertificate(testpki.Must(asn1.Marshal(struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}{
+		asn1.RawValue{FullBytes: tbs},
+		pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Parameters: asn1.NullRawValue},
+		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
+	}))))
+	for name, tt := range map[string]struct {
+		c         *x509.Certificate
+		allow, ok bool
+	}{
+		"SHA-256":        {modern.Certificate, false, true},
+		"SHA-1":          {old, false, false},
+		"SHA-1, allowed": {old, true, true},
+	} {
+		if err := delegate(tt.c, ca.Certificate, time.Now(), tt.allow); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
