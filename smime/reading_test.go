@@ -246,3 +246,32 @@ func TestForeignContentType(t *testing.T) {
 	f.signature = string(message.EncodeBase64([]byte(foreign)))
 	expect(t, w.open(parse(t, f.String())), certs.PermError, "unsupported-algorithm")
 }
+
+// Relays write a field without the white space before its colon, also inside: what
+// is signed clear has that form already, and what must stay as it is goes opaque.
+func TestFieldsThatRelaysRewrite(t *testing.T) {
+	w := newWorld(t)
+	const head = "From : bob@example.org\nTo\t: alice@example.org\nDate : Thu, 1 Jan 2026 09:00:00 +0000\nSubject: a\n \n b\nMIME-Version : 1.0\n"
+	for entity, clear := range map[string]bool{
+		"Content-Type : text/html\n\n<p>x</p>\n": true,
+		"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/csv\nContent-Disposition : inline\n\na : b\n--b--\n":                                          true,
+		"Content-Type: message/rfc822\n\nFrom : x@y.example\nSubject:\n \n inner\n\ntext : x\n":                                                                             true,
+		"Content-Type: message/rfc822\n\nDKIM-Signature: v=1\nSubject : inner\n\ntext\n":                                                                                    false,
+		"Content-Type: multipart/signed; boundary=b; protocol=\"application/pgp-signature\"\n\n--b\nX : y\n\nx\n--b\nContent-Type: application/pgp-signature\n\nx\n--b--\n": false,
+		"Content-Type: multipart/mixed; boundary=(x)b\n\n--b\n\nx\n--b--\n":                                                                                                 false,
+		"Content-Type: multipart/mixed; boundary*0=b\n\n--b\n\nx\n--b--\n":                                                                                                  false,
+		"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--bc\n--b--\n":                                                                                              false,
+		"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: quoted-printable\n\n--b\n\nx\n--b--\n":                                                       true,
+		"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\nx\n--b--\n":                                                                 false,
+	} {
+		m := parse(t, strings.ReplaceAll(head+entity, "\n", "\r\n"))
+		signed := w.sign(t, m, w.bob, SignOptions{})
+		if got := signed.Root().MediaType == typeSigned; got != clear {
+			t.Errorf("%q: clear is %v", entity, got)
+		}
+		expect(t, w.open(signed), certs.Pass, "")
+		if oddField.Match(signed.Header()) || clear && !plainInside(signed.Root()) {
+			t.Errorf("a relay would change\n%s", signed.Bytes())
+		}
+	}
+}

@@ -16,7 +16,8 @@ type Change struct {
 	Prepend []Field
 	// Append are new fields for the end of the header, before those of Entity.
 	Append []Field
-	// Entity replaces the Content-* fields and the body; nil keeps them.
+	// Entity replaces the Content-* fields and the body, and the other fields get
+	// their plain form; nil keeps all of them.
 	Entity *Entity
 }
 
@@ -103,6 +104,8 @@ func (c *Change) header(old []Field) ([]Field, error) {
 				continue
 			}
 			version = version || f.Is("MIME-Version")
+			// What leads to the new entity has one reading.
+			f = f.Plain()
 		}
 		if err := checkField(f); err != nil {
 			return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)

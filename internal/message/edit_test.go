@@ -26,7 +26,7 @@ func TestApply(t *testing.T) {
 		{"remove", Change{Remove: Named("BCC", "received")}, strings.Replace(in, "Received: x\r\n y\r\nbcc : secret\r\n", "", 1)},
 		{"prepend", Change{Prepend: []Field{field(t, "A", "1"), field(t, "B", "2")}}, "A: 1\r\nB: 2\r\n" + in},
 		{"entity", Change{Entity: &Entity{Fields: []Field{field(t, "Content-Type", "x/y")}, Body: []Piece{Text("a\r\n"), Text("b\r\n")}}},
-			"Received: x\r\n y\r\nbcc : secret\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: x/y\r\n\r\na\r\nb\r\n"},
+			"Received: x\r\n y\r\nbcc: secret\r\nSubject: s\r\nMIME-Version: 1.0\r\nContent-Type: x/y\r\n\r\na\r\nb\r\n"},
 	} {
 		for _, form := range []string{in, strings.ReplaceAll(in, "\r\n", "\n")} {
 			got, err := parse(t, form).Apply(tt.change)
