@@ -30,7 +30,7 @@ func (w *world) opensslLetter(id *certs.Identity, args ...string) *message.Messa
 	if err != nil {
 		w.t.Fatalf("openssl %v: %v", args, err)
 	}
-	return parseMessage(w.t, "From: Bob <bob@enc.example>\nTo: alice@own.example\nSubject: hello\n"+strings.ReplaceAll(string(out), "\r\n", "\n"))
+	return parseMessage(w.t, "From: Bob <bob@enc.example>\nTo: alice@own.example\nSubject: hello\nDate: Thu, 1 Jan 2026 09:00:00 +0000\n"+strings.ReplaceAll(string(out), "\r\n", "\n"))
 }
 
 func (w *world) their(addr string) *certs.Identity {

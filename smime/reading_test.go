@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"cmp"
 	"crypto"
 	"strings"
 	"testing"
@@ -14,11 +15,14 @@ import (
 // change.
 type clearForm struct {
 	fields, contentType, preamble, content, second, signature, end string
+	// boundary is what the delimiter lines have; "" is A.
+	boundary string
 }
 
 func (f clearForm) String() string {
-	return f.fields + f.contentType + "\r\n" + f.preamble + "--A\r\n" + f.content + "\r\n--A\r\n" +
-		f.second + "\r\n" + f.signature + f.end
+	line := "--" + cmp.Or(f.boundary, "A")
+	return f.fields + f.contentType + "\r\n" + f.preamble + line + "\r\n" + f.content + "\r\n" + line + "\r\n" +
+		f.second + "\r\n" + f.signature + strings.Replace(f.end, "--A", line, 1)
 }
 
 // detached returns a signature of bob's over content.
@@ -85,6 +89,12 @@ func (f *clearForm) swap(old, replacement string) {
 	f.contentType = strings.Replace(f.contentType, old, replacement, 1)
 }
 
+// bound sets the boundary as the parameter and as the delimiter lines have it.
+func (f *clearForm) bound(parameter, line string) {
+	f.swap(`"A"`, parameter)
+	f.boundary = line
+}
+
 func (f *clearForm) swapSecond(old, replacement string) {
 	f.second = strings.Replace(f.second, old, replacement, 1)
 }
@@ -110,10 +120,12 @@ func TestTwoReadings(t *testing.T) {
 		"piece with zeros":                 func(f *clearForm) { f.swap(`boundary="A"`, `boundary*00="A"`) },
 		"pieces of the protocol":           func(f *clearForm) { f.swap("protocol", "protocol*0") },
 		"no protocol":                      func(f *clearForm) { f.swap("protocol", "x-protocol") },
-		"equals sign in the boundary":      func(f *clearForm) { f.swap(`"A"`, `A=A`) },
-		"encoded word":                     func(f *clearForm) { f.swap(`"A"`, `"=?us-ascii?q?A?="`) },
-		"control in the boundary":          func(f *clearForm) { f.swap(`"A"`, "\"A\x01\"") },
-		"blank at the end of the boundary": func(f *clearForm) { f.swap(`"A"`, `"A "`) },
+		"equals sign in the boundary":      func(f *clearForm) { f.bound("A=A", "A=A") },
+		"encoded word":                     func(f *clearForm) { f.bound(`"=?us-ascii?q?A?="`, "=?us-ascii?q?A?=") },
+		"control in the boundary":          func(f *clearForm) { f.bound("\"A\x01\"", "A\x01") },
+		"blank at its start":               func(f *clearForm) { f.bound(`" A"`, " A") },
+		"foreign character":                func(f *clearForm) { f.bound(`"A;"`, "A;") },
+		"blank at the end of the boundary": func(f *clearForm) { f.bound(`"A "`, "A ") },
 		"8-bit":                            func(f *clearForm) { f.swap("micalg", "name=\"\xe4\"; micalg") },
 		"value without a name":             func(f *clearForm) { f.swap("micalg", "x; micalg") },
 		"blank before the colon":           func(f *clearForm) { f.swap("Type:", "Type :") },
@@ -148,6 +160,29 @@ func TestTwoReadings(t *testing.T) {
 				t.Errorf("is taken for signed outbound: %+v", kind)
 			}
 		})
+	}
+}
+
+// So does what is around a CMS object. Inside of encryption nothing passes either,
+// and what was decrypted is delivered all the same.
+func TestTwoReadingsOfObject(t *testing.T) {
+	w := newWorld(t)
+	opaque := w.sign(t, mail(t, text), w.alice, SignOptions{Opaque: true})
+	for old, replacement := range map[string]string{
+		"application/pkcs7-mime;": "application/pkcs7-mime (x);", "Content-Type:": "Content-Type :",
+		"smime-type=": "name=a.html; smime-type=", "base64\r\n": "base64 (x)\r\n",
+	} {
+		odd := replace(t, opaque, old, replacement)
+		expect(t, w.open(odd), certs.PermError, "ambiguous")
+		if kind := Inspect(odd); kind.Signed {
+			t.Errorf("%q is taken for signed outbound", replacement)
+		}
+		secret := replace(t, encrypt(t, opaque, EncryptOptions{}, w.bob), old, replacement)
+		opened := w.open(secret, w.bob)
+		expect(t, opened, certs.PermError, "ambiguous")
+		if !opened.Decrypted {
+			t.Errorf("%q: not decrypted", replacement)
+		}
 	}
 }
 
