@@ -287,6 +287,14 @@ func (w *world) evades(to, subject string, f form) string {
 	return ""
 }
 
+// TestUnknownCipherIsNoDefect: the form is what it says, and not what it seems.
+func TestUnknownCipherIsNoDefect(t *testing.T) {
+	k := smime.Inspect(mustMessage(t, []byte("From: alice@own.example\r\nMIME-Version: 1.0\r\n"+fakeHead+unknownCipher)))
+	if k.Encrypted || k.Doubt == "" || k.Defect != "" {
+		t.Errorf("%+v", k)
+	}
+}
+
 // TestExemptForms: what is left alone is what it seems to be.
 func TestExemptForms(t *testing.T) {
 	w, _, sealed := evasiveWorld(t)
