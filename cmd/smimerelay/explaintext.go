@@ -55,9 +55,7 @@ func (p *page) recipient(r relay.ExplainedRecipient, file string) {
 	p.line("")
 	p.line("%s: %s%s", r.Address, r.Outcome, because(r.Reason))
 	if r.Rule != "" {
-		if r.Rule != "" { // refused before a rule is asked
-			p.line("  rule       %q%s", r.Rule, place(file, r.Line))
-		}
+		p.line("  rule       %q%s", r.Rule, place(file, r.Line))
 	}
 	if len(r.Through) > 0 {
 		p.line("  member     of %s", strings.Join(r.Through, ", "))

@@ -100,7 +100,10 @@ func open(t testing.TB, c Config) *Queue {
 	if c.Retry == nil {
 		c.Retry = []time.Duration{time.Millisecond}
 	}
-	c.Log, c.changed = slog.New(slog.DiscardHandler), changes.beat
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.changed = changes.beat
 	q, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,45 @@
+package queue
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+)
+
+// An attempt is joined to its message by the names that the log of the listener
+// has, also after a restart.
+func TestAttemptsNameTheMessage(t *testing.T) {
+	path, log := filepath.Join(t.TempDir(), "queue.db"), &wiretest.Log{}
+	d := delivery(t, "a@example.org", "b@example.net")
+	d.Origin = relay.Origin{ID: "ID1", QueueID: "4XYZ", MessageID: "<m@example.org>"}
+	q := open(t, Config{Path: path, Deliverer: newHop(nil)})
+	if err := q.Put(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, q)
+	h := newHop(func(_ string, attempt int) error {
+		if attempt > 1 {
+			return nil
+		}
+		return fault.New(fault.NextHop, "next hop not available", nil)
+	})
+	q = open(t, Config{Path: path, Deliverer: h, Log: log.Logger()})
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.wait(t).Origin; got != d.Origin {
+		t.Errorf("the next hop is told %+v", got)
+	}
+	drained(t, q)
+	stop(t, q) // the last line is written behind the commit
+	const names = "id=ID1 queue_id=4XYZ message_id=<m@example.org> delivery=1 attempt=1 sender=a@example.org "
+	for _, want := range []string{`msg="not delivered" ` + names + `recipient=b@example.net error="next hop not available"`, "msg=attempt " + names} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s\nhas no %s", log, want)
+		}
+	}
+}
