@@ -25,6 +25,11 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 			g.logRefusedMessage(env, err)
 			return nil, err
 		}
+		if group.opened.NoMemory {
+			err := fault.New(fault.Capacity, "too much mail in work, try again later", nil)
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
 	}
 	for _, group := range groups {
 		d, err := g.inboundCopy(env, msg, group, secret)
@@ -111,6 +116,7 @@ func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Key
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
 		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
 		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
+		Reserve: Memory(ctx),
 	})
 	if !g.Inbound.Verify {
 		opened.Report = unchecked(opened.Report)

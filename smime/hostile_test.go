@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/asn1"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -80,6 +81,32 @@ func TestCompressed(t *testing.T) {
 	secret = encrypt(t, signed, EncryptOptions{}, w.bob)
 	if o := w.open(secret, w.bob); o.Message.Root().MediaType != "multipart/signed" {
 		t.Errorf("a signature was broken: %q", o.Message.Header())
+	}
+}
+
+// Memory is asked for before it is taken; without it the message is no bad one.
+func TestCompressedTakesReservedMemory(t *testing.T) {
+	w := newWorld(t)
+	noise := make([]byte, 3<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	m := pkcs7(t, compressed(t, append([]byte("\r\n"), noise...)))
+	for limit, want := range map[int64]bool{64 << 20: false, 2 << 20: true, 0: true} {
+		left := limit
+		o := w.options()
+		o.Reserve = func(n int64) bool {
+			left -= n
+			return left >= 0
+		}
+		opened := Open(t.Context(), m, o)
+		if opened.NoMemory != want {
+			t.Errorf("%d octets: no memory: %t", limit, opened.NoMemory)
+		}
+		if taken := limit - left; !want && (taken < int64(len(noise)) || taken > 2*int64(len(noise))) {
+			t.Errorf("%d octets reserved for %d", taken, len(noise))
+		}
+		if want && (opened.Message != m || opened.Report.Result != certs.TempError) {
+			t.Errorf("%d octets: %+v", limit, opened.Report)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package smime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,9 @@ type OpenOptions struct {
 	// Signers finds the certificates of signers that the message does not
 	// bring; nil: only the message's count.
 	Signers SignerLookup
+	// Reserve is asked for memory, in octets, for what is decompressed; nil allows
+	// all. See Opened.NoMemory.
+	Reserve func(octets int64) bool
 	// Certificates saves parsing the same ones again; nil: each is parsed.
 	Certificates *cms.CertificateCache
 }
@@ -46,6 +50,9 @@ type Opened struct {
 	// needed or all answered. Such a message is not one that cannot be
 	// decrypted: trying again later may help.
 	KeysOut error
+	// NoMemory says that OpenOptions.Reserve refused what a layer needs: trying
+	// again later may help.
+	NoMemory bool
 }
 
 const (
@@ -69,7 +76,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 		}
 	}
 	w.conclude()
-	opened.Report, opened.KeysOut = w.report, w.keysOut
+	opened.Report, opened.KeysOut, opened.NoMemory = w.report, w.keysOut, w.noMemory
 	return opened
 }
 
@@ -97,8 +104,10 @@ type walker struct {
 	surface *message.Message
 	sealed  bool
 	keysOut error // why our keys could not be asked
-	lookups int   // of signers' certificates
-	heldOut error // why one of these failed
+
+	noMemory bool  // for what a layer holds
+	lookups  int   // of signers' certificates
+	heldOut  error // why one of these failed
 }
 
 // signedLayer is a signed layer with its signers, as indices in the report.
@@ -280,7 +289,12 @@ func (w *walker) openEnveloped(object []byte, own bool) {
 }
 
 func (w *walker) openCompressed(object []byte) {
-	_, content, err := cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed})
+	_, content, err := cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed, Reserve: w.options.Reserve})
+	if errors.Is(err, cms.ErrMemory) {
+		w.noMemory = true
+		w.stop(certs.TempError, "", err.Error())
+		return
+	}
 	if err != nil {
 		w.stop(certs.PermError, reasonMalformed, err.Error())
 		return

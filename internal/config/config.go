@@ -61,7 +61,7 @@ type Limits struct {
 	MessageSize  Size          `toml:"message_size" doc:"largest message that is accepted" min:"1KB"`
 	Recipients   int           `toml:"recipients" doc:"most recipients of one message" min:"1"`
 	Connections  int           `toml:"connections" doc:"most connections at once, for each listener" min:"1"`
-	Memory       Size          `toml:"memory" doc:"octets of messages in work at once; more are deferred with 452" min:"1MB"`
+	Memory       Size          `toml:"memory" doc:"octets of messages in work at once, with what is decompressed of them; more are deferred with 452" min:"1MB"`
 	Heap         Size          `toml:"heap" doc:"soft limit of the whole process's memory; 0 leaves it to GOMEMLIMIT" min:"0"`
 	PerAddress   int           `toml:"per_address" doc:"smtp: most connections at once from one address, for each listener; the local host and MTAs in xforward have no limit, and 0 is none for all" min:"0"`
 	Errors       int           `toml:"errors" doc:"negative replies on one SMTP connection before we hang up" min:"1"`

@@ -35,7 +35,7 @@ func (s *session) decide() (verdict, error) {
 		return verdict{}, err
 	}
 	tx.env.MessageID = wire.MessageID(msg)
-	ctx, cancel := context.WithTimeout(s.conn.ctx, s.config.Limits.Process)
+	ctx, cancel := context.WithTimeout(relay.WithMemory(s.conn.ctx, tx.in.Reserve), s.config.Limits.Process)
 	defer cancel()
 	o, err := s.config.Handler.Process(ctx, tx.env, msg)
 	tx.outcome = o

@@ -67,6 +67,7 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 	field := s.received(tx.env)
 	in := wire.NewCollector(s.config().Limits.MessageSize+len(field), s.config().Memory)
 	defer in.Release()
+	tx.in = in
 	return s.guard(theMessage, tx.env, func() error {
 		_, _ = io.WriteString(in, field) // a Collector's writes do not fail
 		m, err := s.receive(in, r)

@@ -259,3 +259,31 @@ func TestShutdownCuts(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The handler may take from the budget of the messages in work, and what it took is
+// given back with the answer.
+func TestHandlersTakeMemory(t *testing.T) {
+	budget := semaphore.NewWeighted(1 << 20)
+	for _, lmtp := range []bool{false, true} {
+		var taken, refused bool
+		h := &wiretest.Handler{OnProcess: func(ctx context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+			reserve := relay.Memory(ctx)
+			taken, refused = reserve(900<<10), !reserve(900<<10)
+			return wiretest.Pass(env, m), nil
+		}}
+		w := start(t, Config{LMTP: lmtp, Memory: budget, Handler: h})
+		p := w.dial()
+		p.envelope(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp], "b@example.net")
+		p.deliver()
+		if !taken || !refused {
+			t.Errorf("taken %t, refused %t", taken, refused)
+		}
+		wiretest.Until(t, "the budget back", func() bool {
+			if !budget.TryAcquire(1 << 20) {
+				return false
+			}
+			budget.Release(1 << 20)
+			return true
+		})
+	}
+}

@@ -31,6 +31,7 @@ type transaction struct {
 	// given are the recipients as the library named them, in the order of
 	// their RCPT commands, with the key of their envelope address.
 	given []given
+	in    *wire.Collector // of the message
 
 	outcome *relay.Outcome // nil until it is decided
 	answers []error        // LMTP: to each recipient
@@ -181,7 +182,11 @@ func (s *session) log(env *relay.Envelope) *slog.Logger { return wire.Logger(s.c
 
 // work returns the context for the work on a message.
 func (s *session) work() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.client.ctx, s.config().Limits.Process)
+	ctx := s.client.ctx
+	if tx := s.current(); tx != nil && tx.in != nil {
+		ctx = relay.WithMemory(ctx, tx.in.Reserve)
+	}
+	return context.WithTimeout(ctx, s.config().Limits.Process)
 }
 
 func outOfOrder(text string) error {

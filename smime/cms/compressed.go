@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"compress/zlib"
+	"fmt"
 	"io"
 )
 
@@ -13,7 +14,13 @@ type Limits struct {
 	// MaxRatio is how many times larger than the compressed octets the result
 	// may be; 0 is 200. Results of up to 1 MB are always allowed.
 	MaxRatio int
+	// Reserve is asked for memory, in octets, before more of the result is
+	// produced; false ends it with ErrMemory. Nil allows all.
+	Reserve func(octets int64) bool
 }
+
+// step is for how much of a result memory is asked at once.
+const step = 1 << 20
 
 // The defaults of Limits. Text compresses to a tenth, logs to a hundredth; zlib
 // itself can do 1,032.
@@ -24,8 +31,8 @@ const (
 )
 
 // Decompress reads a ContentInfo with CompressedData (RFC 3274) and returns its
-// content and the content's type. ErrTooBig is returned before more than the
-// limit was produced.
+// content and the content's type. ErrTooBig and ErrMemory are returned before more
+// than the limit was produced.
 func Decompress(ber []byte, l Limits) (Type, []byte, error) {
 	c := newCursor(ber)
 	c.open(TypeCompressed)
@@ -48,7 +55,7 @@ func Decompress(ber []byte, l Limits) (Type, []byte, error) {
 	if !alg.is(oidZlib) {
 		return "", nil, unsupported("compression %v", alg)
 	}
-	plain, err := inflate(&content, l.bound(content.size))
+	plain, err := l.inflate(&content)
 	if err != nil {
 		return "", nil, err
 	}
@@ -66,18 +73,25 @@ func (l Limits) bound(n int) int64 {
 	return min(l.MaxSize, max(int64(n)*int64(l.MaxRatio), freeSize))
 }
 
-func inflate(content *Content, bound int64) ([]byte, error) {
+func (l Limits) inflate(content *Content) ([]byte, error) {
+	bound := l.bound(content.size)
 	z, err := zlib.NewReader(bytes.NewReader(content.Bytes()))
 	if err != nil {
 		return nil, malformed("compressed content: %v", err)
 	}
 	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(z, bound+1))
-	if n > bound {
-		return nil, tooBig("content of more than %d octets", bound)
+	for r := io.LimitReader(z, bound+1); ; {
+		if l.Reserve != nil && !l.Reserve(step) {
+			return nil, fmt.Errorf("%w: compressed content", ErrMemory)
+		}
+		n, err := io.CopyN(&out, r, step)
+		switch {
+		case int64(out.Len()) > bound:
+			return nil, tooBig("content of more than %d octets", bound)
+		case err == io.EOF && n < step:
+			return out.Bytes(), nil
+		case err != nil:
+			return nil, malformed("compressed content: %v", err)
+		}
 	}
-	if err != nil {
-		return nil, malformed("compressed content: %v", err)
-	}
-	return out.Bytes(), nil
 }

@@ -12,6 +12,8 @@ var (
 	ErrMalformed = errors.New("cms: malformed")
 	// ErrTooBig: a cap of this package or of the caller was exceeded.
 	ErrTooBig = errors.New("cms: too big")
+	// ErrMemory: the caller has no memory for the result now.
+	ErrMemory = errors.New("cms: no memory")
 	// ErrUnsupported: an algorithm or a form that this package does not know.
 	ErrUnsupported = errors.New("cms: unsupported")
 	// ErrWeak: the algorithm or the key is known, and refused as too weak.

@@ -52,6 +52,19 @@ func (c *Collector) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Reserve takes more of the budget, for what the message becomes while it is
+// worked on; Release gives it back.
+func (c *Collector) Reserve(octets int64) bool {
+	if c.budget == nil {
+		return true
+	}
+	if !c.budget.TryAcquire(octets) {
+		return false
+	}
+	c.held += octets
+	return true
+}
+
 // reserve makes the budget cover n octets. It does not wait: collectors that
 // wait for each other while each holds a part would wait for ever.
 func (c *Collector) reserve(n int) bool {
