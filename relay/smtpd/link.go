@@ -86,6 +86,9 @@ func (l *link) reworded(p []byte) []byte {
 // reply sends a reply line and draws the conclusions.
 func (l *link) reply(p []byte) (int, error) {
 	code := replyCode(p)
+	if code != "" && code != "421" && (code[0] == '4' || code[0] == '5') {
+		l.logRefusal(string(p)) // before the peer has it
+	}
 	n, err := l.send(p)
 	if err != nil {
 		return n, err
@@ -102,7 +105,6 @@ func (l *link) reply(p []byte) (int, error) {
 	case code == "421":
 		return n, l.hangUp("")
 	case code != "" && (code[0] == '4' || code[0] == '5'):
-		l.logRefusal(string(p))
 		l.errors++
 		if limit := l.client.server.config.Limits.Errors; limit > 0 && l.errors > limit {
 			return n, l.hangUp("421 4.7.0 too many errors\r\n")
