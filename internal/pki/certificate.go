@@ -111,12 +111,13 @@ func readVersion(c *x509.Certificate, s *cryptobyte.String) error {
 }
 
 // readTime reads UTCTime or GeneralizedTime in the forms of RFC 5280 section
-// 4.1.2.5, with seconds and in Greenwich time: others read the rest differently.
+// 4.1.2.5, with seconds and in Greenwich time, which the length tells from all
+// others: they are read differently by different readers.
 func readTime(s *cryptobyte.String, t *time.Time) bool {
 	peek := *s
 	var text cryptobyte.String
 	var tag cryptobyte_asn1.Tag
-	if !peek.ReadAnyASN1(&text, &tag) || len(text) == 0 || text[len(text)-1] != 'Z' {
+	if !peek.ReadAnyASN1(&text, &tag) {
 		return false
 	}
 	switch tag {
