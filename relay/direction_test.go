@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/message"
 )
 
@@ -217,6 +219,45 @@ func TestPartRefusedAsAWhole(t *testing.T) {
 	want := []string{"alice@own.example: clear, stamped", "bob@enc.example: 550 5.6.0 the message has no From field"}
 	if got := w.becomes(o); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The other way round: our keys cannot be asked, and the copy outside needs none.
+func TestInboundPartDeferred(t *testing.T) {
+	w := newWorld(t)
+	m := w.toAlice(w.bobsLetter(""))
+	w.config.Keys = awayKeys{}
+	w.start()
+	o, err := w.process(w.envelope("in", bob, "alice@own.example", "x@plain.example"), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.becomes(o)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "alice@own.example: 451 4.7.0 ") || got[1] != "x@plain.example: encrypted" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// countingKeys counts who asks for a key to sign with.
+type countingKeys struct {
+	certs.Keys
+	asked map[string]int
+}
+
+func (k countingKeys) Signing(ctx context.Context, a address.Address) (*certs.Identity, error) {
+	k.asked[a.String()]++
+	return k.Keys.Signing(ctx, a)
+}
+
+// No key is looked for in the name of an outside author.
+func TestNoKeyForOutsideAuthors(t *testing.T) {
+	w := newWorld(t)
+	keys := countingKeys{w.config.Keys, map[string]int{}}
+	w.config.Keys = keys
+	w.start()
+	w.by("in", stranger, mallory, bob)
+	if keys.asked[mallory] != 0 {
+		t.Errorf("asked for %v", keys.asked)
 	}
 }
 
