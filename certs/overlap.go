@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // overlapping are Keys that decrypt for a limited time past the end of their
@@ -35,4 +37,9 @@ func (o overlapping) Decryption(ctx context.Context, rid RecipientID) ([]*Identi
 	return slices.DeleteFunc(slices.Clone(found), func(id *Identity) bool {
 		return now.After(id.Certificate.NotAfter.Add(o.overlap))
 	}), nil
+}
+
+// WhyNot implements Excuser.
+func (o overlapping) WhyNot(ctx context.Context, addr address.Address) string {
+	return WhyNot(ctx, o.Keys, addr)
 }

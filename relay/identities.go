@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 )
@@ -61,7 +62,11 @@ func (g *Gateway) findIdentity(ctx context.Context, e *evidence, name string, a 
 	case err != nil:
 		return enforce.IdentityFacts{State: enforce.Unknown, Reason: "the identity of " + a.String() + " cannot be reached"}
 	case id == nil:
-		return enforce.IdentityFacts{State: enforce.None, Reason: "there is no valid identity for " + a.String()}
+		reason := "there is no valid identity for " + a.String()
+		if why := certs.WhyNot(ctx, g.Keys, a); why != "" {
+			reason += ": " + why
+		}
+		return enforce.IdentityFacts{State: enforce.None, Reason: reason}
 	case !g.named(id, a):
 		return enforce.IdentityFacts{State: enforce.None, Reason: "the identity found does not name " + a.String()}
 	}

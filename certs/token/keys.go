@@ -156,6 +156,15 @@ func (t *token) Signing(ctx context.Context, a address.Address) (*certs.Identity
 	return keys.Signing(ctx, a)
 }
 
+// WhyNot implements certs.Excuser.
+func (t *token) WhyNot(ctx context.Context, a address.Address) string {
+	keys, err := t.list()
+	if err != nil {
+		return ""
+	}
+	return keys.WhyNot(ctx, a)
+}
+
 // Decryption implements certs.Keys.
 func (t *token) Decryption(ctx context.Context, id certs.RecipientID) ([]*certs.Identity, error) {
 	keys, err := t.list()

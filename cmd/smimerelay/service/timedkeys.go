@@ -41,3 +41,13 @@ func (k timedKeys) Decryption(ctx context.Context, rid certs.RecipientID) ([]*ce
 	defer cancel()
 	return k.Keys.Decryption(ctx, rid)
 }
+
+// WhyNot implements certs.Excuser.
+func (k timedKeys) WhyNot(ctx context.Context, addr address.Address) string {
+	if k.store.silent.Load() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, keysTime)
+	defer cancel()
+	return certs.WhyNot(ctx, k.Keys, addr)
+}

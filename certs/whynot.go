@@ -1,0 +1,60 @@
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/address"
+)
+
+// Excuser is implemented by Keys that can tell why none of their identities signs
+// for an address now.
+type Excuser interface {
+	// WhyNot returns the reason in words, "revoked 2026-03-01"; "" if there is no
+	// identity for the address at all, or nobody can tell.
+	WhyNot(ctx context.Context, addr address.Address) string
+}
+
+// WhyNot asks keys, if they can tell.
+func WhyNot(ctx context.Context, keys Keys, addr address.Address) string {
+	if e, ok := keys.(Excuser); ok {
+		return e.WhyNot(ctx, addr)
+	}
+	return ""
+}
+
+// WhyNot implements Excuser. Of several identities the one that Signing would
+// prefer is the one that people ask about.
+func (k *FileKeys) WhyNot(_ context.Context, addr address.Address) string {
+	if addr.IsNull() {
+		return ""
+	}
+	for _, id := range k.byAddress[addr.Key(address.IgnoreCase)] {
+		if k.names(id.Certificate, addr) {
+			return outside(id.Certificate, k.clock())
+		}
+	}
+	return ""
+}
+
+// outside says why a certificate is not valid at a time; "" if it is.
+func outside(c *x509.Certificate, at time.Time) string {
+	switch {
+	case at.After(c.NotAfter):
+		return "expired " + c.NotAfter.UTC().Format(time.DateOnly)
+	case at.Before(c.NotBefore):
+		return "not valid before " + c.NotBefore.UTC().Format(time.DateOnly)
+	}
+	return ""
+}
+
+// WhyNot implements Excuser.
+func (j joined) WhyNot(ctx context.Context, addr address.Address) string {
+	for _, k := range j {
+		if why := WhyNot(ctx, k, addr); why != "" {
+			return why
+		}
+	}
+	return ""
+}
