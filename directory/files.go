@@ -42,7 +42,7 @@ type Files struct {
 }
 
 // NewFiles returns a source over path, which must be readable. A file that
-// holds no certificate is a problem to be told (see Problem), not an error.
+// holds no certificate is a problem (see Problems), not an error.
 func NewFiles(name, path string) (*Files, error) { return newFiles(name, path, time.Now) }
 
 func newFiles(name, path string, clock func() time.Time) (*Files, error) {
@@ -59,12 +59,23 @@ func newFiles(name, path string, clock func() time.Time) (*Files, error) {
 // Name returns "files:" and the configured name.
 func (f *Files) Name() string { return f.name }
 
-// Problem tells what is wrong with files of the folder, or nil.
-func (f *Files) Problem() error {
+// Problems are what is wrong with the folder and with its files, one by one.
+func (f *Files) Problems() []error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scan()
-	return errors.Join(f.err, f.problem)
+	return append(each(f.err), each(f.problem)...)
+}
+
+// each returns the errors that were joined, or the one.
+func each(err error) []error {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	}
+	return []error{err}
 }
 
 // Version changes when the folder does.
@@ -75,17 +86,28 @@ func (f *Files) Version() uint64 {
 	return f.version
 }
 
-// Candidates returns the certificates that name addr, and those of the
-// authorities in the folder when there are any that do.
-func (f *Files) Candidates(_ context.Context, addr address.Address) ([]*x509.Certificate, error) {
+// Candidates returns the certificates that name addr; see Find.
+func (f *Files) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
+	found, err := f.Find(ctx, addr)
+	return found.Certificates, err
+}
+
+// Find returns the certificates that name addr, and those of the authorities in the
+// folder when there are any that do. Where none does, the certificate may be in one
+// of the files that could not be read: the notes name these.
+func (f *Files) Find(_ context.Context, addr address.Address) (Finding, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scan()
 	own := f.byKey[addr.Key(address.IgnoreCase)]
-	if len(own) == 0 {
-		return nil, f.err
+	if len(own) > 0 {
+		return Finding{Certificates: append(own[:len(own):len(own)], f.hints...)}, f.err
 	}
-	return append(own[:len(own):len(own)], f.hints...), f.err
+	var found Finding
+	for _, err := range each(f.problem) {
+		found.note("%v", err)
+	}
+	return found, f.err
 }
 
 // scan reads the folder again if it may have changed. f.mu is held.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testpki"
@@ -47,8 +48,14 @@ func TestFilesAreFoundByTheirAddresses(t *testing.T) {
 	check("hints alone are no answer", "absent@example.org")
 	put("broken.pem", []byte("-----BEGIN CERTIFICATE-----\nMII\n"))
 	check("broken", bob, bobs, testCA().Certificate)
-	if f.Problem() == nil {
-		t.Error("the broken file is not told")
+	if p := f.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "broken.pem") {
+		t.Errorf("problems with the broken file: %v", p)
+	}
+	if found, err := f.Find(t.Context(), addr(t, "absent@example.org")); err != nil || len(found.Notes) != 1 || !strings.Contains(found.Notes[0], "broken.pem") {
+		t.Errorf("an address that no file names: %v, %v", found.Notes, err)
+	}
+	if found, err := f.Find(t.Context(), addr(t, "Alice@Example.org")); err != nil || len(found.Notes) != 0 {
+		t.Errorf("an address that a file names: %v, %v", found.Notes, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "bob.der")); err != nil {
 		t.Fatal(err)

@@ -191,6 +191,9 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 		return Finding{}, err
 	}
 	finding := l.read(result.Entries)
+	for _, failed := range result.failed {
+		finding.note("answered by another server, because %v", failed)
+	}
 	if len(result.Referrals) > 0 {
 		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %q", result.Referrals))
 	}
@@ -211,9 +214,17 @@ func (l *LDAP) byAddress(addr address.Address, attributes ...string) func(*serve
 
 var errNoServer = errors.New("no server is known")
 
+// answer is what one server answered.
+type answer struct {
+	*ldap.SearchResult
+	// failed are the errors of the servers that were asked before.
+	failed []error
+}
+
 // search asks one server after the other until one answers. Every error is kept:
-// the last server's alone would hide why the first did not answer.
-func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchRequest) (*ldap.SearchResult, error) {
+// the last server's alone would hide why the first did not answer, and one that
+// fails behind a server that answers would not be noticed before both fail.
+func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchRequest) (*answer, error) {
 	var errs []error
 	for _, set := range l.servers {
 		list, err := set.list(ctx)
@@ -223,12 +234,12 @@ func (l *LDAP) search(ctx context.Context, request func(*server) *ldap.SearchReq
 		for _, s := range list {
 			result, err := s.search(ctx, request(s))
 			if err == nil {
-				return result, nil
+				return &answer{result, errs}, nil
 			}
-			err = fmt.Errorf("%s: %w", s.target.url, err)
+			err = withRemedy(fmt.Errorf("%s: %w", s.target.url, err))
 			if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
 				// The entries that came are good, and not all there are.
-				return result, err
+				return &answer{result, errs}, err
 			}
 			errs = append(errs, err)
 		}
@@ -245,7 +256,7 @@ func readPassword(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("password file: %w", err)
 	}
-	password := strings.TrimRight(string(text), "\r\n")
+	password := strings.TrimRight(strings.TrimPrefix(string(text), "\uFEFF"), "\r\n")
 	if password == "" {
 		// A simple bind without a password is an anonymous one that looks like
 		// success (RFC 4513 section 5.1.2).

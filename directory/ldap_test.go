@@ -186,6 +186,9 @@ func TestLDAPFailsOverAndRecovers(t *testing.T) {
 	first.Stop(t)
 	for range 2 * breakAfter {
 		want(t, l, bob, cert)
+		if f, err := l.Find(t.Context(), addr(t, bob)); err != nil || len(f.Notes) != 1 || !strings.Contains(f.Notes[0], first.URL()) {
+			t.Errorf("one server of two is down: notes %q, %v", f.Notes, err)
+		}
 	}
 	second.Stop(t)
 	for range 2 * breakAfter {

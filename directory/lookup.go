@@ -261,10 +261,10 @@ func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *
 
 func (d *Directory) log(ctx context.Context, addr address.Address, name string, notes []string, err error) {
 	if err != nil {
-		d.cfg.Log.WarnContext(ctx, "directory did not answer", "source", name, "address", addr, "error", err)
+		d.cfg.Log.WarnContext(ctx, "directory lookup failed", "source", name, "address", addr, "error", err)
 	}
 	for _, note := range notes {
-		d.cfg.Log.InfoContext(ctx, "directory answer", "source", name, "address", addr, "note", note)
+		d.cfg.Log.WarnContext(ctx, "directory answer", "source", name, "address", addr, "note", note)
 	}
 }
 

@@ -46,7 +46,7 @@ func (r Result) unknowns() []string {
 	var reasons []string
 	for _, a := range r.Answers {
 		if a.Err != nil {
-			reasons = addOnce(reasons, a.Source+" did not answer")
+			reasons = addOnce(reasons, a.Source+" "+failure(a.Err))
 		}
 	}
 	for _, c := range r.Candidates {

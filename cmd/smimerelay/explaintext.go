@@ -106,7 +106,7 @@ func sourceText(s relay.ExplainedSource) string {
 		how = "from the cache"
 	}
 	if s.Error != "" {
-		return fmt.Sprintf("%s: did not answer %s: %s", s.Source, how, s.Error)
+		return fmt.Sprintf("%s: failed %s: %s", s.Source, how, s.Error)
 	}
 	return fmt.Sprintf("%s: %d found %s", s.Source, s.Found, how)
 }

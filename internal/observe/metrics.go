@@ -22,6 +22,7 @@ type Metrics struct {
 	Panics         prometheus.Counter
 	Lookups        *prometheus.CounterVec   // outcome, remembered
 	LookupSeconds  *prometheus.HistogramVec // source, result
+	DirectoryNotes *prometheus.CounterVec   // source
 	Harvested      *prometheus.CounterVec   // outcome
 	Deliveries     *prometheus.CounterVec   // outcome
 	QueueUp        prometheus.GaugeFunc
@@ -89,6 +90,9 @@ func NewMetrics(depth Depth) *Metrics {
 		LookupSeconds: histograms("directory_seconds",
 			"Time that a directory took for one answer, the checks of the certificates included, by its name and result: answered, failed.",
 			prometheus.ExponentialBuckets(0.0005, 2, 15), "source", "result"),
+		DirectoryNotes: counters("directory_notes_total",
+			"Faults in answers of a directory that did answer, by its name: a server that failed before another answered, a file or value that could not be read, referrals that are not followed. The log has the text.",
+			"source"),
 		Harvested: counters("harvested_total",
 			"Certificates of signed mail that might be kept, by outcome: new, changed (it reads other ciphers now), known, refused (not good for encryption), full (more than one sender may add), failed (the store), dropped (no time).",
 			"outcome"),
@@ -137,7 +141,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.CRLEnd,
 		m.BuildInfo,
 	}

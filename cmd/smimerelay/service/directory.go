@@ -30,11 +30,24 @@ func (b *builder) directory() {
 		for _, e := range each(err) {
 			b.complain(fmt.Sprintf("directory[%d]", i), e.Error(), "")
 		}
+		b.unreadable(i, source)
 		if err == nil && source != nil {
 			dc.Sources = append(dc.Sources, directory.SourceConfig{Source: source, Domains: d.Domains, Merge: d.Merge})
 		}
 	}
 	b.parts.Directory = directory.New(dc)
+}
+
+// unreadable reports the files of a directory that could not be read: the
+// certificates in them are missing, and nothing else would say so.
+func (b *builder) unreadable(i int, source certs.Source) {
+	files, ok := source.(*directory.Files)
+	if !ok || files == nil {
+		return
+	}
+	for _, problem := range files.Problems() {
+		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key("directory", i, "path"), problem.Error(), "its certificates are not used: mend or remove it"))
+	}
 }
 
 // The types of the directories that are in our own store.

@@ -6,6 +6,7 @@ import "github.com/smimerelay/smimerelay/directory"
 func (s *Service) lookedUp(r directory.Result) {
 	remembered := "no"
 	for _, a := range r.Answers {
+		s.metrics.DirectoryNotes.WithLabelValues(a.Source).Add(float64(len(a.Notes)))
 		if a.Cached {
 			remembered = "yes"
 			continue
