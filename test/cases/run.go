@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -103,7 +104,7 @@ func (c check) run(work, binary string) (problem, output string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = filepath.Join(work, c.Case)
-	cmd.Env = append(os.Environ(), "GW="+binary, "PATH="+filepath.Join(work, "bin")+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "GW="+binary, "SRC="+root(), "PATH="+filepath.Join(work, "bin")+":"+os.Getenv("PATH"))
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
@@ -116,4 +117,13 @@ func (c check) run(work, binary string) (problem, output string) {
 		problem = err.Error()
 	}
 	return problem, string(out)
+}
+
+// root is the project's root, where the lab finds the schema of its directories.
+func root() string {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "."
+	}
+	return strings.TrimSpace(string(out))
 }
