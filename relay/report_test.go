@@ -123,3 +123,31 @@ func TestExpiryNoticeIsSigned(t *testing.T) {
 		t.Error("a notice about nothing")
 	}
 }
+
+// A report says who refused, when the message came, and which message it was; for a
+// stranger, no more of the message than that.
+func TestReportPlacesTheMail(t *testing.T) {
+	w := newWorld(t)
+	for _, sender := range []string{"alice@own.example", "news@shop.example"} {
+		env := w.envelope("out", sender, dave)
+		d, ok, err := w.gateway.Report(about(env, w.letter(dave)), Event{
+			Arrived: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC),
+			About: []Refusal{{Recipient: env.Recipients[0], Err: &fault.Error{
+				Kind: fault.Refused, Public: "x", Host: "mx.example.net", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "no such user"},
+			}}},
+		})
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		raw := string(d.Message.Bytes())
+		for _, want := range []string{"Remote-MTA: dns; mx.example.net", "Diagnostic-Code: smtp; 550 5.1.1 no such user",
+			"host mx.example.net said: 550 5.1.1", "Arrival-Date: Sun, 01 Mar 2026 10:00:00", "Message-ID: <1@own.example>"} {
+			if !strings.Contains(raw, want) {
+				t.Errorf("to %s: the report lacks %q:\n%s", sender, want, raw)
+			}
+		}
+		if quoted := strings.Contains(raw, "confidential-subject"); quoted != (sender == "alice@own.example") {
+			t.Errorf("to %s: header quoted %v", sender, quoted)
+		}
+	}
+}
