@@ -196,7 +196,8 @@ func TestWhatElseComesBackGoesNoFurther(t *testing.T) {
 	w := newReturning(t)
 	d := w.accept(attacker, w.secretMail())
 	quiet := w.accept(attacker, w.secretMail(), "NEVER")
-	vacation := "From: alice@own.example\nAuto-Submitted: auto-replied\nSubject: Re: hidden-subject\n\nI am away.\n"
+	vacation := "From: alice@own.example\nAuto-Submitted: auto-replied\nSubject: Re: hidden-subject\n\nI am away. You wrote:\n" +
+		strings.ReplaceAll(string(d.Message.Header()), "\r\n", "\n")
 	for name, tt := range map[string]struct {
 		from string
 		d    Delivery

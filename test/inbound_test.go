@@ -59,6 +59,8 @@ func (d *door) testInbound(t *testing.T) {
 		d.testDecrypted(t, strings.ReplaceAll(forged, "smime=pass", "smime=policy")+inboundText, "none")
 	})
 	t.Run("encrypted for another", d.testUndecryptable)
+	t.Run("under the return path", d.testUnderTheReturnPath)
+	t.Run("returned", d.testReturned)
 	for _, s := range shapes() {
 		// Postfix breaks lines over 998 octets when it sends them to the sink.
 		if d.mta != nil && strings.HasPrefix(s.name, "lines of") {

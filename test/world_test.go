@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	w.groups(t)
 	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
 	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
-	for _, addr := range []string{alice, erika} {
+	for _, addr := range []string{alice, erika, refused} {
 		w.store(t, "identities/"+addr+".pem", testpki.Must(w.ids[addr].PEM()))
 	}
 	readers := []*testpki.Identity{w.ids["bob@both.example"], w.ids["bob@encrypt.example"], w.ids["bob@strip.example"]}
@@ -132,6 +132,7 @@ func (w *world) people(t *testing.T) {
 	w.store(t, "certificates/file.pem", testpki.EncodeCertificates(w.ids["file@both.example"].Certificate))
 	w.issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{erika}})
+	w.issue(testpki.Leaf{Addresses: []string{refused}, Key: "rsa2048"})
 	w.policyPeople(t)
 	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
 	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
