@@ -298,6 +298,7 @@ func TestFieldsThatRelaysRewrite(t *testing.T) {
 		"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--bc\n--b--\n":                                                                                              false,
 		"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: quoted-printable\n\n--b\n\nx\n--b--\n":                                                       true,
 		"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\nx\n--b--\n":                                                                 false,
+		"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n":                                                                                                           true, // its end is that of the signed part
 	} {
 		m := parse(t, strings.ReplaceAll(head+entity, "\n", "\r\n"))
 		signed := w.sign(t, m, w.bob, SignOptions{})

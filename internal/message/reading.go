@@ -281,8 +281,10 @@ func (p *Part) delimiterDoubt() string {
 	if lines != delimiters {
 		return fmt.Sprintf("%d lines start like a delimiter and %d are", lines, delimiters)
 	}
-	if inner, ok := p.Swallows(p.Params["boundary"]); ok {
-		return fmt.Sprintf("boundary %q starts with that of an open part inside, %q", p.Params["boundary"], inner)
+	for _, child := range p.Children {
+		if inner, ok := child.Swallows(p.Params["boundary"]); ok {
+			return fmt.Sprintf("boundary %q starts with that of an open part inside, %q", p.Params["boundary"], inner)
+		}
 	}
 	return ""
 }
