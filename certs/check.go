@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -44,14 +45,20 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r Request
 	if p := v.checkUse(cert, r); p != nil {
 		return verdict.refused(p)
 	}
-	mode := r.Revocation
-	if mode == "" {
-		mode = v.cfg.Revocation
+	return v.lasting(v.checkPaths(ctx, s, path, r, verdict), at)
+}
+
+// mode is what an unknown status means on a path: what its anchor says comes
+// before what the request says, and that before the validator's.
+func (v *Validator) mode(path []*node, asked RevocationMode) RevocationMode {
+	if len(path) == 1 {
+		return RevocationOff // nobody revokes an anchor
 	}
-	if mode == RevocationOff || len(path) == 1 {
-		return v.lasting(verdict.refused(nil), at)
-	}
-	return v.lasting(v.checkPaths(ctx, s, path, r.CRLs, mode, verdict), at)
+	return v.modeOf(path[len(path)-1], asked)
+}
+
+func (v *Validator) modeOf(anchor *node, asked RevocationMode) RevocationMode {
+	return cmp.Or(v.cfg.AnchorRevocation[anchor.fp], asked, v.cfg.Revocation)
 }
 
 // lasting ends a pass that rests on an allowance when that ends.
@@ -70,21 +77,33 @@ func (v *Validator) lasting(d Verdict, at time.Time) Verdict {
 const maxPaths = 4
 
 // checkPaths asks about the revocation of a path and, where an authority of it is
-// revoked or of unknown status, of the next path that does without it.
-func (v *Validator) checkPaths(ctx context.Context, s *search, path []*node, crls [][]byte, mode RevocationMode, first Verdict) Verdict {
+// revoked or of unknown status, of the next path that does without it; where the
+// certificate itself is of unknown status, of one to another anchor. Where one
+// path can never be known of and another may be later, the answer may come later.
+func (v *Validator) checkPaths(ctx context.Context, s *search, path []*node, r Request, first Verdict) Verdict {
 	verdict := first
 	for i := range maxPaths {
 		d := first.along(path)
-		culprit, p := v.checkRevocation(ctx, s, path, crls, &d)
-		if p != nil && p.reason == RevocationUnknown && mode == RevocationPrefer {
+		mode := v.mode(path, r.Revocation)
+		if mode == RevocationOff {
+			return d.refused(nil)
+		}
+		culprit, p := v.checkRevocation(ctx, s, path, r.CRLs, &d)
+		if p != nil && p.reason != Revoked && mode == RevocationPrefer {
 			p = nil
 		}
 		d = d.refused(p)
-		if i == 0 || p == nil {
+		if i == 0 || p == nil || verdict.Reason == NoRevocationInfo && p.reason == RevocationUnknown {
 			verdict = d
 		}
-		if p == nil || culprit == path[0] {
+		if p == nil {
 			break
+		}
+		if culprit == path[0] {
+			if p.reason == Revoked || len(v.cfg.AnchorRevocation) == 0 {
+				break
+			}
+			culprit = path[len(path)-1] // the mode of another anchor may be another
 		}
 		s.avoid[culprit.fp] = true
 		if path, p = s.find(path[0]); p != nil {

@@ -158,7 +158,7 @@ func TestHostileNamesakes(t *testing.T) {
 	affordable(t, func() {
 		v := newValidator(t, ValidatorConfig{Revocation: RevocationRequire, CRLs: [][]byte{testpki.Must(root.CRL(testpki.CRL{}))}}, root)
 		got := v.Check(t.Context(), id.Certificate, Request{Purpose: ForSigning, Intermediates: hints, CRLs: [][]byte{list, list, list}})
-		if got.Reason != RevocationUnknown {
+		if got.Reason != NoRevocationInfo {
 			t.Errorf("%s: %s", got.Reason, got.Detail)
 		}
 	})

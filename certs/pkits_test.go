@@ -51,7 +51,7 @@ func pkitsReasons(test string) []Reason {
 		"4.1":  {BadSignature, UnsupportedSigning},
 		"4.2":  {Expired, NotYetValid},
 		"4.3":  {Untrusted},
-		"4.4":  {Revoked, RevocationUnknown},
+		"4.4":  {Revoked, RevocationUnknown, NoRevocationInfo},
 		"4.5":  {Revoked, NotAnAuthority},
 		"4.6":  {NotAnAuthority, PathLength},
 		"4.7":  {NotAnAuthority, RevocationUnknown},
@@ -61,8 +61,8 @@ func pkitsReasons(test string) []Reason {
 		"4.11": {PolicyMissing},
 		"4.12": {PolicyMissing},
 		"4.13": {NameConstraint, Revoked},
-		"4.14": {Revoked, RevocationUnknown},
-		"4.15": {Revoked, RevocationUnknown},
+		"4.14": {Revoked, RevocationUnknown, NoRevocationInfo},
+		"4.15": {Revoked, RevocationUnknown, NoRevocationInfo},
 		"4.16": {CriticalExtension},
 	}[section]
 }

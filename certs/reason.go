@@ -11,6 +11,7 @@ const (
 	Untrusted          Reason = "untrusted"
 	Revoked            Reason = "revoked"
 	RevocationUnknown  Reason = "revocation-unknown"
+	NoRevocationInfo   Reason = "no-revocation-information"
 	WrongPurpose       Reason = "wrong-purpose"
 	WrongAddress       Reason = "wrong-address"
 	WeakKey            Reason = "weak-key"
@@ -35,7 +36,7 @@ func (r Reason) result() Result {
 		return Pass
 	case RevocationUnknown:
 		return TempError
-	case WeakKey, WeakSignature, Blocked, PolicyMissing:
+	case WeakKey, WeakSignature, Blocked, PolicyMissing, NoRevocationInfo:
 		return PolicyNo
 	}
 	return Fail

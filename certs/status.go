@@ -56,11 +56,15 @@ func (v *Validator) checkRevocation(ctx context.Context, s *search, path []*node
 		return n, refuse(Revoked, n.Certificate, "%s", answer.Text)
 	}
 	d.Revocation = revocationUnknown
+	if answer.Nowhere {
+		return n, refuse(NoRevocationInfo, n.Certificate, "it names no revocation list and no responder, and no list that is configured is about it; "+
+			"set revocation for its anchor in [[trust.anchor]], or name its list in trust.crls")
+	}
 	return n, refuse(RevocationUnknown, n.Certificate, "%s", answer.Text)
 }
 
 // path returns the worst answer about its certificates, and whose it is: revoked
-// before unknown before good. If all are good, NextUpdate is when the first of
+// before never to be known before unknown before good. If all are good, NextUpdate is when the first of
 // them ends.
 func (c *statusCheck) path(ctx context.Context, path []*node) (*node, revocation.Answer) {
 	worst, whose := revocation.Answer{Status: revocation.Good}, path[0]
@@ -69,7 +73,7 @@ func (c *statusCheck) path(ctx context.Context, path []*node) (*node, revocation
 		if answer.Status == revocation.Revoked {
 			return path[i], answer
 		}
-		if answer.Status == revocation.Unknown && worst.Status == revocation.Good {
+		if answer.Status == revocation.Unknown && (worst.Status == revocation.Good || answer.Nowhere && !worst.Nowhere) {
 			worst, whose = answer, path[i]
 		}
 		if until := answer.NextUpdate; worst.Status == revocation.Good && !until.IsZero() &&
@@ -98,6 +102,7 @@ func (c *statusCheck) certificate(ctx context.Context, path []*node) revocation.
 	if answer.Status == revocation.Unknown && c.online {
 		answer = c.v.cfg.Fetcher.Online(ctx, q, path[1].Certificate, c.lists, c.v.cfg.AllowSHA1)
 	}
+	answer.Nowhere = answer.Status == revocation.Unknown && c.v.lists.Nowhere(q)
 	c.asked[n.fp] = answer
 	return answer
 }

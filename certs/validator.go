@@ -1,9 +1,11 @@
 package certs
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +19,9 @@ type ValidatorConfig struct {
 	// Anchors are the trust anchors, the only ones: the system's do not count.
 	// An anchor that is no authority is trusted for itself alone.
 	Anchors []*x509.Certificate
+	// AnchorRevocation is the mode for paths that end at an anchor, where it has
+	// one of its own: it comes before that of a request.
+	AnchorRevocation map[[sha256.Size]byte]RevocationMode
 	// Intermediates help to build paths and are not trusted.
 	Intermediates []*x509.Certificate
 	// Exceptions trust or block single certificates.
@@ -64,12 +69,13 @@ var _ Checker = (*Validator)(nil)
 
 // NewValidator checks cfg and returns a Validator for it.
 func NewValidator(cfg ValidatorConfig) (*Validator, error) {
-	switch cfg.Revocation {
-	case "":
-		cfg.Revocation = RevocationRequire
-	case RevocationRequire, RevocationPrefer, RevocationOff:
-	default:
-		return nil, errors.New(`validator: revocation must be "require", "prefer" or "off"`)
+	cfg.Revocation = cmp.Or(cfg.Revocation, RevocationRequire)
+	for _, mode := range append(slices.Collect(maps.Values(cfg.AnchorRevocation)), cfg.Revocation) {
+		switch mode {
+		case "", RevocationRequire, RevocationPrefer, RevocationOff:
+		default:
+			return nil, fmt.Errorf(`validator: revocation %q is not known; use "require", "prefer" or "off"`, mode)
+		}
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -274,11 +274,11 @@ func TestRevocationLists(t *testing.T) {
 		{"from the message", good.Certificate, RevocationRequire, [][]byte{ofRoot}, [][]byte{[]byte("no list"), ofSub}, "", "good"},
 		{"revoked", bad.Certificate, RevocationPrefer, [][]byte{ofRoot, ofSub}, nil, Revoked, "revoked"},
 		{"authority revoked", good.Certificate, RevocationRequire, [][]byte{subRevoked, ofSub}, nil, Revoked, "revoked"},
-		{"no list, required", good.Certificate, RevocationRequire, [][]byte{ofRoot}, nil, RevocationUnknown, "unknown"},
+		{"no list, required", good.Certificate, RevocationRequire, [][]byte{ofRoot}, nil, NoRevocationInfo, "unknown"},
 		{"no list, preferred", good.Certificate, RevocationPrefer, nil, nil, "", "unknown"},
 		{"no list, off", bad.Certificate, RevocationOff, [][]byte{ofRoot, ofSub}, nil, "", "unchecked"},
 		{"stale", good.Certificate, RevocationRequire, [][]byte{ofRoot, stale}, nil, RevocationUnknown, "unknown"},
-		{"forged", good.Certificate, RevocationRequire, [][]byte{ofRoot}, [][]byte{forged}, RevocationUnknown, "unknown"},
+		{"forged", good.Certificate, RevocationRequire, [][]byte{ofRoot}, [][]byte{forged}, NoRevocationInfo, "unknown"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := check(c.cert, c.mode, c.crls, c.inMessage)

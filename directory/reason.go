@@ -16,6 +16,7 @@ var phrases = map[certs.Reason]string{
 	certs.Untrusted:         "not issued by a trusted authority",
 	certs.Revoked:           "revoked",
 	certs.RevocationUnknown: "revocation status unknown",
+	certs.NoRevocationInfo:  "no revocation information (set revocation for its anchor or name crls)",
 	certs.WrongPurpose:      "not for encryption",
 	certs.WrongAddress:      "issued for another address",
 	certs.WeakKey:           "weak key",

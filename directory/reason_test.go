@@ -40,6 +40,7 @@ func TestReasonIsForPeople(t *testing.T) {
 		"revoked, weak key, weak signature, and more": {Outcome: None, Candidates: []Candidate{
 			refused(certs.Revoked), refused(certs.WeakKey), refused(certs.WeakSignature), refused(certs.Expired),
 		}},
+		"no revocation information (set revocation for its anchor or name crls)": {Outcome: None, Candidates: []Candidate{refused(certs.NoRevocationInfo)}},
 		"some new reason":           {Outcome: None, Candidates: []Candidate{refused("some-new-reason")}},
 		"ldap:corp did not answer":  {Outcome: Unknown, Answers: []Answer{down, files}},
 		"revocation status unknown": {Outcome: Unknown, Answers: []Answer{ldap}, Candidates: []Candidate{unknown, refused(certs.Expired)}},

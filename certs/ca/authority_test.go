@@ -1,8 +1,12 @@
 package ca_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +78,41 @@ func TestSeparateKeysDoOneThingEach(t *testing.T) {
 	}
 	if !ids[0].Chain[len(ids[0].Chain)-1].Equal(ids[1].Certificate) {
 		t.Error("the certificate to encrypt to does not travel with signatures")
+	}
+}
+
+// TestKeysAreReadable: where nobody asks for a kind, what partners encrypt to is
+// RSA, which all of them can, and what only signs is P-256.
+func TestKeysAreReadable(t *testing.T) {
+	w := newWorld(t, "p256", ca.Multipurpose)
+	describe := func(id *certs.Identity) string {
+		switch key := id.Certificate.PublicKey.(type) {
+		case *rsa.PublicKey:
+			return fmt.Sprintf("rsa%d", key.N.BitLen())
+		case *ecdsa.PublicKey:
+			return key.Params().Name
+		}
+		return "another"
+	}
+	for _, c := range []struct {
+		key      string
+		separate bool
+		want     []string // the one that signs first
+	}{
+		{"", false, []string{"rsa3072"}},
+		{ca.Auto, false, []string{"rsa3072"}},
+		{ca.Auto, true, []string{"P-256", "rsa3072"}},
+		{"", true, []string{"P-256", "rsa3072"}},
+		{"p384", true, []string{"P-384", "P-384"}},
+		{"rsa2048", true, []string{"rsa2048", "rsa2048"}},
+	} {
+		var got []string
+		for _, id := range w.issue(t, ca.Request{Address: parse(t, "alice@example.com"), Key: c.key, Separate: c.separate}) {
+			got = append(got, describe(id))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("key %q, separate %t: %v, want %v", c.key, c.separate, got, c.want)
+		}
 	}
 }
 

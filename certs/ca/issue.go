@@ -17,7 +17,7 @@ import (
 // right to the address is for the caller to know.
 type Request struct {
 	Address address.Address
-	// Key is one of Kinds; "" is p256.
+	// Key is one of Kinds; "" is Auto.
 	Key string
 	// Validity is how long it shall be valid; 0 is a year. It is cut at the end of
 	// the authority.
@@ -69,7 +69,7 @@ func (a *Authority) Check(r Request) error {
 	if r.Validity < 0 || r.Validity > MaxValidity {
 		return fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), MaxValidity/(24*time.Hour))
 	}
-	if !slices.Contains(Kinds, r.Key) && r.Key != "" {
+	if !slices.Contains(Kinds, r.Key) && r.Key != "" && r.Key != Auto {
 		return errKind(r.Key)
 	}
 	_, _, err := a.validity(r)
@@ -77,7 +77,7 @@ func (a *Authority) Check(r Request) error {
 }
 
 func (a *Authority) issue(ctx context.Context, r Request, use Use) (*certs.Identity, error) {
-	key, err := a.Generate(r.Key)
+	key, err := a.Generate(r.kind(use))
 	if err != nil {
 		return nil, err
 	}

@@ -10,14 +10,29 @@ import (
 	"strings"
 )
 
-// Kinds are the kinds of keys that can be issued for. P-256 is what every client
-// of the last ten years reads; RSA is for those that are older.
+// Auto leaves the kind of key to what it is for: everybody can encrypt to RSA,
+// while GnuPG 2.2 and NSS cannot encrypt to a certificate whose key only agrees on
+// keys (RFC 5753). A key that only signs is P-256.
+const Auto = "auto"
+
+// Kinds are the kinds of keys that can be issued for.
 var Kinds = []string{"p256", "p384", "rsa2048", "rsa3072", "rsa4096"}
 
-// GenerateKey makes a key of one of Kinds; "" is p256.
+// kind is that of the key for a use.
+func (r Request) kind(use Use) string {
+	switch {
+	case r.Key != "" && r.Key != Auto:
+		return r.Key
+	case use == OnlySign:
+		return "p256"
+	}
+	return "rsa3072"
+}
+
+// GenerateKey makes a key of one of Kinds.
 func GenerateKey(kind string) (crypto.Signer, error) {
 	switch kind {
-	case "", "p256":
+	case "p256":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "p384":
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -32,7 +47,7 @@ func GenerateKey(kind string) (crypto.Signer, error) {
 }
 
 func errKind(kind string) error {
-	return fmt.Errorf("key %q is not known; use one of %s", kind, strings.Join(Kinds, ", "))
+	return fmt.Errorf("key %q is not known; use %s or one of %s", kind, Auto, strings.Join(Kinds, ", "))
 }
 
 // AuthorityKind is the kind of key that authorities get where nobody says

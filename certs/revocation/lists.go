@@ -99,7 +99,7 @@ func (s *Lists) Status(q Question) Answer {
 		return Answer{Text: "its distribution points cannot be read"}
 	}
 	// The lists of its issuer count even where the certificate points elsewhere.
-	points = append(points, point{names: []string{"d" + q.Issuer}, reasons: allReasons})
+	points = append(points, ofIssuer(q))
 	j := &judgement{s: s, q: q, serial: serialOf(q.Cert), text: "no revocation list covers it"}
 	for _, p := range points {
 		if j.point(p); j.revoked != nil {
@@ -113,6 +113,28 @@ func (s *Lists) Status(q Question) Answer {
 		j.text = "the revocation lists cover only some reasons"
 	}
 	return Answer{Text: j.text}
+}
+
+// Nowhere reports whether nothing can ever say whether a certificate was revoked:
+// it names no list (RFC 5280 section 4.2.1.13) and no responder (section 4.2.2.1),
+// and no list of the collection is about it. A list that has ended is one, for
+// the next may be put in its place.
+func (s *Lists) Nowhere(q Question) bool {
+	points, ok := readPoints(q.Cert)
+	if !ok || len(points) > 0 || len(q.Cert.OCSPServer) > 0 {
+		return false
+	}
+	authority := q.Cert.BasicConstraintsValid && q.Cert.IsCA
+	return !slices.ContainsFunc(s.of(q.Issuer), func(l *List) bool {
+		_, covers := l.covers(ofIssuer(q), q.Issuer, authority)
+		return covers && l.Base == nil
+	})
+}
+
+// ofIssuer is the point at which the lists of a certificate's issuer are found
+// wherever the certificate points.
+func ofIssuer(q Question) point {
+	return point{names: []string{"d" + q.Issuer}, reasons: allReasons}
 }
 
 // judgement is the state of one question.

@@ -19,7 +19,7 @@ import (
 type certIssueCmd struct {
 	authorityFlags
 	JSON         bool     `name:"json" help:"Print what was issued as JSON."`
-	Key          string   `enum:",p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: p256, p384, rsa2048, rsa3072, rsa4096; ca.key when absent."`
+	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: auto (what partners can read), p256, p384, rsa2048, rsa3072, rsa4096; ca.key when absent."`
 	Days         int      `placeholder:"N" help:"Days of validity, at most 825; ca.validity when absent."`
 	Separate     bool     `help:"Issue two keys: one signs, one is encrypted to; ca.separate does so always."`
 	File         string   `placeholder:"FILE" help:"Also for the addresses in FILE, one on each line."`
@@ -35,7 +35,7 @@ func (certIssueCmd) Help() string {
 
 func (certIssueCmd) examples() string {
 	return `smimerelay cert issue alice@example.com
-		smimerelay cert issue --key rsa3072 --days 730 --out alice.p12 --password-file alice.password alice@example.com
+		smimerelay cert issue --key rsa4096 --days 730 --out alice.p12 --password-file alice.password alice@example.com
 		smimerelay cert issue --file staff.txt --json`
 }
 

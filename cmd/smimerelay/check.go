@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -88,6 +89,9 @@ func (c *checkCmd) summary(a *app, p *service.Parts, h service.Holdings) error {
 	out := a.page()
 	for _, l := range p.Config.Listeners {
 		out.line("listener %-12s %-6s %-24s %s", l.Name, l.Protocol, l.Address, l.Direction)
+	}
+	for _, t := range p.Config.Trust.Anchor {
+		out.line("anchor %s revocation %s %s", t.Path, cmp.Or(t.Revocation, p.Config.Trust.Revocation), t.Note)
 	}
 	out.line("rules %d, identities %d, trust anchors %d, next hop %s",
 		len(p.Config.Rules), h.Count, p.Anchors, p.Config.NextHop.Address)

@@ -130,7 +130,7 @@ type CA struct {
 	Organization string        `toml:"organization" doc:"name of the organization in the authority's own certificates"`
 	Country      string        `toml:"country" doc:"its country: two capital letters, such as DE"`
 	Profile      string        `toml:"profile" doc:"generation of the S/MIME Baseline Requirements that certificates follow" enum:"multipurpose,strict"`
-	Key          string        `toml:"key" doc:"keys that are issued for" enum:"p256,p384,rsa2048,rsa3072,rsa4096"`
+	Key          string        `toml:"key" doc:"keys that are issued for; auto is what partners can read: rsa3072, and p256 for the key that only signs where separate is set" enum:"auto,p256,p384,rsa2048,rsa3072,rsa4096"`
 	Separate     bool          `toml:"separate" doc:"issue two keys: one signs, one is encrypted to"`
 	Validity     time.Duration `toml:"validity" doc:"how long an issued certificate is valid, at most 825d" min:"1d"`
 	RenewBefore  time.Duration `toml:"renew_before" doc:"how long before its end an identity of a rule with issue = true is followed by another, which signs at once; the old one keeps decrypting" min:"1h"`
@@ -149,6 +149,7 @@ type Expiry struct {
 // Trust is the section [trust].
 type Trust struct {
 	Anchors       []string      `toml:"anchors" doc:"files or folders (PEM, DER, .p7b) of the authorities that are believed" path:"any"`
+	Anchor        []Anchor      `toml:"anchor" doc:"further anchors, each with a revocation mode of its own; repeat the table [[trust.anchor]] for each"`
 	Intermediates []string      `toml:"intermediates" doc:"files or folders of further certificates that help to build chains" path:"any"`
 	CRLs          []string      `toml:"crls" doc:"files or folders of revocation lists" path:"any"`
 	Revocation    string        `toml:"revocation" doc:"what an unknown revocation status means: refused, tolerated, not asked" enum:"require,prefer,off"`
@@ -163,6 +164,13 @@ type Trust struct {
 	AllowRSA1024  bool          `toml:"allow_rsa1024" doc:"verify with RSA keys from 1024 bits, for archives; new mail is never encrypted to them"`
 
 	AllowNoAttributes bool `toml:"allow_no_attributes" doc:"accept signatures of messages without signed attributes, which say less: no time, no certificate, no algorithms"`
+}
+
+// Anchor is one [[trust.anchor]].
+type Anchor struct {
+	Path       string `toml:"path" doc:"file or folder (PEM, DER, .p7b) of the authority that is believed" path:"any" required:"yes"`
+	Revocation string `toml:"revocation" doc:"as in [trust], for what this authority stands above, and before inbound.revocation; empty is the value there" enum:",require,prefer,off"`
+	Note       string `toml:"note" doc:"why; smimerelay check repeats it"`
 }
 
 // Exception is one [[exception]].

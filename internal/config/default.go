@@ -21,7 +21,7 @@ func Default() *Config {
 		Queue:      defaultQueue(),
 		Store:      Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
 		Expiry:     Expiry{Before: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
-		Trust:      Trust{Anchors: []string{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
+		Trust:      Trust{Anchors: []string{}, Anchor: []Anchor{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		CA:         defaultCA(),
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
@@ -68,7 +68,7 @@ func defaultQueue() Queue {
 
 func defaultCA() CA {
 	return CA{
-		Profile: "multipurpose", Key: "p256", Validity: 365 * day, RenewBefore: 30 * day, PerHour: 100,
+		Profile: "multipurpose", Key: "auto", Validity: 365 * day, RenewBefore: 30 * day, PerHour: 100,
 		CRLValidity: 7 * day, CRLRefresh: day,
 	}
 }

@@ -83,6 +83,7 @@ A pattern for senders and recipients is an address, a domain (example.com), its 
 		switch fv.Kind() {
 		case reflect.Struct:
 			writeItems(&b, fv)
+			writeInner(&b, f.Tag.Get("toml"), fv)
 		case reflect.Slice:
 			writeItems(&b, newElement(fv.Type().Elem()))
 		case reflect.Map:
@@ -91,6 +92,17 @@ A pattern for senders and recipients is an address, a domain (example.com), its 
 	}
 	b.WriteString(".SH SEE ALSO\nsmimerelay(1)\n")
 	return b.String()
+}
+
+// writeInner writes the arrays of tables within a table.
+func writeInner(b *strings.Builder, path string, v reflect.Value) {
+	for f := range v.Type().Fields() {
+		if f.Type.Kind() != reflect.Slice || !isTable(f.Type) {
+			continue
+		}
+		fmt.Fprintf(b, ".SH %s\n%s\n", roff("[["+join(path, f.Tag.Get("toml"))+"]]"), roff(f.Tag.Get("doc")))
+		writeItems(b, newElement(f.Type.Elem()))
+	}
 }
 
 func writeItems(b *strings.Builder, v reflect.Value) {

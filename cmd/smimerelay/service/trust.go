@@ -1,6 +1,7 @@
 package service
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // keys joins our identities: those in the store, in files and in tokens.
@@ -50,10 +52,11 @@ func (b *builder) isKnown(key string) bool {
 func (b *builder) validator() {
 	t := b.config.Trust
 	b.parts.trusted = b.storedTrust()
-	anchors := append(b.certificates("trust.anchors", t.Anchors), b.parts.trusted.anchors()...)
+	tables, modes := b.anchorTables()
+	anchors := slices.Concat(b.certificates("trust.anchors", t.Anchors), tables, b.parts.trusted.anchors())
 	b.parts.Anchors = len(anchors)
 	v, err := certs.NewValidator(certs.ValidatorConfig{
-		Anchors:       anchors,
+		Anchors: anchors, AnchorRevocation: modes,
 		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
 		Lists:         b.lists(),
@@ -72,6 +75,29 @@ func (b *builder) validator() {
 		b.complain("trust", err.Error(), "")
 	}
 	b.parts.Validator = v
+}
+
+// anchorTables reads the anchors that have tables, and their own revocation modes.
+func (b *builder) anchorTables() ([]*x509.Certificate, map[[sha256.Size]byte]certs.RevocationMode) {
+	var all []*x509.Certificate
+	modes := map[[sha256.Size]byte]certs.RevocationMode{}
+	for i, a := range b.config.Trust.Anchor {
+		at := key("trust.anchor", i, "path")
+		found := b.file(at, a.Path)
+		all = append(all, found...)
+		if a.Revocation == "" {
+			continue
+		}
+		mode := certs.RevocationMode(a.Revocation)
+		for _, c := range found {
+			sum := sha256.Sum256(c.Raw)
+			if before, ok := modes[sum]; ok && before != mode {
+				b.complain(at, fmt.Sprintf("the anchor %q has revocation %q in one table and %q in another", pki.SubjectString(c), before, mode), "name it in one of them")
+			}
+			modes[sum] = mode
+		}
+	}
+	return all, modes
 }
 
 // policies reads the certificate policies that paths must have.
@@ -133,18 +159,22 @@ func (b *builder) exceptions() []certs.Exception {
 func (b *builder) certificates(key string, paths []string) []*x509.Certificate {
 	var all []*x509.Certificate
 	for i, path := range paths {
-		key := fmt.Sprintf("%s[%d]", key, i)
-		all = append(all, read(b, key, path, func(path string) ([]*x509.Certificate, error) {
-			found, err := certs.ReadCertificates(path)
-			skipped, err := certs.Skipped(err)
-			for _, s := range skipped {
-				b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
-				b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))
-			}
-			return found, err
-		})...)
+		all = append(all, b.file(fmt.Sprintf("%s[%d]", key, i), path)...)
 	}
 	return all
+}
+
+// file reads one file, or one folder.
+func (b *builder) file(key, path string) []*x509.Certificate {
+	return read(b, key, path, func(path string) ([]*x509.Certificate, error) {
+		found, err := certs.ReadCertificates(path)
+		skipped, err := certs.Skipped(err)
+		for _, s := range skipped {
+			b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
+			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))
+		}
+		return found, err
+	})
 }
 
 // read reads a file, unless it is known that it can not be.

@@ -2,10 +2,12 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // soon is how long before its end an identity is warned of where the
@@ -31,8 +33,12 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 	}
 	warn(p.Anchors == 0, "trust.anchors", "there is no trust anchor: no certificate is believed",
 		"name the authorities of your partners")
-	warn(c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0, "trust.revocation",
+	blind := c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0 && len(c.Trust.Anchor) == 0
+	warn(blind, "trust.revocation",
 		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
+	if !blind {
+		ws = append(ws, p.uninformed()...)
+	}
 	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no authority yet: nothing can be issued", "make it: smimerelay ca init")
 	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
 		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
@@ -46,6 +52,18 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 	}
 	ws = append(ws, unmet(c)...)
 	return ws.InOrder()
+}
+
+// uninformed warns of authorities below which everything is refused because
+// nobody can ever say what is revoked.
+func (p *Parts) uninformed() config.Problems {
+	var ws config.Problems
+	for _, a := range p.Validator.Uninformed() {
+		ws = append(ws, p.Config.Problem("trust.revocation",
+			fmt.Sprintf("nothing below %q can pass: no list and no responder says what is revoked", pki.SubjectString(a)),
+			"set revocation for its anchor in [[trust.anchor]], or name its list in trust.crls"))
+	}
+	return ws
 }
 
 // Survey is Holdings at a time, with what ends within the configured time.
