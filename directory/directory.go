@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -43,11 +44,24 @@ type Result struct {
 	Group string
 }
 
+// or returns what is known of an address that has no certificate and of its
+// mailbox. Both results may be remembered: nothing is appended to their lists.
+func (r Result) or(mailbox Result) Result {
+	return Result{
+		Outcome:      mailbox.Outcome,
+		Certificates: mailbox.Certificates,
+		Candidates:   slices.Concat(r.Candidates, mailbox.Candidates),
+		Answers:      slices.Concat(r.Answers, mailbox.Answers),
+	}
+}
+
 // Candidate is a certificate that may serve, with the verdict on it.
 type Candidate struct {
 	Certificate *x509.Certificate
-	Source      string
-	Verdict     certs.Verdict
+	// Address is the one that it was looked for.
+	Address address.Address
+	Source  string
+	Verdict certs.Verdict
 	// Ciphers are the content ciphers that the owner claims to read, the
 	// preferred first; none: nothing is known (RFC 8551 section 2.5.2).
 	Ciphers []cms.Cipher

@@ -32,7 +32,7 @@ func (d *Directory) judge(ctx context.Context, addr address.Address, name string
 	}
 	judged := make([]Candidate, 0, len(leaves))
 	for _, c := range leaves {
-		candidate := Candidate{Certificate: c, Source: name, Verdict: check(c, certs.ForEncryption)}
+		candidate := Candidate{Certificate: c, Address: addr, Source: name, Verdict: check(c, certs.ForEncryption)}
 		if candidate.Verdict.Result == certs.Pass {
 			candidate.Ciphers = claimed(c, found.Claims, check)
 		}

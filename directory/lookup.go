@@ -45,6 +45,9 @@ type Config struct {
 	Timeout time.Duration
 	// LocalPart is the rule by which two addresses are the same mailbox.
 	LocalPart address.LocalPart
+	// Delimiters separate a mailbox from an extension (address.WithoutExtension);
+	// "" is none.
+	Delimiters string
 	// Clock is time.Now unless set.
 	Clock func() time.Time
 	// Log receives the notes of the sources; slog.Default unless set.
@@ -124,12 +127,23 @@ func setDefault[T ~int | ~int64](v *T, def T) {
 // Lookup returns what is known of the certificates of addr. When ctx ends first
 // the outcome is Unknown, and the lookup goes on for those who ask next.
 func (d *Directory) Lookup(ctx context.Context, addr address.Address) Result {
-	return d.lookup(ctx, addr, false)
+	return d.lookupMailbox(ctx, addr, false)
 }
 
 // LookupFresh is Lookup without the cache; its outcome is remembered.
 func (d *Directory) LookupFresh(ctx context.Context, addr address.Address) Result {
-	return d.lookup(ctx, addr, true)
+	return d.lookupMailbox(ctx, addr, true)
+}
+
+// lookupMailbox looks for the full address first. Only when it is certain that
+// there is nothing for it, the mailbox without the extension serves.
+func (d *Directory) lookupMailbox(ctx context.Context, addr address.Address, fresh bool) Result {
+	r := d.lookup(ctx, addr, fresh)
+	mailbox, ok := addr.WithoutExtension(d.cfg.Delimiters)
+	if !ok || r.Outcome != None || r.Group != "" {
+		return r
+	}
+	return r.or(d.lookup(ctx, mailbox, fresh))
 }
 
 // Observe has f called with the result of every search, and with every result

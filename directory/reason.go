@@ -1,15 +1,20 @@
 package directory
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // maxReasons is how many different reasons are named in one line.
 const maxReasons = 3
+
+// maxNames is how many addresses of a certificate are named.
+const maxNames = 2
 
 // phrases are the reasons as a sender reads them, after "certificate:".
 var phrases = map[certs.Reason]string{
@@ -18,7 +23,6 @@ var phrases = map[certs.Reason]string{
 	certs.RevocationUnknown: "revocation status unknown",
 	certs.NoRevocationInfo:  "no revocation information (set revocation for its anchor or name crls)",
 	certs.WrongPurpose:      "not for encryption",
-	certs.WrongAddress:      "issued for another address",
 	certs.WeakKey:           "weak key",
 	certs.WeakSignature:     "weak signature",
 	certs.NameConstraint:    "outside the names its issuer may certify",
@@ -91,6 +95,8 @@ func describe(c Candidate) string {
 	switch reason := c.Verdict.Reason; reason {
 	case certs.Expired:
 		return expired(c)
+	case certs.WrongAddress:
+		return "issued for " + named(c) + ", not for " + short(c.Address)
 	case certs.NotYetValid:
 		return "not valid before " + c.Certificate.NotBefore.UTC().Format(time.DateOnly)
 	case "":
@@ -102,6 +108,27 @@ func describe(c Candidate) string {
 		return strings.ReplaceAll(string(reason), "-", " ")
 	}
 }
+
+// named lists the addresses in a certificate: who can see both can tell a mistyped
+// address from a person with several.
+func named(c Candidate) string {
+	list := certs.Addresses(c.Certificate)
+	if len(list) == 0 {
+		return "no mail address"
+	}
+	var names []string
+	for _, a := range list[:min(len(list), maxNames)] {
+		names = append(names, short(a))
+	}
+	if len(list) > maxNames {
+		names = append(names, "others")
+	}
+	return strings.Join(names, " and ")
+}
+
+// short writes an address for a line that must stay short: strangers write the
+// names in certificates.
+func short(a address.Address) string { return fmt.Sprintf("%.80q", a.String()) }
 
 // expired names the certificate of the chain that ended first.
 func expired(c Candidate) string {

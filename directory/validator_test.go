@@ -46,7 +46,7 @@ func TestWholeWay(t *testing.T) {
 		"good":      "",
 		"expired":   "expired " + day(ended),
 		"early":     "not valid before " + day(time.Now().Add(time.Hour)),
-		"other":     "issued for another address",
+		"other":     `issued for "somebody@example.net", not for "other@example.net"`,
 		"signs":     "not for encryption",
 		"stranger":  "not issued by a trusted authority",
 		"chainless": "not issued by a trusted authority",

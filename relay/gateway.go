@@ -34,6 +34,9 @@ type GatewayConfig struct {
 	AllowRouted bool
 	// LocalPart is the rule by which addresses are compared.
 	LocalPart address.LocalPart
+	// Delimiters separate a mailbox from an extension
+	// (address.Address.WithoutExtension); "" is none.
+	Delimiters string
 	// Postmaster is the author of reports and notices.
 	Postmaster address.Address
 	Listeners  []Listener

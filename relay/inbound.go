@@ -40,7 +40,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		o.Deliveries = append(o.Deliveries, d)
 		for _, r := range group.recipients {
 			report := &group.opened.Report
-			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), report.Reason)
+			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), told(report))
 		}
 	}
 	for i, group := range groups {
@@ -52,6 +52,14 @@ func (g *Gateway) processInbound(ctx context.Context, env *Envelope, msg *messag
 		}
 	}
 	return o, nil
+}
+
+// told is the reason for the log: the word, and what was compared or found.
+func told(r *smime.Report) string {
+	if r.Reason == "" || r.Detail == "" {
+		return r.Reason
+	}
+	return r.Reason + ": " + ascii(r.Detail)
 }
 
 // inboundCopy makes the delivery for a group. secret says that the message was

@@ -312,6 +312,82 @@ func TestInboundDecryptsForAnyone(t *testing.T) {
 	}
 }
 
+// TestInboundDecryptsForExtensions: mail for an extension of a mailbox is decrypted
+// with the identity of the mailbox, where there are extensions.
+func TestInboundDecryptsForExtensions(t *testing.T) {
+	for _, tt := range []struct {
+		delimiters, to string
+		plain          bool
+	}{
+		{"+", "alice+lists@own.example", true},
+		{"-+", "Alice+lists@own.example", true},
+		{"-", "alice+lists@own.example", false},
+		{"", "alice+lists@own.example", false},
+		{"+", "mallory+alice@own.example", false},
+	} {
+		w := newWorld(t)
+		w.config.Delimiters = tt.delimiters
+		w.start()
+		o, err := w.process(w.envelope("in", "bob@enc.example", tt.to, "eve@own.example"), w.toAlice(w.bobsLetter("")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range o.Deliveries {
+			for _, r := range d.Recipients {
+				want := tt.plain && r.Address.String() == tt.to
+				if got := bytes.Contains(d.Message.Bytes(), []byte(text)); got != want {
+					t.Errorf("%q, %s: plain text %t", tt.delimiters, r.Address, got)
+				}
+			}
+		}
+	}
+}
+
+// TestNoKeyNamesWhatWasCompared: the log names the recipients, the key that is there
+// for somebody else, and the remedy; the message says nothing of the kind.
+func TestNoKeyNamesWhatWasCompared(t *testing.T) {
+	w := newWorld(t)
+	secret := w.toAlice(w.bobsLetter(""))
+	for _, to := range [][]string{{"alias@own.example"}, {"alice@own.example", "alias@own.example"}} {
+		w.log.Reset()
+		o, err := w.process(w.envelope("in", "bob@enc.example", to...), secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `no-key: the gateway has a key for it, of "alice@own.example", which is not that of "alias@own.example"; ` +
+			`if they are one mailbox, set recipient_delimiter, or inbound.decrypt_for = "any"`
+		if want = strings.ReplaceAll(want, `"`, `\"`); !strings.Contains(w.log.String(), want) {
+			t.Errorf("%q: the log does not say %s:\n%s", to, want, w.log)
+		}
+		for _, d := range o.Deliveries {
+			if got := d.Message.Get(statusField) + d.Message.Get(resultsField); strings.Contains(got, "alice") || strings.Contains(got, "decrypt_for") {
+				t.Errorf("%q: the message says %s", to, got)
+			}
+		}
+	}
+	x, err := w.gateway.Explain(t.Context(), w.envelope("in", "bob@enc.example", "alias@own.example"), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(x.Inbound) != 1 || !strings.Contains(x.Inbound[0].Report.Detail, `of "alice@own.example", which is not that of "alias@own.example"`) {
+		t.Errorf("explain says %+v", x.Inbound)
+	}
+}
+
+// TestNoKeyNamesTheAddressees: where the gateway has no key at all the log names the
+// certificates that the message is encrypted to.
+func TestNoKeyNamesTheAddressees(t *testing.T) {
+	w := newWorld(t)
+	stranger := w.issue("stranger@own.example").Certificate
+	m := testpki.Must(smime.Encrypt(w.bobsLetter(""), []*x509.Certificate{stranger}, smime.EncryptOptions{}))
+	if _, err := w.process(w.envelope("in", "bob@enc.example", "alice@own.example"), m); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("no-key: it is encrypted to serial %x of issuer ", stranger.SerialNumber.Bytes()); !strings.Contains(w.log.String(), want) {
+		t.Errorf("the log does not say %s:\n%s", want, w.log)
+	}
+}
+
 // TestGoodAndBadMailIsToldOf: whoever learns hears of every message with its
 // result, and not of those that are only explained.
 func TestGoodAndBadMailIsToldOf(t *testing.T) {

@@ -3,7 +3,9 @@ package relay
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -51,15 +53,15 @@ func (g *Gateway) openWith(ctx context.Context, msg *message.Message, recipients
 	if g.Inbound.DecryptFor == ForAnyone {
 		return []readers{{recipients: recipients, opened: g.open(ctx, msg, g.Keys, weak)}}
 	}
-	ring := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: recipients}
+	ring := g.keyRing(recipients)
 	together := g.open(ctx, msg, ring, weak)
 	var groups []readers
 	for _, members := range ring.groups() {
 		group := readers{recipients: members, opened: together}
 		if !ring.complete(members[0]) {
-			own := &keyRing{Keys: g.Keys, rule: g.LocalPart, recipients: members[:1]}
-			group.opened = g.open(ctx, msg, own, weak)
+			group.opened = g.open(ctx, msg, g.keyRing(members[:1]), weak)
 		}
+		ring.explain(group)
 		groups = append(groups, group)
 	}
 	return groups
@@ -67,12 +69,17 @@ func (g *Gateway) openWith(ctx context.Context, msg *message.Message, recipients
 
 // keyRing holds the identities that name one of the recipients. It notes which
 // of them were asked for, so that recipients can be told apart by what they may
-// decrypt.
+// decrypt, and which were withheld, so that the log can tell.
 type keyRing struct {
 	certs.Keys
-	rule       address.LocalPart
-	recipients []Recipient
-	used       []*certs.Identity
+	rule           address.LocalPart
+	delimiters     string
+	recipients     []Recipient
+	used, withheld []*certs.Identity
+}
+
+func (g *Gateway) keyRing(recipients []Recipient) *keyRing {
+	return &keyRing{Keys: g.Keys, rule: g.LocalPart, delimiters: g.Delimiters, recipients: recipients}
 }
 
 // Decryption implements certs.Keys.
@@ -85,25 +92,70 @@ func (k *keyRing) Decryption(ctx context.Context, id certs.RecipientID) ([]*cert
 	for _, identity := range all {
 		if slices.ContainsFunc(k.recipients, func(r Recipient) bool { return k.names(identity, r) }) {
 			named = append(named, identity)
+			k.used = noted(k.used, identity)
+		} else {
+			k.withheld = noted(k.withheld, identity)
 		}
 	}
-	k.note(named)
 	return named, nil
 }
 
-func (k *keyRing) note(named []*certs.Identity) {
-	for _, identity := range named {
-		if !slices.ContainsFunc(k.used, func(u *certs.Identity) bool { return u.Certificate.Equal(identity.Certificate) }) {
-			k.used = append(k.used, identity)
-		}
+// noted adds an identity to a list that it is not on.
+func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
+	if slices.ContainsFunc(list, func(i *certs.Identity) bool { return i.Certificate.Equal(identity.Certificate) }) {
+		return list
 	}
+	return append(list, identity)
 }
 
-// names reports whether the certificate of an identity names a recipient.
+// names reports whether the certificate of an identity names a recipient, or the
+// mailbox of one who has an extension.
 func (k *keyRing) names(identity *certs.Identity, r Recipient) bool {
 	return slices.ContainsFunc(certs.Addresses(identity.Certificate), func(a address.Address) bool {
-		return a.Equal(r.Address, k.rule)
+		return a.SameMailbox(r.Address, k.rule, k.delimiters)
 	})
+}
+
+// maxListed is how many addresses an explanation lists of each kind.
+const maxListed = 5
+
+// explain says in the report of a group for whom nothing was decrypted what was
+// compared, if the gateway has a key and withheld it. It is for the log and for
+// explain only: a status field would tell a stranger whose keys we have.
+func (k *keyRing) explain(group readers) {
+	r := &group.opened.Report
+	if r.Reason != smime.ReasonNoKey {
+		return
+	}
+	var others, compared []string
+	for _, identity := range slices.Concat(k.withheld, k.used) {
+		for _, a := range certs.Addresses(identity.Certificate) {
+			others = append(others, a.String())
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	for _, to := range group.recipients {
+		compared = append(compared, to.Address.String())
+	}
+	r.Detail = fmt.Sprintf("the gateway has a key for it, of %s, which is not that of %s; if they are one mailbox, set recipient_delimiter, or inbound.decrypt_for = %q",
+		inQuotes(others), inQuotes(compared), ForAnyone)
+}
+
+// inQuotes lists the first few addresses.
+func inQuotes(list []string) string {
+	var b strings.Builder
+	for i, s := range list[:min(len(list), maxListed)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%.100q", s)
+	}
+	if more := len(list) - maxListed; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
 }
 
 // complete reports whether a recipient may use every identity that was used.

@@ -1,9 +1,13 @@
 package smime
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -35,7 +39,7 @@ func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 		w.unreachable(err)
 		return nil, false
 	case len(trials) == 0:
-		w.stop(certs.None, reasonNoKey, "")
+		w.stop(certs.None, reasonNoKey, "it is encrypted to "+addressees(env)+", and no identity at hand is one of these")
 		return nil, false
 	}
 	return w.try(env, trials, own)
@@ -63,6 +67,35 @@ func (w *walker) trials(env *cms.EnvelopedData) ([]trial, error) {
 		}
 	}
 	return list, nil
+}
+
+// maxAddressees is how many recipients of a message an explanation names.
+const maxAddressees = 3
+
+// addressees names the certificates that a message is encrypted to, as it does.
+func addressees(env *cms.EnvelopedData) string {
+	var list []string
+	for _, r := range env.Recipients[:min(len(env.Recipients), maxAddressees)] {
+		list = append(list, addressee(r))
+	}
+	if more := len(env.Recipients) - maxAddressees; more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
+	}
+	if len(list) == 0 {
+		return "nobody"
+	}
+	return strings.Join(list, " and ")
+}
+
+// addressee names one of them.
+func addressee(r cms.RecipientInfo) string {
+	switch {
+	case r.ID.RawIssuer != nil:
+		return fmt.Sprintf("serial %.40x of issuer %.100q", bytes.TrimLeft(r.ID.Serial, "\x00"), pki.NameString(r.ID.RawIssuer))
+	case r.ID.SubjectKeyID != nil:
+		return fmt.Sprintf("key identifier %.40x", r.ID.SubjectKeyID)
+	}
+	return "a key without a certificate (" + r.KeyManagement + ")"
 }
 
 // unreachable ends the walk because our keys cannot be asked.

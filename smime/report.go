@@ -74,6 +74,9 @@ type Encryption struct {
 	keyManagement []string
 }
 
+// ReasonNoKey is the word of Reason for a message that no identity given opens.
+const ReasonNoKey = reasonNoKey
+
 // The words of Reason that are not about certificates.
 const (
 	reasonTampered    = "content-changed"

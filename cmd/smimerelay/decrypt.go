@@ -53,7 +53,7 @@ func notDecrypted(r smime.Report) error {
 	}
 	switch r.Reason {
 	case "no-key":
-		return errors.New("no identity given is one of its recipients; give one with --identity")
+		return fmt.Errorf("no identity given is one of its recipients%s; give one with --identity", because)
 	case "weak-cipher":
 		return fmt.Errorf("is encrypted in a way that is too weak%s; accept it with --allow-weak", because)
 	case "not-decryptable":

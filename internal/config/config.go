@@ -17,6 +17,7 @@ type Config struct {
 	Hostname   string   `toml:"hostname" doc:"our name in EHLO and in Authentication-Results; empty is the name of the host"`
 	Domains    []string `toml:"domains" doc:"our domains: outbound mail is from them, inbound mail to them; empty is the domain of hostname"`
 	LocalPart  string   `toml:"local_part" doc:"how local parts of addresses are compared" enum:"ignore-case,exact"`
+	Delimiter  string   `toml:"recipient_delimiter" doc:"characters that separate a mailbox from an extension in a local part, as in Postfix: with \"+\", mail for carol+lists@ of our domains is decrypted with the identity of carol@, and who has no certificate as bob+news@ gets the one of bob@. Empty is off"`
 	Postmaster string   `toml:"postmaster" doc:"author of notices and delivery reports; empty is postmaster@hostname"`
 	Routed     bool     `toml:"allow_routed_addresses" doc:"accept recipients that name another recipient by a route: %, !, @ or / in a local part of our domains, an address literal, a source route, or no domain"`
 

@@ -20,6 +20,9 @@ func validate(c *Config, d *decoder) {
 	for i, name := range c.Domains {
 		d.domain(index("domains", i), strings.TrimPrefix(name, "."))
 	}
+	if strings.ContainsFunc(c.Delimiter, noDelimiter) {
+		d.complain("recipient_delimiter", `write punctuation, such as "+" or "+-"`, "%q has characters that cannot separate an extension", c.Delimiter)
+	}
 	if c.Postmaster != "" {
 		if _, err := address.Parse(c.Postmaster); err != nil {
 			d.complain("postmaster", "write an address such as postmaster@example.com", "%v", err)
@@ -54,6 +57,13 @@ func validate(c *Config, d *decoder) {
 	d.authority(c.CA)
 	d.directories(c.Directory)
 	d.rules(c)
+}
+
+// noDelimiter tells characters of which addresses are made from those that may
+// separate an extension. Beyond ASCII nobody separates.
+func noDelimiter(r rune) bool {
+	return r <= ' ' || r >= 0x7f || r == '@' || r == '"' || r == '\\' ||
+		'0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
 }
 
 func (d *decoder) hostname(name string) {
@@ -135,7 +145,7 @@ func (d *decoder) listeners(c *Config) {
 		if len(l.XForward) > 0 && l.Protocol == "milter" {
 			d.complain(join(key, "xforward"), "remove it: a milter is told of the client by the protocol", "has a meaning only with protocol = \"lmtp\" or \"smtp\"")
 		}
-		if slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
+		if l.Address != "" && slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
 			d.complain(join(key, "address"), "let mail go on to another server", "is the next hop too: mail would come back for ever")
 		}
 		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)

@@ -15,7 +15,7 @@ func (b *builder) directory() {
 	l := b.config.Lookup
 	dc := directory.Config{
 		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.Positive), Negative: orNever(l.Negative), StaleIfError: l.Stale,
-		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Clock: b.clock, Log: b.log,
+		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
 	}
 	if !slices.ContainsFunc(b.config.Directory, isStored) {
 		dc.Sources = append(dc.Sources,

@@ -236,7 +236,7 @@ func (b *builder) gateway() {
 		return
 	}
 	gc := relay.GatewayConfig{
-		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Postmaster: postmaster,
+		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Delimiters: c.Delimiter, Postmaster: postmaster,
 		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
 		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
 		Inbound: relay.Inbound{
