@@ -296,6 +296,8 @@ func TestSentOnce(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tc.from, got, tc.want)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.data) != 2 || s.conns != 1 {
 		t.Errorf("%d messages by %d connections", len(s.data), s.conns)
 	}
