@@ -129,7 +129,7 @@ func TestReadCRLs(t *testing.T) {
 	if got := v.Check(t.Context(), testpki.Must(ca.Issue(testpki.Leaf{})).Certificate, Request{Purpose: ForSigning}); got.Revocation != "good" {
 		t.Errorf("with the lists opened: %+v", got)
 	}
-	for name, data := range map[string][]byte{"text": []byte("hello"), "pem": testpki.EncodeCertificates(ca.Root), "cut": der[:50], "longer": append(bytes.Clone(der), 0)} {
+	for name, data := range map[string][]byte{"text": []byte("hello"), "pem": testpki.EncodeCertificates(ca.Root), "cut": der[:50], "longer": append(bytes.Clone(der), 'x')} {
 		if _, err := ReadCRLs(write(t, 0o644, data, dir, "bad")); err == nil {
 			t.Errorf("%s was read", name)
 		}

@@ -82,7 +82,7 @@ func TestOrderWithTheStore(t *testing.T) {
 }
 
 // TestHarvestedIsCheckedForRevocation: what was good when the mail came is not
-// offered once it is revoked, nor while that cannot be found out.
+// offered once it is revoked, nor where nothing says whether it is.
 func TestHarvestedIsCheckedForRevocation(t *testing.T) {
 	t.Parallel()
 	w := newStoredWorld(t)
@@ -98,7 +98,7 @@ func TestHarvestedIsCheckedForRevocation(t *testing.T) {
 	}{
 		"good":    {list(w.imported), Usable, ""},
 		"revoked": {list(w.harvested), None, certs.Revoked},
-		"unknown": {nil, Unknown, certs.RevocationUnknown},
+		"none":    {nil, None, certs.NoRevocationInformation},
 	} {
 		checker := testpki.Must(certs.NewValidator(certs.ValidatorConfig{
 			Anchors: []*x509.Certificate{testCA().Root}, Lists: c.lists, Revocation: certs.RevocationRequire,
