@@ -98,7 +98,7 @@ func TestHarvestedIsCheckedForRevocation(t *testing.T) {
 	}{
 		"good":    {list(w.imported), Usable, ""},
 		"revoked": {list(w.harvested), None, certs.Revoked},
-		"none":    {nil, None, certs.NoRevocationInformation},
+		"none":    {nil, None, certs.NoRevocationInfo},
 	} {
 		checker := testpki.Must(certs.NewValidator(certs.ValidatorConfig{
 			Anchors: []*x509.Certificate{testCA().Root}, Lists: c.lists, Revocation: certs.RevocationRequire,

@@ -123,7 +123,7 @@ func (w *world) report(l letter) *smime.Report {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	text := "From: <" + l.from + ">\r\nContent-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n" +
+	text := "From: <" + l.from + ">\r\nDate: " + l.signers[0].Time.Format(time.RFC1123Z) + "\r\nContent-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n" +
 		"Content-Transfer-Encoding: base64\r\n\r\n" + base64Lines(object.Bytes())
 	if l.edit != nil {
 		text = l.edit(text)

@@ -103,7 +103,7 @@ func (w *world) prepare(c benchCase) (*job, error) {
 // plain returns a message with a base64 part of size octets, as attachments are.
 func plain(size int) []byte {
 	var b bytes.Buffer
-	b.WriteString("From: <u0@bench.example>\r\nTo: <u1@bench.example>\r\nSubject: bench\r\nMIME-Version: 1.0\r\n" +
+	b.WriteString("From: <u0@bench.example>\r\nTo: <u1@bench.example>\r\nSubject: bench\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMIME-Version: 1.0\r\n" +
 		"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n")
 	line := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xa5, 0x5a, 0x11}, 19)) + "\r\n"
 	b.WriteString(strings.Repeat(line, size/len(line)+1))
