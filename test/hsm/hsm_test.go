@@ -98,7 +98,7 @@ func (w *world) open(m *message.Message) *smime.Opened {
 // mail is a message from addr.
 func mail(t *testing.T, addr, rest string) *message.Message {
 	t.Helper()
-	return testpki.Must(message.Parse([]byte("From: " + addr + "\r\nTo: you@example.net\r\nSubject: keys\r\nMIME-Version: 1.0\r\n" + rest)))
+	return testpki.Must(message.Parse([]byte("From: " + addr + "\r\nTo: you@example.net\r\nSubject: keys\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMIME-Version: 1.0\r\n" + rest)))
 }
 
 // Keys that are found by their sender's address sign; OpenSSL and we verify.

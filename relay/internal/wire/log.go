@@ -3,6 +3,7 @@ package wire
 import (
 	"log/slog"
 	"regexp"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
@@ -32,7 +33,10 @@ const maxMessageID = 200
 
 // MessageID returns the Message-ID of a message for the log; "" without one.
 func MessageID(m *message.Message) string {
-	id := Printable(m.Get("Message-ID"))
+	id := strings.TrimSpace(m.Get("Message-ID"))
+	if id != "" {
+		id = Printable(id)
+	}
 	return shortened(id, maxMessageID)
 }
 
