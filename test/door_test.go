@@ -77,12 +77,12 @@ func openFilter(t *testing.T, w *world) *door {
 }
 
 func openMilter(t *testing.T, w *world) *door {
-	milter, back, smtp, exit, forward := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	milter, back, smtp, exit, forward, sendmail := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
 	guests, guest := rig.FreePort(t), rig.FreePort(t)
-	ports := rig.Ports{"10024": milter, "10027": back, "10028": exit, "10029": forward}
+	ports := rig.Ports{"10024": milter, "10025": sendmail, "10027": back, "10028": exit, "10029": forward}
 	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
-		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, forward, guests)
+		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, sendmail, forward, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
 		Ports: []int{smtp, back, exit, guest},
 		Main:  d.mailboxes() + rig.Recipe(t, "main.cf milter", ports),
