@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ type site struct {
 // TestWaysIn sends by every way into a site. What is for recipients outside leaves
 // encrypted or not at all, by whichever way it came and wherever it was expanded.
 func TestWaysIn(t *testing.T) {
-	for name, open := range map[string]func(*testing.T, *world) *site{"filter": openFilterSite} {
+	for name, open := range map[string]func(*testing.T, *world) *site{"filter": openFilterSite, "milter": openMilterSite} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, newWorld(t))
@@ -62,6 +63,18 @@ func openFilterSite(t *testing.T, w *world) *site {
 	s.start(t, toml, []int{ports["10025"], ports["10026"], ports["10029"]}, rig.PostfixConfig{
 		Ports: used("10027", "10028", "smtp", "submission"),
 		Main:  rig.Recipe(t, "main.cf filter", ports), Master: rig.Recipe(t, "master.cf filter", ports),
+	})
+	return s
+}
+
+func openMilterSite(t *testing.T, w *world) *site {
+	ports, used := wayPorts(t, "10024", "10025", "10027", "10028", "10029", "smtp")
+	s := newSite(t, w, local(ports["smtp"]), local(ports["smtp"]))
+	s.start(t, rig.Recipe(t, "toml milter", ports), []int{ports["10024"], ports["10025"], ports["10029"]}, rig.PostfixConfig{
+		Ports: used("10027", "10028", "smtp"),
+		Main:  rig.Recipe(t, "main.cf milter", ports),
+		Master: fmt.Sprintf("%d inet n - n - - smtpd\n", ports["smtp"]) +
+			rig.Recipe(t, "master.cf milter", ports),
 	})
 	return s
 }

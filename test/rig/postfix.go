@@ -87,7 +87,7 @@ func StartPostfix(tb testing.TB, c PostfixConfig) *Postfix {
 	p := &Postfix{conf: filepath.Join(dir, "conf"), log: filepath.Join(dir, "mail.log")}
 	makeFolders(tb, dir)
 	write(tb, filepath.Join(p.conf, "main.cf"),
-		[]byte(strings.ReplaceAll(baseMain, "DIR", dir)+c.Main))
+		[]byte(without(strings.ReplaceAll(baseMain, "DIR", dir), c.Main)+c.Main))
 	write(tb, filepath.Join(p.conf, "master.cf"), []byte(strings.TrimLeft(baseMaster, "\n")+c.Master))
 
 	var out bytes.Buffer
@@ -117,6 +117,24 @@ func StartPostfix(tb testing.TB, c PostfixConfig) *Postfix {
 		}
 	}
 	return p
+}
+
+// without returns the lines of main.cf that others do not replace. Postfix warns of
+// an entry that comes twice, and postlogd, which reads main.cf too, waits for itself
+// when many processes begin with warnings.
+func without(base, others string) string {
+	set := make(map[string]bool)
+	for line := range strings.Lines(others) {
+		name, _, _ := strings.Cut(line, "=")
+		set[strings.TrimSpace(name)] = true
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(base) {
+		if name, _, _ := strings.Cut(line, "="); !set[strings.TrimSpace(name)] {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // openFolder returns a temporary folder that other users can reach: the one
