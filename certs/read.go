@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
@@ -40,7 +41,7 @@ func ReadCertificates(path string) ([]*x509.Certificate, error) {
 	var problems []error
 	for _, f := range files {
 		found, err := readCertificateFile(f)
-		problems = append(problems, each(err)...)
+		problems = append(problems, fault.Each(err)...)
 		list = append(list, found...)
 	}
 	return unique(list), errors.Join(problems...)

@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // A SkippedError names a certificate that was passed over because it could not be
@@ -27,7 +29,7 @@ func (e *SkippedError) Unwrap() error { return e.Err }
 // passed over, and all else, which is nil where the certificates are good to use.
 func Skipped(err error) (skipped []*SkippedError, other error) {
 	var others []error
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		if s, ok := e.(*SkippedError); ok {
 			skipped = append(skipped, s)
 		} else {
@@ -38,17 +40,6 @@ func Skipped(err error) (skipped []*SkippedError, other error) {
 		return skipped, others[0]
 	}
 	return skipped, errors.Join(others...)
-}
-
-// each returns the errors that were joined, or the one.
-func each(err error) []error {
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case interface{ Unwrap() []error }:
-		return e.Unwrap()
-	}
-	return []error{err}
 }
 
 // joinSkipped makes an error of them, for a file.

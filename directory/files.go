@@ -13,6 +13,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // A folder is trusted not to have changed for rescanAfter, and for longer if it
@@ -64,18 +65,7 @@ func (f *Files) Problems() []error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scan()
-	return append(each(f.err), each(f.problem)...)
-}
-
-// each returns the errors that were joined, or the one.
-func each(err error) []error {
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case interface{ Unwrap() []error }:
-		return e.Unwrap()
-	}
-	return []error{err}
+	return append(fault.Each(f.err), fault.Each(f.problem)...)
 }
 
 // Version changes when the folder does.
@@ -104,7 +94,7 @@ func (f *Files) Find(_ context.Context, addr address.Address) (Finding, error) {
 		return Finding{Certificates: append(own[:len(own):len(own)], f.hints...)}, f.err
 	}
 	var found Finding
-	for _, err := range each(f.problem) {
+	for _, err := range fault.Each(f.problem) {
 		found.note("%v", err)
 	}
 	return found, f.err

@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 func (b *builder) directory() {
@@ -27,7 +28,7 @@ func (b *builder) directory() {
 			continue
 		}
 		source, err := b.source(d)
-		for _, e := range each(err) {
+		for _, e := range fault.Each(err) {
 			b.complain(fmt.Sprintf("directory[%d]", i), e.Error(), "")
 		}
 		b.unreadable(i, source)

@@ -3,6 +3,7 @@ package service
 import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay/harvest"
 )
 
@@ -31,7 +32,7 @@ func (b *builder) patterns(key string, list []string) *enforce.Patterns {
 		return nil
 	}
 	p, err := enforce.CompilePatterns(list)
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		b.complain(key, e.Error(), "write an address, a domain, .domain for what is below it, or a glob")
 	}
 	return p

@@ -18,6 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
@@ -270,7 +271,7 @@ func (b *builder) gateway() {
 		return
 	}
 	g, err := relay.NewGateway(gc)
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		b.complain("", e.Error(), "")
 	}
 	b.parts.Gateway = g
@@ -285,15 +286,4 @@ func networks(texts []string) []netip.Prefix {
 		}
 	}
 	return list
-}
-
-// each takes apart what errors.Join made.
-func each(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
 }

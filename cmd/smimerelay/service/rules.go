@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // Rules are the rules of a configuration as package enforce reads them.
@@ -70,7 +71,7 @@ func given(list []string) []string {
 // that.
 func (b *builder) policy() {
 	policy, err := enforce.Compile(Rules(b.config))
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		b.ruleProblem(e)
 	}
 	b.parts.Policy = policy
@@ -84,7 +85,7 @@ func (b *builder) entitlements() *enforce.Entitlements {
 		})
 	}
 	compiled, err := enforce.CompileEntitlements(list)
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		p, ok := errors.AsType[*enforce.Problem](e)
 		if !ok {
 			b.complain("entitlement", e.Error(), "")

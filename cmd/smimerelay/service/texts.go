@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
@@ -18,7 +19,7 @@ func (b *builder) readTexts() *dsn.Texts {
 		folder = os.DirFS(n.Folder)
 	}
 	texts, err := dsn.ReadTexts(n.Language, folder)
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		b.complain("notices.folder", e.Error(), "correct the file")
 	}
 	return texts

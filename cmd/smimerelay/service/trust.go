@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
@@ -34,7 +35,7 @@ func (b *builder) fileKeys() *certs.FileKeys {
 	}
 	keys, err := certs.OpenIdentities(ids.Path, ids.PasswordFile, b.clock)
 	if err != nil {
-		for _, e := range each(err) {
+		for _, e := range fault.Each(err) {
 			b.complain("identities.path", e.Error(), "")
 		}
 		return certs.NewKeys(b.clock)
@@ -183,7 +184,7 @@ func read[T any](b *builder, key, path string, from func(string) ([]T, error)) [
 		return nil
 	}
 	found, err := from(path)
-	for _, e := range each(err) {
+	for _, e := range fault.Each(err) {
 		b.complain(key, e.Error(), "")
 	}
 	return found
