@@ -125,7 +125,7 @@ func (p *addressParser) mailbox() error {
 		switch c := p.s[p.i]; {
 		case c == '<':
 			return p.angle(words)
-		case c == '@':
+		case c == '@' && len(words) > 0:
 			done, err := p.bare(start, len(words))
 			if done || err != nil {
 				return err
@@ -147,6 +147,7 @@ func (p *addressParser) mailbox() error {
 			words = append(words, word)
 		case c == ',':
 			p.i++
+			start = p.i
 			words[len(words)-1] += ","
 		case phraseChar(c):
 			start = p.i

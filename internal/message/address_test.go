@@ -66,6 +66,7 @@ func TestDoubtfulMailboxes(t *testing.T) {
 		"=?utf-8?q?a@b.example?= =?utf-8?q?x?=@c.example",
 		"a..b@c.example", "a@b..example", "a\x00@b.example", "<a@b.example\x00@c.example>",
 		"<a(b)@c.example>", "x: a@b.example; c@d.example", "[a@b.example]", `a\@b@c.example`,
+		"@ <a@b.example>", "@a@b.example <a@b.example>", "A,@a@b.example <a@b.example>", "A <", "@", "@<", "a,@<",
 	} {
 		if boxes, err := parseMailboxes(in); err == nil {
 			t.Errorf("%q: accepted as %v", in, boxes)
