@@ -40,7 +40,7 @@ unit: # every package but the whole-system tests
 HSM := ./certs/token ./test/hsm
 
 hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
-	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 $(HSM) ./internal/softhsmtest
+	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 $(HSM) ./internal/testing/softhsmtest
 	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests

@@ -5,12 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // TestAnchorRevocation judges chains by the mode of the anchor that they end at,

@@ -2,10 +2,9 @@ package certs
 
 import (
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // benchChain is a chain of three with a revocation list for every authority.

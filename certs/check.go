@@ -5,10 +5,9 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Words of a Verdict.

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -89,7 +89,7 @@ func readSubtree(kind int, value cryptobyte.String) (subtree, bool) {
 		return t, isASCII(t.text)
 	case nameDirectory:
 		var ok bool
-		t.rdns, ok = pki.RDNs(value)
+		t.rdns, ok = pkix.RDNs(value)
 		return t, ok
 	case nameIP:
 		t.ip = value
@@ -112,7 +112,7 @@ type subjectName struct {
 // alternative name is a mailbox.
 func subjectNames(c *x509.Certificate) []subjectName {
 	var names []subjectName
-	if subject, ok := pki.RDNs(c.RawSubject); !ok || len(subject) > 0 {
+	if subject, ok := pkix.RDNs(c.RawSubject); !ok || len(subject) > 0 {
 		names = append(names, subjectName{kind: nameDirectory, rdns: subject, valid: ok})
 	}
 	for _, m := range mailboxes(c) {
@@ -142,7 +142,7 @@ func otherThanMailbox(kind int, value cryptobyte.String) (subjectName, bool) {
 		_, mailbox := utf8Mailbox(value)
 		return n, !mailbox
 	case nameDirectory:
-		n.rdns, n.valid = pki.RDNs(value)
+		n.rdns, n.valid = pkix.RDNs(value)
 	}
 	return n, true
 }

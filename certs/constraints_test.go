@@ -7,10 +7,9 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // constraint encodes a NameConstraints with one subtree: field 0 permits and 1

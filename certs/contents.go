@@ -9,7 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 	"github.com/smimerelay/smimerelay/certs/internal/pkcs12"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 var (
@@ -112,7 +112,7 @@ func parsePKCS12(data []byte, password string) (*Contents, error) {
 	}
 	var r reading
 	for _, der := range bags.Certificates {
-		r.take(pki.ParseCertificate(der))
+		r.take(pkix.ParseCertificate(der))
 	}
 	var keys []namedKey
 	for i, k := range bags.Keys {

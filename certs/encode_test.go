@@ -6,11 +6,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 const exportPassword = "Wörter, viele"

@@ -3,13 +3,12 @@ package certs
 import (
 	"bytes"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // keyKinds are the kinds of keys that identities may have.

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // FuzzCheck changes a certificate at will, and holds that none that differs from
@@ -25,7 +24,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	issued := [][]byte{id.Certificate.Raw, sub.Certificate.Raw, root.Root.Raw}
 	f.Fuzz(func(t *testing.T, der []byte) {
-		cert, err := pki.ParseCertificate(der)
+		cert, err := pkix.ParseCertificate(der)
 		if err != nil {
 			return
 		}

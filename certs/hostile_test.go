@@ -6,13 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"math/big"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // worstCase is how many of the dearest public-key operations judging a set of
@@ -22,7 +21,7 @@ const worstCase = 30
 
 // dearest measures one operation with the largest key that is accepted.
 func dearest() time.Duration {
-	n := new(big.Int).Lsh(big.NewInt(1), pki.MaxRSA-1)
+	n := new(big.Int).Lsh(big.NewInt(1), pkix.MaxRSA-1)
 	key := &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 1<<31 - 1}
 	sig := testpki.Must(forger{}.Sign(nil, nil, nil))
 	start := time.Now()
@@ -85,7 +84,7 @@ func mesh(n, each int, o testpki.Options) ([]*testpki.CA, []*x509.Certificate) {
 type forger struct{ crypto.Signer }
 
 func (forger) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	sig := make([]byte, pki.MaxRSA/8)
+	sig := make([]byte, pkix.MaxRSA/8)
 	sig[len(sig)-1] = 3
 	return sig, nil
 }
@@ -113,7 +112,7 @@ func TestHostileSets(t *testing.T) {
 		ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Same", Key: "rsa2048"}))
 		var hints []*x509.Certificate
 		for i := range 200 {
-			n := new(big.Int).Lsh(big.NewInt(1), pki.MaxRSA-1)
+			n := new(big.Int).Lsh(big.NewInt(1), pkix.MaxRSA-1)
 			info := testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(int64(2*i+1))), E: 1<<31 - 1}))
 			hints = append(hints, testpki.Must(ca.Issue(testpki.Leaf{Name: "Same", PublicKeyInfo: info})).Certificate)
 		}
@@ -142,7 +141,7 @@ func TestHostileNamesakes(t *testing.T) {
 	stranger := testpki.Must(testpki.NewCA(testpki.Options{Key: "rsa2048"}))
 	hints := []*x509.Certificate{sub.Certificate}
 	for i := range 200 {
-		n := new(big.Int).Lsh(big.NewInt(1), pki.MaxRSA-1)
+		n := new(big.Int).Lsh(big.NewInt(1), pkix.MaxRSA-1)
 		info := testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(int64(2*i+1))), E: 1<<31 - 1}))
 		hints = append(hints, testpki.Must(stranger.Issue(testpki.Leaf{Name: "Sub", PublicKeyInfo: info, KeyUsage: x509.KeyUsageCRLSign})).Certificate)
 	}

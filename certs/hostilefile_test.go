@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"encoding/asn1"
 	"encoding/pem"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // wantRefused wants one clear line, soon.

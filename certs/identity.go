@@ -6,9 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"slices"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 var (
@@ -95,10 +94,10 @@ type shelf struct {
 func newShelf(list []*x509.Certificate) *shelf {
 	s := &shelf{byKey: map[string][]*x509.Certificate{}, bySubject: map[string][]*x509.Certificate{}}
 	for _, c := range list {
-		if info, ok := pki.ReadKeyInfo(c.RawSubjectPublicKeyInfo); ok {
+		if info, ok := pkix.ReadKeyInfo(c.RawSubjectPublicKeyInfo); ok {
 			s.byKey[string(info.Bits)] = append(s.byKey[string(info.Bits)], c)
 		}
-		if name := pki.NameKey(c.RawSubject); !isSelfIssued(c) && len(s.bySubject[name]) < maxChain {
+		if name := pkix.NameKey(c.RawSubject); !isSelfIssued(c) && len(s.bySubject[name]) < maxChain {
 			s.bySubject[name] = append(s.bySubject[name], c)
 		}
 	}
@@ -112,7 +111,7 @@ func (s *shelf) certificatesOf(key crypto.PrivateKey) []*x509.Certificate {
 		return nil
 	}
 	der, err := x509.MarshalPKIXPublicKey(pub)
-	info, ok := pki.ReadKeyInfo(der)
+	info, ok := pkix.ReadKeyInfo(der)
 	if err != nil || !ok {
 		return nil
 	}
@@ -127,7 +126,7 @@ func (s *shelf) chain(c *x509.Certificate) []*x509.Certificate {
 		if at >= 0 {
 			below = chain[at]
 		}
-		for _, above := range s.bySubject[pki.NameKey(below.RawIssuer)] {
+		for _, above := range s.bySubject[pkix.NameKey(below.RawIssuer)] {
 			if above != c && !slices.Contains(chain, above) && len(chain) < maxChain {
 				chain = append(chain, above)
 			}
@@ -150,5 +149,5 @@ func publicOf(key crypto.PrivateKey) (crypto.PublicKey, bool) {
 func belongs(key crypto.PrivateKey, c *x509.Certificate) bool {
 	pub, _ := publicOf(key)
 	equal, ok := pub.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && equal.Equal(pki.PublicKey(c))
+	return ok && equal.Equal(pkix.PublicKey(c))
 }

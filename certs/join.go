@@ -2,9 +2,8 @@ package certs
 
 import (
 	"context"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // joined are several Keys as one.

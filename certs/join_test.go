@@ -3,11 +3,10 @@ package certs
 import (
 	"context"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // silent are keys that can not be asked.

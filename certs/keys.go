@@ -5,12 +5,11 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"math/big"
 	"slices"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // FileKeys implements Keys with identities that are in memory. It never changes
@@ -68,7 +67,7 @@ func (k *FileKeys) index(id *Identity) {
 	add(k.byKeyID, string(c.SubjectKeyId))
 	// Senders that find no identifier in a certificate compute the usual one
 	// (RFC 5280 section 4.2.1.2, method 1).
-	add(k.byKeyID, string(pki.ComputedKeyID(c)))
+	add(k.byKeyID, string(pkix.ComputedKeyID(c)))
 }
 
 // byPreference sorts pinned identities before others, and those that began later
@@ -131,7 +130,7 @@ func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, 
 	}
 	var found []*Identity
 	for _, id := range k.bySerial[serialKey(rid.Number())] {
-		if pki.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
+		if pkix.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
 			found = append(found, id)
 		}
 	}

@@ -3,16 +3,15 @@ package certs
 import (
 	"crypto/sha1"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func identity(t *testing.T, ca *testpki.CA, l testpki.Leaf) *Identity {
@@ -72,7 +71,7 @@ func TestKeysDecryptByEveryIdentifier(t *testing.T) {
 	id := identity(t, ca, testpki.Leaf{Serial: serial, NotBefore: now.Add(-2 * time.Minute), NotAfter: now.Add(-time.Minute)})
 	other := identity(t, ca, testpki.Leaf{})
 	k := NewKeys(nil, other, id)
-	info, _ := pki.ReadKeyInfo(id.Certificate.RawSubjectPublicKeyInfo)
+	info, _ := pkix.ReadKeyInfo(id.Certificate.RawSubjectPublicKeyInfo)
 	computed := sha1.Sum(info.Bits)
 	for name, rid := range map[string]RecipientID{
 		"issuer and serial":   {RawIssuer: ca.Root.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},

@@ -6,11 +6,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	x509pkix "crypto/x509/pkix"
 	"encoding/asn1"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // fingerprint is the SHA-256 of a certificate.
@@ -22,16 +21,16 @@ type node struct {
 	key             crypto.PublicKey
 	subject, issuer string // keys of the names
 	fp              fingerprint
-	algorithm       pki.Algorithm
+	algorithm       pkix.Algorithm
 	problem         *problem // with the algorithm
 }
 
 func newNode(c *x509.Certificate) *node {
 	n := &node{
 		Certificate: c,
-		key:         pki.PublicKey(c),
-		subject:     pki.NameKey(c.RawSubject),
-		issuer:      pki.NameKey(c.RawIssuer),
+		key:         pkix.PublicKey(c),
+		subject:     pkix.NameKey(c.RawSubject),
+		issuer:      pkix.NameKey(c.RawIssuer),
 		fp:          sha256.Sum256(c.Raw),
 	}
 	n.algorithm, n.problem = signatureAlgorithm(c)
@@ -42,14 +41,14 @@ func newNode(c *x509.Certificate) *node {
 // RSA-2048. Elliptic curves count as two.
 func (n *node) effort() int {
 	key := n.key
-	if pss, ok := key.(pki.PSSKey); ok {
+	if pss, ok := key.(pkix.PSSKey); ok {
 		key = pss.PublicKey
 	}
 	if k, ok := key.(*rsa.PublicKey); ok {
-		bits := min(k.N.BitLen(), pki.MaxRSA)
+		bits := min(k.N.BitLen(), pkix.MaxRSA)
 		return 1 + bits*bits/(2048*2048)
 	}
-	if _, ok := key.(*pki.BrainpoolKey); ok {
+	if _, ok := key.(*pkix.BrainpoolKey); ok {
 		return brainpoolEffort
 	}
 	return 2
@@ -83,6 +82,6 @@ func (n *node) likeliness(issuer *node, at time.Time) int {
 	return score
 }
 
-func isExtension(id asn1.ObjectIdentifier) func(pkix.Extension) bool {
-	return func(e pkix.Extension) bool { return e.Id.Equal(id) }
+func isExtension(id asn1.ObjectIdentifier) func(x509pkix.Extension) bool {
+	return func(e x509pkix.Extension) bool { return e.Id.Equal(id) }
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // responder answers OCSP requests with `openssl ocsp`.

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"pgregory.net/rapid"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // TestSecondOpinion makes authorities of all sorts and holds the verdicts against

@@ -3,10 +3,9 @@ package certs
 import (
 	"context"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func TestOverlap(t *testing.T) {

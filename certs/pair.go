@@ -2,10 +2,9 @@ package certs
 
 import (
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Paired returns id with the certificate that replies to its signatures can be

@@ -2,13 +2,12 @@ package certs
 
 import (
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // halves are a pair of identities, one to sign and one to be encrypted to.

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // TestNoPEMBlockIsPassedOver reads files with a byte order mark, which count in

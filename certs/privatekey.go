@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // maxKeyOctets limits a private key before it is looked at: an RSA key of 8192
@@ -18,7 +18,7 @@ import (
 const maxKeyOctets = 8 << 10
 
 var (
-	errKeySize       = fmt.Errorf("an RSA key over %d bits is not used; have a smaller one certified", pki.MaxRSA)
+	errKeySize       = fmt.Errorf("an RSA key over %d bits is not used; have a smaller one certified", pkix.MaxRSA)
 	errOldEncryption = errors.New("encrypted in the old way of PEM; write it anew: openssl pkcs8 -topk8 -in FILE -out NEW")
 	errKeyKind       = errors.New("not well-formed, or of a kind that is not supported: RSA, P-256, P-384, P-521, Ed25519 and X25519 are")
 )
@@ -68,7 +68,7 @@ func checkedKey[K crypto.PrivateKey](key K, err error) (crypto.PrivateKey, error
 	if err != nil {
 		return nil, errKeyKind
 	}
-	if k, ok := any(key).(*rsa.PrivateKey); ok && k.N.BitLen() > pki.MaxRSA {
+	if k, ok := any(key).(*rsa.PrivateKey); ok && k.N.BitLen() > pkix.MaxRSA {
 		return nil, errKeySize
 	}
 	return key, nil

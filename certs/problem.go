@@ -3,10 +3,9 @@ package certs
 import (
 	"crypto/x509"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"time"
 	"unicode/utf8"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // problem is why a certificate or a path is refused.
@@ -48,7 +47,7 @@ func label(c *x509.Certificate) string {
 	for _, m := range mailboxes(c) {
 		return m.text
 	}
-	if text := pki.SubjectString(c); text != "" {
+	if text := pkix.SubjectString(c); text != "" {
 		return text
 	}
 	return "serial " + c.SerialNumber.Text(16)
@@ -59,7 +58,7 @@ func nameOf(c *x509.Certificate) string {
 	if c.Issuer.CommonName != "" {
 		return c.Issuer.CommonName
 	}
-	return pki.IssuerString(c)
+	return pkix.IssuerString(c)
 }
 
 func checkDates(c *x509.Certificate, at time.Time) *problem {

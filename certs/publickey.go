@@ -3,29 +3,28 @@ package certs
 import (
 	"crypto"
 	"crypto/x509"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // checkKey judges the key of c for verification.
 func (v *Validator) checkKey(c *x509.Certificate, key crypto.PublicKey) *problem {
 	if key == nil {
-		return refuse(UnsupportedKey, c, "its kind of key, %s, is not supported", pki.KeyName(c))
+		return refuse(UnsupportedKey, c, "its kind of key, %s, is not supported", pkix.KeyName(c))
 	}
-	low := pki.MinRSA
+	low := pkix.MinRSA
 	if v.cfg.AllowRSA1024 {
-		low = pki.MinRSAArchive
+		low = pkix.MinRSAArchive
 	}
-	return keyProblem(c, pki.CheckKey(key, low))
+	return keyProblem(c, pkix.CheckKey(key, low))
 }
 
 // checkEncryptionKey judges whether mail can be encrypted to c, by the judgement
 // that encryption goes by.
 func checkEncryptionKey(c *x509.Certificate) *problem {
-	return keyProblem(c, pki.CheckEncryptionKey(pki.PublicKey(c)))
+	return keyProblem(c, pkix.CheckEncryptionKey(pkix.PublicKey(c)))
 }
 
-func keyProblem(c *x509.Certificate, p *pki.KeyProblem) *problem {
+func keyProblem(c *x509.Certificate, p *pkix.KeyProblem) *problem {
 	switch {
 	case p == nil:
 		return nil

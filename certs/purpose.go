@@ -8,9 +8,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"slices"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 var (
@@ -53,8 +52,8 @@ func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
 }
 
 func checkSigningUse(c *x509.Certificate) *problem {
-	switch pki.PublicKey(c).(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, *pki.BrainpoolKey, ed25519.PublicKey, pki.PSSKey:
+	switch pkix.PublicKey(c).(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey:
 	default:
 		return refuse(WrongPurpose, c, "its key cannot sign")
 	}
@@ -66,9 +65,9 @@ func checkSigningUse(c *x509.Certificate) *problem {
 
 func checkEncryptionUse(c *x509.Certificate) *problem {
 	need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
-	switch pki.PublicKey(c).(type) {
+	switch pkix.PublicKey(c).(type) {
 	case *rsa.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
-	case *ecdsa.PublicKey, *ecdh.PublicKey, *pki.BrainpoolKey:
+	case *ecdsa.PublicKey, *ecdh.PublicKey, *pkix.BrainpoolKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:
 		return refuse(WrongPurpose, c, "its key cannot encrypt")

@@ -14,7 +14,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // maxFile limits a file of certificates or an identity, in octets. The largest
@@ -111,13 +111,13 @@ func parseBlock(b *pem.Block, r *reading) {
 			r.take(nil, err)
 			return
 		}
-		r.take(pki.ParseCertificate(cert.FullBytes))
+		r.take(pkix.ParseCertificate(cert.FullBytes))
 	}
 }
 
 // parseDER reads one certificate or a bundle.
 func parseDER(der []byte, r *reading) error {
-	cert, err := pki.ParseCertificate(der)
+	cert, err := pkix.ParseCertificate(der)
 	if err == nil {
 		r.take(cert, nil)
 		return nil

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/pem"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func TestReadCertificates(t *testing.T) {

@@ -2,13 +2,12 @@ package certs
 
 import (
 	"crypto/x509"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // signatureAlgorithm returns the algorithm of c's signature.
-func signatureAlgorithm(c *x509.Certificate) (pki.Algorithm, *problem) {
-	a, id, ok := pki.SignatureAlgorithm(c)
+func signatureAlgorithm(c *x509.Certificate) (pkix.Algorithm, *problem) {
+	a, id, ok := pkix.SignatureAlgorithm(c)
 	if !ok {
 		return a, refuse(UnsupportedSigning, c, "its signature algorithm %s is not supported", id)
 	}
@@ -21,7 +20,7 @@ func checkSignature(child, issuer *node) *problem {
 		return child.problem
 	}
 	if issuer.key == nil {
-		return refuse(UnsupportedKey, issuer.Certificate, "its kind of key, %s, is not supported", pki.KeyName(issuer.Certificate))
+		return refuse(UnsupportedKey, issuer.Certificate, "its kind of key, %s, is not supported", pkix.KeyName(issuer.Certificate))
 	}
 	if !child.algorithm.Verify(issuer.key, child.RawTBSCertificate, child.Signature) {
 		return refuse(BadSignature, child.Certificate, "its signature is not that of %q", nameOf(child.Certificate))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 

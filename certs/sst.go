@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Identifiers of elements of a serialized certificate store ([MS-OSHARED] section
@@ -48,6 +47,6 @@ func parseSerializedStore(b []byte, r *reading) error {
 		if kind != storeCertificate || encoding&0xffff != storeEncoding {
 			continue
 		}
-		r.take(pki.ParseCertificate(value))
+		r.take(pkix.ParseCertificate(value))
 	}
 }

@@ -3,7 +3,7 @@ package certs
 import (
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 

@@ -7,7 +7,7 @@ import (
 	"math/big"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 

@@ -7,9 +7,8 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Result is a word of RFC 8601 section 2.7 and RFC 7281.

@@ -2,11 +2,10 @@ package certs
 
 import (
 	"context"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func TestWhyNot(t *testing.T) {

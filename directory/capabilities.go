@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // addCapabilities notes what the owners of the usable certificates are known to

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // A folder is trusted not to have changed for rescanAfter, and for longer if it

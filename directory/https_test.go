@@ -2,6 +2,7 @@ package directory
 
 import (
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"log"
 	"net/http"
@@ -11,8 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // serve runs a TLS server and returns its address and its authority's file.

@@ -13,8 +13,7 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
-
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // LDAPConfig describes one LDAP directory. Zero values take the defaults below.

@@ -13,7 +13,7 @@ import (
 	"go.mozilla.org/pkcs7"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}

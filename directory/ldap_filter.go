@@ -5,9 +5,8 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"golang.org/x/net/idna"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // filterTemplate is a filter (RFC 4515) with places for the recipient.

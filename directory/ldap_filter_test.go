@@ -1,9 +1,8 @@
 package directory
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func TestFilterTemplates(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // hostileLocal generates local parts that would change a filter if they could.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // openLDAP returns an LDAP source that is closed with the test, and that is

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Groups answers who is in which group. *Directory is the one implementation.

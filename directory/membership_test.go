@@ -12,8 +12,8 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestMembership(t *testing.T) {

@@ -11,10 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"golang.org/x/net/dns/dnsmessage"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // typeSMIMEA is the record type of RFC 8162 section 2.
@@ -172,7 +171,7 @@ func records(m *dnsmessage.Message) Finding {
 			f.Notes = append(f.Notes, "a record with only a hash or a key left out")
 			continue
 		}
-		c, err := pki.ParseCertificate(body.Data[3:])
+		c, err := pkix.ParseCertificate(body.Data[3:])
 		if err != nil {
 			f.Notes = append(f.Notes, fmt.Sprintf("a record left out: %v", err))
 			continue

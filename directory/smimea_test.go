@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/dnstest"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
+	"github.com/smimerelay/smimerelay/internal/testing/dnstest"
 )
 
 // record returns a line for a zone file.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // storeTimeout bounds the wait for a store that is silent: the sources behind it

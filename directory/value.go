@@ -3,7 +3,7 @@ package directory
 import (
 	"crypto/x509"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -11,7 +11,7 @@ import (
 // owner signed it, with claims (RFC 2798 section 2.8). The problems are what
 // could not be read; all else counts.
 func parseValue(der []byte) (Finding, []error) {
-	c, err := pki.ParseCertificate(der)
+	c, err := pkix.ParseCertificate(der)
 	if err == nil {
 		return Finding{Certificates: []*x509.Certificate{c}}, nil
 	}

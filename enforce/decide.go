@@ -2,9 +2,8 @@ package enforce
 
 import (
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Decide says what happens to every recipient. It is total and deterministic,

@@ -2,10 +2,9 @@ package enforce
 
 import (
 	"errors"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Entitlement says in whose name some clients may have mail signed. Without one

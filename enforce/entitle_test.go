@@ -1,11 +1,10 @@
 package enforce
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"net/netip"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func TestEntitlements(t *testing.T) {

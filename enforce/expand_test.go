@@ -1,9 +1,8 @@
 package enforce
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func expanding(t *testing.T, last Rule) *Policy {

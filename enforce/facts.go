@@ -4,9 +4,8 @@
 package enforce
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"net/netip"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Direction tells which rules judge a recipient: those for mail that leaves, or

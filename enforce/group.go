@@ -3,10 +3,9 @@ package enforce
 import (
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Membership is what is known of somebody and a group of the directory: three

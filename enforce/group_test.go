@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/smime/address"
 	"pgregory.net/rapid"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // groupNames are those of the generated rules.

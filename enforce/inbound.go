@@ -1,9 +1,8 @@
 package enforce
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Demand is a rule whose profile says what an inbound message must come up to.

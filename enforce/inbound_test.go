@@ -2,9 +2,8 @@ package enforce
 
 import (
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func TestDemands(t *testing.T) {

@@ -1,10 +1,9 @@
 package enforce
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 func mustParse(t testing.TB, s string) address.Address {

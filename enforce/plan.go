@@ -1,6 +1,6 @@
 package enforce
 
-import "github.com/smimerelay/smimerelay/internal/address"
+import "github.com/smimerelay/smimerelay/smime/address"
 
 // Plan is what Decide decided: every recipient of the facts is in exactly one
 // copy, or refused, or stripped, or held.

@@ -2,10 +2,9 @@ package relay
 
 import (
 	"bytes"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"slices"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // isAutomatic reports whether a message is a delivery report, a read receipt or

@@ -2,10 +2,9 @@ package relay
 
 import (
 	"bytes"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"slices"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // meetingRequest reports whether the message as a whole is a meeting request or an

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Direction implements Handler. It follows from the recipient: one who is not of

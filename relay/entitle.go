@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // maySend reports whether the client may send as an author of ours by its

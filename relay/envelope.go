@@ -9,8 +9,8 @@ import (
 	"net/netip"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Envelope is what SMTP says about a message (RFC 5321 section 2.3.1), whatever

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Expansion is a recipient of the envelope that is a group, with the members who

@@ -4,8 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // ExpiryNotice writes the mail that tells an owner, or an administrator, of

@@ -13,10 +13,10 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Explanation is what `explain` prints: what would become of a message and why.
@@ -332,14 +332,14 @@ func explained(c directory.Candidate) ExplainedCandidate {
 	cert, v := c.Certificate, c.Verdict
 	x := ExplainedCandidate{
 		Source: c.Source, SHA256: fingerprint(cert),
-		Subject: pki.SubjectString(cert), Issuer: pki.IssuerString(cert), Serial: fmt.Sprintf("%x", cert.SerialNumber),
+		Subject: pkix.SubjectString(cert), Issuer: pkix.IssuerString(cert), Serial: fmt.Sprintf("%x", cert.SerialNumber),
 		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
 		Result: v.Result, Reason: v.Reason, Detail: v.Detail,
 		Trust: v.ChainState, Revocation: v.Revocation, Ciphers: c.Ciphers,
 	}
 	for i, issuer := range v.Chain {
 		if i > 0 {
-			x.Chain = append(x.Chain, pki.SubjectString(issuer))
+			x.Chain = append(x.Chain, pkix.SubjectString(issuer))
 		}
 	}
 	return x

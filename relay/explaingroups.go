@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // ExplainedGroup is a group of the envelope with those in its place.

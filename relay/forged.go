@@ -1,9 +1,8 @@
 package relay
 
 import (
+	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // forged reports whether a field of a message from outside could be taken for

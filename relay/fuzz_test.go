@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // FuzzProcess passes hostile messages through the gateway in both directions.

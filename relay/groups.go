@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // errNoGroups is why nobody can tell who is in a group.

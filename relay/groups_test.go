@@ -12,7 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // fakeGroups knows groups by address key; who is in errs cannot be told of.

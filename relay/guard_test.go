@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // A copy that must be encrypted and is not does not leave, whatever the engine

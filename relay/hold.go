@@ -8,7 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Hold is a message that is kept for recipients who have no certificate yet: as

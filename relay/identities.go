@@ -5,7 +5,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Names of the authorities of a domain (RFC 3183 section 2.2).

@@ -6,9 +6,8 @@ import (
 	"context"
 	"encoding/asn1"
 	"encoding/base64"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // What is decompressed counts as mail in work: without memory for it the message

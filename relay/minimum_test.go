@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // An inbound rule by the author's domain takes the pass from what is below its

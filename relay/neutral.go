@@ -1,8 +1,8 @@
 package relay
 
 import (
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // notDelivered is all that a sender hears of why.

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // maxPrefetch is how many lookups may run ahead of their messages at once. What

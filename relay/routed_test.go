@@ -3,10 +3,9 @@ package relay
 import (
 	"context"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // An address that an MTA behind takes for another one is refused by each

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // A certificate that cannot be encrypted to, whatever the lookup said, is its

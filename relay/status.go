@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // The fields that inbound mail is stamped with.

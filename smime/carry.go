@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // maxSMTPLine is the longest line that SMTP carries, without its line end (RFC

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	charsets "github.com/smimerelay/smimerelay/internal/charset"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // topical reports whether a field says what a message is about: what the baseline

@@ -2,8 +2,8 @@ package smime
 
 import (
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // conclude gives the report its result. Only signatures inside of the innermost

@@ -3,10 +3,9 @@ package smime
 import (
 	"bytes"
 	"errors"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"regexp"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // errUnsafe means that an entity cannot be made to pass mail relays unchanged

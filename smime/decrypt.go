@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -91,7 +91,7 @@ func addressees(env *cms.EnvelopedData) string {
 func addressee(r cms.RecipientInfo) string {
 	switch {
 	case r.ID.RawIssuer != nil:
-		return fmt.Sprintf("serial %.40x of issuer %.100q", bytes.TrimLeft(r.ID.Serial, "\x00"), pki.NameString(r.ID.RawIssuer))
+		return fmt.Sprintf("serial %.40x of issuer %.100q", bytes.TrimLeft(r.ID.Serial, "\x00"), pkix.NameString(r.ID.RawIssuer))
 	case r.ID.SubjectKeyID != nil:
 		return fmt.Sprintf("key identifier %.40x", r.ID.SubjectKeyID)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // A device is an RSA key that can be away, before it is given something or then.

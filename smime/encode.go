@@ -1,6 +1,6 @@
 package smime
 
-import "github.com/smimerelay/smimerelay/internal/message"
+import "github.com/smimerelay/smimerelay/smime/message"
 
 // safeLine is the longest line of a body part that is to be signed, without its
 // line end: RFC 2045 section 6.7 allows 76 octets of quoted-printable.

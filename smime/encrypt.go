@@ -4,8 +4,8 @@ import (
 	"crypto/x509"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // EncryptOptions choose how to encrypt. The zero value is AES-256-CBC with, for

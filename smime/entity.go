@@ -4,7 +4,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // canonical returns m with CRLF line ends (RFC 8551 section 3.1.1).

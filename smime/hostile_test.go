@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // compressed makes a CompressedData (RFC 3274 section 1.1), which we never send.

@@ -3,8 +3,8 @@ package smime
 import (
 	"errors"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Kind says what S/MIME protection a message bears.

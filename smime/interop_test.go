@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/peer"
 )
 

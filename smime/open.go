@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // OpenOptions say what Open may use.

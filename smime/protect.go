@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // HeaderProtection says how header fields are protected (RFC 9788).

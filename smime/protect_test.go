@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 const protectedText = "Message-ID: <1@example.org>\nKeywords: merger\nReceived: by x\nX-Own: 1\n" +

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // clearForm is a message with multipart/signed in the pieces that a relay can

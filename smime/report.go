@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -107,7 +107,7 @@ const (
 // describe fills in what the certificate says.
 func (s *Signer) describe(cert *x509.Certificate) {
 	s.Certificate = cert
-	s.Subject, s.Issuer = pki.SubjectString(cert), pki.IssuerString(cert)
+	s.Subject, s.Issuer = pkix.SubjectString(cert), pkix.IssuerString(cert)
 	s.Serial = hex.EncodeToString(cert.SerialNumber.Bytes())
 	sum := sha256.Sum256(cert.Raw)
 	s.SHA256 = hex.EncodeToString(sum[:])

@@ -1,13 +1,12 @@
 package smime
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"mime"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // restorable are the fields that a decrypted payload may bring to the surface:

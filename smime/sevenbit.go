@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // SevenBit returns m with its 8-bit parts encoded, for a hop that does not offer

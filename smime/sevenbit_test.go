@@ -2,10 +2,9 @@ package smime
 
 import (
 	"bytes"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 func TestSevenBit(t *testing.T) {

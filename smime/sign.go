@@ -11,9 +11,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // SignOptions choose how to sign. The zero value is a clear signature with
@@ -79,7 +79,7 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 	key, ok := id.Key.(crypto.Signer)
 	if !ok {
 		return cms.Signer{}, fault.New(fault.Identity, "the sender's identity cannot sign",
-			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", pki.SubjectString(id.Certificate), id.Key))
+			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", pkix.SubjectString(id.Certificate), id.Key))
 	}
 	digest := cms.DefaultDigest(key.Public())
 	if o.Digest != "" {

@@ -13,8 +13,8 @@ package smime
 import (
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Content types of RFC 8551 section 3, and their names from before RFC 2311.

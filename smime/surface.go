@@ -1,6 +1,6 @@
 package smime
 
-import "github.com/smimerelay/smimerelay/internal/message"
+import "github.com/smimerelay/smimerelay/smime/message"
 
 // bringUp returns m with the decrypted entity in place of its body, and with the
 // fields that the payload protects. All other fields of the entity that are not

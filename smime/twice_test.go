@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // openTwice opens a message twice: neither its bytes nor the outcome may change.

@@ -7,7 +7,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // groupRules are those whose cases are in this file.

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 	"github.com/smimerelay/smimerelay/test/rig"
 )

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/peer"
 )
 

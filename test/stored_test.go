@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 	"github.com/smimerelay/smimerelay/test/rig"
 )

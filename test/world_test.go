@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 )
 

@@ -25,10 +25,9 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Ledger remembers what an authority did. issuer is the DER of the authority's
@@ -100,13 +99,13 @@ func New(c Config) (*Authority, error) {
 	case cert == nil || c.Key == nil || c.Ledger == nil:
 		return nil, errors.New("authority: certificate, key and ledger are all needed")
 	case !cert.BasicConstraintsValid || !cert.IsCA:
-		return nil, fmt.Errorf("authority %q: its certificate is not that of an authority (basicConstraints); import one that is", pki.SubjectString(cert))
+		return nil, fmt.Errorf("authority %q: its certificate is not that of an authority (basicConstraints); import one that is", pkix.SubjectString(cert))
 	case cert.KeyUsage&x509.KeyUsageCertSign == 0 || cert.KeyUsage&x509.KeyUsageCRLSign == 0:
-		return nil, fmt.Errorf("authority %q: its key usage does not let it sign certificates and revocation lists", pki.SubjectString(cert))
+		return nil, fmt.Errorf("authority %q: its key usage does not let it sign certificates and revocation lists", pkix.SubjectString(cert))
 	case len(cert.SubjectKeyId) == 0:
-		return nil, fmt.Errorf("authority %q: its certificate has no subject key identifier", pki.SubjectString(cert))
+		return nil, fmt.Errorf("authority %q: its certificate has no subject key identifier", pkix.SubjectString(cert))
 	case !sameKey(cert.PublicKey, c.Key.Public()):
-		return nil, fmt.Errorf("authority %q: the key does not belong to the certificate", pki.SubjectString(cert))
+		return nil, fmt.Errorf("authority %q: the key does not belong to the certificate", pkix.SubjectString(cert))
 	}
 	if _, err := c.Profile.policy(); err != nil {
 		return nil, err
@@ -166,5 +165,5 @@ func certify(t, parent *x509.Certificate, pub crypto.PublicKey, by crypto.Signer
 	if err != nil {
 		return nil, fmt.Errorf("certificate for %q: %w", t.Subject, err)
 	}
-	return pki.ParseCertificate(der)
+	return pkix.ParseCertificate(der)
 }

@@ -5,10 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // RootCRLValidity is how long the list of a root is good for: the root may lie in
@@ -19,7 +18,7 @@ const RootCRLValidity = 360 * 24 * time.Hour
 // makes a new list that says so.
 func (a *Authority) Revoke(ctx context.Context, cert *x509.Certificate, reason Reason) ([]byte, error) {
 	if string(cert.RawIssuer) != string(a.Config.Certificate.RawSubject) {
-		return nil, fmt.Errorf("certificate of %q: is not one of %q", pki.SubjectString(cert), a.Config.Certificate.Subject.CommonName)
+		return nil, fmt.Errorf("certificate of %q: is not one of %q", pkix.SubjectString(cert), a.Config.Certificate.Subject.CommonName)
 	}
 	code, err := reason.code(cert.IsCA)
 	if err != nil {
@@ -27,7 +26,7 @@ func (a *Authority) Revoke(ctx context.Context, cert *x509.Certificate, reason R
 	}
 	at := a.Clock().UTC().Truncate(time.Second)
 	if err := a.Ledger.Revoke(ctx, cert.RawIssuer, cert.SerialNumber, at, code); err != nil {
-		return nil, fmt.Errorf("certificate of %q: %w", pki.SubjectString(cert), err)
+		return nil, fmt.Errorf("certificate of %q: %w", pkix.SubjectString(cert), err)
 	}
 	return a.CRL(ctx)
 }

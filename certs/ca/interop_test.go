@@ -16,9 +16,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // newPublicWorld is a world whose authorities publish on a web server.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Request is an order for the certificate of one address. That its sender has a

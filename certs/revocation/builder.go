@@ -6,7 +6,7 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -75,7 +75,7 @@ func (b *builder) fields(s *scanner) error {
 	if err != nil || tag != tagSequence {
 		return or(err)
 	}
-	algorithm, id, ok := pki.ReadAlgorithm(der)
+	algorithm, id, ok := pkix.ReadAlgorithm(der)
 	if !ok {
 		return fmt.Errorf("revocation list: signature algorithm %s: %w", id, ErrUnsupported)
 	}
@@ -85,7 +85,7 @@ func (b *builder) fields(s *scanner) error {
 		return or(err)
 	}
 	b.name = der
-	b.list.Issuer = pki.NameKey(der)
+	b.list.Issuer = pkix.NameKey(der)
 	b.issuer = b.list.Issuer
 	if tag, der, err = s.element(maxElement); err != nil {
 		return err

@@ -7,23 +7,22 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	x509pkix "crypto/x509/pkix"
 	"encoding/asn1"
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // answerAbout is a SingleResponse that a test can make in any form.
 type answerAbout struct {
 	status     Status
 	this, next time.Time
-	extensions []pkix.Extension
+	extensions []x509pkix.Extension
 	behind     []byte
 }
 
@@ -32,7 +31,7 @@ func (a answerAbout) add(b *cryptobyte.Builder, ca *testpki.CA, cert *x509.Certi
 		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { // CertID
 			b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidSHA1) })
 			name := sha1.Sum(cert.RawIssuer)
-			info, _ := pki.ReadKeyInfo(ca.Certificate.RawSubjectPublicKeyInfo)
+			info, _ := pkix.ReadKeyInfo(ca.Certificate.RawSubjectPublicKeyInfo)
 			key := sha1.Sum(info.Bits)
 			b.AddASN1OctetString(name[:])
 			b.AddASN1OctetString(key[:])
@@ -55,7 +54,7 @@ func (a answerAbout) add(b *cryptobyte.Builder, ca *testpki.CA, cert *x509.Certi
 	})
 }
 
-func addExtensions(b *cryptobyte.Builder, list []pkix.Extension) {
+func addExtensions(b *cryptobyte.Builder, list []x509pkix.Extension) {
 	if list == nil {
 		return
 	}
@@ -66,7 +65,7 @@ func addExtensions(b *cryptobyte.Builder, list []pkix.Extension) {
 type wholeAnswer struct {
 	produced   time.Time
 	answers    []answerAbout
-	extensions []pkix.Extension
+	extensions []x509pkix.Extension
 	inData     []byte // behind ResponseData's parts
 	inBytes    []byte // behind the response bytes
 	behind     []byte // behind it all
@@ -123,8 +122,8 @@ func TestResponsesByTheLetter(t *testing.T) {
 		return answerAbout{status: s, this: now.Add(-time.Minute), next: now.Add(time.Hour)}
 	}
 	of := func(list ...answerAbout) wholeAnswer { return wholeAnswer{produced: now, answers: list} }
-	odd := func(critical bool) []pkix.Extension {
-		return []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: critical, Value: []byte{5, 0}}}
+	odd := func(critical bool) []x509pkix.Extension {
+		return []x509pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: critical, Value: []byte{5, 0}}}
 	}
 	with := func(w wholeAnswer, change func(*wholeAnswer)) wholeAnswer { change(&w); return w }
 	old := answerAbout{status: Revoked, this: now.Add(-3 * time.Hour), next: now.Add(-2 * time.Hour)}
@@ -186,13 +185,13 @@ func TestDelegateSignedWithSHA1(t *testing.T) {
 	tbs := bytes.Replace(modern.Certificate.RawTBSCertificate, []byte(sha256RSA), []byte(sha1RSA), 1)
 	hash := sha1.Sum(tbs)
 	signature := testpki.Must(ca.Key.Sign(rand.Reader, hash[:], crypto.SHA1))
-	old := testpki.Must(pki.ParseCertificate(testpki.Must(asn1.Marshal(struct {
+	old := testpki.Must(pkix.ParseCertificate(testpki.Must(asn1.Marshal(struct {
 		TBS       asn1.RawValue
-		Algorithm pkix.AlgorithmIdentifier
+		Algorithm x509pkix.AlgorithmIdentifier
 		Signature asn1.BitString
 	}{
 		asn1.RawValue{FullBytes: tbs},
-		pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Parameters: asn1.NullRawValue},
+		x509pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Parameters: asn1.NullRawValue},
 		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
 	}))))
 	for name, tt := range map[string]struct {

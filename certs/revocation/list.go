@@ -8,12 +8,11 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"io"
 	"math/big"
 	"sync"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // ErrUnsupported means that a list is signed in a way that cannot be verified
@@ -36,7 +35,7 @@ type List struct {
 	point     *issuingPoint // nil: everything that Issuer issued
 	authority []byte        // authorityKeyIdentifier
 	unknown   asn1.ObjectIdentifier
-	algorithm pki.Algorithm
+	algorithm pkix.Algorithm
 	digest    []byte
 	signature []byte
 	entries   index
@@ -81,7 +80,7 @@ func (l *List) readSignature(s *scanner) error {
 	if err != nil || tag != tagSequence {
 		return or(err)
 	}
-	outer, _, _ := pki.ReadAlgorithm(alg)
+	outer, _, _ := pkix.ReadAlgorithm(alg)
 	if outer != l.algorithm {
 		return errors.New("revocation list: its two signature algorithms differ")
 	}
@@ -115,7 +114,7 @@ func (l *List) VerifiedBy(issuer *x509.Certificate, allowSHA1 bool) bool {
 	if l.KnownBy(issuer) {
 		return true
 	}
-	good := l.verify(pki.PublicKey(issuer))
+	good := l.verify(pkix.PublicKey(issuer))
 	if good {
 		l.mu.Lock()
 		l.verified[string(issuer.RawSubjectPublicKeyInfo)] = true

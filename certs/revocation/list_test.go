@@ -3,7 +3,7 @@ package revocation
 import (
 	"bytes"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	x509pkix "crypto/x509/pkix"
 	"io"
 	"math/big"
 	"os"
@@ -12,11 +12,10 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func must(t *testing.T, der []byte) *List {
@@ -30,7 +29,7 @@ func must(t *testing.T, der []byte) *List {
 
 // status asks lists about cert, of which only ca may speak.
 func status(lists *Lists, ca *testpki.CA, cert *x509.Certificate) Answer {
-	return lists.Status(Question{Cert: cert, Issuer: pki.NameKey(cert.RawIssuer), At: time.Now(), Verify: func(l *List) bool {
+	return lists.Status(Question{Cert: cert, Issuer: pkix.NameKey(cert.RawIssuer), At: time.Now(), Verify: func(l *List) bool {
 		return l.VerifiedBy(ca.Certificate, false)
 	}})
 }
@@ -80,7 +79,7 @@ func TestMalformedLists(t *testing.T) {
 func FuzzParseList(f *testing.F) {
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	f.Add(testpki.Must(ca.CRL(testpki.CRL{Revoked: []*x509.Certificate{ca.Root}, Reason: 4})))
-	f.Add(testpki.Must(ca.CRL(testpki.CRL{Extensions: []pkix.Extension{issuingPointOf("http://x.example/", true)}})))
+	f.Add(testpki.Must(ca.CRL(testpki.CRL{Extensions: []x509pkix.Extension{issuingPointOf("http://x.example/", true)}})))
 	f.Fuzz(func(t *testing.T, der []byte) {
 		l, err := ParseList(der)
 		if err != nil {
@@ -170,7 +169,7 @@ func distributionPoint(b *cryptobyte.Builder, url string) {
 }
 
 // issuingPointOf is an IssuingDistributionPoint for end entities.
-func issuingPointOf(url string, indirect bool) pkix.Extension {
+func issuingPointOf(url string, indirect bool) x509pkix.Extension {
 	var b cryptobyte.Builder
 	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		if url != "" {
@@ -180,7 +179,7 @@ func issuingPointOf(url string, indirect bool) pkix.Extension {
 			b.AddASN1(contextTag(4), func(b *cryptobyte.Builder) { b.AddUint8(0xff) })
 		}
 	})
-	return pkix.Extension{Id: oidIssuingPoint, Critical: true, Value: b.BytesOrPanic()}
+	return x509pkix.Extension{Id: oidIssuingPoint, Critical: true, Value: b.BytesOrPanic()}
 }
 
 func TestIssuingPointMustMatch(t *testing.T) {
@@ -189,7 +188,7 @@ func TestIssuingPointMustMatch(t *testing.T) {
 	elsewhere := testpki.Must(ca.Issue(testpki.Leaf{CRLs: []string{"http://a.example/2.crl"}}))
 	nowhere := testpki.Must(ca.Issue(testpki.Leaf{}))
 	lists := NewLists(must(t, testpki.Must(ca.CRL(testpki.CRL{
-		Extensions: []pkix.Extension{issuingPointOf("http://a.example/1.crl", false)},
+		Extensions: []x509pkix.Extension{issuingPointOf("http://a.example/1.crl", false)},
 	}))))
 	for name, c := range map[string]struct {
 		cert *x509.Certificate
@@ -210,7 +209,7 @@ func TestDeltaList(t *testing.T) {
 		var b cryptobyte.Builder
 		b.AddASN1Int64(base)
 		c.Number = big.NewInt(number)
-		c.Extensions = []pkix.Extension{{Id: oidDeltaIndicator, Critical: true, Value: b.BytesOrPanic()}}
+		c.Extensions = []x509pkix.Extension{{Id: oidDeltaIndicator, Critical: true, Value: b.BytesOrPanic()}}
 		return must(t, testpki.Must(ca.CRL(c)))
 	}
 	revokes := testpki.CRL{Revoked: []*x509.Certificate{id.Certificate}, Reason: 1}
@@ -256,7 +255,7 @@ func TestListsOfOthersDoNotCount(t *testing.T) {
 	if got := status(lists, ca, id.Certificate); got.Status != Unknown || got.Text == "" {
 		t.Errorf("%+v", got)
 	}
-	lists = NewLists(must(t, testpki.Must(ca.CRL(testpki.CRL{Extensions: []pkix.Extension{
+	lists = NewLists(must(t, testpki.Must(ca.CRL(testpki.CRL{Extensions: []x509pkix.Extension{
 		{Id: []int{1, 2, 3}, Critical: true, Value: []byte{5, 0}},
 	}}))))
 	if got := status(lists, ca, id.Certificate); got.Status != Unknown {

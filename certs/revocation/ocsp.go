@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -34,7 +34,7 @@ type response struct {
 // basicResponse is a BasicOCSPResponse taken apart.
 type basicResponse struct {
 	signed    []byte // tbsResponseData
-	algorithm pki.Algorithm
+	algorithm pkix.Algorithm
 	signature []byte
 	certs     []*x509.Certificate
 	produced  time.Time
@@ -46,7 +46,7 @@ var responseStatus = [...]string{"successful", "malformed request", "internal er
 
 // readResponse reads an OCSPResponse.
 func readResponse(answer []byte) (*basicResponse, error) {
-	der := cryptobyte.String(pki.TrimDER(answer))
+	der := cryptobyte.String(pkix.TrimDER(answer))
 	var seq, outer, inner, basic cryptobyte.String
 	var status int
 	if !der.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !der.Empty() || !seq.ReadASN1Enum(&status) {
@@ -80,7 +80,7 @@ func readBasic(der cryptobyte.String) (*basicResponse, error) {
 	r.signed = tbs
 	var id asn1.ObjectIdentifier
 	var ok bool
-	if r.algorithm, id, ok = pki.ReadAlgorithm(alg); !ok {
+	if r.algorithm, id, ok = pkix.ReadAlgorithm(alg); !ok {
 		return nil, fmt.Errorf("OCSP response: signature algorithm %s is not supported", id)
 	}
 	if !r.readCertificates(seq) {
@@ -109,7 +109,7 @@ func (r *basicResponse) readCertificates(seq cryptobyte.String) bool {
 		if !list.ReadASN1Element(&der, cryptobyte_asn1.SEQUENCE) {
 			return false
 		}
-		if c, err := pki.ParseCertificate(der); err == nil {
+		if c, err := pkix.ParseCertificate(der); err == nil {
 			r.certs = append(r.certs, c)
 		}
 	}
@@ -209,7 +209,7 @@ func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
 	} else if !hashID.Equal(oidSHA1) {
 		return false
 	}
-	info, ok := pki.ReadKeyInfo(issuer.RawSubjectPublicKeyInfo)
+	info, ok := pkix.ReadKeyInfo(issuer.RawSubjectPublicKeyInfo)
 	return ok && bytes.Equal(name, digest(hash, cert.RawIssuer)) && bytes.Equal(key, digest(hash, info.Bits)) &&
 		bytes.Equal(serial, serialOf(cert))
 }

@@ -6,13 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Limits of what is asked for one certificate.
@@ -177,7 +176,7 @@ func (f *Fetcher) Issuers(ctx context.Context, cert *x509.Certificate, parse fun
 			continue
 		}
 		if list, _ := parse(data); len(list) > 0 {
-			return slices.DeleteFunc(list, func(c *x509.Certificate) bool { return !pki.SameName(c.RawSubject, cert.RawIssuer) })
+			return slices.DeleteFunc(list, func(c *x509.Certificate) bool { return !pkix.SameName(c.RawSubject, cert.RawIssuer) })
 		}
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -130,7 +130,7 @@ func readIssuers(names cryptobyte.String) (keys []string, first []byte, ok bool)
 			if first == nil {
 				first = value
 			}
-			keys = append(keys, pki.NameKey(value))
+			keys = append(keys, pkix.NameKey(value))
 		}
 	}
 	return keys, first, len(keys) > 0
@@ -167,7 +167,7 @@ func pointName(tag cryptobyte_asn1.Tag, value cryptobyte.String) string {
 	case contextTag(6):
 		return "u" + string(value)
 	case contextTag(4).Constructed():
-		return "d" + pki.NameKey(value)
+		return "d" + pkix.NameKey(value)
 	}
 	return "o" + string([]byte{byte(tag)}) + string(value)
 }
@@ -188,7 +188,7 @@ func relativeName(issuer []byte, rdn cryptobyte.String) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	return pki.NameKey(der), true
+	return pkix.NameKey(der), true
 }
 
 // readReasons reads the contents of a BIT STRING.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/ocsp"
 )
 
@@ -46,13 +46,13 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 }
 
 func (r *basicResponse) signedBy(c *x509.Certificate) bool {
-	return r.algorithm.Verify(pki.PublicKey(c), r.signed, r.signature)
+	return r.algorithm.Verify(pkix.PublicKey(c), r.signed, r.signature)
 }
 
 // delegate reports whether issuer has made c an OCSP responder for itself.
 func delegate(c, issuer *x509.Certificate, at time.Time, allowSHA1 bool) error {
 	switch {
-	case !pki.SameName(c.RawIssuer, issuer.RawSubject) || !pki.SignedBy(c, issuer, allowSHA1):
+	case !pkix.SameName(c.RawIssuer, issuer.RawSubject) || !pkix.SignedBy(c, issuer, allowSHA1):
 		return errors.New("the certificate of the OCSP responder is not from the issuer")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
 		return errors.New("the certificate of the OCSP responder is not for OCSP")

@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"hash"
 	"io"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Limits of what a revocation list may hold in one piece, in octets.
@@ -129,7 +128,7 @@ func (s *scanner) read(b []byte) error {
 }
 
 // use starts hashing with the algorithm, over what was read before too.
-func (s *scanner) use(a pki.Algorithm) {
+func (s *scanner) use(a pkix.Algorithm) {
 	if s.hash = a.Hash(); s.hash == nil {
 		s.whole = true
 		return

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -272,7 +272,7 @@ func (s *Store) chain(ctx context.Context, fingerprint []byte) ([]*x509.Certific
 
 // parse reads what was a certificate when it was stored.
 func parse(der []byte) (*x509.Certificate, error) {
-	c, err := pki.ParseCertificate(der)
+	c, err := pkix.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("what is stored is damaged: %w", err)
 	}

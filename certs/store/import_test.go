@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func digest(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }

@@ -3,12 +3,11 @@ package store
 import (
 	"bytes"
 	"encoding/base64"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func TestKeyFile(t *testing.T) {

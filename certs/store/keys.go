@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // maxOpened is how many opened identities are kept.

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -42,7 +42,7 @@ func (w *world) decrypts(k certs.Keys, id *certs.Identity, want int) {
 	for name, rid := range map[string]certs.RecipientID{
 		"serial":   {RawIssuer: serial.RawIssuer, Serial: serial.Serial},
 		"written":  {SubjectKeyID: c.SubjectKeyId},
-		"computed": {SubjectKeyID: pki.ComputedKeyID(c)},
+		"computed": {SubjectKeyID: pkix.ComputedKeyID(c)},
 	} {
 		if found := got[[]*certs.Identity](w)(k.Decryption(context.Background(), rid)); len(found) != want {
 			w.t.Errorf("by %s: %d decrypt, not %d", name, len(found), want)

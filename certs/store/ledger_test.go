@@ -3,12 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"math/big"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 func TestLedger(t *testing.T) {

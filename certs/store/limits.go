@@ -7,8 +7,8 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // What is refused, so that no stranger's certificate costs much whenever it is
@@ -48,8 +48,8 @@ func admitOne(c *x509.Certificate) error {
 		return fmt.Errorf("certificate %s: %d octets, over %d", describe(c), len(c.Raw), MaxSize)
 	}
 	// Not every key that is kept can be used; the huge ones never can.
-	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > pki.MaxRSA {
-		return fmt.Errorf("certificate %s: RSA key of %d bits, over %d", describe(c), key.N.BitLen(), pki.MaxRSA)
+	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > pkix.MaxRSA {
+		return fmt.Errorf("certificate %s: RSA key of %d bits, over %d", describe(c), key.N.BitLen(), pkix.MaxRSA)
 	}
 	return nil
 }

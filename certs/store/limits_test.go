@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // TestHostileCertificates: each gets one line, and nothing is stored, not even
@@ -82,7 +82,7 @@ func TestStrangeCertificates(t *testing.T) {
 				t.Errorf("%s: %d found", text, len(e))
 			}
 		}
-		e := got[[]Entry](w)(w.Find(ctx, Query{KeyID: pki.ComputedKeyID(plain)}))
+		e := got[[]Entry](w)(w.Find(ctx, Query{KeyID: pkix.ComputedKeyID(plain)}))
 		if len(e) != 1 || len(e[0].Addresses) != 0 || len(certs.Addresses(plain)) != 0 {
 			t.Errorf("%d found", len(e))
 		}

@@ -3,15 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/pgtest"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // TestStoresThatDoNotOpen: one line each, which names the store and no password.

@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -203,7 +203,7 @@ func (s *Store) insert(ctx context.Context, c *change, origin Origin, it *item) 
 	if len(cert.SubjectKeyId) > 0 {
 		keyID = cert.SubjectKeyId
 	}
-	if id := pki.ComputedKeyID(cert); id != nil && string(id) != string(cert.SubjectKeyId) {
+	if id := pkix.ComputedKeyID(cert); id != nil && string(id) != string(cert.SubjectKeyId) {
 		computed = id
 	}
 	_, err := c.ExecContext(ctx, `INSERT INTO store_certificate
@@ -292,7 +292,7 @@ func addressKey(a address.Address) (string, bool) {
 // issuerKey is what an issuer is filed under: one key for all forms in which its
 // name may be written.
 func issuerKey(raw []byte) []byte {
-	sum := sha256.Sum256([]byte(pki.NameKey(raw)))
+	sum := sha256.Sum256([]byte(pkix.NameKey(raw)))
 	return sum[:]
 }
 

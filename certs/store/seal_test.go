@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // signer hides what kind of key it is, as a token does.

@@ -13,13 +13,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"log/slog"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // Config is what Open needs.

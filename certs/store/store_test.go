@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -38,7 +38,7 @@ func TestPutAndFind(t *testing.T) {
 			{"by address, youngest first", Query{Address: &both}, []*certs.Identity{a, b}},
 			{"limit", Query{Address: &both, Limit: 1}, []*certs.Identity{a}},
 			{"issuer and serial", Query{Issuer: b.Certificate.RawIssuer, Serial: b.Certificate.SerialNumber}, []*certs.Identity{b}},
-			{"computed key identifier", Query{KeyID: pki.ComputedKeyID(a.Certificate)}, []*certs.Identity{a}},
+			{"computed key identifier", Query{KeyID: pkix.ComputedKeyID(a.Certificate)}, []*certs.Identity{a}},
 			{"written key identifier", Query{KeyID: a.Certificate.SubjectKeyId}, []*certs.Identity{a}},
 			{"other origin", Query{Origins: []Origin{Imported, Issued}}, nil},
 			{"ends before", Query{EndsBefore: now.AddDate(0, 10, 15)}, []*certs.Identity{b}},

@@ -5,8 +5,7 @@ package token
 import (
 	"bytes"
 	"crypto/x509"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // maxChain is how many intermediates lead from a certificate to its anchor.
@@ -27,7 +26,7 @@ func chain(cert *x509.Certificate, among []*x509.Certificate) []*x509.Certificat
 
 func issuerOf(c *x509.Certificate, among []*x509.Certificate) *x509.Certificate {
 	for _, issuer := range among {
-		if bytes.Equal(issuer.RawSubject, c.RawIssuer) && pki.SignedBy(c, issuer, true) {
+		if bytes.Equal(issuer.RawSubject, c.RawIssuer) && pkix.SignedBy(c, issuer, true) {
 			return issuer
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 const (

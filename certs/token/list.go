@@ -12,7 +12,7 @@ import (
 
 	"github.com/miekg/pkcs11"
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // held is a certificate in a token.
@@ -90,7 +90,7 @@ func (s *session) certificates() ([]held, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c, err := pki.ParseCertificate(v[0]); err == nil {
+		if c, err := pkix.ParseCertificate(v[0]); err == nil {
 			all = append(all, held{c, v[1], v[2]})
 		}
 	}
@@ -103,14 +103,14 @@ func (p *pool) identities(s *session, k private, public crypto.PublicKey, certif
 	candidates := others
 	for _, c := range certificates {
 		if public == nil && len(k.id) > 0 && bytes.Equal(c.id, k.id) {
-			public = pki.PublicKey(c.Certificate)
+			public = pkix.PublicKey(c.Certificate)
 		}
 		candidates = append(candidates[:len(candidates):len(candidates)], c.Certificate)
 	}
 	var own []*x509.Certificate
 	seen := map[string]bool{}
 	for _, c := range candidates {
-		if e, ok := public.(interface{ Equal(crypto.PublicKey) bool }); ok && e.Equal(pki.PublicKey(c)) && !seen[string(c.Raw)] {
+		if e, ok := public.(interface{ Equal(crypto.PublicKey) bool }); ok && e.Equal(pkix.PublicKey(c)) && !seen[string(c.Raw)] {
 			seen[string(c.Raw)] = true
 			own = append(own, c)
 		}

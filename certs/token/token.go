@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Config says which token, and what is known besides.

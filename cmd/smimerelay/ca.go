@@ -14,9 +14,9 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/internal/config"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type caCmd struct {
@@ -111,7 +111,7 @@ func (o *authorities) describe(ctx context.Context) ([]shownAuthority, error) {
 	for _, h := range o.All() {
 		place := ca.Place{URL: o.config.CA.URL, Name: h.Name}
 		s := shownAuthority{
-			Name: h.Name, Subject: pki.SubjectString(h.Certificate), SHA256: fmt.Sprintf("%x", sha256.Sum256(h.Certificate.Raw)),
+			Name: h.Name, Subject: pkix.SubjectString(h.Certificate), SHA256: fmt.Sprintf("%x", sha256.Sum256(h.Certificate.Raw)),
 			NotBefore: h.Certificate.NotBefore.UTC(), NotAfter: h.Certificate.NotAfter.UTC(),
 			HasKey: h.Authority != nil, Revoked: h.Revoked, Domains: h.Certificate.PermittedEmailAddresses,
 			URLs: []string{place.At(place.Certificate()), place.At(place.CRL())},

@@ -11,8 +11,8 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type caInitCmd struct {

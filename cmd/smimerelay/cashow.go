@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 type caShowCmd struct {
@@ -76,7 +76,7 @@ func (c *caExportCmd) Run(a *app) error {
 		var err error
 		switch {
 		case c.JSON:
-			err = a.printJSON(exported{pki.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), string(text)})
+			err = a.printJSON(exported{pkix.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), string(text)})
 		case c.DER:
 			_, err = a.stdout.Write(cert.Raw)
 		default:

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certCmd struct {
@@ -91,7 +91,7 @@ func (c *certCheckCmd) Run(a *app) error {
 func (c *certCheckCmd) print(a *app, v certs.Verdict) error {
 	out := certVerdict{Result: v.Result, Reason: v.Reason, Chain: []string{}, Revocation: v.Revocation}
 	for _, cert := range v.Chain {
-		out.Chain = append(out.Chain, pki.SubjectString(cert))
+		out.Chain = append(out.Chain, pkix.SubjectString(cert))
 	}
 	if c.JSON {
 		return a.printJSON(out)

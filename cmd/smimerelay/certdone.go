@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // doneFlags are common to the verbs that change something about a certificate.
@@ -35,7 +35,7 @@ func (f *doneFlags) report(a *app, e store.Entry, d done, text string) error {
 		p.line("%s %s", name(e.Certificate), text)
 		return p.err
 	}
-	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pki.SubjectString(e.Certificate), texts(e.Addresses)
+	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pkix.SubjectString(e.Certificate), texts(e.Addresses)
 	return a.encoder().Encode(d)
 }
 

@@ -12,9 +12,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -46,7 +46,7 @@ type storedCertificate struct {
 func describeEntry(e store.Entry) storedCertificate {
 	c := e.Certificate
 	return storedCertificate{
-		SHA256: hex.EncodeToString(e.Fingerprint[:]), Subject: pki.SubjectString(c), Issuer: pki.IssuerString(c),
+		SHA256: hex.EncodeToString(e.Fingerprint[:]), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: texts(e.Addresses),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
 		Origin: e.Origin, HasKey: e.HasKey, Pinned: e.Pinned, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
@@ -94,7 +94,7 @@ func isFingerprint(text string) bool {
 // or addresses.
 func name(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
-	who := pki.SubjectString(c)
+	who := pkix.SubjectString(c)
 	if list := certs.Addresses(c); len(list) > 0 {
 		who = strings.Join(texts(list), ", ")
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type certExpiringCmd struct {
@@ -70,7 +70,7 @@ func (c *certExpiringCmd) print(a *app, list []service.Owned) error {
 	for _, o := range list {
 		sum := sha256.Sum256(o.Certificate.Raw)
 		out = append(out, expiringIdentity{
-			SHA256: hex.EncodeToString(sum[:]), Subject: pki.SubjectString(o.Certificate),
+			SHA256: hex.EncodeToString(sum[:]), Subject: pkix.SubjectString(o.Certificate),
 			Addresses: texts(certs.Addresses(o.Certificate)), NotAfter: o.Certificate.NotAfter.UTC(),
 			Days: int(o.Certificate.NotAfter.Sub(a.clock()).Hours() / 24), Place: o.Place, Authority: o.Authority,
 		})

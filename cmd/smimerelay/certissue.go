@@ -12,8 +12,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
-	"github.com/smimerelay/smimerelay/internal/address"
+	"github.com/smimerelay/smimerelay/service"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certIssueCmd struct {

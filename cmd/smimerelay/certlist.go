@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/printable"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certListCmd struct {
@@ -134,7 +134,7 @@ func (l *textList) entry(e store.Entry) error {
 	l.n++
 	who := strings.Join(texts(e.Addresses), ", ")
 	if who == "" {
-		who = pki.SubjectString(e.Certificate)
+		who = pkix.SubjectString(e.Certificate)
 	}
 	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), who)
 	return l.p.err

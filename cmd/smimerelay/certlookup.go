@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/service"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certLookupCmd struct {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certRevokeCmd struct {
@@ -50,7 +50,7 @@ func (c *certRevokeCmd) Run(a *app) error {
 			if err = o.revoke(ctx, cert, ca.Reason(c.Reason)); err != nil {
 				break
 			}
-			done = append(done, revoked{pki.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
+			done = append(done, revoked{pkix.SubjectString(cert), fmt.Sprintf("%x", sha256.Sum256(cert.Raw)), fmt.Sprintf("%x", cert.SerialNumber), c.Reason})
 			if !c.JSON {
 				a.page().line("%s revoked", name(cert))
 			}
@@ -109,7 +109,7 @@ func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.C
 // ours, or its key is elsewhere.
 func (o *authorities) issuerOf(cert *x509.Certificate) *ca.Authority {
 	for _, h := range o.All() {
-		if h.Authority != nil && !h.Certificate.Equal(cert) && pki.SignedBy(cert, h.Certificate, false) {
+		if h.Authority != nil && !h.Certificate.Equal(cert) && pkix.SignedBy(cert, h.Certificate, false) {
 			return h.Authority
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/service"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 type certShowCmd struct {

@@ -7,7 +7,7 @@ import (
 	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	x509pkix "crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // shownCertificate is what --json prints of one.
@@ -50,7 +50,7 @@ type shownUse struct {
 func (s *shown) forJSON() shownCertificate {
 	c, v := s.certificate, s.verdict()
 	out := shownCertificate{
-		SHA256: fingerprintOf(c), Subject: pki.SubjectString(c), Issuer: pki.IssuerString(c),
+		SHA256: fingerprintOf(c), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: texts(certs.Addresses(c)),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Key: keyKind(c),
 		KeyUsage: keyUsages(c), ExtKeyUsage: extKeyUsages(c),
@@ -69,7 +69,7 @@ func use(v certs.Verdict) shownUse { return shownUse{v.Result, v.Reason, v.Detai
 func subjects(chain []*x509.Certificate) []string {
 	out := make([]string, len(chain))
 	for i, c := range chain {
-		out[i] = pki.SubjectString(c)
+		out[i] = pkix.SubjectString(c)
 	}
 	return out
 }
@@ -79,8 +79,8 @@ func (p *page) certificate(s *shown, now time.Time) {
 	c, v := s.certificate, s.verdict()
 	row := func(name, text string) { p.line("  %-13s %s", name, text) }
 	p.line("%s", fingerprintOf(c))
-	row("subject", pki.SubjectString(c))
-	row("issuer", pki.IssuerString(c))
+	row("subject", pkix.SubjectString(c))
+	row("issuer", pkix.IssuerString(c))
 	row("serial", hex.EncodeToString(c.SerialNumber.Bytes()))
 	row("addresses", orNone(texts(certs.Addresses(c))))
 	row("valid", validity(c, now))
@@ -166,7 +166,7 @@ var (
 // limitedTo lists what an extension allows; a certificate without it is not
 // limited.
 func limitedTo(c *x509.Certificate, extension asn1.ObjectIdentifier, words []string) string {
-	if !slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(extension) }) {
+	if !slices.ContainsFunc(c.Extensions, func(e x509pkix.Extension) bool { return e.Id.Equal(extension) }) {
 		return "not limited"
 	}
 	return orNone(words)
@@ -186,14 +186,14 @@ func validity(c *x509.Certificate, now time.Time) string {
 
 // keyKind names algorithm and size of the key.
 func keyKind(c *x509.Certificate) string {
-	switch k := pki.PublicKey(c).(type) {
+	switch k := pkix.PublicKey(c).(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("RSA, %d bits", k.N.BitLen())
-	case pki.PSSKey:
+	case pkix.PSSKey:
 		return fmt.Sprintf("RSA for PSS only, %d bits", k.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "EC, " + k.Curve.Params().Name
-	case *pki.BrainpoolKey:
+	case *pkix.BrainpoolKey:
 		return "EC, " + k.Curve()
 	case *ecdh.PublicKey:
 		return "X25519"
@@ -204,7 +204,7 @@ func keyKind(c *x509.Certificate) string {
 	case *mlkem.EncapsulationKey1024:
 		return "ML-KEM-1024"
 	}
-	return pki.KeyName(c)
+	return pkix.KeyName(c)
 }
 
 // keyUsages names the bits of RFC 5280 section 4.2.1.3.

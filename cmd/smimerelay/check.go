@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type checkCmd struct {

@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/service"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 type explainCmd struct {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/message"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // hostile is what a stranger writes into a name: a line that looks like ours, a

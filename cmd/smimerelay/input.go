@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/internal/printable"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // maxInput is the largest message that the offline verbs read.

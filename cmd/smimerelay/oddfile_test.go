@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // A certificate that cannot be read is passed over with a warning among those that

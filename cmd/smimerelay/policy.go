@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
 	"github.com/smimerelay/smimerelay/relay/policytest"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type policyCmd struct {

@@ -2,8 +2,7 @@ package main
 
 import (
 	"fmt"
-
-	"github.com/smimerelay/smimerelay/cmd/smimerelay/service"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type serveCmd struct {

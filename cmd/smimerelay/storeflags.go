@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // storeFlags say which store.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"net"
 	"net/netip"
 	"os"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // validate notes what is wrong with values that have the right type.

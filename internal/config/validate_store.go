@@ -1,10 +1,9 @@
 package config
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
 	"net/url"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // store checks that the place of the store is a path, or the address of a

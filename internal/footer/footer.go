@@ -10,9 +10,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"slices"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // Footer is a text and, for HTML, a fragment that says the same; "" is made from

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/smimerelay/smimerelay/smime/message"
 	"pgregory.net/rapid"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 func parse(t testing.TB, s string) *message.Message {

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"html"
 	"mime"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 var errCharset = errors.New("the character set cannot take the footer")

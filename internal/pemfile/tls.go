@@ -5,9 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"os"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // Pool reads the certificates of a PEM file as trust anchors for TLS. A file
@@ -27,7 +26,7 @@ func Pool(path string) (*x509.CertPool, error) {
 			continue
 		}
 		n++
-		cert, err := pki.ParseCertificate(block.Bytes)
+		cert, err := pkix.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("file %q: certificate %d: %w", path, n, err)
 		}

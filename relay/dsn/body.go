@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // maxHeader is how much of the message's header is quoted, in octets.

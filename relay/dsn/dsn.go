@@ -11,9 +11,9 @@ import (
 	"mime"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Kind is what a report tells.

@@ -3,12 +3,11 @@ package dsn
 import (
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"mime"
 	"strings"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // Expiry is a notice that identities end soon.

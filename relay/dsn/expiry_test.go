@@ -1,13 +1,12 @@
 package dsn
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 func sampleExpiry(t *testing.T) Expiry {

@@ -1,10 +1,9 @@
 package dsn
 
 import (
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // Failure is a recipient of whom a report says that delivery failed. The addresses

@@ -14,9 +14,9 @@ import (
 
 	"github.com/emersion/go-milter"
 
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // BenchmarkMessage measures what a message of 5 kB costs, in one run, on unix

@@ -10,9 +10,9 @@ import (
 	"github.com/emersion/go-milter"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // verdict is what the MTA is told at the end of a message.

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/smime/message"
 	"pgregory.net/rapid"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // Whatever two headers are, the edits make one of the other.

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // The recipients that the MTA keeps are those of the copy, each of them and no

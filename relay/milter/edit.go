@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Codes of the edits that an MTA takes at the end of a message.

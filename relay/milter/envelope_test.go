@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // concealed hands on a copy as the gateway does for mail that was encrypted.

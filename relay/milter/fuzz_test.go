@@ -3,6 +3,7 @@ package milter
 import (
 	"bytes"
 	"encoding/binary"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"io"
 	"log"
 	"log/slog"
@@ -10,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 func rawPacket(code byte, data string) string {

@@ -9,11 +9,11 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 const text = "From: a@example.org\r\nSubject:  folded\r\n\tvalue \r\nX-Empty:\r\nTo: b@example.net\r\n\r\nhello\r\n.\r\n"

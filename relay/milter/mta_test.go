@@ -15,8 +15,7 @@ import (
 	"testing"
 
 	"github.com/emersion/go-milter"
-
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 type world struct {

@@ -1,10 +1,9 @@
 package milter
 
 import (
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"log"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 // A connection that we end between two messages is no error: the library, which

@@ -8,8 +8,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // neverAsked is a Checker that tests of rules have no use for.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // source is the directory in explanations.
@@ -113,7 +113,7 @@ func throwaway(a address.Address) (*certs.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := pki.ParseCertificate(der)
+	cert, err := pkix.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // BenchmarkQueue measures messages of 75 kB, stored and worked, with twenty

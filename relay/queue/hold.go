@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Hold implements relay.Queue: the message that waits is on the disk together

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 // An attempt is joined to its message by the names that the log of the listener

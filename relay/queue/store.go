@@ -12,9 +12,9 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
-	"github.com/smimerelay/smimerelay/internal/address"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Store is the queue's file, for looking into it and for the operator's hand,

@@ -2,12 +2,11 @@ package queue
 
 import (
 	"bytes"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/message"
 )
 
 // What was delivered, released or dropped is in none of the queue's files any

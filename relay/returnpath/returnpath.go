@@ -19,10 +19,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/address"
 )
 
 // KeySize is the length of the key in octets.

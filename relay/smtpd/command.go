@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // command is a command line. The library is shown a plain form of it, and asks

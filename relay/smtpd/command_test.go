@@ -2,11 +2,10 @@ package smtpd
 
 import (
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"net/netip"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 // deliver sends a message to the recipients accepted so far.

@@ -12,9 +12,9 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Data receives a message over SMTP: it is in the queue when this returns nil.

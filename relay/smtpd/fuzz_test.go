@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"pgregory.net/rapid"
-
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
 )
 
 // Whatever a client sends, the connection comes to an end with it, nothing

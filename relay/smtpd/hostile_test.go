@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // What one server takes for the end of a message must not be text for another:

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Whatever is refused stands in the log once: with the client, the command, and

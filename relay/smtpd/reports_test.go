@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wiretest"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // reporting passes mail on and notes of whom it is asked for reports.

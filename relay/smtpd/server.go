@@ -22,9 +22,9 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Limits bound what peers may do; zero fields have defaults.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // session is what the library calls. With BDAT it does so from two goroutines.

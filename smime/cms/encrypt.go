@@ -9,8 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // maxRecipientsWritten caps the recipients of a message of ours.
@@ -61,7 +60,7 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	}
 	key := make([]byte, spec.key)
 	rand.Read(key)
-	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey), brainpools: make(map[string]*pki.Ephemeral)}
+	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey), brainpools: make(map[string]*pkix.Ephemeral)}
 	infos := newSetOf(512 * len(r.Recipients))
 	for _, cert := range r.Recipients {
 		if err := e.recipient(&infos.builder, cert); err != nil {
@@ -102,7 +101,7 @@ type encrypter struct {
 	// recipients of a message may see that it is the same (RFC 5753 section
 	// 3.1 has one for many recipients).
 	ephemeral  map[ecdh.Curve]*ecdh.PrivateKey
-	brainpools map[string]*pki.Ephemeral // by the curve's name
+	brainpools map[string]*pkix.Ephemeral // by the curve's name
 }
 
 // A RecipientError is why Encrypt failed for one recipient; the message can be
@@ -113,7 +112,7 @@ type RecipientError struct {
 }
 
 func (e *RecipientError) Error() string {
-	return fmt.Sprintf("%v, recipient %q", e.err, pki.SubjectString(e.Certificate))
+	return fmt.Sprintf("%v, recipient %q", e.err, pkix.SubjectString(e.Certificate))
 }
 
 func (e *RecipientError) Unwrap() error { return e.err }
@@ -127,7 +126,7 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if err := keyError(pki.CheckEncryptionKey(pub)); err != nil {
+	if err := keyError(pkix.CheckEncryptionKey(pub)); err != nil {
 		return err
 	}
 	switch k := pub.(type) {
@@ -143,7 +142,7 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 		return e.keyAgreement(b, cert, p)
 	case *ecdh.PublicKey:
 		return e.keyAgreement(b, cert, k)
-	case *pki.BrainpoolKey:
+	case *pkix.BrainpoolKey:
 		return e.brainpool(b, cert, k)
 	case *mlkem.EncapsulationKey768:
 		return e.encapsulation(b, cert, oidMLKEM768, k)

@@ -3,9 +3,8 @@ package cms
 import (
 	"bytes"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // ID names a certificate: by issuer and serial number, or by its subject key
@@ -30,7 +29,7 @@ func (id ID) Matches(cert *x509.Certificate) bool {
 		return len(id.SubjectKeyID) > 0 && bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
 	}
 	return id.RawIssuer != nil && bytes.Equal(id.Serial, integerBytes(cert.SerialNumber)) &&
-		pki.SameName(id.RawIssuer, cert.RawIssuer)
+		pkix.SameName(id.RawIssuer, cert.RawIssuer)
 }
 
 // issuerAndSerial reads the inside of IssuerAndSerialNumber.

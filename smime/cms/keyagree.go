@@ -9,8 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Agreement is a private key that can do Diffie-Hellman: *ecdh.PrivateKey, or a
@@ -133,7 +132,7 @@ func (e *encrypter) keyAgreement(b *builder, cert *x509.Certificate, pub *ecdh.P
 
 // brainpool is keyAgreement on a brainpool curve (RFC 5753 section 3.1.1, with the
 // digests of BSI TR-03116-4 for the sizes).
-func (e *encrypter) brainpool(b *builder, cert *x509.Certificate, pub *pki.BrainpoolKey) error {
+func (e *encrypter) brainpool(b *builder, cert *x509.Certificate, pub *pkix.BrainpoolKey) error {
 	own, ok := e.brainpools[pub.Curve()]
 	if !ok {
 		var err error

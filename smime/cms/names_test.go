@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"crypto"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"testing"
 	"unicode/utf16"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // renamed returns a Name with its first attribute value in another string type.
@@ -90,7 +89,7 @@ func TestNamesInOtherStrings(t *testing.T) {
 		check("preference", r.EncryptionID != nil && r.EncryptionID.Matches(id.cert))
 		check("recipient", ID{RawIssuer: tt.issuer, Serial: integerBytes(id.cert.SerialNumber)}.Matches(id.cert))
 	}
-	if s := (scheme{name: schemePSS, hash: crypto.SHA256, pss: pki.PSS{Hash: crypto.SHA256, Mask: crypto.SHA1, Salt: 32}}); s.permitted(&algorithm{params: pssParams(crypto.SHA256)}) {
+	if s := (scheme{name: schemePSS, hash: crypto.SHA256, pss: pkix.PSS{Hash: crypto.SHA256, Mask: crypto.SHA1, Salt: 32}}); s.permitted(&algorithm{params: pssParams(crypto.SHA256)}) {
 		t.Error("a key restricted to one mask digest signs with another")
 	}
 }

@@ -3,8 +3,7 @@ package cms
 import (
 	"crypto"
 	"crypto/x509"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // PublicKey returns the public key of a certificate, also those that x509 does not
@@ -18,11 +17,11 @@ func PublicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
 // publicKey is PublicKey, and pss holds the parameters that an id-RSASSA-PSS
 // key is restricted to (RFC 4055 section 1.2), which is nil for all others.
 func publicKey(cert *x509.Certificate) (key crypto.PublicKey, pss *algorithm, err error) {
-	switch k := pki.PublicKey(cert).(type) {
+	switch k := pkix.PublicKey(cert).(type) {
 	case nil:
-		return nil, nil, unsupported("public key of this kind: %s", pki.KeyName(cert))
-	case pki.PSSKey:
-		info, _ := pki.ReadKeyInfo(cert.RawSubjectPublicKeyInfo)
+		return nil, nil, unsupported("public key of this kind: %s", pkix.KeyName(cert))
+	case pkix.PSSKey:
+		info, _ := pkix.ReadKeyInfo(cert.RawSubjectPublicKeyInfo)
 		pss = &algorithm{oid: []byte(oidPSS)}
 		if len(info.Parameters) > 0 {
 			pss.params = info.Parameters
@@ -37,15 +36,15 @@ func publicKey(cert *x509.Certificate) (key crypto.PublicKey, pss *algorithm, er
 // 8192 bits with an odd exponent, the NIST curves P-256, P-384 and P-521, the
 // brainpool curves P256r1, P384r1 and P512r1, Ed25519, X25519, ML-KEM-768 and
 // ML-KEM-1024. The error is ErrWeak or ErrUnsupported.
-func CheckKey(pub crypto.PublicKey) error { return checkKey(pub, pki.MinRSA) }
+func CheckKey(pub crypto.PublicKey) error { return checkKey(pub, pkix.MinRSA) }
 
 // checkKey is CheckKey with another lower bound for RSA.
 func checkKey(pub crypto.PublicKey, minBits int) error {
-	return keyError(pki.CheckKey(pub, minBits))
+	return keyError(pkix.CheckKey(pub, minBits))
 }
 
 // keyError gives a judgement its kind.
-func keyError(p *pki.KeyProblem) error {
+func keyError(p *pkix.KeyProblem) error {
 	switch {
 	case p == nil:
 		return nil
@@ -58,7 +57,7 @@ func keyError(p *pki.KeyProblem) error {
 // minRSABits is the lower bound that an options flag chooses.
 func minRSABits(allowWeak bool) int {
 	if allowWeak {
-		return pki.MinRSAArchive
+		return pkix.MinRSAArchive
 	}
-	return pki.MinRSA
+	return pkix.MinRSA
 }

@@ -3,8 +3,7 @@ package cms
 import (
 	"crypto"
 	"crypto/rsa"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // pssOf reads RSASSA-PSS-params (RFC 4055 section 3.1), of which absent ones are
@@ -14,7 +13,7 @@ func pssOf(params []byte) (scheme, error) {
 	if err != nil {
 		return scheme{}, err
 	}
-	p, ok := pki.ReadPSS(der)
+	p, ok := pkix.ReadPSS(der)
 	if !ok {
 		return scheme{}, unsupported("PSS with these parameters")
 	}

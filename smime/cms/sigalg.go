@@ -5,15 +5,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // A scheme is a signature algorithm with its parameters.
 type scheme struct {
 	name string      // "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519"
 	hash crypto.Hash // 0: whatever the digest algorithm says
-	pss  pki.PSS
+	pss  pkix.PSS
 }
 
 // The names of the signature schemes.
@@ -89,7 +88,7 @@ func (s scheme) verify(key crypto.PublicKey, pss *algorithm, message, sig []byte
 		if s.name == schemeECDSA && ecdsa.VerifyASN1(k, digest, sig) {
 			return nil
 		}
-	case *pki.BrainpoolKey:
+	case *pkix.BrainpoolKey:
 		if s.name == schemeECDSA && k.Verify(digest, sig) {
 			return nil
 		}
@@ -100,7 +99,7 @@ func (s scheme) verify(key crypto.PublicKey, pss *algorithm, message, sig []byte
 func (s scheme) verifyRSA(key *rsa.PublicKey, pss *algorithm, digest, sig []byte) error {
 	switch {
 	case s.name == schemePKCS1 && pss == nil:
-		if pki.VerifyPKCS1(key, s.hash, digest, sig) {
+		if pkix.VerifyPKCS1(key, s.hash, digest, sig) {
 			return nil
 		}
 	case s.name == schemePSS && s.permitted(pss):

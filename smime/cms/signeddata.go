@@ -4,8 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // The caps on what one SignedData may hold.
@@ -142,7 +141,7 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	if len(der) > maxCertificate {
 		return nil, tooBig("certificate of %d octets", len(der))
 	}
-	return pki.ParseCertificate(der)
+	return pkix.ParseCertificate(der)
 }
 
 // readCRLs reads RevocationInfoChoices.

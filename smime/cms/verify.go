@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"iter"
 	"strings"
 	"time"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
 )
 
 // VerifyOptions are what Verify needs besides the object.
@@ -200,7 +199,7 @@ func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byt
 	if err := checkKey(key, minRSABits(v.options.AllowWeak)); err != nil {
 		return false, err
 	}
-	weakKey = checkKey(key, pki.MinRSA) != nil
+	weakKey = checkKey(key, pkix.MinRSA) != nil
 	err = ErrSignature
 	for octets := range covered {
 		if err = alg.verify(key, pss, octets, sig); err == nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// libraryReaders are what code may not call, with what to call instead: internal/pki
+// libraryReaders are what code may not call, with what to call instead: internal/pkix
 // has the one reader of certificates, the one check of a signature, and the one way
 // to write a name.
 var libraryReaders = map[string]string{
@@ -20,7 +20,7 @@ var libraryReaders = map[string]string{
 }
 
 // testSupport makes certificates for tests, which need no other reader.
-var testSupport = []string{"internal/testpki/", "relay/internal/wiretest/", "test/"}
+var testSupport = []string{"internal/testing/testpki/", "internal/testing/wiretest/", "test/"}
 
 func TestOneReaderOfCertificates(t *testing.T) {
 	root := filepath.Join("..", "..")

@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -20,9 +22,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/pki"
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 var (
@@ -109,7 +108,7 @@ func TestLibcryptoReadsTheSame(t *testing.T) {
 			der = mutate(r, der)
 		}
 		theirs := l.read(t, der)
-		ours, err := pki.ParseCertificate(der)
+		ours, err := pkix.ParseCertificate(der)
 		kind := ""
 		switch usable := strings.HasPrefix(theirs, "read\t"); {
 		case err == nil && usable:
@@ -168,7 +167,7 @@ func differ(c *x509.Certificate, line string) string {
 	return differentKey(c, theirs["key"])
 }
 
-// understood is what internal/pki read, in the words of certificate.c.
+// understood is what internal/pkix read, in the words of certificate.c.
 func understood(c *x509.Certificate) map[string]string {
 	const form = "20060102150405"
 	m := map[string]string{
@@ -220,11 +219,11 @@ func usage(u x509.KeyUsage) string {
 func differentKey(c *x509.Certificate, theirs string) string {
 	_, text, ok := strings.Cut(theirs, ":")
 	der, err := hex.DecodeString(text)
-	key, comparable := pki.PublicKey(c).(interface{ Equal(crypto.PublicKey) bool })
+	key, comparable := pkix.PublicKey(c).(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || err != nil || !comparable {
 		return ""
 	}
-	other := pki.PublicKey(&x509.Certificate{RawSubjectPublicKeyInfo: der})
+	other := pkix.PublicKey(&x509.Certificate{RawSubjectPublicKeyInfo: der})
 	if other == nil || key.Equal(other) {
 		return ""
 	}

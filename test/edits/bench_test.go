@@ -16,9 +16,9 @@ import (
 
 	library "github.com/emersion/go-milter"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/milter"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 

@@ -17,11 +17,11 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/milter"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
-	"github.com/smimerelay/smimerelay/internal/softhsmtest"
+	"github.com/smimerelay/smimerelay/internal/testing/softhsmtest"
 )
 
 // What the tests show is worth nothing if the keys could be had.

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"os"
 	"os/exec"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // BouncyCastle is the Java library, behind a small program of ours that one

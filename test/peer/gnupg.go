@@ -9,9 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"software.sslmate.com/src/go-pkcs12"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // GnuPG is gpgsm with a home of its own.

@@ -3,11 +3,10 @@ package peer
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // OpenSSL is `openssl cms`.

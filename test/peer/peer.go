@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"mime"
 	"net/mail"
 	"os/exec"
@@ -16,8 +17,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 // Peer is another implementation. Errors hold what the program printed.

@@ -1,9 +1,8 @@
 package peer
 
 import (
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"testing"
-
-	"github.com/smimerelay/smimerelay/internal/testpki"
 )
 
 const entity = "Content-Type: text/plain\r\n\r\nhello\r\n"

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	library "software.sslmate.com/src/go-pkcs12"
 )

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // scene is one message with what is expected of it.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testpki"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // The cast. Alice is ours; the gateway holds her key. The others are elsewhere.

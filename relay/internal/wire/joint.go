@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Joint is an outcome with groups in it for a door that answers each recipient.

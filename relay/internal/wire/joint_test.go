@@ -11,9 +11,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestCheckOfExpandedGroups(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Logger returns a logger whose lines say which message they are about, and

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Paths reads the paths of MAIL and RCPT commands (RFC 5321 section 4.1.2), as

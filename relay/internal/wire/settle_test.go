@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // silent is a handler whose senders want no reports.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/message"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // maxHops is how many Received fields a message may have before we take it to

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sync/semaphore"
 	"pgregory.net/rapid"
 
-	"github.com/smimerelay/smimerelay/internal/address"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestReply(t *testing.T) {

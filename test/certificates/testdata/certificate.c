@@ -2,7 +2,7 @@
  *
  * Standard input: frames of a length (four octets, big endian) and as many octets
  * of DER. Standard output: one line a frame, "refused REASON" or fields separated by
- * tabs. The test beside it compares them with what internal/pki reads. */
+ * tabs. The test beside it compares them with what internal/pkix reads. */
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>

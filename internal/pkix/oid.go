@@ -1,0 +1,47 @@
+package pkix
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"math"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// readOID reads an object identifier with numbers of any size: those that are made
+// of UUIDs have 128 bits (X.667).
+func readOID(s *cryptobyte.String) (id x509.OID, ok bool) {
+	var raw cryptobyte.String
+	if !s.ReadASN1(&raw, cryptobyte_asn1.OBJECT_IDENTIFIER) {
+		return id, false
+	}
+	return id, id.UnmarshalBinary(raw) == nil
+}
+
+// saturated returns an object identifier in the older form of the library. A number
+// that does not fit becomes the largest, which no known identifier has.
+func saturated(id x509.OID) asn1.ObjectIdentifier {
+	raw, err := id.MarshalBinary()
+	if err != nil {
+		return nil
+	}
+	var out asn1.ObjectIdentifier
+	n := 0
+	for _, b := range raw {
+		if n > math.MaxInt32>>7 {
+			n = math.MaxInt32
+		} else {
+			n = n<<7 | int(b&0x7f)
+		}
+		if b&0x80 != 0 {
+			continue
+		}
+		if len(out) == 0 { // the first two numbers share one (X.690 section 8.19.4)
+			first := min(n/40, 2)
+			out, n = append(out, first), n-40*first
+		}
+		out, n = append(out, n), 0
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+package pkix
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"encoding/asn1"
+	"math/big"
+)
+
+// smallExponent reports whether crypto/rsa works with key. Some smart cards made
+// exponents of 32 bits, which it refuses.
+func smallExponent(key *rsa.PublicKey) bool { return key.E <= 1<<31-1 }
+
+// recoverRSA returns what was signed, as long as the modulus: RSAVP1 (RFC 8017
+// section 5.2.2). Nothing in it is secret, so it need not take constant time.
+func recoverRSA(key *rsa.PublicKey, sig []byte) ([]byte, bool) {
+	s := new(big.Int).SetBytes(sig)
+	if CheckRSA(key) != nil || len(sig) != key.Size() || s.Cmp(key.N) >= 0 {
+		return nil, false
+	}
+	return s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, key.Size())), true
+}
+
+// VerifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
+// by key (RFC 8017 section 8.2.2).
+func VerifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
+	if smallExponent(key) {
+		return rsa.VerifyPKCS1v15(key, hash, digest, sig) == nil
+	}
+	em, ok := recoverRSA(key, sig)
+	return ok && bytes.Equal(em, encodePKCS1(hash, digest, len(em)))
+}
+
+// encodePKCS1 is EMSA-PKCS1-v1_5-ENCODE (RFC 8017 section 9.2); nil for a digest
+// that is not known.
+func encodePKCS1(hash crypto.Hash, digest []byte, size int) []byte {
+	for _, d := range digests {
+		if d.hash != hash {
+			continue
+		}
+		info, err := asn1.Marshal(struct {
+			Algorithm struct {
+				ID   asn1.ObjectIdentifier
+				Null asn1.RawValue
+			}
+			Digest []byte
+		}{struct {
+			ID   asn1.ObjectIdentifier
+			Null asn1.RawValue
+		}{d.id, asn1.NullRawValue}, digest})
+		if err != nil || len(digest) != hash.Size() || size < len(info)+11 {
+			return nil
+		}
+		em := bytes.Repeat([]byte{0xff}, size)
+		em[0], em[1], em[size-len(info)-1] = 0, 1, 0
+		copy(em[size-len(info):], info)
+		return em
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package pkix
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	_ "crypto/md5" // hashes are made by their identifier
+	"crypto/rsa"
+	_ "crypto/sha1"
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+	"crypto/x509"
+	"encoding/asn1"
+	"hash"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// scheme is a family of signatures.
+type scheme int
+
+const (
+	pkcs1 scheme = iota + 1
+	pssSignature
+	ecdsaSignature
+	ed25519Signature
+)
+
+// Algorithm is a signature algorithm with its parameters. The zero value is none.
+type Algorithm struct {
+	scheme scheme
+	hash   crypto.Hash // 0 for Ed25519
+	pss    PSS
+}
+
+var algorithms = []struct {
+	id asn1.ObjectIdentifier
+	Algorithm
+}{
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Algorithm{scheme: pkcs1, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, Algorithm{scheme: pkcs1, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, Algorithm{scheme: pkcs1, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}, Algorithm{scheme: pkcs1, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 29}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}, Algorithm{scheme: pkcs1, hash: crypto.MD5}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 101, 112}, Algorithm{scheme: ed25519Signature}},
+}
+
+// ReadAlgorithm reads an AlgorithmIdentifier (RFC 5280 section 4.1.1.2). It
+// fails, with the object identifier, for what is not supported.
+func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) {
+	s := cryptobyte.String(der)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !s.Empty() || !seq.ReadASN1ObjectIdentifier(&id) {
+		return a, nil, false
+	}
+	if id.Equal(oidRSAPSS) {
+		a.pss, ok = ReadPSS(seq)
+		a.scheme, a.hash = pssSignature, a.pss.Hash
+		return a, id, ok
+	}
+	for _, known := range algorithms {
+		if known.id.Equal(id) {
+			// NULL or nothing, whatever the standards say of each: both are written.
+			return known.Algorithm, id, absentOrNull(seq)
+		}
+	}
+	return a, id, false
+}
+
+// Weak reports a digest for which others can find collisions.
+func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypto.MD5 }
+
+// Broken reports a digest that is refused whatever the configuration says.
+func (a Algorithm) Broken() bool { return a.hash == crypto.MD5 }
+
+// Whole reports an algorithm that signs the data itself and not its digest.
+func (a Algorithm) Whole() bool { return a.scheme == ed25519Signature }
+
+// Hash returns a new hash for the data; nil where Whole.
+func (a Algorithm) Hash() hash.Hash {
+	if a.hash == 0 {
+		return nil
+	}
+	return a.hash.New()
+}
+
+// Digest is the name of the digest, for explanations.
+func (a Algorithm) Digest() string { return a.hash.String() }
+
+// Verify reports whether sig is a's signature of data by key.
+func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
+	if a.Whole() {
+		k, ok := key.(ed25519.PublicKey)
+		return ok && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, data, sig)
+	}
+	h := a.Hash()
+	if h == nil {
+		return false
+	}
+	h.Write(data)
+	return a.VerifyDigest(key, h.Sum(nil), sig)
+}
+
+// VerifyDigest is Verify for data that was hashed already.
+func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return a.verifyRSA(k, digest, sig)
+	case PSSKey:
+		return a.within(k.Limit) && a.verifyRSA(k.PublicKey, digest, sig)
+	case *ecdsa.PublicKey:
+		return a.scheme == ecdsaSignature && ecdsa.VerifyASN1(k, digest, sig)
+	case *BrainpoolKey:
+		return a.scheme == ecdsaSignature && k.Verify(digest, sig)
+	}
+	return false
+}
+
+// within reports whether a PSS key with parameters allows a.
+func (a Algorithm) within(limit *PSS) bool {
+	return a.scheme == pssSignature && (limit == nil || a.pss.Within(*limit))
+}
+
+func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
+	switch {
+	case CheckRSA(key) != nil:
+		return false
+	case a.scheme == pkcs1:
+		return VerifyPKCS1(key, a.hash, digest, sig)
+	case a.scheme == pssSignature:
+		return a.pss.Verify(key, digest, sig)
+	}
+	return false
+}
+
+// SignatureAlgorithm reads the algorithm of c's signature. That the one inside the
+// signed part is the same was checked when c was parsed.
+func SignatureAlgorithm(c *x509.Certificate) (a Algorithm, id asn1.ObjectIdentifier, ok bool) {
+	s := cryptobyte.String(c.Raw)
+	var seq, alg cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.SkipASN1(cryptobyte_asn1.SEQUENCE) ||
+		!seq.ReadASN1Element(&alg, cryptobyte_asn1.SEQUENCE) {
+		return a, nil, false
+	}
+	return ReadAlgorithm(alg)
+}
+
+// SignedBy reports whether c bears the signature of issuer, which may issue
+// certificates. With MD5 it never counts, with SHA-1 where that is allowed. It is no
+// path validation.
+func SignedBy(c, issuer *x509.Certificate, allowSHA1 bool) bool {
+	a, _, ok := SignatureAlgorithm(c)
+	if !ok || a.Broken() || a.Weak() && !allowSHA1 || !mayIssue(issuer) {
+		return false
+	}
+	key := PublicKey(issuer)
+	return CheckKey(key, MinRSAArchive) == nil && a.Verify(key, c.RawTBSCertificate, c.Signature)
+}
+
+// mayIssue leaves certificates of version 1, which say nothing about it, to whoever
+// trusts them.
+func mayIssue(c *x509.Certificate) bool {
+	return (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && (c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0)
+}

@@ -1,0 +1,135 @@
+package smtpclient
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+const (
+	maxLine  = 4096 // RFC 5321 section 4.5.3.1.5 says 512
+	maxLines = 100  // of one reply
+)
+
+// readReply reads a reply of one or more lines (RFC 5321 section 4.2.1). The
+// lines are returned too, as EHLO needs them.
+func readReply(r *bufio.Reader) ([]string, fault.Reply, error) {
+	var lines []string
+	code := 0
+	for {
+		raw, err := r.ReadSlice('\n')
+		if err != nil {
+			return nil, fault.Reply{}, fmt.Errorf("reading a reply: %w", err)
+		}
+		line := strings.TrimRight(string(raw), "\r\n")
+		c, err := replyCode(line)
+		switch {
+		case err != nil:
+			return nil, fault.Reply{}, err
+		case code != 0 && c != code, len(lines) >= maxLines:
+			return nil, fault.Reply{}, fmt.Errorf("reply %q does not continue %d", line, code)
+		}
+		code = c
+		if len(line) <= 4 {
+			lines = append(lines, "")
+		} else {
+			lines = append(lines, line[4:])
+		}
+		if len(line) == 3 || line[3] == ' ' {
+			return lines, newReply(code, lines), nil
+		}
+	}
+}
+
+func replyCode(line string) (int, error) {
+	if len(line) >= 3 && (len(line) == 3 || line[3] == ' ' || line[3] == '-') {
+		if c, err := strconv.ParseUint(line[:3], 10, 0); err == nil && c >= 200 && c < 600 {
+			return int(c), nil
+		}
+	}
+	return 0, fmt.Errorf("reply %.100q is not one of SMTP", line)
+}
+
+// newReply joins the lines, and takes the enhanced code off each (RFC 2034
+// section 4).
+func newReply(code int, lines []string) fault.Reply {
+	r := fault.Reply{Code: code, Enhanced: [3]int{code / 100, 0, 0}}
+	var texts []string
+	for _, line := range lines {
+		first, rest, _ := strings.Cut(line, " ")
+		if e, ok := enhanced(first); ok && e[0] == code/100 {
+			r.Enhanced, line = e, rest
+		}
+		texts = append(texts, strings.TrimSpace(line))
+	}
+	r.Text = strings.TrimSpace(strings.Join(texts, " "))
+	return r
+}
+
+// enhanced reads a status code of RFC 3463 section 2.
+func enhanced(s string) (e [3]int, ok bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return e, false
+	}
+	for i, p := range parts {
+		n, err := strconv.ParseUint(p, 10, 0)
+		if err != nil || n > 999 {
+			return e, false
+		}
+		e[i] = int(n)
+	}
+	return e, true
+}
+
+// asError returns the error for a negative reply: the hop's own words, and
+// whether it is worth while to try again.
+func asError(r fault.Reply) *fault.Error {
+	text := fmt.Sprintf("next hop answered %d %s", r.Code, r.Text)
+	switch r.Code / 100 {
+	case 4:
+		return &fault.Error{Kind: fault.NextHop, Public: text, Reply: r}
+	case 5:
+		return &fault.Error{Kind: fault.Refused, Public: text, Reply: r}
+	}
+	return fault.New(fault.NextHop, "next hop is out of step", errors.New(text))
+}
+
+// said is asError with the name of the hop: its words about a message are its own.
+func (h *hop) said(r fault.Reply) *fault.Error {
+	e := asError(r)
+	e.Host = h.name()
+	return e
+}
+
+// name is what the hop is called in reports (RFC 3464 section 2.3.5): the host of
+// the configuration, or the name it gives itself behind a unix socket.
+func (h *hop) name() string {
+	if h.client.network == "unix" {
+		return h.greeted
+	}
+	host, _, err := net.SplitHostPort(h.client.addr)
+	if err != nil {
+		return h.greeted
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Is6() {
+			return "[IPv6:" + ip.WithZone("").String() + "]"
+		}
+		return "[" + ip.String() + "]"
+	}
+	return host
+}
+
+// lost returns the error for a connection that could not be made or kept. A
+// reply on the way to a transaction, even a permanent one, says something of
+// the hop and nothing of the message.
+func lost(err error) error {
+	return fault.New(fault.NextHop, "next hop not available", err)
+}

@@ -1,0 +1,147 @@
+package smtpclient
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// server is a next hop that speaks by a script: answer returns the reply to a
+// command line, "" is the usual one, and "!" ends the connection.
+type server struct {
+	t      *testing.T
+	offers string // EHLO keywords
+	answer func(conn int, line string) string
+
+	mu    sync.Mutex
+	conns int
+	lines []string // commands
+	data  []string // as on the wire, with dots and end
+	wg    sync.WaitGroup
+}
+
+// start serves and returns a client for it.
+func (s *server) start(c Config) *Client {
+	s.t.Helper()
+	network, addr := "tcp", "127.0.0.1:0"
+	if strings.HasPrefix(c.Address, "unix:") {
+		network, addr = "unix", strings.TrimPrefix(c.Address, "unix:")
+	}
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if network == "tcp" {
+		c.Address = ln.Addr().String()
+	}
+	c.Hostname = "gw.example.com"
+	if c.TLS == "" {
+		c.TLS = "off"
+	}
+	cl, err := New(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.wg.Go(func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.conns++
+			n := s.conns
+			s.mu.Unlock()
+			s.wg.Go(func() { s.serve(nc, n) })
+		}
+	})
+	s.t.Cleanup(func() {
+		ln.Close()
+		cl.Close()
+		s.wg.Wait()
+	})
+	return cl
+}
+
+func (s *server) say(conn int, line, usual string) string {
+	if s.answer != nil {
+		if a := s.answer(conn, line); a != "" {
+			return a
+		}
+	}
+	return usual
+}
+
+func (s *server) serve(nc net.Conn, n int) {
+	defer nc.Close()
+	r := bufio.NewReader(nc)
+	reply := func(text string) bool {
+		if text == "!" {
+			return false
+		}
+		_, err := io.WriteString(nc, text+"\r\n")
+		return err == nil
+	}
+	if !reply(s.say(n, "", "220 hop")) {
+		return
+	}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		s.mu.Lock()
+		s.lines = append(s.lines, line)
+		s.mu.Unlock()
+		usual := "250 2.0.0 ok"
+		switch verb, _, _ := strings.Cut(line, " "); verb {
+		case "EHLO":
+			usual = "250 hop"
+			if s.offers != "" {
+				usual = "250-hop\r\n250-" + strings.ReplaceAll(s.offers, ", ", "\r\n250-") + "\r\n250 LAST"
+			}
+		case "DATA":
+			usual = "354 go"
+		case "QUIT":
+			reply("221 bye")
+			return
+		}
+		answer := s.say(n, line, usual)
+		if !reply(answer) {
+			return
+		}
+		if strings.HasPrefix(answer, "354") && !s.readData(n, r, reply) {
+			return
+		}
+	}
+}
+
+func (s *server) readData(n int, r *bufio.Reader, reply func(string) bool) bool {
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		b.WriteString(line)
+		if line == ".\r\n" {
+			break
+		}
+	}
+	s.mu.Lock()
+	s.data = append(s.data, b.String())
+	s.mu.Unlock()
+	return reply(s.say(n, ".", "250 2.0.0 queued"))
+}
+
+// commands returns the commands with the prefix.
+func (s *server) commands(prefix string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.lines), func(l string) bool { return !strings.HasPrefix(l, prefix) })
+}

@@ -1,0 +1,141 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/relay/milter"
+	"github.com/smimerelay/smimerelay/relay/smtpd"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// door is a socket with the server behind it.
+type door struct {
+	spec     doorSpec
+	socket   *socket
+	listener net.Listener // the server's own share of the socket
+	server   server
+	shutting atomic.Bool
+}
+
+// doorSpec is everything that a door can not change while it serves: two doors
+// of one spec are the same.
+type doorSpec struct {
+	name, protocol, address, mode string
+	hostname                      string
+	postmaster                    address.Address
+	allowRouted                   bool
+	forwarders                    string // networks, with blanks between them
+	tls                           bool
+	queue                         bool // it needs one
+	limits                        config.Limits
+}
+
+// adminProtocol is the protocol of the door for metrics and health.
+const adminProtocol = "http"
+
+// server is what the adapters, and an HTTP server, have in common.
+type server interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+}
+
+// specs returns the doors that parts ask for.
+func specs(p *Parts) []doorSpec {
+	limits := p.Config.Limits
+	limits.Drain, limits.Heap = 0, 0 // not the doors' business
+	var list []doorSpec
+	for _, l := range p.Config.Listeners {
+		list = append(list, doorSpec{
+			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
+			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
+			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: NeedsQueue(p.Config), limits: limits,
+		})
+	}
+	if a := p.Config.Admin; a.Address != "" {
+		list = append(list, doorSpec{name: "admin", protocol: adminProtocol, address: a.Address, mode: a.SocketMode})
+	}
+	return list
+}
+
+// newServer makes the server for a door.
+func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
+	c := spec.limits
+	limits := smtpd.Limits{
+		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
+		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
+	}
+	handler := timed{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
+	meter := tally{metrics: s.metrics, direction: handler.Direction}
+	switch spec.protocol {
+	case adminProtocol:
+		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
+	case "milter":
+		return milter.NewServer(milter.Config{
+			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),
+			Limits: limits, Memory: memory, Log: s.log,
+		})
+	case "smtp":
+		// By the other protocols an MTA speaks for all of its clients.
+		limits.Errors, limits.PerAddress = c.Errors, c.PerAddress
+	}
+	return smtpd.NewServer(smtpd.Config{
+		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,
+		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
+		Queue: s.relayQueue(), Deliverer: nextHop{listener: spec.name, service: s}, TLS: s.tlsConfig(spec),
+		Limits: limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
+	})
+}
+
+// tlsConfig offers the certificate of the parts in use, so that a renewed one is
+// shown after a reload; nil where there is none.
+func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
+	if !spec.tls {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			p, release := s.use()
+			defer release()
+			return p.tls[spec.name], nil
+		},
+	}
+}
+
+// serve serves a door; that it ends without being told to is a failure.
+func (s *Service) serve(d *door) {
+	if err := d.server.Serve(d.listener); err != nil && !d.shutting.Load() {
+		s.failed <- &doorError{d.spec.name, err}
+	}
+}
+
+// shut lets the messages in work be answered. When ctx ends first, connections
+// are cut: what was not answered stays with the client.
+func (s *Service) shut(ctx context.Context, d *door) {
+	d.shutting.Store(true)
+	err := d.server.Shutdown(ctx)
+	d.listener.Close() // a second time where the server did it
+	if err != nil {
+		s.log.Warn("messages in work were cut off", "listener", d.spec.name, "error", err)
+	}
+}
+
+// doorError is why a door closed by itself.
+type doorError struct {
+	name  string
+	cause error
+}
+
+func (e *doorError) Error() string { return "listener \"" + e.name + "\": " + e.cause.Error() }
+
+func (e *doorError) Unwrap() error { return e.cause }

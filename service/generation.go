@@ -1,0 +1,93 @@
+package service
+
+import (
+	"context"
+	"sync"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// current holds the parts in use. They can be exchanged at any time: whoever
+// began with the old ones ends with them, and the last one out closes them.
+type current struct {
+	mu     sync.Mutex
+	parts  *shared
+	closed func(error)
+}
+
+// shared are parts with the number of those who use them; the holder counts too.
+type shared struct {
+	*Parts
+	users int
+}
+
+// use returns the parts in use. Call release when done with them.
+func (c *current) use() (p *Parts, release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.parts
+	s.users++
+	return s.Parts, func() { c.leave(s) }
+}
+
+// swap puts new parts in place; nil at the end.
+func (c *current) swap(p *Parts) {
+	c.mu.Lock()
+	old := c.parts
+	c.parts = nil
+	if p != nil {
+		c.parts = &shared{Parts: p, users: 1}
+	}
+	c.mu.Unlock()
+	if old != nil {
+		c.leave(old)
+	}
+}
+
+func (c *current) leave(s *shared) {
+	c.mu.Lock()
+	s.users--
+	last := s.users == 0
+	c.mu.Unlock()
+	if last {
+		c.closed(s.Close())
+	}
+}
+
+// exchangeable is a Handler that passes each call on to the parts in use. What
+// was asked at RCPT time is asked again of the message, so that a transaction
+// may begin under one configuration and end under the next.
+type exchangeable struct{ *current }
+
+var _ relay.Handler = exchangeable{}
+
+// Direction implements relay.Handler.
+func (e exchangeable) Direction(env *relay.Envelope, to address.Address) enforce.Direction {
+	p, release := e.use()
+	defer release()
+	return p.Gateway.Direction(env, to)
+}
+
+// Recipient implements relay.Handler.
+func (e exchangeable) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) error {
+	p, release := e.use()
+	defer release()
+	return p.Gateway.Recipient(ctx, env, r)
+}
+
+// Process implements relay.Handler.
+func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	p, release := e.use()
+	defer release()
+	return p.Gateway.Process(ctx, env, msg)
+}
+
+// Report implements relay.Handler.
+func (e exchangeable) Report(d relay.Delivery, ev relay.Event) (relay.Delivery, bool, error) {
+	p, release := e.use()
+	defer release()
+	return p.Gateway.Report(d, ev)
+}

@@ -1,0 +1,181 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// timed is a Handler that measures another one.
+type timed struct {
+	relay.Handler
+	metrics *observe.Metrics
+	clock   func() time.Time
+}
+
+// Process implements relay.Handler.
+func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	begin := t.clock()
+	o, err := t.Handler.Process(ctx, env, msg)
+	direction := directionOf(t.Direction, env)
+	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
+	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))
+	return o, err
+}
+
+// tally is the Meter of the listeners.
+type tally struct {
+	metrics   *observe.Metrics
+	direction func(*relay.Envelope, address.Address) enforce.Direction
+}
+
+// Refused implements relay.Meter.
+func (t tally) Refused(env *relay.Envelope, err error) {
+	if errors.Is(err, relay.ErrPanic) {
+		t.metrics.Panics.Inc()
+	}
+	t.metrics.Refusals.WithLabelValues(env.Listener, fault.Of(err).Kind.String()).Inc()
+}
+
+// Answered implements relay.Meter.
+func (t tally) Answered(a relay.Tally) {
+	env := a.Envelope
+	t.metrics.Messages.WithLabelValues(env.Listener, directionOf(t.direction, env), t.message(a)).Inc()
+	outcome := outcomes(a)
+	for i, r := range env.Recipients {
+		t.metrics.Recipients.WithLabelValues(string(t.direction(env, r.Address)), outcome(i)).Inc()
+	}
+	if a.Err == nil && a.Outcome != nil {
+		t.treatments(a)
+	}
+}
+
+// message counts the errors that were answered and returns the outcome of the
+// message as a whole: one recipient who is accepted makes it accepted.
+func (t tally) message(a relay.Tally) string {
+	if a.Err != nil {
+		t.Refused(a.Envelope, a.Err)
+		return verdict(a.Err)
+	}
+	whole := ""
+	for i := range a.Envelope.Recipients {
+		err := a.Answer(i)
+		if err != nil {
+			t.Refused(a.Envelope, err)
+		}
+		switch v := verdict(err); {
+		case v == "accepted" || whole == "":
+			whole = v
+		case v == "deferred" && whole == "refused":
+			whole = v
+		}
+	}
+	return whole
+}
+
+// outcomes tells what became of the recipients of a message, by their index.
+func outcomes(a relay.Tally) func(int) string {
+	special := map[address.Address]string{}
+	if o := a.Outcome; o != nil {
+		for _, x := range o.Expanded {
+			special[x.Group] = string(relay.Queued)
+		}
+		for _, r := range o.Refused {
+			special[r.Recipient.Address] = "refused"
+		}
+		for _, s := range o.Stripped {
+			special[s] = "stripped"
+		}
+		for _, r := range o.Returned {
+			special[r] = "returned"
+		}
+		if o.Held != nil {
+			for _, r := range o.Held.Envelope.Recipients {
+				special[r.Address] = "held"
+			}
+		}
+	}
+	return func(i int) string {
+		if err := a.Answer(i); err != nil {
+			return verdict(err)
+		}
+		return cmp.Or(special[a.Envelope.Recipients[i].Address], string(a.Taken))
+	}
+}
+
+// treatments counts how the copies that were accepted are protected, and what
+// inbound ones turned out to be: a recipient each.
+func (t tally) treatments(a relay.Tally) {
+	failed := map[address.Address]bool{}
+	for i, r := range a.Envelope.Recipients {
+		failed[r.Address] = a.Answer(i) != nil
+	}
+	for _, d := range a.Outcome.Deliveries {
+		n := 0
+		for _, r := range d.Recipients {
+			if !failed[r.Address] {
+				n++
+			}
+		}
+		if p := d.Treatment.Protection; p != "" {
+			t.metrics.Outbound.WithLabelValues(p).Add(float64(n))
+		}
+		if r := d.Treatment.Result; r != "" {
+			t.metrics.Inbound.WithLabelValues(r, d.Treatment.Encryption).Add(float64(n))
+		}
+	}
+}
+
+// directionOf is that of a message: "both" where its recipients have different ones.
+func directionOf(of func(*relay.Envelope, address.Address) enforce.Direction, env *relay.Envelope) string {
+	var direction enforce.Direction
+	for _, r := range env.Recipients {
+		d := of(env, r.Address)
+		if direction != "" && direction != d {
+			return "both"
+		}
+		direction = d
+	}
+	return string(direction)
+}
+
+// verdict is what an answer means for the client: it follows from the reply alone.
+func verdict(err error) string {
+	switch {
+	case err == nil:
+		return "accepted"
+	case relay.ReplyFor(err).Code/100 == 4:
+		return "deferred"
+	}
+	return "refused"
+}
+
+// nextHop is a Deliverer that passes on to the one of the parts in use, and
+// counts.
+type nextHop struct {
+	listener string // "" for the queue: then each message knows its own
+	service  *Service
+}
+
+// Deliver implements relay.Deliverer.
+func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
+	p, release := n.service.use()
+	defer release()
+	errs, relayed := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
+	for _, err := range errs {
+		outcome := "delivered"
+		if err != nil {
+			outcome = verdict(err)
+		}
+		n.service.metrics.Deliveries.WithLabelValues(outcome).Inc()
+	}
+	return errs, relayed
+}

@@ -1,0 +1,167 @@
+package service
+
+import (
+	"context"
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// Owned is a certificate of ours: we hold, or a token holds for us, its private
+// key.
+type Owned struct {
+	Certificate *x509.Certificate
+	// Place is where the key is: "store", "file" or "token".
+	Place string
+	// Authority: it signs certificates, not mail.
+	Authority bool
+}
+
+// pageSize is how many entries of the store are read at once.
+const pageSize = 1000
+
+// EachOwned calls f for every certificate of ours, until f returns false. What our
+// authority revoked, or somebody blocked, is none any more.
+func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
+	for _, o := range p.unstored() {
+		if !f(o) {
+			return nil
+		}
+	}
+	return eachStored(ctx, p.store.Store, func(e store.Entry) bool {
+		return f(Owned{Certificate: e.Certificate, Place: "store", Authority: e.Origin == store.Authority})
+	})
+}
+
+// unstored returns what is in files and in tokens.
+func (p *Parts) unstored() []Owned {
+	var all []Owned
+	for _, id := range p.files.Identities() {
+		all = append(all, Owned{Certificate: id.Certificate, Place: "file"})
+	}
+	for _, t := range p.tokens {
+		for _, id := range t.Identities() {
+			all = append(all, Owned{Certificate: id.Certificate, Place: "token"})
+		}
+	}
+	return all
+}
+
+// eachStored calls f for every entry that has a private key.
+func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) error {
+	has := true
+	q := store.Query{HasKey: &has, Limit: pageSize}
+	for {
+		page, err := s.Find(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if !takenBack(e) && !f(e) {
+				return nil
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		q.After = page[len(page)-1].Fingerprint[:]
+	}
+}
+
+// takenBack: it does not sign, and so its end is nobody's worry.
+func takenBack(e store.Entry) bool {
+	return !e.RevokedAt.IsZero() || e.Mark == store.Blocked && e.Until.IsZero()
+}
+
+// Holdings are a summary of the identities, those of authorities left out.
+type Holdings struct {
+	// Count is how many there are, ended ones too.
+	Count int
+	// First is when the first that is still valid ends; zero: there is none.
+	First time.Time
+	// Expiring are those of ours, authorities too, that end within the time
+	// asked for and have no successor, the first first.
+	Expiring []Owned
+}
+
+// Holdings looks through all that is ours.
+func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duration) (Holdings, error) {
+	var h Holdings
+	err := p.EachOwned(ctx, func(o Owned) bool {
+		end := o.Certificate.NotAfter
+		if !o.Authority {
+			h.Count++
+			if end.After(now) && (h.First.IsZero() || end.Before(h.First)) {
+				h.First = end
+			}
+		}
+		if end.After(now) && !end.After(now.Add(within)) {
+			h.Expiring = append(h.Expiring, o)
+		}
+		return true
+	})
+	if err != nil {
+		return h, err
+	}
+	var lasting []Owned
+	for _, o := range h.Expiring {
+		succeeded, err := p.succeeded(ctx, o)
+		if err != nil {
+			return h, err
+		}
+		if !succeeded {
+			lasting = append(lasting, o)
+		}
+	}
+	slices.SortStableFunc(lasting, func(a, b Owned) int { return a.Certificate.NotAfter.Compare(b.Certificate.NotAfter) })
+	h.Expiring = lasting
+	return h, nil
+}
+
+// succeeded reports whether others of ours do, for every address of o, what o
+// does, and for longer. An authority has no address and no successor.
+func (p *Parts) succeeded(ctx context.Context, o Owned) (bool, error) {
+	addresses := certs.Addresses(o.Certificate)
+	if o.Authority || len(addresses) == 0 {
+		return false, nil
+	}
+	for _, a := range addresses {
+		others, err := p.ownedFor(ctx, a)
+		if err != nil {
+			return false, err
+		}
+		for _, serves := range []func(*x509.Certificate) bool{certs.Signs, certs.Decrypts} {
+			if serves(o.Certificate) && !slices.ContainsFunc(others, func(c *x509.Certificate) bool {
+				return serves(c) && c.NotAfter.After(o.Certificate.NotAfter) && !c.NotBefore.After(o.Certificate.NotAfter)
+			}) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// ownedFor returns the certificates of ours that name an address.
+func (p *Parts) ownedFor(ctx context.Context, a address.Address) ([]*x509.Certificate, error) {
+	has := true
+	entries, err := p.store.Find(ctx, store.Query{Address: &a, HasKey: &has})
+	if err != nil {
+		return nil, err
+	}
+	var all []*x509.Certificate
+	for _, e := range entries {
+		if !takenBack(e) {
+			all = append(all, e.Certificate)
+		}
+	}
+	for _, o := range p.unstored() {
+		if slices.ContainsFunc(certs.Addresses(o.Certificate), func(named address.Address) bool { return named.Equal(a, p.store.place.localPart) }) {
+			all = append(all, o.Certificate)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,289 @@
+// Package service runs the gateway: it builds the parts that a configuration
+// describes, opens the doors, exchanges the parts when the configuration is
+// reloaded, and drains at the end.
+package service
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/token"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/pemfile"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/harvest"
+	"github.com/smimerelay/smimerelay/relay/smtpclient"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// Parts are what a configuration describes, ready to work: everything but the
+// doors and the queue. A reload makes new ones.
+type Parts struct {
+	Config    *config.Config
+	Policy    *enforce.Policy
+	Keys      certs.Keys
+	Validator *certs.Validator
+	Directory *directory.Directory
+	Gateway   *relay.Gateway
+	Anchors   int // how many trust anchors there are
+
+	harvester *harvest.Harvester // nil unless serving
+	store     *sharedStore
+	trusted   storedTrust                 // what of the store the validator knows
+	files     *certs.FileKeys             // those of Keys that are in files
+	tokens    []token.Keys                // those in tokens
+	skipped   config.Problems             // certificates that could not be read
+	tls       map[string]*tls.Certificate // by listener
+	routes    routes
+	closers   []func() error // of what the validator uses
+
+	authorities *Authorities // our own; nil where there are none
+}
+
+// Close frees what the parts hold. Nobody may be using them.
+func (p *Parts) Close() error {
+	if p.Gateway != nil {
+		p.Gateway.Close()
+	}
+	if p.harvester != nil {
+		p.harvester.Close()
+	}
+	var errs []error
+	if p.Directory != nil {
+		errs = append(errs, p.Directory.Close())
+	}
+	errs = append(errs, p.routes.close()...)
+	for _, t := range p.tokens {
+		errs = append(errs, t.Close())
+	}
+	for _, c := range p.closers {
+		errs = append(errs, c())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.release())
+	}
+	return errors.Join(errs...)
+}
+
+// Load reads the file at path and builds its parts. The problems are all that is
+// wrong, and Parts is then nil.
+func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
+	c, problems := config.Load(path)
+	if c == nil {
+		return nil, problems
+	}
+	return Build(c, problems, clock, log)
+}
+
+// Build builds the parts of a configuration, adding to the problems that are
+// known of it. It opens files and, of connections, only those to the store.
+func Build(c *config.Config, known config.Problems, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
+	return build(c, known, setting{clock: clock, log: log})
+}
+
+// setting is in what parts are built.
+type setting struct {
+	clock func() time.Time
+	log   *slog.Logger
+	// serving: what is missing and can be made is made.
+	serving bool
+	// before are the parts in use, whose store is used on; nil at the start.
+	before *Parts
+}
+
+func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
+	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
+		Config: c, routes: routes{listeners: map[string]*smtpclient.Client{}}, tls: map[string]*tls.Certificate{},
+	}}
+	b.hostname()
+	b.policy()
+	b.entitled = b.entitlements()
+	b.texts = b.readTexts()
+	if b.store(); b.parts.store != nil {
+		b.keys()
+		b.validator()
+		b.directory()
+	}
+	b.outbound()
+	b.certificatesTLS()
+	b.harvester()
+	if len(b.problems) == 0 {
+		b.gateway()
+	}
+	if len(b.problems) > 0 {
+		if err := b.parts.Close(); err != nil {
+			b.complain("", "closing it again: "+err.Error(), "")
+		}
+		return nil, b.problems.InOrder()
+	}
+	return b.parts, nil
+}
+
+// builder makes Parts, noting all problems.
+type builder struct {
+	setting
+	config   *config.Config
+	known    config.Problems // found before us
+	problems config.Problems
+	parts    *Parts
+	name     string // our host name
+	entitled *enforce.Entitlements
+	texts    *dsn.Texts
+}
+
+func (b *builder) complain(key, text, remedy string) {
+	b.problems = append(b.problems, b.config.Problem(key, text, remedy))
+}
+
+// hostname fills in what the configuration leaves to the host.
+func (b *builder) hostname() {
+	b.name = b.config.Hostname
+	if b.name != "" {
+		return
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		b.complain("hostname", "the host has no name: "+err.Error(), "write one")
+		return
+	}
+	if _, err := address.Parse("x@" + name); err != nil {
+		b.complain("hostname", "the host's own name can not be used: "+err.Error(), "write one")
+		return
+	}
+	b.name = name
+}
+
+// domains are those of the configuration, or the domain that the host is in.
+func (b *builder) domains() []string {
+	if len(b.config.Domains) > 0 {
+		return b.config.Domains
+	}
+	if _, domain, ok := strings.Cut(b.name, "."); ok && strings.Contains(domain, ".") {
+		return []string{domain}
+	}
+	return []string{b.name}
+}
+
+func (b *builder) localPart() address.LocalPart {
+	if b.config.LocalPart == "exact" {
+		return address.ExactCase
+	}
+	return address.IgnoreCase
+}
+
+func (b *builder) outbound() {
+	client := func(key, target string) *smtpclient.Client {
+		n := b.config.NextHop
+		c, err := smtpclient.New(smtpclient.Config{
+			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
+			SevenBit: smime.SevenBit, Log: b.log,
+		})
+		if err != nil && !b.isKnown(key) {
+			b.complain(key, err.Error(), "")
+		}
+		return c
+	}
+	b.parts.routes.nextHop = client("next_hop", b.config.NextHop.Address)
+	if local := b.config.NextHop.Local; local != "" {
+		b.parts.routes.local = client("next_hop.local", local)
+		b.parts.routes.domains, _ = enforce.CompilePatterns(b.domains()) // the gateway reports the error
+	}
+	for i, l := range b.config.Listeners {
+		if l.NextHop == "" {
+			continue
+		}
+		if c := client(key("listener", i, "next_hop"), l.NextHop); c != nil {
+			b.parts.routes.listeners[l.Name] = c
+		}
+	}
+}
+
+// certificatesTLS reads what the doors show to clients.
+func (b *builder) certificatesTLS() {
+	for i, l := range b.config.Listeners {
+		at := key("listener", i, "tls_")
+		if l.TLSCert == "" || b.isKnown(at) {
+			continue
+		}
+		pair, err := pemfile.KeyPair(l.TLSCert, l.TLSKey)
+		if err != nil {
+			b.complain(at+"certificate", err.Error(), "give a PEM chain and the key that belongs to it")
+			continue
+		}
+		b.parts.tls[l.Name] = &pair
+	}
+}
+
+// gateway joins the parts. What it complains of is said of the whole file.
+func (b *builder) gateway() {
+	c := b.config
+	postmaster, err := address.Parse("postmaster@" + b.name)
+	if c.Postmaster != "" {
+		postmaster, err = address.Parse(c.Postmaster)
+	}
+	if err != nil {
+		b.complain("postmaster", err.Error(), "write an address")
+		return
+	}
+	gc := relay.GatewayConfig{
+		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Delimiters: c.Delimiter, Postmaster: postmaster,
+		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
+		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
+		Inbound: relay.Inbound{
+			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
+			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
+			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
+			KeepSender: c.Inbound.ReturnPath == "sender",
+		},
+		ReturnPath:   b.returnPath(),
+		Triggers:     relay.Triggers(c.Triggers),
+		Issuer:       b.authority(),
+		Entitlements: b.entitled,
+		Texts:        b.texts,
+		Exit:         c.NextHop.Local != "",
+		Copies:       int(c.Limits.Memory),
+		Hold:         c.Queue.Hold,
+		Clock:        b.clock, Log: b.log,
+	}
+	if b.parts.harvester != nil {
+		gc.Learn = b.parts.harvester.Message
+	}
+	for name, p := range c.Profiles {
+		gc.Profiles[name] = relay.Profile(p)
+	}
+	for _, l := range c.Listeners {
+		gc.Listeners = append(gc.Listeners, relay.Listener{
+			Name: l.Name, Relay: l.Protocol == "smtp", Direction: l.Direction, Networks: networks(l.Networks),
+		})
+	}
+	if len(b.problems) > 0 {
+		return
+	}
+	g, err := relay.NewGateway(gc)
+	for _, e := range fault.Each(err) {
+		b.complain("", e.Error(), "")
+	}
+	b.parts.Gateway = g
+}
+
+// networks parses what the configuration has checked.
+func networks(texts []string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, t := range texts {
+		if p, err := netip.ParsePrefix(t); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}

@@ -1,0 +1,74 @@
+package service
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// presets are the profiles without a file, with what each must come to: the
+// padding of the signature, its digest, the cipher, what it asks of inbound mail.
+var presets = map[string]struct{ signature, digest, cipher, minimum string }{
+	"default":    {"rsa-pkcs1", "sha-256", "aes-256-cbc", ""},
+	"compatible": {"rsa-pkcs1", "sha-256", "aes-128-cbc", ""},
+	"rfc8551":    {"rsa-pss", "sha-256", "aes-256-gcm", "sha-256, RSA keys of 2048 bits, aes-128"},
+	"edi-energy": {"rsa-pss", "sha-256", "aes-128-gcm", "sha-256, RSA keys of 2048 bits, PSS, aes-128, OAEP"},
+	"pqc":        {"rsa-pss", "sha-512", "aes-256-gcm", "sha-384, RSA keys of 3072 bits, PSS, aes-256, an authenticating cipher, OAEP"},
+}
+
+// TestPresets: what each preset makes is what its name says, and comes up to its
+// own minimum.
+func TestPresets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	const text = "hostname = \"gw.example.org\"\n[store]\nurl = \"\"\n[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parts, problems := Load(path, time.Now, slog.New(slog.DiscardHandler))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	defer parts.Close()
+	profiles := parts.Gateway.Profiles
+	if len(profiles) != len(presets) {
+		t.Errorf("%d presets, want %d", len(profiles), len(presets))
+	}
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	alice := (*certs.Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa3072"})))
+	checker := testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff}))
+	for name, want := range presets {
+		p := profiles[name]
+		report := roundTrip(t, p, alice, checker)
+		if report.Result != certs.Pass || report.Signers[0].Signature != want.signature || report.Signers[0].Digest != want.digest || report.Encryption.Cipher != want.cipher {
+			t.Errorf("%s: %+v, encrypted as %+v", name, report, report.Encryption)
+		}
+		if got := p.Minimum().String(); got != want.minimum {
+			t.Errorf("%s asks for %q, want %q", name, got, want.minimum)
+		}
+		if p.Minimum().Judge(&report); report.Result != certs.Pass {
+			t.Errorf("%s is below its own minimum: %s", name, report.Detail)
+		}
+	}
+}
+
+// roundTrip signs and encrypts by a profile and opens it again.
+func roundTrip(t *testing.T, p relay.Profile, id *certs.Identity, checker certs.Checker) smime.Report {
+	t.Helper()
+	m := testpki.Must(message.Parse([]byte("From: alice@example.org\r\n\r\nhello\r\n")))
+	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: p.Digest, Signature: p.Signature, Opaque: p.Opaque}))
+	cipher := p.Cipher
+	if cipher == "auto" {
+		cipher = ""
+	}
+	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: p.KeyTransport}))
+	return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id), Checker: checker, At: time.Now()}).Report
+}

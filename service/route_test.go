@@ -1,0 +1,46 @@
+package service
+
+import (
+	"testing"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/smtpclient"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// TestRoutes: recipients of our domains and others go to their next hops, and each
+// has the answer of theirs.
+func TestRoutes(t *testing.T) {
+	away, home, own := newHop(t), newHop(t), newHop(t)
+	home.refuses = "alice@example.org"
+	client := func(h *hop) *smtpclient.Client {
+		return testpki.Must(smtpclient.New(smtpclient.Config{Address: h.address, Hostname: "gw.example.org", TLS: "off"}))
+	}
+	r := routes{
+		nextHop: client(away), local: client(home), domains: testpki.Must(enforce.CompilePatterns([]string{"example.org", ".example.org"})),
+		listeners: map[string]*smtpclient.Client{"own": client(own)},
+	}
+	defer r.close()
+	msg := testpki.Must(message.Parse([]byte("From: a@example.net\r\nSubject: x\r\n\r\ny\r\n")))
+	d := relay.Delivery{Sender: testpki.Must(address.Parse("a@example.net")), Message: msg}
+	for _, to := range []string{"bob@example.net", "alice@example.org", "carol@example.com", "dave@sub.example.org"} {
+		d.Recipients = append(d.Recipients, relay.Recipient{Address: testpki.Must(address.Parse(to))})
+	}
+	errs, _ := r.deliver(t.Context(), "another", d)
+	if len(errs) != 4 || errs[0] != nil || errs[1] == nil || errs[2] != nil || errs[3] != nil {
+		t.Errorf("errors %v", errs)
+	}
+	if away.wait(t, 1)["x"] != 1 || home.wait(t, 1)["x"] != 1 || len(own.got) != 0 {
+		t.Errorf("away %v, home %v, own %v", away.got, home.got, own.got)
+	}
+	if errs, _ := r.deliver(t.Context(), "own", d); errs[1] != nil || own.wait(t, 1)["x"] != 1 || away.got["x"] != 1 {
+		t.Errorf("errors %v, own %v", errs, own.got)
+	}
+	r.local = nil
+	if errs, _ := r.deliver(t.Context(), "", d); errs[1] != nil || away.wait(t, 1)["x"] != 2 || home.got["x"] != 1 {
+		t.Errorf("errors %v, away %v, home %v", errs, away.got, home.got)
+	}
+}

@@ -1,0 +1,162 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// storeTime bounds what is asked of the store while parts are built.
+const storeTime = 15 * time.Second
+
+// sharedStore is an open store with the number of parts that use it: a reload
+// that keeps the place keeps the store, and the last one out closes it.
+type sharedStore struct {
+	*store.Store
+	place storePlace
+	// silent: it did not answer when it was last asked.
+	silent atomic.Bool
+
+	mu     sync.Mutex
+	users  int
+	secret []byte // of the return path, once it was read
+}
+
+// storePlace is everything that makes two stores the same.
+type storePlace struct {
+	config.Store
+	localPart address.LocalPart
+	key       [sha256.Size]byte // its digest; zero without a key
+}
+
+// hold counts one more user.
+func (s *sharedStore) hold() *sharedStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users++
+	return s
+}
+
+// release counts one user less.
+func (s *sharedStore) release() error {
+	s.mu.Lock()
+	s.users--
+	last := s.users == 0
+	s.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return s.Store.Close()
+}
+
+// store opens the store, or goes on with the open one of the parts before.
+func (b *builder) store() {
+	place := storePlace{Store: b.config.Store, localPart: b.localPart()}
+	if len(b.problems) > 0 {
+		place = storePlace{} // one in memory: nothing will be served with it
+	}
+	key, err := readStoreKey(place.KeyFile)
+	if err != nil {
+		b.complain("store.key_file", err.Error(), "")
+		return
+	}
+	if key != nil {
+		place.key = sha256.Sum256(key)
+	}
+	if b.before != nil && b.before.store.place == place {
+		b.parts.store = b.before.store.hold()
+		return
+	}
+	c := store.Config{
+		URL: place.URL, PasswordFile: place.PasswordFile, Key: key, LocalPart: place.localPart, Clock: b.clock, Log: b.log,
+	}
+	if !b.serving && isMissing(place.Store) {
+		c.URL = "" // only serve makes it
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	opened, err := store.Open(ctx, c)
+	if err != nil {
+		remedy := `name a file in a folder that the gateway may write to; "" keeps nothing across a restart`
+		if place.Shared() {
+			remedy = "see that the database answers and lets this user in"
+		}
+		b.complain("store.url", err.Error(), remedy)
+		return
+	}
+	b.parts.store = (&sharedStore{Store: opened, place: place}).hold()
+	if key == nil {
+		b.wantNoKeys(ctx, opened)
+	}
+}
+
+// wantNoKeys refuses a store that has private keys in it and no key file to open
+// them: all mail of their owners would be deferred.
+func (b *builder) wantNoKeys(ctx context.Context, s *store.Store) {
+	has := true
+	n, err := s.Count(ctx, store.Query{HasKey: &has})
+	switch {
+	case err != nil:
+		b.complain("store.url", err.Error(), "see whether the database answers")
+	case n > 0:
+		b.complain("store.key_file", fmt.Sprintf("there is no file %q, and %d private keys in the store are sealed with it", b.config.Store.KeyFile, n),
+			"put it back, from the copy that was made of it")
+	}
+}
+
+// keyAppeared reports whether a store that was opened without a key has a key
+// file by now: the first import makes it.
+func (s *sharedStore) keyAppeared() bool {
+	if s.place.key != [sha256.Size]byte{} {
+		return false
+	}
+	key, err := readStoreKey(s.place.KeyFile)
+	return key != nil && err == nil
+}
+
+// isMissing reports whether a store is a file that nobody has made yet.
+func isMissing(c config.Store) bool {
+	_, err := os.Stat(c.URL)
+	return !c.Shared() && errors.Is(err, fs.ErrNotExist)
+}
+
+// readStoreKey reads the key that seals private keys; nil where there is none
+// yet: then there are no keys in the store, or opening it says so.
+func readStoreKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	key, err := store.ReadKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return key, err
+}
+
+// Store is the store that the parts use; it closes with them.
+func (p *Parts) Store() *store.Store { return p.store.Store }
+
+// StoreChecker judges certificates by a store alone: our own authorities and what
+// was allowed are believed, nobody else, and nobody is asked.
+func StoreChecker(ctx context.Context, s *store.Store, rule address.LocalPart, clock func() time.Time) (certs.Checker, error) {
+	t, err := readTrust(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return certs.NewValidator(certs.ValidatorConfig{
+		Anchors: t.anchors(), Intermediates: slices.Concat(t.allowed, t.below()), Exceptions: t.exceptions, CRLs: t.crls,
+		Revocation: certs.RevocationPrefer, LocalPart: rule, Clock: clock,
+	})
+}

@@ -1,0 +1,191 @@
+package service
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+)
+
+// keys joins our identities: those in the store, in files and in tokens.
+func (b *builder) keys() {
+	b.parts.files = b.fileKeys().WithLocalPart(b.localPart())
+	all := []certs.Keys{timedKeys{b.parts.store.Keys(), b.parts.store}, b.parts.files}
+	b.openTokens()
+	for _, t := range b.parts.tokens {
+		all = append(all, t)
+	}
+	b.parts.Keys = certs.Join(all...)
+	if overlap := b.config.Identities.Overlap; overlap > 0 {
+		b.parts.Keys = certs.WithOverlap(b.parts.Keys, overlap, b.clock)
+	}
+}
+
+func (b *builder) fileKeys() *certs.FileKeys {
+	ids := b.config.Identities
+	if ids.Path == "" || b.isKnown("identities.path") || b.isKnown("identities.password_file") {
+		return certs.NewKeys(b.clock)
+	}
+	keys, err := certs.OpenIdentities(ids.Path, ids.PasswordFile, b.clock)
+	if err != nil {
+		for _, e := range fault.Each(err) {
+			b.complain("identities.path", e.Error(), "")
+		}
+		return certs.NewKeys(b.clock)
+	}
+	return keys
+}
+
+// isKnown reports whether something has been said of a key already.
+func (b *builder) isKnown(key string) bool {
+	return slices.ContainsFunc(b.known, func(p config.Problem) bool { return strings.HasPrefix(p.Key, key) })
+}
+
+// validator makes what judges certificates: by what the configuration says, and
+// by what was said in the store since.
+func (b *builder) validator() {
+	t := b.config.Trust
+	b.parts.trusted = b.storedTrust()
+	tables, modes := b.anchorTables()
+	anchors := slices.Concat(b.certificates("trust.anchors", t.Anchors), tables, b.parts.trusted.anchors())
+	b.parts.Anchors = len(anchors)
+	v, err := certs.NewValidator(certs.ValidatorConfig{
+		Anchors: anchors, AnchorRevocation: modes,
+		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),
+		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
+		Lists:         b.lists(),
+		CRLs:          b.parts.trusted.crls,
+		Fetcher:       b.fetcher(),
+		FetchIssuers:  t.FetchIssuers,
+		Revocation:    certs.RevocationMode(t.Revocation),
+		LocalPart:     b.localPart(),
+		RequirePolicy: len(t.Policies) > 0,
+		Policies:      b.policies(),
+		AllowSHA1:     t.AllowSHA1,
+		AllowRSA1024:  t.AllowRSA1024,
+		Clock:         b.clock,
+	})
+	if err != nil && !b.isKnown("trust") {
+		b.complain("trust", err.Error(), "")
+	}
+	b.parts.Validator = v
+}
+
+// anchorTables reads the anchors that have tables, and their own revocation modes.
+func (b *builder) anchorTables() ([]*x509.Certificate, map[[sha256.Size]byte]certs.RevocationMode) {
+	var all []*x509.Certificate
+	modes := map[[sha256.Size]byte]certs.RevocationMode{}
+	for i, a := range b.config.Trust.Anchor {
+		at := key("trust.anchor", i, "path")
+		found := b.file(at, a.Path)
+		all = append(all, found...)
+		if a.Revocation == "" {
+			continue
+		}
+		mode := certs.RevocationMode(a.Revocation)
+		for _, c := range found {
+			sum := sha256.Sum256(c.Raw)
+			if before, ok := modes[sum]; ok && before != mode {
+				b.complain(at, fmt.Sprintf("the anchor %q has revocation %q in one table and %q in another", pkix.SubjectString(c), before, mode), "name it in one of them")
+			}
+			modes[sum] = mode
+		}
+	}
+	return all, modes
+}
+
+// policies reads the certificate policies that paths must have.
+func (b *builder) policies() []x509.OID {
+	policies, err := certs.ParsePolicies(b.config.Trust.Policies)
+	if err != nil {
+		b.complain("trust.policies", err.Error(), "write object identifiers such as 1.3.6.1.4.1.99999.1")
+	}
+	return policies
+}
+
+// lists opens the revocation lists; large ones stay on disk.
+func (b *builder) lists() []*revocation.List {
+	var all []*revocation.List
+	for i, path := range b.config.Trust.CRLs {
+		found := read(b, fmt.Sprintf("trust.crls[%d]", i), path, func(p string) ([]*revocation.List, error) {
+			return certs.OpenLists(p, "")
+		})
+		for _, l := range found {
+			b.parts.closers = append(b.parts.closers, l.Close)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// fetcher makes what asks revocation services; nil when nobody is to be asked.
+func (b *builder) fetcher() *revocation.Fetcher {
+	t := b.config.Trust
+	if !t.Fetch || b.isKnown("trust.fetch") {
+		return nil
+	}
+	f, err := revocation.NewFetcher(revocation.FetchConfig{
+		Timeout: t.FetchTimeout, Allowed: networks(t.FetchNetworks), Cache: t.Cache, Stale: t.Stale, Clock: b.clock,
+	})
+	if err != nil {
+		b.complain("trust.cache", err.Error(), "name a folder that can be written")
+		return nil
+	}
+	b.parts.closers = append(b.parts.closers, func() error { f.Close(); return nil })
+	return f
+}
+
+// exceptions translates what the configuration has checked.
+func (b *builder) exceptions() []certs.Exception {
+	var all []certs.Exception
+	for _, e := range b.config.Exceptions {
+		sum, err := e.Fingerprint()
+		until, err2 := e.End()
+		if err == nil && err2 == nil {
+			all = append(all, certs.Exception{SHA256: sum, Allow: e.Action == "allow", Note: e.Note, Until: until})
+		}
+	}
+	return all
+}
+
+// certificates reads files of certificates. One that cannot be read is no reason to
+// do without the others, or not to start: it is logged, counted, and a warning.
+func (b *builder) certificates(key string, paths []string) []*x509.Certificate {
+	var all []*x509.Certificate
+	for i, path := range paths {
+		all = append(all, b.file(fmt.Sprintf("%s[%d]", key, i), path)...)
+	}
+	return all
+}
+
+// file reads one file, or one folder.
+func (b *builder) file(key, path string) []*x509.Certificate {
+	return read(b, key, path, func(path string) ([]*x509.Certificate, error) {
+		found, err := certs.ReadCertificates(path)
+		skipped, err := certs.Skipped(err)
+		for _, s := range skipped {
+			b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
+			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))
+		}
+		return found, err
+	})
+}
+
+// read reads a file, unless it is known that it can not be.
+func read[T any](b *builder, key, path string, from func(string) ([]T, error)) []T {
+	if b.isKnown(key) {
+		return nil
+	}
+	found, err := from(path)
+	for _, e := range fault.Each(err) {
+		b.complain(key, e.Error(), "")
+	}
+	return found
+}

@@ -1,0 +1,72 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/pkix"
+)
+
+// soon is how long before its end an identity is warned of where the
+// configuration has no longer time.
+const soon = 30 * 24 * time.Hour
+
+// Within is the longest time before their end at which identities are spoken of.
+func Within(c *config.Config) time.Duration {
+	if len(c.Expiry.Before) == 0 {
+		return soon
+	}
+	return slices.Max(c.Expiry.Before)
+}
+
+// Warnings are what is allowed and probably not meant.
+func (p *Parts) Warnings(h Holdings) config.Problems {
+	ws := slices.Clone(p.skipped)
+	c := p.Config
+	warn := func(bad bool, key, text, remedy string) {
+		if bad {
+			ws = append(ws, c.Problem(key, text, remedy))
+		}
+	}
+	warn(p.Anchors == 0, "trust.anchors", "there is no trust anchor: no certificate is believed",
+		"name the authorities of your partners")
+	blind := c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0 && len(c.Trust.Anchor) == 0
+	warn(blind, "trust.revocation",
+		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
+	if !blind {
+		ws = append(ws, p.uninformed()...)
+	}
+	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no authority yet: nothing can be issued", "make it: smimerelay ca init")
+	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
+		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
+	for i, t := range p.tokens {
+		if err := t.Err(); err != nil {
+			warn(true, key("identities.tokens", i, ""), err.Error(), "until it answers, what needs its keys is deferred")
+		}
+	}
+	if len(h.Expiring) > 0 {
+		warn(true, "expiry", "an identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; smimerelay cert expiring lists all")
+	}
+	ws = append(ws, unmet(c)...)
+	return ws.InOrder()
+}
+
+// uninformed warns of authorities below which everything is refused because
+// nobody can ever say what is revoked.
+func (p *Parts) uninformed() config.Problems {
+	var ws config.Problems
+	for _, a := range p.Validator.Uninformed() {
+		ws = append(ws, p.Config.Problem("trust.revocation",
+			fmt.Sprintf("nothing below %q can pass: no list and no responder says what is revoked", pkix.SubjectString(a)),
+			"set revocation for its anchor in [[trust.anchor]], or name its list in trust.crls"))
+	}
+	return ws
+}
+
+// Survey is Holdings at a time, with what ends within the configured time.
+func (p *Parts) Survey(ctx context.Context, now time.Time) (Holdings, error) {
+	return p.Holdings(ctx, now, Within(p.Config))
+}
