@@ -27,27 +27,36 @@ build-pkcs11: ## build it with PKCS #11 tokens, by cgo
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
 
-test: deps unit hsm e2e readers ## everything: unit tests with the race detector, real servers, each fuzz target for 5 s
-	test/fuzz 5s
+TALLY := $(CURDIR)/.cache/tally
+
+# What fails soon comes first, the long runs against real servers come last.
+test: export TALLY := $(TALLY)
+test: deps ## everything: unit tests with the race detector, each fuzz target for 5 s, real servers
+	@rm -f $(TALLY)
+	@$(MAKE) --no-print-directory unit hsm
+	test/scripts/fuzz 5s
+	@$(MAKE) --no-print-directory e2e readers
+	@$(GO) run ./test/events -total
 
 deps: # install what the tests need, or say what is missing
-	@test/deps $(PACKAGES)
+	@test/scripts/deps $(PACKAGES)
 	@test/readers/install
 
 unit: # every package but the whole-system tests
-	test/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/test$$')
+	test/scripts/run ./test/arch
+	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch)?$$')
 
 HSM := ./certs/token ./test/hsm
 
 hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
 	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 $(HSM) ./internal/testing/softhsmtest
-	CGO_ENABLED=1 test/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
+	CGO_ENABLED=1 test/scripts/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
-	test/run -shuffle=on -timeout 20m -count=1 ./test
+	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test
 
 readers: # structures around a signature, as four other mail readers show them
-	READERS=200000 test/run -timeout 20m -count=1 ./test/readers
+	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers
 
 lint: ## gofmt, go vet, staticcheck, the direction of imports
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -57,7 +66,7 @@ lint: ## gofmt, go vet, staticcheck, the direction of imports
 	$(GO) test -count=1 ./test/arch
 
 bench: ## this engine beside libcrypto and the bare primitives, then the packages' benchmarks
-	@test/deps gcc libc6-dev libssl-dev
+	@test/scripts/deps gcc libc6-dev libssl-dev
 	@mkdir -p bin
 	cc -O2 -Wall -Wextra -o bin/libcrypto-cms test/bench/libcrypto/cms.c -lcrypto
 	$(GO) run ./test/bench bin/libcrypto-cms
@@ -71,7 +80,7 @@ test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with 
 	CRASH_ROUNDS=$(CRASH_ROUNDS) $(GO) test -run 'Crash$$' -v -count=1 -timeout 60m ./relay/queue
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
-	test/fuzz $(FUZZTIME)
+	test/scripts/fuzz $(FUZZTIME)
 
 certificates: ## our certificate reader beside libcrypto's, on 100,000 mutated certificates
 	$(GO) test -count=1 -v ./test/certificates -certificates 100000
