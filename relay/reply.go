@@ -1,6 +1,11 @@
 package relay
 
-import "github.com/smimerelay/smimerelay/internal/fault"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
 
 // ReplyFor returns the SMTP reply for an error (RFC 5321 section 4.2, RFC 3463).
 // It is the only place that makes SMTP codes; what it does not know is
@@ -36,4 +41,14 @@ func ReplyFor(err error) fault.Reply {
 		r.Code, r.Enhanced = 451, [3]int{4, 3, 0}
 	}
 	return r
+}
+
+// RoutedRefusal is the refusal of a recipient whose address says by which way to
+// go: an MTA behind would read another recipient out of it than the rules see.
+func RoutedRefusal(path, why string) error {
+	text := fmt.Sprintf("<%s>: %s: addresses with a route are refused here", strings.Trim(path, "<> \t"), why)
+	return &fault.Error{
+		Kind: fault.BadAddress, Public: text,
+		Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 3}, Text: text},
+	}
 }

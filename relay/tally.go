@@ -39,11 +39,3 @@ func (t Tally) Answer(i int) error {
 	}
 	return t.Answers[i]
 }
-
-// Treatment is what was done to a copy of a message: for outbound mail how it is
-// protected, for inbound mail what was found.
-type Treatment struct {
-	Protection string // "signed", "encrypted", "signed, encrypted" or "clear"
-	Result     string // of the signature, in the words of RFC 8601
-	Encryption string // "decrypted", "kept" (it could not be, or is not wanted) or "none"
-}

@@ -74,7 +74,7 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
 		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
 	}
-	handler := timed{Handler: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
+	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
 	meter := tally{metrics: s.metrics, direction: handler.Direction}
 	switch spec.protocol {
 	case adminProtocol:

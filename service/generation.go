@@ -64,7 +64,7 @@ type exchangeable struct{ *current }
 
 var _ relay.Handler = exchangeable{}
 
-// Direction implements relay.Handler.
+// Direction is gateway.Gateway.Direction of the parts in use.
 func (e exchangeable) Direction(env *relay.Envelope, to address.Address) enforce.Direction {
 	p, release := e.use()
 	defer release()

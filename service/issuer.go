@@ -8,13 +8,13 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // authority opens our authorities, where the configuration has some: an issuer
 // that says why it cannot where they cannot.
-func (b *builder) authority() relay.Issuer {
+func (b *builder) authority() gateway.Issuer {
 	if b.config.CA.URL == "" {
 		return nil
 	}

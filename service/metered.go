@@ -10,13 +10,14 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // timed is a Handler that measures another one.
 type timed struct {
-	relay.Handler
+	exchangeable
 	metrics *observe.Metrics
 	clock   func() time.Time
 }
@@ -24,7 +25,7 @@ type timed struct {
 // Process implements relay.Handler.
 func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
 	begin := t.clock()
-	o, err := t.Handler.Process(ctx, env, msg)
+	o, err := t.exchangeable.Process(ctx, env, msg)
 	direction := directionOf(t.Direction, env)
 	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
 	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))
@@ -39,7 +40,7 @@ type tally struct {
 
 // Refused implements relay.Meter.
 func (t tally) Refused(env *relay.Envelope, err error) {
-	if errors.Is(err, relay.ErrPanic) {
+	if errors.Is(err, gateway.ErrPanic) {
 		t.metrics.Panics.Inc()
 	}
 	t.metrics.Refusals.WithLabelValues(env.Listener, fault.Of(err).Kind.String()).Inc()

@@ -19,8 +19,8 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
-	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/harvest"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
 	"github.com/smimerelay/smimerelay/smime"
@@ -35,7 +35,7 @@ type Parts struct {
 	Keys      certs.Keys
 	Validator *certs.Validator
 	Directory *directory.Directory
-	Gateway   *relay.Gateway
+	Gateway   *gateway.Gateway
 	Anchors   int // how many trust anchors there are
 
 	harvester *harvest.Harvester // nil unless serving
@@ -236,18 +236,18 @@ func (b *builder) gateway() {
 		b.complain("postmaster", err.Error(), "write an address")
 		return
 	}
-	gc := relay.GatewayConfig{
+	gc := gateway.Config{
 		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Delimiters: c.Delimiter, Postmaster: postmaster,
-		Policy: b.parts.Policy, Profiles: map[string]relay.Profile{},
+		Policy: b.parts.Policy, Profiles: map[string]gateway.Profile{},
 		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
-		Inbound: relay.Inbound{
+		Inbound: gateway.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
-			DecryptFor: relay.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
+			DecryptFor: gateway.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
 		},
 		ReturnPath:   b.returnPath(),
-		Triggers:     relay.Triggers(c.Triggers),
+		Triggers:     gateway.Triggers(c.Triggers),
 		Issuer:       b.authority(),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
@@ -260,17 +260,17 @@ func (b *builder) gateway() {
 		gc.Learn = b.parts.harvester.Message
 	}
 	for name, p := range c.Profiles {
-		gc.Profiles[name] = relay.Profile(p)
+		gc.Profiles[name] = gateway.Profile(p)
 	}
 	for _, l := range c.Listeners {
-		gc.Listeners = append(gc.Listeners, relay.Listener{
+		gc.Listeners = append(gc.Listeners, gateway.Listener{
 			Name: l.Name, Relay: l.Protocol == "smtp", Direction: l.Direction, Networks: networks(l.Networks),
 		})
 	}
 	if len(b.problems) > 0 {
 		return
 	}
-	g, err := relay.NewGateway(gc)
+	g, err := gateway.New(gc)
 	for _, e := range fault.Each(err) {
 		b.complain("", e.Error(), "")
 	}

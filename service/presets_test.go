@@ -10,7 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -61,7 +61,7 @@ func TestPresets(t *testing.T) {
 }
 
 // roundTrip signs and encrypts by a profile and opens it again.
-func roundTrip(t *testing.T, p relay.Profile, id *certs.Identity, checker certs.Checker) smime.Report {
+func roundTrip(t *testing.T, p gateway.Profile, id *certs.Identity, checker certs.Checker) smime.Report {
 	t.Helper()
 	m := testpki.Must(message.Parse([]byte("From: alice@example.org\r\n\r\nhello\r\n")))
 	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: p.Digest, Signature: p.Signature, Opaque: p.Opaque}))

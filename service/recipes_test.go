@@ -52,7 +52,7 @@ func TestRecipes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			results, err := policytest.Run(context.Background(), parts.Gateway.GatewayConfig, cases)
+			results, err := policytest.Run(context.Background(), parts.Gateway.Config, cases)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ type EncryptOptions struct {
 // recipient reads them. An error of kind fault.Malformed means that m cannot be
 // encrypted.
 func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*message.Message, error) {
-	if err := unambiguous(m); err != nil {
+	if err := sendable(m); err != nil {
 		return nil, err
 	}
 	m, err := canonical(m)

@@ -1,6 +1,8 @@
 package smime
 
 import (
+	"bytes"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -15,7 +17,18 @@ func canonical(m *message.Message) (*message.Message, error) {
 	return message.Parse(message.Canonical(m.Bytes()))
 }
 
-// unambiguous refuses a message that two readers may understand differently.
+// sendable refuses a message that two readers may understand differently: some end
+// a field at a NUL, which no field may have (RFC 5322 section 2.2).
+func sendable(m *message.Message) error {
+	for _, f := range m.Fields() {
+		if bytes.IndexByte(f.Raw, 0) >= 0 {
+			return fault.New(fault.Malformed, fmt.Sprintf("malformed message: a NUL in field %q", f.Name), nil)
+		}
+	}
+	return unambiguous(m)
+}
+
+// unambiguous refuses a message of which two readers may see different parts.
 func unambiguous(m *message.Message) error {
 	if root := m.Root(); root.Ambiguous {
 		return fault.New(fault.Malformed, "malformed message: "+root.Defect, nil)

@@ -40,7 +40,7 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	if err != nil {
 		return nil, err
 	}
-	if err := unambiguous(m); err != nil {
+	if err := sendable(m); err != nil {
 		return nil, err
 	}
 	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: withoutAnchor(id.Chain)}

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/smimerelay/smimerelay/directory"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -31,12 +31,12 @@ func (certLookupCmd) examples() string {
 
 // lookedUp is what --json prints.
 type lookedUp struct {
-	Address    string                     `json:"address"`
-	Outcome    directory.Outcome          `json:"outcome"`
-	Reason     string                     `json:"reason"`
-	Sources    []relay.ExplainedSource    `json:"sources"`
-	Candidates []relay.ExplainedCandidate `json:"candidates"`
-	Group      *lookedUpGroup             `json:"group,omitempty"`
+	Address    string                       `json:"address"`
+	Outcome    directory.Outcome            `json:"outcome"`
+	Reason     string                       `json:"reason"`
+	Sources    []gateway.ExplainedSource    `json:"sources"`
+	Candidates []gateway.ExplainedCandidate `json:"candidates"`
+	Group      *lookedUpGroup               `json:"group,omitempty"`
 }
 
 // lookedUpGroup is what is known of a group.
@@ -83,7 +83,7 @@ func expand(d *directory.Directory, addr address.Address, r directory.Result) *l
 }
 
 func (c *certLookupCmd) print(a *app, addr address.Address, r directory.Result, g *lookedUpGroup) error {
-	var x relay.ExplainedRecipient
+	var x gateway.ExplainedRecipient
 	x.AddLookup(r)
 	if c.JSON {
 		return a.printJSON(lookedUp{addr.String(), r.Outcome, r.Reason(), x.Sources, x.Candidates, g})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -93,7 +94,7 @@ func (c *explainCmd) envelope() (*relay.Envelope, error) {
 }
 
 // explainStatus is a negative answer when somebody does not get the message.
-func explainStatus(x *relay.Explanation) error {
+func explainStatus(x *gateway.Explanation) error {
 	if x.Refused != "" {
 		return &statusError{status: exitNegative}
 	}

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"strings"
-
-	"github.com/smimerelay/smimerelay/relay"
 )
 
 // group tells who stands in the place of a group.
-func (p *page) group(g relay.ExplainedGroup) {
+func (p *page) group(g gateway.ExplainedGroup) {
 	p.line("")
 	p.line("%s: a group of %d: %s", g.Group, len(g.Members), strings.Join(g.Members, ", "))
 	for _, note := range g.Notes {
@@ -16,7 +15,7 @@ func (p *page) group(g relay.ExplainedGroup) {
 }
 
 // memberships tells what the directory said of the groups that rules name.
-func (p *page) memberships(label string, all []relay.ExplainedMembership) {
+func (p *page) memberships(label string, all []gateway.ExplainedMembership) {
 	for _, m := range all {
 		words := map[string]string{"yes": "is in", "no": "is not in", "unknown": "may be in"}[m.Member]
 		p.line("%s%s %s%s", label, words, m.Group, because(m.Reason))

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // printExplanation writes an explanation for people: what happens first, then
 // why.
-func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
+func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	p := &page{w: w}
 	sender := x.Sender
 	if sender == "" || sender == "<>" {
@@ -51,7 +51,7 @@ func printExplanation(w io.Writer, x *relay.Explanation, file string) error {
 	return p.err
 }
 
-func (p *page) recipient(r relay.ExplainedRecipient, file string) {
+func (p *page) recipient(r gateway.ExplainedRecipient, file string) {
 	p.line("")
 	p.line("%s: %s%s", r.Address, r.Outcome, because(r.Reason))
 	if r.Rule != "" {
@@ -81,7 +81,7 @@ func (p *page) recipient(r relay.ExplainedRecipient, file string) {
 }
 
 // lookup tells who was asked and what they had.
-func (p *page) lookup(r relay.ExplainedRecipient) {
+func (p *page) lookup(r gateway.ExplainedRecipient) {
 	for _, s := range r.Sources {
 		p.line("  asked      %s", sourceText(s))
 		for _, note := range s.Notes {
@@ -100,7 +100,7 @@ func place(file string, line int) string {
 	return fmt.Sprintf(" (%s:%d)", file, line)
 }
 
-func sourceText(s relay.ExplainedSource) string {
+func sourceText(s gateway.ExplainedSource) string {
 	how := fmt.Sprintf("in %.1f ms", s.Milliseconds)
 	if s.Cached {
 		how = "from the cache"
@@ -111,7 +111,7 @@ func sourceText(s relay.ExplainedSource) string {
 	return fmt.Sprintf("%s: %d found %s", s.Source, s.Found, how)
 }
 
-func (p *page) candidate(c relay.ExplainedCandidate) {
+func (p *page) candidate(c gateway.ExplainedCandidate) {
 	verdict := "usable"
 	switch {
 	case c.Used:

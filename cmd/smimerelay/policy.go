@@ -46,7 +46,7 @@ func (c *policyTestCmd) Run(a *app) error {
 		if err != nil {
 			return unusable(fmt.Errorf("%s: %w", name, err))
 		}
-		results, err := policytest.Run(background(), parts.Gateway.GatewayConfig, cases)
+		results, err := policytest.Run(background(), parts.Gateway.Config, cases)
 		if err != nil {
 			return unusable(fmt.Errorf("%s: %w", name, err))
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -19,7 +19,7 @@ func (neverAsked) Check(context.Context, *x509.Certificate, certs.Request) certs
 	return certs.Verdict{Result: certs.TempError}
 }
 
-func gateway(t *testing.T) relay.GatewayConfig {
+func config(t *testing.T) gateway.Config {
 	t.Helper()
 	p, err := enforce.Compile([]enforce.Rule{
 		{Name: "partner", Recipient: []string{"partner.example"}, Sign: "require", Encrypt: "require", UserControl: []string{"plain"}},
@@ -28,9 +28,9 @@ func gateway(t *testing.T) relay.GatewayConfig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return relay.GatewayConfig{
+	return gateway.Config{
 		Hostname: "gw.own.example", Domains: []string{"own.example"}, Policy: p, Checker: neverAsked{},
-		Triggers: relay.Triggers{Plain: []string{"[plain]"}},
+		Triggers: gateway.Triggers{Plain: []string{"[plain]"}},
 	}
 }
 
@@ -40,7 +40,7 @@ func run(t *testing.T, text string) []Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := Run(context.Background(), gateway(t), cases)
+	results, err := Run(context.Background(), config(t), cases)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestRunRefusesBadAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), gateway(t), cases); err == nil || !strings.Contains(err.Error(), `case "x"`) {
+	if _, err := Run(context.Background(), config(t), cases); err == nil || !strings.Contains(err.Error(), `case "x"`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -149,7 +149,7 @@ expect = { "bob@partner.example" = "signed", "carol@other.example" = "deferred" 
 	if err != nil {
 		t.Fatal(err)
 	}
-	gc := gateway(t)
+	gc := config(t)
 	if gc.Policy, err = enforce.Compile([]enforce.Rule{
 		{Name: "partner", Recipient: []string{"partner.example"}, Sign: "require", Issue: true},
 		{Name: "default", Sign: "require", Encrypt: "never"},

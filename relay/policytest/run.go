@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -24,7 +25,7 @@ type Result struct {
 }
 
 // Run runs cases against the rules, triggers and entitlements of a gateway.
-func Run(ctx context.Context, gc relay.GatewayConfig, cases []Case) ([]Result, error) {
+func Run(ctx context.Context, gc gateway.Config, cases []Case) ([]Result, error) {
 	results := make([]Result, 0, len(cases))
 	for i := range cases {
 		c := &cases[i]
@@ -37,7 +38,7 @@ func Run(ctx context.Context, gc relay.GatewayConfig, cases []Case) ([]Result, e
 	return results, nil
 }
 
-func (c *Case) run(ctx context.Context, gc relay.GatewayConfig) ([]string, error) {
+func (c *Case) run(ctx context.Context, gc gateway.Config) ([]string, error) {
 	world, err := suppose(c)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func (c *Case) run(ctx context.Context, gc relay.GatewayConfig) ([]string, error
 	if gc.Issuer != nil {
 		gc.Issuer = world
 	}
-	g, err := relay.NewGateway(gc)
+	g, err := gateway.New(gc)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (c *Case) run(ctx context.Context, gc relay.GatewayConfig) ([]string, error
 	return c.compare(g.ExplainEnvelope(ctx, env, msg)), nil
 }
 
-func (c *Case) compare(x *relay.Explanation) []string {
+func (c *Case) compare(x *gateway.Explanation) []string {
 	if c.Refused != "" || x.Refused != "" {
 		if c.Refused == "" || !strings.HasPrefix(x.Refused, c.Refused) {
 			return []string{fmt.Sprintf("the message: refused with %q, expected %q", x.Refused, c.Refused)}

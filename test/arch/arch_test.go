@@ -17,20 +17,19 @@ const module = "github.com/smimerelay/smimerelay/"
 // in "/" means the package and all below; a folder without a row may import
 // nothing of ours.
 var allowed = map[string][]string{
-	"smime/address":      {},
-	"smime/message":      {"smime/address", "internal/charset", "internal/fault"},
-	"internal/fault":     {},
-	"internal/printable": {},
-	"internal/charset":   {},
-	"internal/pkix":      {},
-	"internal/pemfile":   {"internal/pkix"},
-	"internal/footer":    {"smime/message"},
-	"internal/config":    {"smime/address"},
-	"internal/observe":   {"smime/address", "internal/"},
-	"internal/testing":   {"internal/"},
-	"internal/slapdtest": {"internal/testing/testpki"},
-	// The fakes implement relay.Handler, which speaks of a Direction.
-	"internal/testing/wiretest": {"relay", "enforce", "smime/address", "smime/message", "internal/"},
+	"smime/address":             {},
+	"smime/message":             {"smime/address", "internal/charset", "internal/fault"},
+	"internal/fault":            {},
+	"internal/printable":        {},
+	"internal/charset":          {},
+	"internal/pkix":             {},
+	"internal/pemfile":          {"internal/pkix"},
+	"internal/footer":           {"smime/message"},
+	"internal/config":           {"smime/address"},
+	"internal/observe":          {"smime/address", "internal/"},
+	"internal/testing":          {"internal/"},
+	"internal/slapdtest":        {"internal/testing/testpki"},
+	"internal/testing/wiretest": {"relay", "smime/address", "smime/message", "internal/"},
 	"smime/cms":                 {"internal/pkix"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},
 	"enforce":                   {"smime/address"},
@@ -39,7 +38,11 @@ var allowed = map[string][]string{
 	// The store keeps what certs and cms know of a certificate.
 	"certs/store": {"certs", "smime/cms", "smime/address", "internal/"},
 	"directory":   {"certs", "certs/store", "smime/cms", "smime/address", "internal/"},
-	"relay":       {"relay/", "enforce", "certs", "directory", "smime/", "internal/"},
+	// The words at the seams, and nothing that does anything.
+	"relay": {"smime/address", "smime/message", "internal/fault"},
+	// The pipeline knows everyone.
+	"relay/gateway":    {"relay", "relay/dsn", "relay/returnpath", "enforce", "certs", "directory", "smime", "smime/", "internal/"},
+	"relay/policytest": {"relay", "relay/gateway", "enforce", "certs", "directory", "smime/", "internal/"},
 	// What mail teaches goes into the store, judged like everything else.
 	"relay/harvest":    {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
 	"relay/dsn":        {"relay", "smime/address", "smime/message", "internal/"},
@@ -47,9 +50,8 @@ var allowed = map[string][]string{
 	"relay/milter":     {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpd":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpclient": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
-	// It keeps the whole envelope of what is held, with its Direction.
-	"relay/queue":    {"relay", "relay/internal/", "enforce", "smime/address", "smime/message", "internal/"},
-	"relay/internal": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
+	"relay/queue":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
+	"relay/internal":   {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 }
 
 // everything may import whatever it likes: the wiring and the tests.

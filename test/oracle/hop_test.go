@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -25,7 +26,7 @@ const (
 // hop is the next hop, and the queue that leads to it.
 type hop struct {
 	t       *testing.T
-	gateway *relay.Gateway
+	gateway *gateway.Gateway
 	habit   habit
 
 	mu             sync.Mutex

@@ -21,7 +21,7 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/returnpath"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -83,7 +83,7 @@ func keys(m map[string]int) func(func(string) bool) {
 // world is a gateway behind one listener, with a next hop behind it.
 type world struct {
 	t       *testing.T
-	gateway *relay.Gateway
+	gateway *gateway.Gateway
 	hop     *hop
 	door    door
 	cert    *x509.Certificate
@@ -105,13 +105,13 @@ func newWorld(t *testing.T, name string, h habit) *world {
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	id := (*certs.Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{alice}})))
 	w := &world{t: t, cert: id.Certificate}
-	w.gateway = testpki.Must(relay.NewGateway(relay.GatewayConfig{
+	w.gateway = testpki.Must(gateway.New(gateway.Config{
 		Hostname: "gw.own.example", Domains: []string{"own.example"},
-		Listeners: []relay.Listener{{Name: "in", Direction: "inbound", Relay: name == "smtp", Networks: []netip.Prefix{}}},
+		Listeners: []gateway.Listener{{Name: "in", Direction: "inbound", Relay: name == "smtp", Networks: []netip.Prefix{}}},
 		Policy:    testpki.Must(enforce.Compile([]enforce.Rule{{Name: "default", Sign: "never", Encrypt: "never"}})),
 		Directory: nobody{}, Keys: certs.NewKeys(time.Now, id),
 		Checker:    testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
-		Inbound:    relay.Inbound{Verify: true, Decrypt: true},
+		Inbound:    gateway.Inbound{Verify: true, Decrypt: true},
 		ReturnPath: testpki.Must(returnpath.New(bytes.Repeat([]byte{7}, returnpath.KeySize), "gw.own.example")),
 		Clock:      func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) },
 		Log:        slog.New(slog.DiscardHandler),

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -30,11 +29,6 @@ type Handler struct {
 type Seen struct {
 	Envelope relay.Envelope
 	Text     string
-}
-
-// Direction says outbound.
-func (h *Handler) Direction(*relay.Envelope, address.Address) enforce.Direction {
-	return enforce.Outbound
 }
 
 // Recipient calls OnRecipient.

@@ -10,7 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -72,9 +71,6 @@ func (r reporter) Report(_ relay.Delivery, e relay.Event) (relay.Delivery, bool,
 	return relay.Delivery{Recipients: all}, !r.silent, nil
 }
 
-func (reporter) Direction(*relay.Envelope, address.Address) enforce.Direction {
-	return enforce.Outbound
-}
 func (reporter) Recipient(context.Context, *relay.Envelope, relay.Recipient) error {
 	return nil
 }

@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// Delivery is a message with the envelope it leaves under.
+type Delivery struct {
+	Sender     address.Address
+	Recipients []Recipient
+	Params     MailParams
+	Message    *message.Message
+	Origin     Origin
+	// Treatment is what was done to it, for those who count.
+	Treatment Treatment
+	// Listener is by which the message came in, for a next hop of its own; ""
+	// is the next hop of all others.
+	Listener string
+	// Secret is nil but for messages that were encrypted when they came in: all
+	// that may be reported of them.
+	Secret *Secret
+}
+
+// Queue takes responsibility for messages.
+type Queue interface {
+	// Put stores all of the deliveries or none. It returns nil only when they
+	// are on stable storage.
+	Put(ctx context.Context, ds ...Delivery) error
+	// Hold is Put for deliveries that leave a message behind for some of its
+	// recipients: it is stored with them, or nothing is.
+	Hold(ctx context.Context, h Hold, ds ...Delivery) error
+}
+
+// Deliverer hands a message to the next hop now.
+type Deliverer interface {
+	// Deliver returns one error a recipient, in their order; nil where the next
+	// hop took responsibility. relayed says of whom it will never report that they
+	// got the message, because it does not know NOTIFY; nil is of no recipient.
+	Deliver(ctx context.Context, d Delivery) (results []error, relayed []bool)
+}
+
+// Treatment is what was done to a copy of a message: for outbound mail how it is
+// protected, for inbound mail what was found.
+type Treatment struct {
+	Protection string // "signed", "encrypted", "signed, encrypted" or "clear"
+	Result     string // of the signature, in the words of RFC 8601
+	Encryption string // "decrypted", "kept" (it could not be, or is not wanted) or "none"
+}
+
+// Secret marks a delivery of a message that was encrypted when it came in, whether
+// or not it could be decrypted, and is all that its sender may be told: what was
+// known before anything was decrypted. Anyone can send a captured ciphertext again
+// under a sender of their own; a report that quotes the message, or that depends on
+// what was found in it, would decrypt it for them.
+type Secret struct {
+	Sender     address.Address `json:"sender"`
+	EnvelopeID string          `json:"envelope_id,omitempty"`
+	// MessageID and Date are the outer ones, as received.
+	MessageID string      `json:"message_id,omitempty"`
+	Date      string      `json:"date,omitempty"`
+	Arrived   time.Time   `json:"arrived"`
+	To        []Recipient `json:"to"`
+}
+
+// Answer is the error that whoever handed the message over gets for one of the
+// delivery. The next hop has seen what was decrypted: its own words, which may quote
+// the text, and its code, which may depend on it, are for the log.
+func (d *Delivery) Answer(err error) error {
+	switch {
+	case err == nil || d.Secret == nil:
+		return err
+	case ReplyFor(err).Code/100 == 5:
+		return fault.New(fault.Refused, "the message could not be delivered", err)
+	}
+	return fault.New(fault.NextHop, "the message could not be delivered yet", err)
+}

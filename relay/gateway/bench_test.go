@@ -1,0 +1,31 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+)
+
+// benchmarkSend passes a message of size octets through the whole pipeline.
+func benchmarkSend(b *testing.B, size int, to ...string) {
+	w := newWorldFor(b)
+	env := w.envelope("out", "alice@own.example", to...)
+	line := bytes.Repeat([]byte("0123456789abcdef "), 4)
+	body := bytes.Repeat(append(line, "\r\n"...), size/len(line)+1)
+	head := fmt.Sprintf("From: alice@own.example\r\nTo: %s\r\nSubject: x\r\n\r\n", to[0])
+	msg := mustMessage(b, append([]byte(head), body...))
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.gateway.Process(context.Background(), env, msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPlain5kB(b *testing.B)       { benchmarkSend(b, 5<<10, "x@plain.example") }
+func BenchmarkSign5kB(b *testing.B)        { benchmarkSend(b, 5<<10, "x@sign.example") }
+func BenchmarkSignEncrypt5kB(b *testing.B) { benchmarkSend(b, 5<<10, bob) }
+func BenchmarkSignEncrypt5MB(b *testing.B) { benchmarkSend(b, 5<<20, bob) }
+func BenchmarkSign5MB(b *testing.B)        { benchmarkSend(b, 5<<20, "x@sign.example") }

@@ -1,0 +1,55 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// maySend reports whether the client may send as an author of ours by its
+// listener. A message that came in from outside and leads outside, by an alias or
+// a forward, bears whatever name its sender chose: it is never signed in it.
+func (g *Gateway) maySend(env *relay.Envelope, f *enforce.Facts) bool {
+	l, ok := g.listeners[env.Listener]
+	switch {
+	case !ok:
+		// Of what is held, the listener may be gone.
+		f.SignUnknown = fmt.Sprintf("cannot tell whether this client may send as %s: listener %q is not configured", f.From[0], env.Listener)
+	case !l.entitled(env.Client):
+		f.SignForbidden = fmt.Sprintf("this client may not send as %s: it is neither authenticated nor in networks of listener %q", f.From[0], env.Listener)
+	default:
+		return true
+	}
+	return false
+}
+
+// entitlement finds out whether the client may have mail signed as from. The
+// directory is asked only where its word can help.
+func (g *Gateway) entitlement(ctx context.Context, f *enforce.Facts, from address.Address) {
+	if g.Entitlements.MaySign(f.Client, from) {
+		return
+	}
+	forbidden := "this client may not send as " + from.String()
+	if !g.Entitlements.Lists(f.Client) {
+		f.SignForbidden = forbidden
+		return
+	}
+	listed := g.listed(ctx, f.Client.User)
+	switch {
+	case !listed.Told:
+		f.SignUnknown = "cannot find out now whether this client may send as " + from.String()
+	case !listed.Has(from):
+		f.SignForbidden = forbidden
+	}
+}
+
+func (g *Gateway) listed(ctx context.Context, user string) enforce.ListedFacts {
+	if g.Groups == nil {
+		return enforce.ListedFacts{}
+	}
+	list, err := g.Groups.AddressesOf(ctx, user)
+	return enforce.ListedFacts{Told: err == nil, Addresses: list}
+}

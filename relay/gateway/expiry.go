@@ -1,0 +1,29 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// ExpiryNotice writes the mail that tells an owner, or an administrator, of
+// identities that end soon; more is how many it leaves out. It bears the null
+// reverse-path and is signed like a report.
+func (g *Gateway) ExpiryNotice(to address.Address, admin bool, ids []dsn.Expiring, more int) (relay.Delivery, error) {
+	id := rand.Text()
+	m, err := dsn.BuildExpiry(dsn.Expiry{
+		ID: id, Hostname: g.Hostname, From: g.Postmaster, To: to, ToAdmin: admin,
+		Now: g.Clock(), Identities: ids, More: more, Texts: g.Texts,
+	})
+	if err != nil {
+		return relay.Delivery{}, fmt.Errorf("notice to %s: %w", to, err)
+	}
+	return relay.Delivery{
+		Recipients: []relay.Recipient{{Address: to, Notify: []string{"NEVER"}}},
+		Params:     relay.MailParams{SMTPUTF8: !to.ASCII()},
+		Message:    g.signedReport(id, m),
+	}, nil
+}

@@ -1,0 +1,237 @@
+// Package gateway is the pipeline: it carries a message from a listener through
+// lookup, decision and S/MIME to the hand-off. It knows all parts and holds no logic
+// of theirs.
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/returnpath"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// Config is everything that a Gateway needs to know. It is not changed.
+type Config struct {
+	// Hostname is the authserv-id of the results that we write (RFC 8601 section
+	// 2.5) and the reporting MTA of our reports.
+	Hostname string
+	// Domains are ours, as patterns of package enforce: who is not of them is
+	// reached by the outbound rules only, and mail that strangers hand to the relay
+	// goes to them only.
+	Domains []string
+	// AllowRouted takes recipients whose address holds a route; see routed.
+	AllowRouted bool
+	// LocalPart is the rule by which addresses are compared.
+	LocalPart address.LocalPart
+	// Delimiters separate a mailbox from an extension
+	// (address.Address.WithoutExtension); "" is none.
+	Delimiters string
+	// Postmaster is the author of reports and notices.
+	Postmaster address.Address
+	Listeners  []Listener
+
+	Policy   *enforce.Policy
+	Profiles map[string]Profile // must have those that the policy names
+	// Directory finds recipients' certificates, Keys our identities. Checker
+	// judges the signers of inbound mail.
+	Directory directory.Finder
+	// Groups knows groups and users; nil: nobody does, and what depends on them is
+	// unknown.
+	Groups  directory.Groups
+	Keys    certs.Keys
+	Checker certs.Checker
+	Inbound Inbound
+	// Learn is told what was found in each inbound message that goes on; nil:
+	// nobody is. It must not block.
+	Learn func(*smime.Report)
+
+	// ReturnPath makes the envelope senders of mail that was encrypted when it came
+	// in, and reads them when something comes back; nil leaves such mail its own.
+	ReturnPath *returnpath.Path
+
+	// Issuer makes identities that are missing; nil: nobody does.
+	Issuer Issuer
+
+	// Entitlements say which clients may have mail signed in whose name; nil
+	// leaves it to the listeners.
+	Entitlements *enforce.Entitlements
+	// Triggers are the ways in which senders can ask for a treatment.
+	Triggers Triggers
+
+	// Texts are the words of reports and notices; nil is the built-in English.
+	Texts *dsn.Texts
+
+	// Exit says that recipients outside have a next hop of their own, by which alone
+	// mail leaves: see Outcome.ByNextHop.
+	Exit bool
+
+	// Hold is how long a message waits for certificates by no_certificate =
+	// "hold"; 0 is five days.
+	Hold time.Duration
+	// Copies is how many octets the copies of one message may have together; 0
+	// is 400 MB. Hidden recipients get a copy each.
+	Copies int
+	// Lookups is how many lookups a message may have under way at once; 0 is 8.
+	Lookups int
+	Clock   func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil: nothing is logged
+}
+
+// Listener is what a Gateway knows of a listener: who comes in by it.
+type Listener struct {
+	Name string
+	// Relay says that no MTA stands before us: nobody else has decided whether
+	// a recipient may be sent to.
+	Relay bool
+	// Direction is how recipients of our domains are judged: "outbound", "inbound",
+	// or "auto", which is outbound for entitled clients and inbound for all others.
+	// All other recipients are judged by the outbound rules, whatever it says.
+	Direction string
+	// Networks are those of entitled clients. Authenticated clients are entitled
+	// too; and on a listener whose direction is "outbound" all clients are, when
+	// Networks is empty.
+	Networks []netip.Prefix
+}
+
+// Profile is a choice of algorithms; "" is the default of package smime.
+type Profile struct {
+	Digest       string
+	Signature    string
+	Cipher       string // "auto" is the default
+	KeyTransport string
+	Opaque       bool
+	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),
+	// for copies that are signed and for copies that are encrypted.
+	ProtectSigned    bool
+	ProtectEncrypted bool
+	// The least that inbound mail must have, where an inbound rule names the
+	// profile; see smime.Minimum.
+	MinimumDigest        string
+	MinimumRSA           int
+	MinimumSignature     string
+	MinimumCipher        string
+	MinimumAuthenticated bool
+	MinimumKeyTransport  string
+}
+
+// Inbound says what is done with inbound mail.
+type Inbound struct {
+	Verify, Decrypt bool
+	// DecryptFor says for whom; "" is ForNamed.
+	DecryptFor DecryptFor
+	// Revocation overrides the Checker's mode where it is not "".
+	Revocation certs.RevocationMode
+	// AllowSHA1, AllowRSA1024 and AllowNoAttributes let signatures pass that are
+	// refused otherwise: with SHA-1, with short keys, without signed attributes.
+	AllowSHA1, AllowRSA1024, AllowNoAttributes bool
+	// KeepSender leaves mail that was encrypted its envelope sender: then a server
+	// behind the gateway reports to strangers.
+	KeepSender bool
+}
+
+// Gateway decides on messages and does what was decided. It is the one Handler.
+type Gateway struct {
+	Config
+	domains   *enforce.Patterns
+	below     *enforce.Patterns // the domains below ours
+	listeners map[string]Listener
+	prefetch  prefetch
+	parsed    *cms.CertificateCache
+
+	// What the last guards watch: enforce.Decide and smime.Encrypt, unless a test
+	// has something worse.
+	decide  func(*enforce.Policy, enforce.Facts) enforce.Plan
+	encrypt func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
+}
+
+// parsedCertificates is how much DER of certificates seen in mail is kept
+// parsed: about a thousand of them.
+const parsedCertificates = 1 << 20
+
+// New checks the parts against each other. The error joins all problems.
+func New(c Config) (*Gateway, error) {
+	var errs []error
+	problem := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	problem(c.Hostname == "", "hostname: is missing; results and reports bear it")
+	problem(len(c.Domains) == 0, "domains: none; name the domains whose mail the gateway handles")
+	problem(c.Policy == nil || c.Directory == nil || c.Keys == nil || c.Checker == nil, "gateway: policy, directory, keys and checker are all needed")
+	domains, err := enforce.CompilePatterns(c.Domains)
+	problem(err != nil, "domains: %w", err)
+	below, err := enforce.CompilePatterns(subdomains(c.Domains))
+	problem(err != nil, "domains: %w", err)
+	if c.Policy != nil {
+		for _, name := range c.Policy.Profiles() {
+			_, ok := c.Profiles[name]
+			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, and there is none of that name", name)
+		}
+	}
+	g := &Gateway{Config: c, domains: domains, below: below, listeners: make(map[string]Listener),
+		parsed: cms.NewCertificateCache(parsedCertificates), decide: enforce.Decide, encrypt: smime.Encrypt}
+	for _, l := range c.Listeners {
+		g.listeners[l.Name] = l
+	}
+	if g.Clock == nil {
+		g.Clock = time.Now
+	}
+	if g.Log == nil {
+		g.Log = slog.New(slog.DiscardHandler)
+	}
+	if g.Lookups <= 0 {
+		g.Lookups = 8
+	}
+	if g.Hold <= 0 {
+		g.Hold = 5 * 24 * time.Hour
+	}
+	if g.Copies <= 0 {
+		g.Copies = 400 << 20
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	g.prefetch.init(g.Directory)
+	return g, nil
+}
+
+// subdomains returns patterns for what is below the domains of other patterns.
+func subdomains(patterns []string) []string {
+	var below []string
+	for _, p := range patterns {
+		domain := p[strings.LastIndexByte(p, '@')+1:]
+		if !strings.HasPrefix(domain, ".") && !strings.ContainsAny(domain, "*?<") {
+			below = append(below, "."+domain)
+		}
+	}
+	return below
+}
+
+// Close ends what a Gateway does beside the messages in hand, and waits for it.
+func (g *Gateway) Close() { g.prefetch.close() }
+
+var _ relay.Handler = (*Gateway)(nil)
+
+// own reports whether an address is of one of our domains.
+func (g *Gateway) own(a address.Address) bool { return !a.IsNull() && g.domains.Match(a) }
+
+// lookup asks the directory for a recipient's certificate.
+func (g *Gateway) lookup(ctx context.Context, a address.Address) directory.Result {
+	return g.Directory.Lookup(ctx, a)
+}

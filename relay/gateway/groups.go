@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// errNoGroups is why nobody can tell who is in a group.
+var errNoGroups = errors.New("no directory that knows groups is configured")
+
+// findGroups finds out what the decision depends on of groups, puts members in
+// the place of groups, and returns what else is needed. A member is a recipient
+// like all others: its rules are looked for, and may depend on groups again.
+func (g *Gateway) findGroups(ctx context.Context, e *evidence) enforce.Needs {
+	for {
+		needs := g.Policy.Needs(e.facts)
+		if !g.findMemberships(ctx, e, needs) && !g.expandGroups(ctx, e, needs) {
+			return needs
+		}
+	}
+}
+
+// maxAuthors is of how many authors of an inbound message the directory is asked:
+// anybody may write as many as they like. The others stay unknown.
+const maxAuthors = 5
+
+// inboundGroups finds out what the rules ask of inbound mail: of the envelope
+// sender, of each author, and of the recipients. Where no profile asks anything
+// of inbound mail nobody is asked: whatever the rule, the verdict is the same.
+func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
+	if !g.hasMinimum() {
+		return
+	}
+	ask := func(sender address.Address) map[string]enforce.MembershipFacts {
+		as := evidence{facts: *f} // the recipients are the same
+		as.facts.Sender, as.facts.SenderGroups = sender, nil
+		g.findMemberships(ctx, &as, g.Policy.Needs(as.facts))
+		return as.facts.SenderGroups
+	}
+	f.SenderGroups = ask(f.Sender)
+	for _, a := range f.From[:min(len(f.From), maxAuthors)] {
+		f.AuthorGroups = append(f.AuthorGroups, ask(a))
+	}
+}
+
+// each runs f for the numbers below n, several at once. A panic in a goroutine
+// would end the process: it passes by the recover of Process.
+func (g *Gateway) each(n int, f func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(g.Lookups)
+	for i := range n {
+		group.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = errors.New(fmt.Sprint("lookup: ", p))
+				}
+			}()
+			f(i)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		panic(err)
+	}
+}
+
+// question is one about somebody and a group.
+type question struct {
+	who   address.Address
+	group string
+	to    map[string]enforce.MembershipFacts // where the answer goes
+}
+
+// findMemberships asks for the memberships that are needed, and reports whether
+// there were any.
+func (g *Gateway) findMemberships(ctx context.Context, e *evidence, needs enforce.Needs) bool {
+	var all []question
+	f := &e.facts
+	ask := func(who address.Address, names []string, facts *map[string]enforce.MembershipFacts) {
+		if *facts == nil && len(names) > 0 {
+			*facts = make(map[string]enforce.MembershipFacts)
+		}
+		for _, name := range names {
+			all = append(all, question{who, name, *facts})
+		}
+	}
+	ask(f.Sender, needs.SenderGroups, &f.SenderGroups)
+	for i := range f.Recipients {
+		ask(f.Recipients[i].Address, needs.Groups[i], &f.Recipients[i].Groups)
+	}
+	answers := make([]enforce.MembershipFacts, len(all))
+	g.each(len(all), func(i int) { answers[i] = g.membership(ctx, all[i]) })
+	for i, q := range all {
+		q.to[q.group] = answers[i]
+	}
+	return len(all) > 0
+}
+
+func (g *Gateway) membership(ctx context.Context, q question) enforce.MembershipFacts {
+	in, err := false, errNoGroups
+	if g.Groups != nil {
+		in, err = g.Groups.InGroup(ctx, q.who, q.group)
+	}
+	switch {
+	case err != nil:
+		return enforce.MembershipFacts{Reason: "the directory did not tell"}
+	case in:
+		return enforce.MembershipFacts{State: enforce.Member}
+	}
+	return enforce.MembershipFacts{State: enforce.Outsider}
+}

@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// hold is the part of a message that waits; nil if nobody does.
+func (g *Gateway) hold(env *relay.Envelope, msg *message.Message, plan enforce.Plan) *relay.Hold {
+	if len(plan.Held) == 0 {
+		return nil
+	}
+	now := g.Clock()
+	h := &relay.Hold{Envelope: *env, Message: msg, Since: now, Until: now.Add(g.Hold)}
+	keep(h, env, plan.Held)
+	return h
+}
+
+// keep makes those in held the recipients who wait.
+func keep(h *relay.Hold, env *relay.Envelope, held []enforce.Refusal) {
+	h.Envelope.Others = env.Others + len(env.Recipients) - len(held)
+	h.Envelope.Recipients, h.Reasons = nil, nil
+	for _, r := range held {
+		h.Envelope.Recipients = append(h.Envelope.Recipients, env.Recipients[r.Index])
+		h.Reasons = append(h.Reasons, r.Reason)
+	}
+}
+
+// waiting are those who wait, as refusals of a plan.
+func waiting(h *relay.Hold) []enforce.Refusal {
+	var list []enforce.Refusal
+	for i, r := range h.Envelope.Recipients {
+		list = append(list, enforce.Refusal{Assigned: enforce.Assigned{Index: i, Address: r.Address}, Reason: h.Reasons[i]})
+	}
+	return list
+}
+
+// Reconsider decides again on a message that is held. The outcome has the copies
+// that can leave now and the reports to the sender, and in Held those who wait
+// on; all of it belongs into one transaction. Nobody is in Refused or Stripped.
+//
+// A copy leaves only if it is encrypted, whatever the rules have become since,
+// unless an administrator says otherwise: the sender was told that it would be.
+// An error says why nothing could be decided now; a message whose time is over
+// is given up all the same.
+func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
+	env := &h.Envelope
+	over := order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
+	o, waiters, err := g.again(ctx, &h, order)
+	if err != nil {
+		if !over {
+			return nil, err
+		}
+		o, waiters = &relay.Outcome{}, waiting(&h)
+	}
+	if over {
+		for _, r := range waiters {
+			o.Refused = append(o.Refused, relay.Refusal{Recipient: env.Recipients[r.Index], Err: givenUp(&h, r, order)})
+		}
+		waiters = nil
+	}
+	if len(o.Refused) > 0 {
+		d, ok, err := g.Report(relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
+			relay.Event{Kind: relay.Failed, About: o.Refused, Arrived: h.Since})
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			o.Notices = append(o.Notices, d)
+		}
+	}
+	g.logReleased(env, o, order)
+	o.Refused = nil
+	if len(waiters) > 0 {
+		rest := h
+		keep(&rest, env, waiters)
+		o.Held = &rest
+	}
+	return o, nil
+}
+
+// again decides and carries out what can be done now; waiters is for whom nothing
+// can.
+func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *relay.Outcome, waiters []enforce.Refusal, err error) {
+	env := &h.Envelope
+	defer g.recovered(env, &err)
+	if order.Verb == relay.GiveBack {
+		return &relay.Outcome{}, waiting(h), nil
+	}
+	e, err := g.collect(ctx, env, h.Message, toRelease)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.facts.Released = order.Verb == relay.ReleasePlain
+	plan := g.decide(g.Policy, e.facts)
+	if err := g.Policy.Check(e.facts, plan); err != nil {
+		return nil, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+	}
+	plan, waiters = waitOn(plan, e.facts.Released)
+	o, err = g.carryOut(ctx, env, h.Message, e, plan)
+	return o, waiters, err
+}
+
+// waitOn takes those out of a plan who cannot get the message now, or could get
+// it in the clear only.
+func waitOn(plan enforce.Plan, released bool) (now enforce.Plan, waiting []enforce.Refusal) {
+	waiting = plan.Held
+	for _, c := range plan.Copies {
+		if c.Encrypt != nil || released {
+			now.Copies = append(now.Copies, c)
+			continue
+		}
+		for _, a := range c.Recipients {
+			waiting = append(waiting, enforce.Refusal{Assigned: a,
+				Reason: "the rules would let the message go in the clear now, and it was held as a secret"})
+		}
+	}
+	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
+		if r.Temporary {
+			waiting = append(waiting, r)
+		} else {
+			now.Refused = append(now.Refused, r)
+		}
+	}
+	return now, waiting
+}
+
+// givenUp is the error for a recipient who has waited long enough.
+func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
+	text := "held since " + h.Since.Format(time.DateOnly) + " and given up: " + r.Reason
+	if order.Verb == relay.GiveBack {
+		text = "given back by an administrator"
+		if order.Reason != "" {
+			text += ": " + order.Reason
+		}
+		text += "; " + r.Reason
+	}
+	return fault.New(fault.Policy, text, nil)
+}
+
+// logReleased writes what became of those who waited, one line a recipient.
+func (g *Gateway) logReleased(env *relay.Envelope, o *relay.Outcome, order relay.Order) {
+	level, word, reason := slog.LevelInfo, "released", order.Reason
+	if order.Verb == relay.ReleasePlain {
+		level, word = slog.LevelWarn, "released without encryption"
+	}
+	if order.By != "" {
+		reason += " (" + order.By + ")"
+	}
+	for _, d := range o.Deliveries {
+		for _, r := range d.Recipients {
+			g.logAt(level, env, enforce.Assigned{Address: r.Address}, word, reason)
+		}
+	}
+	for _, r := range o.Refused {
+		g.logDecision(env, enforce.Assigned{Address: r.Recipient.Address}, "refused", r.Err.Error())
+	}
+}

@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// processInbound verifies and decrypts, and delivers in any case: a message
+// that cannot be understood arrives as it came, with a status that says so. Only
+// one for which our keys could not be asked waits: delivered, nobody could read
+// it any more.
+func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	o := &relay.Outcome{}
+	groups := g.measured(ctx, env, msg, g.openFor(ctx, env, msg))
+	secret := g.Inbound.Decrypt && encrypted(msg, groups)
+	for _, group := range groups {
+		if cause := group.opened.KeysOut; cause != nil {
+			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
+		if group.opened.NoMemory {
+			err := fault.New(fault.Capacity, "too much mail in work, try again later", nil)
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
+	}
+	for _, group := range groups {
+		d, err := g.inboundCopy(env, msg, group, secret)
+		if err != nil {
+			g.logRefusedMessage(env, err)
+			return nil, err
+		}
+		o.Deliveries = append(o.Deliveries, d)
+		for _, r := range group.recipients {
+			report := &group.opened.Report
+			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), told(report))
+		}
+	}
+	for i, group := range groups {
+		o.Deliveries[i].Treatment = found(group.opened)
+	}
+	if g.Learn != nil {
+		for _, group := range groups {
+			g.Learn(&group.opened.Report)
+		}
+	}
+	return o, nil
+}
+
+// told is the reason for the log: the word, and what was compared or found.
+func told(r *smime.Report) string {
+	if r.Reason == "" || r.Detail == "" {
+		return r.Reason
+	}
+	return r.Reason + ": " + ascii(r.Detail)
+}
+
+// inboundCopy makes the delivery for a group. secret says that the message was
+// encrypted when it came in: then nothing that follows may depend on the result.
+func (g *Gateway) inboundCopy(env *relay.Envelope, msg *message.Message, group readers, secret bool) (relay.Delivery, error) {
+	stamped, err := g.stamp(env, group.opened)
+	if err != nil && secret {
+		// A refusal would say that it was decrypted.
+		stamped, err = g.stamp(env, undeliverable(msg, group.opened))
+	}
+	d := relay.Delivery{Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped}
+	if err != nil || !secret {
+		return d, err
+	}
+	return g.conceal(env, msg, d)
+}
+
+// undeliverable is the message as it came, because what was found in it cannot be
+// delivered.
+func undeliverable(msg *message.Message, opened *smime.Opened) *smime.Opened {
+	r := opened.Report
+	r.Result, r.Reason, r.Signers = certs.PermError, "not-decryptable", nil
+	return &smime.Opened{Message: msg, Report: r}
+}
+
+// found is what a message turned out to be.
+func found(opened *smime.Opened) relay.Treatment {
+	t := relay.Treatment{Result: word(opened.Report.Result), Encryption: "none"}
+	switch {
+	case isEncrypted(opened.Message):
+		t.Encryption = "kept"
+	case opened.Decrypted:
+		t.Encryption = "decrypted"
+	}
+	return t
+}
+
+// stamp removes what is forged and says what was found.
+func (g *Gateway) stamp(env *relay.Envelope, opened *smime.Opened) (*message.Message, error) {
+	fields, err := statusFields(g.Hostname, opened)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+	}
+	stamped, err := opened.Message.Apply(message.Change{
+		Remove:  func(f message.Field) bool { return forged(f, g.Hostname) },
+		Prepend: fields,
+	})
+	if err != nil {
+		// Nothing that has bare CR or LF in it gets here from a sound MTA.
+		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
+	}
+	return stamped, nil
+}
+
+// open does what the configuration asks for, decrypting with keys; nil decrypts
+// nothing. weak decrypts old ciphers, too.
+func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Keys, weak bool) *smime.Opened {
+	if !g.Inbound.Verify && !g.Inbound.Decrypt {
+		return &smime.Opened{Message: msg, Report: unchecked(smime.Report{})}
+	}
+	opened := smime.Open(ctx, msg, smime.OpenOptions{
+		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
+		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
+		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
+		Reserve: relay.Memory(ctx),
+	})
+	if !g.Inbound.Verify {
+		opened.Report = unchecked(opened.Report)
+	}
+	return opened
+}
+
+// unchecked says nothing of signatures.
+func unchecked(r smime.Report) smime.Report {
+	r.Result, r.Reason, r.Signers = certs.None, "not checked", nil
+	return r
+}

@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/charset"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// content finds out what the rules of a direction may ask of a message. readers are those whom a
+// message that is encrypted already is encrypted to.
+func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction enforce.Direction, msg *message.Message) (c enforce.Content, readers []cms.ID, err error) {
+	kind := smime.Inspect(msg)
+	if kind.Defect != "" {
+		return c, nil, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
+	}
+	c = enforce.Content{
+		Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes()),
+		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Attachments: attachments(msg),
+		Exempt: isAutomatic(env, msg), Report: bearsReport(env, msg),
+	}
+	c.Signed = kind.Signed
+	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
+		c.Signed, c.Doubt = g.signedByAuthor(ctx, msg)
+	}
+	c.Calendar, c.CalendarWhy = meetingRequest(msg, c.Signed)
+	if kind.Encrypted {
+		c.TooWeak = g.tooWeak(kind.Encryption)
+	}
+	for _, f := range msg.Fields() {
+		name := strings.ToLower(f.Name)
+		text, ok := charset.Header(f.Value())
+		c.Header[name] = append(c.Header[name], strings.TrimSpace(text))
+		if !ok {
+			c.Unread[name] = true
+		}
+	}
+	return c, kind.Readers, nil
+}
+
+// signedByAuthor reports whether a message bears the signature of the author whom
+// From names, by a certificate that is trusted; doubt says why not. Whether that
+// was revoked is for those who read it: nobody waits for an answer on it here.
+func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (signed bool, doubt string) {
+	opened := smime.Open(ctx, msg, smime.OpenOptions{
+		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,
+	})
+	r := &opened.Report
+	if r.Result == certs.Pass {
+		return true, ""
+	}
+	doubt = "the signature that it bears does not count: " + string(r.Result)
+	for _, more := range []string{r.Reason, r.Detail} {
+		if more != "" {
+			doubt += ", " + ascii(more)
+		}
+	}
+	return false, doubt
+}
+
+// tooWeak names the profiles of the policy that do not accept an encryption.
+func (g *Gateway) tooWeak(e *smime.Encryption) map[string]bool {
+	var names map[string]bool
+	for _, name := range g.Policy.Profiles() {
+		if g.Profiles[name].Minimum().Accepts(e) {
+			continue
+		}
+		if names == nil {
+			names = make(map[string]bool)
+		}
+		names[name] = true
+	}
+	return names
+}
+
+// decoded returns s without encoded words (RFC 2047), as far as they can be read.
+func decoded(s string) string {
+	text, _ := charset.Header(s)
+	return text
+}
+
+func isEncrypted(m *message.Message) bool { return smime.Inspect(m).Encrypted }
+
+func isSigned(m *message.Message) bool { return smime.Inspect(m).Signed }

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// lookups are the questions of one message to the directory: each mailbox once,
+// several at once.
+type lookups struct {
+	g       *Gateway
+	order   []address.Address
+	results map[string]*directory.Result // by address.Key(ExactCase)
+}
+
+func (l *lookups) ask(a address.Address) {
+	key := a.Key(address.ExactCase)
+	if l.results[key] == nil {
+		l.results[key] = &directory.Result{}
+		l.order = append(l.order, a)
+	}
+}
+
+// askFor is ask for an address that a rule gives as text.
+func (l *lookups) askFor(s string) {
+	if a, err := address.Parse(s); err == nil {
+		l.ask(a)
+	}
+}
+
+// run asks what was not asked yet.
+func (l *lookups) run(ctx context.Context) {
+	results := make([]*directory.Result, len(l.order))
+	for i, a := range l.order {
+		results[i] = l.results[a.Key(address.ExactCase)]
+	}
+	l.g.each(len(results), func(i int) { *results[i] = l.g.lookup(ctx, l.order[i]) })
+	l.order = nil
+}
+
+// answer returns the facts about somebody's certificates; unknown if nobody
+// asked.
+func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFacts {
+	result := l.results[a.Key(address.ExactCase)]
+	if result == nil {
+		return enforce.CertificateFacts{}
+	}
+	c := enforce.CertificateFacts{State: availability(result.Outcome), Reason: result.Reason()}
+	if c.State != enforce.Available {
+		return c
+	}
+	for _, cert := range result.Certificates {
+		fp := enforce.Fingerprint(sha256.Sum256(cert.Raw))
+		e.certificates[fp] = cert
+		c.Usable = append(c.Usable, fp)
+	}
+	for _, candidate := range result.Candidates {
+		fp := enforce.Fingerprint(sha256.Sum256(candidate.Certificate.Raw))
+		if len(candidate.Ciphers) > 0 {
+			e.ciphers[fp] = candidate.Ciphers
+		}
+	}
+	return c
+}
+
+// findCertificates asks the directory for everybody on whom the decision
+// depends. Domain certificates are asked for only where there is no personal
+// one.
+func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enforce.Needs) {
+	l := lookups{g: g, results: make(map[string]*directory.Result)}
+	f := &e.facts
+	for i := range f.Recipients {
+		if needs.Certificate[i] {
+			l.ask(f.Recipients[i].Address)
+		}
+	}
+	for _, name := range needs.Further {
+		l.askFor(furtherAddress(f, name))
+	}
+	l.run(ctx)
+	f.Further = make(map[string]enforce.CertificateFacts)
+	for _, name := range needs.Further {
+		if a, err := address.Parse(furtherAddress(f, name)); err == nil {
+			f.Further[name] = l.answer(e, a)
+		}
+	}
+	e.results = make([]directory.Result, len(f.Recipients))
+	for i := range f.Recipients {
+		r := &f.Recipients[i]
+		if result := l.results[r.Address.Key(address.ExactCase)]; needs.Certificate[i] && result != nil {
+			e.results[i], r.Certificate = *result, l.answer(e, r.Address)
+			r.Reads = e.reads(result)
+		}
+		if r.Certificate.State == enforce.None && needs.Domain[i] != "" {
+			l.askFor(domainAddress(r.Address, needs.Domain[i]))
+		}
+	}
+	l.run(ctx)
+	for i := range f.Recipients {
+		r := &f.Recipients[i]
+		if a, err := address.Parse(domainAddress(r.Address, needs.Domain[i])); err == nil && needs.Domain[i] != "" {
+			r.Domain = l.answer(e, a)
+		}
+	}
+}
+
+// reads reports whether a message that is encrypted already is encrypted to one of
+// the certificates that are known for a recipient, whatever they are worth today.
+func (e *evidence) reads(result *directory.Result) enforce.Availability {
+	known := slices.Clone(result.Certificates)
+	for _, c := range result.Candidates {
+		known = append(known, c.Certificate)
+	}
+	switch {
+	case slices.ContainsFunc(known, func(cert *x509.Certificate) bool {
+		return slices.ContainsFunc(e.readers, func(id cms.ID) bool { return id.Matches(cert) })
+	}):
+		return enforce.Available
+	case len(known) > 0 && result.Outcome != directory.Unknown:
+		return enforce.None
+	}
+	return enforce.Unknown
+}
+
+// furtherAddress is whose certificate a key of Facts.Further stands for.
+func furtherAddress(f *enforce.Facts, name string) string {
+	if name == enforce.SenderCopy && len(f.From) == 1 {
+		return f.From[0].String()
+	}
+	return name
+}
+
+// domainAddress is whose certificate serves for a recipient without one.
+func domainAddress(to address.Address, name string) string {
+	if name == enforce.OfDomain {
+		return domainReceiver + "@" + to.Domain()
+	}
+	return name
+}

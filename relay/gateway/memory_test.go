@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"encoding/asn1"
+	"encoding/base64"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// What is decompressed counts as mail in work: without memory for it the message
+// waits with its client.
+func TestCompressedMailNeedsMemory(t *testing.T) {
+	w := newWorld(t)
+	msg := compressedMessage(t)
+	ctx := relay.WithMemory(context.Background(), func(int64) bool { return false })
+	if _, err := w.gateway.Process(ctx, w.envelope("in", "eve@far.example", "alice@own.example"), msg); err == nil || relay.ReplyFor(err).Code != 452 {
+		t.Errorf("%v", err)
+	}
+	asked := int64(0)
+	ctx = relay.WithMemory(context.Background(), func(n int64) bool { asked += n; return true })
+	if _, err := w.gateway.Process(ctx, w.envelope("in", "eve@far.example", "alice@own.example"), msg); err != nil || asked == 0 {
+		t.Errorf("%v, asked for %d octets", err, asked)
+	}
+}
+
+// compressedMessage is a message with CompressedData (RFC 3274 section 1.1), which
+// we never send.
+func compressedMessage(t *testing.T) *message.Message {
+	t.Helper()
+	var z bytes.Buffer
+	c := zlib.NewWriter(&z)
+	if _, err := c.Write([]byte("\r\nhello\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	type content struct {
+		Type asn1.ObjectIdentifier
+		Data []byte `asn1:"explicit,tag:0"`
+	}
+	type data struct {
+		Version   int
+		Algorithm struct{ OID asn1.ObjectIdentifier }
+		Content   content
+	}
+	d := data{Content: content{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}, z.Bytes()}}
+	d.Algorithm.OID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 8}
+	der, err := asn1.Marshal(struct {
+		Type asn1.ObjectIdentifier
+		Data data `asn1:"explicit,tag:0"`
+	}{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 9}, d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := message.Parse([]byte("From: eve@far.example\r\nContent-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\n" +
+		"Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(der) + "\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// processOutbound decides on a message and carries the plan out. Nothing is
+// handed on unless every copy could be made.
+func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	e, err := g.judge(ctx, env, msg, toCarryOut)
+	if err != nil {
+		g.logRefusedMessage(env, err)
+		return nil, err
+	}
+	env = e.expanded(env)
+	plan, o, err := g.settle(ctx, env, msg, e)
+	if err == nil {
+		o.Held = g.hold(env, msg, plan)
+		err = g.tell(env, msg, plan, o)
+	}
+	if err != nil {
+		g.logRefusedMessage(env, err)
+		return nil, err
+	}
+	g.logExpansions(env, e)
+	g.logPlan(env, plan)
+	return o, nil
+}
+
+// judge finds out everything on which the decision on an outbound message depends,
+// or why there is none to make.
+func (g *Gateway) judge(ctx context.Context, env *relay.Envelope, msg *message.Message, what purpose) (*evidence, error) {
+	if what.follows() {
+		if err := g.admit(env, env.Recipients[0].Address); err != nil {
+			return nil, err
+		}
+	}
+	return g.collect(ctx, env, msg, what)
+}
+
+// decide applies the policy. Without a sender nobody can be told of a recipient
+// that is left out: it is refused; nor of one who waits: whoever has the message
+// keeps it.
+func decide(g *Gateway, env *relay.Envelope, e *evidence) enforce.Plan {
+	plan := g.decide(g.Policy, e.facts)
+	if env.Sender.IsNull() {
+		plan.Refused = append(plan.Refused, plan.Stripped...)
+		for _, h := range plan.Held {
+			h.Temporary, h.Missing = true, missingSender
+			plan.Refused = append(plan.Refused, h)
+		}
+		plan.Stripped, plan.Held = nil, nil
+	}
+	return plan
+}
+
+// missingSender is what is missing where a recipient would be held and nobody
+// could be told of it.
+const missingSender = "sender"
+
+// carryOut makes the outcome of a plan.
+func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*relay.Outcome, error) {
+	if err := g.affordable(plan, len(msg.Bytes())); err != nil {
+		return nil, err
+	}
+	o := &relay.Outcome{Expanded: e.expansions}
+	press, err := g.newPress(env, msg, e)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range plan.Copies {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.New(fault.Capacity, "the message takes too long, try again later", err)
+		}
+		m, err := press.print(c)
+		if err != nil {
+			return nil, err
+		}
+		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Treatment: protection(c, m)}
+		for _, a := range c.Recipients {
+			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
+		}
+		o.Deliveries = append(o.Deliveries, d)
+	}
+	for _, r := range plan.Refused {
+		o.Refused = append(o.Refused, relay.Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
+	}
+	for _, r := range plan.Stripped {
+		o.Stripped = append(o.Stripped, r.Address)
+	}
+	return o, nil
+}
+
+// protection is how a copy is protected as it leaves: by us, or by its sender
+// before.
+func protection(c enforce.Copy, m *message.Message) relay.Treatment {
+	switch form := smime.Inspect(m); {
+	case form.Encrypted && c.Sign != nil:
+		return relay.Treatment{Protection: "signed, encrypted"}
+	case form.Encrypted:
+		return relay.Treatment{Protection: "encrypted"}
+	case form.Signed:
+		return relay.Treatment{Protection: "signed"}
+	}
+	return relay.Treatment{Protection: "clear"}
+}
+
+// affordable refuses a message whose copies would not fit into memory: trying
+// again would not make them smaller.
+func (g *Gateway) affordable(plan enforce.Plan, size int) error {
+	copies := 0
+	for _, c := range plan.Copies {
+		if c.Encrypt != nil {
+			copies++
+		}
+	}
+	// Base64 makes four octets of three, and quoted-printable may have been there
+	// before it.
+	if copies > 1 && copies > g.Copies/(size*3/2+1) {
+		return fault.New(fault.TooLarge, fmt.Sprintf("the message needs %d encrypted copies, one for each hidden recipient, and is too large for that", copies), nil)
+	}
+	return nil
+}
+
+// logPlan writes what was decided, one line a recipient.
+func (g *Gateway) logPlan(env *relay.Envelope, plan enforce.Plan) {
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			if a.Report != "" {
+				g.logDecision(env, a, "reported", a.Report)
+			} else {
+				g.logDecision(env, a, treatment(c), a.Note)
+			}
+		}
+	}
+	for _, r := range plan.Refused {
+		word, level := "refused", slog.LevelInfo
+		if r.Temporary {
+			word = "deferred"
+		}
+		if r.Temporary && r.Missing == enforce.MissingIdentity {
+			// Only we can mend that, and until then the mail waits.
+			level = slog.LevelError
+		}
+		g.logAt(level, env, r.Assigned, word, r.Reason)
+	}
+	for _, r := range plan.Stripped {
+		g.logDecision(env, r.Assigned, "stripped", r.Reason)
+	}
+	for _, r := range plan.Held {
+		g.logDecision(env, r.Assigned, "held", r.Reason)
+	}
+}
+
+// treatment names the steps of a copy, for logs and explanations.
+func treatment(c enforce.Copy) string {
+	switch {
+	case c.Sign != nil && c.Encrypt != nil:
+		return "signed, encrypted"
+	case c.Sign != nil:
+		return "signed"
+	case c.Encrypt != nil:
+		return "encrypted"
+	}
+	return "passed"
+}
+
+// logRefusedMessage writes that a message was refused as a whole.
+func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) {
+	f := fault.Of(err)
+	word := "refused"
+	if f.Kind.Temporary() {
+		word = "deferred"
+	}
+	reason := f.Public
+	if f.Cause != nil {
+		reason += ": " + f.Cause.Error()
+	}
+	for _, r := range env.Recipients {
+		g.logDecision(env, enforce.Assigned{Address: r.Address}, word, reason)
+	}
+	if len(env.Recipients) == 0 {
+		g.logDecision(env, enforce.Assigned{Address: address.Null}, word, reason)
+	}
+	_ = fault.Logged(err)
+}

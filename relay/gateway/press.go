@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/footer"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// press makes the copies of one message. What several copies have in common is
+// signed once.
+type press struct {
+	g      *Gateway
+	env    *relay.Envelope
+	e      *evidence
+	base   *message.Message
+	footed map[enforce.Footer]*message.Message // base with a footer
+	signed map[signing]*message.Message
+}
+
+// signing is what copies must share to share a signature.
+type signing struct {
+	enforce.Sign
+	headers smime.HeaderProtection
+	footer  enforce.Footer
+}
+
+// newPress prepares the message for copying. What must not be in it goes: the
+// names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
+// and results that only a gateway may write, which a colleague might believe.
+func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidence) (*press, error) {
+	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), footed: make(map[enforce.Footer]*message.Message)}
+	change, err := g.Triggers.removal(msg)
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
+	}
+	trigger := change.Remove
+	change.Remove = func(f message.Field) bool {
+		return f.NamesHidden() || forged(f, g.Hostname) || trigger(f)
+	}
+	if !slices.ContainsFunc(msg.Fields(), change.Remove) {
+		return p, nil
+	}
+	if p.base, err = msg.Apply(change); err != nil {
+		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
+	}
+	return p, nil
+}
+
+// print makes one copy and looks at it again before it may leave.
+func (p *press) print(c enforce.Copy) (*message.Message, error) {
+	m, err := p.foot(c.Footer)
+	if err != nil {
+		return nil, err
+	}
+	if c.Sign != nil {
+		if m, err = p.sign(m, signing{*c.Sign, p.protection(c), c.Footer}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Encrypt != nil {
+		if m, err = p.encrypt(m, c); err != nil {
+			return nil, err
+		}
+	}
+	m, err = tagged(m, c.SubjectTag)
+	if err != nil {
+		return nil, p.failed("subject tag", err)
+	}
+	if c.Encrypt != nil && !isEncrypted(m) {
+		return nil, p.internal(errors.New("a copy that must be encrypted is not"))
+	}
+	return m, nil
+}
+
+// protection is how a signed copy protects its header: one that is encrypted
+// afterwards hides it already then.
+func (p *press) protection(c enforce.Copy) smime.HeaderProtection {
+	if c.Encrypt != nil && p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
+		return smime.HeadersCipher
+	}
+	if p.g.Profiles[c.Sign.Profile].ProtectSigned {
+		return smime.HeadersClear
+	}
+	return smime.HeadersOpen
+}
+
+// foot returns the message with a footer, before we sign it: what the sender
+// signed stays whole inside of what is added around it. An opaque signature would
+// become an attachment by that, and is left alone.
+func (p *press) foot(f enforce.Footer) (*message.Message, error) {
+	content := &p.e.facts.Content
+	if f.Text == "" || content.Encrypted || content.Signed && p.base.Root().MediaType != "multipart/signed" {
+		return p.base, nil
+	}
+	if m := p.footed[f]; m != nil {
+		return m, nil
+	}
+	m, err := footer.Add(p.base, footer.Footer(f))
+	if err != nil {
+		return nil, p.failed("footer", err)
+	}
+	p.footed[f] = m
+	return m, nil
+}
+
+func (p *press) sign(base *message.Message, s signing) (*message.Message, error) {
+	if m := p.signed[s]; m != nil {
+		return m, nil
+	}
+	profile := p.g.Profiles[s.Profile]
+	id := p.e.identities[s.Identity]
+	if id == nil {
+		return nil, p.internal(fmt.Errorf("no identity %q", s.Identity))
+	}
+	m, err := smime.Sign(base, id, smime.SignOptions{
+		Opaque: profile.Opaque,
+		Digest: profile.Digest, Signature: profile.Signature,
+		Time: p.g.Clock(), Headers: s.headers,
+	})
+	if err != nil {
+		return nil, p.failed("sign", err)
+	}
+	if !isSigned(m) {
+		return nil, p.internal(errors.New("a copy that must be signed is not"))
+	}
+	p.signed[s] = m
+	return m, nil
+}
+
+func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, error) {
+	s := *c.Encrypt
+	profile := p.g.Profiles[s.Profile]
+	cipher, _ := p.e.cipher(profile, s)
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport}
+	if c.Sign == nil && profile.ProtectEncrypted {
+		options.Headers = smime.HeadersCipher
+	}
+	var to []*x509.Certificate
+	for _, fp := range s.Certificates {
+		cert := p.e.certificates[fp]
+		if cert == nil {
+			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
+		}
+		to = append(to, cert)
+	}
+	if len(to) == 0 {
+		return nil, p.internal(errors.New("nobody to encrypt to"))
+	}
+	out, err := p.g.encrypt(m, to, options)
+	if err != nil {
+		return nil, p.failed("encrypt", err)
+	}
+	return out, nil
+}
+
+// failed keeps the kind that package smime gave an error; what it did not
+// classify is ours.
+func (p *press) failed(step string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	return p.internal(fmt.Errorf("%s: %w", step, err))
+}
+
+func (p *press) internal(cause error) error {
+	return fault.New(fault.Internal, "internal error, try again later ("+p.env.ID+")", cause)
+}

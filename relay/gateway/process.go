@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// Process implements Handler.
+func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (o *relay.Outcome, err error) {
+	defer g.recovered(env, &err)
+	o, err = g.process(ctx, env, msg)
+	if err == nil && g.Exit {
+		o.ByNextHop = slices.ContainsFunc(o.Deliveries, g.leaves)
+	}
+	return o, err
+}
+
+// leaves reports whether a copy goes to a recipient outside.
+func (g *Gateway) leaves(d relay.Delivery) bool {
+	return slices.ContainsFunc(d.Recipients, func(r relay.Recipient) bool { return !g.own(r.Address) })
+}
+
+func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	returned, rest := g.splitReturned(env)
+	if len(returned) > 0 {
+		return g.processReturned(ctx, env, msg, returned, rest)
+	}
+	return g.processRecipients(ctx, env, msg)
+}
+
+// processRecipients does the work for the recipients of both directions.
+func (g *Gateway) processRecipients(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+	out, in := g.split(env)
+	switch {
+	case len(in.Recipients) == 0:
+		return g.processOutbound(ctx, out, msg)
+	case len(out.Recipients) == 0:
+		return g.processInbound(ctx, in, msg)
+	}
+	return join(
+		part(out)(g.processOutbound(ctx, out, msg)),
+		part(in)(g.processInbound(ctx, in, msg)),
+	), nil
+}
+
+// part makes the outcome of a part of a message: where the part is refused as a
+// whole, each of its recipients is.
+func part(env *relay.Envelope) func(*relay.Outcome, error) *relay.Outcome {
+	return func(o *relay.Outcome, err error) *relay.Outcome {
+		if err == nil {
+			return o
+		}
+		o = &relay.Outcome{}
+		for _, r := range env.Recipients {
+			o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: err})
+		}
+		return o
+	}
+}
+
+// join makes one outcome of those of the two directions. Only what goes out is
+// expanded, stripped, held, or told of.
+func join(out, in *relay.Outcome) *relay.Outcome {
+	out.Deliveries = append(out.Deliveries, in.Deliveries...)
+	out.Refused = append(out.Refused, in.Refused...)
+	return out
+}
+
+// ErrPanic is in the chain of the error that a crash became.
+var ErrPanic = errors.New("panic")
+
+// recovered turns a panic into a temporary error: the message stays with the
+// peer, and the log has what is needed to find the defect.
+func (g *Gateway) recovered(env *relay.Envelope, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	g.Log.Error("panic", "id", env.ID, "queue_id", env.QueueID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	*err = fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", fmt.Errorf("%w: %v", ErrPanic, p))
+}
+
+// logDecision writes the one line of a recipient's decision. Subjects and
+// bodies are never logged.
+func (g *Gateway) logDecision(env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
+	g.logAt(slog.LevelInfo, env, a, outcome, reason)
+}
+
+// client is the address of the client, "" where it is not known.
+func client(env *relay.Envelope) string {
+	if !env.Client.Addr.IsValid() {
+		return ""
+	}
+	return env.Client.Addr.String()
+}
+
+func (g *Gateway) logAt(level slog.Level, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
+	g.Log.LogAttrs(context.Background(), level, "decision",
+		slog.String("id", env.ID),
+		slog.String("queue_id", env.QueueID),
+		slog.String("message_id", env.MessageID),
+		slog.String("listener", env.Listener),
+		slog.String("client", client(env)),
+		slog.String("user", env.Client.User),
+		slog.String("direction", string(g.Direction(env, a.Address))),
+		slog.String("sender", env.Sender.String()),
+		slog.String("recipient", a.Address.String()),
+		slog.String("rule", a.Rule),
+		slog.String("outcome", outcome),
+		slog.String("reason", reason))
+}

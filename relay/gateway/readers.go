@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// DecryptFor says for whom the gateway decrypts.
+type DecryptFor string
+
+const (
+	// ForNamed decrypts for a recipient only with identities whose certificate
+	// names them. Otherwise whoever gets hold of a cipher text could mail it to
+	// a colleague of its reader, or to themselves, and read it.
+	ForNamed DecryptFor = "recipient"
+	// ForAnyone decrypts for every recipient: for sites whose MTA rewrites
+	// recipients before the gateway sees them.
+	ForAnyone DecryptFor = "any"
+)
+
+// readers is a group of recipients who see the same form of an inbound message.
+type readers struct {
+	recipients []relay.Recipient
+	opened     *smime.Opened
+	// demands are the rules whose profiles the message was held to.
+	demands []enforce.Demand
+}
+
+// openFor opens a message for the recipients: most often once, for all of them.
+func (g *Gateway) openFor(ctx context.Context, env *relay.Envelope, msg *message.Message) []readers {
+	if !g.Inbound.Decrypt {
+		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, nil, false)}}
+	}
+	strict, weak := g.readsWeak(ctx, env, msg)
+	return append(g.openWith(ctx, msg, strict, false), g.openWith(ctx, msg, weak, true)...)
+}
+
+// openWith opens a message for some of its recipients; weak decrypts old ciphers,
+// too.
+func (g *Gateway) openWith(ctx context.Context, msg *message.Message, recipients []relay.Recipient, weak bool) []readers {
+	if len(recipients) == 0 {
+		return nil
+	}
+	if g.Inbound.DecryptFor == ForAnyone {
+		return []readers{{recipients: recipients, opened: g.open(ctx, msg, g.Keys, weak)}}
+	}
+	ring := g.keyRing(recipients)
+	together := g.open(ctx, msg, ring, weak)
+	var groups []readers
+	for _, members := range ring.groups() {
+		group := readers{recipients: members, opened: together}
+		if !ring.complete(members[0]) {
+			group.opened = g.open(ctx, msg, g.keyRing(members[:1]), weak)
+		}
+		ring.explain(group)
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// keyRing holds the identities that name one of the recipients. It notes which
+// of them were asked for, so that recipients can be told apart by what they may
+// decrypt, and which were withheld, so that the log can tell.
+type keyRing struct {
+	certs.Keys
+	rule           address.LocalPart
+	delimiters     string
+	recipients     []relay.Recipient
+	used, withheld []*certs.Identity
+}
+
+func (g *Gateway) keyRing(recipients []relay.Recipient) *keyRing {
+	return &keyRing{Keys: g.Keys, rule: g.LocalPart, delimiters: g.Delimiters, recipients: recipients}
+}
+
+// Decryption implements certs.Keys.
+func (k *keyRing) Decryption(ctx context.Context, id certs.RecipientID) ([]*certs.Identity, error) {
+	all, err := k.Keys.Decryption(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var named []*certs.Identity
+	for _, identity := range all {
+		if slices.ContainsFunc(k.recipients, func(r relay.Recipient) bool { return k.names(identity, r) }) {
+			named = append(named, identity)
+			k.used = noted(k.used, identity)
+		} else {
+			k.withheld = noted(k.withheld, identity)
+		}
+	}
+	return named, nil
+}
+
+// noted adds an identity to a list that it is not on.
+func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
+	if slices.ContainsFunc(list, func(i *certs.Identity) bool { return i.Certificate.Equal(identity.Certificate) }) {
+		return list
+	}
+	return append(list, identity)
+}
+
+// names reports whether the certificate of an identity names a recipient, or the
+// mailbox of one who has an extension.
+func (k *keyRing) names(identity *certs.Identity, r relay.Recipient) bool {
+	return slices.ContainsFunc(certs.Addresses(identity.Certificate), func(a address.Address) bool {
+		return a.SameMailbox(r.Address, k.rule, k.delimiters)
+	})
+}
+
+// maxListed is how many addresses an explanation lists of each kind.
+const maxListed = 5
+
+// explain says in the report of a group for whom nothing was decrypted what was
+// compared, if the gateway has a key and withheld it. It is for the log and for
+// explain only: a status field would tell a stranger whose keys we have.
+func (k *keyRing) explain(group readers) {
+	r := &group.opened.Report
+	if r.Reason != smime.ReasonNoKey {
+		return
+	}
+	var others, compared []string
+	for _, identity := range slices.Concat(k.withheld, k.used) {
+		for _, a := range certs.Addresses(identity.Certificate) {
+			others = append(others, a.String())
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	for _, to := range group.recipients {
+		compared = append(compared, to.Address.String())
+	}
+	r.Detail = fmt.Sprintf("the gateway has a key for it, of %s, which is not that of %s; if they are one mailbox, set recipient_delimiter, or inbound.decrypt_for = %q",
+		inQuotes(others), inQuotes(compared), ForAnyone)
+}
+
+// inQuotes lists the first few addresses.
+func inQuotes(list []string) string {
+	var b strings.Builder
+	for i, s := range list[:min(len(list), maxListed)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%.100q", s)
+	}
+	if more := len(list) - maxListed; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+// complete reports whether a recipient may use every identity that was used.
+func (k *keyRing) complete(r relay.Recipient) bool {
+	return !slices.ContainsFunc(k.used, func(identity *certs.Identity) bool { return !k.names(identity, r) })
+}
+
+// groups puts those recipients together who may use the same identities, in the
+// order of the envelope.
+func (k *keyRing) groups() [][]relay.Recipient {
+	var groups [][]relay.Recipient
+	index := make(map[string]int)
+	for _, r := range k.recipients {
+		var set []byte
+		for _, identity := range k.used {
+			if k.names(identity, r) {
+				sum := sha256.Sum256(identity.Certificate.Raw)
+				set = append(set, sum[:]...)
+			}
+		}
+		i, ok := index[string(set)]
+		if !ok {
+			i = len(groups)
+			index[string(set)] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// Recipient implements Handler: it refuses whom the rules refuse whatever the
+// message, and begins the lookups for the others.
+func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) (err error) {
+	defer g.recovered(env, &err)
+	if r.Address.IsNull() {
+		return fault.New(fault.BadAddress, "the null path is no recipient", nil)
+	}
+	if g.returns(r.Address) {
+		_, err := g.admitReturned(r.Address)
+		return err
+	}
+	if err := g.routed(env, r.Address); err != nil {
+		return err
+	}
+	if g.Direction(env, r.Address) == enforce.Inbound {
+		return nil
+	}
+	if err := g.admit(env, r.Address); err != nil {
+		return err
+	}
+	facts := enforce.Facts{
+		Direction: enforce.Outbound, Sender: env.Sender,
+		Client:     enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
+		Recipients: []enforce.RecipientFacts{{Address: r.Address}},
+	}
+	early := g.Policy.Early(facts)
+	switch {
+	case !early.Lookup:
+		return nil
+	case !early.Refusable:
+		g.prefetch.start(r.Address)
+		return nil
+	}
+	result := g.lookup(ctx, r.Address)
+	facts.Recipients[0].Certificate = enforce.CertificateFacts{State: availability(result.Outcome), Reason: result.Reason()}
+	refusal, refused := g.Policy.AtRCPT(facts)
+	if !refused {
+		return nil
+	}
+	g.logDecision(env, refusal.Assigned, "refused at RCPT", refusal.Reason)
+	return fault.Logged(refusalError(refusal))
+}
+
+// refusalError returns the error of a refused recipient, for ReplyFor.
+func refusalError(r enforce.Refusal) error {
+	kind := fault.Policy
+	switch {
+	case r.Temporary && r.Missing == missingSender:
+		kind = fault.Held
+	case r.Temporary && r.Missing == enforce.MissingIdentity:
+		kind = fault.Identity
+	case r.Temporary:
+		kind = fault.Unavailable
+	}
+	return fault.New(kind, r.Reason, nil)
+}
+
+// availability translates the outcome of a lookup.
+func availability(o directory.Outcome) enforce.Availability {
+	switch o {
+	case directory.Usable:
+		return enforce.Available
+	case directory.None:
+		return enforce.None
+	}
+	return enforce.Unknown
+}

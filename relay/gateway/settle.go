@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// settle decides and carries the plan out. If a certificate turns out not to serve
+// though its lookup found it usable, the decision is made again without it: its
+// owner is a recipient without a certificate, and delays no other.
+func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence) (enforce.Plan, *relay.Outcome, error) {
+	for {
+		plan := decide(g, env, e)
+		if err := g.Policy.Check(e.facts, plan); err != nil {
+			return plan, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+		}
+		o, err := g.carryOut(ctx, env, msg, e, plan)
+		unfit, ok := errors.AsType[*cms.RecipientError](err)
+		if !ok || !e.withdraw(unfit) {
+			return plan, o, err
+		}
+		g.Log.Warn("a certificate cannot be encrypted to; decided again without it", "id", env.ID, "error", unfit)
+	}
+}
+
+// withdraw takes a certificate out of the facts, and reports whether it was there.
+func (e *evidence) withdraw(unfit *cms.RecipientError) bool {
+	fp := enforce.Fingerprint(sha256.Sum256(unfit.Certificate.Raw))
+	found := false
+	without := func(c enforce.CertificateFacts) enforce.CertificateFacts {
+		i := slices.Index(c.Usable, fp)
+		if i < 0 {
+			return c
+		}
+		found = true
+		if c.Usable = slices.Delete(slices.Clone(c.Usable), i, i+1); len(c.Usable) == 0 {
+			return enforce.CertificateFacts{State: enforce.None, Reason: "unsupported key"}
+		}
+		return c
+	}
+	for i := range e.facts.Recipients {
+		r := &e.facts.Recipients[i]
+		r.Certificate, r.Domain = without(r.Certificate), without(r.Domain)
+	}
+	for name, c := range e.facts.Further {
+		e.facts.Further[name] = without(c)
+	}
+	return found
+}

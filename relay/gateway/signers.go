@@ -1,0 +1,42 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
+)
+
+// signers finds the certificate of a signer that a message does not bring (RFC
+// 8550 section 2.3): among those of [trust], those of the gateway's identities,
+// and what the directories, the store with what was harvested among them, have
+// for the author. It is smime.SignerLookup.
+func (g *Gateway) signers(ctx context.Context, id cms.ID, author address.Address) ([]*x509.Certificate, error) {
+	var found []*x509.Certificate
+	if h, ok := g.Checker.(interface {
+		Held(cms.ID) []*x509.Certificate
+	}); ok {
+		found = h.Held(id)
+	}
+	own, failed := g.Keys.Decryption(ctx, certs.RecipientID(id))
+	for _, identity := range own {
+		found = append(found, identity.Certificate)
+	}
+	if len(found) > 0 || author.IsNull() {
+		return found, failed
+	}
+	result := g.Directory.Lookup(ctx, author)
+	for _, c := range result.Candidates {
+		if id.Matches(c.Certificate) {
+			found = append(found, c.Certificate)
+		}
+	}
+	if len(found) == 0 && failed == nil && result.Outcome == directory.Unknown {
+		failed = fmt.Errorf("lookup for %s: %s", author, result.Reason())
+	}
+	return found, failed
+}

@@ -1,0 +1,41 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// Hold is a message that is kept for recipients who have no certificate yet: as
+// it came, with everything that the decision on it needs to be made again.
+type Hold struct {
+	// Envelope is that of the message; its recipients are those who wait.
+	Envelope Envelope
+	Message  *message.Message
+	// Reasons say why, in the order of the recipients.
+	Reasons []string
+	// Since is when the message was put aside, Until when it is given up.
+	Since, Until time.Time
+}
+
+// Order is what an administrator wants done with a message that is held.
+type Order struct {
+	Verb OrderVerb `json:"verb"`
+	// Reason is why, in the administrator's words, and By who it is: for the log
+	// and, with GiveBack, for the sender.
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// OrderVerb is one of the orders.
+type OrderVerb string
+
+const (
+	// LookAgain asks the rules again, as happens from time to time without an
+	// order.
+	LookAgain OrderVerb = ""
+	// ReleasePlain sends the message without the encryption that a rule demands.
+	ReleasePlain OrderVerb = "plain"
+	// GiveBack refuses the message: its sender gets a report.
+	GiveBack OrderVerb = "give-back"
+)
