@@ -6,6 +6,7 @@ package relay
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -35,6 +36,15 @@ type Envelope struct {
 // Origin returns what the copies of a message are joined to it by.
 func (e *Envelope) Origin() Origin {
 	return Origin{ID: e.ID, QueueID: e.QueueID, MessageID: e.MessageID}
+}
+
+// Named returns deliveries that note which message they came of.
+func (e *Envelope) Named(ds ...Delivery) []Delivery {
+	named := slices.Clone(ds)
+	for i := range named {
+		named[i].Origin = e.Origin()
+	}
+	return named
 }
 
 // Origin names the message that a delivery came of, for the log.

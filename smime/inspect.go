@@ -153,22 +153,40 @@ func (m Minimum) Accepts(e *Encryption) bool {
 }
 
 // Readable returns the entity that anybody can read inside of a part that is a CMS
-// object: what is signed in one piece with its signature, or compressed. ok is
-// false where there is none.
-func Readable(p *message.Part) (m *message.Message, ok bool) {
+// object: what is signed in one piece with its signature, or compressed. It is nil
+// where there is none. An error says why what may be one cannot be read here; other
+// programs may be able to. reserve is that of OpenOptions: cms.ErrMemory is its no.
+func Readable(p *message.Part, reserve func(octets int64) bool) (*message.Message, error) {
 	if layerOf(p) != cmsLayer {
-		return nil, false
+		return nil, nil
 	}
 	object, err := p.Decode()
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
-	var content []byte
-	if data, err := cms.ParseSignedData(object); err == nil && data.Content != nil {
-		content = data.Content.Bytes()
-	} else if _, content, err = cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed}); err != nil {
-		return nil, false
+	content, err := readable(object, reserve)
+	if err != nil || content == nil {
+		return nil, err
 	}
-	m, err = message.Parse(content)
-	return m, err == nil
+	return message.Parse(content)
+}
+
+// readable returns what a CMS object holds in the clear; nil if it holds nothing.
+func readable(object []byte, reserve func(octets int64) bool) ([]byte, error) {
+	kind, err := cms.ContentType(object)
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case cms.TypeSigned:
+		data, err := cms.ParseSignedData(object)
+		if err != nil || data.Content == nil {
+			return nil, err
+		}
+		return data.Content.Bytes(), nil
+	case cms.TypeCompressed:
+		_, content, err := cms.Decompress(object, cms.Limits{MaxSize: maxDecompressed, Reserve: reserve})
+		return content, err
+	}
+	return nil, nil
 }

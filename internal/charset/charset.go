@@ -17,7 +17,6 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
-	"golang.org/x/text/unicode/norm"
 )
 
 // aliases are names that mail programs write and no register has.
@@ -38,12 +37,16 @@ var aliases = map[string]encoding.Encoding{
 	"cp950": traditionalchinese.Big5, "big5eten": traditionalchinese.Big5,
 }
 
-// Decode returns octets of a charset as text in NFC. ok is false where the charset
+// Decode returns octets of a charset as text, as people see it. ok is false where the charset
 // is not known or the octets are not all of it; what could be read is returned.
 func Decode(charset string, octets []byte) (text string, ok bool) {
+	text, ok = decode(charset, octets)
+	return seen(text), ok
+}
+
+func decode(charset string, octets []byte) (text string, ok bool) {
 	if isUTF7(charset) {
-		text, ok = decodeUTF7(octets)
-		return norm.NFC.String(text), ok
+		return decodeUTF7(octets)
 	}
 	e := lookup(charset)
 	if e == nil {
@@ -54,7 +57,7 @@ func Decode(charset string, octets []byte) (text string, ok bool) {
 		return readable(octets), false
 	}
 	text = string(out)
-	return norm.NFC.String(text), utf8.ValidString(text) && !strings.ContainsRune(text, utf8.RuneError)
+	return text, utf8.ValidString(text) && !strings.ContainsRune(text, utf8.RuneError)
 }
 
 // lookup returns the encoding of a charset; nil if it is not known. The names of
@@ -108,5 +111,5 @@ func readable(octets []byte) string {
 			}
 		}
 	}
-	return norm.NFC.String(string(octets))
+	return string(octets)
 }

@@ -25,7 +25,8 @@ func TestDecode(t *testing.T) {
 		"iso-2022-jp": {"\x1b$BF|\x1b(B", "日"}, "iso-2022-jp-ms": {"\x1b$BF|\x1b(B", "日"}, "cp50221": {"\x1b$BF|\x1b(B", "日"},
 		"euc-kr": {"\xc7\xd1", "한"}, "ks_c_5601-1987": {"\xc7\xd1", "한"}, "cp949": {"\xc7\xd1", "한"},
 		"utf-8": {"\xc3\xbc", "ü"}, "UTF8": {"u\xcc\x88", "ü"}, "utf-16": {"\xfe\xff\x00A", "A"}, "utf-16be": {"\x00A", "A"}, "utf-16le": {"A\x00", "A"},
-		"utf-32be": {"\x00\x00\x00A", "A"}, "utf-7": {"[+AFs-A+-", "[[A+"}, "unicode-1-1-utf-7": {"+APw-", "ü"}, "us-ascii": {"a", "a"},
+		"utf-32be": {"\x00\x00\x00A", "A"}, "utf-7": {"[+AFs-A+-", "[[A+"}, "unicode-1-1-utf-7": {"+APw-", "ü"}, "utf7": {"u+Awg-", "ü"}, "UTF-8": {"u\xe2\x80\x8d\xcc\x88", "ü"},
+		"us-ascii": {"a", "a"},
 	} {
 		if got, ok := Decode(charset, []byte(want[0])); got != want[1] || !ok {
 			t.Errorf("%s: %q, %t, want %q", charset, got, ok, want[1])
@@ -53,6 +54,11 @@ func TestHeader(t *testing.T) {
 		"=?utf-8?q?[enc?=\t =?iso-8859-1?b?cnlwdF0=?=":             "[encrypt]",
 		"=?utf-8?q?=C3?= =?utf-8?q?=BC?=":                          "ü", // split between two words
 		"=?utf-8?b?eA?=":                                           "x", // no padding
+		"u\u0308":                                                  "ü",
+		"u\u200d\u0308":                                            "ü", // nobody sees what is between them
+		"=?utf-8?q?u?= =?utf-16be?b?Awg=?=":                        "ü", // the accent is a word of its own
+		"u=?utf-8?q?=CC=88?=":                                      "ü",
+		b("utf-7", "u+Awg-"):                                       "ü",
 		"=?utf-8?q?a b?=":                                          "a b",
 		`"=?utf-8?q?B=C3=BCcher?=.xlsx"`:                           `"Bücher.xlsx"`,
 		"a=?utf-8?q?b?=c":                                          "abc",

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Header returns an unfolded field value with its encoded words read (RFC 2047
-// section 6, with the languages of RFC 2231 section 5), without characters that
-// nobody sees. Encoded words are read wherever they stand, also in
+// Header returns an unfolded field value, as people see it, with its encoded words
+// read (RFC 2047 section 6, with the languages of RFC 2231 section 5). Encoded words are read wherever they stand, also in
 // quoted-strings, as mail programs do. ok is false where some reader may see
 // something else: an unknown charset, octets that are not of it, 8-bit octets
 // that are no UTF-8, an encoded word that is broken off.
@@ -33,7 +32,7 @@ func Header(value string) (text string, ok bool) {
 		}
 		value = rest
 	}
-	return visible(b.String()), ok
+	return seen(b.String()), ok
 }
 
 // word is an encoded word without its transfer encoding.
@@ -160,7 +159,7 @@ func readWords(words []word) (text string, ok bool) {
 			joined = append(joined[:len(joined):len(joined)], words[n].octets...)
 			n++
 		}
-		part, known := Decode(words[0].charset, joined)
+		part, known := decode(words[0].charset, joined)
 		text, ok, words = text+part, ok && known, words[n:]
 	}
 	return text, ok
@@ -171,20 +170,22 @@ func readWords(words []word) (text string, ok bool) {
 func rawText(s string) (string, bool) {
 	switch {
 	case strings.ContainsRune(s, '\x1b'):
-		return Decode("iso-2022-jp", []byte(s))
+		return decode("iso-2022-jp", []byte(s))
 	case !utf8.ValidString(s):
 		return readable([]byte(s)), false
 	}
-	return norm.NFC.String(s), true
+	return s, true
 }
 
-// visible removes characters that no reader shows: a word that is cut by them
-// looks like the word. Zero octets are of the kind.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
+// seen returns a text without characters that no reader shows, for a word that is cut
+// by them looks like the word, and in NFC. Zero octets are of the kind. It takes the
+// whole of a text: a letter and its accent may stand in two encoded words.
+func seen(s string) string {
+	s = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || r == 0 {
 			return -1
 		}
 		return r
 	}, s)
+	return norm.NFC.String(s)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
 	"strings"
 	"unicode"
@@ -9,16 +10,18 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/charset"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // attachments lists what a message carries besides its text, also inside of
 // messages and of signatures that anybody can read. What cannot be looked into is
-// listed as something that may hold anything.
-func attachments(msg *message.Message) []enforce.Attachment {
-	var s search
+// listed as something that may hold anything. reserve is asked for the memory that
+// it takes; the error is that it refused.
+func attachments(msg *message.Message, reserve func(octets int64) bool) ([]enforce.Attachment, error) {
+	s := search{reserve: reserve}
 	s.part(msg.Root())
-	return s.found
+	return s.found, s.err
 }
 
 // The limits of a search. Beyond them may be anything.
@@ -32,6 +35,9 @@ type search struct {
 	found []enforce.Attachment
 	depth int
 	parts int
+	// reserve is relay.Memory; err is set once it has refused.
+	reserve func(octets int64) bool
+	err     error
 }
 
 // unread notes that something of the type may hold anything.
@@ -40,6 +46,9 @@ func (s *search) unread(mediaType string) {
 }
 
 func (s *search) part(p *message.Part) {
+	if s.err != nil {
+		return
+	}
 	if s.parts++; s.parts > maxSearchParts || s.depth > maxSearchDepth {
 		s.unread(p.MediaType)
 		return
@@ -103,8 +112,12 @@ func fileName(s string) string {
 // hidden goes into what is no part of the tree and is one for some reader.
 func (s *search) hidden(p *message.Part) {
 	_, isMessage := strings.CutPrefix(p.MediaType, "message/")
-	switch inner, signed := smime.Readable(p); {
-	case signed:
+	switch inner, err := smime.Readable(p, s.reserve); {
+	case errors.Is(err, cms.ErrMemory):
+		s.err = errNoMemory(err)
+	case err != nil:
+		s.unread(p.MediaType)
+	case inner != nil:
 		s.within(inner)
 	case p.MediaType == "application/ms-tnef" || fileName(p.Filename()) == "winmail.dat":
 		s.tnef(p)

@@ -367,6 +367,8 @@ func TestAttachmentNames(t *testing.T) {
 		"uuencode":              "Content-Type: text/plain\r\n\r\nbegin 644 plan.xlsx\r\n#0V%T\r\n`\r\nend",
 		"Outlook's own format":  "Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded64(tnefOf("IPM.Note", true)),
 		"inside of a signature": entityOf(signed),
+		"broken signature":      "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded64("0\x80no CMS"),
+		"other compression":     "Content-Type: application/pkcs7-mime; smime-type=compressed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded64(otherCompression),
 	} {
 		f := form{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee there\r\n--b\r\n" + part + "\r\n--b--\r\n", "alice@own.example"}
 		for _, to := range []string{"has@attachment.example", "none@attachment.example", "has@except.example"} {
@@ -511,3 +513,8 @@ func TestReportsAreNotLostUnsigned(t *testing.T) {
 		}
 	}
 }
+
+// otherCompression is CompressedData (RFC 3274 section 1.1) by an algorithm that is
+// not zlib: other programs may read it.
+const otherCompression = "\x30\x27\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09\xa0\x18\x30\x16\x02\x01\x00" +
+	"\x30\x04\x06\x02\x2a\x03\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"

@@ -215,7 +215,7 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 	}
 	x.facts(&e.facts)
 	x.groups(e)
-	x.plan(g, e, decide(g, out, e))
+	x.plan(g, e, answerable(out, g.decide(g.Policy, e.facts)))
 	return x
 }
 

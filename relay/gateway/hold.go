@@ -78,6 +78,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 	}
 	g.logReleased(env, o, order)
 	o.Refused = nil
+	o.Deliveries, o.Notices = env.Named(o.Deliveries...), env.Named(o.Notices...)
 	if len(waiters) > 0 {
 		rest := h
 		keep(&rest, env, waiters)
@@ -99,12 +100,10 @@ func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (
 		return nil, nil, err
 	}
 	e.facts.Released = order.Verb == relay.ReleasePlain
-	plan := g.decide(g.Policy, e.facts)
-	if err := g.Policy.Check(e.facts, plan); err != nil {
-		return nil, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
-	}
-	plan, waiters = waitOn(plan, e.facts.Released)
-	o, err = g.carryOut(ctx, env, h.Message, e, plan)
+	_, o, err = g.settle(ctx, env, h.Message, e, func(plan enforce.Plan) enforce.Plan {
+		plan, waiters = waitOn(plan, e.facts.Released)
+		return plan
+	})
 	return o, waiters, err
 }
 

@@ -27,7 +27,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 			return nil, err
 		}
 		if group.opened.NoMemory {
-			err := fault.New(fault.Capacity, "too much mail in work, try again later", nil)
+			err := errNoMemory(nil)
 			g.logRefusedMessage(env, err)
 			return nil, err
 		}

@@ -23,12 +23,16 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	}
 	c = enforce.Content{
 		Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes()),
-		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Attachments: attachments(msg),
+		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Signed: kind.Signed,
 		Exempt: isAutomatic(env, msg), Report: bearsReport(env, msg),
 	}
-	c.Signed = kind.Signed
+	if c.Attachments, err = attachments(msg, relay.Memory(ctx)); err != nil {
+		return c, nil, err
+	}
 	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
-		c.Signed, c.Doubt = g.signedByAuthor(ctx, msg)
+		if c.Signed, c.Doubt, err = g.signedByAuthor(ctx, msg); err != nil {
+			return c, nil, err
+		}
 	}
 	c.Calendar, c.CalendarWhy = meetingRequest(msg, c.Signed)
 	if kind.Encrypted {
@@ -48,13 +52,17 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 // signedByAuthor reports whether a message bears the signature of the author whom
 // From names, by a certificate that is trusted; doubt says why not. Whether that
 // was revoked is for those who read it: nobody waits for an answer on it here.
-func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (signed bool, doubt string) {
+func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (signed bool, doubt string, err error) {
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,
+		Reserve: relay.Memory(ctx),
 	})
+	if opened.NoMemory {
+		return false, "", errNoMemory(nil)
+	}
 	r := &opened.Report
 	if r.Result == certs.Pass {
-		return true, ""
+		return true, "", nil
 	}
 	doubt = "the signature that it bears does not count: " + string(r.Result)
 	for _, more := range []string{r.Reason, r.Detail} {
@@ -62,7 +70,7 @@ func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (sig
 			doubt += ", " + ascii(more)
 		}
 	}
-	return false, doubt
+	return false, doubt, nil
 }
 
 // tooWeak names the profiles of the policy that do not accept an encryption.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/asn1"
 	"encoding/base64"
+	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -26,6 +28,43 @@ func TestCompressedMailNeedsMemory(t *testing.T) {
 	if _, err := w.gateway.Process(ctx, w.envelope("in", "eve@far.example", "alice@own.example"), msg); err != nil || asked == 0 {
 		t.Errorf("%v, asked for %d octets", err, asked)
 	}
+}
+
+// The rules look into what anybody can read, at every depth: that counts as well,
+// and a message for which there is no memory leaves by no rule.
+func TestCompressedAttachmentsNeedMemory(t *testing.T) {
+	w := newWorld(t)
+	msg := mustMessage(t, []byte("From: alice@own.example\r\nTo: "+bob+"\r\nMIME-Version: 1.0\r\n"+
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"+compressedEntity(t)+"\r\n--b--\r\n"))
+	for listener, to := range map[string]string{"out": bob, "in": "alice@own.example"} {
+		asked := int64(0)
+		ctx := relay.WithMemory(context.Background(), func(n int64) bool { asked += n; return true })
+		if _, err := w.gateway.Process(ctx, w.envelope(listener, "alice@own.example", to), msg); err != nil || asked == 0 {
+			t.Errorf("by %q: %v, asked for %d octets", listener, err, asked)
+		}
+	}
+	ctx := relay.WithMemory(context.Background(), func(int64) bool { return false })
+	if _, err := w.gateway.Process(ctx, w.envelope("out", "alice@own.example", bob), msg); err == nil || relay.ReplyFor(err).Code != 452 {
+		t.Errorf("without memory: %v", err)
+	}
+}
+
+// What is compressed inside of the signature of its author is counted as well.
+func TestSignedCompressedMailNeedsMemory(t *testing.T) {
+	w := newWorld(t)
+	msg := w.signedBy(w.issue("alice@own.example"), strings.ReplaceAll(compressedEntity(t), "\r\n", "\n"), smime.SignOptions{})
+	first := true
+	ctx := relay.WithMemory(context.Background(), func(int64) bool { was := first; first = false; return was })
+	if _, err := w.gateway.Process(ctx, w.envelope("out", "alice@own.example", bob), msg); err == nil || relay.ReplyFor(err).Code != 452 {
+		t.Errorf("without memory for the second look: %v", err)
+	}
+}
+
+// compressedEntity is what compressedMessage is besides a message.
+func compressedEntity(t *testing.T) string {
+	t.Helper()
+	_, entity, _ := strings.Cut(string(compressedMessage(t).Bytes()), "\r\n")
+	return entity
 }
 
 // compressedMessage is a message with CompressedData (RFC 3274 section 1.1), which

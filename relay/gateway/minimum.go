@@ -97,7 +97,7 @@ func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Op
 func (g *Gateway) demands(ctx context.Context, env *relay.Envelope, msg *message.Message) map[string][]enforce.Demand {
 	content, _, err := g.content(ctx, env, enforce.Inbound, msg)
 	if err != nil {
-		content = enforce.Content{Size: len(msg.Bytes())}
+		content = enforce.Content{Size: len(msg.Bytes()), Attachments: []enforce.Attachment{{Unread: true}}}
 	}
 	from, err := msg.Addresses("From")
 	if err != nil {

@@ -22,7 +22,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg 
 		return nil, err
 	}
 	env = e.expanded(env)
-	plan, o, err := g.settle(ctx, env, msg, e)
+	plan, o, err := g.settle(ctx, env, msg, e, func(plan enforce.Plan) enforce.Plan { return answerable(env, plan) })
 	if err == nil {
 		o.Held = g.hold(env, msg, plan)
 		err = g.tell(env, msg, plan, o)
@@ -47,11 +47,10 @@ func (g *Gateway) judge(ctx context.Context, env *relay.Envelope, msg *message.M
 	return g.collect(ctx, env, msg, what)
 }
 
-// decide applies the policy. Without a sender nobody can be told of a recipient
-// that is left out: it is refused; nor of one who waits: whoever has the message
-// keeps it.
-func decide(g *Gateway, env *relay.Envelope, e *evidence) enforce.Plan {
-	plan := g.decide(g.Policy, e.facts)
+// answerable leaves to the client what a sender would have to be told. Without a
+// sender nobody can be told of a recipient that is left out: it is refused; nor of
+// one who waits: whoever has the message keeps it.
+func answerable(env *relay.Envelope, plan enforce.Plan) enforce.Plan {
 	if env.Sender.IsNull() {
 		plan.Refused = append(plan.Refused, plan.Stripped...)
 		for _, h := range plan.Held {

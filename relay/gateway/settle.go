@@ -15,13 +15,17 @@ import (
 
 // settle decides and carries the plan out. If a certificate turns out not to serve
 // though its lookup found it usable, the decision is made again without it: its
-// owner is a recipient without a certificate, and delays no other.
-func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence) (enforce.Plan, *relay.Outcome, error) {
+// owner is a recipient without a certificate, and delays no other. adapt makes of a
+// plan what can be done of it now.
+func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence,
+	adapt func(enforce.Plan) enforce.Plan,
+) (enforce.Plan, *relay.Outcome, error) {
 	for {
-		plan := decide(g, env, e)
+		plan := g.decide(g.Policy, e.facts)
 		if err := g.Policy.Check(e.facts, plan); err != nil {
 			return plan, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 		}
+		plan = adapt(plan)
 		o, err := g.carryOut(ctx, env, msg, e, plan)
 		unfit, ok := errors.AsType[*cms.RecipientError](err)
 		if !ok || !e.withdraw(unfit) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/directory"
@@ -28,5 +29,44 @@ func TestUnfitCertificateDelaysNobodyElse(t *testing.T) {
 	}
 	if o, err := w.send(carol); err == nil && len(o.Deliveries) > 0 {
 		t.Error("sent to a certificate that cannot be encrypted to")
+	}
+}
+
+// Of what is held, as well: who waits on waits alone.
+func TestUnfitCertificateKeepsNobodyElseWaiting(t *testing.T) {
+	w := newWorld(t)
+	first := w.expect([]string{late, never}, "held late@hold.example no valid S/MIME certificate for late@hold.example: "+reason+
+		"\nheld never@hold.example no valid S/MIME certificate for never@hold.example: "+reason)
+	w.appear(late)
+	signing := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{never}, Key: "ed25519"})).Certificate
+	w.dir.results[never] = directory.Result{Outcome: directory.Usable, Certificates: []*x509.Certificate{signing}}
+	o := w.again(first.Held, relay.Order{})
+	if len(o.Deliveries) != 1 || len(o.Deliveries[0].Recipients) != 1 || o.Deliveries[0].Recipients[0].Address.String() != late {
+		t.Errorf("delivered: %+v", o.Deliveries)
+	}
+	if o.Held == nil || len(o.Held.Envelope.Recipients) != 1 || o.Held.Envelope.Recipients[0].Address.String() != never {
+		t.Errorf("held: %+v", o.Held)
+	}
+}
+
+// What leaves a hold, copies and reports, is joined to its message in the log.
+func TestReleasedCopiesAreNamed(t *testing.T) {
+	w := newWorld(t)
+	h := w.expect([]string{late}, "held late@hold.example no valid S/MIME certificate for late@hold.example: "+reason).Held
+	h.Envelope.QueueID, h.Envelope.MessageID = "4XYZ", "<m@own.example>"
+	want := h.Envelope.Origin()
+	if want.ID == "" {
+		t.Fatal("the envelope has no id")
+	}
+	given := w.again(h, relay.Order{Verb: relay.GiveBack})
+	w.appear(late)
+	released := w.again(h, relay.Order{})
+	if len(given.Notices) != 1 || len(released.Deliveries) != 1 {
+		t.Fatalf("%d reports, %d copies", len(given.Notices), len(released.Deliveries))
+	}
+	for _, d := range []relay.Delivery{given.Notices[0], released.Deliveries[0]} {
+		if d.Origin != want {
+			t.Errorf("delivery to %v came of %+v, want %+v", d.Recipients, d.Origin, want)
+		}
 	}
 }

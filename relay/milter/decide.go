@@ -127,7 +127,7 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 	}
 	edits = append(edits, envelope...)
 	if len(extra) > 0 {
-		if err := s.config.Queue.Put(ctx, wire.From(s.tx.env, extra...)...); err != nil {
+		if err := s.config.Queue.Put(ctx, s.tx.env.Named(extra...)...); err != nil {
 			return verdict{}, err
 		}
 	}

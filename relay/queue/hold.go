@@ -26,6 +26,7 @@ var _ relay.Queue = (*Queue)(nil)
 type storedHold struct {
 	ID         string           `json:"id"`
 	QueueID    string           `json:"queue_id,omitempty"`
+	MessageID  string           `json:"message_id,omitempty"`
 	Listener   string           `json:"listener"`
 	Sender     string           `json:"sender"`
 	Params     relay.MailParams `json:"params"`
@@ -56,7 +57,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		return nil, errors.New("hold without recipients or reasons")
 	}
 	s := &storedHold{
-		ID: env.ID, QueueID: env.QueueID, Listener: env.Listener,
+		ID: env.ID, QueueID: env.QueueID, MessageID: env.MessageID, Listener: env.Listener,
 		Sender: env.Sender.String(), Params: env.Params,
 		Addr: env.Client.Addr, Helo: env.Client.Helo, TLS: env.Client.TLS, User: env.Client.User,
 		Others: env.Others, Since: h.Since, Until: h.Until,
@@ -70,7 +71,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 // hold is what was stored.
 func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
 	h := relay.Hold{Message: m, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
-		ID: s.ID, QueueID: s.QueueID, Listener: s.Listener, Params: s.Params, Others: s.Others,
+		ID: s.ID, QueueID: s.QueueID, MessageID: s.MessageID, Listener: s.Listener, Params: s.Params, Others: s.Others,
 		Client: relay.Client{Addr: s.Addr, Helo: s.Helo, TLS: s.TLS, User: s.User},
 	}}
 	var err error

@@ -27,7 +27,7 @@ func held(t testing.TB, to ...string) relay.Hold {
 	d := delivery(t, "a@example.org", to...)
 	now := time.Now().Round(0).UTC()
 	h := relay.Hold{Message: d.Message, Since: now, Until: now.Add(time.Hour), Envelope: relay.Envelope{
-		Others: 3, ID: "t1", QueueID: "q1", Listener: "door", Sender: d.Sender,
+		Others: 3, ID: "t1", QueueID: "q1", MessageID: "<m@example.org>", Listener: "door", Sender: d.Sender,
 		Recipients: d.Recipients, Params: d.Params,
 		Client: relay.Client{Addr: netip.MustParseAddr("192.0.2.1"), Helo: "h", TLS: true, User: "anne"},
 	}}
