@@ -1,8 +1,11 @@
 package certs
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 var errOtherKey = errors.New("the private key does not belong to the certificate")
@@ -17,8 +20,15 @@ func (id *Identity) Check() error {
 
 // Signs reports whether the private key of c may sign mail: by its kind of key, key
 // usage and extended key usage.
-func Signs(c *x509.Certificate) bool { return checkPurpose(c, ForSigning) == nil }
+func Signs(c *x509.Certificate) bool { return CheckPurpose(c, ForSigning) == nil }
 
 // Decrypts reports whether mail can be encrypted to c, and so whether its private
 // key decrypts any: by its kind of key, key usage and extended key usage.
-func Decrypts(c *x509.Certificate) bool { return checkPurpose(c, ForEncryption) == nil }
+func Decrypts(c *x509.Certificate) bool { return CheckPurpose(c, ForEncryption) == nil }
+
+// belongs reports whether key is the private key of c.
+func belongs(key crypto.PrivateKey, c *x509.Certificate) bool {
+	pub, _ := pkix.PublicHalf(key)
+	equal, ok := pub.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && equal.Equal(pkix.PublicKey(c))
+}

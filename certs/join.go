@@ -2,8 +2,9 @@ package certs
 
 import (
 	"context"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // joined are several Keys as one.

@@ -3,10 +3,11 @@ package certs
 import (
 	"context"
 	"errors"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // silent are keys that can not be asked.

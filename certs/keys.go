@@ -5,11 +5,12 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/pkix"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"math/big"
 	"slices"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // FileKeys implements Keys with identities that are in memory. It never changes
@@ -89,7 +90,7 @@ func canSign(id *Identity) bool {
 		return false
 	}
 	_, ok := id.Key.(crypto.Signer)
-	return ok && checkPurpose(id.Certificate, ForSigning) == nil
+	return ok && CheckPurpose(id.Certificate, ForSigning) == nil
 }
 
 // Signing returns the pinned identity, or else the one with the latest start of

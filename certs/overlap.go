@@ -2,9 +2,10 @@ package certs
 
 import (
 	"context"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // overlapping are Keys that decrypt for a limited time past the end of their

@@ -3,9 +3,10 @@ package certs
 import (
 	"context"
 	"errors"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func TestOverlap(t *testing.T) {

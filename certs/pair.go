@@ -2,9 +2,10 @@ package certs
 
 import (
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Paired returns id with the certificate that replies to its signatures can be

@@ -2,12 +2,11 @@ package certs
 
 import (
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // halves are a pair of identities, one to sign and one to be encrypted to.
@@ -53,23 +52,4 @@ func TestPaired(t *testing.T) {
 		t.Error("one that does both is paired")
 	}
 	announces(t, "keys", testpki.Must(NewKeys(nil, old, encrypts, signs).Signing(t.Context(), mustAddress(t, "A@x.org"))), encrypts.Certificate)
-
-	dir := t.TempDir()
-	for name, list := range map[string][]*Identity{"one/pair.pem": {encrypts, signs}, "two/sign.pem": {signs}, "two/encrypt.pem": {encrypts}} {
-		var data []byte
-		for _, id := range list {
-			data = append(data, testpki.Must((*testpki.Identity)(id).PEM())...)
-		}
-		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, folder := range []string{"one", "two"} {
-		keys := testpki.Must(OpenIdentities(filepath.Join(dir, folder), "", nil))
-		announces(t, folder, testpki.Must(keys.Signing(t.Context(), mustAddress(t, "a@x.org"))), encrypts.Certificate)
-	}
 }

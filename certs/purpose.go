@@ -7,22 +7,16 @@ import (
 	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/asn1"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
-	"slices"
 )
 
-var (
-	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-)
-
-// checkPurpose judges key usage (RFC 8550 section 4.4.2) and extended key usage
+// CheckPurpose judges key usage (RFC 8550 section 4.4.2) and extended key usage
 // (section 4.4.4) of an end entity's certificate, and whether its kind of key can
 // serve at all.
-func checkPurpose(c *x509.Certificate, p Purpose) *problem {
-	if !mailAllowed(c) {
-		return refuse(WrongPurpose, c, "its extended key usage does not allow mail protection")
+func CheckPurpose(c *x509.Certificate, p Purpose) *Problem {
+	if !pkix.AllowsMail(c) {
+		return Refuse(WrongPurpose, c, "its extended key usage does not allow mail protection")
 	}
 	switch p {
 	case ForSigning:
@@ -30,50 +24,49 @@ func checkPurpose(c *x509.Certificate, p Purpose) *problem {
 	case ForEncryption:
 		return checkEncryptionUse(c)
 	}
-	return refuse(WrongPurpose, c, "purpose %q is not known", p)
+	return Refuse(WrongPurpose, c, "purpose %q is not known", p)
 }
 
-// mailAllowed reports whether the extended key usage, where there is one,
-// contains emailProtection or anyExtendedKeyUsage.
-func mailAllowed(c *x509.Certificate) bool {
-	return !hasExtension(c, oidExtKeyUsage) ||
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageEmailProtection) ||
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
-}
-
-// usable reports whether the key usage, where there is one, has one of the bits.
-// One without any bit allows nothing.
-func usable(c *x509.Certificate, bits x509.KeyUsage) bool {
-	return c.KeyUsage&bits != 0 || c.KeyUsage == 0 && !hasExtension(c, oidKeyUsage)
-}
-
-func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
-	return slices.ContainsFunc(c.Extensions, isExtension(id))
-}
-
-func checkSigningUse(c *x509.Certificate) *problem {
+func checkSigningUse(c *x509.Certificate) *Problem {
 	switch pkix.PublicKey(c).(type) {
 	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey:
 	default:
-		return refuse(WrongPurpose, c, "its key cannot sign")
+		return Refuse(WrongPurpose, c, "its key cannot sign")
 	}
-	if !usable(c, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) {
-		return refuse(WrongPurpose, c, "its key usage does not allow signatures")
+	if !pkix.AllowsUse(c, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) {
+		return Refuse(WrongPurpose, c, "its key usage does not allow signatures")
 	}
 	return nil
 }
 
-func checkEncryptionUse(c *x509.Certificate) *problem {
+func checkEncryptionUse(c *x509.Certificate) *Problem {
 	need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
 	switch pkix.PublicKey(c).(type) {
 	case *rsa.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
 	case *ecdsa.PublicKey, *ecdh.PublicKey, *pkix.BrainpoolKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:
-		return refuse(WrongPurpose, c, "its key cannot encrypt")
+		return Refuse(WrongPurpose, c, "its key cannot encrypt")
 	}
-	if !usable(c, need) {
-		return refuse(WrongPurpose, c, "its key usage lacks %s", name)
+	if !pkix.AllowsUse(c, need) {
+		return Refuse(WrongPurpose, c, "its key usage lacks %s", name)
 	}
 	return checkEncryptionKey(c)
+}
+
+// checkEncryptionKey judges whether mail can be encrypted to c, by the judgement
+// that encryption goes by.
+func checkEncryptionKey(c *x509.Certificate) *Problem {
+	return RefuseKey(c, pkix.CheckEncryptionKey(pkix.PublicKey(c)))
+}
+
+// RefuseKey makes a Problem of what is wrong with the key of c, nil of nothing.
+func RefuseKey(c *x509.Certificate, p *pkix.KeyProblem) *Problem {
+	switch {
+	case p == nil:
+		return nil
+	case p.Weak:
+		return Refuse(WeakKey, c, "%v", p)
+	}
+	return Refuse(UnsupportedKey, c, "%v", p)
 }

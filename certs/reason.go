@@ -29,8 +29,8 @@ const (
 	TooComplex         Reason = "too-complex"
 )
 
-// result is the word of RFC 8601 that goes with r.
-func (r Reason) result() Result {
+// Result is the word of RFC 8601 that goes with r.
+func (r Reason) Result() Result {
 	switch r {
 	case "":
 		return Pass

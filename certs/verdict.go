@@ -1,14 +1,16 @@
-// Package certs answers one question for the rest of the program: may this
-// certificate be used for this purpose, for this address, now. It holds the
-// identities (our keys), validates paths and explains every no.
+// Package certs has the words that the rest of the program uses for certificates:
+// identities (private keys with their chain), where certificates come from, the
+// question whether one may be used for a purpose and an address now, and the
+// answer with its reason. Package path answers it; package file reads and writes.
 package certs
 
 import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Result is a word of RFC 8601 section 2.7 and RFC 7281.
@@ -83,8 +85,8 @@ type Verdict struct {
 	Until time.Time
 }
 
-// Checker judges certificates. *Validator is the one implementation; tests make
-// others. Check never returns an error: what could not be found out is a
+// Checker judges certificates. path.Validator is the one implementation; tests
+// make others. Check never returns an error: what could not be found out is a
 // Verdict of TempError.
 type Checker interface {
 	Check(ctx context.Context, cert *x509.Certificate, r Request) Verdict

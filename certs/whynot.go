@@ -3,8 +3,9 @@ package certs
 import (
 	"context"
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Excuser is implemented by Keys that can tell why none of their identities signs

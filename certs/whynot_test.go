@@ -2,10 +2,11 @@ package certs
 
 import (
 	"context"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestWhyNot(t *testing.T) {

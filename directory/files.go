@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -120,7 +121,7 @@ func (f *Files) scan() {
 	if listing == f.listing && f.err == nil {
 		return
 	}
-	all, err := certs.ReadCertificates(f.path)
+	all, err := file.ReadCertificates(f.path)
 	f.listing, f.err, f.problem = listing, nil, nil
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		f.err = pathErr

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
@@ -18,7 +19,7 @@ import (
 // validator trusts ca's root and asks nobody about revocation.
 func validator(tb testing.TB, ca *testpki.CA) certs.Checker {
 	tb.Helper()
-	return testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+	return testpki.Must(path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff,
 	}))
 }

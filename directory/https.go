@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -214,7 +214,7 @@ func readBody(r io.Reader) (Finding, error) {
 		return Finding{}, answerError{fmt.Errorf("answer over %d octets", maxBody)}
 	}
 	if bytes.Contains(body, []byte("-----BEGIN ")) {
-		list, err := certs.ParseCertificates(body)
+		list, err := file.ParseCertificates(body)
 		if err != nil {
 			err = answerError{err} // also beside others that could be read
 		}

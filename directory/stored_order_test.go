@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -100,7 +101,7 @@ func TestHarvestedIsCheckedForRevocation(t *testing.T) {
 		"revoked": {list(w.harvested), None, certs.Revoked},
 		"none":    {nil, None, certs.NoRevocationInfo},
 	} {
-		checker := testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+		checker := testpki.Must(path.NewValidator(path.Config{
 			Anchors: []*x509.Certificate{testCA().Root}, Lists: c.lists, Revocation: certs.RevocationRequire,
 		}))
 		r := open(t, Config{Checker: checker, Sources: w.sources[1:2]}).Lookup(t.Context(), addr(t, bob))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
@@ -149,7 +150,7 @@ func BenchmarkStored(b *testing.B) {
 			list = nil
 		}
 	}
-	v := testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{ca.Certificate}, Revocation: certs.RevocationOff}))
+	v := testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Certificate}, Revocation: certs.RevocationOff}))
 	d := New(Config{Sources: sources(NewStored("store", st, store.Imported, store.Issued), NewStored("harvested", st, store.Harvested)), Checker: v})
 	defer d.Close()
 	var times []time.Duration

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
@@ -33,7 +34,7 @@ func TestWholeWay(t *testing.T) {
 	put("stranger@example.net", stranger, testpki.Leaf{})
 	put("chainless@example.net", sub, testpki.Leaf{})
 	s.AddPerson(t, "none@example.net")
-	validator, err := certs.NewValidator(certs.ValidatorConfig{
+	validator, err := path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{root.Certificate}, Revocation: certs.RevocationOff,
 	})
 	if err != nil {

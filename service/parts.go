@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -33,7 +34,7 @@ type Parts struct {
 	Config    *config.Config
 	Policy    *enforce.Policy
 	Keys      certs.Keys
-	Validator *certs.Validator
+	Validator *path.Validator
 	Directory *directory.Directory
 	Gateway   *gateway.Gateway
 	Anchors   int // how many trust anchors there are

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime"
@@ -28,12 +29,12 @@ var presets = map[string]struct{ signature, digest, cipher, minimum string }{
 // TestPresets: what each preset makes is what its name says, and comes up to its
 // own minimum.
 func TestPresets(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "config.toml")
+	configured := filepath.Join(t.TempDir(), "config.toml")
 	const text = "hostname = \"gw.example.org\"\n[store]\nurl = \"\"\n[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(configured, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	parts, problems := Load(path, time.Now, slog.New(slog.DiscardHandler))
+	parts, problems := Load(configured, time.Now, slog.New(slog.DiscardHandler))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -44,7 +45,7 @@ func TestPresets(t *testing.T) {
 	}
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	alice := (*certs.Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa3072"})))
-	checker := testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff}))
+	checker := testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff}))
 	for name, want := range presets {
 		p := profiles[name]
 		report := roundTrip(t, p, alice, checker)

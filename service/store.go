@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -155,7 +156,7 @@ func StoreChecker(ctx context.Context, s *store.Store, rule address.LocalPart, c
 	if err != nil {
 		return nil, err
 	}
-	return certs.NewValidator(certs.ValidatorConfig{
+	return path.NewValidator(path.Config{
 		Anchors: t.anchors(), Intermediates: slices.Concat(t.allowed, t.below()), Exceptions: t.exceptions, CRLs: t.crls,
 		Revocation: certs.RevocationPrefer, LocalPart: rule, Clock: clock,
 	})

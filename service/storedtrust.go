@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 	"slices"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
@@ -13,7 +13,7 @@ import (
 // storedTrust is what the store says about whom to trust.
 type storedTrust struct {
 	generation  int64
-	exceptions  []certs.Exception
+	exceptions  []path.Exception
 	authorities []*x509.Certificate // our own
 	crls        [][]byte            // the newest of each, DER
 	// allowed are those of the exceptions that allow. Authorities among them

@@ -1,7 +1,7 @@
 package service
 
 import (
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/token"
 )
 
@@ -14,7 +14,7 @@ func (b *builder) openTokens() {
 	}
 	// What of this cannot be read, openIdentities has complained of, or a key
 	// will lack it.
-	beside, _ := certs.ReadCertificates(b.config.Identities.Path)
+	beside, _ := file.ReadCertificates(b.config.Identities.Path)
 	for i, uri := range uris {
 		keys, err := token.Open(token.Config{
 			URI: uri, Certificates: beside, LocalPart: b.localPart(), Clock: b.clock, Log: b.log,

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -33,7 +35,7 @@ func (b *builder) fileKeys() *certs.FileKeys {
 	if ids.Path == "" || b.isKnown("identities.path") || b.isKnown("identities.password_file") {
 		return certs.NewKeys(b.clock)
 	}
-	keys, err := certs.OpenIdentities(ids.Path, ids.PasswordFile, b.clock)
+	keys, err := file.OpenIdentities(ids.Path, ids.PasswordFile, b.clock)
 	if err != nil {
 		for _, e := range fault.Each(err) {
 			b.complain("identities.path", e.Error(), "")
@@ -56,7 +58,7 @@ func (b *builder) validator() {
 	tables, modes := b.anchorTables()
 	anchors := slices.Concat(b.certificates("trust.anchors", t.Anchors), tables, b.parts.trusted.anchors())
 	b.parts.Anchors = len(anchors)
-	v, err := certs.NewValidator(certs.ValidatorConfig{
+	v, err := path.NewValidator(path.Config{
 		Anchors: anchors, AnchorRevocation: modes,
 		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
@@ -103,7 +105,7 @@ func (b *builder) anchorTables() ([]*x509.Certificate, map[[sha256.Size]byte]cer
 
 // policies reads the certificate policies that paths must have.
 func (b *builder) policies() []x509.OID {
-	policies, err := certs.ParsePolicies(b.config.Trust.Policies)
+	policies, err := path.ParsePolicies(b.config.Trust.Policies)
 	if err != nil {
 		b.complain("trust.policies", err.Error(), "write object identifiers such as 1.3.6.1.4.1.99999.1")
 	}
@@ -115,7 +117,7 @@ func (b *builder) lists() []*revocation.List {
 	var all []*revocation.List
 	for i, path := range b.config.Trust.CRLs {
 		found := read(b, fmt.Sprintf("trust.crls[%d]", i), path, func(p string) ([]*revocation.List, error) {
-			return certs.OpenLists(p, "")
+			return file.OpenLists(p, "")
 		})
 		for _, l := range found {
 			b.parts.closers = append(b.parts.closers, l.Close)
@@ -143,13 +145,13 @@ func (b *builder) fetcher() *revocation.Fetcher {
 }
 
 // exceptions translates what the configuration has checked.
-func (b *builder) exceptions() []certs.Exception {
-	var all []certs.Exception
+func (b *builder) exceptions() []path.Exception {
+	var all []path.Exception
 	for _, e := range b.config.Exceptions {
 		sum, err := e.Fingerprint()
 		until, err2 := e.End()
 		if err == nil && err2 == nil {
-			all = append(all, certs.Exception{SHA256: sum, Allow: e.Action == "allow", Note: e.Note, Until: until})
+			all = append(all, path.Exception{SHA256: sum, Allow: e.Action == "allow", Note: e.Note, Until: until})
 		}
 	}
 	return all
@@ -168,8 +170,8 @@ func (b *builder) certificates(key string, paths []string) []*x509.Certificate {
 // file reads one file, or one folder.
 func (b *builder) file(key, path string) []*x509.Certificate {
 	return read(b, key, path, func(path string) ([]*x509.Certificate, error) {
-		found, err := certs.ReadCertificates(path)
-		skipped, err := certs.Skipped(err)
+		found, err := file.ReadCertificates(path)
+		skipped, err := file.Skipped(err)
 		for _, s := range skipped {
 			b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
 			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))

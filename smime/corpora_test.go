@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -78,7 +80,7 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		found, err := certs.ReadIdentities(f, "")
+		found, err := file.ReadIdentities(f, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +100,7 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 		t.Fatal(err)
 	}
 	for _, f := range []string{bob, filepath.Join(root, "openssl/smime-certs/smec3.pem")} {
-		found, err := certs.ReadIdentities(f, "")
+		found, err := file.ReadIdentities(f, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,13 +108,13 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 	}
 	var anchors []*x509.Certificate
 	for _, f := range []string{"thunderbird/smime/TestCA.pem", "thunderbird-browser/TestCA.pem", "openssl/smime-certs/smroot.pem"} {
-		list, err := certs.ReadCertificates(filepath.Join(root, f))
+		list, err := file.ReadCertificates(filepath.Join(root, f))
 		if err != nil {
 			t.Fatal(err)
 		}
 		anchors = append(anchors, list...)
 	}
-	checker, err := certs.NewValidator(certs.ValidatorConfig{Anchors: anchors, Revocation: certs.RevocationOff})
+	checker, err := path.NewValidator(path.Config{Anchors: anchors, Revocation: certs.RevocationOff})
 	if err != nil {
 		t.Fatal(err)
 	}

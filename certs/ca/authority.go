@@ -25,9 +25,10 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Ledger remembers what an authority did. issuer is the DER of the authority's

@@ -13,14 +13,15 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // validator is one that has been given the root only, as a partner has, and the
 // lists; the issuing authority comes with the message.
-func (w *world) validator(t *testing.T, crls ...[]byte) *certs.Validator {
+func (w *world) validator(t *testing.T, crls ...[]byte) *path.Validator {
 	t.Helper()
-	v, err := certs.NewValidator(certs.ValidatorConfig{
+	v, err := path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{w.pair.Root.Certificate}, CRLs: crls,
 		Revocation: certs.RevocationRequire, Clock: func() time.Time { return w.now },
 	})
@@ -30,7 +31,7 @@ func (w *world) validator(t *testing.T, crls ...[]byte) *certs.Validator {
 	return v
 }
 
-func check(t *testing.T, v *certs.Validator, id *certs.Identity, purpose certs.Purpose) certs.Verdict {
+func check(t *testing.T, v *path.Validator, id *certs.Identity, purpose certs.Purpose) certs.Verdict {
 	t.Helper()
 	return v.Check(t.Context(), id.Certificate, certs.Request{
 		Purpose: purpose, Intermediates: id.Chain, Addresses: certs.Addresses(id.Certificate),

@@ -5,9 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // RootCRLValidity is how long the list of a root is good for: the root may lie in

@@ -6,9 +6,10 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 var (

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
@@ -32,7 +32,7 @@ func BenchmarkImport(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		files := testpki.Must(certs.Files(dir))
+		files := testpki.Must(file.Files(dir))
 		for _, again := range []bool{false, true} {
 			name := kind.name + "/new"
 			if again {

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +51,7 @@ func (w *world) write(name string, data []byte, mode os.FileMode) {
 func (w *world) run(cfg Config) (map[string]Outcome, Summary) {
 	w.Helper()
 	cfg.Store, cfg.Workers = w.store, 3
-	files := testpki.Must(certs.Files(w.dir))
+	files := testpki.Must(file.Files(w.dir))
 	var order []string
 	all := map[string]Outcome{}
 	sum, err := Run(w.Context(), cfg, files, func(o Outcome) error {
@@ -80,9 +82,9 @@ func TestRun(t *testing.T) {
 	b := w.identity("b@x.org")
 	w.write("a.p12", testpki.Must((*testpki.Identity)(a).PKCS12("password of a")), 0o600)
 	w.write("a.password", []byte("password of a\r\n"), 0o600)
-	w.write("b.pem", testpki.Must(certs.EncodePEM(b, "")), 0o600)
+	w.write("b.pem", testpki.Must(file.EncodePEM(b, "")), 0o600)
 	w.write("common.p12", w.p12("c@x.org", "common password"), 0o600)
-	w.write("deep/er/two.pem", certs.EncodeCertificates([]*x509.Certificate{w.identity("d@x.org").Certificate, w.identity("e@x.org").Certificate}), 0o644)
+	w.write("deep/er/two.pem", file.EncodeCertificates([]*x509.Certificate{w.identity("d@x.org").Certificate, w.identity("e@x.org").Certificate}), 0o644)
 	w.write("garbage.p12", []byte("0\x80"), 0o600)
 	w.write("open.p12", w.p12("f@x.org", "common password"), 0o644)
 	w.write("other.p12", w.p12("g@x.org", "another password"), 0o600)
@@ -130,9 +132,9 @@ func TestRun(t *testing.T) {
 func TestReportedIsStored(t *testing.T) {
 	w := newWorld(t)
 	for i := range 40 {
-		w.write(fmt.Sprintf("%02d.pem", i), testpki.Must(certs.EncodePEM(w.identity(fmt.Sprintf("u%d@x.org", i)), "")), 0o600)
+		w.write(fmt.Sprintf("%02d.pem", i), testpki.Must(file.EncodePEM(w.identity(fmt.Sprintf("u%d@x.org", i)), "")), 0o600)
 	}
-	files := testpki.Must(certs.Files(w.dir))
+	files := testpki.Must(file.Files(w.dir))
 	reported, broken := 0, errors.New("enough")
 	_, err := Run(t.Context(), Config{Store: w.store, Workers: 2}, files, func(Outcome) error {
 		if reported++; reported == 25 {
@@ -157,7 +159,7 @@ func TestStoreFails(t *testing.T) {
 	for i := range 20 {
 		w.write(fmt.Sprintf("%02d.cer", i), w.identity("a@x.org").Certificate.Raw, 0o600)
 	}
-	files := testpki.Must(certs.Files(w.dir))
+	files := testpki.Must(file.Files(w.dir))
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if sum, err := Run(ctx, Config{Store: w.store}, files, func(Outcome) error { return nil }); err == nil {

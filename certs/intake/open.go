@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 )
 
@@ -89,7 +89,7 @@ func openFile(ctx context.Context, cfg Config, name string) candidate {
 }
 
 func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
-	data, err := certs.ReadFile(name)
+	data, err := file.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -98,14 +98,14 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 	if known, err := c.isKnown(ctx, cfg, data); err != nil {
 		return err
 	} else if known {
-		return certs.CheckPrivate(name)
+		return file.CheckPrivate(name)
 	}
-	password, err := certs.PasswordFor(name, cfg.Password)
+	password, err := file.PasswordFor(name, cfg.Password)
 	if err != nil {
 		return err
 	}
-	contents, err := certs.ParseContents(data, password)
-	if errors.Is(err, certs.ErrWrongPassword) {
+	contents, err := file.ParseContents(data, password)
+	if errors.Is(err, file.ErrWrongPassword) {
 		return wrongPassword(err, password)
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 // isKnown reports whether the store has all of a file with private keys, and then
 // says so in the outcome. Other files are opened faster than looked up.
 func (c *candidate) isKnown(ctx context.Context, cfg Config, data []byte) (bool, error) {
-	if !certs.MayHoldKeys(data) {
+	if !file.MayHoldKeys(data) {
 		return false, nil
 	}
 	identities, certificates, err := cfg.Store.Imported(ctx, c.file.Digest)
@@ -145,17 +145,17 @@ func wrongPassword(err error, password string) error {
 
 // admit refuses private keys that others could have read: by the file's mode, or
 // because its password protects nothing.
-func admit(name string, c *certs.Contents, password string, force bool) error {
+func admit(name string, c *file.Contents, password string, force bool) error {
 	if len(c.Identities) == 0 {
 		return nil
 	}
-	if err := certs.CheckPrivate(name); err != nil {
+	if err := file.CheckPrivate(name); err != nil {
 		return err
 	}
 	if !c.Protected || force {
 		return nil
 	}
-	if err := certs.CheckPassword(password); err != nil {
+	if err := file.CheckPassword(password); err != nil {
 		return fmt.Errorf("%w; write the file anew under a longer one, or take it as it is with --force", err)
 	}
 	return nil

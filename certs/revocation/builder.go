@@ -6,9 +6,10 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 var (

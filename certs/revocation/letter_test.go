@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pkix"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // answerAbout is a SingleResponse that a test can make in any form.

@@ -8,11 +8,12 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"io"
 	"math/big"
 	"sync"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // ErrUnsupported means that a list is signed in a way that cannot be verified

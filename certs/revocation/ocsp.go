@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 var (

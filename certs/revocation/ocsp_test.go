@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // respond makes a response about cert, signed by ca itself.

@@ -6,12 +6,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Limits of what is asked for one certificate.

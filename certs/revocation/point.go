@@ -6,9 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // reasons is a set of revocation reasons, bit i for bit i of ReasonFlags

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 const (

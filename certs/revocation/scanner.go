@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"hash"
 	"io"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Limits of what a revocation list may hold in one piece, in octets.

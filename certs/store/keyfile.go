@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 )
 
 // ReadKey reads a key file: one line, 32 octets in base64. It must not be readable
 // by others.
 func ReadKey(path string) ([]byte, error) {
-	data, err := certs.ReadPrivate(path, 1024)
+	data, err := file.ReadPrivate(path, 1024)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,12 @@ package store
 import (
 	"bytes"
 	"encoding/base64"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func TestKeyFile(t *testing.T) {

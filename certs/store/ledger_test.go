@@ -3,11 +3,12 @@ package store
 import (
 	"context"
 	"errors"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"math/big"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func TestLedger(t *testing.T) {

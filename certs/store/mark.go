@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 )
 
 // SetMark allows or blocks a certificate until a time, zero for ever; Unmarked
@@ -45,15 +45,15 @@ func one(result affected, err error) error {
 
 // Exceptions returns the marks for the validator, ended ones too: it knows the
 // time.
-func (s *Store) Exceptions(ctx context.Context) ([]certs.Exception, error) {
+func (s *Store) Exceptions(ctx context.Context) ([]path.Exception, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT fingerprint, mark, note, mark_until FROM store_certificate WHERE mark <> ''`)
 	if err != nil {
 		return nil, failed(err)
 	}
 	defer rows.Close()
-	var all []certs.Exception
+	var all []path.Exception
 	for rows.Next() {
-		var e certs.Exception
+		var e path.Exception
 		var fingerprint []byte
 		var mark Mark
 		var until int64

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -20,11 +21,11 @@ func TestMarks(t *testing.T) {
 		until := now.AddDate(0, 1, 0)
 		w.must(w.SetMark(ctx, fingerprint(a), Allowed, "known \"by hand\"", until))
 		w.must(w.SetMark(ctx, fingerprint(b), Blocked, "lost\x00 key \xff", time.Time{}))
-		want := map[[32]byte]certs.Exception{
+		want := map[[32]byte]path.Exception{
 			fingerprint(a): {SHA256: fingerprint(a), Allow: true, Note: "known \"by hand\"", Until: until},
 			fingerprint(b): {SHA256: fingerprint(b), Note: "lost\ufffd key \ufffd"},
 		}
-		exceptions := got[[]certs.Exception](w)(w.Exceptions(ctx))
+		exceptions := got[[]path.Exception](w)(w.Exceptions(ctx))
 		if len(exceptions) != 2 {
 			t.Errorf("%d exceptions", len(exceptions))
 		}
@@ -44,7 +45,7 @@ func TestMarks(t *testing.T) {
 		}
 		w.must(w.SetMark(ctx, fingerprint(b), Unmarked, "x", until))
 		w.must(w.Remove(ctx, fingerprint(b), false))
-		if list := got[[]certs.Exception](w)(w.Exceptions(ctx)); len(list) != 1 {
+		if list := got[[]path.Exception](w)(w.Exceptions(ctx)); len(list) != 1 {
 			t.Errorf("%d exceptions", len(list))
 		}
 		for _, err := range []error{

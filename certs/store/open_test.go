@@ -3,14 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
-	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // TestStoresThatDoNotOpen: one line each, which names the store and no password.

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 )
 
 // connections is the most to a PostgreSQL server from one process.
@@ -22,7 +22,7 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 		return fmt.Errorf("not the address of a PostgreSQL database; write postgres://USER@HOST/DATABASE: %w", err)
 	}
 	if s.cfg.PasswordFile != "" {
-		password, err := certs.ReadPrivate(s.cfg.PasswordFile, 4096)
+		password, err := file.ReadPrivate(s.cfg.PasswordFile, 4096)
 		if err != nil {
 			return err
 		}

@@ -13,12 +13,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"log/slog"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Config is what Open needs.

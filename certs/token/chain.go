@@ -5,6 +5,7 @@ package token
 import (
 	"bytes"
 	"crypto/x509"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 

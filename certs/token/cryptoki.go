@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/miekg/pkcs11"
+
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 

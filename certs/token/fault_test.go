@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/miekg/pkcs11"
+
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"

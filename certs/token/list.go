@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/miekg/pkcs11"
+
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )

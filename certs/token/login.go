@@ -4,7 +4,8 @@ package token
 
 import (
 	"github.com/miekg/pkcs11"
-	"github.com/smimerelay/smimerelay/certs"
+
+	"github.com/smimerelay/smimerelay/certs/file"
 )
 
 // logIn logs in to the token of a session, if it asks for that and nobody has.
@@ -44,24 +45,24 @@ func (p *pool) enterPIN(s *session, user uint) error {
 	if !ok {
 		return refuse("it asks for a PIN: write it into a file and add pin-source=file:/path")
 	}
-	file, err := pinFile(source)
+	name, err := pinFile(source)
 	if err != nil {
 		return err
 	}
-	pin, info, err := certs.ReadSecret(file)
+	pin, info, err := file.ReadSecret(name)
 	if err != nil {
 		return &refusal{err}
 	}
-	if p.module.registry.barred(file, info) {
-		return refuse("it refused the PIN in %q, which is not tried again until the file changes, so that the token does not lock", file)
+	if p.module.registry.barred(name, info) {
+		return refuse("it refused the PIN in %q, which is not tried again until the file changes, so that the token does not lock", name)
 	}
 	err = p.module.Login(s.handle, user, pin)
 	switch code(err) {
 	case pkcs11.CKR_USER_ALREADY_LOGGED_IN:
 		return nil
 	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
-		p.module.registry.bar(file, info)
-		return refuse("it refuses the PIN in %q: %w", file, err)
+		p.module.registry.bar(name, info)
+		return refuse("it refuses the PIN in %q: %w", name, err)
 	}
 	return err
 }

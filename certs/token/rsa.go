@@ -14,6 +14,7 @@ import (
 	"math/big"
 
 	"github.com/miekg/pkcs11"
+
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 

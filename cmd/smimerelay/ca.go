@@ -13,6 +13,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -172,17 +173,17 @@ func (o *authorities) anchor() *x509.Certificate {
 }
 
 // readAuthority reads an authority with its key from a file.
-func readAuthority(flag, file, passwordFile string) (*certs.Identity, error) {
+func readAuthority(flag, name, passwordFile string) (*certs.Identity, error) {
 	password, err := readPassword(passwordFile)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := certs.ReadIdentities(file, password)
+	ids, err := file.ReadIdentities(name, password)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("%s: %w; give PKCS #12 or PEM, and --password-file where it has a password", flag, err))
 	}
 	if len(ids) != 1 {
-		return nil, unusable(fmt.Errorf("%s: %s holds %d identities; give one with the authority alone", flag, file, len(ids)))
+		return nil, unusable(fmt.Errorf("%s: %s holds %d identities; give one with the authority alone", flag, name, len(ids)))
 	}
 	return ids[0], nil
 }

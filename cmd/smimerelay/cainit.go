@@ -10,6 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/service"
@@ -133,7 +134,7 @@ func (c *caInitCmd) rootPassword() (string, error) {
 	}
 	password, err := readPassword(c.PasswordFile)
 	if err == nil {
-		err = certs.CheckPassword(password)
+		err = file.CheckPassword(password)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w; give --password-file", err)
@@ -143,7 +144,7 @@ func (c *caInitCmd) rootPassword() (string, error) {
 
 // writeRoot writes the root's key to a file that is not there yet.
 func (c *caInitCmd) writeRoot(root *certs.Identity, password string) error {
-	data, err := certs.EncodePKCS12(root, password, certs.Modern)
+	data, err := file.EncodePKCS12(root, password, file.Modern)
 	if err != nil {
 		return err
 	}

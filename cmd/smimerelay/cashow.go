@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
@@ -72,7 +72,7 @@ func (c *caExportCmd) Run(a *app) error {
 		if c.Issuing {
 			cert = o.Issuing.Config.Certificate
 		}
-		text := certs.EncodeCertificates([]*x509.Certificate{cert})
+		text := file.EncodeCertificates([]*x509.Certificate{cert})
 		var err error
 		switch {
 		case c.JSON:

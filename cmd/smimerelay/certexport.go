@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -77,7 +77,7 @@ func (c *certExportCmd) tell(a *app, found []store.Entry) error {
 		if c.toFile() {
 			d.File = c.Output
 		} else {
-			d.PEM = string(certs.EncodeCertificates(append([]*x509.Certificate{e.Certificate}, e.Chain...)))
+			d.PEM = string(file.EncodeCertificates(append([]*x509.Certificate{e.Certificate}, e.Chain...)))
 		}
 		if err := c.report(a, e, d, "exported"); err != nil {
 			return err
@@ -109,10 +109,10 @@ func (c *certExportCmd) check() (password string, err error) {
 	case !c.toFile():
 		return "", unusable(errors.New("--private-key: name the file to write by --output"))
 	}
-	if password, _, err = certs.ReadSecret(c.PasswordFile); err != nil {
+	if password, _, err = file.ReadSecret(c.PasswordFile); err != nil {
 		return "", unusable(fmt.Errorf("--password-file: %w", err))
 	}
-	if err := certs.CheckPassword(password); err != nil && !c.Force {
+	if err := file.CheckPassword(password); err != nil && !c.Force {
 		return "", unusable(fmt.Errorf("--password-file: %w; take a longer one, or this one with --force", err))
 	}
 	return password, nil
@@ -135,9 +135,9 @@ func (c *certExportCmd) encode(ctx context.Context, s *store.Store, found []stor
 	case "der":
 		return list[0].Raw, nil
 	case "p7b":
-		return certs.EncodeBundle(list)
+		return file.EncodeBundle(list)
 	}
-	return certs.EncodeCertificates(list), nil
+	return file.EncodeCertificates(list), nil
 }
 
 func (c *certExportCmd) encodeIdentity(ctx context.Context, s *store.Store, e store.Entry, password string) ([]byte, error) {
@@ -150,11 +150,11 @@ func (c *certExportCmd) encodeIdentity(ctx context.Context, s *store.Store, e st
 	}
 	switch c.Format {
 	case "p12":
-		return certs.EncodePKCS12(id, password, certs.Modern)
+		return file.EncodePKCS12(id, password, file.Modern)
 	case "p12-legacy":
-		return certs.EncodePKCS12(id, password, certs.Legacy)
+		return file.EncodePKCS12(id, password, file.Legacy)
 	}
-	return certs.EncodePEM(id, password)
+	return file.EncodePEM(id, password)
 }
 
 // find returns the entries to write: exactly one for a private key and for der.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/intake"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -43,7 +43,7 @@ func (c *certImportCmd) Run(a *app) error {
 	}
 	password := ""
 	if c.PasswordFile != "" {
-		if password, _, err = certs.ReadSecret(c.PasswordFile); err != nil {
+		if password, _, err = file.ReadSecret(c.PasswordFile); err != nil {
 			return unusable(fmt.Errorf("--password-file: %w", err))
 		}
 	}
@@ -66,7 +66,7 @@ func (c *certImportCmd) Run(a *app) error {
 func filesBelow(paths []string) ([]string, error) {
 	var all []string
 	for _, path := range paths {
-		found, err := certs.Files(path)
+		found, err := file.Files(path)
 		if err != nil {
 			return nil, unusable(fmt.Errorf("PATH: %w; check it and who you are", err))
 		}

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/intake"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -93,7 +93,7 @@ func (s *shelf) wantStored(reported []intake.Outcome) {
 		if o.Result == intake.Refused {
 			s.t.Fatalf("%+v", o)
 		}
-		c, err := certs.ReadContents(o.File, "")
+		c, err := file.ReadContents(o.File, "")
 		if err != nil {
 			s.t.Fatal(err)
 		}

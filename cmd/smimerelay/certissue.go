@@ -12,6 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -135,7 +136,7 @@ func (c *certIssueCmd) password(addresses int) (string, error) {
 	}
 	password, err := readPassword(c.PasswordFile)
 	if err == nil {
-		err = certs.CheckPassword(password)
+		err = file.CheckPassword(password)
 	}
 	if err != nil {
 		return "", fmt.Errorf("--out: %w; give --password-file", err)
@@ -199,7 +200,7 @@ func describeIssued(addr address.Address, id *certs.Identity) issued {
 
 // writeIdentity writes an identity that is in the store already.
 func writeIdentity(path string, id *certs.Identity, password string) error {
-	data, err := certs.EncodePKCS12(id, password, certs.Modern)
+	data, err := file.EncodePKCS12(id, password, file.Modern)
 	if err == nil {
 		err = writeNew(path, data)
 	}

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -76,7 +76,7 @@ func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, err
 		}
 		return e, err
 	}
-	list, err := certs.ReadCertificates(f.What)
+	list, err := file.ReadCertificates(f.What)
 	if err != nil {
 		return store.Entry{}, unusable(fmt.Errorf("%w; give the certificate as PEM or DER", err))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/service"
@@ -94,7 +95,7 @@ func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]shown, error)
 		e, err := pick(ctx, s, c.What)
 		return []shown{{certificate: e.Certificate, chain: e.Chain, entry: &e}}, err
 	}
-	list, err := certs.ReadCertificates(c.What)
+	list, err := file.ReadCertificates(c.What)
 	if err != nil {
 		return nil, unusable(fmt.Errorf("%w; give a fingerprint, an address, or a file with certificates", err))
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/printable"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -109,8 +110,8 @@ func inputName(path string) string {
 func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, path := range paths {
-		found, err := certs.ReadCertificates(path)
-		skipped, err := certs.Skipped(err)
+		found, err := file.ReadCertificates(path)
+		skipped, err := file.Skipped(err)
 		for _, s := range skipped {
 			a.say("warning: %s: %s", flag, s)
 		}
@@ -126,7 +127,7 @@ func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error)
 func readCertificates(flag string, paths []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, path := range paths {
-		found, err := certs.ReadCertificates(path)
+		found, err := file.ReadCertificates(path)
 		if err != nil {
 			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
 		}
@@ -156,8 +157,8 @@ func readIdentities(paths []string, passwordFile string) ([]*certs.Identity, err
 	}
 	var ids []*certs.Identity
 	for _, path := range paths {
-		found, err := certs.ReadIdentities(path, password)
-		if errors.Is(err, certs.ErrWrongPassword) {
+		found, err := file.ReadIdentities(path, password)
+		if errors.Is(err, file.ErrWrongPassword) {
 			err = fmt.Errorf("%w; give the right one with --password-file", err)
 		}
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
@@ -254,7 +255,7 @@ func (s *secrets) knowMade() {
 		}
 		s.needles.key(s.t, e.Certificate.Subject.String(), id.Key)
 	}
-	root, err := certs.ReadIdentities(s.path("root.p12"), p12Password)
+	root, err := file.ReadIdentities(s.path("root.p12"), p12Password)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/revocation"
 )
 
@@ -27,7 +29,7 @@ type trustFlags struct {
 
 // validator builds what judges certificates. The command ends before anybody
 // would have to close what it fetches with.
-func (f *trustFlags) validator(a *app) (*certs.Validator, error) {
+func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 	anchors, err := a.readSome("--trust", f.Trust)
 	if err != nil {
 		return nil, err
@@ -36,17 +38,17 @@ func (f *trustFlags) validator(a *app) (*certs.Validator, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := certs.ValidatorConfig{
+	c := path.Config{
 		Anchors: anchors, Intermediates: intermediates,
 		Revocation: certs.RevocationMode(f.Revocation), Clock: a.clock,
 		RequirePolicy: f.NeedPolicy, InhibitPolicyMapping: f.NoMapping, InhibitAnyPolicy: f.NoAnyPolicy,
 		AllowSHA1: f.AllowSHA1, AllowRSA1024: f.AllowRSA1024,
 	}
-	if c.Policies, err = certs.ParsePolicies(f.Policy); err != nil {
+	if c.Policies, err = path.ParsePolicies(f.Policy); err != nil {
 		return nil, unusable(fmt.Errorf("--policy: %w; give object identifiers such as 1.3.6.1.4.1.99999.1", err))
 	}
 	for _, path := range f.CRL {
-		found, err := certs.OpenLists(path, "")
+		found, err := file.OpenLists(path, "")
 		if err != nil {
 			return nil, unusable(fmt.Errorf("--crl: %w; give revocation lists as PEM or DER", err))
 		}
@@ -58,7 +60,7 @@ func (f *trustFlags) validator(a *app) (*certs.Validator, error) {
 		}
 		c.FetchIssuers = true
 	}
-	v, err := certs.NewValidator(c)
+	v, err := path.NewValidator(c)
 	if err != nil {
 		return nil, unusable(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -69,7 +70,7 @@ func (c *verifyCmd) Run(a *app) error {
 }
 
 // heldBy looks up signers' certificates among those of --trust and --intermediate.
-func heldBy(v *certs.Validator) smime.SignerLookup {
+func heldBy(v *path.Validator) smime.SignerLookup {
 	return func(_ context.Context, signer cms.ID, _ address.Address) ([]*x509.Certificate, error) {
 		return v.Held(signer), nil
 	}

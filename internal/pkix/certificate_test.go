@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // odd describes a certificate part by part, so that each can be odd.

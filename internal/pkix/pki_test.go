@@ -8,11 +8,12 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // name makes a DER Name with one common name of the string type tag.

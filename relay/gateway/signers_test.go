@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -70,7 +71,7 @@ func TestSignerKnownElsewhere(t *testing.T) {
 		t.Errorf("one of the gateway's identities: %s", got)
 	}
 	w.config.Keys = w.keys
-	w.config.Checker = testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+	w.config.Checker = testpki.Must(path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{w.ca.Root}, Intermediates: []*x509.Certificate{id.Certificate}, Revocation: certs.RevocationOff}))
 	w.start()
 	if got := status(); !strings.HasPrefix(got, "pass") {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -121,7 +122,7 @@ func newWorldFor(t testing.TB) *world {
 		},
 		Policy:    testpki.Must(enforce.Compile(worldRules())),
 		Directory: w.dir, Keys: w.keys,
-		Checker: testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{w.ca.Root}, Revocation: certs.RevocationOff})),
+		Checker: testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{w.ca.Root}, Revocation: certs.RevocationOff})),
 		Inbound: Inbound{Verify: true, Decrypt: true},
 		Log:     slog.New(slog.NewTextHandler(w.log, nil)),
 	}

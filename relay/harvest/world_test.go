@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -48,7 +49,7 @@ func newWorld(t testing.TB, edit func(*Config)) *world {
 	})).Intermediate(testpki.Options{Name: "Mail CA", NotBefore: time.Now().AddDate(-5, 0, 0), NotAfter: time.Now().AddDate(5, 0, 0)}))}
 	w.store = testpki.Must(store.Open(context.Background(), store.Config{Clock: w.clock}))
 	w.cfg = Config{
-		Store: w.store, Checker: testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+		Store: w.store, Checker: testpki.Must(path.NewValidator(path.Config{
 			Anchors: []*x509.Certificate{w.ca.Root}, Revocation: certs.RevocationOff, Clock: w.clock,
 		})),
 		Own: patterns("own.example"), Clock: w.clock,

@@ -33,11 +33,17 @@ var allowed = map[string][]string{
 	"smime/cms":                 {"internal/pkix"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},
 	"enforce":                   {"smime/address"},
-	"certs":                     {"smime/cms", "smime/address", "smime/message", "certs/", "internal/"},
+	"certs":                     {"smime/address", "internal/"},
+	"certs/internal":            {"certs/internal/", "smime/cms", "internal/"},
+	"certs/file":                {"certs", "certs/internal/", "certs/revocation", "smime/cms", "internal/"},
+	"certs/path":                {"certs", "certs/file", "certs/revocation", "smime/cms", "smime/address", "internal/"},
+	"certs/ca":                  {"certs", "certs/file", "certs/store", "smime/address", "internal/"},
+	"certs/token":               {"certs", "certs/file", "smime/cms", "smime/address", "internal/"},
+	"certs/intake":              {"certs", "certs/file", "certs/store", "internal/"},
 	"certs/revocation":          {"smime/address", "internal/"},
 	// The store keeps what certs and cms know of a certificate.
-	"certs/store": {"certs", "smime/cms", "smime/address", "internal/"},
-	"directory":   {"certs", "certs/store", "smime/cms", "smime/address", "internal/"},
+	"certs/store": {"certs", "certs/file", "certs/path", "smime/cms", "smime/address", "internal/"},
+	"directory":   {"certs", "certs/file", "certs/store", "smime/cms", "smime/address", "internal/"},
 	// The words at the seams, and nothing that does anything.
 	"relay": {"smime/address", "smime/message", "internal/fault"},
 	// The pipeline knows everyone.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -58,7 +59,7 @@ func newWorld(dir, key string) (*world, error) {
 		}
 	}
 	w.keys = certs.NewKeys(time.Now, (*certs.Identity)(w.ids[0]))
-	w.checker, err = certs.NewValidator(certs.ValidatorConfig{
+	w.checker, err = path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{root.Root}, Revocation: certs.RevocationOff, Clock: time.Now,
 	})
 	return w, errorOf(err, w.store("ca.pem", testpki.EncodeCertificates(root.Root)))

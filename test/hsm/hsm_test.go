@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/internal/testing/softhsmtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 		w.issue(bob, s.EC(elliptic.P256(), "\x02", "bob"))
 		s.Put("\x01", "alice", w.certs[alice])
 	})
-	w.checker = testpki.Must(certs.NewValidator(certs.ValidatorConfig{
+	w.checker = testpki.Must(path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{w.ca.Root}, Revocation: certs.RevocationOff,
 	}))
 	return w

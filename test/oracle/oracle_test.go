@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -110,7 +111,7 @@ func newWorld(t *testing.T, name string, h habit) *world {
 		Listeners: []gateway.Listener{{Name: "in", Direction: "inbound", Relay: name == "smtp", Networks: []netip.Prefix{}}},
 		Policy:    testpki.Must(enforce.Compile([]enforce.Rule{{Name: "default", Sign: "never", Encrypt: "never"}})),
 		Directory: nobody{}, Keys: certs.NewKeys(time.Now, id),
-		Checker:    testpki.Must(certs.NewValidator(certs.ValidatorConfig{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
+		Checker:    testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
 		Inbound:    gateway.Inbound{Verify: true, Decrypt: true},
 		ReturnPath: testpki.Must(returnpath.New(bytes.Repeat([]byte{7}, returnpath.KeySize), "gw.own.example")),
 		Clock:      func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) },

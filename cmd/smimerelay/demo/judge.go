@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -91,7 +92,7 @@ func signedOnly(o outcome, to string) (string, string, error) {
 // open opens a delivered message and wants a good signature of the sender and
 // the text that was sent.
 func (o outcome) open(m *message.Message, keys certs.Keys) (smime.Report, error) {
-	v, err := certs.NewValidator(certs.ValidatorConfig{
+	v, err := path.NewValidator(path.Config{
 		Anchors: []*x509.Certificate{o.world.ca.Certificate}, Revocation: certs.RevocationOff, Clock: o.world.clock,
 	})
 	if err != nil {
