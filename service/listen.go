@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/smimerelay/smimerelay/internal/config"
 )
 
 // inherited are the listening sockets that systemd handed over, by the name that
@@ -44,6 +45,7 @@ func (in inherited) listen(ctx context.Context, address, mode string) (*socket, 
 		l, err := in.take(name)
 		return &socket{l}, err
 	}
+	address = config.Place(address)
 	var lc net.ListenConfig
 	path, ok := strings.CutPrefix(address, "unix:")
 	if !ok {

@@ -2,13 +2,15 @@ package service
 
 import (
 	"bytes"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // A trust anchor that cannot be read is logged, counted and a warning; the gateway
@@ -18,7 +20,7 @@ func TestOddAnchorDoesNotKeepFromStarting(t *testing.T) {
 	good := testpki.Must(testpki.NewCA(testpki.Options{}))
 	odd := *good.Certificate
 	odd.Raw = bytes.Replace(odd.Raw, []byte{0x17, 0x0d}, []byte{0x17, 0x0d ^ 0x01}, 1) // a date
-	text := strings.NewReplacer("%DIR%", dir, "%HOP%", "127.0.0.1:1").Replace(inbound)
+	text := strings.NewReplacer("%DIR%", dir, "%HOP%", "127.0.0.1:1").Replace(configtest.Elsewhere(inbound, dir))
 	for name, data := range map[string][]byte{"ca.pem": testpki.EncodeCertificates(&odd, good.Certificate), "config.toml": []byte(text)} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)

@@ -185,6 +185,9 @@ func (b *builder) localPart() address.LocalPart {
 
 func (b *builder) outbound() {
 	client := func(key, target string) *smtpclient.Client {
+		if b.serving && len(b.problems) == 0 {
+			target = config.Place(target)
+		}
 		n := b.config.NextHop
 		c, err := smtpclient.New(smtpclient.Config{
 			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,

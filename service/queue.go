@@ -19,7 +19,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
-		Path: c.Queue.Path, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
+		Path: config.Place(c.Queue.Path), Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Report: s.report, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
 		Reconsider: s.reconsider, Recheck: c.Queue.Recheck, Generation: s.known,
 	})
@@ -71,7 +71,7 @@ func (s *Service) dropQueue() {
 // leftOver reports whether there is mail in the queue of a configuration that
 // needs none any more: it would never leave, and nobody would be told.
 func (s *Service) leftOver(ctx context.Context, path string) bool {
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(config.Place(path)); err != nil {
 		return false
 	}
 	store, err := queue.OpenStore(path)

@@ -68,6 +68,9 @@ func (b *builder) store() {
 	if len(b.problems) > 0 {
 		place = storePlace{} // one in memory: nothing will be served with it
 	}
+	if place.URL == "" {
+		place.KeyFile = "" // nothing is sealed in memory
+	}
 	key, err := readStoreKey(place.KeyFile)
 	if err != nil {
 		b.complain("store.key_file", err.Error(), "")
@@ -81,7 +84,7 @@ func (b *builder) store() {
 		return
 	}
 	c := store.Config{
-		URL: place.URL, PasswordFile: place.PasswordFile, Key: key, LocalPart: place.localPart, Clock: b.clock, Log: b.log,
+		URL: config.Place(place.URL), PasswordFile: place.PasswordFile, Key: key, LocalPart: place.localPart, Clock: b.clock, Log: b.log,
 	}
 	if !b.serving && isMissing(place.Store) {
 		c.URL = "" // only serve makes it
@@ -129,7 +132,7 @@ func (s *sharedStore) keyAppeared() bool {
 
 // isMissing reports whether a store is a file that nobody has made yet.
 func isMissing(c config.Store) bool {
-	_, err := os.Stat(c.URL)
+	_, err := os.Stat(config.Place(c.URL))
 	return !c.Shared() && errors.Is(err, fs.ErrNotExist)
 }
 
@@ -139,7 +142,7 @@ func readStoreKey(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	key, err := store.ReadKey(path)
+	key, err := store.ReadKey(config.Place(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

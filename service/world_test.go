@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/smtp"
 	"net/textproto"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"go.uber.org/goleak"
 )
@@ -71,6 +74,23 @@ func startWorld(t *testing.T, text string) *world {
 	return w
 }
 
+// loadElsewhere is Load of a file that names no store: it gets one of the test's own.
+func loadElsewhere(t *testing.T, path string) (*Parts, config.Problems) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, problems := config.Parse(path, data)
+	if len(problems) == 0 {
+		c, problems = config.Parse(path, []byte(configtest.Elsewhere(string(data), t.TempDir())))
+	}
+	if c == nil {
+		return nil, problems
+	}
+	return Build(c, problems, time.Now, slog.New(slog.DiscardHandler))
+}
+
 // run starts the service on what is in the folder.
 func (w *world) run() {
 	w.running = true
@@ -93,7 +113,7 @@ func (w *world) config() string { return filepath.Join(w.dir, "config.toml") }
 // write replaces the configuration.
 func (w *world) write(text string) {
 	w.t.Helper()
-	text = strings.NewReplacer("%DIR%", w.dir, "%HOP%", w.hop.address).Replace(text)
+	text = configtest.Elsewhere(strings.NewReplacer("%DIR%", w.dir, "%HOP%", w.hop.address).Replace(text), w.dir)
 	if err := os.WriteFile(w.config(), []byte(text), 0o644); err != nil {
 		w.t.Fatal(err)
 	}

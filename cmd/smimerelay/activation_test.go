@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 )
 
 // TestSocketActivation hands the real program a listening socket as systemd
@@ -19,19 +21,17 @@ import (
 func TestSocketActivation(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.toml")
-	const text = `
+	text := configtest.Elsewhere(`
 hostname = "gw.example.org"
 [[listener]]
 name = "lmtp"
 protocol = "lmtp"
 address = "systemd:mail"
 direction = "inbound"
-[store]
-url = "store.db"
 [trust]
 revocation = "off"
 fetch = false
-`
+`, dir)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

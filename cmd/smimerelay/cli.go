@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/internal/config"
 )
 
 // cli is the command line. The help text and the manual page are made from it.
@@ -54,15 +55,13 @@ func parser(target *cli, a *app) (*kong.Kong, error) {
 		kong.Vars{
 			"ciphers":    strings.Join(ciphers, ","),
 			"digests":    strings.Join(digests, ","),
-			"config":     defaultConfig,
+			"config":     config.File,
 			"revocation": "require,prefer,off",
 			"reasons":    strings.Join(ca.Reasons, ","),
 			"reasonlist": strings.Join(ca.Reasons, ", "),
 		},
 	)
 }
-
-const defaultConfig = "/etc/smimerelay/config.toml"
 
 // The words of the command line for algorithms; empty is the default.
 var (

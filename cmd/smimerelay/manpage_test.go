@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+	"github.com/smimerelay/smimerelay/internal/config"
 )
 
 var update = flag.Bool("update", false, "write the manual page anew")
@@ -99,7 +100,7 @@ func manual(k *kong.Kong) string {
 		m.item(s[0], s[1])
 	}
 	m.macro(".SH FILES")
-	m.item(defaultConfig, "The configuration. Every option is in config.toml.example, which smimerelay init writes.")
+	m.item(config.File, "The configuration. Every option is in config.toml.example, which smimerelay init writes.")
 	m.macro(".SH SIGNALS")
 	m.item("SIGHUP", "serve: read the configuration again, and put all of it to use or nothing.")
 	m.item("SIGTERM, SIGINT", "serve: let the messages in work finish, then end.")

@@ -2,12 +2,13 @@ package main
 
 import (
 	"bytes"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // A certificate that cannot be read is passed over with a warning among those that

@@ -33,7 +33,7 @@ func (f *queueFlags) open() (*queue.Store, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s, err := queue.OpenStore(c.Queue.Path)
+	s, err := queue.OpenStore(config.Place(c.Queue.Path))
 	if err != nil {
 		return nil, unusable(fmt.Errorf("%w; check queue.path in %s and who you are", err, f.Config))
 	}

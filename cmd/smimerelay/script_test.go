@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
@@ -27,10 +29,32 @@ func TestScripts(t *testing.T) {
 		Dir:             "testdata",
 		ContinueOnError: true,
 		Setup: func(env *testscript.Env) error {
+			moveConfigurations(t, env.WorkDir)
 			return os.CopyFS(env.WorkDir, os.DirFS(pki))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "crlf": crlf},
 	})
+}
+
+// moveConfigurations gives the configurations of a script places in its folder.
+func moveConfigurations(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("[[case]]")) {
+			continue // it is a file of cases, no configuration
+		}
+		if err := os.WriteFile(file, []byte(configtest.Elsewhere(string(text), dir)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // exits runs a program and wants an exit status: exits 3 smimerelay verify ...

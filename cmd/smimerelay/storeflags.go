@@ -40,7 +40,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 		return err
 	}
 	if use == readStore && !place.Shared() {
-		if _, err := os.Stat(place.URL); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(config.Place(place.URL)); errors.Is(err, fs.ErrNotExist) {
 			return unusable(fmt.Errorf("store %q: is not there; import something first, or name another with --config or --store", place.URL))
 		}
 	}
@@ -49,7 +49,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 		return err
 	}
 	s, err := store.Open(background(), store.Config{
-		URL: place.URL, PasswordFile: place.PasswordFile, Key: key, LocalPart: rule,
+		URL: config.Place(place.URL), PasswordFile: place.PasswordFile, Key: key, LocalPart: rule,
 		Clock: a.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err 
 	if path == "" {
 		return nil, false, nil
 	}
-	key, err = store.ReadKey(path)
+	key, err = store.ReadKey(config.Place(path))
 	switch {
 	case err == nil:
 		return key, false, nil

@@ -2,6 +2,9 @@ package config
 
 import "time"
 
+// File is where the configuration is unless the command line says otherwise.
+const File = "/etc/smimerelay/config.toml"
+
 // Default returns the built-in configuration: the one in effect when a file
 // says nothing. It serves: an LMTP door for Postfix's content_filter in each
 // direction, and one rule that signs and encrypts where it can.

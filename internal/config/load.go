@@ -17,7 +17,7 @@ import (
 // those who look for further problems, and must not be used for anything else.
 // It is nil when nothing could be read.
 func Load(path string) (*Config, Problems) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(Place(path))
 	if err != nil {
 		return nil, Problems{unreadable(path, err)}
 	}

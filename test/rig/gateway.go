@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 )
 
 // Build compiles the binary that is tested into dir, with further flags of the
@@ -54,7 +57,26 @@ func StartGateway(tb testing.TB, program, config string, ports ...int) *Gateway 
 // start or SIGHUP.
 func (g *Gateway) Configure(tb testing.TB, config string) {
 	tb.Helper()
-	write(tb, g.config, []byte(config))
+	text := configtest.Elsewhere(config, filepath.Dir(g.config))
+	write(tb, g.config, []byte(text))
+	keepOff(tb, g.config)
+}
+
+// keepOff ends the test if the program, which does not know that it is tested,
+// would open what belongs to a gateway that is installed on the machine.
+func keepOff(tb testing.TB, file string) {
+	tb.Helper()
+	c, problems := config.Load(file)
+	if c == nil {
+		tb.Fatal(problems)
+	}
+	places := []string{c.Store.URL, c.Store.KeyFile, c.Queue.Path, c.NextHop.Address, c.NextHop.Local, c.Admin.Address}
+	for _, l := range c.Listeners {
+		places = append(places, l.Address, l.NextHop)
+	}
+	for _, place := range places {
+		config.Place(place)
+	}
 }
 
 // Start starts the process after Kill.
