@@ -56,9 +56,11 @@ type Origin struct {
 
 // With returns a logger whose lines bear the names.
 func (o Origin) With(log *slog.Logger) *slog.Logger {
-	for _, attr := range [][2]string{{"id", o.ID}, {"queue_id", o.QueueID}, {"message_id", o.MessageID}} {
-		if attr[1] != "" {
-			log = log.With(attr[0], attr[1])
+	for _, attr := range []slog.Attr{
+		slog.String("id", o.ID), slog.String("queue_id", o.QueueID), slog.String("message_id", o.MessageID),
+	} {
+		if attr.Value.String() != "" {
+			log = log.With(attr)
 		}
 	}
 	return log

@@ -118,7 +118,7 @@ func (s *Service) commit(c *change) {
 		}
 	}
 	for _, d := range c.fresh {
-		s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "address", d.listener.Addr().String())
+		s.log.Info("listening", "listener", d.spec.name, "protocol", d.spec.protocol, "listen", d.listener.Addr().String())
 		s.work.Go(func() { s.serve(d) })
 	}
 	for _, d := range before {
@@ -205,7 +205,7 @@ func (s *Service) refuse(err error) {
 		}
 	}
 	for _, l := range lines {
-		s.log.Error("configuration problem", "problem", l)
+		s.log.Error("configuration problem", "error", l)
 	}
 	s.log.Error("reload failed: the old configuration serves on", "config", s.options.Path, "problems", len(lines))
 	s.metrics.Reloads.WithLabelValues("failed").Inc()

@@ -177,7 +177,7 @@ func (t *teller) tellLog(ctx context.Context, e ending) error {
 	if e.Authority {
 		what = "our own authority ends soon"
 	}
-	t.log.Warn(what, "addresses", certs.Addresses(c), "subject", pkix.SubjectString(c), "ends", c.NotAfter.UTC().Format(time.RFC3339),
+	t.log.Warn(what, "addresses", certs.Addresses(c), "subject", pkix.SubjectString(c), "not_after", c.NotAfter.UTC().Format(time.RFC3339),
 		"days", int(c.NotAfter.Sub(t.now).Hours()/24), "place", e.Place, "sha256", fingerprint(e))
 	return nil
 }
@@ -211,12 +211,12 @@ func (t *teller) mail(ctx context.Context, n notice) error {
 	}
 	switch {
 	case err == nil:
-		t.log.Info("told by mail of identities that end soon", "to", n.to.String(), "identities", len(news))
+		t.log.Info("told by mail of identities that end soon", "recipient", n.to.String(), "identities", len(news))
 		return nil
 	case fault.Of(err).Kind.Temporary():
 		return errors.Join(err, t.untell(news, whom))
 	}
-	t.log.Warn("nobody can be told by mail of identities that end soon: the next hop refuses it", "to", n.to.String(), "error", err)
+	t.log.Warn("nobody can be told by mail of identities that end soon: the next hop refuses it", "recipient", n.to.String(), "error", err)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (b *builder) authority() gateway.Issuer {
 			if err := a.Keep(ctx, ids...); err != nil {
 				return err
 			}
-			b.log.Info("an identity is issued", "address", ids[0].Certificate.Subject.CommonName, "until", ids[0].Certificate.NotAfter)
+			b.log.Info("an identity is issued", "address", ids[0].Certificate.Subject.CommonName, "not_after", ids[0].Certificate.NotAfter)
 			return nil
 		},
 	})

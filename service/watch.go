@@ -109,7 +109,7 @@ func (s *Service) notRebuilt(err error) {
 		return
 	}
 	s.problem = err.Error()
-	s.log.Error("the store changed and can not be put to use; it is tried again", "problem", strings.ReplaceAll(s.problem, "\n", "; "))
+	s.log.Error("the store changed and can not be put to use; it is tried again", "error", strings.ReplaceAll(s.problem, "\n", "; "))
 }
 
 // setting is in what this service builds parts.

@@ -67,7 +67,7 @@ func (c *conn) Run() {
 	o, err := c.negotiate()
 	if err != nil {
 		if !errors.Is(err, io.EOF) {
-			log.Warn("milter negotiation failed", "peer", c.RemoteAddr().String(), "error", err)
+			log.Warn("milter negotiation failed", "client", c.RemoteAddr().String(), "error", err)
 		}
 		return
 	}

@@ -133,7 +133,7 @@ func (k *keeper) reconsider(id int64) error {
 	if err := q.resolve(work, s, o); err != nil {
 		return err
 	}
-	q.config.Log.Info("held message", "hold", HoldID(id), "copies", len(o.Deliveries), "reports", len(o.Notices), "still waiting", waiting)
+	q.config.Log.Info("held message", "hold", HoldID(id), "copies", len(o.Deliveries), "notices", len(o.Notices), "waiting", waiting)
 	return nil
 }
 
@@ -141,7 +141,7 @@ func (k *keeper) reconsider(id int64) error {
 func (k *keeper) decide(s *heldMessage) (o *relay.Outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			k.queue.config.Log.Error("panic", "at", "held message", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			k.queue.config.Log.Error("panic", "at", "held-message", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()

@@ -346,5 +346,5 @@ func (q *Queue) log(s *stored, results []error, failed []relay.Refusal, left int
 			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err)
 		}
 	}
-	log.Info("attempt", "delivered", len(results)-len(failed)-left, "given up", len(failed), "to try again", left)
+	log.Info("attempt", "delivered", len(results)-len(failed)-left, "given_up", len(failed), "deferred", left)
 }
