@@ -105,7 +105,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		missing:         word(c, "no_certificate", in.NoCertificate, onMissings),
 		plain:           word(c, "unavailable", in.Unavailable, plains),
 		mixed:           word(c, "mixed", in.Mixed, mixtures),
-		agree:           word(c, "agree", in.Agree, agreements),
+		agree:           word(c, "from_alignment", in.FromAlignment, agreements),
 		automatic:       word(c, "automatic", in.Automatic, automatics),
 		resign:          word(c, "already_signed", in.AlreadySigned, resigns),
 		checkReaders:    word(c, "already_encrypted", in.AlreadyEncrypted, checks),

@@ -25,7 +25,7 @@ func TestWhoIsIssuedFor(t *testing.T) {
 		{"signed again", Rule{Sign: "require", Issue: true, AlreadySigned: "sign"}, func(f *Facts) { f.Content.Signed = true }, true, true},
 		{"encrypted already", Rule{Sign: "require", Issue: true}, func(f *Facts) { f.Content.Encrypted = true }, false, false},
 		{"automatic", Rule{Sign: "require", Issue: true}, func(f *Facts) { f.Content.Exempt = true }, false, false},
-		{"disagreement", Rule{Sign: "require", Issue: true, Agree: "address"}, func(f *Facts) { f.From = append(f.From, mustParse(t, "b@own.example")) }, false, false},
+		{"disagreement", Rule{Sign: "require", Issue: true, FromAlignment: "address"}, func(f *Facts) { f.From = append(f.From, mustParse(t, "b@own.example")) }, false, false},
 		{"left alone", Rule{Sign: "require", Issue: true, Calendar: "leave"}, func(f *Facts) { f.Content.Calendar = true }, false, false},
 	} {
 		c.rule.Name, c.rule.Encrypt = DefaultRule, "never"

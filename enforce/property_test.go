@@ -67,7 +67,7 @@ func genRarer(t *rapid.T, r *Rule) {
 		r.DomainIdentity = oneOf(t, "domain_identity", "", "domain", "gw@own.example")
 	}
 	r.Issue = r.Issue && (r.Identity == "" || r.Identity == "sender")
-	r.Agree = oneOf(t, "agree", "", "any", "domain", "address")
+	r.FromAlignment = oneOf(t, "agree", "", "any", "domain", "address")
 	r.SubjectTag = oneOf(t, "tag", "", "[x]")
 	r.Footer = oneOf(t, "footer", "", "x", "y")
 	r.Mode = oneOf(t, "mode", "", "enforce", "report")

@@ -50,9 +50,9 @@ type Rule struct {
 	// UserControl are the triggers that a sender may use: "sign", "encrypt",
 	// "plain".
 	UserControl []string
-	// Agree is how the envelope sender and From must agree before we sign: "any"
+	// FromAlignment is how closely From must match the envelope sender before a message is signed: "any"
 	// (the default) is not at all, "domain", "address".
-	Agree string
+	FromAlignment string
 	// Automatic is "pass" (the default) or "protect": whether reports, receipts
 	// and automatic replies are left alone.
 	Automatic string

@@ -30,7 +30,7 @@ address = "127.0.0.1:0"
 [ca]
 url = "http://pki.example.org/smime/"
 folder = "%DIR%"
-per_hour = 3
+max_per_hour = 3
 [[rule]]
 name = "issue"
 recipient = ["issue.example"]

@@ -35,7 +35,7 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 		return nil, err
 	}
 	c := &change{parts: p, memory: s.memory, queue: !had && s.queue != nil}
-	if limit := int64(p.Config.Limits.Memory); c.memory == nil || s.memoryLimit != limit {
+	if limit := int64(p.Config.Limits.MessageMemory); c.memory == nil || s.memoryLimit != limit {
 		c.memory = semaphore.NewWeighted(limit)
 	}
 	for _, spec := range specs(p) {
@@ -108,7 +108,7 @@ func (s *Service) commit(c *change) {
 	c.parts.Directory.Observe(s.looked(c.parts))
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
-	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.Memory)
+	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.MessageMemory)
 	if c.queue {
 		s.startQueue()
 	}
@@ -128,7 +128,7 @@ func (s *Service) commit(c *change) {
 		if !slices.ContainsFunc(s.doors, func(n *door) bool { return n.socket == d.socket }) {
 			d.socket.Close()
 		}
-		limit := c.parts.Config.Limits.Drain
+		limit := c.parts.Config.Limits.ShutdownTimeout
 		s.work.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), limit)
 			defer cancel()

@@ -15,8 +15,8 @@ import (
 func (b *builder) directory() {
 	l := b.config.Lookup
 	dc := directory.Config{
-		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.Positive), Negative: orNever(l.Negative), StaleIfError: l.Stale,
-		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
+		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.CacheFound), Negative: orNever(l.CacheNotFound), StaleIfError: l.Stale,
+		Entries: l.CacheEntries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
 	}
 	if !slices.ContainsFunc(b.config.Directory, isStored) {
 		dc.Sources = append(dc.Sources,
@@ -85,11 +85,11 @@ func (b *builder) source(d config.Directory) (certs.Source, error) {
 		return directory.NewFiles(d.Name, d.Path)
 	case "ldap":
 		return directory.NewLDAP(directory.LDAPConfig{
-			Name: d.Name, URLs: d.URLs, BindDN: d.BindDN, PasswordFile: d.PasswordFile, External: d.External,
+			Name: d.Name, URLs: d.URLs, BindDN: d.BindDN, PasswordFile: d.PasswordFile, External: d.SASLExternal,
 			Base: d.Base, Filter: d.Filter, Attributes: d.Attributes, StartTLS: d.StartTLS, CA: d.CA,
 			ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
 			Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
-			Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.Nested,
+			Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.NestedGroups,
 			UserFilter: d.UserFilter, UserAttributes: d.UserAddresses,
 		})
 	case "https":

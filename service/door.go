@@ -52,7 +52,7 @@ type server interface {
 // specs returns the doors that parts ask for.
 func specs(p *Parts) []doorSpec {
 	limits := p.Config.Limits
-	limits.Drain, limits.Heap = 0, 0 // not the doors' business
+	limits.ShutdownTimeout, limits.MemoryLimit = 0, 0 // not the doors' business
 	var list []doorSpec
 	for _, l := range p.Config.Listeners {
 		list = append(list, doorSpec{
@@ -86,7 +86,7 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 		})
 	case "smtp":
 		// By the other protocols an MTA speaks for all of its clients.
-		limits.Errors, limits.PerAddress = c.Errors, c.PerAddress
+		limits.Errors, limits.PerAddress = c.ErrorsPerConnection, c.ConnectionsPerAddress
 	}
 	return smtpd.NewServer(smtpd.Config{
 		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,

@@ -159,7 +159,7 @@ func (t *teller) notices(all []ending) []notice {
 func (t *teller) threshold(o Owned) time.Duration {
 	left := o.Certificate.NotAfter.Sub(t.now)
 	var shortest time.Duration
-	for _, d := range t.parts.Config.Expiry.Before {
+	for _, d := range t.parts.Config.Expiry.WarnBefore {
 		if left <= d && (shortest == 0 || d < shortest) {
 			shortest = d
 		}

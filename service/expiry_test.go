@@ -18,7 +18,7 @@ var expiryConfig = strings.Replace(storedConfig, `protocol = "smtp"`, `protocol 
 [log]
 level = "debug"
 [expiry]
-before = ["30d", "7d", "1d"]
+warn_before = ["30d", "7d", "1d"]
 mail_owner = true
 mail_to = ["admin@example.org"]
 `

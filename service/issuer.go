@@ -34,8 +34,8 @@ func (b *builder) authority() gateway.Issuer {
 	}
 	c := b.config.CA
 	return ca.NewOnDemand(ca.OnDemandConfig{
-		Authority: a.Issuing, Key: c.Key, Validity: c.Validity, Separate: c.Separate,
-		RenewBefore: c.RenewBefore, PerHour: c.PerHour,
+		Authority: a.Issuing, Key: c.KeyType, Validity: c.Validity, Separate: c.SeparateKeys,
+		RenewBefore: c.RenewBefore, PerHour: c.MaxPerHour,
 		Keys: b.parts.Keys, Withheld: a.withheld, Former: a.former(),
 		Keep: func(ctx context.Context, ids ...*certs.Identity) error {
 			if err := a.Keep(ctx, ids...); err != nil {

@@ -24,7 +24,7 @@ func TestOverlapOfTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "config.toml")
-	for overlap, want := range map[string]int{"": 1, `overlap = "72h"`: 1, `overlap = "24h"`: 0} {
+	for overlap, want := range map[string]int{"": 1, `decrypt_after_expiry = "72h"`: 1, `decrypt_after_expiry = "24h"`: 0} {
 		text := fmt.Sprintf("hostname = \"gw.example.org\"\n[store]\nurl = \"\"\n[identities]\npath = %q\n%s\n", filepath.Join(dir, "alice.pem"), overlap)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -256,8 +256,8 @@ func (b *builder) gateway() {
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Exit:         c.NextHop.Local != "",
-		Copies:       int(c.Limits.Memory),
-		Hold:         c.Queue.Hold,
+		Copies:       int(c.Limits.MessageMemory),
+		Hold:         c.Queue.HoldLifetime,
 		Clock:        b.clock, Log: b.log,
 	}
 	if b.parts.harvester != nil {

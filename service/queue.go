@@ -21,7 +21,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	q, err := queue.Open(ctx, queue.Config{
 		Path: config.Place(c.Queue.Path), Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Report: s.report, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
-		Reconsider: s.reconsider, Recheck: c.Queue.Recheck, Generation: s.known,
+		Reconsider: s.reconsider, Recheck: c.Queue.HoldRecheck, Generation: s.known,
 	})
 	if err != nil {
 		return err

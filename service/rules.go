@@ -42,7 +42,7 @@ func rule(r *config.Rule) enforce.Rule {
 		MoreRecipients: r.MoreRecipients, FewerRecipients: r.FewerRecipients,
 		Sign: r.Sign, Encrypt: r.Encrypt, NoCertificate: r.NoCertificate,
 		Unavailable: r.Unavailable, Mixed: r.Mixed, Profile: r.Profile,
-		UserControl: given(r.UserControl), Agree: r.Agree, Automatic: r.Automatic, AlreadySigned: r.AlreadySigned,
+		UserControl: given(r.UserControl), FromAlignment: r.FromAlignment, Automatic: r.Automatic, AlreadySigned: r.AlreadySigned,
 		AlreadyEncrypted: r.AlreadyEncrypted,
 		Calendar:         r.Calendar, Identity: r.Identity, DomainIdentity: r.DomainIdentity, Issue: r.Issue, DomainCertificate: r.DomainCertificate,
 		SenderCopy: r.SenderCopy, AlsoEncryptTo: given(r.AlsoEncryptTo), SubjectTag: r.SubjectTag, Mode: r.Mode,

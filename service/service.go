@@ -151,8 +151,8 @@ func start(ctx context.Context, o Options) (*Service, error) {
 
 // installed notes that parts are in use.
 func (s *Service) installed(p *Parts) {
-	if p.Config.Limits.Heap > 0 {
-		debug.SetMemoryLimit(int64(p.Config.Limits.Heap))
+	if p.Config.Limits.MemoryLimit > 0 {
+		debug.SetMemoryLimit(int64(p.Config.Limits.MemoryLimit))
 	}
 	if err := s.level.UnmarshalText([]byte(p.Config.Log.Level)); err != nil {
 		s.log.Error("log level", "error", err)
@@ -212,7 +212,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 func (s *Service) drainTime() time.Duration {
 	p, release := s.use()
 	defer release()
-	return p.Config.Limits.Drain
+	return p.Config.Limits.ShutdownTimeout
 }
 
 func (s *Service) setState(err error) {

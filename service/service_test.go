@@ -25,7 +25,7 @@ domains = ["example.org"]
 [admin]
 address = "unix:%DIR%/admin"
 [limits]
-drain = "20s"
+shutdown_timeout = "20s"
 [queue]
 path = "%DIR%/queue.db"
 [store]

@@ -25,7 +25,7 @@ func (b *builder) keys() {
 		all = append(all, t)
 	}
 	b.parts.Keys = certs.Join(all...)
-	if overlap := b.config.Identities.Overlap; overlap > 0 {
+	if overlap := b.config.Identities.DecryptAfterExpiry; overlap > 0 {
 		b.parts.Keys = certs.WithOverlap(b.parts.Keys, overlap, b.clock)
 	}
 }
@@ -65,7 +65,7 @@ func (b *builder) validator() {
 		Lists:         b.lists(),
 		CRLs:          b.parts.trusted.crls,
 		Fetcher:       b.fetcher(),
-		FetchIssuers:  t.FetchIssuers,
+		FetchIssuers:  t.FetchIntermediates,
 		Revocation:    certs.RevocationMode(t.Revocation),
 		LocalPart:     b.localPart(),
 		RequirePolicy: len(t.Policies) > 0,
@@ -134,10 +134,10 @@ func (b *builder) fetcher() *revocation.Fetcher {
 		return nil
 	}
 	f, err := revocation.NewFetcher(revocation.FetchConfig{
-		Timeout: t.FetchTimeout, Allowed: networks(t.FetchNetworks), Cache: t.Cache, Stale: t.Stale, Clock: b.clock,
+		Timeout: t.FetchTimeout, Allowed: networks(t.FetchNetworks), Cache: t.FetchCache, Stale: t.RevocationGrace, Clock: b.clock,
 	})
 	if err != nil {
-		b.complain("trust.cache", err.Error(), "name a folder that can be written")
+		b.complain("trust.fetch_cache", err.Error(), "name a folder that can be written")
 		return nil
 	}
 	b.parts.closers = append(b.parts.closers, func() error { f.Close(); return nil })

@@ -16,10 +16,10 @@ const soon = 30 * 24 * time.Hour
 
 // Within is the longest time before their end at which identities are spoken of.
 func Within(c *config.Config) time.Duration {
-	if len(c.Expiry.Before) == 0 {
+	if len(c.Expiry.WarnBefore) == 0 {
 		return soon
 	}
-	return slices.Max(c.Expiry.Before)
+	return slices.Max(c.Expiry.WarnBefore)
 }
 
 // Warnings are what is allowed and probably not meant.

@@ -32,7 +32,7 @@ address = "127.0.0.1:%d"
 url = "http://127.0.0.1:%[1]d/ca/"
 organization = "Corp"
 country = "DE"
-per_hour = 2
+max_per_hour = 2
 
 [[rule]]
 name = "issue"

@@ -39,7 +39,7 @@ from = ["self"]
 name = "agree"
 recipient = ["agree.example"]
 sign = "require"
-agree = "address"
+from_alignment = "address"
 
 [[rule]]
 name = "of-the-domain"

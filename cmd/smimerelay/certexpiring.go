@@ -13,7 +13,7 @@ import (
 
 type certExpiringCmd struct {
 	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
-	Within span   `placeholder:"TIME" help:"How soon, such as 14d; the longest of expiry.before when absent."`
+	Within span   `placeholder:"TIME" help:"How soon, such as 14d; the longest of expiry.warn_before when absent."`
 	JSON   bool   `name:"json" help:"Print the list as JSON."`
 }
 

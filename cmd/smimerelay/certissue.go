@@ -20,9 +20,9 @@ import (
 type certIssueCmd struct {
 	authorityFlags
 	JSON         bool     `name:"json" help:"Print what was issued as JSON."`
-	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: auto (what partners can read), p256, p384, rsa2048, rsa3072, rsa4096; ca.key when absent."`
+	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: auto (what partners can read), p256, p384, rsa2048, rsa3072, rsa4096; ca.key_type when absent."`
 	Days         int      `placeholder:"N" help:"Days of validity, at most 825; ca.validity when absent."`
-	Separate     bool     `help:"Issue two keys: one signs, one is encrypted to; ca.separate does so always."`
+	Separate     bool     `help:"Issue two keys: one signs, one is encrypted to; ca.separate_keys does so always."`
 	File         string   `placeholder:"FILE" help:"Also for the addresses in FILE, one on each line."`
 	Out          string   `placeholder:"FILE" help:"Also write the identity to FILE (PKCS #12); for one address without --separate."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --out."`
@@ -157,8 +157,8 @@ func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]
 	if c.Days < 0 {
 		return nil, errors.New("--days: give a number above 0")
 	}
-	if c.Out != "" && o.config.CA.Separate {
-		return nil, errors.New("--out: ca.separate issues two; use smimerelay cert export")
+	if c.Out != "" && o.config.CA.SeparateKeys {
+		return nil, errors.New("--out: ca.separate_keys issues two; use smimerelay cert export")
 	}
 	validity := o.config.CA.Validity
 	if c.Days > 0 {
@@ -170,8 +170,8 @@ func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]
 			return nil, fmt.Errorf("%s is of none of our domains; the authority vouches for these only: see domains in %s", addr, c.Config)
 		}
 		r := ca.Request{
-			Address: addr, Key: cmp.Or(c.Key, o.config.CA.Key), Validity: validity,
-			Separate: c.Separate || o.config.CA.Separate,
+			Address: addr, Key: cmp.Or(c.Key, o.config.CA.KeyType), Validity: validity,
+			Separate: c.Separate || o.config.CA.SeparateKeys,
 		}
 		if err := o.Issuing.Check(r); err != nil {
 			return nil, err

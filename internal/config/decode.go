@@ -46,6 +46,10 @@ func (d *decoder) unknown(path, key string, fields map[string]reflect.StructFiel
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	if name := newName(path, key); name != "" {
+		d.complain(join(path, key), fmt.Sprintf("renamed to %q", name), "unknown key")
+		return
+	}
 	remedy := "known here: " + strings.Join(names, ", ")
 	if near := nearest(key, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)

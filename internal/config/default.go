@@ -15,20 +15,20 @@ func Default() *Config {
 		Log:       Log{Level: "info", Format: "text"},
 		Admin:     Admin{SocketMode: socketMode},
 		Limits: Limits{
-			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, Memory: 400 * megabyte,
-			PerAddress: 50, Errors: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
-			Receive: 30 * time.Minute, Process: 4 * time.Minute, Drain: 30 * time.Second,
+			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, MessageMemory: 400 * megabyte,
+			ConnectionsPerAddress: 50, ErrorsPerConnection: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
+			Receive: 30 * time.Minute, Process: 4 * time.Minute, ShutdownTimeout: 30 * time.Second,
 		},
 		Listeners:  defaultListeners(),
 		NextHop:    NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
 		Queue:      defaultQueue(),
 		Store:      Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
-		Expiry:     Expiry{Before: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
+		Expiry:     Expiry{WarnBefore: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
 		Trust:      Trust{Anchors: []string{}, Anchor: []Anchor{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		CA:         defaultCA(),
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
-		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
+		Lookup:     Lookup{CacheFound: time.Hour, CacheNotFound: 5 * time.Minute, CacheEntries: 10_000, Timeout: 10 * time.Second},
 		Profiles:   defaultProfiles(),
 		Rules:      []Rule{defaultRule()},
 		Entitled:   []Entitlement{},
@@ -61,17 +61,17 @@ func defaultQueue() Queue {
 		Retry: []time.Duration{
 			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},
-		MinFree: 64 * megabyte,
-		Workers: 20,
-		MaxSize: 100_000,
-		Hold:    5 * day,
-		Recheck: 15 * time.Minute,
+		MinFree:      64 * megabyte,
+		Workers:      20,
+		MaxSize:      100_000,
+		HoldLifetime: 5 * day,
+		HoldRecheck:  15 * time.Minute,
 	}
 }
 
 func defaultCA() CA {
 	return CA{
-		Profile: "multipurpose", Key: "auto", Validity: 365 * day, RenewBefore: 30 * day, PerHour: 100,
+		Profile: "multipurpose", KeyType: "auto", Validity: 365 * day, RenewBefore: 30 * day, MaxPerHour: 100,
 		CRLValidity: 7 * day, CRLRefresh: day,
 	}
 }
@@ -82,7 +82,7 @@ func defaultDirectory() Directory {
 		Filter:     "(|(mail={addr})(proxyAddresses=smtp:{addr}))",
 		Attributes: []string{"userSMIMECertificate", "userCertificate"},
 		Timeout:    2 * time.Second, Connections: 4,
-		Nested: "auto", GroupMembers: 1000, GroupDepth: 10, UserAddresses: []string{"mail", "proxyAddresses"},
+		NestedGroups: "auto", GroupMembers: 1000, GroupDepth: 10, UserAddresses: []string{"mail", "proxyAddresses"},
 	}
 }
 

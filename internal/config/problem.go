@@ -11,7 +11,7 @@ import (
 type Problem struct {
 	File string
 	Line int    // 0: nowhere in particular
-	Key  string // "limits.memory", "rule[2].sender"; "": the whole file
+	Key  string // "limits.message_memory", "rule[2].sender"; "": the whole file
 	// Text says what is wrong, Remedy what to do about it.
 	Text, Remedy string
 }

@@ -46,7 +46,7 @@ func (d *decoder) expiry(e Expiry) {
 			d.complain(index("expiry.mail_to", i), "write an address such as postmaster@example.com", "%v", err)
 		}
 	}
-	if len(e.Before) == 0 && (e.MailOwner || len(e.MailTo) > 0) {
-		d.complain("expiry.before", `write at least one time, such as ["30d"]`, "is empty: nobody is ever told")
+	if len(e.WarnBefore) == 0 && (e.MailOwner || len(e.MailTo) > 0) {
+		d.complain("expiry.warn_before", `write at least one time, such as ["30d"]`, "is empty: no warning is ever sent")
 	}
 }

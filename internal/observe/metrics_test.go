@@ -71,7 +71,7 @@ Go runtime and of the process. This page is made from the declarations.
 - ` + "`smimerelay_directory_seconds_count{result=\"failed\"}`" + ` rises: that directory does not answer.
 - ` + "`smimerelay_queue_up`" + ` is 0: no mail is accepted; ` + "`/readyz`" + ` says why. It recovers by itself within a minute of the disk.
 - ` + "`smimerelay_queue_messages`" + ` rises and stays: the next hop does not take mail.
-- ` + "`smimerelay_queue_held_oldest_seconds`" + ` nears ` + "`[queue] hold`" + `: its sender will get a report; ` + "`smimerelay queue held`" + ` says who has no certificate.
+- ` + "`smimerelay_queue_held_oldest_seconds`" + ` nears ` + "`[queue] hold_lifetime`" + `: its sender will get a report; ` + "`smimerelay queue held`" + ` says who has no certificate.
 - ` + "`smimerelay_identity_expiry_timestamp_seconds - time()`" + ` falls below 30 days: renew the identity.
 - ` + "`smimerelay_identities_expiring`" + ` is above 0: ` + "`smimerelay cert expiring`" + ` says which.
 - ` + "`smimerelay_store_up`" + ` is 0: the database of the certificate store does not answer.

@@ -134,8 +134,8 @@ func TestWhoMaySign(t *testing.T) {
 func TestSenderAndFromMustAgree(t *testing.T) {
 	w := newWorld(t)
 	w.rules(
-		enforce.Rule{Name: "address", Recipient: []string{"address.example"}, Sign: "require", Agree: "address"},
-		enforce.Rule{Name: "domain", Recipient: []string{"domain.example"}, Sign: "require", Agree: "domain"},
+		enforce.Rule{Name: "address", Recipient: []string{"address.example"}, Sign: "require", FromAlignment: "address"},
+		enforce.Rule{Name: "domain", Recipient: []string{"domain.example"}, Sign: "require", FromAlignment: "domain"},
 		enforce.Rule{Name: "default", Sign: "require", Encrypt: "never"},
 	)
 	for _, tt := range []struct {
