@@ -9,13 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	pki "github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
-)
-
-var (
-	oidSubjectAltName  = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidSMTPUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9}
-	oidEmailAddress    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 )
 
 // Upper bounds of RFC 5280 appendix A.1, in characters.
@@ -54,7 +49,7 @@ func name(t *x509.Certificate, a address.Address) error {
 		t.Subject.CommonName = text
 	case a.ASCII() && len(text) <= maxEmailAddress:
 		t.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{
-			Type: oidEmailAddress, Value: asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte(text)},
+			Type: pki.OIDEmailAddress, Value: asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte(text)},
 		}}
 	}
 	general, err := generalName(text, a.ASCII())
@@ -66,7 +61,7 @@ func name(t *x509.Certificate, a address.Address) error {
 		return fmt.Errorf("address %q: %w", a, err)
 	}
 	t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{
-		Id: oidSubjectAltName, Value: names,
+		Id: pki.OIDSubjectAltName, Value: names,
 		// RFC 5280 section 4.2.1.6: critical where the subject is empty.
 		Critical: t.Subject.CommonName == "" && len(t.Subject.ExtraNames) == 0,
 	})
@@ -77,7 +72,7 @@ func generalName(text string, ascii bool) (asn1.RawValue, error) {
 	if ascii {
 		return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, Bytes: []byte(text)}, nil
 	}
-	id, err := asn1.Marshal(oidSMTPUTF8Mailbox)
+	id, err := asn1.Marshal(pki.OIDSMTPUTF8Mailbox)
 	if err != nil {
 		return asn1.RawValue{}, err
 	}

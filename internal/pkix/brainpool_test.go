@@ -61,12 +61,12 @@ func TestBrainpoolSignatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, digest := Algorithm{scheme: ecdsaSignature, hash: hash}, digestOf(hash, data)
+			a, digest := Algorithm{scheme: ECDSAScheme, hash: hash}, digestOf(hash, data)
 			if !a.VerifyDigest(key, digest, sig) {
 				t.Errorf("%s %v: does not verify", curve, hash)
 			}
 			if a.VerifyDigest(other, digest, sig) || a.VerifyDigest(key, digest, append(bytes.Clone(sig), 0)) ||
-				(Algorithm{scheme: pkcs1, hash: hash}).VerifyDigest(key, digest, sig) {
+				(Algorithm{scheme: PKCS1Scheme, hash: hash}).VerifyDigest(key, digest, sig) {
 				t.Errorf("%s %v: verifies what is wrong", curve, hash)
 			}
 			digest[3] ^= 1

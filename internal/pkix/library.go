@@ -25,22 +25,22 @@ func fillLibraryNames(c *x509.Certificate) {
 }
 
 type libraryAlgorithm struct {
-	scheme scheme
+	scheme Scheme
 	hash   crypto.Hash
 }
 
 var libraryAlgorithms = map[libraryAlgorithm]x509.SignatureAlgorithm{
-	{pkcs1, crypto.MD5}:             x509.MD5WithRSA,
-	{pkcs1, crypto.SHA1}:            x509.SHA1WithRSA,
-	{pkcs1, crypto.SHA256}:          x509.SHA256WithRSA,
-	{pkcs1, crypto.SHA384}:          x509.SHA384WithRSA,
-	{pkcs1, crypto.SHA512}:          x509.SHA512WithRSA,
-	{pssSignature, crypto.SHA256}:   x509.SHA256WithRSAPSS,
-	{pssSignature, crypto.SHA384}:   x509.SHA384WithRSAPSS,
-	{pssSignature, crypto.SHA512}:   x509.SHA512WithRSAPSS,
-	{ecdsaSignature, crypto.SHA1}:   x509.ECDSAWithSHA1,
-	{ecdsaSignature, crypto.SHA256}: x509.ECDSAWithSHA256,
-	{ecdsaSignature, crypto.SHA384}: x509.ECDSAWithSHA384,
-	{ecdsaSignature, crypto.SHA512}: x509.ECDSAWithSHA512,
-	{ed25519Signature, 0}:           x509.PureEd25519,
+	{PKCS1Scheme, crypto.MD5}:    x509.MD5WithRSA,
+	{PKCS1Scheme, crypto.SHA1}:   x509.SHA1WithRSA,
+	{PKCS1Scheme, crypto.SHA256}: x509.SHA256WithRSA,
+	{PKCS1Scheme, crypto.SHA384}: x509.SHA384WithRSA,
+	{PKCS1Scheme, crypto.SHA512}: x509.SHA512WithRSA,
+	{PSSScheme, crypto.SHA256}:   x509.SHA256WithRSAPSS,
+	{PSSScheme, crypto.SHA384}:   x509.SHA384WithRSAPSS,
+	{PSSScheme, crypto.SHA512}:   x509.SHA512WithRSAPSS,
+	{ECDSAScheme, crypto.SHA1}:   x509.ECDSAWithSHA1,
+	{ECDSAScheme, crypto.SHA256}: x509.ECDSAWithSHA256,
+	{ECDSAScheme, crypto.SHA384}: x509.ECDSAWithSHA384,
+	{ECDSAScheme, crypto.SHA512}: x509.ECDSAWithSHA512,
+	{Ed25519Scheme, 0}:           x509.PureEd25519,
 }

@@ -9,12 +9,12 @@ import (
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// OIDSubjectAltName is the extension with the alternative names.
-var OIDSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-
+// Where a certificate names mailboxes: the extension with the alternative names, its
+// SmtpUTF8Mailbox (RFC 9598 section 3), and the attribute of the subject.
 var (
-	oidSMTPUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9}
-	oidEmailAddress    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
+	OIDSubjectAltName  = asn1.ObjectIdentifier{2, 5, 29, 17}
+	OIDSMTPUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9}
+	OIDEmailAddress    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 )
 
 // Tags of GeneralName (RFC 5280 section 4.2.1.6).
@@ -37,7 +37,7 @@ func Mailboxes(cert *x509.Certificate) []Mailbox {
 		return names
 	}
 	for _, n := range cert.Subject.Names {
-		if text, ok := n.Value.(string); ok && n.Type.Equal(oidEmailAddress) {
+		if text, ok := n.Value.(string); ok && n.Type.Equal(OIDEmailAddress) {
 			names = append(names, Mailbox{Text: text})
 		}
 	}
@@ -86,7 +86,7 @@ func EachGeneralName(der []byte, f func(cryptobyte_asn1.Tag, cryptobyte.String))
 func UTF8Mailbox(other cryptobyte.String) (string, bool) {
 	var id asn1.ObjectIdentifier
 	var value, text cryptobyte.String
-	if !other.ReadASN1ObjectIdentifier(&id) || !id.Equal(oidSMTPUTF8Mailbox) ||
+	if !other.ReadASN1ObjectIdentifier(&id) || !id.Equal(OIDSMTPUTF8Mailbox) ||
 		!other.ReadASN1(&value, cryptobyte_asn1.Tag(0).ContextSpecific().Constructed()) ||
 		!value.ReadASN1(&text, cryptobyte_asn1.UTF8String) {
 		return "", false

@@ -1,5 +1,5 @@
-// Package pki holds what path validation and revocation share: the comparison
-// of names, the public keys and the signature algorithms of certificates, where
+// Package pkix holds what path validation and revocation share: the comparison
+// of names, the digests, the public keys and the signature algorithms, where
 // crypto/x509 knows too few of them.
 package pkix
 

@@ -141,10 +141,10 @@ func TestPSSKeys(t *testing.T) {
 		if !good.Verify(key, cert.RawTBSCertificate, cert.Signature) {
 			t.Errorf("%s: its own signature does not verify", c.name)
 		}
-		if c.limited && (Algorithm{scheme: pssSignature, pss: PSS{crypto.SHA256, crypto.SHA256, 20}}).within(key.Limit) {
+		if c.limited && (Algorithm{scheme: PSSScheme, pss: PSS{crypto.SHA256, crypto.SHA256, 20}}).within(key.Limit) {
 			t.Errorf("%s: a shorter salt is allowed", c.name)
 		}
-		if (Algorithm{scheme: pkcs1, hash: crypto.SHA256}).Verify(key, cert.RawTBSCertificate, cert.Signature) {
+		if (Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA256}).Verify(key, cert.RawTBSCertificate, cert.Signature) {
 			t.Errorf("%s: verifies as PKCS #1 v1.5", c.name)
 		}
 	}

@@ -53,18 +53,12 @@ func ReadPSS(der []byte) (p PSS, ok bool) {
 }
 
 func readDigest(s *cryptobyte.String, h *crypto.Hash) bool {
-	var seq cryptobyte.String
-	var id asn1.ObjectIdentifier
-	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.ReadASN1ObjectIdentifier(&id) || !absentOrNull(seq) {
+	var seq, id cryptobyte.String
+	if !s.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) || !seq.ReadASN1(&id, cryptobyte_asn1.OBJECT_IDENTIFIER) || !absentOrNull(seq) {
 		return false
 	}
-	for _, d := range digests {
-		if d.id.Equal(id) {
-			*h = d.hash
-			return true
-		}
-	}
-	return false
+	*h = DigestByOID(id)
+	return *h != 0 && *h != crypto.MD5 // RFC 4055 section 2.1 does not list MD5
 }
 
 func readMask(s *cryptobyte.String, h *crypto.Hash) bool {
@@ -78,17 +72,6 @@ func readMask(s *cryptobyte.String, h *crypto.Hash) bool {
 // use (RFC 4055 section 2.1).
 func absentOrNull(params []byte) bool {
 	return len(params) == 0 || bytes.Equal(params, asn1.NullBytes)
-}
-
-var digests = []struct {
-	id   asn1.ObjectIdentifier
-	hash crypto.Hash
-}{
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}, crypto.SHA1},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}, crypto.SHA224},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, crypto.SHA256},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, crypto.SHA384},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, crypto.SHA512},
 }
 
 // Within reports whether a key with the parameters limit allows p (RFC 4055

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rsa"
-	"encoding/asn1"
 	"math/big"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // smallExponent reports whether crypto/rsa works with key. Some smart cards made
@@ -35,27 +37,24 @@ func VerifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool 
 // encodePKCS1 is EMSA-PKCS1-v1_5-ENCODE (RFC 8017 section 9.2); nil for a digest
 // that is not known.
 func encodePKCS1(hash crypto.Hash, digest []byte, size int) []byte {
-	for _, d := range digests {
-		if d.hash != hash {
-			continue
-		}
-		info, err := asn1.Marshal(struct {
-			Algorithm struct {
-				ID   asn1.ObjectIdentifier
-				Null asn1.RawValue
-			}
-			Digest []byte
-		}{struct {
-			ID   asn1.ObjectIdentifier
-			Null asn1.RawValue
-		}{d.id, asn1.NullRawValue}, digest})
-		if err != nil || len(digest) != hash.Size() || size < len(info)+11 {
-			return nil
-		}
-		em := bytes.Repeat([]byte{0xff}, size)
-		em[0], em[1], em[size-len(info)-1] = 0, 1, 0
-		copy(em[size-len(info):], info)
-		return em
+	oid := DigestOID(hash)
+	if oid == "" || len(digest) != hash.Size() {
+		return nil
 	}
-	return nil
+	b := cryptobyte.NewBuilder(nil)
+	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(info *cryptobyte.Builder) {
+		info.AddASN1(cryptobyte_asn1.SEQUENCE, func(alg *cryptobyte.Builder) {
+			alg.AddASN1(cryptobyte_asn1.OBJECT_IDENTIFIER, func(id *cryptobyte.Builder) { id.AddBytes([]byte(oid)) })
+			alg.AddASN1NULL()
+		})
+		info.AddASN1OctetString(digest)
+	})
+	info, err := b.Bytes()
+	if err != nil || size < len(info)+11 {
+		return nil
+	}
+	em := bytes.Repeat([]byte{0xff}, size)
+	em[0], em[1], em[size-len(info)-1] = 0, 1, 0
+	copy(em[size-len(info):], info)
+	return em
 }

@@ -170,7 +170,7 @@ func TestLargeExponent(t *testing.T) {
 	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA512} {
 		sig := signer.sign(t, hash, data)
 		digest := digestOf(hash, data)
-		a := Algorithm{scheme: pkcs1, hash: hash}
+		a := Algorithm{scheme: PKCS1Scheme, hash: hash}
 		if !a.VerifyDigest(signer.key, digest, sig) {
 			t.Errorf("%v: does not verify", hash)
 		}

@@ -4,11 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	_ "crypto/md5" // hashes are made by their identifier
 	"crypto/rsa"
-	_ "crypto/sha1"
-	_ "crypto/sha256"
-	_ "crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
 	"hash"
@@ -17,19 +13,20 @@ import (
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// scheme is a family of signatures.
-type scheme int
+// Scheme is a family of signatures.
+type Scheme string
 
+// The schemes.
 const (
-	pkcs1 scheme = iota + 1
-	pssSignature
-	ecdsaSignature
-	ed25519Signature
+	PKCS1Scheme   Scheme = "rsa-PKCS1Scheme"
+	PSSScheme     Scheme = "rsa-pss"
+	ECDSAScheme   Scheme = "ecdsa"
+	Ed25519Scheme Scheme = "ed25519"
 )
 
 // Algorithm is a signature algorithm with its parameters. The zero value is none.
 type Algorithm struct {
-	scheme scheme
+	scheme Scheme
 	hash   crypto.Hash // 0 for Ed25519
 	pss    PSS
 }
@@ -38,19 +35,19 @@ var algorithms = []struct {
 	id asn1.ObjectIdentifier
 	Algorithm
 }{
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Algorithm{scheme: pkcs1, hash: crypto.SHA256}},
-	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA256}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, Algorithm{scheme: pkcs1, hash: crypto.SHA384}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, Algorithm{scheme: pkcs1, hash: crypto.SHA512}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}, Algorithm{scheme: pkcs1, hash: crypto.SHA224}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
-	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 29}, Algorithm{scheme: pkcs1, hash: crypto.SHA1}},
-	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}, Algorithm{scheme: pkcs1, hash: crypto.MD5}},
-	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA384}},
-	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA512}},
-	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA224}},
-	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, Algorithm{scheme: ecdsaSignature, hash: crypto.SHA1}},
-	{asn1.ObjectIdentifier{1, 3, 101, 112}, Algorithm{scheme: ed25519Signature}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}, Algorithm{scheme: ECDSAScheme, hash: crypto.SHA256}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 14}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 14, 3, 2, 29}, Algorithm{scheme: PKCS1Scheme, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}, Algorithm{scheme: PKCS1Scheme, hash: crypto.MD5}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}, Algorithm{scheme: ECDSAScheme, hash: crypto.SHA384}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, Algorithm{scheme: ECDSAScheme, hash: crypto.SHA512}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 1}, Algorithm{scheme: ECDSAScheme, hash: crypto.SHA224}},
+	{asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1}, Algorithm{scheme: ECDSAScheme, hash: crypto.SHA1}},
+	{asn1.ObjectIdentifier{1, 3, 101, 112}, Algorithm{scheme: Ed25519Scheme}},
 }
 
 // ReadAlgorithm reads an AlgorithmIdentifier (RFC 5280 section 4.1.1.2). It
@@ -63,7 +60,7 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 	}
 	if id.Equal(oidRSAPSS) {
 		a.pss, ok = ReadPSS(seq)
-		a.scheme, a.hash = pssSignature, a.pss.Hash
+		a.scheme, a.hash = PSSScheme, a.pss.Hash
 		return a, id, ok
 	}
 	for _, known := range algorithms {
@@ -75,6 +72,16 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 	return a, id, false
 }
 
+// WithDigest is the algorithm of a scheme whose identifier leaves the digest open:
+// rsaEncryption (RFC 3370 section 3.2), and id-ecPublicKey, which some write.
+func WithDigest(s Scheme, h crypto.Hash) Algorithm { return Algorithm{scheme: s, hash: h} }
+
+// Scheme returns the family of a.
+func (a Algorithm) Scheme() Scheme { return a.scheme }
+
+// HashFunc returns the digest of the signed data; 0 where Whole.
+func (a Algorithm) HashFunc() crypto.Hash { return a.hash }
+
 // Weak reports a digest for which others can find collisions.
 func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypto.MD5 }
 
@@ -82,7 +89,7 @@ func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypt
 func (a Algorithm) Broken() bool { return a.hash == crypto.MD5 }
 
 // Whole reports an algorithm that signs the data itself and not its digest.
-func (a Algorithm) Whole() bool { return a.scheme == ed25519Signature }
+func (a Algorithm) Whole() bool { return a.scheme == Ed25519Scheme }
 
 // Hash returns a new hash for the data; nil where Whole.
 func (a Algorithm) Hash() hash.Hash {
@@ -117,25 +124,25 @@ func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
 	case PSSKey:
 		return a.within(k.Limit) && a.verifyRSA(k.PublicKey, digest, sig)
 	case *ecdsa.PublicKey:
-		return a.scheme == ecdsaSignature && ecdsa.VerifyASN1(k, digest, sig)
+		return a.scheme == ECDSAScheme && ecdsa.VerifyASN1(k, digest, sig)
 	case *BrainpoolKey:
-		return a.scheme == ecdsaSignature && k.Verify(digest, sig)
+		return a.scheme == ECDSAScheme && k.Verify(digest, sig)
 	}
 	return false
 }
 
 // within reports whether a PSS key with parameters allows a.
 func (a Algorithm) within(limit *PSS) bool {
-	return a.scheme == pssSignature && (limit == nil || a.pss.Within(*limit))
+	return a.scheme == PSSScheme && (limit == nil || a.pss.Within(*limit))
 }
 
 func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
 	switch {
 	case CheckRSA(key) != nil:
 		return false
-	case a.scheme == pkcs1:
+	case a.scheme == PKCS1Scheme:
 		return VerifyPKCS1(key, a.hash, digest, sig)
-	case a.scheme == pssSignature:
+	case a.scheme == PSSScheme:
 		return a.pss.Verify(key, digest, sig)
 	}
 	return false

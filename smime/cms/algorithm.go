@@ -3,11 +3,10 @@ package cms
 import (
 	"bytes"
 	"crypto"
-	_ "crypto/sha1" // for crypto.Hash.New
-	_ "crypto/sha256"
-	_ "crypto/sha512"
 	"strconv"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // An algorithm is an AlgorithmIdentifier (RFC 5280 section 4.1.1.2).
@@ -89,65 +88,22 @@ func dotted(oid []byte) string {
 	return s.String()
 }
 
-// digests are the hash functions that are known, best last; the first three
-// are for reading only.
-var digests = [...]struct {
-	hash crypto.Hash
-	oid  string
-	name string
-}{
-	{crypto.MD5, oidMD5, "md5"},
-	{crypto.SHA1, oidSHA1, "sha-1"},
-	{crypto.SHA224, oidSHA224, "sha-224"},
-	{crypto.SHA256, oidSHA256, "sha-256"},
-	{crypto.SHA384, oidSHA384, "sha-384"},
-	{crypto.SHA512, oidSHA512, "sha-512"},
-}
-
 // digestOf returns the hash function of a digest algorithm, 0 if it is unknown
 // or has parameters that do not belong to it.
 func digestOf(a algorithm) crypto.Hash {
-	for _, d := range digests {
-		if a.is(d.oid) && a.bare() {
-			return d.hash
-		}
+	if !a.bare() {
+		return 0
 	}
-	return 0
-}
-
-// digestOID returns the object identifier of a hash function, "" if S/MIME does
-// not know it.
-func digestOID(h crypto.Hash) string {
-	for _, d := range digests {
-		if d.hash == h {
-			return d.oid
-		}
-	}
-	return ""
+	return pkix.DigestByOID(a.oid)
 }
 
 // DigestName returns the name of a hash function as micalg has it (RFC 8551
 // section 3.5.3.2), "" if it is none of S/MIME's.
-func DigestName(h crypto.Hash) string {
-	for _, d := range digests {
-		if d.hash == h {
-			return d.name
-		}
-	}
-	return ""
-}
+func DigestName(h crypto.Hash) string { return pkix.DigestName(h) }
 
 // DigestByName is the inverse of DigestName and tolerant: any case, with the
 // dash or without it.
-func DigestByName(name string) (crypto.Hash, bool) {
-	name = strings.ReplaceAll(strings.ToLower(name), "-", "")
-	for _, d := range digests {
-		if strings.ReplaceAll(d.name, "-", "") == name {
-			return d.hash, true
-		}
-	}
-	return 0, false
-}
+func DigestByName(name string) (crypto.Hash, bool) { return pkix.DigestByName(name) }
 
 // sendable reports whether messages may be signed with h.
 func sendable(h crypto.Hash) bool {

@@ -3,13 +3,15 @@ package cms
 import (
 	"crypto/x509"
 	"slices"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // verifyBare checks a signature that is over the content itself (RFC 5652 section
 // 5.4). Only data may be signed so (section 5.3). Whoever has a signature with
 // attributes can present it as one over a content that has the octets of these
 // attributes: such a content is refused, whoever signed it.
-func (v *verifier) verifyBare(s *signerInfo, candidates []*x509.Certificate, scheme scheme, r *SignerResult) error {
+func (v *verifier) verifyBare(s *signerInfo, candidates []*x509.Certificate, alg pkix.Algorithm, r *SignerResult) error {
 	r.Bare = true
 	switch {
 	case !v.options.AllowBare:
@@ -31,7 +33,7 @@ func (v *verifier) verifyBare(s *signerInfo, candidates []*x509.Certificate, sch
 	if err := v.checkStrength(digestOf(s.digest), r); err != nil {
 		return err
 	}
-	return v.tryCertificates(candidates, new(attributes), slices.Values([][]byte{content}), s.value, scheme, r)
+	return v.tryCertificates(candidates, new(attributes), slices.Values([][]byte{content}), s.value, alg, r)
 }
 
 // content returns the content in one piece.

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
@@ -122,7 +123,7 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	if e.request.UseSKI && len(cert.SubjectKeyId) == 0 {
 		return unsupported("no subject key identifier")
 	}
-	pub, pss, err := publicKey(cert)
+	pub, err := publicKey(cert)
 	if err != nil {
 		return err
 	}
@@ -131,9 +132,7 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 	}
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
-		if pss == nil {
-			return e.keyTransport(b, cert, k)
-		}
+		return e.keyTransport(b, cert, k)
 	case *ecdsa.PublicKey:
 		p, err := k.ECDH()
 		if err != nil {

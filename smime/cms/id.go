@@ -3,8 +3,9 @@ package cms
 import (
 	"bytes"
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"math/big"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // ID names a certificate: by issuer and serial number, or by its subject key

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Each object identifier must be what the comment beside it says.
@@ -73,7 +75,7 @@ func TestDottedStrange(t *testing.T) {
 func TestDigestNames(t *testing.T) {
 	for _, name := range []string{"sha-256", "SHA256", "sha256", "Sha-512", "sha1", "md5", "sha-384", "sha224"} {
 		h, ok := DigestByName(name)
-		if !ok || DigestName(h) == "" || digestOID(h) == "" {
+		if !ok || DigestName(h) == "" || pkix.DigestOID(h) == "" {
 			t.Errorf("%s: %v", name, h)
 		}
 	}
@@ -82,7 +84,7 @@ func TestDigestNames(t *testing.T) {
 			t.Errorf("%s: %v", name, h)
 		}
 	}
-	if DigestName(0) != "" || digestOID(0) != "" {
+	if DigestName(0) != "" || pkix.DigestOID(0) != "" {
 		t.Error("no hash has a name")
 	}
 }

@@ -3,6 +3,7 @@ package cms
 import (
 	"crypto"
 	"crypto/x509"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
@@ -10,26 +11,20 @@ import (
 // know: X25519 (*ecdh.PublicKey), RSASSA-PSS (*rsa.PublicKey), ML-KEM
 // (*mlkem.EncapsulationKey768 or 1024), and brainpool curves.
 func PublicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
-	key, _, err := publicKey(cert)
+	key, err := publicKey(cert)
+	if pss, ok := key.(pkix.PSSKey); ok {
+		return pss.PublicKey, nil
+	}
 	return key, err
 }
 
-// publicKey is PublicKey, and pss holds the parameters that an id-RSASSA-PSS
-// key is restricted to (RFC 4055 section 1.2), which is nil for all others.
-func publicKey(cert *x509.Certificate) (key crypto.PublicKey, pss *algorithm, err error) {
-	switch k := pkix.PublicKey(cert).(type) {
-	case nil:
-		return nil, nil, unsupported("public key of this kind: %s", pkix.KeyName(cert))
-	case pkix.PSSKey:
-		info, _ := pkix.ReadKeyInfo(cert.RawSubjectPublicKeyInfo)
-		pss = &algorithm{oid: []byte(oidPSS)}
-		if len(info.Parameters) > 0 {
-			pss.params = info.Parameters
-		}
-		return k.PublicKey, pss, nil
-	default:
-		return k, nil, nil
+// publicKey is PublicKey, and an RSA key for RSASSA-PSS alone is a pkix.PSSKey.
+func publicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
+	key := pkix.PublicKey(cert)
+	if key == nil {
+		return nil, unsupported("public key of this kind: %s", pkix.KeyName(cert))
 	}
+	return key, nil
 }
 
 // CheckKey says whether signatures by a public key are verified: RSA from 2048 to

@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // One message to recipients with keys of every kind opens with each of them.
@@ -404,10 +406,10 @@ func TestOAEPLabelAndDigests(t *testing.T) {
 		return built(func(b *builder) {
 			m := b.open(tagSequence)
 			h := b.open(tagContext0)
-			b.algorithm(digestOID(hash), null())
+			b.algorithm(pkix.DigestOID(hash), null())
 			b.close(h)
 			g := b.open(tagContext0 + 1)
-			b.algorithm(oidMGF1, built(func(b *builder) { b.algorithm(digestOID(mgf), nil) }))
+			b.algorithm(oidMGF1, built(func(b *builder) { b.algorithm(pkix.DigestOID(mgf), nil) }))
 			b.close(g)
 			if label != nil {
 				p := b.open(tagContext0 + 2)

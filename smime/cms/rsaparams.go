@@ -3,22 +3,9 @@ package cms
 import (
 	"crypto"
 	"crypto/rsa"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
-
-// pssOf reads RSASSA-PSS-params (RFC 4055 section 3.1), of which absent ones are
-// allowed in a key only, where they mean no restriction.
-func pssOf(params []byte) (scheme, error) {
-	der, err := DER(params)
-	if err != nil {
-		return scheme{}, err
-	}
-	p, ok := pkix.ReadPSS(der)
-	if !ok {
-		return scheme{}, unsupported("PSS with these parameters")
-	}
-	return scheme{name: schemePSS, hash: p.Hash, pss: p}, nil
-}
 
 // hashAndMask reads the [0] digest and the [1] digest of MGF1 that OAEP parameters
 // begin with; 0 stands for an unknown one.
@@ -46,12 +33,12 @@ func (b *builder) hashAndMask(h crypto.Hash) {
 		return
 	}
 	m := b.open(tagContext0)
-	b.algorithm(digestOID(h), null())
+	b.algorithm(pkix.DigestOID(h), null())
 	b.close(m)
 	m = b.open(tagContext0 + 1)
 	mgf := b.open(tagSequence)
 	b.oid(oidMGF1)
-	b.algorithm(digestOID(h), null())
+	b.algorithm(pkix.DigestOID(h), null())
 	b.close(mgf)
 	b.close(m)
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // SignRequest says what to sign, by whom.
@@ -90,7 +92,7 @@ func Sign(r SignRequest) (*Object, error) {
 			return nil, err
 		}
 		parts.infos.next()
-		parts.algorithms.algorithm(digestOID(p.hash), nil)
+		parts.algorithms.algorithm(pkix.DigestOID(p.hash), nil)
 		parts.algorithms.next()
 		certs = append(certs, s.Certificate)
 		if s.UseSKI {

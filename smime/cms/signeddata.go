@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 

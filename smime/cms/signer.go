@@ -8,6 +8,8 @@ import (
 	"crypto/rsa"
 	"errors"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // A signPlan is what follows from the key and the options of a signer.
@@ -26,7 +28,7 @@ func (s *Signer) plan() (p signPlan, err error) {
 	if s.UseSKI && len(s.Certificate.SubjectKeyId) == 0 {
 		return p, unsupported("certificate without subject key identifier")
 	}
-	pub, pss, err := publicKey(s.Certificate)
+	pub, err := PublicKey(s.Certificate)
 	if err != nil {
 		return p, err
 	}
@@ -47,7 +49,7 @@ func (s *Signer) plan() (p signPlan, err error) {
 	b := make(builder, 0, 80)
 	switch pub.(type) {
 	case *rsa.PublicKey:
-		if s.PSS || pss != nil {
+		if _, alone := pkix.PublicKey(s.Certificate).(pkix.PSSKey); s.PSS || alone {
 			p.opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: p.hash}
 			b.algorithm(oidPSS, pssParams(p.hash))
 		} else {
@@ -100,7 +102,7 @@ func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
 		b.int(1)
 	}
 	b.identifier(s.Certificate, s.UseSKI)
-	b.algorithm(digestOID(p.hash), nil)
+	b.algorithm(pkix.DigestOID(p.hash), nil)
 	at := len(*b)
 	b.raw(attrs)
 	(*b)[at] = tagContext0
@@ -169,7 +171,7 @@ func (w *attributeWriter) end() {
 // protection appends CMSAlgorithmProtection (RFC 6211 section 2).
 func (b *builder) protection(p signPlan) {
 	m := b.open(tagSequence)
-	b.algorithm(digestOID(p.hash), nil)
+	b.algorithm(pkix.DigestOID(p.hash), nil)
 	at := len(*b)
 	b.raw(p.algorithm)
 	(*b)[at] = tagContext0 + 1

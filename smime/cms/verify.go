@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // VerifyOptions are what Verify needs besides the object.
@@ -89,11 +90,11 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 		return unsupported("digest %v", s.digest)
 	}
 	r.Digest = DigestName(hash)
-	scheme, err := schemeOf(s.signature, hash)
+	alg, err := signatureAlgorithm(s.signature, hash)
 	if err != nil {
 		return err
 	}
-	r.Signature = scheme.name
+	r.Signature = string(alg.Scheme())
 	candidates := v.candidates(s.id)
 	if len(candidates) > 0 {
 		r.Certificate = candidates[0]
@@ -102,7 +103,7 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 		return malformed("digest %s is not listed", r.Digest)
 	}
 	if s.attrs == nil {
-		return v.verifyBare(s, candidates, scheme, r)
+		return v.verifyBare(s, candidates, alg, r)
 	}
 	attrs, err := parseAttributes(s.attrs)
 	if err != nil {
@@ -120,7 +121,7 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 	if err := v.checkStrength(hash, r); err != nil {
 		return err
 	}
-	return v.tryCertificates(candidates, attrs, forms(s.attrs), s.value, scheme, r)
+	return v.tryCertificates(candidates, attrs, forms(s.attrs), s.value, alg, r)
 }
 
 // checkStrength refuses weak digests, or notes them in r.
@@ -171,7 +172,7 @@ func (v *verifier) candidates(id ID) []*x509.Certificate {
 const maxSameID = 8
 
 // tryCertificates verifies with each candidate until one fits.
-func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, covered iter.Seq[[]byte], sig []byte, alg scheme, r *SignerResult) error {
+func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, covered iter.Seq[[]byte], sig []byte, alg pkix.Algorithm, r *SignerResult) error {
 	err := ErrNoCertificate
 	for _, cert := range candidates {
 		if !a.identifies(cert) {
@@ -191,8 +192,8 @@ func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes
 	return err
 }
 
-func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byte], sig []byte, alg scheme) (weakKey bool, err error) {
-	key, pss, err := publicKey(cert)
+func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byte], sig []byte, alg pkix.Algorithm) (weakKey bool, err error) {
+	key, err := publicKey(cert)
 	if err != nil {
 		return false, err
 	}
@@ -200,13 +201,12 @@ func (v *verifier) tryCertificate(cert *x509.Certificate, covered iter.Seq[[]byt
 		return false, err
 	}
 	weakKey = checkKey(key, pkix.MinRSA) != nil
-	err = ErrSignature
 	for octets := range covered {
-		if err = alg.verify(key, pss, octets, sig); err == nil {
-			break
+		if alg.Verify(key, octets, sig) {
+			return weakKey, nil
 		}
 	}
-	return weakKey, err
+	return weakKey, ErrSignature
 }
 
 // digest returns the digest of the content, computed once.
