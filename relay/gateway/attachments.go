@@ -127,7 +127,7 @@ func (s *search) hidden(p *message.Part) {
 		s.encoded(p, message.WriteHeader(typeOf(p)))
 	case isMessage && len(p.Children) == 0 && !fieldsOnly[p.MediaType]:
 		s.encoded(p, nil)
-	case p.MediaType == "text/plain" || p.Defect != "":
+	case strings.HasPrefix(p.MediaType, "text/") || p.Defect != "":
 		s.uuencoded(p)
 	}
 }

@@ -365,6 +365,7 @@ func TestAttachmentNames(t *testing.T) {
 		"multipart of no parts": "Content-Type: multipart/mixed\r\n\r\n--c\r\n" + kind + "; name=plan.xlsx\r\n\r\nx\r\n--c--",
 		"part of a message":     "Content-Type: message/partial; number=1; total=2; id=x\r\n\r\nx",
 		"uuencode":              "Content-Type: text/plain\r\n\r\nbegin 644 plan.xlsx\r\n#0V%T\r\n`\r\nend",
+		"uuencode in HTML":      "Content-Type: text/html\r\n\r\n<p>\r\nbegin 644 plan.xlsx\r\n#0V%T\r\n`\r\nend",
 		"Outlook's own format":  "Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded64(tnefOf("IPM.Note", true)),
 		"inside of a signature": entityOf(signed),
 		"broken signature":      "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded64("0\x80no CMS"),
