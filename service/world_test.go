@@ -153,7 +153,7 @@ func (w *world) wantEnd() {
 func (w *world) address(listener string) string {
 	w.t.Helper()
 	line := w.log.last("msg=listening listener=" + listener + " ")
-	_, rest, _ := strings.Cut(line, "address=")
+	_, rest, _ := strings.Cut(line, "listen=")
 	address, _, _ := strings.Cut(rest, " ")
 	if address == "" {
 		w.t.Fatalf("no listener %q in the log\n%s", listener, w.log)

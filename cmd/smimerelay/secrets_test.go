@@ -392,7 +392,7 @@ func (g *served) signal(sig os.Signal) {
 func (g *served) send(listener, from, to string, raw []byte) {
 	g.t.Helper()
 	_, rest, _ := strings.Cut(g.text(), "msg=listening listener="+listener+" ")
-	_, rest, _ = strings.Cut(rest, "address=")
+	_, rest, _ = strings.Cut(rest, "listen=")
 	address, _, _ := strings.Cut(rest, "\n")
 	c, err := smtp.Dial(address)
 	if err != nil {
