@@ -13,7 +13,7 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `Reads the configuration, opens the listeners when everything else is ready, and serves. It tells systemd when it is ready, reloading and stopping, answers its watchdog, and takes sockets from it (address = "systemd:NAME").
 
-SIGHUP reads the configuration again. All of it is put to use, or nothing: with a problem in the file the old configuration serves on and the log says why. SIGTERM and SIGINT let the messages in work finish, for at most limits.drain, and end.
+SIGHUP reads the configuration again. All of it is put to use, or nothing: with a problem in the file the old configuration serves on and the log says why. SIGTERM and SIGINT let the messages in work finish, for at most limits.shutdown_timeout, and end.
 
 The log goes to standard error.`
 }
