@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha1"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	x509pkix "crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +66,7 @@ func addExtensions(b *cryptobyte.Builder, list []x509pkix.Extension) {
 
 // wholeAnswer is an OCSPResponse that a test can make in any form.
 type wholeAnswer struct {
+	responder  []byte // the ResponderID; nil: the name of the authority
 	produced   time.Time
 	answers    []answerAbout
 	extensions []x509pkix.Extension
@@ -72,11 +75,18 @@ type wholeAnswer struct {
 	behind     []byte // behind it all
 }
 
+// explicit is an element in an explicit context tag.
+func explicit(tag uint8, element []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1(contextTag(tag).Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(element) })
+	return b.BytesOrPanic()
+}
+
 func (w wholeAnswer) der(t *testing.T, ca *testpki.CA, cert *x509.Certificate) []byte {
 	t.Helper()
 	var tbs cryptobyte.Builder
 	tbs.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(contextTag(1).Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(ca.Certificate.RawSubject) })
+		b.AddBytes([]byte(cmp.Or(string(w.responder), string(explicit(1, ca.Certificate.RawSubject)))))
 		b.AddASN1GeneralizedTime(w.produced)
 		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			for _, a := range w.answers {
@@ -127,6 +137,12 @@ func TestResponsesByTheLetter(t *testing.T) {
 		return []x509pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: critical, Value: []byte{5, 0}}}
 	}
 	with := func(w wholeAnswer, change func(*wholeAnswer)) wholeAnswer { change(&w); return w }
+	stranger := testpki.Must(testpki.NewCA(testpki.Options{Name: "Stranger"}))
+	named := func(id []byte) wholeAnswer { return with(of(says(Good)), func(w *wholeAnswer) { w.responder = id }) }
+	byKey := func(c *x509.Certificate) []byte {
+		info, _ := pkix.ReadKeyInfo(c.RawSubjectPublicKeyInfo)
+		return explicit(2, testpki.Must(asn1.Marshal(digest(crypto.SHA1, info.Bits))))
+	}
 	old := answerAbout{status: Revoked, this: now.Add(-3 * time.Hour), next: now.Add(-2 * time.Hour)}
 	backwards := answerAbout{status: Good, this: now.Add(4 * time.Minute), next: now.Add(time.Minute)}
 	noted, critical, garbage := says(Good), says(Good), says(Good)
@@ -156,6 +172,12 @@ func TestResponsesByTheLetter(t *testing.T) {
 		"garbage behind the extensions": {with(of(says(Good)), func(w *wholeAnswer) { w.extensions, w.inData = odd(false), []byte{5, 0} }), 0, true},
 		"garbage behind the bytes":      {with(of(says(Good)), func(w *wholeAnswer) { w.inBytes = []byte{5, 0} }), 0, true},
 		"garbage behind it all":         {with(of(says(Good)), func(w *wholeAnswer) { w.behind = []byte{5, 0} }), 0, true},
+		"signer named by its key":       {named(byKey(ca.Certificate)), Good, false},
+		"another key is named":          {named(byKey(stranger.Certificate)), 0, true},
+		"another name":                  {named(explicit(1, stranger.Certificate.RawSubject)), 0, true},
+		"no name":                       {named(explicit(2, []byte{5, 0})), 0, true},
+		"garbage behind the name":       {named(explicit(1, append(slices.Clone(ca.Certificate.RawSubject), 5, 0))), 0, true},
+		"named in a third way":          {named(explicit(3, ca.Certificate.RawSubject)), 0, true},
 		"line end behind it all":        {with(of(says(Good)), func(w *wholeAnswer) { w.behind = []byte("\r\n\x00") }), Good, false},
 	} {
 		r, err := f.interpret(tt.w.der(t, ca, cert), cert, ca.Certificate, false)

@@ -38,6 +38,7 @@ type basicResponse struct {
 	algorithm pkix.Algorithm
 	signature []byte
 	certs     []*x509.Certificate
+	responder responderID
 	produced  time.Time
 	singles   []cryptobyte.String
 }
@@ -119,10 +120,9 @@ func (r *basicResponse) readCertificates(seq cryptobyte.String) bool {
 
 // readData reads ResponseData (RFC 6960 section 4.2.1).
 func (r *basicResponse) readData(tbs cryptobyte.String) error {
-	var seq, responder, list cryptobyte.String
-	var tag cryptobyte_asn1.Tag
+	var seq, list cryptobyte.String
 	if !tbs.ReadASN1(&seq, cryptobyte_asn1.SEQUENCE) ||
-		!seq.SkipOptionalASN1(contextTag(0).Constructed()) || !seq.ReadAnyASN1(&responder, &tag) ||
+		!seq.SkipOptionalASN1(contextTag(0).Constructed()) || !r.responder.read(&seq) ||
 		!readTime(&seq, &r.produced) || !seq.ReadASN1(&list, cryptobyte_asn1.SEQUENCE) {
 		return errResponse
 	}

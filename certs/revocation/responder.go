@@ -34,7 +34,7 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 	if r.signedBy(issuer) {
 		return nil, nil
 	}
-	err := errors.New("the OCSP response is signed by one who may not")
+	err := errors.New("the OCSP response is signed by one who may not, or who is not named in it")
 	for _, c := range r.certs {
 		if !r.signedBy(c) {
 			continue
@@ -46,8 +46,9 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 	return nil, err
 }
 
+// signedBy reports whether c is whom the response names as its signer, and is it.
 func (r *basicResponse) signedBy(c *x509.Certificate) bool {
-	return r.algorithm.Verify(pkix.PublicKey(c), r.signed, r.signature)
+	return r.responder.names(c) && r.algorithm.Verify(pkix.PublicKey(c), r.signed, r.signature)
 }
 
 // delegate reports whether issuer has made c an OCSP responder for itself.
