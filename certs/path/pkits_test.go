@@ -37,6 +37,38 @@ var inapplicable = map[string]string{
 	"4.1.5 Valid DSA Parameter Inheritance Test5": "RFC 8551 section 2.2 knows no DSA, and it is not implemented",
 }
 
+// pkitsTests are how many tests the sections of NIST's PKITS have: 224. The list of
+// what is expected has a row for each set of initial values that a test is to be
+// run with (section 4.8 on), and therefore more: 249.
+var pkitsTests = map[string]int{
+	"4.1": 6, "4.2": 8, "4.3": 11, "4.4": 21, "4.5": 8, "4.6": 17, "4.7": 5, "4.8": 20,
+	"4.9": 8, "4.10": 14, "4.11": 11, "4.12": 10, "4.13": 38, "4.14": 35, "4.15": 10, "4.16": 2,
+}
+
+const pkitsRows = 249
+
+// wantComplete fails if the list lacks a test.
+func wantComplete(t *testing.T, rows [][]string) {
+	t.Helper()
+	if len(rows) != pkitsRows {
+		t.Errorf("%d rows, want %d", len(rows), pkitsRows)
+	}
+	tests := map[string]map[string]bool{}
+	for _, row := range rows {
+		number := strings.SplitN(row[0], ".", 4)
+		section := number[0] + "." + number[1]
+		if tests[section] == nil {
+			tests[section] = map[string]bool{}
+		}
+		tests[section][number[2]] = true
+	}
+	for section, n := range pkitsTests {
+		if len(tests[section]) != n {
+			t.Errorf("section %s has %d tests, want %d", section, len(tests[section]), n)
+		}
+	}
+}
+
 // pkitsPolicies are the names of the suite's policies (section 3).
 var pkitsPolicies = map[string]string{
 	"NIST-test-policy-1": "2.16.840.1.101.3.2.1.48.1",
@@ -86,6 +118,7 @@ func TestCorporaPKITS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantComplete(t, rows[1:])
 	right, applicable := 0, 0
 	for _, row := range rows[1:] {
 		if why := inapplicable[row[1]]; why != "" {
@@ -95,6 +128,9 @@ func TestCorporaPKITS(t *testing.T) {
 		if pkitsCase(t, dir, row) {
 			right++
 		}
+	}
+	if out := len(rows) - 1 - applicable; out != len(inapplicable) {
+		t.Errorf("%d rows were left out, want %d", out, len(inapplicable))
 	}
 	t.Logf("corpora: nist-pkits: %d of %d applicable subtests right, %d do not apply", right, applicable, len(rows)-1-applicable)
 }
