@@ -28,12 +28,9 @@ type Delivery struct {
 
 // Queue takes responsibility for messages.
 type Queue interface {
-	// Put stores all of the deliveries or none. It returns nil only when they
-	// are on stable storage.
-	Put(ctx context.Context, ds ...Delivery) error
-	// Hold is Put for deliveries that leave a message behind for some of its
-	// recipients: it is stored with them, or nothing is.
-	Hold(ctx context.Context, h Hold, ds ...Delivery) error
+	// Put stores all of a batch or nothing. It returns nil only when it is on stable
+	// storage.
+	Put(ctx context.Context, b Batch) error
 }
 
 // Deliverer hands a message to the next hop now.
@@ -67,10 +64,10 @@ type Secret struct {
 	To        []Recipient `json:"to"`
 }
 
-// Answer is the error that whoever handed the message over gets for one of the
+// Tell is the error that whoever handed the message over gets for one of the
 // delivery. The next hop has seen what was decrypted: its own words, which may quote
 // the text, and its code, which may depend on it, are for the log.
-func (d *Delivery) Answer(err error) error {
+func (d *Delivery) Tell(err error) error {
 	switch {
 	case err == nil || d.Secret == nil:
 		return err

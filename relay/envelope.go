@@ -82,6 +82,10 @@ type Recipient struct {
 	OriginalType, Original string
 }
 
+// Key names a recipient of one envelope. The local part is compared octet by
+// octet: only the receiving host knows whether two spellings are one mailbox.
+func Key(a address.Address) string { return a.Key(address.ExactCase) }
+
 // Client is who handed the message to us or to the MTA in front of us.
 type Client struct {
 	Addr netip.Addr

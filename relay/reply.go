@@ -43,6 +43,10 @@ func ReplyFor(err error) fault.Reply {
 	return r
 }
 
+// Temporary reports whether a peer that gets the reply for err tries again. A next hop
+// that answers nonsense has not refused the message.
+func Temporary(err error) bool { return ReplyFor(err).Code/100 != 5 }
+
 // RoutedRefusal is the refusal of a recipient whose address says by which way to
 // go: an MTA behind would read another recipient out of it than the rules see.
 func RoutedRefusal(path, why string) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/milter"
 	"github.com/smimerelay/smimerelay/relay/smtpd"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -91,8 +92,9 @@ func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
 	return smtpd.NewServer(smtpd.Config{
 		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,
 		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
-		Queue: s.relayQueue(), Deliverer: nextHop{listener: spec.name, service: s}, TLS: s.tlsConfig(spec),
-		Limits: limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
+		Queue: s.relayQueue(), TLS: s.tlsConfig(spec),
+		Deliverer: gateway.Reporting{Deliverer: nextHop{listener: spec.name, service: s}, Reporter: exchangeable{&s.current}, Log: s.log},
+		Limits:    limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
 	})
 }
 

@@ -236,7 +236,7 @@ func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, handOnTime)
 	defer cancel()
 	if q := t.openedQueue(); q != nil {
-		return q.Put(ctx, d)
+		return q.Put(ctx, relay.Batch{Notices: []relay.Delivery{d}})
 	}
 	errs, _ := nextHop{service: t.Service}.Deliver(ctx, d)
 	return errs[0]

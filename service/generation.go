@@ -62,7 +62,10 @@ func (c *current) leave(s *shared) {
 // may begin under one configuration and end under the next.
 type exchangeable struct{ *current }
 
-var _ relay.Handler = exchangeable{}
+var (
+	_ relay.Handler = exchangeable{}
+	_ relay.Decider = exchangeable{}
+)
 
 // Direction is gateway.Gateway.Direction of the parts in use.
 func (e exchangeable) Direction(env *relay.Envelope, to address.Address) enforce.Direction {
@@ -79,15 +82,36 @@ func (e exchangeable) Recipient(ctx context.Context, env *relay.Envelope, r rela
 }
 
 // Process implements relay.Handler.
-func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (*relay.Answer, error) {
 	p, release := e.use()
 	defer release()
-	return p.Gateway.Process(ctx, env, msg)
+	return p.Gateway.Process(ctx, env, msg, door)
 }
 
-// Report implements relay.Handler.
+// Report implements relay.Reporter.
 func (e exchangeable) Report(d relay.Delivery, ev relay.Event) (relay.Delivery, bool, error) {
 	p, release := e.use()
 	defer release()
 	return p.Gateway.Report(d, ev)
+}
+
+// Reconsider implements relay.Decider. Whoever gives an order wants to know how it is
+// now, and not what is remembered.
+func (e exchangeable) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {
+	p, release := e.use()
+	defer release()
+	if order.By != "" {
+		p.Directory.Flush()
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.Config.Limits.Process)
+	defer cancel()
+	return p.Gateway.Reconsider(ctx, h, order)
+}
+
+// Generation implements relay.Decider: it changes when there are certificates, or may
+// be, that were not there before.
+func (e exchangeable) Generation(context.Context) (int64, error) {
+	p, release := e.use()
+	defer release()
+	return int64(p.Directory.Version()), nil
 }

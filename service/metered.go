@@ -23,13 +23,13 @@ type timed struct {
 }
 
 // Process implements relay.Handler.
-func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (*relay.Answer, error) {
 	begin := t.clock()
-	o, err := t.exchangeable.Process(ctx, env, msg)
+	a, err := t.exchangeable.Process(ctx, env, msg, door)
 	direction := directionOf(t.Direction, env)
 	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
 	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))
-	return o, err
+	return a, err
 }
 
 // tally is the Meter of the listeners.
@@ -50,11 +50,10 @@ func (t tally) Refused(env *relay.Envelope, err error) {
 func (t tally) Answered(a relay.Tally) {
 	env := a.Envelope
 	t.metrics.Messages.WithLabelValues(env.Listener, directionOf(t.direction, env), t.message(a)).Inc()
-	outcome := outcomes(a)
 	for i, r := range env.Recipients {
-		t.metrics.Recipients.WithLabelValues(string(t.direction(env, r.Address)), outcome(i)).Inc()
+		t.metrics.Recipients.WithLabelValues(string(t.direction(env, r.Address)), outcome(a, i)).Inc()
 	}
-	if a.Err == nil && a.Outcome != nil {
+	if a.Err == nil && a.Decided != nil {
 		t.treatments(a)
 	}
 }
@@ -82,34 +81,12 @@ func (t tally) message(a relay.Tally) string {
 	return whole
 }
 
-// outcomes tells what became of the recipients of a message, by their index.
-func outcomes(a relay.Tally) func(int) string {
-	special := map[address.Address]string{}
-	if o := a.Outcome; o != nil {
-		for _, x := range o.Expanded {
-			special[x.Group] = string(relay.Queued)
-		}
-		for _, r := range o.Refused {
-			special[r.Recipient.Address] = "refused"
-		}
-		for _, s := range o.Stripped {
-			special[s] = "stripped"
-		}
-		for _, r := range o.Returned {
-			special[r] = "returned"
-		}
-		if o.Held != nil {
-			for _, r := range o.Held.Envelope.Recipients {
-				special[r.Address] = "held"
-			}
-		}
+// outcome is what became of the recipient at an index of the envelope.
+func outcome(a relay.Tally, i int) string {
+	if err := a.Answer(i); err != nil {
+		return verdict(err)
 	}
-	return func(i int) string {
-		if err := a.Answer(i); err != nil {
-			return verdict(err)
-		}
-		return cmp.Or(special[a.Envelope.Recipients[i].Address], string(a.Taken))
-	}
+	return string(a.Decided.Recipients[i].Kind)
 }
 
 // treatments counts how the copies that were accepted are protected, and what
@@ -119,7 +96,7 @@ func (t tally) treatments(a relay.Tally) {
 	for i, r := range a.Envelope.Recipients {
 		failed[r.Address] = a.Answer(i) != nil
 	}
-	for _, d := range a.Outcome.Deliveries {
+	for _, d := range a.Decided.Copies() {
 		n := 0
 		for _, r := range d.Recipients {
 			if !failed[r.Address] {

@@ -58,20 +58,22 @@ func TestCrashesAreCounted(t *testing.T) {
 func TestOutcomesAreCounted(t *testing.T) {
 	to := recipients(t, "delivered@e.net", "busy@e.net", "never@e.net", "stripped@e.net", "held@e.net", "group@e.net")
 	env := &relay.Envelope{Listener: "in", Recipients: to}
-	o := &relay.Outcome{
-		Deliveries: []relay.Delivery{
+	a := &relay.Answer{
+		Deliver: []relay.Delivery{
 			{Recipients: to[:1], Treatment: relay.Treatment{Protection: "signed, encrypted"}},
 			{Recipients: to[1:2], Treatment: relay.Treatment{Protection: "clear"}},
-			{Recipients: recipients(t, "member@e.net"), Treatment: relay.Treatment{Result: "pass", Encryption: "decrypted"}},
 		},
-		Stripped: []address.Address{to[3].Address},
-		Held:     &relay.Hold{Envelope: relay.Envelope{Recipients: to[4:5]}},
-		Expanded: []relay.Expansion{{Group: to[5].Address}},
+		Store: relay.Batch{Copies: []relay.Delivery{
+			{Recipients: recipients(t, "member@e.net"), Treatment: relay.Treatment{Result: "pass", Encryption: "decrypted"}},
+		}},
+	}
+	for _, kind := range []relay.FateKind{relay.Delivered, relay.Delivered, relay.Refused, relay.Stripped, relay.Held, relay.Queued} {
+		a.Recipients = append(a.Recipients, relay.Fate{Kind: kind})
 	}
 	answers := make([]error, len(to))
 	answers[1] = fault.New(fault.NextHop, "busy", errors.New("x"))
 	answers[2] = fault.New(fault.Policy, "no", nil)
-	tallied(t, relay.Tally{Envelope: env, Outcome: o, Answers: answers, Taken: relay.Delivered},
+	tallied(t, relay.Tally{Envelope: env, Decided: a, Answers: answers},
 		`messages_total{direction="inbound",listener="in",outcome="accepted"} 1`,
 		`recipients_total{direction="inbound",outcome="delivered"} 1`,
 		`recipients_total{direction="inbound",outcome="deferred"} 1`,

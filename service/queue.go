@@ -20,8 +20,8 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	}
 	q, err := queue.Open(ctx, queue.Config{
 		Path: config.Place(c.Queue.Path), Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
-		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Report: s.report, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
-		Reconsider: s.reconsider, Recheck: c.Queue.HoldRecheck, Generation: s.known,
+		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
+		Recheck: c.Queue.HoldRecheck,
 	})
 	if err != nil {
 		return err
@@ -109,34 +109,6 @@ func (s *Service) relayQueue() relay.Queue {
 		return nil
 	}
 	return s.queue
-}
-
-// report writes the report on recipients in the queue.
-func (s *Service) report(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
-	p, release := s.use()
-	defer release()
-	return p.Gateway.Report(d, e)
-}
-
-// reconsider decides again on a message that is held. Who gives an order wants to
-// know how it is now, and not what is remembered.
-func (s *Service) reconsider(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
-	p, release := s.use()
-	defer release()
-	if order.By != "" {
-		p.Directory.Flush()
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.Config.Limits.Process)
-	defer cancel()
-	return p.Gateway.Reconsider(ctx, h, order)
-}
-
-// known changes when there are certificates, or may be, that were not there
-// before.
-func (s *Service) known(context.Context) (int64, error) {
-	p, release := s.use()
-	defer release()
-	return int64(p.Directory.Version()), nil
 }
 
 // held is how many messages are held, for the metrics.

@@ -18,7 +18,7 @@ import (
 // ends before it delivers anything: enqueue queue.db mail.eml sender recipient...
 func enqueue() {
 	inQueue(func(q *queue.Queue, env relay.Envelope, m *message.Message) error {
-		return q.Put(context.Background(), relay.Delivery{Sender: env.Sender, Recipients: env.Recipients, Message: m})
+		return q.Put(context.Background(), relay.Batch{Copies: []relay.Delivery{{Sender: env.Sender, Recipients: env.Recipients, Message: m}}})
 	})
 }
 
@@ -29,7 +29,7 @@ func hold() {
 		for range env.Recipients {
 			h.Reasons = append(h.Reasons, "none found")
 		}
-		return q.Hold(context.Background(), h)
+		return q.Put(context.Background(), relay.Batch{Held: &h})
 	})
 }
 

@@ -18,7 +18,7 @@ func benchmarkSend(b *testing.B, size int, to ...string) {
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := w.gateway.Process(context.Background(), env, msg); err != nil {
+		if _, err := w.gateway.outcome(context.Background(), env, msg); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -31,7 +32,7 @@ func (w *world) letterFrom(author string, to ...string) *message.Message {
 
 // becomes is what became of each recipient, in the order of their addresses: the
 // form of the copy, or the reply.
-func (w *world) becomes(o *relay.Outcome) []string {
+func (w *world) becomes(o *answer.Outcome) []string {
 	var all []string
 	for _, d := range o.Deliveries {
 		form := "clear"

@@ -270,7 +270,7 @@ func (w *world) evades(to, subject string, f form) string {
 	if err != nil {
 		return err.Error()
 	}
-	o, err := w.gateway.Process(w.t.Context(), w.envelope("out", f.sender, to), m)
+	o, err := w.gateway.outcome(w.t.Context(), w.envelope("out", f.sender, to), m)
 	switch {
 	case err != nil && relay.ReplyFor(err).Code == 550:
 		return ""

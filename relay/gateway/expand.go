@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -21,7 +22,7 @@ func (g *Gateway) expandGroups(ctx context.Context, e *evidence, needs enforce.N
 	}
 	answers := make([]groupAnswer, len(asked))
 	g.each(len(asked), func(i int) { answers[i] = g.members(ctx, e.facts.Recipients[asked[i]].Address) })
-	found := make(map[string]relay.Expansion) // by key of the group
+	found := make(map[string]answer.Expansion) // by key of the group
 	for n, i := range asked {
 		e.facts.Recipients[i].Group = answers[n].GroupFacts
 		if a := answers[n]; a.isGroup {
@@ -36,7 +37,7 @@ func (g *Gateway) expandGroups(ctx context.Context, e *evidence, needs enforce.N
 
 // groupAnswer is what the directory says of an address that may be a group's.
 type groupAnswer struct {
-	relay.Expansion
+	answer.Expansion
 	enforce.GroupFacts
 	isGroup bool
 }
@@ -58,7 +59,7 @@ func (g *Gateway) members(ctx context.Context, a address.Address) groupAnswer {
 	if len(members) == 0 {
 		return groupAnswer{GroupFacts: enforce.GroupFacts{Asked: true, State: enforce.EmptyGroup}}
 	}
-	return groupAnswer{Expansion: relay.Expansion{Group: a, Members: members, Notes: x.Notes}, isGroup: true}
+	return groupAnswer{Expansion: answer.Expansion{Group: a, Members: members, Notes: x.Notes}, isGroup: true}
 }
 
 // expanded is an envelope with the members in the place of groups, whose
@@ -74,7 +75,7 @@ func (g *Gateway) key(a address.Address) string { return a.Key(g.LocalPart) }
 
 // replace puts members in the place of groups. Who is there already, named in
 // the envelope or by another group, stays one recipient.
-func (g *Gateway) replace(e *evidence, found map[string]relay.Expansion) {
+func (g *Gateway) replace(e *evidence, found map[string]answer.Expansion) {
 	old, recipients := e.facts.Recipients, e.recipients
 	e.facts.Recipients, e.recipients = nil, nil
 	g.cut(old, found)
@@ -110,7 +111,7 @@ func (g *Gateway) replace(e *evidence, found map[string]relay.Expansion) {
 }
 
 // cut leaves those groups where they are that have nobody but each other in them.
-func (g *Gateway) cut(recipients []enforce.RecipientFacts, found map[string]relay.Expansion) {
+func (g *Gateway) cut(recipients []enforce.RecipientFacts, found map[string]answer.Expansion) {
 	for i := range recipients {
 		k := g.key(recipients[i].Address)
 		if x, ok := found[k]; ok && len(g.flat(x, found)) == 0 {
@@ -122,7 +123,7 @@ func (g *Gateway) cut(recipients []enforce.RecipientFacts, found map[string]rela
 
 // flat returns the members of a group. One that is the address of another group
 // of the message, which is expanded too, gives way to the members of that one.
-func (g *Gateway) flat(x relay.Expansion, found map[string]relay.Expansion) []address.Address {
+func (g *Gateway) flat(x answer.Expansion, found map[string]answer.Expansion) []address.Address {
 	var members []address.Address
 	seen := map[string]bool{g.key(x.Group): true}
 	for open := slices.Clone(x.Members); len(open) > 0; open = open[1:] {

@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -32,7 +33,7 @@ type evidence struct {
 	// recipients are those of the facts: of the envelope, with members in the
 	// place of groups.
 	recipients []relay.Recipient
-	expansions []relay.Expansion
+	expansions []answer.Expansion
 	visible    map[string]bool // see shown
 	// results are those of the lookups, in the order of the recipients; zero
 	// where nobody had to ask.

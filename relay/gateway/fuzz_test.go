@@ -31,7 +31,7 @@ func FuzzProcess(f *testing.F) {
 		w := newWorld(t)
 		w.config.Triggers = testTriggers
 		w.start()
-		o, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", bob), msg)
+		o, err := w.gateway.outcome(context.Background(), w.envelope("out", "alice@own.example", bob), msg)
 		if err != nil && fault.Of(err).Kind == fault.Internal {
 			t.Fatalf("outbound: %v\n%s", err, w.log)
 		}
@@ -40,7 +40,7 @@ func FuzzProcess(f *testing.F) {
 				t.Fatalf("leaves in the clear:\n%s", o.Deliveries[i].Message.Bytes())
 			}
 		}
-		o, err = w.gateway.Process(context.Background(), w.envelope("in", "x@y.example", "alice@own.example"), msg)
+		o, err = w.gateway.outcome(context.Background(), w.envelope("in", "x@y.example", "alice@own.example"), msg)
 		if err != nil {
 			if message.LineEnds(raw) != message.Mixed && fault.Of(err).Kind != fault.Malformed {
 				t.Fatalf("inbound: %v\n%s", err, w.log)

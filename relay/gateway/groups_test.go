@@ -144,7 +144,7 @@ func TestExpandedGroups(t *testing.T) {
 			f.members[staff], f.members["all@list.example"], f.members["inner@list.example"] = tt.members, tt.members, carol
 			f.errs["broken@list.example"], f.errs["open@own.example"] = true, true
 			to := strings.Fields(tt.to)
-			o, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", to...), w.letter(to...))
+			o, err := w.gateway.outcome(context.Background(), w.envelope("out", "alice@own.example", to...), w.letter(to...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestHeldMembers(t *testing.T) {
 	policy(false)
 	env := w.envelope("out", "alice@own.example", "staff@list.example")
 	env.Recipients[0].Original = "crew@list.example"
-	o, err := w.gateway.Process(context.Background(), env, w.letter("staff@list.example"))
+	o, err := w.gateway.outcome(context.Background(), env, w.letter("staff@list.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestHeldMembers(t *testing.T) {
 	delete(w.dir.results, late)
 	policy(false)
 	env = w.envelope("out", "", "staff@list.example")
-	o, err = w.gateway.Process(context.Background(), env, w.letter("staff@list.example"))
+	o, err = w.gateway.outcome(context.Background(), env, w.letter("staff@list.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestMembersOfHiddenGroups(t *testing.T) {
 		"x@elsewhere":        "encrypted bob@enc.example\nencrypted carol@enc.example",
 		bob:                  "encrypted bob@enc.example\nencrypted carol@enc.example",
 	} {
-		o, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter(shown))
+		o, err := w.gateway.outcome(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter(shown))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestMembersOfHiddenGroups(t *testing.T) {
 		}
 	}
 	// A member named openly is hidden by no group.
-	o, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example", bob, carol), w.letter(bob, carol))
+	o, err := w.gateway.outcome(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example", bob, carol), w.letter(bob, carol))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestMembersKeepTheWishesForTheGroup(t *testing.T) {
 	env.Recipients[2].Original = "c@enc.example"
 	w.config.Policy = mustCompile(t, enforce.Rule{Name: "default", ExpandGroups: true, Sign: "never", Encrypt: "never"})
 	w.start()
-	o, err := w.gateway.Process(context.Background(), env, w.letter("staff@list.example"))
+	o, err := w.gateway.outcome(context.Background(), env, w.letter("staff@list.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestMembersKeepTheWishesForTheGroup(t *testing.T) {
 func TestPanicOfGroupsIsTemporary(t *testing.T) {
 	w, f := groupWorld(t)
 	f.panics = true
-	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter("staff@list.example"))
+	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter("staff@list.example"), relay.Door{})
 	if err == nil || relay.ReplyFor(err).Code != 451 {
 		t.Errorf("error %v", err)
 	}

@@ -51,7 +51,7 @@ func TestPlansAreChecked(t *testing.T) {
 	h := relay.Hold{Envelope: *w.envelope("out", "alice@own.example", bob), Message: w.letter(bob),
 		Reasons: []string{"none found"}, Since: time.Now(), Until: time.Now().Add(time.Hour)}
 	for _, order := range []relay.Order{{}, {Verb: relay.LookAgain, By: "root"}} {
-		if o, err := w.gateway.Reconsider(context.Background(), h, order); err == nil || o != nil {
+		if o, err := w.gateway.Reconsider(context.Background(), h, order); err == nil || !o.Empty() {
 			t.Errorf("released in the clear: %v, %v", o, err)
 		}
 	}

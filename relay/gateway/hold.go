@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -42,23 +43,21 @@ func waiting(h *relay.Hold) []enforce.Refusal {
 	return list
 }
 
-// Reconsider decides again on a message that is held. The outcome has the copies
-// that can leave now and the reports to the sender, and in Held those who wait
-// on; all of it belongs into one transaction. Nobody is in Refused or Stripped.
+// Reconsider implements relay.Decider.
 //
 // A copy leaves only if it is encrypted, whatever the rules have become since,
 // unless an administrator says otherwise: the sender was told that it would be.
 // An error says why nothing could be decided now; a message whose time is over
 // is given up all the same.
-func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
+func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {
 	env := &h.Envelope
 	over := order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
 	o, waiters, err := g.again(ctx, &h, order)
 	if err != nil {
 		if !over {
-			return nil, err
+			return relay.Batch{}, err
 		}
-		o, waiters = &relay.Outcome{}, waiting(&h)
+		o, waiters = &answer.Outcome{}, waiting(&h)
 	}
 	if over {
 		for _, r := range waiters {
@@ -70,30 +69,29 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 		d, ok, err := g.Report(relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
 			relay.Event{Kind: relay.Failed, About: o.Refused, Arrived: h.Since})
 		if err != nil {
-			return nil, err
+			return relay.Batch{}, err
 		}
 		if ok {
 			o.Notices = append(o.Notices, d)
 		}
 	}
 	g.logReleased(env, o, order)
-	o.Refused = nil
-	o.Deliveries, o.Notices = env.Named(o.Deliveries...), env.Named(o.Notices...)
+	b := relay.Batch{Copies: env.Named(o.Deliveries...), Notices: env.Named(o.Notices...)}
 	if len(waiters) > 0 {
 		rest := h
 		keep(&rest, env, waiters)
-		o.Held = &rest
+		b.Held = &rest
 	}
-	return o, nil
+	return b, nil
 }
 
 // again decides and carries out what can be done now; waiters is for whom nothing
 // can.
-func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *relay.Outcome, waiters []enforce.Refusal, err error) {
+func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *answer.Outcome, waiters []enforce.Refusal, err error) {
 	env := &h.Envelope
 	defer g.recovered(env, &err)
 	if order.Verb == relay.GiveBack {
-		return &relay.Outcome{}, waiting(h), nil
+		return &answer.Outcome{}, waiting(h), nil
 	}
 	e, err := g.collect(ctx, env, h.Message, toRelease)
 	if err != nil {
@@ -145,7 +143,7 @@ func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
 }
 
 // logReleased writes what became of those who waited, one line a recipient.
-func (g *Gateway) logReleased(env *relay.Envelope, o *relay.Outcome, order relay.Order) {
+func (g *Gateway) logReleased(env *relay.Envelope, o *answer.Outcome, order relay.Order) {
 	level, word, reason := slog.LevelInfo, "released", order.Reason
 	if order.Verb == relay.ReleasePlain {
 		level, word = slog.LevelWarn, "released without encryption"

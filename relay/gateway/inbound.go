@@ -8,6 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -16,8 +17,8 @@ import (
 // that cannot be understood arrives as it came, with a status that says so. Only
 // one for which our keys could not be asked waits: delivered, nobody could read
 // it any more.
-func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
-	o := &relay.Outcome{}
+func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
+	o := &answer.Outcome{}
 	groups := g.measured(ctx, env, msg, g.openFor(ctx, env, msg))
 	secret := g.Inbound.Decrypt && encrypted(msg, groups)
 	for _, group := range groups {

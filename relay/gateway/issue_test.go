@@ -8,7 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -53,7 +53,7 @@ func issuing(t *testing.T) (*world, *fakeIssuer) {
 }
 
 // write passes a message of an author to a recipient through the gateway.
-func (w *world) write(from, to string) (*relay.Outcome, error) {
+func (w *world) write(from, to string) (*answer.Outcome, error) {
 	w.t.Helper()
 	msg := parseMessage(w.t, "From: "+from+"\nTo: "+to+"\n\n"+text+"\n")
 	return w.process(w.envelope("out", "alice@own.example", to), msg)

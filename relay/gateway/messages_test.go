@@ -2,9 +2,10 @@ package gateway
 
 import (
 	"bytes"
-	"github.com/smimerelay/smimerelay/relay"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 func TestAuthors(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -15,7 +16,7 @@ import (
 
 // processOutbound decides on a message and carries the plan out. Nothing is
 // handed on unless every copy could be made.
-func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	e, err := g.judge(ctx, env, msg, toCarryOut)
 	if err != nil {
 		g.logRefusedMessage(env, err)
@@ -67,11 +68,11 @@ func answerable(env *relay.Envelope, plan enforce.Plan) enforce.Plan {
 const missingSender = "sender"
 
 // carryOut makes the outcome of a plan.
-func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*relay.Outcome, error) {
+func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*answer.Outcome, error) {
 	if err := g.affordable(plan, len(msg.Bytes())); err != nil {
 		return nil, err
 	}
-	o := &relay.Outcome{Expanded: e.expansions}
+	o := &answer.Outcome{Expanded: e.expansions}
 	press, err := g.newPress(env, msg, e)
 	if err != nil {
 		return nil, err

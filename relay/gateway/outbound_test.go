@@ -9,11 +9,12 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 )
 
 // outline writes an outcome as text: copies with their recipients and whether
 // the text can be read without a key, then who is left out.
-func (w *world) outline(o *relay.Outcome) string {
+func (w *world) outline(o *answer.Outcome) string {
 	var parts []string
 	for _, d := range o.Deliveries {
 		var to []string
@@ -47,7 +48,7 @@ func (w *world) outline(o *relay.Outcome) string {
 	return strings.Join(parts, "\n")
 }
 
-func (w *world) expect(to []string, want string) *relay.Outcome {
+func (w *world) expect(to []string, want string) *answer.Outcome {
 	w.t.Helper()
 	o, err := w.send(to...)
 	if err != nil {
@@ -191,7 +192,7 @@ func TestBccLeavesPlainCopiesToo(t *testing.T) {
 func TestEachMailboxIsLookedUpOnce(t *testing.T) {
 	w := newWorld(t)
 	env := w.envelope("out", "alice@own.example", bob, carol, bob)
-	o, err := w.gateway.Process(context.Background(), env, w.letter(bob, carol))
+	o, err := w.gateway.outcome(context.Background(), env, w.letter(bob, carol))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestLookupsAreParallel(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if _, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", bob, carol), w.letter(bob, carol)); err != nil {
+		if _, err := w.gateway.outcome(context.Background(), w.envelope("out", "alice@own.example", bob, carol), w.letter(bob, carol)); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -254,7 +255,7 @@ func TestNoWorkForWhoHasGone(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := w.gateway.Process(ctx, w.envelope("out", "alice@own.example", bob), w.letter(bob))
+	_, err := w.gateway.outcome(ctx, w.envelope("out", "alice@own.example", bob), w.letter(bob))
 	if err == nil || relay.ReplyFor(err).Code/100 != 4 {
 		t.Errorf("error %v", err)
 	}

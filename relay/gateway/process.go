@@ -11,15 +11,25 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Process implements Handler.
-func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message) (o *relay.Outcome, err error) {
+// Process implements relay.Handler.
+func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (a *relay.Answer, err error) {
 	defer g.recovered(env, &err)
-	o, err = g.process(ctx, env, msg)
-	if err == nil && g.Exit {
-		o.ByNextHop = slices.ContainsFunc(o.Deliveries, g.leaves)
+	o, err := g.outcome(ctx, env, msg)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Of(o, env, msg, door, g)
+}
+
+// outcome decides and carries out what is decided.
+func (g *Gateway) outcome(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
+	o, err := g.process(ctx, env, msg)
+	if err == nil {
+		o.ByNextHop = g.Exit && slices.ContainsFunc(o.Deliveries, g.leaves)
 	}
 	return o, err
 }
@@ -29,7 +39,7 @@ func (g *Gateway) leaves(d relay.Delivery) bool {
 	return slices.ContainsFunc(d.Recipients, func(r relay.Recipient) bool { return !g.own(r.Address) })
 }
 
-func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	returned, rest := g.splitReturned(env)
 	if len(returned) > 0 {
 		return g.processReturned(ctx, env, msg, returned, rest)
@@ -38,7 +48,7 @@ func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message
 }
 
 // processRecipients does the work for the recipients of both directions.
-func (g *Gateway) processRecipients(ctx context.Context, env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (g *Gateway) processRecipients(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	out, in := g.split(env)
 	switch {
 	case len(in.Recipients) == 0:
@@ -54,12 +64,12 @@ func (g *Gateway) processRecipients(ctx context.Context, env *relay.Envelope, ms
 
 // part makes the outcome of a part of a message: where the part is refused as a
 // whole, each of its recipients is.
-func part(env *relay.Envelope) func(*relay.Outcome, error) *relay.Outcome {
-	return func(o *relay.Outcome, err error) *relay.Outcome {
+func part(env *relay.Envelope) func(*answer.Outcome, error) *answer.Outcome {
+	return func(o *answer.Outcome, err error) *answer.Outcome {
 		if err == nil {
 			return o
 		}
-		o = &relay.Outcome{}
+		o = &answer.Outcome{}
 		for _, r := range env.Recipients {
 			o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: err})
 		}
@@ -69,7 +79,7 @@ func part(env *relay.Envelope) func(*relay.Outcome, error) *relay.Outcome {
 
 // join makes one outcome of those of the two directions. Only what goes out is
 // expanded, stripped, held, or told of.
-func join(out, in *relay.Outcome) *relay.Outcome {
+func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Deliveries = append(out.Deliveries, in.Deliveries...)
 	out.Refused = append(out.Refused, in.Refused...)
 	return out

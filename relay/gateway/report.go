@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -17,7 +18,7 @@ import (
 
 var reportKinds = map[relay.EventKind]dsn.Kind{relay.Failed: dsn.Failed, relay.Delayed: dsn.Delayed, relay.Relayed: dsn.Relayed}
 
-// Report implements Handler. Recipients whose NOTIFY does not ask for it (RFC 3461
+// Report implements relay.Reporter. Recipients whose NOTIFY does not ask for it (RFC 3461
 // section 4.1) are left out.
 func (g *Gateway) Report(d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error) {
 	defer g.recovered(&relay.Envelope{Sender: d.Sender}, &err)
@@ -60,7 +61,7 @@ func wantsFailure(r relay.Recipient) bool { return wants(r, relay.Failed) }
 // tell adds the notice that tells the sender of recipients who were stripped and
 // of those who are held: one notice that names all, whatever NOTIFY says, because
 // to leave out a recipient silently is worse than a message too many.
-func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *relay.Outcome) error {
+func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *answer.Outcome) error {
 	about := func(list []enforce.Refusal, kind fault.Kind) (told []relay.Refusal) {
 		for _, r := range list {
 			told = append(told, relay.Refusal{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/returnpath"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -52,8 +53,8 @@ func (g *Gateway) splitReturned(env *relay.Envelope) (returned []relay.Recipient
 // came back may quote what was decrypted, and that there is a reply at all may
 // depend on it. Reports of anything but failure, and automatic replies, go no
 // further.
-func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg *message.Message, returned []relay.Recipient, rest *relay.Envelope) (*relay.Outcome, error) {
-	o := &relay.Outcome{}
+func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg *message.Message, returned []relay.Recipient, rest *relay.Envelope) (*answer.Outcome, error) {
+	o := &answer.Outcome{}
 	if len(rest.Recipients) > 0 {
 		o = part(rest)(g.processRecipients(ctx, rest, msg))
 	}
@@ -69,7 +70,7 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 
 // takeBack adds to o what the sender is told whom an address stands for. Its error
 // is the answer.
-func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.Address, o *relay.Outcome) error {
+func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.Address, o *answer.Outcome) error {
 	stands, err := g.admitReturned(a)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/returnpath"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -129,7 +130,7 @@ func bounce(t *testing.T, d relay.Delivery, action, final, kind string) *message
 }
 
 // back passes what comes back to an address of the gateway's own.
-func (w *world) back(from string, to address.Address, msg *message.Message) (*relay.Outcome, error) {
+func (w *world) back(from string, to address.Address, msg *message.Message) (*answer.Outcome, error) {
 	w.t.Helper()
 	env := w.envelope("in", from, to.String())
 	if err := w.gateway.Recipient(context.Background(), env, env.Recipients[0]); err != nil {
@@ -302,7 +303,7 @@ func TestAnswersForEncryptedMailAreGeneric(t *testing.T) {
 	}
 	answers := map[int]string{}
 	for _, err := range []error{said(550, "spam: hidden-subject"), said(552, "too large"), said(451, "hidden"), said(421, "x"), fault.New(fault.Malformed, "bare CR", nil)} {
-		r := relay.ReplyFor(d.Answer(err))
+		r := relay.ReplyFor(d.Tell(err))
 		class := r.Code / 100
 		line := fmt.Sprint(r)
 		if answers[class] == "" {
@@ -313,7 +314,7 @@ func TestAnswersForEncryptedMailAreGeneric(t *testing.T) {
 		}
 	}
 	plain := relay.Delivery{}
-	if err := said(550, "x"); plain.Answer(err) != err || d.Answer(nil) != nil {
+	if err := said(550, "x"); plain.Tell(err) != err || d.Tell(nil) != nil {
 		t.Error("other answers are changed")
 	}
 }

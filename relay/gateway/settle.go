@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -19,7 +20,7 @@ import (
 // plan what can be done of it now.
 func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence,
 	adapt func(enforce.Plan) enforce.Plan,
-) (enforce.Plan, *relay.Outcome, error) {
+) (enforce.Plan, *answer.Outcome, error) {
 	for {
 		plan := g.decide(g.Policy, e.facts)
 		if err := g.Policy.Check(e.facts, plan); err != nil {

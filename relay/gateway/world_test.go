@@ -19,6 +19,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -199,16 +200,16 @@ func (w *world) letter(to ...string) *message.Message {
 }
 
 // send passes a message from alice to recipients through the gateway.
-func (w *world) send(to ...string) (*relay.Outcome, error) {
+func (w *world) send(to ...string) (*answer.Outcome, error) {
 	w.t.Helper()
 	return w.process(w.envelope("out", "alice@own.example", to...), w.letter(to...))
 }
 
 // process also checks what holds for every outcome.
-func (w *world) process(env *relay.Envelope, msg *message.Message) (*relay.Outcome, error) {
+func (w *world) process(env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	w.t.Helper()
 	before := bytes.Clone(msg.Bytes())
-	o, err := w.gateway.Process(context.Background(), env, msg)
+	o, err := w.gateway.outcome(context.Background(), env, msg)
 	if !bytes.Equal(before, msg.Bytes()) {
 		w.t.Error("the message was changed in place")
 	}
@@ -224,7 +225,7 @@ func (w *world) process(env *relay.Envelope, msg *message.Message) (*relay.Outco
 	return o, err
 }
 
-func (w *world) checkPlaces(env *relay.Envelope, o *relay.Outcome) {
+func (w *world) checkPlaces(env *relay.Envelope, o *answer.Outcome) {
 	w.t.Helper()
 	places := make(map[string]int)
 	for _, d := range o.Deliveries {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -40,7 +41,7 @@ func BenchmarkMessage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		h := &quietHandler{process: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*relay.Outcome, error) {
+		h := &quietHandler{process: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
 			return wiretest.Pass(env, m), nil
 		}}
 		b.Run(name, func(b *testing.B) {
@@ -55,8 +56,12 @@ type quietHandler struct {
 	process process
 }
 
-func (h *quietHandler) Process(ctx context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-	return h.process(ctx, env, m)
+func (h *quietHandler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
+	o, err := h.process(ctx, env, m)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Of(o, env, m, door, h)
 }
 
 type libraryServer struct{ *milter.Server }

@@ -19,7 +19,6 @@ import (
 type verdict struct {
 	edits []packet
 	final milter.Response
-	taken relay.Taken
 }
 
 // decide has the message worked on. Whatever must be on disk before the answer
@@ -37,51 +36,34 @@ func (s *session) decide() (verdict, error) {
 	tx.env.MessageID = wire.MessageID(msg)
 	ctx, cancel := context.WithTimeout(relay.WithMemory(s.conn.ctx, tx.in.Reserve), s.config.Limits.Process)
 	defer cancel()
-	o, err := s.config.Handler.Process(ctx, tx.env, msg)
-	tx.outcome = o
+	a, err := s.config.Handler.Process(ctx, tx.env, msg, relay.Door{Edit: s.editable})
+	tx.decided = a
 	if err != nil {
 		return verdict{}, err
 	}
-	extra, err := wire.Settle(s.config.Handler, tx.env, msg, o)
-	if err != nil {
+	if a.Edit != nil {
+		return s.edit(ctx, msg, *a.Edit, a.Store)
+	}
+	if err := s.traced(&a.Store); err != nil {
 		return verdict{}, err
 	}
-	if s.inPlace(o) {
-		return s.edit(ctx, msg, o.Deliveries[0], extra)
-	}
-	copies, err := s.traced(o.Deliveries)
-	if err != nil {
+	if err := wire.Store(ctx, s.config.Queue, a.Store); err != nil {
 		return verdict{}, err
 	}
-	if err := s.traceHeld(o); err != nil {
-		return verdict{}, err
-	}
-	if err := wire.Store(ctx, s.config.Queue, tx.env, o, append(copies, extra...)...); err != nil {
-		return verdict{}, err
-	}
-	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(o.Deliveries))
-	return verdict{final: milter.RespDiscard, taken: relay.Queued}, nil
+	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(a.Store.Copies))
+	return verdict{final: milter.RespDiscard}, nil
 }
 
-// traced puts our trace field on copies that we take from the MTA: they leave
-// without the field that it would have put there.
-func (s *session) traced(ds []relay.Delivery) ([]relay.Delivery, error) {
-	var out []relay.Delivery
-	for _, d := range ds {
-		m, err := s.trace(d.Message)
-		if err != nil {
-			return nil, err
+// traced puts our trace field on the message, in its copies and where it is kept, that
+// we take from the MTA: it leaves without the field that the MTA would have put there.
+func (s *session) traced(b *relay.Batch) (err error) {
+	for i := range b.Copies {
+		if b.Copies[i].Message, err = s.trace(b.Copies[i].Message); err != nil {
+			return err
 		}
-		d.Message = m
-		out = append(out, d)
 	}
-	return out, nil
-}
-
-// traceHeld is traced for a message that is kept.
-func (s *session) traceHeld(o *relay.Outcome) (err error) {
-	if o.Held != nil {
-		o.Held.Message, err = s.trace(o.Held.Message)
+	if b.Held != nil {
+		b.Held.Message, err = s.trace(b.Held.Message)
 	}
 	return err
 }
@@ -116,7 +98,7 @@ func (tx *transaction) message() (*message.Message, error) {
 }
 
 // edit makes the MTA's message the delivery d.
-func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delivery, extra []relay.Delivery) (verdict, error) {
+func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delivery, store relay.Batch) (verdict, error) {
 	envelope, err := s.envelope(d)
 	if err != nil {
 		return verdict{}, err
@@ -126,14 +108,12 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		return verdict{}, err
 	}
 	edits = append(edits, envelope...)
-	if len(extra) > 0 {
-		if err := s.config.Queue.Put(ctx, s.tx.env.Named(extra...)...); err != nil {
-			return verdict{}, err
-		}
+	if err := wire.Store(ctx, s.config.Queue, store); err != nil {
+		return verdict{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return verdict{}, fault.New(fault.Unavailable, "took too long, try again later", err)
 	}
 	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
-	return verdict{edits: edits, final: milter.RespAccept, taken: relay.Edited}, nil
+	return verdict{edits: edits, final: milter.RespAccept}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wire"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -21,7 +20,7 @@ func TestDropped(t *testing.T) {
 	}
 	tx := &transaction{}
 	for _, text := range []string{"a@e.net", "B@e.net", `"b"@e.net`, "c@e.net"} {
-		tx.given = append(tx.given, given{text: text, key: wire.Key(parse(text))})
+		tx.given = append(tx.given, given{text: text, key: relay.Key(parse(text))})
 	}
 	for name, tc := range map[string]struct {
 		stay, drop []string

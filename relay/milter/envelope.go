@@ -9,27 +9,21 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
 // resend are the actions that give a message another envelope.
 const resend = milter.OptChangeFrom | milter.OptAddRcptWithArgs
 
-// inPlace reports whether the MTA's own message can become the one delivery: under
-// the same envelope, but for recipients that drop out, or, where the MTA lets us
-// change it, under another sender and other wishes about reports. With a message
-// held it can not: the hold and the copy must be stored together.
-func (s *session) inPlace(o *relay.Outcome) bool {
-	if len(o.Deliveries) != 1 || o.ByNextHop || o.Held != nil || len(o.Expanded) > 0 {
-		return false
-	}
-	d := o.Deliveries[0]
+// editable reports whether the MTA's own message can become a delivery: under the
+// same envelope, but for recipients that drop out, or, where the MTA lets us change
+// it, under another sender and other wishes about reports.
+func (s *session) editable(d relay.Delivery) bool {
 	if d.Secret != nil && s.actions&resend == resend {
 		given := s.tx.env.Params
 		given.Return = d.Params.Return
 		return d.Params == given
 	}
-	return d.Secret == nil && wire.Key(d.Sender) == wire.Key(s.tx.env.Sender) && d.Params == s.tx.env.Params
+	return d.Secret == nil && relay.Key(d.Sender) == relay.Key(s.tx.env.Sender) && d.Params == s.tx.env.Params
 }
 
 // envelope returns the edits that give the MTA's message the envelope of d.
@@ -70,7 +64,7 @@ func (tx *transaction) renotify(r relay.Recipient) []packet {
 	var edits []packet
 	same := false
 	for _, e := range tx.env.Recipients {
-		if wire.Key(e.Address) == wire.Key(r.Address) {
+		if relay.Key(e.Address) == relay.Key(r.Address) {
 			same = slices.Equal(e.Notify, r.Notify)
 		}
 	}
@@ -79,7 +73,7 @@ func (tx *transaction) renotify(r relay.Recipient) []packet {
 	}
 	spelled := ""
 	for _, g := range tx.given {
-		if g.key == wire.Key(r.Address) {
+		if g.key == relay.Key(r.Address) {
 			edits = append(edits, deleteRecipient(g.text))
 			spelled = g.text
 		}
@@ -94,7 +88,7 @@ func (tx *transaction) renotify(r relay.Recipient) []packet {
 func (tx *transaction) dropped(d relay.Delivery) ([]string, error) {
 	keep := make(map[string]bool, len(d.Recipients))
 	for _, r := range d.Recipients {
-		keep[wire.Key(r.Address)] = true
+		keep[relay.Key(r.Address)] = true
 	}
 	var drop []string
 	stay := map[string]bool{}

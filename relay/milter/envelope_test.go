@@ -7,12 +7,13 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // concealed hands on a copy as the gateway does for mail that was encrypted.
 func concealed(t *testing.T) process {
-	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		d := wiretest.Copy(env, m)
 		d.Sender, d.Params.Return, d.Secret = wiretest.Address(t, "own@gw.example.com"), "HDRS", &relay.Secret{}
 		for _, r := range env.Recipients {
@@ -22,7 +23,7 @@ func concealed(t *testing.T) process {
 			}
 			d.Recipients = append(d.Recipients, r)
 		}
-		return &relay.Outcome{Deliveries: []relay.Delivery{d}}, nil
+		return &answer.Outcome{Deliveries: []relay.Delivery{d}}, nil
 	}
 }
 
@@ -73,8 +74,8 @@ func TestEnvelopeThatCannotBeChanged(t *testing.T) {
 // Mail for addresses of the gateway's own is taken, and nothing is left of it but
 // what the sender is told.
 func TestReturnedMail(t *testing.T) {
-	w := start(t, Config{Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*relay.Outcome, error) {
-		return &relay.Outcome{Returned: wiretest.Addresses(env), Notices: []relay.Delivery{wiretest.Notice(t, "a@example.org")}}, nil
+	w := start(t, Config{Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
+		return &answer.Outcome{Returned: wiretest.Addresses(env), Notices: []relay.Delivery{wiretest.Notice(t, "a@example.org")}}, nil
 	}}})
 	m := w.dial()
 	m.mail("")

@@ -3,7 +3,6 @@ package milter
 import (
 	"bytes"
 	"encoding/binary"
-	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"io"
 	"log"
 	"log/slog"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 func rawPacket(code byte, data string) string {

@@ -12,18 +12,19 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 const text = "From: a@example.org\r\nSubject:  folded\r\n\tvalue \r\nX-Empty:\r\nTo: b@example.net\r\n\r\nhello\r\n.\r\n"
 
-type process = func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error)
+type process = func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error)
 
 // replaced hands on one copy with another text.
 func replaced(t *testing.T, text string) process {
 	m := wiretest.Message(t, text)
-	return func(_ context.Context, env *relay.Envelope, _ *message.Message) (*relay.Outcome, error) {
+	return func(_ context.Context, env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
 		return wiretest.Pass(env, m), nil
 	}
 }
@@ -171,13 +172,13 @@ func TestRecipientRefused(t *testing.T) {
 // outcome: r is refused, t refused for now, s stripped, h held; the rest share one
 // copy, but for those beginning with o, who get one of their own.
 func outcome(t *testing.T, now *message.Message) process {
-	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-		o := &relay.Outcome{}
+	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
+		o := &answer.Outcome{}
 		shared := wiretest.Copy(env, now)
 		for _, r := range env.Recipients {
 			if r.Address.Local() == "group" { // of one: x
 				member := relay.Recipient{Address: wiretest.Address(t, "x@e.net")}
-				o.Expanded = []relay.Expansion{{Group: r.Address, Members: []address.Address{member.Address}}}
+				o.Expanded = []answer.Expansion{{Group: r.Address, Members: []address.Address{member.Address}}}
 				r = member
 			}
 			switch r.Address.Local()[0] {
@@ -233,7 +234,7 @@ func TestOutcomes(t *testing.T) {
 		{"x t", "y451 4.4.3 no answer", "", "[]"},
 		{"o x t", "y451 4.4.3 no answer", "", "[]"},
 		{"r", "y550 5.7.1 no certificate", "", "[]"},
-		{"s", "y550 5.7.1 no recipient is left: <s@e.net> may not get this message", "", "[]"},
+		{"s", "y550 5.7.1 all recipients rejected by policy: <s@e.net> may not get this message", "", "[]"},
 	} {
 		t.Run(tc.to, func(t *testing.T) {
 			w := start(t, Config{Handler: &wiretest.Handler{
@@ -354,19 +355,19 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"size", text, "y552 5.3.4", Config{Limits: Limits{MessageSize: len(text) - 1}}},
 		{"memory", text + strings.Repeat("x\r\n", 100_000), "y452 4.3.1", Config{Memory: semaphore.NewWeighted(100_000)}},
-		{"panic", text, "y451 4.3.0", Config{Handler: &wiretest.Handler{OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
+		{"panic", text, "y451 4.3.0", Config{Handler: &wiretest.Handler{OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
 			panic("oh")
 		}}}},
 		{"queue", text, "y452 4.3.1", Config{
-			Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+			Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 				o := wiretest.Pass(env, m)
 				o.Notices = []relay.Delivery{wiretest.Notice(t, "a@example.org")}
 				return o, nil
 			}},
 			Queue: &wiretest.Sink{OnPut: func([]relay.Delivery) error { return fault.New(fault.Capacity, "full", nil) }},
 		}},
-		{"outcome", text, "y451 4.3.0", Config{Handler: &wiretest.Handler{OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
-			return &relay.Outcome{}, nil
+		{"outcome", text, "y451 4.3.0", Config{Handler: &wiretest.Handler{OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
+			return &answer.Outcome{}, nil
 		}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -418,7 +419,7 @@ func TestNegotiationRefused(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
-	w := start(t, Config{Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+	w := start(t, Config{Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		close(started)
 		<-release
 		return wiretest.Pass(env, m), nil

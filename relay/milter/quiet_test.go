@@ -1,9 +1,10 @@
 package milter
 
 import (
-	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"log"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 // A connection that we end between two messages is no error: the library, which

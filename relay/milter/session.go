@@ -42,7 +42,7 @@ type transaction struct {
 	names  []string // of the header fields, as the MTA counts them
 	inBody bool
 
-	outcome *relay.Outcome // nil until it is decided
+	decided *relay.Answer // nil until it is
 }
 
 // given is a recipient as the MTA named it, and the key of its envelope
@@ -120,7 +120,7 @@ func (s *session) recipient(to string) error {
 	if err != nil {
 		return err
 	}
-	g := given{text: to, key: wire.Key(a)}
+	g := given{text: to, key: relay.Key(a)}
 	if !tx.has(g.key) {
 		r, _ := wire.RcptParams(s.args)
 		r.Address = a
@@ -195,7 +195,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 		v, err = s.decide()
 		return err
 	})
-	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Outcome: s.tx.outcome, Err: err, Taken: v.taken})
+	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Decided: s.tx.decided, Err: err})
 	if err != nil {
 		return reply(s.tx.env, err), nil
 	}

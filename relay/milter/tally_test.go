@@ -32,11 +32,11 @@ func (c *counter) Answered(t relay.Tally) {
 // What is counted is what the MTA was answered, not what was decided before it.
 func TestCounts(t *testing.T) {
 	for to, want := range map[string]struct {
-		taken relay.Taken
+		kind  relay.FateKind
 		fails bool
 	}{
-		"x@e.net":          {taken: relay.Edited},
-		"n@e.net":          {taken: relay.Queued},
+		"x@e.net":          {kind: relay.Edited},
+		"n@e.net":          {kind: relay.Queued},
 		"r@e.net":          {fails: true},
 		"no-room@e.net":    {fails: true},
 		"not-an-address@@": {fails: true},
@@ -62,7 +62,7 @@ func TestCounts(t *testing.T) {
 			t.Fatalf("%s: %d messages counted", to, len(c.tallies))
 		}
 		got := c.tallies[0]
-		if (got.Err != nil) != want.fails || got.Err == nil && (got.Taken != want.taken || got.Outcome == nil) || len(got.Envelope.Recipients) != 1 {
+		if (got.Err != nil) != want.fails || got.Err == nil && (got.Decided == nil || got.Decided.Recipients[0].Kind != want.kind) || len(got.Envelope.Recipients) != 1 {
 			t.Errorf("%s: counted %+v", to, got)
 		}
 	}

@@ -24,7 +24,7 @@ func TestAdmin(t *testing.T) {
 	})
 	q := open(t, Config{Deliverer: h, Retry: []time.Duration{time.Hour}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "later@example.net"), delivery(t, "", "later@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "later@example.net"), delivery(t, "", "later@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	s, err := OpenStore(q.config.Path)
@@ -72,7 +72,7 @@ func TestDrop(t *testing.T) {
 	both := delivery(t, "a@example.org", "b@example.net")
 	other := both
 	other.Recipients = delivery(t, "", "c@example.net").Recipients
-	if err := q.Put(t.Context(), both, other); err != nil {
+	if err := q.Put(t.Context(), batch(both, other)); err != nil {
 		t.Fatal(err)
 	}
 	list, err := q.List(t.Context())
@@ -100,7 +100,7 @@ func TestDrop(t *testing.T) {
 func TestLostJobIsReplaced(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h})
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := q.db.Exec(`DELETE FROM river_job WHERE id = 1`); err != nil {

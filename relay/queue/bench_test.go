@@ -25,7 +25,7 @@ func BenchmarkQueue(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := q.Put(context.Background(), d); err != nil {
+			if err := q.Put(context.Background(), batch(d)); err != nil {
 				b.Error(fmt.Errorf("put: %w", err))
 				return
 			}

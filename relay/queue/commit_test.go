@@ -34,7 +34,7 @@ func TestFailedCommit(t *testing.T) {
 	var mu sync.Mutex
 	for range 5 {
 		wg.Go(func() {
-			if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err == nil {
+			if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				stored++
@@ -48,7 +48,7 @@ func TestFailedCommit(t *testing.T) {
 	if n, err := q.Len(t.Context()); n != stored || err != nil {
 		t.Errorf("%d deliveries are stored (%v), %d were reported as stored", n, err, stored)
 	}
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Error(err)
 	}
 }

@@ -98,7 +98,7 @@ func crashChild(dir string) error {
 			t := &testing.T{} // for the helpers; nothing fails here
 			for {
 				to := fmt.Sprintf("p%d-%d@example.net", os.Getpid(), n.Add(1))
-				if q.Put(context.Background(), delivery(t, "a@example.org", to, "second-"+to)) == nil {
+				if q.Put(context.Background(), batch(delivery(t, "a@example.org", to, "second-"+to))) == nil {
 					fmt.Println(to)
 				}
 			}

@@ -70,7 +70,7 @@ func TestDiskFailsDuringDelivery(t *testing.T) {
 	q := open(t, Config{Deliverer: h, Tend: 10 * time.Millisecond, MinFree: -1})
 	start(t, q)
 	for _, to := range []string{"now@example.net", "later@example.net"} {
-		if err := q.Put(t.Context(), delivery(t, "a@example.org", to)); err != nil {
+		if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", to))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestDiskFailsDuringDelivery(t *testing.T) {
 	defer mend()
 	close(goOn)
 	until(t, "the queue to say so", func() bool { return q.Ready(t.Context()) != nil })
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "refused@example.net")); relay.ReplyFor(err).Code/100 != 4 {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "refused@example.net"))); relay.ReplyFor(err).Code/100 != 4 {
 		t.Errorf("accepted without a disk, or refused for good: %v", err)
 	}
 	mend()

@@ -7,19 +7,12 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
-
-// Hold implements relay.Queue: the message that waits is on the disk together
-// with the deliveries, or nothing is.
-func (q *Queue) Hold(ctx context.Context, h relay.Hold, ds ...relay.Delivery) error {
-	return q.put(ctx, ds, &h)
-}
-
-var _ relay.Queue = (*Queue)(nil)
 
 // storedHold is a relay.Hold without its message: the envelope with everything
 // that the rules may ask of it.
@@ -170,20 +163,18 @@ func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
 // the queue as those leave the hold who need not wait on. A crash before it
 // changes nothing; after it, everything is done. What somebody dropped in the
 // meantime stays dropped.
-func (q *Queue) resolve(ctx context.Context, s *heldMessage, o *relay.Outcome) error {
+func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) error {
 	return q.writer.write(ctx, func(tx *sql.Tx) error {
 		if there, err := holdIsThere(ctx, tx, s.id); err != nil || !there {
 			return err
 		}
-		for _, ds := range [][]relay.Delivery{o.Deliveries, o.Notices} {
-			if err := q.insert(ctx, tx, ds); err != nil {
-				return err
-			}
+		if err := q.insert(ctx, tx, slices.Concat(b.Copies, b.Notices)); err != nil {
+			return err
 		}
-		if o.Held == nil {
+		if b.Held == nil {
 			return removeHold(ctx, tx, s.id, s.message)
 		}
-		rest, err := storeHold(o.Held)
+		rest, err := storeHold(b.Held)
 		if err != nil {
 			return err
 		}

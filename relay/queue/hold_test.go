@@ -47,25 +47,25 @@ type gate struct {
 	err    error
 }
 
-func (g *gate) reconsider(_ context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error) {
+func (g *gate) reconsider(_ context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked++
 	g.holds, g.orders = append(g.holds, h), append(g.orders, order)
 	if g.err != nil {
-		return nil, g.err
+		return relay.Batch{}, g.err
 	}
 	return split(h, func(to string) bool { return g.open[to] || order.Verb == relay.ReleasePlain }), nil
 }
 
 // split releases those for whom now holds.
-func split(h relay.Hold, now func(to string) bool) *relay.Outcome {
-	o := &relay.Outcome{}
+func split(h relay.Hold, now func(to string) bool) relay.Batch {
+	var b relay.Batch
 	rest := h
 	rest.Envelope.Recipients, rest.Reasons = nil, nil
 	for i, r := range h.Envelope.Recipients {
 		if now(r.Address.String()) {
-			o.Deliveries = append(o.Deliveries, relay.Delivery{Sender: h.Envelope.Sender, Params: h.Envelope.Params,
+			b.Copies = append(b.Copies, relay.Delivery{Sender: h.Envelope.Sender, Params: h.Envelope.Params,
 				Recipients: []relay.Recipient{r}, Message: h.Message, Listener: h.Envelope.Listener})
 			continue
 		}
@@ -73,9 +73,9 @@ func split(h relay.Hold, now func(to string) bool) *relay.Outcome {
 		rest.Reasons = append(rest.Reasons, h.Reasons[i]+" yet")
 	}
 	if len(rest.Reasons) > 0 {
-		o.Held = &rest
+		b.Held = &rest
 	}
-	return o
+	return b
 }
 
 func (g *gate) set(open ...string) {
@@ -97,10 +97,10 @@ func (g *gate) times() int {
 // the answer has changed.
 func TestHold(t *testing.T) {
 	h, g := newHop(nil), &gate{}
-	c := Config{Path: filepath.Join(t.TempDir(), "queue.db"), Deliverer: h, Reconsider: g.reconsider, Look: time.Millisecond}
+	c := Config{Path: filepath.Join(t.TempDir(), "queue.db"), Deliverer: h, Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond}
 	q := open(t, c)
 	want := held(t, "b@example.net", "c@example.net")
-	if err := q.Hold(t.Context(), want, delivery(t, "", "a@example.org")); err != nil {
+	if err := q.Put(t.Context(), holding(want, delivery(t, "", "a@example.org"))); err != nil {
 		t.Fatal(err)
 	}
 	stop(t, q)
@@ -165,10 +165,9 @@ func nothingLeft(t *testing.T, q *Queue) {
 func TestHeldOrders(t *testing.T) {
 	h, g := newHop(nil), &gate{err: fault.New(fault.Unavailable, "no answer", nil)}
 	var generation atomic.Int64
-	q := open(t, Config{Deliverer: h, Reconsider: g.reconsider, Look: time.Millisecond,
-		Generation: func(context.Context) (int64, error) { return generation.Load(), nil }})
+	q := open(t, Config{Deliverer: h, Decider: decider{reconsider: g.reconsider, generation: generation.Load}, Look: time.Millisecond})
 	start(t, q)
-	if err := q.Hold(t.Context(), held(t, "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	s, err := OpenStore(q.config.Path)
@@ -216,10 +215,10 @@ func TestHeldOrders(t *testing.T) {
 func TestHeldCountsAndDrops(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 2})
 	defer stop(t, q)
-	if err := q.Hold(t.Context(), held(t, "b@example.net"), delivery(t, "", "a@example.org")); err != nil {
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net"), delivery(t, "", "a@example.org"))); err != nil {
 		t.Fatal(err)
 	}
-	err := q.Hold(t.Context(), held(t, "c@example.net"))
+	err := q.Put(t.Context(), holding(held(t, "c@example.net")))
 	if fault.Of(err).Kind != fault.Capacity {
 		t.Errorf("error %v", err)
 	}
@@ -234,7 +233,7 @@ func TestHeldCountsAndDrops(t *testing.T) {
 	if err := q.DropHeld(t.Context(), e.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Hold(t.Context(), held(t, "c@example.net")); err != nil {
+	if err := q.Put(t.Context(), holding(held(t, "c@example.net"))); err != nil {
 		t.Error(err)
 	}
 	for text, want := range map[string]HoldID{"h7": 7, "7": 0, "h0": 0, "h-1": 0, "hx": 0, "": 0} {
@@ -251,11 +250,11 @@ func TestHeldIsLookedAtInTime(t *testing.T) {
 	var now atomic.Int64
 	now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, now.Load()) }
-	q := open(t, Config{Deliverer: newHop(nil), Reconsider: g.reconsider, Look: time.Millisecond, Recheck: 40 * time.Minute, Clock: clock})
+	q := open(t, Config{Deliverer: newHop(nil), Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond, Recheck: 40 * time.Minute, Clock: clock})
 	start(t, q)
 	h := held(t, "b@example.net")
 	h.Since, h.Until = clock().UTC(), clock().Add(time.Hour).UTC()
-	if err := q.Hold(t.Context(), h); err != nil {
+	if err := q.Put(t.Context(), holding(h)); err != nil {
 		t.Fatal(err)
 	}
 	list, err := q.Held(t.Context())
@@ -275,18 +274,18 @@ func TestHeldIsLookedAtInTime(t *testing.T) {
 	}
 }
 
-// A decision that panics, or that is none, leaves the message where it is.
+// A decision that panics, or fails, leaves the message where it is.
 func TestHeldSurvivesPanic(t *testing.T) {
 	var n atomic.Int64
 	q := open(t, Config{Deliverer: newHop(nil), Look: time.Millisecond,
-		Reconsider: func(context.Context, relay.Hold, relay.Order) (*relay.Outcome, error) {
+		Decider: decider{reconsider: func(context.Context, relay.Hold, relay.Order) (relay.Batch, error) {
 			if n.Add(1) == 1 {
 				panic("x")
 			}
-			return nil, nil
-		}})
+			return relay.Batch{}, errors.New("x")
+		}}})
 	start(t, q)
-	if err := q.Hold(t.Context(), held(t, "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	for round := int64(1); round <= 2; round++ {
@@ -309,9 +308,9 @@ func crashHolds(dir string) error {
 	q, err := Open(context.Background(), Config{
 		Path: filepath.Join(dir, "queue.db"), Deliverer: refuse, Retry: []time.Duration{time.Hour},
 		Look: time.Millisecond, Recheck: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
-		Reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (*relay.Outcome, error) {
+		Decider: decider{reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (relay.Batch, error) {
 			return split(h, func(to string) bool { return strings.Contains(to, "-now@") }), nil
-		},
+		}},
 	})
 	if err != nil {
 		return err
@@ -323,7 +322,7 @@ func crashHolds(dir string) error {
 	for n := 0; ; n++ {
 		id := fmt.Sprintf("p%d-%d", os.Getpid(), n)
 		to := []string{id + "-now@example.net", id + "-later@example.net"}
-		if q.Hold(context.Background(), held(t, to...), delivery(t, "", id+"-copy@example.net")) == nil {
+		if q.Put(context.Background(), holding(held(t, to...), delivery(t, "", id+"-copy@example.net"))) == nil {
 			fmt.Println(id)
 		}
 	}

@@ -28,7 +28,7 @@ func newKeeper(q *Queue) *keeper {
 }
 
 func (k *keeper) start() {
-	if k.queue.config.Reconsider != nil {
+	if k.queue.config.Decider != nil {
 		k.work.Go(k.run)
 	}
 }
@@ -91,13 +91,10 @@ const patience = 10
 
 // news makes all that is held due when certificates have become known.
 func (k *keeper) news() error {
-	if k.queue.config.Generation == nil {
-		return nil
-	}
 	if k.quiet--; k.quiet >= 0 {
 		return nil
 	}
-	now, err := k.queue.config.Generation(k.ctx)
+	now, err := k.queue.config.Decider.Generation(k.ctx)
 	if err != nil || k.known && now == k.generation {
 		return err
 	}
@@ -117,7 +114,7 @@ func (k *keeper) reconsider(id int64) error {
 	if err != nil || s == nil {
 		return err
 	}
-	o, err := k.decide(s)
+	b, err := k.decide(s)
 	work := context.WithoutCancel(k.ctx)
 	switch {
 	case k.ctx.Err() != nil:
@@ -127,29 +124,25 @@ func (k *keeper) reconsider(id int64) error {
 		return q.postpone(work, s, relay.ReplyFor(err).Text)
 	}
 	waiting := 0
-	if o.Held != nil {
-		waiting = len(o.Held.Envelope.Recipients)
+	if b.Held != nil {
+		waiting = len(b.Held.Envelope.Recipients)
 	}
-	if err := q.resolve(work, s, o); err != nil {
+	if err := q.resolve(work, s, b); err != nil {
 		return err
 	}
-	q.config.Log.Info("held message", "hold", HoldID(id), "copies", len(o.Deliveries), "notices", len(o.Notices), "waiting", waiting)
+	q.config.Log.Info("held message", "hold", HoldID(id), "copies", len(b.Copies), "notices", len(b.Notices), "waiting", waiting)
 	return nil
 }
 
 // decide asks; a panic is no answer.
-func (k *keeper) decide(s *heldMessage) (o *relay.Outcome, err error) {
+func (k *keeper) decide(s *heldMessage) (b relay.Batch, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			k.queue.config.Log.Error("panic", "at", "held-message", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	o, err = k.queue.config.Reconsider(k.ctx, s.hold, s.order)
-	if err == nil && o == nil {
-		err = fmt.Errorf("no outcome")
-	}
-	return o, err
+	return k.queue.config.Decider.Reconsider(k.ctx, s.hold, s.order)
 }
 
 // due returns the holds that are to be looked at.

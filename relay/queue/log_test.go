@@ -17,7 +17,7 @@ func TestAttemptsNameTheMessage(t *testing.T) {
 	d := delivery(t, "a@example.org", "b@example.net")
 	d.Origin = relay.Origin{ID: "ID1", QueueID: "4XYZ", MessageID: "<m@example.org>"}
 	q := open(t, Config{Path: path, Deliverer: newHop(nil)})
-	if err := q.Put(t.Context(), d); err != nil {
+	if err := q.Put(t.Context(), batch(d)); err != nil {
 		t.Fatal(err)
 	}
 	stop(t, q)

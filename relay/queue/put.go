@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -14,18 +15,12 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Put stores all of the deliveries or none. When it returns nil they are on the
-// disk: SQLite has synced the commit (synchronous=FULL). A full queue or disk
-// is a fault.Capacity.
-func (q *Queue) Put(ctx context.Context, ds ...relay.Delivery) error {
-	if len(ds) == 0 {
+// Put implements relay.Queue. When it returns nil the batch is on the disk: SQLite has
+// synced the commit (synchronous=FULL). A full queue or disk is a fault.Capacity.
+func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
+	if b.Empty() {
 		return nil
 	}
-	return q.put(ctx, ds, nil)
-}
-
-// put stores deliveries and, if there is one, a message that is held.
-func (q *Queue) put(ctx context.Context, ds []relay.Delivery, h *relay.Hold) error {
 	if err := q.room(); err != nil {
 		return err
 	}
@@ -33,19 +28,21 @@ func (q *Queue) put(ctx context.Context, ds []relay.Delivery, h *relay.Hold) err
 	// in the same transaction.
 	work := context.WithoutCancel(ctx)
 	return asFault(q.writer.write(ctx, func(tx *sql.Tx) error {
-		more := len(ds)
-		if h != nil {
+		more := len(b.Copies) + len(b.Notices)
+		if b.Held != nil {
 			more++
 		}
 		if err := q.checkSize(work, tx, more); err != nil {
 			return err
 		}
-		if err := q.insert(work, tx, ds); err != nil || h == nil {
+		if err := q.insert(work, tx, slices.Concat(b.Copies, b.Notices)); err != nil || b.Held == nil {
 			return err
 		}
-		return q.insertHold(work, tx, h)
+		return q.insertHold(work, tx, b.Held)
 	}))
 }
+
+var _ relay.Queue = (*Queue)(nil)
 
 // room refuses mail while there is still disk enough to deliver what is there.
 func (q *Queue) room() error {

@@ -46,21 +46,15 @@ type Config struct {
 	// NotifyDelay is after what time senders are told that a message is not
 	// delivered yet, once; 0 is never.
 	NotifyDelay time.Duration
-	// Report makes the report that tells the sender what became of recipients; see
-	// relay.Gateway.Report. It is stored in the transaction that drops the
-	// recipients. It is never asked about messages with the null sender. Nil is no
-	// reports.
-	Report func(d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error)
-	// Reconsider decides again on a message that is held; see
-	// relay.Gateway.Reconsider. Nil leaves all of them where they are.
-	Reconsider func(ctx context.Context, h relay.Hold, order relay.Order) (*relay.Outcome, error)
+	// Decider makes the reports that tell senders what became of recipients, which are
+	// stored in the transaction that drops the recipients, and decides again on
+	// messages that are held. It is never asked about messages with the null sender.
+	// Nil makes no reports, and leaves what is held where it is.
+	Decider relay.Decider
 	// Recheck is how often that is; 0 is 15 minutes.
 	Recheck time.Duration
-	// Generation is a number that changes when certificates become known, and
-	// then all that is held is looked at; nil if there is none.
-	Generation func(ctx context.Context) (int64, error)
 	// Look is how often the keeper looks for messages that are due, for orders
-	// of administrators and at Generation; 0 is every second.
+	// of administrators and at the generation of Decider; 0 is every second.
 	Look time.Duration
 	// Tend is how often the queue looks after itself: whether the store works,
 	// and whether each delivery has a job; 0 is every 15 seconds.

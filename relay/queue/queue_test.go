@@ -195,7 +195,7 @@ func TestPutDelivers(t *testing.T) {
 	q := open(t, Config{Deliverer: h})
 	start(t, q)
 	want := delivery(t, "a@example.org", "b@example.net", `"c d"@example.net`)
-	if err := q.Put(t.Context(), want); err != nil {
+	if err := q.Put(t.Context(), batch(want)); err != nil {
 		t.Fatal(err)
 	}
 	got := h.wait(t)
@@ -228,12 +228,12 @@ func TestResults(t *testing.T) {
 		return nil
 	})
 	var failed []relay.Refusal
-	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Decider: decider{report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 		failed = e.About
 		return delivery(t, "", d.Sender.String()), true, nil
-	}})
+	}}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "now@example.net", "later@example.net", "never@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "now@example.net", "later@example.net", "never@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]int{}
@@ -256,12 +256,12 @@ func TestResults(t *testing.T) {
 
 func TestNullSenderIsNeverBounced(t *testing.T) {
 	h := newHop(func(string, int) error { return fault.New(fault.Refused, "no", nil) })
-	q := open(t, Config{Deliverer: h, Report: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Decider: decider{report: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 		t.Error("bounced a bounce")
 		return relay.Delivery{}, false, nil
-	}})
+	}}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	drained(t, q)
@@ -283,12 +283,12 @@ func TestLifetime(t *testing.T) {
 		return now
 	}
 	var reply fault.Reply
-	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Decider: decider{report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 		reply = relay.ReplyFor(e.About[0].Err)
 		return delivery(t, "", d.Sender.String()), true, nil
-	}})
+	}}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	if d := h.wait(t); d.Recipients[0].Address.String() != "a@example.org" {
@@ -313,16 +313,16 @@ func TestBounceFailureKeepsRecipients(t *testing.T) {
 	})
 	var mu sync.Mutex
 	fails := 2
-	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Decider: decider{report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if fails--; fails >= 0 {
 			return relay.Delivery{}, false, errors.New("no")
 		}
 		return delivery(t, "", d.Sender.String()), true, nil
-	}})
+	}}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	if d := h.wait(t); d.Recipients[0].Address.String() != "a@example.org" {
@@ -340,7 +340,7 @@ func TestPanicIsTemporary(t *testing.T) {
 	})
 	q := open(t, Config{Deliverer: h})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	h.wait(t)
@@ -350,10 +350,10 @@ func TestPanicIsTemporary(t *testing.T) {
 func TestFull(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 3})
 	defer stop(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net"))); err != nil {
 		t.Fatal(err)
 	}
-	err := q.Put(t.Context(), delivery(t, "a@example.org", "d@example.net"), delivery(t, "a@example.org", "e@example.net"))
+	err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "d@example.net"), delivery(t, "a@example.org", "e@example.net")))
 	if fault.Of(err).Kind != fault.Capacity {
 		t.Errorf("error %v", err)
 	}
@@ -368,7 +368,7 @@ func TestPutIsOneTransaction(t *testing.T) {
 	defer stop(t, q)
 	bad := delivery(t, "a@example.org", "c@example.net")
 	bad.Message = nil
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), bad); err == nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"), bad)); err == nil {
 		t.Error("stored a delivery without a message")
 	}
 	if n, err := q.Len(t.Context()); n != 0 || err != nil {
@@ -388,11 +388,11 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Message = m
-	if err := q.Put(t.Context(), d); fault.Of(err).Kind != fault.Capacity {
+	if err := q.Put(t.Context(), batch(d)); fault.Of(err).Kind != fault.Capacity {
 		t.Errorf("error %v (%v)", err, fault.Of(err).Kind)
 	}
 	q.config.MinFree = 1 << 62
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); fault.Of(err).Kind != fault.Capacity {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); fault.Of(err).Kind != fault.Capacity {
 		t.Errorf("error %v (%v)", err, fault.Of(err).Kind)
 	}
 }
@@ -422,17 +422,17 @@ func TestSharedCommit(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
-			if err := q.Put(t.Context(), delivery(t, "a@example.org", "good@example.net")); err != nil {
+			if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "good@example.net"))); err != nil {
 				t.Errorf("good %d: %v", i, err)
 			}
 		})
 		wg.Go(func() {
-			if err := q.Put(t.Context(), delivery(t, "a@example.org", "half@example.net"), bad); err == nil {
+			if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "half@example.net"), bad)); err == nil {
 				t.Errorf("bad %d is stored", i)
 			}
 		})
 		wg.Go(func() {
-			if err := q.Put(gone, delivery(t, "a@example.org", "gone@example.net")); err == nil {
+			if err := q.Put(gone, batch(delivery(t, "a@example.org", "gone@example.net"))); err == nil {
 				t.Errorf("given up, and stored %d", i)
 			}
 		})
@@ -458,7 +458,7 @@ func TestPanicInChange(t *testing.T) {
 	if err := q.writer.write(t.Context(), func(*sql.Tx) error { panic("oh") }); err == nil {
 		t.Error("no error")
 	}
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Error(err)
 	}
 }
@@ -466,7 +466,7 @@ func TestPanicInChange(t *testing.T) {
 func TestPutAfterStop(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
 	stop(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); relay.ReplyFor(err).Code != 451 {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); relay.ReplyFor(err).Code != 451 {
 		t.Errorf("error %v", err)
 	}
 }

@@ -37,9 +37,9 @@ func TestRelayedIsReported(t *testing.T) {
 	for _, relays := range []bool{true, false} {
 		h, e := newHop(nil), &events{}
 		h.relays = relays
-		q := open(t, Config{Deliverer: h, Report: e.report})
+		q := open(t, Config{Deliverer: h, Decider: decider{report: e.report}})
 		start(t, q)
-		if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net"), delivery(t, "", "c@example.net")); err != nil {
+		if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"), delivery(t, "", "c@example.net"))); err != nil {
 			t.Fatal(err)
 		}
 		drained(t, q)
@@ -77,9 +77,9 @@ func TestDelayIsReportedOnce(t *testing.T) {
 		}
 		return fault.New(fault.NextHop, "busy", nil)
 	})
-	q := open(t, Config{Deliverer: h, Report: e.report, Clock: clock, NotifyDelay: 4 * time.Hour, Lifetime: 100 * time.Hour})
+	q := open(t, Config{Deliverer: h, Decider: decider{report: e.report}, Clock: clock, NotifyDelay: 4 * time.Hour, Lifetime: 100 * time.Hour})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	drained(t, q)
@@ -103,9 +103,9 @@ func TestReportThatFailsRepeatsNothing(t *testing.T) {
 		return nil
 	})
 	h.relays = true
-	q := open(t, Config{Deliverer: h, Report: e.report})
+	q := open(t, Config{Deliverer: h, Decider: decider{report: e.report}})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "yes@example.net", "no@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "yes@example.net", "no@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	drained(t, q)
@@ -118,14 +118,14 @@ func TestReportThatFailsRepeatsNothing(t *testing.T) {
 func TestSecretIsStored(t *testing.T) {
 	h := newHop(func(to string, _ int) error { return fault.New(fault.Refused, "no", nil) })
 	got := make(chan relay.Delivery, 1)
-	q := open(t, Config{Deliverer: h, Report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
+	q := open(t, Config{Deliverer: h, Decider: decider{report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {
 		got <- d
 		return relay.Delivery{}, false, nil
-	}})
+	}}})
 	start(t, q)
 	d := delivery(t, "own@gw.example.com", "b@example.net")
 	d.Secret = &relay.Secret{Sender: addr(t, `"odd one"@example.org`), MessageID: "<m@x>", Date: "today", EnvelopeID: "e", To: d.Recipients}
-	if err := q.Put(t.Context(), d); err != nil {
+	if err := q.Put(t.Context(), batch(d)); err != nil {
 		t.Fatal(err)
 	}
 	drained(t, q)

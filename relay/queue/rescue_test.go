@@ -25,7 +25,7 @@ func TestStraysAreRescued(t *testing.T) {
 			})
 			q := open(t, Config{Deliverer: h, Retry: []time.Duration{time.Hour}, Tend: 5 * time.Millisecond})
 			start(t, q)
-			if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+			if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 				t.Fatal(err)
 			}
 			until(t, "the first attempt", func() bool {
@@ -52,7 +52,7 @@ func TestClaimedIsNoStray(t *testing.T) {
 	})
 	q := open(t, Config{Deliverer: h, Tend: time.Hour})
 	start(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	<-under
@@ -78,7 +78,7 @@ func TestClaimedIsNoStray(t *testing.T) {
 func TestLateJobDeliversNothing(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
 	defer stop(t, q)
-	if err := q.Put(t.Context(), delivery(t, "a@example.org", "b@example.net")); err != nil {
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
 	var before, after int64

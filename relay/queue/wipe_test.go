@@ -2,11 +2,12 @@ package queue
 
 import (
 	"bytes"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // What was delivered, released or dropped is in none of the queue's files any
@@ -25,7 +26,7 @@ func TestDeliveredTextIsWiped(t *testing.T) {
 		d.Message = m
 		dropped := held(t, "c@example.net")
 		dropped.Message = m
-		if err := q.Hold(t.Context(), dropped, d); err != nil {
+		if err := q.Put(t.Context(), holding(dropped, d)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -238,14 +238,14 @@ func outOfTime(last error) error {
 // report makes the report of an event, if somebody is to be told. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
 func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.Refusal) error {
-	if len(about) == 0 || q.config.Report == nil || s.delivery.Sender.IsNull() {
+	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
 		return nil
 	}
 	e := relay.Event{Kind: kind, About: about, Arrived: s.created}
 	if kind == relay.Delayed {
 		e.Until = s.created.Add(q.config.Lifetime)
 	}
-	d, ok, err := q.config.Report(s.delivery, e)
+	d, ok, err := q.config.Decider.Report(s.delivery, e)
 	if err != nil || !ok {
 		return err
 	}

@@ -2,10 +2,11 @@ package smtpd
 
 import (
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 // deliver sends a message to the recipients accepted so far.

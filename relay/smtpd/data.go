@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -33,14 +32,18 @@ func (s *session) Data(r io.Reader) error {
 // LMTPData receives a message over LMTP and answers for every recipient.
 func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	return s.message(r, func(tx *transaction, m *message.Message) error {
-		results, err := s.deliver(tx.env, m)
+		answers, err := s.deliver(tx.env, m)
 		if err != nil {
 			return err
 		}
 		s.link.hasLogged() // by deliver, or by the handler
-		tx.answers = wire.Answers(tx.env, results)
+		tx.answers = answers
+		byKey := make(map[string]error, len(answers))
+		for i, r := range tx.env.Recipients {
+			byKey[relay.Key(r.Address)] = answers[i]
+		}
 		for _, g := range tx.given {
-			if err := results[g.key]; err != nil {
+			if err := byKey[g.key]; err != nil {
 				status.SetStatus(g.text, refuse(tx.env, err))
 			} else {
 				status.SetStatus(g.text, accepted(tx.env))
@@ -128,104 +131,61 @@ func bareLineEnds() error {
 func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 	ctx, cancel := s.work()
 	defer cancel()
-	o, err := s.config().Handler.Process(ctx, env, m)
-	s.decided(o)
+	a, err := s.config().Handler.Process(ctx, env, m, relay.Door{})
+	s.decided(a)
 	if err != nil {
 		return err
 	}
-	extra, err := wire.Settle(s.config().Handler, env, m, o)
-	if err != nil {
+	if err := wire.Store(ctx, s.config().Queue, a.Store); err != nil {
 		return err
 	}
-	all := append(o.Deliveries[:len(o.Deliveries):len(o.Deliveries)], extra...)
-	if err := wire.Store(ctx, s.config().Queue, env, o, all...); err != nil {
-		return err
-	}
-	s.log(env).Info("message accepted", "recipients", len(env.Recipients), "copies", len(o.Deliveries), "notices", len(extra))
+	s.log(env).Info("message accepted", "recipients", len(env.Recipients), "copies", len(a.Store.Copies), "notices", len(a.Store.Notices))
 	return nil
 }
 
-// deliver hands everything on at once and returns a result for every recipient,
-// by key. Nil is delivered, or held: then message and notice are in the queue.
-func (s *session) deliver(env *relay.Envelope, m *message.Message) (map[string]error, error) {
+// deliver does what is decided on a message and returns an answer for each recipient
+// of the envelope, in order. Nil is delivered, or stored.
+func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, error) {
 	ctx, cancel := s.work()
 	defer cancel()
-	o, err := s.config().Handler.Process(ctx, env, m)
-	s.decided(o)
+	a, err := s.config().Handler.Process(ctx, env, m, relay.Door{EachRecipient: true})
+	s.decided(a)
 	if err != nil {
 		return nil, err
 	}
-	if err := wire.Check(env, o); err != nil {
-		return nil, err
+	if len(a.Recipients) != len(env.Recipients) {
+		return nil, fault.Of(fmt.Errorf("%d answers for %d recipients", len(a.Recipients), len(env.Recipients)))
 	}
-	results := make(map[string]error, len(env.Recipients))
-	for _, r := range o.Refused {
-		results[wire.Key(r.Recipient.Address)] = cause(r.Err)
+	stored := s.store(ctx, env, a.Store)
+	told := stored
+	if told == nil {
+		told = s.notify(env, a.Notices)
 	}
-	now := o.Deliveries
-	switch {
-	case len(o.Expanded) > 0:
-		var j wire.Joint
-		if j, err = wire.Join(s.config().Handler, env, m, o); err != nil {
-			return nil, err
-		}
-		now, err = j.Now, s.store(ctx, env, o, j, results)
-	case o.Held != nil:
-		err = s.put(ctx, env, o, o.Notices)
-		heldAnswer(o, err, results)
-	default:
-		err = s.notify(env, o)
-	}
-	for _, a := range slices.Concat(o.Stripped, o.Returned) {
-		results[wire.Key(a)] = err
-	}
-	for _, d := range now {
-		errs, relayed := s.handOver(s.client.ctx, env, d)
-		for i, err := range errs {
-			results[wire.Key(d.Recipients[i].Address)] = d.Answer(err)
+	results := make(map[string]error)
+	for _, d := range a.Deliver {
+		for i, err := range s.handOver(s.client.ctx, d) {
+			results[relay.Key(d.Recipients[i].Address)] = d.Tell(err)
 			s.logFailure(env, d.Recipients[i], err)
 		}
-		s.reportRelayed(env, d, errs, relayed)
 	}
-	return results, nil
-}
-
-// store puts what belongs to groups into the queue, and answers for them and for
-// those who are held.
-func (s *session) store(ctx context.Context, env *relay.Envelope, o *relay.Outcome, j wire.Joint, results map[string]error) error {
-	var err error
-	if len(j.Store) > 0 || o.Held != nil {
-		err = s.put(ctx, env, o, j.Store)
+	answers := make([]error, len(env.Recipients))
+	for i, f := range a.Recipients {
+		key := relay.Key(env.Recipients[i].Address)
+		switch f.Kind {
+		case relay.Queued, relay.Held:
+			answers[i] = stored
+		case relay.Stripped, relay.Returned:
+			answers[i] = told
+		case relay.Delivered:
+			var asked bool
+			if answers[i], asked = results[key]; !asked {
+				answers[i] = fault.Of(fmt.Errorf("recipient %q: not in a copy", key))
+			}
+		default:
+			answers[i] = cause(f.Err)
+		}
 	}
-	heldAnswer(o, err, results)
-	for key := range j.Stored {
-		results[key] = err
-	}
-	for key, refusal := range j.Refused {
-		results[key] = cause(refusal)
-	}
-	return err
-}
-
-// put stores what is not delivered at once. LMTP's answers are for recipients,
-// and do not tell the reason to our log.
-func (s *session) put(ctx context.Context, env *relay.Envelope, o *relay.Outcome, ds []relay.Delivery) error {
-	err := wire.Store(ctx, s.config().Queue, env, o, ds...)
-	if err != nil {
-		s.log(env).Error("not stored", "error", err)
-	}
-	return err
-}
-
-// heldAnswer answers for those who are held: they are as well as accepted once
-// they are stored.
-func heldAnswer(o *relay.Outcome, err error, results map[string]error) {
-	if o.Held == nil {
-		return
-	}
-	for _, r := range o.Held.Envelope.Recipients {
-		results[wire.Key(r.Address)] = err
-	}
+	return answers, nil
 }
 
 // cause is a refusal's error; a refusal must have one.
@@ -236,15 +196,20 @@ func cause(err error) error {
 	return err
 }
 
-// notify hands the notices to the next hop. Its error is the answer for the
-// stripped recipients: without a word to the sender they would be lost.
-func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
-	if len(o.Notices) == 0 && len(o.Stripped) > 0 {
-		return fault.New(fault.Policy, "the recipient may not get this message", nil)
+// store stores what is not delivered at once. LMTP's answers are for recipients, and
+// do not have the reason for our log.
+func (s *session) store(ctx context.Context, env *relay.Envelope, b relay.Batch) error {
+	err := wire.Store(ctx, s.config().Queue, b)
+	if err != nil {
+		s.log(env).Error("not stored", "error", err)
 	}
-	for _, d := range o.Notices {
-		errs, _ := s.handOver(s.client.ctx, env, d)
-		for _, err := range errs {
+	return err
+}
+
+// notify hands notices to the next hop.
+func (s *session) notify(env *relay.Envelope, notices []relay.Delivery) error {
+	for _, d := range notices {
+		for _, err := range s.handOver(s.client.ctx, d) {
 			if err != nil {
 				s.log(env).Error("notice not delivered", "error", err)
 				return fault.New(fault.NextHop, "notice to the sender not delivered", err)
@@ -255,40 +220,16 @@ func (s *session) notify(env *relay.Envelope, o *relay.Outcome) error {
 }
 
 // handOver delivers d and makes sure that there is one answer a recipient.
-func (s *session) handOver(ctx context.Context, env *relay.Envelope, d relay.Delivery) ([]error, []bool) {
-	d.Origin = env.Origin()
-	errs, relayed := s.config().Deliverer.Deliver(ctx, d)
-	if len(errs) == len(d.Recipients) && (relayed == nil || len(relayed) == len(errs)) {
-		return errs, relayed
+func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
+	errs, _ := s.config().Deliverer.Deliver(ctx, d)
+	if len(errs) == len(d.Recipients) {
+		return errs
 	}
 	all := make([]error, len(d.Recipients))
 	for i := range all {
 		all[i] = fault.Of(fmt.Errorf("%d results for %d recipients", len(errs), len(d.Recipients)))
 	}
-	return all, nil
-}
-
-// reportRelayed tells the sender, where NOTIFY asks for it, that the next hop took
-// the message and will report no success: the client heard that we would (RFC 3461
-// section 5.2.2). The message is delivered, whatever becomes of the report.
-func (s *session) reportRelayed(env *relay.Envelope, d relay.Delivery, errs []error, relayed []bool) {
-	e := relay.Event{Kind: relay.Relayed}
-	for i, to := range relayed {
-		if to && errs[i] == nil {
-			e.About = append(e.About, relay.Refusal{Recipient: d.Recipients[i]})
-		}
-	}
-	if len(e.About) == 0 {
-		return
-	}
-	report, ok, err := s.config().Handler.Report(d, e)
-	if err == nil && ok {
-		errs, _ := s.handOver(s.client.ctx, env, report)
-		err = errors.Join(errs...)
-	}
-	if err != nil {
-		s.log(env).Error("report of success not delivered", "error", err)
-	}
+	return all
 }
 
 // logFailure writes why a recipient was not delivered at the next hop: the MTA in

@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -16,9 +17,9 @@ import (
 
 // outcome sorts recipients by the first letter of their address: r is refused,
 // t refused for now, s stripped, h held, and each other one gets a copy of its own.
-func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
-	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-		o := &relay.Outcome{}
+func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
+	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
+		o := &answer.Outcome{}
 		for _, r := range env.Recipients {
 			switch r.Address.Local()[0] {
 			case 'r':
@@ -67,9 +68,9 @@ func TestSMTPAnswers(t *testing.T) {
 		{"x h t", "451 4.4.3", "[]"},
 		{"x t", "451 4.4.3", "[]"},
 		{"r", "550 5.7.1 no certificate", "[]"},
-		{"r r2", "550 5.7.1 no recipient is left: no certificate; no certificate", "[]"},
+		{"r r2", "550 5.7.1 all recipients rejected by policy: no certificate; no certificate", "[]"},
 		{"r t", "451 4.4.3", "[]"},
-		{"s", "550 5.7.1 no recipient is left: <s@example.net> may not get this message", "[]"},
+		{"s", "550 5.7.1 all recipients rejected by policy: <s@example.net> may not get this message", "[]"},
 	} {
 		t.Run(tc.to, func(t *testing.T) {
 			w := start(t, Config{Handler: handler(t)})
@@ -161,9 +162,7 @@ func TestLMTPHoldsWithoutAQueue(t *testing.T) {
 // noQueue is a queue that is not there.
 type noQueue struct{ relay.Queue }
 
-func (noQueue) Hold(context.Context, relay.Hold, ...relay.Delivery) error {
-	return wire.Store(context.Background(), nil, &relay.Envelope{}, &relay.Outcome{Held: &relay.Hold{}})
-}
+func (noQueue) Put(ctx context.Context, b relay.Batch) error { return wire.Store(ctx, nil, b) }
 
 // Stripped without a word to the sender would be lost.
 func TestLMTPNoticeFails(t *testing.T) {
@@ -207,8 +206,8 @@ func TestRecipientRefusedAtOnce(t *testing.T) {
 
 // An outcome that forgets somebody must not be answered with 250.
 func TestOutcomeForgetsRecipient(t *testing.T) {
-	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-		return &relay.Outcome{
+	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
+		return &answer.Outcome{
 			Deliveries: []relay.Delivery{wiretest.Copy(env, m, env.Recipients[0])},
 			Stripped:   []address.Address{env.Recipients[0].Address},
 		}, nil

@@ -9,16 +9,17 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // grouped is outcome with a group, g@example.net, of the members given.
 func grouped(t *testing.T, members string) *wiretest.Handler {
 	h := handler(t)
-	h.OnProcess = func(ctx context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+	h.OnProcess = func(ctx context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		inner := *env
 		inner.Recipients = nil
-		x := relay.Expansion{Group: wiretest.Address(t, "g@example.net")}
+		x := answer.Expansion{Group: wiretest.Address(t, "g@example.net")}
 		seen := map[string]bool{}
 		add := func(a string) {
 			if !seen[a] {
@@ -36,7 +37,7 @@ func grouped(t *testing.T, members string) *wiretest.Handler {
 			x.Members = append(x.Members, wiretest.Address(t, name+"@example.net"))
 		}
 		o, err := outcome(t)(ctx, &inner, m)
-		o.Expanded = []relay.Expansion{x}
+		o.Expanded = []answer.Expansion{x}
 		return o, err
 	}
 	return h

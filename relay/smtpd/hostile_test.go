@@ -14,6 +14,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -207,7 +208,7 @@ func TestTimeouts(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
-	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		close(started)
 		<-release
 		return wiretest.Pass(env, m), nil
@@ -242,7 +243,7 @@ func TestShutdown(t *testing.T) {
 // When time is up, work ends with its context, and nothing is accepted.
 func TestShutdownCuts(t *testing.T) {
 	started := make(chan struct{})
-	h := &wiretest.Handler{OnProcess: func(ctx context.Context, _ *relay.Envelope, _ *message.Message) (*relay.Outcome, error) {
+	h := &wiretest.Handler{OnProcess: func(ctx context.Context, _ *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
 		close(started)
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -266,7 +267,7 @@ func TestHandlersTakeMemory(t *testing.T) {
 	budget := semaphore.NewWeighted(1 << 20)
 	for _, lmtp := range []bool{false, true} {
 		var taken, refused bool
-		h := &wiretest.Handler{OnProcess: func(ctx context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+		h := &wiretest.Handler{OnProcess: func(ctx context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 			reserve := relay.Memory(ctx)
 			taken, refused = reserve(900<<10), !reserve(900<<10)
 			return wiretest.Pass(env, m), nil

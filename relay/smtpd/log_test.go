@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -56,7 +57,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 func TestDecisionsAreLoggedOnce(t *testing.T) {
 	log := &wiretest.Log{}
 	w := start(t, Config{Log: log.Logger(), Handler: &wiretest.Handler{
-		OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) {
+		OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
 			return nil, fault.Logged(fault.New(fault.Policy, "no certificate", nil))
 		},
 	}})

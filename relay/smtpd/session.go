@@ -33,8 +33,8 @@ type transaction struct {
 	given []given
 	in    *wire.Collector // of the message
 
-	outcome *relay.Outcome // nil until it is decided
-	answers []error        // LMTP: to each recipient
+	decided *relay.Answer // nil until it is
+	answers []error       // LMTP: to each recipient
 }
 
 type given struct{ text, key string }
@@ -102,7 +102,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		if err != nil {
 			return at(c, err)
 		}
-		g := given{text: unquoted(r.Address), key: wire.Key(r.Address)}
+		g := given{text: unquoted(r.Address), key: relay.Key(r.Address)}
 		if !tx.has(g.key) {
 			if err := s.config().Handler.Recipient(s.client.ctx, tx.env, r); err != nil {
 				return at(c, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -317,7 +318,7 @@ func TestReplies(t *testing.T) {
 		{&fault.Error{Kind: fault.Refused, Reply: next}, "550 5.1.1 no such  user ?"},
 	} {
 		w := start(t, Config{Handler: &wiretest.Handler{
-			OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) { return nil, tc.err },
+			OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) { return nil, tc.err },
 		}})
 		p := w.dial()
 		p.envelope("EHLO", "b@example.net")
@@ -333,7 +334,7 @@ func TestReplies(t *testing.T) {
 func TestPanicIsTemporary(t *testing.T) {
 	for _, lmtp := range []bool{false, true} {
 		w := start(t, Config{LMTP: lmtp, Handler: &wiretest.Handler{
-			OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error) { panic("oh") },
+			OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) { panic("oh") },
 		}})
 		p := w.dial()
 		p.envelope(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp], "b@example.net")

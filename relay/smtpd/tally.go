@@ -3,9 +3,9 @@ package smtpd
 import "github.com/smimerelay/smimerelay/relay"
 
 // decided keeps what was decided on the message, for the count.
-func (s *session) decided(o *relay.Outcome) {
+func (s *session) decided(a *relay.Answer) {
 	if tx := s.current(); tx != nil {
-		tx.outcome = o
+		tx.decided = a
 	}
 }
 
@@ -16,9 +16,5 @@ func (s *session) answered(err error) {
 	if tx == nil {
 		return
 	}
-	t := relay.Tally{Envelope: tx.env, Outcome: tx.outcome, Err: err, Answers: tx.answers, Taken: relay.Queued}
-	if s.config().LMTP {
-		t.Taken = relay.Delivered
-	}
-	s.config().Meter.Answered(t)
+	s.config().Meter.Answered(relay.Tally{Envelope: tx.env, Decided: tx.decided, Err: err, Answers: tx.answers})
 }

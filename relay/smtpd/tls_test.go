@@ -6,11 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"io"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 // secure does the handshake and returns the peer over TLS.

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"internal/observe":          {"smime/address", "internal/"},
 	"internal/testing":          {"internal/"},
 	"internal/slapdtest":        {"internal/testing/testpki"},
-	"internal/testing/wiretest": {"relay", "smime/address", "smime/message", "internal/"},
+	"internal/testing/wiretest": {"relay", "relay/answer", "smime/address", "smime/message", "internal/"},
 	"smime/cms":                 {"internal/pkix"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},
 	"enforce":                   {"smime/address"},
@@ -47,10 +47,11 @@ var allowed = map[string][]string{
 	// The words at the seams, and nothing that does anything.
 	"relay": {"smime/address", "smime/message", "internal/fault"},
 	// The pipeline knows everyone.
-	"relay/gateway":    {"relay", "relay/dsn", "relay/returnpath", "enforce", "certs", "directory", "smime", "smime/", "internal/"},
+	"relay/gateway":    {"relay", "relay/answer", "relay/dsn", "relay/returnpath", "enforce", "certs", "directory", "smime", "smime/", "internal/"},
 	"relay/policytest": {"relay", "relay/gateway", "enforce", "certs", "directory", "smime/", "internal/"},
 	// What mail teaches goes into the store, judged like everything else.
 	"relay/harvest":    {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
+	"relay/answer":     {"relay", "smime/address", "smime/message", "internal/"},
 	"relay/dsn":        {"relay", "smime/address", "smime/message", "internal/"},
 	"relay/returnpath": {"smime/address", "internal/"},
 	"relay/milter":     {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},

@@ -17,6 +17,7 @@ import (
 	library "github.com/emersion/go-milter"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/milter"
 	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/rig"
@@ -32,7 +33,7 @@ func BenchmarkPostfix(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	adapter := func(edit func(*relay.Envelope, *message.Message) (*relay.Outcome, error)) func() server {
+	adapter := func(edit func(*relay.Envelope, *message.Message) (*answer.Outcome, error)) func() server {
 		return func() server {
 			return milter.NewServer(milter.Config{Handler: &stateless{edit: edit}, Queue: &filter{}, Log: slog.New(slog.DiscardHandler)})
 		}
@@ -48,8 +49,10 @@ func BenchmarkPostfix(b *testing.B) {
 				Actions:   library.OptAddHeader | library.OptChangeHeader | library.OptChangeBody | library.OptRemoveRcpt,
 			}}
 		}},
-		{"adapter", adapter(func(env *relay.Envelope, m *message.Message) (*relay.Outcome, error) { return pass(env, m), nil })},
-		{"replaced", adapter(func(env *relay.Envelope, _ *message.Message) (*relay.Outcome, error) { return pass(env, replaced), nil })},
+		{"adapter", adapter(func(env *relay.Envelope, m *message.Message) (*answer.Outcome, error) { return pass(env, m), nil })},
+		{"replaced", adapter(func(env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
+			return pass(env, replaced), nil
+		})},
 	} {
 		b.Run(variant.name, func(b *testing.B) { deliverAll(b, variant.start) })
 	}
@@ -67,11 +70,15 @@ func (s libraryServer) Shutdown(context.Context) error { return s.Close() }
 // stateless is a filter that keeps nothing and locks nothing.
 type stateless struct {
 	filter
-	edit func(*relay.Envelope, *message.Message) (*relay.Outcome, error)
+	edit func(*relay.Envelope, *message.Message) (*answer.Outcome, error)
 }
 
-func (f *stateless) Process(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-	return f.edit(env, m)
+func (f *stateless) Process(_ context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
+	o, err := f.edit(env, m)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Of(o, env, m, door, f)
 }
 
 func deliverAll(b *testing.B, start func() server) {

@@ -16,27 +16,22 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/milter"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
 // filter is a handler and a queue: it hands on what edit makes of a message.
 type filter struct {
-	edit func(*relay.Envelope, *message.Message) (*relay.Outcome, error)
+	edit func(*relay.Envelope, *message.Message) (*answer.Outcome, error)
 
 	mu     sync.Mutex
 	seen   []relay.Envelope
 	texts  []string
 	queued []relay.Delivery
-}
-
-func (f *filter) Direction(*relay.Envelope, address.Address) enforce.Direction {
-	return enforce.Outbound
 }
 
 func (f *filter) Recipient(_ context.Context, _ *relay.Envelope, r relay.Recipient) error {
@@ -46,34 +41,34 @@ func (f *filter) Recipient(_ context.Context, _ *relay.Envelope, r relay.Recipie
 	return nil
 }
 
-func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, *env)
 	f.texts = append(f.texts, string(m.Bytes()))
-	if f.edit == nil {
-		return pass(env, m), nil
+	o := pass(env, m)
+	if f.edit != nil {
+		var err error
+		if o, err = f.edit(env, m); err != nil {
+			return nil, err
+		}
 	}
-	return f.edit(env, m)
+	return answer.Of(o, env, m, door, f)
 }
 
 func (f *filter) Report(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 	return relay.Delivery{}, false, nil
 }
 
-func (f *filter) Put(_ context.Context, ds ...relay.Delivery) error {
+func (f *filter) Put(_ context.Context, b relay.Batch) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.queued = append(f.queued, ds...)
+	f.queued = append(f.queued, slices.Concat(b.Copies, b.Notices)...)
 	return nil
 }
 
-func (f *filter) Hold(ctx context.Context, _ relay.Hold, ds ...relay.Delivery) error {
-	return f.Put(ctx, ds...)
-}
-
-func pass(env *relay.Envelope, m *message.Message) *relay.Outcome {
-	return &relay.Outcome{Deliveries: []relay.Delivery{{
+func pass(env *relay.Envelope, m *message.Message) *answer.Outcome {
+	return &answer.Outcome{Deliveries: []relay.Delivery{{
 		Sender: env.Sender, Recipients: env.Recipients, Params: env.Params, Message: m,
 	}}}
 }
@@ -169,7 +164,7 @@ func TestEditedIsSent(t *testing.T) {
 	w := start(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	var now *message.Message
-	w.filter.edit = func(env *relay.Envelope, _ *message.Message) (*relay.Outcome, error) { return pass(env, now), nil }
+	w.filter.edit = func(env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) { return pass(env, now), nil }
 	c := rig.Dial(t, w.smtp, rig.Insider)
 	for i := range 60 {
 		old := fields(random, random.IntN(12))
@@ -234,8 +229,8 @@ func body(r *rand.Rand) string {
 // the rest of the transaction alone.
 func TestRecipients(t *testing.T) {
 	w := start(t)
-	w.filter.edit = func(env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-		o := &relay.Outcome{}
+	w.filter.edit = func(env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
+		o := &answer.Outcome{}
 		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m}
 		for _, r := range env.Recipients {
 			if strings.HasPrefix(strings.ToLower(r.Address.Local()), "drop") {
@@ -279,8 +274,8 @@ func TestRecipients(t *testing.T) {
 // A message in several forms goes to the queue, and Postfix forgets it.
 func TestSeveralForms(t *testing.T) {
 	w := start(t)
-	w.filter.edit = func(env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
-		o := &relay.Outcome{}
+	w.filter.edit = func(env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
+		o := &answer.Outcome{}
 		for _, r := range env.Recipients {
 			o.Deliveries = append(o.Deliveries, relay.Delivery{Sender: env.Sender, Recipients: []relay.Recipient{r}, Message: m})
 		}

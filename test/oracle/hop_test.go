@@ -3,6 +3,7 @@ package oracle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +53,8 @@ func (h *hop) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool) {
 }
 
 // Put implements relay.Queue: the queue tries once, and tells of what fails.
-func (h *hop) Put(ctx context.Context, ds ...relay.Delivery) error {
-	for _, d := range ds {
+func (h *hop) Put(ctx context.Context, b relay.Batch) error {
+	for _, d := range slices.Concat(b.Copies, b.Notices) {
 		errs, _ := h.Deliver(ctx, d)
 		for i, err := range errs {
 			about := []relay.Refusal{{Recipient: d.Recipients[i], Err: err}}
@@ -67,7 +68,7 @@ func (h *hop) Put(ctx context.Context, ds ...relay.Delivery) error {
 					return err
 				}
 				if ok {
-					if err := h.Put(ctx, report); err != nil {
+					if err := h.Put(ctx, relay.Batch{Notices: []relay.Delivery{report}}); err != nil {
 						return err
 					}
 				}
@@ -76,9 +77,6 @@ func (h *hop) Put(ctx context.Context, ds ...relay.Delivery) error {
 	}
 	return nil
 }
-
-// Hold implements relay.Queue.
-func (h *hop) Hold(context.Context, relay.Hold, ...relay.Delivery) error { panic("nothing is held") }
 
 // take is what the hop does with a message for one recipient.
 func (h *hop) take(d relay.Delivery, r relay.Recipient) error {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 )
 
 // AddHeld makes a recipient of an outcome one who waits.
-func AddHeld(o *relay.Outcome, env *relay.Envelope, r relay.Recipient) {
+func AddHeld(o *answer.Outcome, env *relay.Envelope, r relay.Recipient) {
 	if o.Held == nil {
 		o.Held = &relay.Hold{Envelope: *env}
 		o.Held.Envelope.Recipients = nil

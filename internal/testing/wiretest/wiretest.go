@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -18,7 +19,7 @@ import (
 // Handler is a relay.Handler made of functions; those that are nil accept.
 type Handler struct {
 	OnRecipient func(*relay.Envelope, relay.Recipient) error
-	OnProcess   func(context.Context, *relay.Envelope, *message.Message) (*relay.Outcome, error)
+	OnProcess   func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error)
 	OnReport    func(relay.Delivery, relay.Event) (relay.Delivery, bool, error)
 
 	mu   sync.Mutex
@@ -40,14 +41,18 @@ func (h *Handler) Recipient(_ context.Context, env *relay.Envelope, r relay.Reci
 }
 
 // Process notes the message and calls OnProcess.
-func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.Message) (*relay.Outcome, error) {
+func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
 	h.mu.Lock()
 	h.seen = append(h.seen, Seen{*env, string(m.Bytes())})
 	h.mu.Unlock()
-	if h.OnProcess == nil {
-		return Pass(env, m), nil
+	o := Pass(env, m)
+	if h.OnProcess != nil {
+		var err error
+		if o, err = h.OnProcess(ctx, env, m); err != nil {
+			return nil, err
+		}
 	}
-	return h.OnProcess(ctx, env, m)
+	return answer.Of(o, env, m, door, h)
 }
 
 // Report calls OnReport.
@@ -66,8 +71,8 @@ func (h *Handler) Seen() []Seen {
 }
 
 // Pass is the outcome that hands the message on as it is.
-func Pass(env *relay.Envelope, m *message.Message) *relay.Outcome {
-	return &relay.Outcome{Deliveries: []relay.Delivery{Copy(env, m, env.Recipients...)}}
+func Pass(env *relay.Envelope, m *message.Message) *answer.Outcome {
+	return &answer.Outcome{Deliveries: []relay.Delivery{Copy(env, m, env.Recipients...)}}
 }
 
 // Copy is a delivery under env to some of its recipients.
@@ -123,8 +128,9 @@ type Sink struct {
 	held []relay.Hold
 }
 
-// Put keeps the deliveries.
-func (s *Sink) Put(ctx context.Context, ds ...relay.Delivery) error {
+// Put keeps the deliveries, and the message that is held.
+func (s *Sink) Put(ctx context.Context, b relay.Batch) error {
+	ds := slices.Concat(b.Copies, b.Notices)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -136,17 +142,9 @@ func (s *Sink) Put(ctx context.Context, ds ...relay.Delivery) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = append(s.all, ds...)
-	return nil
-}
-
-// Hold keeps the message and the deliveries.
-func (s *Sink) Hold(ctx context.Context, h relay.Hold, ds ...relay.Delivery) error {
-	if err := s.Put(ctx, ds...); err != nil {
-		return err
+	if b.Held != nil {
+		s.held = append(s.held, *b.Held)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.held = append(s.held, h)
 	return nil
 }
 

@@ -27,9 +27,6 @@ func Reply(err error) fault.Reply {
 	return r
 }
 
-// Temporary reports whether the peer that gets the reply for err tries again.
-func Temporary(err error) bool { return Reply(err).Code/100 == 4 }
-
 // WithID adds to a reply the id by which the log has what it is about.
 func WithID(r fault.Reply, id string) fault.Reply {
 	if !strings.Contains(r.Text, id) {

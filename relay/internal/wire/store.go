@@ -8,15 +8,14 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 )
 
-// Store puts deliveries into a queue together with what an outcome holds back:
-// both are on the disk when it returns nil, or neither is.
-func Store(ctx context.Context, q relay.Queue, env *relay.Envelope, o *relay.Outcome, ds ...relay.Delivery) error {
-	ds = env.Named(ds...)
-	if o.Held == nil {
-		return q.Put(ctx, ds...)
+// Store puts what an answer says into a queue: it is on the disk when it returns
+// nil. Without a queue only nothing can be stored.
+func Store(ctx context.Context, q relay.Queue, b relay.Batch) error {
+	switch {
+	case b.Empty():
+		return nil
+	case q == nil:
+		return fault.Of(errors.New("a message is to be stored, and there is no queue"))
 	}
-	if q == nil {
-		return fault.Of(errors.New("a message is to be held, and there is no queue"))
-	}
-	return q.Hold(ctx, *o.Held, ds...)
+	return q.Put(ctx, b)
 }

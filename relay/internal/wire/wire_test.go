@@ -14,7 +14,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -85,55 +84,6 @@ func TestCollector(t *testing.T) {
 			t.Fatal("the budget did not come back")
 		}
 	})
-}
-
-func recipient(t *testing.T, s string) relay.Recipient {
-	t.Helper()
-	a, err := address.Parse(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return relay.Recipient{Address: a}
-}
-
-func waiting(rs ...relay.Recipient) *relay.Hold {
-	return &relay.Hold{Envelope: relay.Envelope{Recipients: rs}}
-}
-
-func TestCheck(t *testing.T) {
-	a, b, c := recipient(t, "a@x.org"), recipient(t, "b@x.org"), recipient(t, "c@x.org")
-	to := func(rs ...relay.Recipient) relay.Delivery { return relay.Delivery{Recipients: rs} }
-	refused := []relay.Refusal{{Recipient: b, Err: errors.New("no")}}
-	env := &relay.Envelope{Recipients: []relay.Recipient{a, b}}
-	for _, tc := range []struct {
-		name string
-		o    *relay.Outcome
-		ok   bool
-	}{
-		{"nothing", nil, false},
-		{"nobody", &relay.Outcome{}, false},
-		{"both", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}}, true},
-		{"apart", &relay.Outcome{Deliveries: []relay.Delivery{to(b), to(a)}}, true},
-		{"one refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}, Refused: refused}, true},
-		{"one stripped", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Stripped: []address.Address{a.Address}}, true},
-		{"one held", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Held: waiting(a)}, true},
-		{"all held", &relay.Outcome{Held: waiting(a, b)}, true},
-		{"held and delivered", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}, Held: waiting(a)}, false},
-		{"held and stripped", &relay.Outcome{Deliveries: []relay.Delivery{to(b)}, Held: waiting(a), Stripped: []address.Address{a.Address}}, false},
-		{"held and forgotten", &relay.Outcome{Held: waiting(a)}, false},
-		{"one forgotten", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}}, false},
-		{"one twice", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b), to(a)}}, false},
-		{"delivered and refused", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b)}, Refused: refused}, false},
-		{"invented", &relay.Outcome{Deliveries: []relay.Delivery{to(a, b, c)}}, false},
-		{"noticed only", &relay.Outcome{Deliveries: []relay.Delivery{to(a)}, Notices: []relay.Delivery{to(b)}}, false},
-	} {
-		if err := Check(env, tc.o); (err == nil) != tc.ok {
-			t.Errorf("%s: %v", tc.name, err)
-		}
-	}
-	if err := Check(&relay.Envelope{}, &relay.Outcome{}); err == nil {
-		t.Error("a message for nobody has an outcome")
-	}
 }
 
 // An error of a panic says nothing of its cause.

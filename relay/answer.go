@@ -1,0 +1,71 @@
+package relay
+
+// Door is what a listener can do with an answer.
+type Door struct {
+	// EachRecipient says that the protocol has an answer for each recipient after
+	// the content (LMTP, RFC 2033 section 4.2); without it there is one for all.
+	EachRecipient bool
+	// Edit reports whether the MTA's own message can become a delivery (a milter);
+	// nil where the listener takes messages over.
+	Edit func(Delivery) bool
+}
+
+// Answer is what a listener has to do about a message, and to say. It is done in
+// the order of the fields.
+type Answer struct {
+	// Store goes into the queue. Its error is the answer to recipients who are
+	// Queued or Held, and, where there is one answer for all, to all of them.
+	Store Batch
+	// Notices are handed to the next hop while the client waits, where the listener
+	// answers each recipient and nothing had to be stored. Their error, or that of
+	// Store, is the answer to recipients who are Stripped or Returned: without a
+	// word to the sender they would be lost.
+	Notices []Delivery
+	// Deliver are the copies for recipients who are Delivered: they are handed to
+	// the next hop while the client waits, and what it says is the answer.
+	Deliver []Delivery
+	// Edit is what the MTA's own message becomes; nil where it is not to be edited.
+	Edit *Delivery
+	// Recipients say what becomes of the recipients of the envelope, in its order.
+	Recipients []Fate
+}
+
+// Copies are the deliveries of the message itself, by whatever way they leave.
+func (a *Answer) Copies() []Delivery {
+	all := append(a.Deliver[:len(a.Deliver):len(a.Deliver)], a.Store.Copies...)
+	if a.Edit != nil {
+		all = append(all, *a.Edit)
+	}
+	return all
+}
+
+// Batch is what is stored in one transaction: all of it, or nothing.
+type Batch struct {
+	Copies  []Delivery // of the message
+	Notices []Delivery // messages of the gateway's own: notices and reports
+	Held    *Hold      // the message for those who wait; nil where nobody does
+}
+
+// Empty reports whether there is nothing to store.
+func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices) == 0 && b.Held == nil }
+
+// Fate is what becomes of a recipient.
+type Fate struct {
+	Kind FateKind
+	Err  error // of a recipient who is Refused
+}
+
+// FateKind is what becomes of a recipient, in one word, for those who count.
+type FateKind string
+
+// A recipient who is Queued, Delivered or Edited gets the message by the queue, by
+// the next hop while the client waits, or by the MTA whose message is edited.
+const (
+	Queued    FateKind = "queued"
+	Delivered FateKind = "delivered"
+	Edited    FateKind = "edited"
+	Refused   FateKind = "refused"
+	Held      FateKind = "held"     // waits for a certificate
+	Stripped  FateKind = "stripped" // was removed, and the sender is notified
+	Returned  FateKind = "returned" // is an address of the gateway's own, for reports
+)

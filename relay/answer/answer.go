@@ -1,0 +1,196 @@
+package answer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// Of returns the answer for an outcome by a listener that can do what door says. An
+// error is the answer to all recipients instead, and then nothing may be handed on.
+func Of(o *Outcome, env *relay.Envelope, msg *message.Message, door relay.Door, reporter relay.Reporter) (*relay.Answer, error) {
+	if err := check(env, o); err != nil {
+		return nil, err
+	}
+	r := reports{reporter: reporter, env: env, msg: msg}
+	var a *relay.Answer
+	var err error
+	if door.EachRecipient {
+		a, err = forEach(o, env, r)
+	} else {
+		a, err = forAll(o, env, door, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range []*[]relay.Delivery{&a.Store.Copies, &a.Store.Notices, &a.Notices, &a.Deliver} {
+		*list = env.Named(*list...)
+	}
+	if a.Edit != nil {
+		a.Edit.Origin = env.Origin()
+	}
+	return a, nil
+}
+
+// forAll is the answer where there is one for all recipients: a temporary refusal
+// defers the whole message, and a message that no recipient gets is refused, for
+// otherwise it would vanish behind a 250. The sender gets a report of all others who
+// are refused.
+func forAll(o *Outcome, env *relay.Envelope, door relay.Door, r reports) (*relay.Answer, error) {
+	for _, refusal := range o.Refused {
+		if relay.Temporary(refusal.Err) {
+			return nil, refusal.Err
+		}
+	}
+	if len(o.Deliveries)+len(o.Returned) == 0 && o.Held == nil {
+		return nil, rejected(o)
+	}
+	report, err := r.on(o.Refused)
+	if err != nil {
+		return nil, err
+	}
+	a := &relay.Answer{Store: relay.Batch{Notices: join(o.Notices, report)}}
+	kind := relay.Queued
+	if door.Edit != nil && o.single() && door.Edit(o.Deliveries[0]) {
+		kind, a.Edit = relay.Edited, &o.Deliveries[0]
+	} else {
+		a.Store.Copies, a.Store.Held = o.Deliveries, o.Held
+	}
+	a.Recipients = fates(o, env, func(string) relay.FateKind { return kind })
+	return a, nil
+}
+
+// single reports whether one copy is all that becomes of a message. With a message
+// held it is not: the hold and the copy must be stored together.
+func (o *Outcome) single() bool {
+	return len(o.Deliveries) == 1 && !o.ByNextHop && o.Held == nil && len(o.Expanded) == 0
+}
+
+// forEach is the answer where there is one for each recipient. What waits or belongs
+// to a group is stored, and the rest is delivered while the client waits.
+func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) {
+	g, err := o.groups(env)
+	if err != nil {
+		return nil, err
+	}
+	report, err := r.on(g.untold)
+	if err != nil {
+		return nil, err
+	}
+	a := &relay.Answer{}
+	for _, d := range o.Deliveries {
+		now, later := split(d, g.members)
+		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
+	}
+	a.Store.Held = o.Held
+	if notices := join(o.Notices, report); len(o.Expanded) > 0 || o.Held != nil {
+		a.Store.Notices = notices
+	} else {
+		a.Notices = notices
+	}
+	a.Recipients = fates(o, env, func(key string) relay.FateKind {
+		if g.stored[key] {
+			return relay.Queued
+		}
+		return relay.Delivered
+	})
+	for i, to := range env.Recipients {
+		f := &a.Recipients[i]
+		if err, ok := g.refused[relay.Key(to.Address)]; ok {
+			*f = relay.Fate{Kind: relay.Refused, Err: cause(err)}
+		}
+		if f.Kind == relay.Stripped && len(a.Notices)+len(a.Store.Notices) == 0 {
+			*f = relay.Fate{Kind: relay.Refused, Err: fault.New(fault.Policy, "the recipient may not get this message", nil)}
+		}
+	}
+	return a, nil
+}
+
+// fates says what becomes of each recipient; of one who gets the message, given says
+// how.
+func fates(o *Outcome, env *relay.Envelope, given func(key string) relay.FateKind) []relay.Fate {
+	special := make(map[string]relay.Fate)
+	for _, x := range o.Expanded {
+		special[relay.Key(x.Group)] = relay.Fate{Kind: relay.Queued}
+	}
+	for _, r := range o.Refused {
+		special[relay.Key(r.Recipient.Address)] = relay.Fate{Kind: relay.Refused, Err: cause(r.Err)}
+	}
+	for _, a := range o.Stripped {
+		special[relay.Key(a)] = relay.Fate{Kind: relay.Stripped}
+	}
+	for _, a := range o.Returned {
+		special[relay.Key(a)] = relay.Fate{Kind: relay.Returned}
+	}
+	if o.Held != nil {
+		for _, r := range o.Held.Envelope.Recipients {
+			special[relay.Key(r.Address)] = relay.Fate{Kind: relay.Held}
+		}
+	}
+	all := make([]relay.Fate, len(env.Recipients))
+	for i, r := range env.Recipients {
+		key := relay.Key(r.Address)
+		f, ok := special[key]
+		if !ok {
+			f.Kind = given(key)
+		}
+		all[i] = f
+	}
+	return all
+}
+
+// cause is a refusal's error; a refusal must have one.
+func cause(err error) error {
+	if err == nil {
+		return fault.Of(errors.New("refused without an error"))
+	}
+	return err
+}
+
+// rejected is the answer for a message whose recipients are all refused or
+// stripped. One refusal keeps its code.
+func rejected(o *Outcome) error {
+	if len(o.Refused) == 1 && len(o.Stripped) == 0 {
+		return cause(o.Refused[0].Err)
+	}
+	var texts []string
+	for _, r := range o.Refused {
+		texts = append(texts, relay.ReplyFor(r.Err).Text)
+	}
+	for _, a := range o.Stripped {
+		texts = append(texts, fmt.Sprintf("<%s> may not get this message", a))
+	}
+	if len(texts) == 0 {
+		return fault.Of(errors.New("outcome without a recipient"))
+	}
+	return fault.New(fault.Policy, "all recipients rejected by policy: "+strings.Join(texts, "; "), nil)
+}
+
+// reports makes the report on recipients of a message.
+type reports struct {
+	reporter relay.Reporter
+	env      *relay.Envelope
+	msg      *message.Message
+}
+
+// on reports refused recipients to the sender; nothing where no report is wanted.
+func (r reports) on(refused []relay.Refusal) ([]relay.Delivery, error) {
+	if len(refused) == 0 {
+		return nil, nil
+	}
+	d := relay.Delivery{Sender: r.env.Sender, Params: r.env.Params, Message: r.msg, Listener: r.env.Listener}
+	report, ok, err := r.reporter.Report(d, relay.Event{Kind: relay.Failed, About: refused})
+	switch {
+	case err != nil:
+		return nil, fault.Of(err)
+	case !ok:
+		return nil, nil
+	}
+	return []relay.Delivery{report}, nil
+}
+
+func join(a, b []relay.Delivery) []relay.Delivery { return append(a[:len(a):len(a)], b...) }
