@@ -19,6 +19,16 @@ func readOID(s *cryptobyte.String) (id x509.OID, ok bool) {
 	return id, id.UnmarshalBinary(raw) == nil
 }
 
+// ObjectIdentifier reads the contents octets of an object identifier; nil where they
+// are not well-formed. A number that does not fit becomes the largest.
+func ObjectIdentifier(contents []byte) asn1.ObjectIdentifier {
+	var id x509.OID
+	if id.UnmarshalBinary(contents) != nil {
+		return nil
+	}
+	return saturated(id)
+}
+
 // saturated returns an object identifier in the older form of the library. A number
 // that does not fit becomes the largest, which no known identifier has.
 func saturated(id x509.OID) asn1.ObjectIdentifier {

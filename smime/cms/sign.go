@@ -1,10 +1,12 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -14,6 +16,13 @@ import (
 type SignRequest struct {
 	// Content is what is signed, in pieces that count as joined.
 	Content [][]byte
+	// ContentType is what Content is; "" is TypeData.
+	ContentType Type
+	// Element says that Content is one element in DER, and is written as itself and
+	// not in an OCTET STRING, as PKCS #7 1.5 has it for types other than data (RFC
+	// 5652 section 5.2.1). Authenticode wants it so. Its identifier and length octets
+	// are not signed.
+	Element bool
 	// Detached leaves the content out of the object.
 	Detached bool
 	// Digests replace Content in a detached signature: its digest by each
@@ -41,11 +50,21 @@ type Signer struct {
 	// UseSKI names the certificate by its subject key identifier.
 	UseSKI bool
 	// Ciphers are announced as capabilities, best first; nil is
-	// DefaultCapabilities, empty announces nothing.
+	// DefaultCapabilities where data is signed and nothing elsewhere, empty
+	// announces nothing.
 	Ciphers []Cipher
 	// EncryptionCertificate is announced as the one to encrypt to; nil
 	// announces none.
 	EncryptionCertificate *x509.Certificate
+	// Attributes are signed with those that Sign writes itself.
+	Attributes []Attribute
+	// Unsigned is asked for the attributes that are not signed, which may depend on
+	// the signature, as a time stamp does; nil adds none.
+	Unsigned func(signature []byte) ([]Attribute, error)
+	// Bare signs the content itself, without signed attributes. RFC 5652 section 5.3
+	// allows it for data only, and RFC 8551 section 2.5 advises against it: such a
+	// signature is bound to no time, no certificate and no algorithms.
+	Bare bool
 }
 
 // DefaultDigest returns the digest that fits the strength of the key. Ed25519
@@ -75,20 +94,33 @@ func Sign(r SignRequest) (*Object, error) {
 	case n > maxSigners:
 		return nil, tooBig("%d signers", n)
 	}
+	contentType, err := r.ContentType.oid()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkElement(contentType); err != nil {
+		return nil, err
+	}
 	certs := make([]*x509.Certificate, 0, len(r.Signers)+len(r.Certificates))
 	digests := make(map[crypto.Hash][]byte, 1)
-	parts := signedParts{version: 1, algorithms: newSetOf(20), infos: newSetOf(1024 * len(r.Signers))}
+	parts := signedParts{contentType: contentType, element: r.Element, version: 1, algorithms: newSetOf(20), infos: newSetOf(1024 * len(r.Signers))}
 	for i := range r.Signers {
 		s := &r.Signers[i]
 		p, err := s.plan()
 		if err != nil {
 			return nil, err
 		}
+		p.contentType = contentType
+		if s.Bare {
+			if err := r.checkBare(contentType, p); err != nil {
+				return nil, err
+			}
+		}
 		digest, err := r.digest(p.hash, digests)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.appendInfo(&parts.infos.builder, p, digest); err != nil {
+		if err := s.appendInfo(&parts.infos.builder, p, digest, r.Content); err != nil {
 			return nil, err
 		}
 		parts.infos.next()
@@ -100,6 +132,9 @@ func Sign(r SignRequest) (*Object, error) {
 		}
 	}
 	parts.certs, parts.crls = append(certs, r.Certificates...), r.CRLs
+	if contentType != oidData {
+		parts.version = 3 // RFC 5652 section 5.1
+	}
 	if r.Detached {
 		return parts.object(nil, true), nil
 	}
@@ -119,20 +154,68 @@ func (r *SignRequest) digest(h crypto.Hash, known map[crypto.Hash][]byte) ([]byt
 		return d, nil
 	}
 	state := h.New()
+	skip := r.header()
 	for _, piece := range r.Content {
-		state.Write(piece)
+		n := min(skip, len(piece))
+		state.Write(piece[n:])
+		skip -= n
 	}
 	known[h] = state.Sum(nil)
 	return known[h], nil
 }
 
+// header returns how many octets of the content are not signed: the identifier and
+// the length of an element.
+func (r *SignRequest) header() int {
+	if !r.Element {
+		return 0
+	}
+	element := slices.Concat(r.Content...)
+	return len(element) - len(inside(element))
+}
+
+// checkElement refuses a content that cannot be written as an element.
+func (r *SignRequest) checkElement(contentType string) error {
+	if !r.Element {
+		return nil
+	}
+	element := slices.Concat(r.Content...)
+	der, err := DER(element)
+	switch {
+	case contentType == oidData:
+		return unsupported("data that is not in an OCTET STRING")
+	case r.Digests != nil:
+		return unsupported("an element whose digest alone is given")
+	case err != nil || !bytes.Equal(der, element) || element[0] == tagOctetString:
+		return malformed("the content is not one element in DER")
+	}
+	return nil
+}
+
+// checkBare refuses a content that must not be signed without attributes: RFC 5652
+// section 5.3 wants them for all but data, and a content that has their form could
+// be presented as attributes.
+func (r *SignRequest) checkBare(contentType string, p signPlan) error {
+	switch {
+	case contentType != oidData:
+		return unsupported("a content other than data without signed attributes")
+	case r.Digests != nil && p.direct:
+		return unsupported("Ed25519 without signed attributes, and the content is not at hand")
+	case r.Digests == nil && readsAsAttributes(slices.Concat(r.Content...)):
+		return unsupported("a content in the form of signed attributes without them")
+	}
+	return nil
+}
+
 // signedParts are the parts of SignedData around the content.
 type signedParts struct {
-	version    int
-	algorithms *setOf
-	certs      []*x509.Certificate
-	crls       [][]byte
-	infos      *setOf
+	contentType string
+	element     bool // the content is written as it is
+	version     int
+	algorithms  *setOf
+	certs       []*x509.Certificate
+	crls        [][]byte
+	infos       *setOf
 }
 
 // object puts the parts around the content.
@@ -157,10 +240,12 @@ func (p *signedParts) object(content [][]byte, detached bool) *Object {
 	o := &Object{content: content, size: totalSize(content), tail: tail}
 	l := newLayout(o.size)
 	if !detached {
-		l.header(tagOctetString)
+		if !p.element {
+			l.header(tagOctetString)
+		}
 		l.header(tagContext0)
 	}
-	l.prependOID(oidData)
+	l.prependOID(p.contentType)
 	l.header(tagSequence)
 	l.size += len(tail)
 	front := make(builder, 0, 64)
@@ -186,6 +271,6 @@ func (p *signedParts) tailSize() int {
 
 // CertsOnly returns a certs-only object (RFC 8551 section 3.8).
 func CertsOnly(certs []*x509.Certificate, crls [][]byte) *Object {
-	parts := signedParts{version: 1, algorithms: newSetOf(0), certs: certs, crls: crls, infos: newSetOf(0)}
+	parts := signedParts{contentType: oidData, version: 1, algorithms: newSetOf(0), certs: certs, crls: crls, infos: newSetOf(0)}
 	return parts.object(nil, true)
 }

@@ -33,6 +33,10 @@ type SignedData struct {
 	// Content is what was signed, nil where it is detached. An object with no
 	// signers and no content only carries certificates.
 	Content *Content
+	// Element is the content where it is one element and not an OCTET STRING, as
+	// PKCS #7 1.5 has it for types other than data (RFC 5652 section 5.2.1); Content
+	// is the inside of it, which is what was signed. It is nil otherwise.
+	Element []byte
 
 	contentType []byte // object identifier of ContentType
 	digests     []algorithm
@@ -99,12 +103,38 @@ func (s *SignedData) readContent(c *cursor) {
 	c.enter(tagSequence)
 	s.contentType = c.primitive(tagOID)
 	if c.optional(tagContext0) {
-		content := c.octets(tagOctetString)
+		content := s.readOctets(c)
 		s.Content = &content
 		c.leave()
 	}
 	c.leave()
 	s.ContentType = typeOf(s.contentType)
+}
+
+// readOctets reads what was signed.
+func (s *SignedData) readOctets(c *cursor) Content {
+	if string(s.contentType) == oidData || c.peek()&^tagConstructed == tagOctetString {
+		return c.octets(tagOctetString)
+	}
+	s.Element = c.raw()
+	if c.err != nil {
+		return Content{}
+	}
+	if s.Element[0]&numberMask == numberMask || s.Element[1] == 0x80 {
+		c.fail("content that is neither an octet string nor an element of definite length")
+		return Content{}
+	}
+	b := inside(s.Element)
+	return Content{src: b, at: c.pos - len(b), size: len(b)}
+}
+
+// inside returns the contents octets of an element of definite length.
+func inside(element []byte) []byte {
+	size := 2
+	if element[1] > 0x80 {
+		size += int(element[1] & 0x7f)
+	}
+	return element[size:]
 }
 
 // readCertificates reads the CertificateSet, of which only the choice

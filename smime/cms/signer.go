@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -14,10 +15,11 @@ import (
 
 // A signPlan is what follows from the key and the options of a signer.
 type signPlan struct {
-	hash      crypto.Hash
-	opts      crypto.SignerOpts
-	algorithm []byte // signatureAlgorithm, DER
-	direct    bool   // sign the attributes themselves and not their digest
+	hash        crypto.Hash
+	opts        crypto.SignerOpts
+	algorithm   []byte // signatureAlgorithm, DER
+	direct      bool   // sign the attributes themselves and not their digest
+	contentType string
 }
 
 // plan chooses the algorithms.
@@ -82,11 +84,10 @@ func ecdsaOID(h crypto.Hash) string {
 
 // appendInfo makes one signature over the digest of the content, and appends the
 // SignerInfo.
-func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
-	attrs := s.attributes(p, digest)
-	message := attrs
-	if !p.direct {
-		message = sum(p.hash, attrs)
+func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte, content [][]byte) error {
+	attrs, message, err := s.covered(p, digest, content)
+	if err != nil {
+		return err
 	}
 	value, err := s.Key.Sign(rand.Reader, message, p.opts)
 	if errors.Is(err, ErrDevice) {
@@ -103,20 +104,62 @@ func (s *Signer) appendInfo(b *builder, p signPlan, digest []byte) error {
 	}
 	b.identifier(s.Certificate, s.UseSKI)
 	b.algorithm(pkix.DigestOID(p.hash), nil)
-	at := len(*b)
-	b.raw(attrs)
-	(*b)[at] = tagContext0
+	if attrs != nil {
+		at := len(*b)
+		b.raw(attrs)
+		(*b)[at] = tagContext0
+	}
 	b.raw(p.algorithm)
 	b.tlv(tagOctetString, value)
+	if err := s.appendUnsigned(b, value); err != nil {
+		return err
+	}
 	b.close(m)
 	return nil
 }
 
+// covered returns the signed attributes, nil if the signature is bare, and what the
+// key signs.
+func (s *Signer) covered(p signPlan, digest []byte, content [][]byte) (attrs, message []byte, err error) {
+	switch {
+	case s.Bare && len(s.Attributes) > 0:
+		return nil, nil, unsupported("signed attributes in a signature without them")
+	case s.Bare && p.direct:
+		return nil, slices.Concat(content...), nil
+	case s.Bare:
+		return nil, digest, nil
+	}
+	if attrs, err = s.attributes(p, digest); err != nil {
+		return nil, nil, err
+	}
+	if p.direct {
+		return attrs, attrs, nil
+	}
+	return attrs, sum(p.hash, attrs), nil
+}
+
+// appendUnsigned appends the attributes that are not signed.
+func (s *Signer) appendUnsigned(b *builder, signature []byte) error {
+	if s.Unsigned == nil {
+		return nil
+	}
+	list, err := s.Unsigned(signature)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	set := newSetOf(256)
+	if err := addAttributes(set, list); err != nil {
+		return err
+	}
+	set.appendTo(b, tagContext0+1)
+	return nil
+}
+
 // attributes returns the signed attributes under the SET OF tag.
-func (s *Signer) attributes(p signPlan, digest []byte) []byte {
+func (s *Signer) attributes(p signPlan, digest []byte) ([]byte, error) {
 	w := attributeWriter{setOf: newSetOf(640)}
 	w.begin(oidContentType)
-	w.oid(oidData)
+	w.oid(p.contentType)
 	w.end()
 	w.begin(oidMessageDigest)
 	w.tlv(tagOctetString, digest)
@@ -133,7 +176,7 @@ func (s *Signer) attributes(p signPlan, digest []byte) []byte {
 		w.end()
 	}
 	ciphers := s.Ciphers
-	if ciphers == nil {
+	if ciphers == nil && p.contentType == oidData {
 		ciphers = DefaultCapabilities()
 	}
 	if len(ciphers) > 0 {
@@ -146,7 +189,10 @@ func (s *Signer) attributes(p signPlan, digest []byte) []byte {
 		w.issuerAndSerial(tagContext0, s.EncryptionCertificate)
 		w.end()
 	}
-	return w.bytes(tagSet)
+	if err := addAttributes(w.setOf, s.Attributes); err != nil {
+		return nil, err
+	}
+	return w.bytes(tagSet), nil
 }
 
 // An attributeWriter writes attributes with one value each.

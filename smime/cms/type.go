@@ -1,5 +1,7 @@
 package cms
 
+import "crypto/x509"
+
 // Type is a content type (RFC 5652 section 14). The known ones have the word of
 // the smime-type parameter (RFC 8551 section 3.2.2), all others are the dotted
 // form of their object identifier.
@@ -29,6 +31,31 @@ func typeOf(oid []byte) Type {
 		return TypeCompressed
 	}
 	return Type(dotted(oid))
+}
+
+// oid returns the contents octets of t's object identifier.
+func (t Type) oid() (string, error) {
+	switch t {
+	case "", TypeData:
+		return oidData, nil
+	case TypeSigned:
+		return oidSignedData, nil
+	case TypeEnveloped:
+		return oidEnvelopedData, nil
+	case TypeAuthEnveloped:
+		return oidAuthEnvelopedData, nil
+	case TypeCompressed:
+		return oidCompressedData, nil
+	}
+	id, err := x509.ParseOID(string(t))
+	if err != nil {
+		return "", malformed("content type %q is no object identifier", string(t))
+	}
+	contents, err := id.MarshalBinary()
+	if err != nil || len(contents) > 125 {
+		return "", malformed("content type %q", string(t))
+	}
+	return string(contents), nil
 }
 
 // ContentType says what the object is, without a look at the rest of it.

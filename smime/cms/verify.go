@@ -56,6 +56,10 @@ type SignerResult struct {
 	// be encrypted to) are set for good signatures only.
 	Capabilities Capabilities
 	EncryptionID *ID
+	// SignedAttributes are all that the signature covers, UnsignedAttributes what
+	// stands beside it and proves nothing by itself. Both are set for good
+	// signatures only.
+	SignedAttributes, UnsignedAttributes []Attribute
 }
 
 // Verify checks every signature over the content, and returns one result for
@@ -71,7 +75,10 @@ func (s *SignedData) Verify(o VerifyOptions) []SignerResult {
 		r.Err = v.verify(&s.signers[i], r)
 		if r.Err != nil {
 			r.Capabilities, r.EncryptionID = nil, nil
+			continue
 		}
+		r.SignedAttributes = readAttributes(s.signers[i].attrs)
+		r.UnsignedAttributes = readAttributes(s.signers[i].unsigned)
 	}
 	return results
 }
