@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -30,7 +31,7 @@ func sized(t testing.TB, n int) *message.Message {
 	head := "From: alice@example.org\r\nTo: bob@example.org\r\nSubject: bench\r\nMIME-Version: 1.0\r\n" +
 		"Content-Type: multipart/mixed; boundary=\"=_b\"\r\n\r\n--=_b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nSee the attachment.\r\n" +
 		"--=_b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-	raw := append([]byte(head), message.EncodeBase64(data)...)
+	raw := append([]byte(head), testpki.Base64(data)...)
 	return parse(t, string(append(raw, "--=_b--\r\n"...)))
 }
 

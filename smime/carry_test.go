@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -119,7 +120,7 @@ func clearSigned(t testing.TB, part, signed, eol string, id *certs.Identity) str
 	layout := func(s string) string { return strings.ReplaceAll(s, "\n", eol) }
 	return layout("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=\"=_b\"\n\n--=_b\n") +
 		part + layout("\n--=_b\nContent-Type: application/pkcs7-signature; name=smime.p7s\nContent-Transfer-Encoding: base64\n\n") +
-		layout(strings.ReplaceAll(string(message.EncodeBase64(object.Bytes())), "\r\n", "\n")) + layout("--=_b--\n")
+		layout(strings.ReplaceAll(string(testpki.Base64(object.Bytes())), "\r\n", "\n")) + layout("--=_b--\n")
 }
 
 // What is brought to the surface passes as it did inside, at this gateway and at

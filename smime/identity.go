@@ -2,6 +2,7 @@ package smime
 
 import (
 	"errors"
+
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )

@@ -3,8 +3,9 @@ package smime
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // doubt says why two readers may come to different things by way of the layer

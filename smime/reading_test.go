@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -38,7 +39,7 @@ func (w *world) detached(t testing.TB, r cms.SignRequest, content string) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(message.EncodeBase64(object.Bytes()))
+	return string(testpki.Base64(object.Bytes()))
 }
 
 func (w *world) form(t testing.TB, content string) clearForm {
@@ -278,7 +279,7 @@ func TestForeignContentType(t *testing.T) {
 	// id-data occurs as eContentType and as the signed attribute; the signature
 	// is checked after both.
 	foreign := strings.Replace(string(object), "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x05", 1)
-	f.signature = string(message.EncodeBase64([]byte(foreign)))
+	f.signature = string(testpki.Base64([]byte(foreign)))
 	expect(t, w.open(parse(t, f.String())), certs.PermError, "unsupported-algorithm")
 }
 

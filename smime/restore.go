@@ -1,12 +1,13 @@
 package smime
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"mime"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // restorable are the fields that a decrypted payload may bring to the surface:

@@ -2,9 +2,10 @@ package smime
 
 import (
 	"bytes"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 func TestSevenBit(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -79,7 +80,7 @@ func encodedAs(t testing.TB, m *message.Message, encoding string) []byte {
 	body := object
 	switch encoding {
 	case "base64":
-		body = message.EncodeBase64(object)
+		body = testpki.Base64(object)
 	case "quoted-printable":
 		body = nil
 		for _, c := range object {

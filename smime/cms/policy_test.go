@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // SHA-1 and short keys are refused unless the caller allows them, and are then
@@ -235,7 +237,7 @@ func TestCheckKey(t *testing.T) {
 		{"nothing", nil, ErrUnsupported},
 		{"p-256", newIdentity(t, "p256").key.Public(), nil},
 	} {
-		if err := CheckKey(tc.key); !errors.Is(err, tc.want) {
+		if err := checkKey(tc.key, pkix.MinRSA); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}

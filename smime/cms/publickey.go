@@ -27,13 +27,8 @@ func publicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-// CheckKey says whether signatures by a public key are verified: RSA from 2048 to
-// 8192 bits with an odd exponent, the NIST curves P-256, P-384 and P-521, the
-// brainpool curves P256r1, P384r1 and P512r1, Ed25519, X25519, ML-KEM-768 and
-// ML-KEM-1024. The error is ErrWeak or ErrUnsupported.
-func CheckKey(pub crypto.PublicKey) error { return checkKey(pub, pkix.MinRSA) }
-
-// checkKey is CheckKey with another lower bound for RSA.
+// checkKey says whether signatures by a public key are verified, with RSA keys from
+// minBits. The error is ErrWeak or ErrUnsupported.
 func checkKey(pub crypto.PublicKey, minBits int) error {
 	return keyError(pkix.CheckKey(pub, minBits))
 }

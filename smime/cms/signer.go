@@ -34,7 +34,7 @@ func (s *Signer) plan() (p signPlan, err error) {
 	if err != nil {
 		return p, err
 	}
-	if err := CheckKey(pub); err != nil {
+	if err := checkKey(pub, pkix.MinRSA); err != nil {
 		return p, err
 	}
 	if e, ok := s.Key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !e.Equal(pub) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // The example of RFC 9936 appendix C, step by step. It uses ML-KEM-512, which
@@ -80,7 +82,7 @@ func TestSampleCertificates(t *testing.T) {
 		}
 		for _, cert := range pemCertificates(t, data) {
 			key, err := PublicKey(cert)
-			if err != nil || CheckKey(key) != nil {
+			if err != nil || checkKey(key, pkix.MinRSA) != nil {
 				t.Errorf("%s: %v", filepath.Base(name), err)
 			}
 			kinds[strings.TrimPrefix(typeName(key), "*")]++

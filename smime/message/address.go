@@ -3,9 +3,10 @@ package message
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"mime"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Mailbox is an address with the name displayed for it (RFC 5322 section 3.4).

@@ -111,10 +111,3 @@ func (p base64Piece) appendTo(dst []byte) ([]byte, error) {
 	encodeLines(dst[start:], p.src.AppendTo(dst[tail:tail]))
 	return dst, nil
 }
-
-// EncodeBase64 returns data as base64 in lines of 76 octets.
-func EncodeBase64(data []byte) []byte {
-	text := make([]byte, encodedLen(len(data)))
-	encodeLines(text, data)
-	return text
-}

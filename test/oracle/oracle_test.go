@@ -168,7 +168,7 @@ func (c captured) guess(n int) []byte {
 	object := bytes.Clone(c.object)
 	object[len(object)-17] ^= byte(n)
 	object[len(object)-18] ^= byte(n >> 8 * 0x55)
-	return append(bytes.Clone(c.header), message.EncodeBase64(object)...)
+	return append(bytes.Clone(c.header), testpki.Base64(object)...)
 }
 
 func parse(t *testing.T, s string) *message.Message {

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.parts = append(w.parts, signedPart{entity, string(message.EncodeBase64(object.Bytes()))})
+		w.parts = append(w.parts, signedPart{entity, string(testpki.Base64(object.Bytes()))})
 	}
 	return w
 }

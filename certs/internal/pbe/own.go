@@ -6,9 +6,10 @@ import (
 	"crypto/sha1"
 	"hash"
 
-	"github.com/smimerelay/smimerelay/smime/cms"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/internal/rc2"
 )
 
 // ownCipher is an encryption of PKCS #12 itself (RFC 7292 appendix C), all with
@@ -23,15 +24,15 @@ type ownCipher struct {
 var ownCiphers = map[string]ownCipher{
 	"1.2.840.113549.1.12.1.3": {24, des.NewTripleDESCipher},
 	"1.2.840.113549.1.12.1.4": {16, twoKeyDES},
-	"1.2.840.113549.1.12.1.5": {16, rc2},
-	"1.2.840.113549.1.12.1.6": {5, rc2},
+	"1.2.840.113549.1.12.1.5": {16, newRC2},
+	"1.2.840.113549.1.12.1.6": {5, newRC2},
 }
 
 func twoKeyDES(key []byte) (cipher.Block, error) {
 	return des.NewTripleDESCipher(append(key[:16:16], key[:8]...))
 }
 
-func rc2(key []byte) (cipher.Block, error) { return cms.NewRC2(key, 8*len(key)), nil }
+func newRC2(key []byte) (cipher.Block, error) { return rc2.New(key, 8*len(key)), nil }
 
 // Purposes of the derivation of PKCS #12 (RFC 7292 appendix B.3).
 const (
