@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
@@ -23,7 +24,7 @@ type authority struct {
 
 func openAuthority(t *testing.T) *authority {
 	w := newWorld(t)
-	relay, next, admin := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
+	relay, next, admin := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
 	wiring := rig.Recipe(t, "toml relay", rig.Ports{"2525": relay, "10028": next}) + fmt.Sprintf(`
 [admin]
 address = "127.0.0.1:%d"

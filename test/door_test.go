@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
@@ -60,9 +61,9 @@ func TestDoors(t *testing.T) {
 }
 
 func openFilter(t *testing.T, w *world) *door {
-	out, in, back, exit, forward := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
-	submission, smtp := rig.FreePort(t), rig.FreePort(t)
-	guests, guest := rig.FreePort(t), rig.FreePort(t)
+	out, in, back, exit, forward := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
+	submission, smtp := loopback.FreePort(t), loopback.FreePort(t)
+	guests, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "10028": exit, "10029": forward, "submission": submission, "smtp": smtp}
 	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
@@ -77,8 +78,8 @@ func openFilter(t *testing.T, w *world) *door {
 }
 
 func openMilter(t *testing.T, w *world) *door {
-	milter, back, smtp, exit, forward, sendmail := rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)
-	guests, guest := rig.FreePort(t), rig.FreePort(t)
+	milter, back, smtp, exit, forward, sendmail := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
+	guests, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"10024": milter, "10025": sendmail, "10027": back, "10028": exit, "10029": forward}
 	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
@@ -95,7 +96,7 @@ func openMilter(t *testing.T, w *world) *door {
 
 func openRelay(t *testing.T, w *world) *door {
 	sink := rig.StartSink(t)
-	relay, guest := rig.FreePort(t), rig.FreePort(t)
+	relay, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"2525": relay, "10028": portOf(sink.Addr())}
 	d := &door{world: w, sink: sink, outbound: local(relay), inbound: local(relay), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,

@@ -9,13 +9,14 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
 // lateRelay opens the relay's door with a next hop that is not there yet.
 func lateRelay(t *testing.T) (d *door, hop string) {
 	w := newWorld(t)
-	relay, next := rig.FreePort(t), rig.FreePort(t)
+	relay, next := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"2525": relay, "10028": next}
 	d = &door{world: w, outbound: local(relay), inbound: local(relay)}
 	d.settings = w.config(rig.Recipe(t, "toml relay", ports), queueIn(t))
@@ -131,7 +132,7 @@ func TestRelayBehindPostfix(t *testing.T) {
 	d, hop := lateRelay(t)
 	d.sink = rig.StartSinkAt(t, hop)
 	ports := rig.Ports{"2525": portOf(d.outbound)}
-	submission := rig.FreePort(t)
+	submission := loopback.FreePort(t)
 	rig.StartPostfix(t, rig.PostfixConfig{
 		Ports:  []int{submission},
 		Main:   rig.Recipe(t, "main.cf relay", ports),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
@@ -82,7 +83,7 @@ func openMilterSite(t *testing.T, w *world) *site {
 func wayPorts(t *testing.T, names ...string) (rig.Ports, func(...string) []int) {
 	ports := rig.Ports{}
 	for _, name := range names {
-		ports[name] = rig.FreePort(t)
+		ports[name] = loopback.FreePort(t)
 	}
 	return ports, func(names ...string) (used []int) {
 		for _, name := range names {

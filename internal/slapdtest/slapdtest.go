@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 )
 
 // What the server is set up with.
@@ -99,20 +100,10 @@ func (s *Server) socket() string { return filepath.Join(s.dir, "ldapi") }
 // choosePorts asks the kernel for free ports: slapd can not be given port 0.
 func (s *Server) choosePorts(tb testing.TB, tls bool) {
 	tb.Helper()
-	s.Port = freePort(tb)
+	s.Port = loopback.FreePort(tb)
 	if tls {
-		s.TLSPort = freePort(tb)
+		s.TLSPort = loopback.FreePort(tb)
 	}
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // Restart starts the server on the same ports and data, after it was stopped.

@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"internal/config":           {"smime/address"},
 	"internal/observe":          {"smime/address", "internal/"},
 	"internal/testing":          {"internal/"},
-	"internal/slapdtest":        {"internal/testing/testpki"},
+	"internal/slapdtest":        {"internal/testing/"},
 	"internal/testing/wiretest": {"relay", "relay/answer", "smime/address", "smime/message", "internal/"},
 	"smime/cms":                 {"internal/pkix", "internal/rc2"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},

@@ -16,6 +16,7 @@ import (
 
 	library "github.com/emersion/go-milter"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/milter"
@@ -103,7 +104,7 @@ func deliverAll(b *testing.B, start func() server) {
 		}()
 		main += "smtpd_milters = unix:" + socket + "\n"
 	}
-	port := rig.FreePort(b)
+	port := loopback.FreePort(b)
 	smtp := "127.0.0.1:" + strconv.Itoa(port)
 	rig.StartPostfix(b, rig.PostfixConfig{
 		Ports: []int{port}, Main: main, Master: smtp + " inet n - n - - smtpd\ndiscard unix - - n - - discard\n",

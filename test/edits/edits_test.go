@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/milter"
@@ -102,7 +103,7 @@ func start(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	port := rig.FreePort(t)
+	port := loopback.FreePort(t)
 	w.smtp = "127.0.0.1:" + strconv.Itoa(port)
 	w.post = rig.StartPostfix(t, rig.PostfixConfig{
 		Ports: []int{port},

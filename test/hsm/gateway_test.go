@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 	"github.com/smimerelay/smimerelay/test/rig"
@@ -82,7 +83,7 @@ encrypt = "never"
 
 func startGateway(t *testing.T) *gateway {
 	t.Helper()
-	port := rig.FreePort(t)
+	port := loopback.FreePort(t)
 	g := &gateway{world: newWorld(t), sink: rig.StartSink(t), addr: fmt.Sprintf("127.0.0.1:%d", port), dir: t.TempDir()}
 	must(t, os.Mkdir(filepath.Join(g.dir, "identities"), 0o700))
 	must(t, os.WriteFile(filepath.Join(g.dir, "root.pem"), testpki.EncodeCertificates(g.ca.Root), 0o600))

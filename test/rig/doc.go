@@ -1,6 +1,6 @@
 // Package rig starts the real things that whole-system tests need: a private
-// Postfix, a capturing SMTP sink and the smimerelay binary, each on loopback
-// ports that the kernel chose, each ended with the test that started it.
+// Postfix, a capturing SMTP sink and the smimerelay binary, each on free
+// loopback ports, each ended with the test that started it.
 package rig
 
 import (
@@ -16,18 +16,6 @@ import (
 // Patience is how long the rig waits for anything: long enough for a machine
 // that is busy with other tests, since it is only ever spent by a failure.
 const Patience = 60 * time.Second
-
-// FreePort returns a loopback port that nobody listens on. It was bound and
-// closed again; the kernel does not hand it out a second time soon.
-func FreePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // Tool returns the path of a program, or fails with the Debian package that
 // has it.

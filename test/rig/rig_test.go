@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 )
 
 // TestPostfixToSink is the rig alone: what goes in comes out with its octets.
 func TestPostfixToSink(t *testing.T) {
 	sink := StartSink(t)
-	port := FreePort(t)
+	port := loopback.FreePort(t)
 	mta := StartPostfix(t, PostfixConfig{
 		Ports:  []int{port},
 		Main:   "relayhost = [127.0.0.1]:" + portOf(sink.Addr()) + "\n",

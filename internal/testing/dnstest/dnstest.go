@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 )
 
 // startLimit is how long a server may take until it answers.
@@ -109,7 +111,7 @@ func (b *builder) run(name string, args ...string) (string, error) {
 
 func (b *builder) startNamed(tb testing.TB) (address string) {
 	tb.Helper()
-	port := freePort(tb)
+	port := loopback.FreePort(tb)
 	var c strings.Builder
 	fmt.Fprintf(&c, "options { directory %q; pid-file none; session-keyfile none; recursion no;\n", b.dir)
 	fmt.Fprintf(&c, " listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; notify no; dnssec-validation no; };\n", port)
@@ -124,7 +126,7 @@ func (b *builder) startNamed(tb testing.TB) (address string) {
 
 func (b *builder) startUnbound(tb testing.TB, authority, modules string) (address string) {
 	tb.Helper()
-	port := freePort(tb)
+	port := loopback.FreePort(tb)
 	var c strings.Builder
 	fmt.Fprintf(&c, "server:\n interface: 127.0.0.1@%d\n module-config: %q\n", port, modules)
 	fmt.Fprintf(&c, " directory: %q\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n", b.dir)
@@ -200,16 +202,6 @@ func await(port int, ended <-chan struct{}) error {
 			return err
 		}
 	}
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // find knows that daemons are not in everybody's path.
