@@ -7,8 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"time"
 
@@ -97,4 +100,170 @@ func ExampleObject_AppendTo() {
 	fmt.Println(typ, err)
 	// Output:
 	// signed-data <nil>
+}
+
+// SCEP, RFC 3161 and Authenticode sign content types and attributes of their own.
+func ExampleSign_attributes() {
+	key, cert := alice()
+	transaction := asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 7} // RFC 8894 section 3.2.1.1
+	own, err := cms.NewAttribute(transaction, "17")
+	if err != nil {
+		panic(err)
+	}
+	object, err := cms.Sign(cms.SignRequest{Content: [][]byte{[]byte("\x30\x00")}, ContentType: "1.2.840.113549.1.9.16.1.4",
+		Signers: []cms.Signer{{Certificate: cert, Key: key, Attributes: []cms.Attribute{own}}}})
+	if err != nil {
+		panic(err)
+	}
+
+	s, err := cms.ParseSignedData(object.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	r := s.Verify(cms.VerifyOptions{})[0]
+	for _, a := range r.SignedAttributes {
+		if a.Type.Equal(transaction) {
+			var id string
+			_, err := asn1.Unmarshal(a.Values[0], &id)
+			fmt.Println(s.ContentType, id, err, r.Err)
+		}
+	}
+	// Output:
+	// 1.2.840.113549.1.9.16.1.4 17 <nil> <nil>
+}
+
+// A time stamp is over the signature, and so stands beside it.
+func ExampleSign_unsigned() {
+	key, cert := alice()
+	token := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14} // RFC 3161 appendix A
+	object, err := cms.Sign(cms.SignRequest{Content: [][]byte{[]byte("text")}, Signers: []cms.Signer{{
+		Certificate: cert, Key: key,
+		Unsigned: func(signature []byte) ([]cms.Attribute, error) {
+			stamp, err := cms.NewAttribute(token, []byte("stamp of the signature"))
+			return []cms.Attribute{stamp}, err
+		},
+	}}})
+	if err != nil {
+		panic(err)
+	}
+	s, err := cms.ParseSignedData(object.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	r := s.Verify(cms.VerifyOptions{})[0]
+	fmt.Println(r.UnsignedAttributes[0].Type, r.Err)
+	// Output:
+	// 1.2.840.113549.1.9.16.2.14 <nil>
+}
+
+// A signature without signed attributes counts where the caller says so, and errors
+// are told apart with errors.Is.
+func ExampleSignedData_Verify_bare() {
+	key, cert := alice()
+	object, err := cms.Sign(cms.SignRequest{Content: [][]byte{[]byte("text")},
+		Signers: []cms.Signer{{Certificate: cert, Key: key, Bare: true}}})
+	if err != nil {
+		panic(err)
+	}
+	s, err := cms.ParseSignedData(object.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	strict, lenient := s.Verify(cms.VerifyOptions{})[0], s.Verify(cms.VerifyOptions{AllowBare: true})[0]
+	fmt.Println(errors.Is(strict.Err, cms.ErrAttributes), lenient.Err, lenient.Bare)
+	// Output:
+	// true <nil> true
+}
+
+// A large content is read once and is never in memory.
+func ExampleDigest() {
+	key, cert := alice()
+	large := func() io.Reader { return io.LimitReader(zeros{}, 50<<20) }
+	digests, err := cms.Digest(large(), cms.DefaultDigest(key.Public()))
+	if err != nil {
+		panic(err)
+	}
+	signature, err := cms.Sign(cms.SignRequest{Detached: true, Digests: digests,
+		Signers: []cms.Signer{{Certificate: cert, Key: key}}})
+	if err != nil {
+		panic(err)
+	}
+
+	s, err := cms.ParseSignedData(signature.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	if digests, err = cms.Digest(large(), s.Digests()...); err != nil {
+		panic(err)
+	}
+	fmt.Println(s.Verify(cms.VerifyOptions{Digests: digests})[0].Err)
+	// Output:
+	// <nil>
+}
+
+// zeros is an endless file.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+// Certificates travel in a SignedData that nobody signed, as in .p7b.
+func ExampleCertsOnly() {
+	_, cert := alice()
+	bundle := cms.CertsOnly([]*x509.Certificate{cert}, nil).Bytes()
+	list, problems, err := cms.ParseBundle(bundle)
+	fmt.Println(list[0].Subject, problems[0], err)
+	// Output:
+	// CN=Alice <nil> <nil>
+}
+
+func ExampleContentType() {
+	_, cert := alice()
+	sealed, err := cms.Encrypt(cms.EncryptRequest{Recipients: []*x509.Certificate{cert}})
+	if err != nil {
+		panic(err)
+	}
+	typ, err := cms.ContentType(sealed.Bytes())
+	fmt.Println(typ, err)
+	_, err = cms.ContentType([]byte("text"))
+	fmt.Println(errors.Is(err, cms.ErrMalformed))
+	// Output:
+	// enveloped-data <nil>
+	// true
+}
+
+func ExampleID_Matches() {
+	_, cert := alice()
+	_, other := alice()
+	id := cms.ID{SubjectKeyID: []byte{1, 2}}
+	fmt.Println(cms.CertificateID(cert).Matches(cert), id.Matches(other))
+	// Output:
+	// true false
+}
+
+func ExampleDigestByName() {
+	h, ok := cms.DigestByName("SHA256")
+	fmt.Println(cms.DigestName(h), ok)
+	// Output:
+	// sha-256 true
+}
+
+// Everything that depends on the key or the ciphertext is one error.
+func ExampleEnvelopedData_Decrypt() {
+	_, cert := alice()
+	stranger, _ := alice()
+	sealed, err := cms.Encrypt(cms.EncryptRequest{Content: [][]byte{[]byte("text")}, Recipients: []*x509.Certificate{cert}})
+	if err != nil {
+		panic(err)
+	}
+	e, err := cms.ParseEnvelopedData(sealed.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	_, err = e.Decrypt(0, stranger, cms.DecryptOptions{})
+	fmt.Println(err == cms.ErrDecrypt)
+	// Output:
+	// true
 }
