@@ -38,6 +38,12 @@
 // tail of the final buffer, and encode from there towards the front: the text
 // grows slower than the octets are used up.
 //
+// Protocols that are not mail have content types and attributes of their own:
+// SignRequest.ContentType, Signer.Attributes, Signer.Unsigned for what depends on the
+// signature, such as a time stamp, and Signer.Bare where there must be no signed
+// attributes. SignRequest.Element writes what PKCS #7 1.5 wrote, as Authenticode
+// wants it. A content too large for memory is hashed by Digest.
+//
 // # Keys
 //
 // Private keys are interfaces, so that they may live in hardware: a
