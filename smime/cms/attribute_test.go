@@ -150,6 +150,11 @@ func TestDigestOfReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for h, got := range digests {
+		if want := sum(h, []byte("a large content")); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", DigestName(h), got, want)
+		}
+	}
 	o, err := Sign(SignRequest{Detached: true, Digests: digests, Signers: []Signer{{Certificate: id.cert, Key: id.key}}})
 	if err != nil {
 		t.Fatal(err)
