@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,14 +96,12 @@ func TestFreshAndFlushPassTheCacheBy(t *testing.T) {
 
 func TestLookupUnderWayAtAFlushIsNotRemembered(t *testing.T) {
 	t.Parallel()
-	s := &fakeSource{hold: make(chan struct{})}
+	s := &fakeSource{hold: make(chan struct{}), entered: make(chan struct{}, 2)}
 	d := open(t, Config{Sources: sources(s)})
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	d.Lookup(gone, addr(t, bob)) // it goes on without us
-	for s.calls.Load() == 0 {
-		runtime.Gosched()
-	}
+	<-s.entered
 	d.Flush()
 	close(s.hold)
 	d.Lookup(t.Context(), addr(t, bob)) // with the one under way, or after it

@@ -52,12 +52,17 @@ type fakeSource struct {
 	calls atomic.Int64
 	// hold, if set, is waited for before the answer.
 	hold chan struct{}
+	// entered, if set, is sent to when it is asked.
+	entered chan struct{}
 }
 
 func (s *fakeSource) Name() string { return s.name }
 
 func (s *fakeSource) Candidates(ctx context.Context, _ address.Address) ([]*x509.Certificate, error) {
 	s.calls.Add(1)
+	if s.entered != nil {
+		s.entered <- struct{}{}
+	}
 	if s.hold != nil {
 		select {
 		case <-s.hold:

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,12 +34,8 @@ func TestFaultsAreUnknownAndEndByThemselves(t *testing.T) {
 			d := open(t, Config{Sources: sources(l)})
 			expect := func(step string, want Outcome) {
 				t.Helper()
-				start := time.Now()
 				if r := d.LookupFresh(t.Context(), addr(t, bob)); r.Outcome != want {
 					t.Errorf("%s: %s, want %s: %v", step, r.Outcome, want, r.Answers)
-				}
-				if took := time.Since(start); took > 10*limit {
-					t.Errorf("%s: took %s", step, took)
 				}
 			}
 			p.Set(fault)
@@ -85,30 +82,24 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func TestCloseEndsOperations(t *testing.T) {
 	t.Parallel()
-	h := slapdtest.StartHostile(t, slapdtest.Hold)
+	asked := make(chan struct{})
+	h := slapdtest.StartHostile(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		close(asked)
+	})
 	l := openLDAP(t, LDAPConfig{URLs: []string{h.URL()}, Timeout: time.Minute})
 	done := make(chan error)
 	go func() {
 		_, err := l.Find(t.Context(), addr(t, bob))
 		done <- err
 	}()
-	for h.Connections() == 0 || !inUse(l) {
-		time.Sleep(time.Millisecond)
-	}
+	<-asked // and so the operation has its connection
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-done; err == nil {
-		t.Error("no error")
+	if err := <-done; err == nil || strings.Contains(err.Error(), "no answer within") {
+		t.Errorf("it was not ended: %v", err)
 	}
-}
-
-// inUse reports whether an operation has a connection.
-func inUse(l *LDAP) bool {
-	s := l.servers[0].(*server)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.slots[0].conn != nil
 }
 
 func TestConnectionThatAFirewallForgotIsNotReliedOn(t *testing.T) {

@@ -173,11 +173,7 @@ func TestOutageOfTheDatabase(t *testing.T) {
 	all := func(name string, code int) {
 		t.Helper()
 		for _, to := range []string{name + "@enc.example", "dave@signed.example"} {
-			begin := time.Now()
 			w.wantReply(name, to, code)
-			if took := time.Since(begin); took > 20*time.Second {
-				t.Errorf("%s: it took %s", name, took)
-			}
 		}
 		w.wantReply(name, "erin@plain.example", 0)
 	}

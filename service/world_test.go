@@ -138,13 +138,15 @@ func (w *world) stop() {
 
 func (w *world) wantEnd() {
 	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // also after the test
+	defer cancel()
 	select {
 	case err := <-w.ended:
 		w.running = false
 		if err != nil {
 			w.t.Errorf("the service ended with %v\n%s", err, w.log)
 		}
-	case <-time.After(patience):
+	case <-ctx.Done():
 		w.t.Fatalf("the service does not end\n%s", w.log)
 	}
 }
@@ -222,7 +224,8 @@ func newHop(t *testing.T) *hop {
 // wait waits until n different messages arrived.
 func (h *hop) wait(t *testing.T, n int) map[string]int {
 	t.Helper()
-	deadline := time.After(patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for {
 		h.mu.Lock()
 		got := len(h.got)
@@ -232,7 +235,7 @@ func (h *hop) wait(t *testing.T, n int) map[string]int {
 		}
 		select {
 		case <-h.changed:
-		case <-deadline:
+		case <-ctx.Done():
 			t.Fatalf("%d messages arrived instead of %d", got, n)
 		}
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -170,25 +171,25 @@ func (d *door) testDirectoryDown(t *testing.T) {
 	d.slapd.Stop(t)
 	m := newMail(t, alice, late)
 	m.id = "down." + m.id
-	begin := time.Now()
 	fates := d.send(t, m)
 	want(t, fates, late, "deferred")
-	if took := time.Since(begin); !strings.Contains(fates[late].text, "451 4.4.3") || took > 20*time.Second {
-		t.Errorf("after %s: %s", took, fates[late].text)
+	if !strings.Contains(fates[late].text, "451 4.4.3") {
+		t.Errorf("the reply is %s", fates[late].text)
 	}
 	m = newMail(t, alice, "carol@rest.example")
 	m.id = "plain." + m.id
 	want(t, d.send(t, m), "carol@rest.example", "accepted")
 	d.slapd.Restart(t)
 	m = newMail(t, alice, late)
-	deadline := time.After(time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for d.send(t, m)[late].word != "accepted" {
 		select {
 		case <-tick.C:
 			m.id = "again." + m.id
-		case <-deadline:
+		case <-ctx.Done():
 			t.Fatal("it does not recover")
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
@@ -66,11 +65,9 @@ func TestMarks(t *testing.T) {
 	changes := 0
 	mark := func(verb ...string) {
 		t.Helper()
-		begin := time.Now()
 		s.gateway.Run(t, append([]string{"cert"}, verb...)...)
 		changes++
 		s.gateway.WaitLog(t, "the store changed and is put to use", changes)
-		t.Logf("%s took effect after %s", verb[0], time.Since(begin).Round(100*time.Millisecond))
 	}
 
 	encrypts(bob, "bob@encrypt.example")

@@ -191,7 +191,7 @@ func (s *search) signature(child, issuer *node) *certs.Problem {
 	if done {
 		return p
 	}
-	if s.work += issuer.effort(); s.work > maxWork {
+	if s.work += pkix.Effort(issuer.key); s.work > maxWork {
 		s.exhausted = true
 		return certs.Refuse(certs.TooComplex, child.Certificate, "too many possible issuers")
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/file"
@@ -28,7 +27,6 @@ func TestCorpora(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		start := time.Now()
 		certificates, _ := file.ParseCertificates(data)
 		for _, c := range certificates {
 			found++
@@ -45,9 +43,6 @@ func TestCorpora(t *testing.T) {
 			lists++
 		} else if _, std := x509.ParseRevocationList(data); std == nil && !errors.Is(err, revocation.ErrUnsupported) {
 			t.Errorf("%s: crypto/x509 reads this list: %v", path, err)
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: took %v", path, took)
 		}
 		return nil
 	})

@@ -9,46 +9,21 @@ import (
 	"io"
 	"math/big"
 	"testing"
-	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
-// worstCase is how many of the dearest public-key operations judging a set of
-// certificates may cost that was made to keep it busy. On a small server one
-// takes 3 ms, and what is made here costs 14 of them.
-const worstCase = 30
-
-// dearest measures one operation with the largest key that is accepted.
-func dearest() time.Duration {
-	n := new(big.Int).Lsh(big.NewInt(1), pkix.MaxRSA-1)
-	key := &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 1<<31 - 1}
-	sig := testpki.Must(forger{}.Sign(nil, nil, nil))
-	start := time.Now()
-	if rsa.VerifyPKCS1v15(key, crypto.SHA256, make([]byte, 32), sig) == nil {
-		panic("a signature that nobody made")
-	}
-	return time.Since(start)
-}
-
-// affordable fails if check costs more than the worst case. Both are measured
-// side by side, so that a busy machine slows them alike, and again when the
-// machine got in between: what is too dear is too dear each time.
+// affordable fails if check verifies more than the bound of a search, counted where
+// signatures are verified and not where that is charged to the search.
 func affordable(t *testing.T, check func()) {
 	t.Helper()
-	best, unit := time.Hour, time.Hour
-	for try := 0; try < 5 || try < 50 && best > worstCase*unit; try++ {
-		unit = min(unit, dearest())
-		start := time.Now()
-		check()
-		best = min(best, time.Since(start))
+	before := pkix.Spent()
+	check()
+	if work := pkix.Spent() - before; work > maxWork {
+		t.Errorf("verifications as of %d signatures with RSA-2048, want at most %d", work, maxWork)
 	}
-	if best > worstCase*unit {
-		t.Errorf("took %v, as long as %d operations with the largest key; %d are allowed", best, best/unit, worstCase)
-	}
-	t.Logf("%v, as long as %d operations with the largest key", best, best/unit)
 }
 
 // within fails if judging cert costs more than it may.

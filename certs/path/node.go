@@ -3,7 +3,6 @@ package path
 import (
 	"bytes"
 	"crypto"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"time"
@@ -36,26 +35,6 @@ func newNode(c *x509.Certificate) *node {
 	n.algorithm, n.problem = signatureAlgorithm(c)
 	return n
 }
-
-// effort is how long a verification with the key takes, as a multiple of one with
-// RSA-2048. Elliptic curves count as two.
-func (n *node) effort() int {
-	key := n.key
-	if pss, ok := key.(pkix.PSSKey); ok {
-		key = pss.PublicKey
-	}
-	if k, ok := key.(*rsa.PublicKey); ok {
-		bits := min(k.N.BitLen(), pkix.MaxRSA)
-		return 1 + bits*bits/(2048*2048)
-	}
-	if _, ok := key.(*pkix.BrainpoolKey); ok {
-		return brainpoolEffort
-	}
-	return 2
-}
-
-// brainpoolEffort: the arithmetic is that of math/big.
-const brainpoolEffort = 40
 
 // selfIssued is the term of RFC 5280 section 6.1: subject and issuer are equal.
 func (n *node) selfIssued() bool { return n.subject == n.issuer }

@@ -136,7 +136,7 @@ func (c *statusCheck) signs(n *node, l *revocation.List) bool {
 		return false
 	}
 	if !l.KnownBy(n.Certificate) {
-		if c.search.work += n.effort(); c.search.work > maxWork {
+		if c.search.work += pkix.Effort(n.key); c.search.work > maxWork {
 			return false
 		}
 	}

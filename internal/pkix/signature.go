@@ -105,6 +105,7 @@ func (a Algorithm) Digest() string { return a.hash.String() }
 // Verify reports whether sig is a's signature of data by key.
 func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
 	if a.Whole() {
+		spent.Add(int64(Effort(key)))
 		k, ok := key.(ed25519.PublicKey)
 		return ok && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, data, sig)
 	}
@@ -118,6 +119,7 @@ func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
 
 // VerifyDigest is Verify for data that was hashed already.
 func (a Algorithm) VerifyDigest(key crypto.PublicKey, digest, sig []byte) bool {
+	spent.Add(int64(Effort(key)))
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		return a.verifyRSA(k, digest, sig)

@@ -228,9 +228,9 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 	id := w.issue(10, nil, bob)
 	r := w.passing(letter{from: bob, signers: []cms.Signer{w.signer(id)}})
 	w.Message(r)
-	for !w.recent.has(sha256.Sum256(id.Certificate.Raw), lesson(r.Signers[0]), w.clock()) {
-		time.Sleep(time.Millisecond)
-	}
+	learned := make(chan struct{})
+	w.enqueue(func(context.Context) { close(learned) }) // one job after the other
+	<-learned
 	h := w.Harvester
 	h.mu.Lock()
 	before := len(h.jobs)

@@ -55,13 +55,18 @@ func (h *hop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	return errs, slices.Repeat([]bool{h.relays}, len(errs))
 }
 
+// longestWait is how long a test waits for what must happen.
+const longestWait = time.Minute
+
 func (h *hop) wait(t *testing.T) relay.Delivery {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
+	defer cancel()
 	select {
 	case d := <-h.got:
 		return d
-	case <-time.After(60 * time.Second):
-		t.Fatal("nothing delivered in a minute")
+	case <-ctx.Done():
+		t.Fatal("nothing is delivered")
 		return relay.Delivery{}
 	}
 }
@@ -177,14 +182,16 @@ func (p *pulse) wait() <-chan struct{} {
 // until waits until something is so, which it may have become with each change.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for late := time.After(60 * time.Second); ; {
+	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
+	defer cancel()
+	for {
 		changed := changes.wait()
 		if ok() {
 			return
 		}
 		select {
 		case <-changed:
-		case <-late:
+		case <-ctx.Done():
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}

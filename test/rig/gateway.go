@@ -113,13 +113,14 @@ func (g *Gateway) Log() string { return g.log.String() }
 // WaitLog waits until the process has printed text n times.
 func (g *Gateway) WaitLog(tb testing.TB, text string, n int) {
 	tb.Helper()
-	deadline := time.After(Patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for strings.Count(g.Log(), text) < n {
 		select {
 		case <-tick.C:
-		case <-deadline:
+		case <-ctx.Done():
 			tb.Fatalf("smimerelay did not print %q %d times:\n%s", text, n, g.Log())
 		}
 	}

@@ -204,7 +204,8 @@ func (p *Postfix) Log(tb testing.TB) string {
 func (p *Postfix) WaitLog(tb testing.TB, pattern string) []string {
 	tb.Helper()
 	re := regexp.MustCompile(pattern)
-	deadline := time.After(Patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -214,7 +215,7 @@ func (p *Postfix) WaitLog(tb testing.TB, pattern string) []string {
 		}
 		select {
 		case <-tick.C:
-		case <-deadline:
+		case <-ctx.Done():
 			tb.Fatalf("the Postfix log has no line like %q; it ends\n%s", pattern, text[max(0, len(text)-6000):])
 		}
 	}

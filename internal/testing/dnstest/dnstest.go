@@ -4,6 +4,7 @@ package dnstest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -188,7 +189,8 @@ func (b *builder) serve(tb testing.TB, port int, name string, args ...string) {
 func await(port int, ended <-chan struct{}) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
 	for {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
@@ -198,7 +200,7 @@ func await(port int, ended <-chan struct{}) error {
 		case <-tick.C:
 		case <-ended:
 			return fmt.Errorf("ended at once")
-		case <-limit:
+		case <-ctx.Done():
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package pgtest
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -129,6 +130,8 @@ func (s *Server) run() error {
 	s.ended = make(chan struct{})
 	ready := make(chan bool, 1)
 	go s.watch(out, ready)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
 	select {
 	case ok := <-ready:
 		if ok {
@@ -136,7 +139,7 @@ func (s *Server) run() error {
 		}
 		<-s.ended
 		return fmt.Errorf("pgtest: the server ended: %s", s.log.String())
-	case <-time.After(startLimit):
+	case <-ctx.Done():
 		s.signal(syscall.SIGQUIT)
 		<-s.ended
 		return fmt.Errorf("pgtest: the server was not ready in %s: %s", startLimit, s.log.String())
@@ -174,9 +177,11 @@ func (s *Server) signal(sig syscall.Signal) {
 // Stop ends the server and removes its data.
 func (s *Server) Stop() error {
 	s.signal(syscall.SIGQUIT) // at once, with all its processes
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
 	select {
 	case <-s.ended:
-	case <-time.After(startLimit):
+	case <-ctx.Done():
 		s.signal(syscall.SIGKILL)
 		<-s.ended
 	}

@@ -245,8 +245,14 @@ func Dial(tb testing.TB, addr string) net.Conn {
 // Until waits for what another goroutine brings about.
 func Until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(60 * time.Second); !ok(); <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 			tb.Fatalf("waited in vain for %s", what)
 		}
 	}

@@ -1,0 +1,32 @@
+package pkix
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"sync/atomic"
+)
+
+// Effort is how long a verification with the key takes, as a multiple of one with
+// RSA-2048. Elliptic curves count as two.
+func Effort(key crypto.PublicKey) int {
+	if pss, ok := key.(PSSKey); ok {
+		key = pss.PublicKey
+	}
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		bits := min(k.N.BitLen(), MaxRSA)
+		return 1 + bits*bits/(2048*2048)
+	case *BrainpoolKey:
+		return brainpoolEffort
+	}
+	return 2
+}
+
+// brainpoolEffort: the arithmetic is that of math/big.
+const brainpoolEffort = 40
+
+var spent atomic.Int64
+
+// Spent is the effort of all verifications so far. It is how tests see what a
+// stranger can have the process do.
+func Spent() int { return int(spent.Load()) }
