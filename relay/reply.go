@@ -7,40 +7,81 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
-// ReplyFor returns the SMTP reply for an error (RFC 5321 section 4.2, RFC 3463).
-// It is the only place that makes SMTP codes; what it does not know is
-// temporary.
+// status is an SMTP reply code with its enhanced status code (RFC 3463).
+type status struct {
+	code     int
+	enhanced [3]int
+}
+
+var internal = status{451, [3]int{4, 3, 0}}
+
+var byKind = map[fault.Kind]status{
+	fault.Internal:    internal,
+	fault.Unavailable: {451, [3]int{4, 4, 3}},
+	fault.Capacity:    {452, [3]int{4, 3, 1}},
+	fault.Identity:    {451, [3]int{4, 7, 0}},
+	fault.NextHop:     {451, [3]int{4, 4, 1}},
+	fault.Held:        {451, [3]int{4, 7, 1}},
+	fault.Policy:      {550, [3]int{5, 7, 1}},
+	fault.Malformed:   {550, [3]int{5, 6, 0}},
+	fault.TooLarge:    {552, [3]int{5, 3, 4}},
+	fault.BadAddress:  {553, [3]int{5, 1, 3}},
+	fault.Refused:     {550, [3]int{5, 0, 0}},
+}
+
+var byDetail = map[fault.Detail]status{
+	fault.ManyRecipients:   {452, [3]int{4, 5, 3}},
+	fault.UnknownMailbox:   {550, [3]int{5, 1, 1}},
+	fault.Routed:           {550, [3]int{5, 1, 3}},
+	fault.Looping:          {554, [3]int{5, 4, 6}},
+	fault.Expired:          {554, [3]int{5, 4, 7}},
+	fault.International:    {553, [3]int{5, 6, 7}},
+	fault.Conversion:       {554, [3]int{5, 6, 3}},
+	fault.BareLineEnd:      {554, [3]int{5, 5, 2}},
+	fault.LongLine:         {500, [3]int{5, 5, 2}},
+	fault.Syntax:           {501, [3]int{5, 5, 2}},
+	fault.Parameter:        {501, [3]int{5, 5, 4}},
+	fault.UnknownParameter: {555, [3]int{5, 5, 4}},
+	fault.Sequence:         {503, [3]int{5, 5, 1}},
+	fault.Unauthorized:     {550, [3]int{5, 7, 0}},
+	fault.Misbehaving:      {421, [3]int{4, 7, 0}},
+	fault.Interrupted:      {421, [3]int{4, 5, 0}},
+	fault.Closing:          {421, [3]int{4, 3, 2}},
+}
+
+// ReplyFor returns the SMTP reply for an error (RFC 5321 section 4.2, RFC 3463): the
+// next hop's own if there is one. This file is the only place that makes SMTP codes;
+// what it does not know is temporary.
 func ReplyFor(err error) fault.Reply {
 	e := fault.Of(err)
 	if e.Reply.Code != 0 {
 		return e.Reply
 	}
-	r := fault.Reply{Text: e.Public}
-	switch e.Kind {
-	case fault.Unavailable:
-		r.Code, r.Enhanced = 451, [3]int{4, 4, 3}
-	case fault.Capacity:
-		r.Code, r.Enhanced = 452, [3]int{4, 3, 1}
-	case fault.Identity:
-		r.Code, r.Enhanced = 451, [3]int{4, 7, 0}
-	case fault.NextHop:
-		r.Code, r.Enhanced = 451, [3]int{4, 4, 1}
-	case fault.Held:
-		r.Code, r.Enhanced = 451, [3]int{4, 7, 1}
-	case fault.Policy:
-		r.Code, r.Enhanced = 550, [3]int{5, 7, 1}
-	case fault.Malformed:
-		r.Code, r.Enhanced = 550, [3]int{5, 6, 0}
-	case fault.TooLarge:
-		r.Code, r.Enhanced = 552, [3]int{5, 3, 4}
-	case fault.BadAddress:
-		r.Code, r.Enhanced = 553, [3]int{5, 1, 3}
-	case fault.Refused:
-		r.Code, r.Enhanced = 550, [3]int{5, 0, 0}
-	default:
-		r.Code, r.Enhanced = 451, [3]int{4, 3, 0}
+	s, ok := byDetail[e.Detail]
+	if !ok {
+		s, ok = byKind[e.Kind]
 	}
-	return r
+	if !ok {
+		s = internal
+	}
+	return fault.Reply{Code: s.code, Enhanced: s.enhanced, Text: e.Public}
+}
+
+// The replies to a command that succeeded (RFC 2034 section 4).
+
+// Accepted says that a message or one of its recipients was accepted.
+func Accepted(text string) fault.Reply {
+	return fault.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Text: text}
+}
+
+// SenderAccepted answers MAIL FROM.
+func SenderAccepted() fault.Reply {
+	return fault.Reply{Code: 250, Enhanced: [3]int{2, 1, 0}, Text: "Ok"}
+}
+
+// RecipientAccepted answers RCPT TO.
+func RecipientAccepted() fault.Reply {
+	return fault.Reply{Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "Ok"}
 }
 
 // Temporary reports whether a peer that gets the reply for err tries again. A next hop
@@ -51,8 +92,5 @@ func Temporary(err error) bool { return ReplyFor(err).Code/100 != 5 }
 // go: an MTA behind would read another recipient out of it than the rules see.
 func RoutedRefusal(path, why string) error {
 	text := fmt.Sprintf("<%s>: %s: addresses with a route are refused here", strings.Trim(path, "<> \t"), why)
-	return &fault.Error{
-		Kind: fault.BadAddress, Public: text,
-		Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 3}, Text: text},
-	}
+	return fault.Narrow(fault.BadAddress, fault.Routed, text, nil)
 }

@@ -1,7 +1,7 @@
 // Package fault is the closed list of ways in which handling a message can
 // fail. An error says what the peer may be told and keeps the private cause
 // apart from it; the wire code is made in one place, relay.ReplyFor, from the
-// kind alone.
+// kind and its detail.
 package fault
 
 import "errors"
@@ -72,8 +72,10 @@ func (k Kind) Temporary() bool {
 
 // Error is a failure with a public text and a private cause.
 type Error struct {
-	// Kind decides the wire code.
+	// Kind decides what becomes of the message, and the wire code.
 	Kind Kind
+	// Detail makes the code more precise than the kind does.
+	Detail Detail
 	// Public is what the peer may read: one line, no secrets, no file names.
 	Public string
 	// Reply is the next hop's own reply, verbatim, for NextHop and Refused;

@@ -30,7 +30,7 @@ func (g *Gateway) admitReturned(a address.Address) (returnpath.Stands, error) {
 }
 
 func noReturn(text string) error {
-	return &fault.Error{Kind: fault.Policy, Public: text, Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: text}}
+	return fault.Narrow(fault.Policy, fault.UnknownMailbox, text, nil)
 }
 
 // splitReturned tells the recipients that are addresses of the gateway's own from

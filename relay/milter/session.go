@@ -272,16 +272,11 @@ func reply(env *relay.Envelope, err error) milter.Response {
 	if env != nil {
 		r = wire.WithID(r, env.ID)
 	}
-	text := fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
-	return milter.NewResponseStr(byte(milter.ActReplyCode), strings.ReplaceAll(text, "%", "%%"))
+	return milter.NewResponseStr(byte(milter.ActReplyCode), strings.ReplaceAll(wire.Line(r), "%", "%%"))
 }
 
 func tooManyRecipients() error {
-	const text = "too many recipients"
-	return &fault.Error{
-		Kind: fault.Capacity, Public: text,
-		Reply: fault.Reply{Code: 452, Enhanced: [3]int{4, 5, 3}, Text: text},
-	}
+	return fault.Narrow(fault.Capacity, fault.ManyRecipients, "too many recipients", nil)
 }
 
 // crlf turns the line feeds of a folded value into line ends.

@@ -230,8 +230,7 @@ func (a *attempt) stay(s *stored) {
 func outOfTime(last error) error {
 	text := "delivery time expired; the last answer was: " + relay.ReplyFor(last).Text
 	return &fault.Error{
-		Kind: fault.Refused, Public: text, Cause: last, Host: fault.Of(last).Host,
-		Reply: fault.Reply{Code: 554, Enhanced: [3]int{5, 4, 7}, Text: text},
+		Kind: fault.Refused, Detail: fault.Expired, Public: text, Cause: last, Host: fault.Of(last).Host,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -46,7 +47,7 @@ func (t *transfer) anyUTF8() bool {
 // rcptTo returns the RCPT command for a recipient that the hop can be told of.
 func (h *hop) rcptTo(r relay.Recipient) (string, error) {
 	if !r.Address.ASCII() && !h.offers("SMTPUTF8") {
-		return "", refused(553, [3]int{5, 6, 7}, "next hop takes no internationalized addresses")
+		return "", fault.Narrow(fault.Refused, fault.International, "next hop takes no internationalized addresses", nil)
 	}
 	line := "RCPT TO:<" + h.path(r.Address) + ">"
 	if !h.offers("DSN") {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // A refusal of the hop bears its name; what we find out ourselves does not.
@@ -32,7 +33,7 @@ func TestRefusalsNameTheHop(t *testing.T) {
 	}
 	c := (&server{t: t, offers: "SIZE 10"}).start(Config{})
 	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
-	if e := fault.Of(errs[0]); e.Host != "" || e.Reply.Code != 552 {
+	if e := fault.Of(errs[0]); e.Host != "" || relay.ReplyFor(e).Code != 552 {
 		t.Errorf("%+v", e)
 	}
 }

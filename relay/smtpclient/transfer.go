@@ -154,9 +154,7 @@ func (h *hop) recipients(ctx context.Context, t *transfer) (accepted, later []in
 			later = append(later, i)
 		case r.Code == 552 && r.Enhanced[1] != 2:
 			// RFC 5321 section 4.5.3.1.10: too many recipients, and temporary.
-			t.results[i] = &fault.Error{Kind: fault.NextHop, Public: "next hop takes no more recipients", Reply: fault.Reply{
-				Code: 452, Enhanced: [3]int{4, 5, 3}, Text: r.Text,
-			}}
+			t.results[i] = fault.Narrow(fault.NextHop, fault.ManyRecipients, "next hop takes no more recipients: "+r.Text, nil)
 		default:
 			t.results[i] = h.said(r)
 		}
@@ -221,19 +219,15 @@ func (c *Client) logDelivered(t *transfer, r fault.Reply) {
 // suits refuses, for good, what this hop cannot take.
 func (h *hop) suits(t *transfer) error {
 	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
-		return refused(554, [3]int{5, 6, 3}, "next hop takes no 8-bit content, and this may not be converted")
+		return fault.Narrow(fault.Refused, fault.Conversion, "next hop takes no 8-bit content, and this may not be converted", nil)
 	}
 	if (t.utf8 || !t.d.Sender.ASCII()) && !h.offers("SMTPUTF8") {
-		return refused(553, [3]int{5, 6, 7}, "next hop takes no internationalized mail")
+		return fault.Narrow(fault.Refused, fault.International, "next hop takes no internationalized mail", nil)
 	}
 	if limit, err := strconv.ParseInt(h.extensions["SIZE"], 10, 64); err == nil && limit > 0 && int64(len(t.text)) > limit {
-		return refused(552, [3]int{5, 3, 4}, fmt.Sprintf("message of %d octets, next hop takes %d", len(t.text), limit))
+		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets, next hop takes %d", len(t.text), limit), nil)
 	}
 	return nil
-}
-
-func refused(code int, e [3]int, text string) error {
-	return &fault.Error{Kind: fault.Refused, Public: text, Reply: fault.Reply{Code: code, Enhanced: e, Text: text}}
 }
 
 func eightBit(p []byte) bool {

@@ -92,22 +92,17 @@ func (c *command) chunk() (size int64, ok bool) {
 }
 
 // syntax is the refusal of a command that is not understood.
-func syntax(cause error) error { return commandError(501, [3]int{5, 5, 2}, cause.Error()) }
+func syntax(cause error) error {
+	return fault.Narrow(fault.Malformed, fault.Syntax, cause.Error(), nil)
+}
 
 // badParams is the refusal of a command for its parameters.
 func badParams(err error) error {
-	code := 501
+	detail := fault.Parameter
 	if wire.IsUnknownParam(err) {
-		code = 555
+		detail = fault.UnknownParameter
 	}
-	return commandError(code, [3]int{5, 5, 4}, err.Error())
-}
-
-func commandError(code int, enhanced [3]int, text string) error {
-	return &fault.Error{
-		Kind: fault.Malformed, Public: text,
-		Reply: fault.Reply{Code: code, Enhanced: enhanced, Text: text},
-	}
+	return fault.Narrow(fault.Malformed, detail, err.Error(), nil)
 }
 
 // mail returns the envelope that a MAIL command begins.
@@ -144,9 +139,5 @@ func needsUTF8(a address.Address, announced bool) error {
 	if announced || !strings.ContainsFunc(a.String(), func(r rune) bool { return r > '~' }) {
 		return nil
 	}
-	const text = "address needs SMTPUTF8"
-	return &fault.Error{
-		Kind: fault.BadAddress, Public: text,
-		Reply: fault.Reply{Code: 553, Enhanced: [3]int{5, 6, 7}, Text: text},
-	}
+	return fault.Narrow(fault.BadAddress, fault.International, "address needs SMTPUTF8", nil)
 }

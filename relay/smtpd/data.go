@@ -120,11 +120,7 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 // bareLineEnds is the refusal of a message whose line ends are not all CRLF. To
 // put them right would change octets that somebody may have signed.
 func bareLineEnds() error {
-	const text = "bare CR or LF in the message"
-	return &fault.Error{
-		Kind: fault.Malformed, Public: text,
-		Reply: fault.Reply{Code: 554, Enhanced: [3]int{5, 5, 2}, Text: text},
-	}
+	return fault.Narrow(fault.Malformed, fault.BareLineEnd, "bare CR or LF in the message", nil)
 }
 
 // relay puts everything that becomes of a message into the queue at once.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
@@ -27,14 +29,14 @@ const attributes = "NAME ADDR PORT PROTO HELO IDENT SOURCE LOGIN"
 func (l *link) forward(args string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	reply := "250 2.0.0 Ok\r\n"
+	reply := line(relay.Accepted("Ok"))
 	switch f, err := l.forwarded.add(args); {
 	case !l.trusted:
-		reply = "550 5.7.0 XFORWARD is not accepted from this client\r\n"
+		reply = refusal(fault.Narrow(fault.Policy, fault.Unauthorized, "XFORWARD is not accepted from this client", nil))
 	case l.inTransaction:
-		reply = "503 5.5.1 XFORWARD within a mail transaction\r\n"
+		reply = refusal(outOfOrder("XFORWARD within a mail transaction"))
 	case err != nil:
-		reply = fmt.Sprintf("501 5.5.4 %s\r\n", wire.Printable(err.Error()))
+		reply = refusal(badParams(err))
 	default:
 		l.forwarded = f
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
@@ -76,9 +78,9 @@ func (l *link) reworded(p []byte) []byte {
 		return append(bytes.Clone(p), "250-XFORWARD "+attributes+"\r\n"...)
 	case verb == "MAIL" && replyCode(p) == "250":
 		l.inTransaction = true
-		return []byte("250 2.1.0 Ok\r\n")
+		return []byte(line(relay.SenderAccepted()))
 	case verb == "RCPT" && replyCode(p) == "250":
-		return []byte("250 2.1.5 Ok\r\n")
+		return []byte(line(relay.RecipientAccepted()))
 	}
 	return p
 }
@@ -107,7 +109,7 @@ func (l *link) reply(p []byte) (int, error) {
 	case code != "" && (code[0] == '4' || code[0] == '5'):
 		l.errors++
 		if limit := l.client.server.config.Limits.Errors; limit > 0 && l.errors > limit {
-			return n, l.hangUp("421 4.7.0 too many errors\r\n")
+			return n, l.hangUp(closing(fault.Misbehaving, "too many errors"))
 		}
 	}
 	return n, nil
@@ -189,9 +191,9 @@ func (l *link) end() {
 	case l.draining:
 		l.goodbye()
 	case bare:
-		_ = l.hangUp("421 4.7.0 bare CR or LF, closing the connection\r\n")
+		_ = l.hangUp(closing(fault.Misbehaving, "bare CR or LF, closing the connection"))
 	case midway:
-		_ = l.hangUp("421 4.5.0 message given up, closing the connection\r\n")
+		_ = l.hangUp(closing(fault.Interrupted, "message given up, closing the connection"))
 	}
 }
 
@@ -212,7 +214,7 @@ func (l *link) drain() {
 }
 
 // goodbye is best effort: the peer may be gone, and we are about to be.
-func (l *link) goodbye() { _ = l.hangUp("421 4.3.2 shutting down, try again later\r\n") }
+func (l *link) goodbye() { _ = l.hangUp(closing(fault.Closing, "shutting down, try again later")) }
 
 func replyCode(p []byte) string {
 	if len(p) < 4 || p[3] != ' ' {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"io"
 	"time"
 )
@@ -101,7 +102,7 @@ func (l *link) nextCommand() error {
 	for {
 		line, err := l.in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			_ = l.refuseLine("500 5.5.2 line too long\r\n")
+			_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.LongLine, "line too long", nil))
 			return io.EOF
 		}
 		if err != nil {
@@ -119,7 +120,7 @@ func (l *link) nextCommand() error {
 			size, ok := c.chunk()
 			if !ok {
 				// What follows would be taken for commands.
-				_ = l.refuseLine("501 5.5.4 BDAT: size not understood, closing the connection\r\n")
+				_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Parameter, "BDAT: size not understood, closing the connection", nil))
 				return io.EOF
 			}
 			l.chunk = size
@@ -133,10 +134,11 @@ func (l *link) nextCommand() error {
 
 // refuseLine answers a line that leaves no way to go on. Its error is of no use:
 // the connection ends.
-func (l *link) refuseLine(reply string) error {
+func (l *link) refuseLine(why error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
+	reply := refusal(why)
 	l.logRefusal(reply)
 	return l.hangUp(reply)
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -22,6 +23,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -116,7 +118,7 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdow
 // socket's buffer, so that a peer that reads nothing holds nobody up.
 func (s *Server) busy(nc net.Conn) {
 	if err := nc.SetWriteDeadline(time.Now().Add(time.Second)); err == nil {
-		fmt.Fprintf(nc, "421 4.3.2 %s too many connections, try again later\r\n", s.config.Hostname)
+		_, _ = io.WriteString(nc, closing(fault.Closing, s.config.Hostname+" too many connections, try again later"))
 	}
 }
 

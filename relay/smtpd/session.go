@@ -190,7 +190,7 @@ func (s *session) work() (context.Context, context.CancelFunc) {
 }
 
 func outOfOrder(text string) error {
-	return &fault.Error{Kind: fault.Malformed, Public: text, Reply: fault.Reply{Code: 503, Enhanced: [3]int{5, 5, 1}, Text: text}}
+	return fault.Narrow(fault.Malformed, fault.Sequence, text, nil)
 }
 
 // refuse makes the reply for an error, with the id by which the log has it. It
@@ -204,13 +204,17 @@ func refuse(env *relay.Envelope, err error) error {
 	if env != nil {
 		r = wire.WithID(r, env.ID)
 	}
+	return spoken(r)
+}
+
+func spoken(r fault.Reply) error {
 	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode(r.Enhanced), Message: r.Text}
 }
 
 // accepted is the reply of a message, or of one of its recipients, that we take:
 // the library sends what looks like an error as it is, and has no id to tell.
 func accepted(env *relay.Envelope) error {
-	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "OK: queued as " + env.ID}
+	return spoken(relay.Accepted("OK: queued as " + env.ID))
 }
 
 // received is the trace field that we add.

@@ -157,7 +157,7 @@ func ExampleSign_unsigned() {
 }
 
 // A signature without signed attributes counts where the caller says so, and errors
-// are told apart with errors.Is.
+// are distinguished with errors.Is.
 func ExampleSignedData_Verify_bare() {
 	key, cert := alice()
 	object, err := cms.Sign(cms.SignRequest{Content: [][]byte{[]byte("text")},
@@ -209,7 +209,7 @@ func (zeros) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Certificates travel in a SignedData that nobody signed, as in .p7b.
+// Certificates travel in a SignedData without signatures, as in .p7b.
 func ExampleCertsOnly() {
 	_, cert := alice()
 	bundle := cms.CertsOnly([]*x509.Certificate{cert}, nil).Bytes()

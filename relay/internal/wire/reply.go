@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -18,13 +19,18 @@ func Reply(err error) fault.Reply {
 	r := relay.ReplyFor(err)
 	if class := r.Code / 100; class != 4 && class != 5 {
 		// A next hop that answers nonsense has not refused the message.
-		r.Code, r.Enhanced = 451, [3]int{4, 3, 0}
+		r = relay.ReplyFor(fault.New(fault.Internal, r.Text, nil))
 	}
 	if r.Enhanced[0] != r.Code/100 {
 		r.Enhanced = [3]int{r.Code / 100, 0, 0}
 	}
 	r.Text = Printable(r.Text)
 	return r
+}
+
+// Line writes a reply as SMTP does.
+func Line(r fault.Reply) string {
+	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
 }
 
 // WithID adds to a reply the id by which the log has what it is about.

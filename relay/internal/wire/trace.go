@@ -28,11 +28,7 @@ func CheckLoop(m *message.Message) error {
 	if hops <= maxHops {
 		return nil
 	}
-	const text = "too many hops: the message is in a loop"
-	return &fault.Error{
-		Kind: fault.Policy, Public: text,
-		Reply: fault.Reply{Code: 554, Enhanced: [3]int{5, 4, 6}, Text: text},
-	}
+	return fault.Narrow(fault.Policy, fault.Looping, "too many hops: the message is in a loop", nil)
 }
 
 // Received is the trace field of whoever takes responsibility for a message
