@@ -26,6 +26,25 @@ type Kind struct {
 	// those who can decrypt it; nil and empty unless Encrypted.
 	Encryption *Encryption
 	Readers    []cms.ID
+
+	decoded *decodedPart
+}
+
+// decodedPart is a CMS object without its transfer encoding, as Inspect left it for Open.
+type decodedPart struct {
+	part   *message.Part
+	object []byte
+}
+
+// take returns the content of p without its transfer encoding. What Inspect decoded is
+// handed out once, for Open decrypts in place.
+func (k *Kind) take(p *message.Part) ([]byte, error) {
+	if k == nil || k.decoded == nil || k.decoded.part != p {
+		return p.Decode()
+	}
+	object := k.decoded.object
+	k.decoded = nil
+	return object, nil
 }
 
 // Inspect tells the kind of m without any cryptography: a policy must know that
@@ -92,6 +111,7 @@ func (k Kind) withObject(p *message.Part, lonely bool) Kind {
 	if err != nil {
 		return Kind{Defect: err.Error()}
 	}
+	k.decoded = &decodedPart{p, object}
 	kind, err := cms.ContentType(object)
 	if err != nil {
 		return Kind{Defect: err.Error()}

@@ -36,6 +36,9 @@ type OpenOptions struct {
 	Reserve func(octets int64) bool
 	// Certificates saves parsing the same ones again; nil: each is parsed.
 	Certificates *cms.CertificateCache
+	// Kind is what Inspect returned for the message: it saves decoding it a second
+	// time. Nil: nothing is known. Open changes it.
+	Kind *Kind
 }
 
 // Opened is what Open found.
@@ -231,7 +234,7 @@ func (w *walker) signed(s *signature) {
 
 // openCMS opens a CMS object, whatever the smime-type says it is.
 func (w *walker) openCMS() {
-	object, err := w.part.Decode()
+	object, err := w.options.Kind.take(w.part)
 	own := w.part.Encoded()
 	w.part = nil
 	if err != nil {

@@ -16,10 +16,11 @@ import (
 
 // attachments lists what a message carries besides its text, also inside of
 // messages and of signatures that anybody can read. What cannot be looked into is
-// listed as something that may hold anything. reserve is asked for the memory that
+// listed as something that may hold anything. encrypted says that the whole message
+// is, and has nothing that anybody could read. reserve is asked for the memory that
 // it takes; the error is that it refused.
-func attachments(msg *message.Message, reserve func(octets int64) bool) ([]enforce.Attachment, error) {
-	s := search{reserve: reserve}
+func attachments(msg *message.Message, encrypted bool, reserve func(octets int64) bool) ([]enforce.Attachment, error) {
+	s := search{encrypted: encrypted, reserve: reserve}
 	s.part(msg.Root())
 	return s.found, s.err
 }
@@ -32,9 +33,10 @@ const (
 
 // search goes through the parts of a message.
 type search struct {
-	found []enforce.Attachment
-	depth int
-	parts int
+	found     []enforce.Attachment
+	depth     int
+	parts     int
+	encrypted bool
 	// reserve is relay.Memory; err is set once it has refused.
 	reserve func(octets int64) bool
 	err     error
@@ -112,7 +114,8 @@ func fileName(s string) string {
 // hidden goes into what is no part of the tree and is one for some reader.
 func (s *search) hidden(p *message.Part) {
 	_, isMessage := strings.CutPrefix(p.MediaType, "message/")
-	switch inner, err := smime.Readable(p, s.reserve); {
+	inner, err := s.readable(p)
+	switch {
 	case errors.Is(err, cms.ErrMemory):
 		s.err = errNoMemory(err)
 	case err != nil:
@@ -130,6 +133,14 @@ func (s *search) hidden(p *message.Part) {
 	case strings.HasPrefix(p.MediaType, "text/") || p.Defect != "":
 		s.uuencoded(p)
 	}
+}
+
+// readable returns the message that a CMS object shows to everybody; nil if none.
+func (s *search) readable(p *message.Part) (*message.Message, error) {
+	if s.encrypted {
+		return nil, nil
+	}
+	return smime.Readable(p, s.reserve)
 }
 
 // fieldsOnly are messages that are none.

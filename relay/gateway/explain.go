@@ -223,7 +223,8 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 const bothDirections enforce.Direction = "both"
 
 func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay.Envelope, msg *message.Message) {
-	for _, group := range g.measured(ctx, env, msg, g.openFor(ctx, env, msg)) {
+	in := g.arrive(ctx, env, msg)
+	for _, group := range g.measured(in, g.openFor(ctx, in)) {
 		i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
 		for _, r := range group.recipients {
 			i.Recipients = append(i.Recipients, r.Address.String())

@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
+	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -28,8 +29,9 @@ type evidence struct {
 	certificates map[enforce.Fingerprint]*x509.Certificate
 	// ciphers are what the owners of certificates claim to read.
 	ciphers map[enforce.Fingerprint][]cms.Cipher
-	// readers are those to whom a message is encrypted that is so already.
-	readers []cms.ID
+	// kind is what the message was when it came: its readers are those to whom it is
+	// encrypted already.
+	kind smime.Kind
 	// recipients are those of the facts: of the envelope, with members in the
 	// place of groups.
 	recipients []relay.Recipient
@@ -66,11 +68,11 @@ func (g *Gateway) collect(ctx context.Context, env *relay.Envelope, msg *message
 		certificates: make(map[enforce.Fingerprint]*x509.Certificate),
 		ciphers:      make(map[enforce.Fingerprint][]cms.Cipher),
 	}
-	content, readers, err := g.content(ctx, env, enforce.Outbound, msg)
+	e.kind = smime.Inspect(msg)
+	content, err := g.content(ctx, env, enforce.Outbound, msg, &e.kind)
 	if err != nil {
 		return nil, err
 	}
-	e.readers = readers
 	e.facts = enforce.Facts{
 		Direction: enforce.Outbound,
 		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},

@@ -19,8 +19,9 @@ import (
 // it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o := &answer.Outcome{}
-	groups := g.measured(ctx, env, msg, g.openFor(ctx, env, msg))
-	secret := g.Inbound.Decrypt && encrypted(msg, groups)
+	in := g.arrive(ctx, env, msg)
+	groups := g.measured(in, g.openFor(ctx, in))
+	secret := g.Inbound.Decrypt && encrypted(in, groups)
 	for _, group := range groups {
 		if cause := group.opened.KeysOut; cause != nil {
 			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
@@ -34,7 +35,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 		}
 	}
 	for _, group := range groups {
-		d, err := g.inboundCopy(env, msg, group, secret)
+		d, err := g.inboundCopy(in, group, secret)
 		if err != nil {
 			g.logRefusedMessage(env, err)
 			return nil, err
@@ -66,46 +67,47 @@ func told(r *smime.Report) string {
 
 // inboundCopy makes the delivery for a group. secret says that the message was
 // encrypted when it came in: then nothing that follows may depend on the result.
-func (g *Gateway) inboundCopy(env *relay.Envelope, msg *message.Message, group readers, secret bool) (relay.Delivery, error) {
+func (g *Gateway) inboundCopy(in *arrival, group readers, secret bool) (relay.Delivery, error) {
+	env := in.env
 	stamped, err := g.stamp(env, group.opened)
 	if err != nil && secret {
 		// A refusal would say that it was decrypted.
-		stamped, err = g.stamp(env, undeliverable(msg, group.opened))
+		stamped, err = g.stamp(env, in.undeliverable(group.opened))
 	}
 	d := relay.Delivery{Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped}
 	if err != nil || !secret {
 		return d, err
 	}
-	return g.conceal(env, msg, d)
+	return g.conceal(env, in.msg, d)
 }
 
 // undeliverable is the message as it came, because what was found in it cannot be
 // delivered.
-func undeliverable(msg *message.Message, opened *smime.Opened) *smime.Opened {
-	r := opened.Report
+func (in *arrival) undeliverable(o *opened) *opened {
+	r := o.Report
 	r.Result, r.Reason, r.Signers = certs.PermError, "not-decryptable", nil
-	return &smime.Opened{Message: msg, Report: r}
+	return in.opened(&smime.Opened{Message: in.msg, Report: r})
 }
 
 // found is what a message turned out to be.
-func found(opened *smime.Opened) relay.Treatment {
-	t := relay.Treatment{Result: word(opened.Report.Result), Encryption: "none"}
+func found(o *opened) relay.Treatment {
+	t := relay.Treatment{Result: word(o.Report.Result), Encryption: "none"}
 	switch {
-	case isEncrypted(opened.Message):
+	case o.encrypted:
 		t.Encryption = "kept"
-	case opened.Decrypted:
+	case o.Decrypted:
 		t.Encryption = "decrypted"
 	}
 	return t
 }
 
 // stamp removes what is forged and says what was found.
-func (g *Gateway) stamp(env *relay.Envelope, opened *smime.Opened) (*message.Message, error) {
-	fields, err := statusFields(g.Hostname, opened)
+func (g *Gateway) stamp(env *relay.Envelope, o *opened) (*message.Message, error) {
+	fields, err := statusFields(g.Hostname, o)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}
-	stamped, err := opened.Message.Apply(message.Change{
+	stamped, err := o.Message.Apply(message.Change{
 		Remove:  func(f message.Field) bool { return forged(f, g.Hostname) },
 		Prepend: fields,
 	})
@@ -118,20 +120,20 @@ func (g *Gateway) stamp(env *relay.Envelope, opened *smime.Opened) (*message.Mes
 
 // open does what the configuration asks for, decrypting with keys; nil decrypts
 // nothing. weak decrypts old ciphers, too.
-func (g *Gateway) open(ctx context.Context, msg *message.Message, keys certs.Keys, weak bool) *smime.Opened {
+func (g *Gateway) open(ctx context.Context, in *arrival, keys certs.Keys, weak bool) *opened {
 	if !g.Inbound.Verify && !g.Inbound.Decrypt {
-		return &smime.Opened{Message: msg, Report: unchecked(smime.Report{})}
+		return in.opened(&smime.Opened{Message: in.msg, Report: unchecked(smime.Report{})})
 	}
-	opened := smime.Open(ctx, msg, smime.OpenOptions{
+	o := in.opened(smime.Open(ctx, in.msg, smime.OpenOptions{
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
 		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
 		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
-		Reserve: relay.Memory(ctx),
-	})
+		Reserve: relay.Memory(ctx), Kind: &in.kind,
+	}))
 	if !g.Inbound.Verify {
-		opened.Report = unchecked(opened.Report)
+		o.Report = unchecked(o.Report)
 	}
-	return opened
+	return o
 }
 
 // unchecked says nothing of signatures.

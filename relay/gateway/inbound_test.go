@@ -235,7 +235,7 @@ func TestCertificateTextsCannotInject(t *testing.T) {
 		Result: certs.Fail, Reason: evil, Layers: []string{"signed"},
 		Signers: []smime.Signer{{Result: certs.Fail, Addresses: []string{evil}, Issuer: evil, Serial: "0a", Chain: evil, Revocation: evil, Digest: evil}},
 	}}
-	fields, err := statusFields("gw.own.example", o)
+	fields, err := statusFields("gw.own.example", &opened{Opened: *o})
 	if err != nil {
 		t.Fatal(err)
 	}

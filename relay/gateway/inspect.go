@@ -10,28 +10,25 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
-	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// content finds out what the rules of a direction may ask of a message. readers are those whom a
-// message that is encrypted already is encrypted to.
-func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction enforce.Direction, msg *message.Message) (c enforce.Content, readers []cms.ID, err error) {
-	kind := smime.Inspect(msg)
+// content finds out what the rules of a direction may ask of a message of a kind.
+func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction enforce.Direction, msg *message.Message, kind *smime.Kind) (c enforce.Content, err error) {
 	if kind.Defect != "" {
-		return c, nil, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
+		return c, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
 	}
 	c = enforce.Content{
 		Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes()),
 		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Signed: kind.Signed,
 		Exempt: isAutomatic(env, msg), Report: bearsReport(env, msg),
 	}
-	if c.Attachments, err = attachments(msg, relay.Memory(ctx)); err != nil {
-		return c, nil, err
+	if c.Attachments, err = attachments(msg, kind.Encrypted, relay.Memory(ctx)); err != nil {
+		return c, err
 	}
 	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
-		if c.Signed, c.Doubt, err = g.signedByAuthor(ctx, msg); err != nil {
-			return c, nil, err
+		if c.Signed, c.Doubt, err = g.signedByAuthor(ctx, msg, kind); err != nil {
+			return c, err
 		}
 	}
 	c.Calendar, c.CalendarWhy = meetingRequest(msg, c.Signed)
@@ -46,16 +43,16 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 			c.Unread[name] = true
 		}
 	}
-	return c, kind.Readers, nil
+	return c, nil
 }
 
 // signedByAuthor reports whether a message bears the signature of the author whom
 // From names, by a certificate that is trusted; doubt says why not. Whether that
 // was revoked is for those who read it: nobody waits for an answer on it here.
-func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message) (signed bool, doubt string, err error) {
+func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message, kind *smime.Kind) (signed bool, doubt string, err error) {
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,
-		Reserve: relay.Memory(ctx),
+		Reserve: relay.Memory(ctx), Kind: kind,
 	})
 	if opened.NoMemory {
 		return false, "", errNoMemory(nil)
@@ -93,7 +90,3 @@ func decoded(s string) string {
 	text, _ := charset.Header(s)
 	return text
 }
-
-func isEncrypted(m *message.Message) bool { return smime.Inspect(m).Encrypted }
-
-func isSigned(m *message.Message) bool { return smime.Inspect(m).Signed }

@@ -120,7 +120,7 @@ func (e *evidence) reads(result *directory.Result) enforce.Availability {
 	}
 	switch {
 	case slices.ContainsFunc(known, func(cert *x509.Certificate) bool {
-		return slices.ContainsFunc(e.readers, func(id cms.ID) bool { return id.Matches(cert) })
+		return slices.ContainsFunc(e.kind.Readers, func(id cms.ID) bool { return id.Matches(cert) })
 	}):
 		return enforce.Available
 	case len(known) > 0 && result.Outcome != directory.Unknown:

@@ -9,7 +9,6 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
-	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Minimum is what the profile asks of inbound mail.
@@ -37,16 +36,14 @@ const weakCipher = "3des"
 // readsWeak parts the recipients of an inbound message by whether all profiles
 // that the rules name for them read weak encryption. Where no rule does, the
 // default profile counts.
-func (g *Gateway) readsWeak(ctx context.Context, env *relay.Envelope, msg *message.Message) (strict, weak []relay.Recipient) {
-	reads := func(profile string) bool { return g.Profiles[profile].MinimumCipher == weakCipher }
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(g.Profiles)), reads) {
-		return env.Recipients, nil
+func (g *Gateway) readsWeak(in *arrival) (strict, weak []relay.Recipient) {
+	if !g.anyReadsWeak() {
+		return in.env.Recipients, nil
 	}
-	demands := g.demands(ctx, env, msg)
-	for _, r := range env.Recipients {
-		asked := demands[r.Address.String()]
-		insists := func(d enforce.Demand) bool { return !reads(d.Profile) }
-		if slices.ContainsFunc(asked, insists) || len(asked) == 0 && !reads(enforce.DefaultProfile) {
+	for _, r := range in.env.Recipients {
+		asked := in.demands[r.Address.String()]
+		insists := func(d enforce.Demand) bool { return !g.profileReadsWeak(d.Profile) }
+		if slices.ContainsFunc(asked, insists) || len(asked) == 0 && !g.profileReadsWeak(enforce.DefaultProfile) {
 			strict = append(strict, r)
 		} else {
 			weak = append(weak, r)
@@ -55,19 +52,27 @@ func (g *Gateway) readsWeak(ctx context.Context, env *relay.Envelope, msg *messa
 	return strict, weak
 }
 
+func (g *Gateway) profileReadsWeak(name string) bool {
+	return g.Profiles[name].MinimumCipher == weakCipher
+}
+
+// anyReadsWeak reports whether any profile reads weak encryption.
+func (g *Gateway) anyReadsWeak() bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(g.Profiles)), g.profileReadsWeak)
+}
+
 // measured holds what was opened to the profiles that the rules name for it.
 // Recipients of whom different rules ask differently do not see the same status.
-func (g *Gateway) measured(ctx context.Context, env *relay.Envelope, msg *message.Message, groups []readers) []readers {
+func (g *Gateway) measured(in *arrival, groups []readers) []readers {
 	if !g.Inbound.Verify {
 		return groups
 	}
-	demands := g.demands(ctx, env, msg)
 	var all []readers
 	for _, group := range groups {
 		parts := make(map[string]*readers)
 		var order []string
 		for _, r := range group.recipients {
-			asked := demands[r.Address.String()]
+			asked := in.demands[r.Address.String()]
 			key := profilesOf(asked)
 			if parts[key] == nil {
 				order = append(order, key)
@@ -83,8 +88,8 @@ func (g *Gateway) measured(ctx context.Context, env *relay.Envelope, msg *messag
 }
 
 // judged is what was opened with the verdict of the profiles.
-func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Opened {
-	o := *opened
+func (g *Gateway) judged(from *opened, asked []enforce.Demand) *opened {
+	o := *from
 	for _, d := range asked {
 		p := g.Profiles[d.Profile]
 		p.Minimum().Judge(&o.Report)
@@ -94,8 +99,9 @@ func (g *Gateway) judged(opened *smime.Opened, asked []enforce.Demand) *smime.Op
 
 // demands asks the rules about an inbound message; what cannot be read of it is
 // left out, for it is delivered all the same.
-func (g *Gateway) demands(ctx context.Context, env *relay.Envelope, msg *message.Message) map[string][]enforce.Demand {
-	content, _, err := g.content(ctx, env, enforce.Inbound, msg)
+func (g *Gateway) demands(ctx context.Context, in *arrival) map[string][]enforce.Demand {
+	env, msg := in.env, in.msg
+	content, err := g.content(ctx, env, enforce.Inbound, msg, &in.kind)
 	if err != nil {
 		content = enforce.Content{Size: len(msg.Bytes()), Attachments: []enforce.Attachment{{Unread: true}}}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
-	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -81,11 +80,11 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Capacity, "the message takes too long, try again later", err)
 		}
-		m, err := press.print(c)
+		m, how, err := press.print(c)
 		if err != nil {
 			return nil, err
 		}
-		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Treatment: protection(c, m)}
+		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Treatment: how}
 		for _, a := range c.Recipients {
 			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
 		}
@@ -98,20 +97,6 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		o.Stripped = append(o.Stripped, r.Address)
 	}
 	return o, nil
-}
-
-// protection is how a copy is protected as it leaves: by us, or by its sender
-// before.
-func protection(c enforce.Copy, m *message.Message) relay.Treatment {
-	switch form := smime.Inspect(m); {
-	case form.Encrypted && c.Sign != nil:
-		return relay.Treatment{Protection: "signed, encrypted"}
-	case form.Encrypted:
-		return relay.Treatment{Protection: "encrypted"}
-	case form.Signed:
-		return relay.Treatment{Protection: "signed"}
-	}
-	return relay.Treatment{Protection: "clear"}
 }
 
 // affordable refuses a message whose copies would not fit into memory: trying

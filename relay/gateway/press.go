@@ -54,30 +54,48 @@ func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidenc
 	return p, nil
 }
 
-// print makes one copy and looks at it again before it may leave.
-func (p *press) print(c enforce.Copy) (*message.Message, error) {
+// print makes one copy, looks at it again before it may leave, and says how it is
+// protected.
+func (p *press) print(c enforce.Copy) (*message.Message, relay.Treatment, error) {
 	m, err := p.foot(c.Footer)
 	if err != nil {
-		return nil, err
+		return nil, relay.Treatment{}, err
 	}
+	how := p.treatment(c, m != p.base)
 	if c.Sign != nil {
 		if m, err = p.sign(m, signing{*c.Sign, p.protection(c), c.Footer}); err != nil {
-			return nil, err
+			return nil, how, err
 		}
 	}
 	if c.Encrypt != nil {
 		if m, err = p.encrypt(m, c); err != nil {
-			return nil, err
+			return nil, how, err
 		}
 	}
 	m, err = tagged(m, c.SubjectTag)
 	if err != nil {
-		return nil, p.failed("subject tag", err)
+		return nil, how, p.failed("subject tag", err)
 	}
-	if c.Encrypt != nil && !isEncrypted(m) {
-		return nil, p.internal(errors.New("a copy that must be encrypted is not"))
+	if c.Encrypt != nil && !leavesEncrypted(m) {
+		return nil, how, p.internal(errors.New("a copy that must be encrypted is not"))
 	}
-	return m, nil
+	return m, how, nil
+}
+
+// treatment is how a copy is protected as it leaves: by us, or by its sender before. A
+// signature of the sender's is not one of the whole message any more with a footer
+// around it.
+func (p *press) treatment(c enforce.Copy, footed bool) relay.Treatment {
+	encrypted := c.Encrypt != nil || p.e.kind.Encrypted
+	switch {
+	case encrypted && c.Sign != nil:
+		return relay.Treatment{Protection: "signed, encrypted"}
+	case encrypted:
+		return relay.Treatment{Protection: "encrypted"}
+	case c.Sign != nil || p.e.kind.Signed && !footed:
+		return relay.Treatment{Protection: "signed"}
+	}
+	return relay.Treatment{Protection: "clear"}
 }
 
 // protection is how a signed copy protects its header: one that is encrypted
@@ -128,7 +146,7 @@ func (p *press) sign(base *message.Message, s signing) (*message.Message, error)
 	if err != nil {
 		return nil, p.failed("sign", err)
 	}
-	if !isSigned(m) {
+	if !leavesSigned(m) {
 		return nil, p.internal(errors.New("a copy that must be signed is not"))
 	}
 	p.signed[s] = m

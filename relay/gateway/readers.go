@@ -12,7 +12,6 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // DecryptFor says for whom the gateway decrypts.
@@ -31,36 +30,36 @@ const (
 // readers is a group of recipients who see the same form of an inbound message.
 type readers struct {
 	recipients []relay.Recipient
-	opened     *smime.Opened
+	opened     *opened
 	// demands are the rules whose profiles the message was held to.
 	demands []enforce.Demand
 }
 
 // openFor opens a message for the recipients: most often once, for all of them.
-func (g *Gateway) openFor(ctx context.Context, env *relay.Envelope, msg *message.Message) []readers {
+func (g *Gateway) openFor(ctx context.Context, in *arrival) []readers {
 	if !g.Inbound.Decrypt {
-		return []readers{{recipients: env.Recipients, opened: g.open(ctx, msg, nil, false)}}
+		return []readers{{recipients: in.env.Recipients, opened: g.open(ctx, in, nil, false)}}
 	}
-	strict, weak := g.readsWeak(ctx, env, msg)
-	return append(g.openWith(ctx, msg, strict, false), g.openWith(ctx, msg, weak, true)...)
+	strict, weak := g.readsWeak(in)
+	return append(g.openWith(ctx, in, strict, false), g.openWith(ctx, in, weak, true)...)
 }
 
 // openWith opens a message for some of its recipients; weak decrypts old ciphers,
 // too.
-func (g *Gateway) openWith(ctx context.Context, msg *message.Message, recipients []relay.Recipient, weak bool) []readers {
+func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.Recipient, weak bool) []readers {
 	if len(recipients) == 0 {
 		return nil
 	}
 	if g.Inbound.DecryptFor == ForAnyone {
-		return []readers{{recipients: recipients, opened: g.open(ctx, msg, g.Keys, weak)}}
+		return []readers{{recipients: recipients, opened: g.open(ctx, in, g.Keys, weak)}}
 	}
 	ring := g.keyRing(recipients)
-	together := g.open(ctx, msg, ring, weak)
+	together := g.open(ctx, in, ring, weak)
 	var groups []readers
 	for _, members := range ring.groups() {
 		group := readers{recipients: members, opened: together}
 		if !ring.complete(members[0]) {
-			group.opened = g.open(ctx, msg, g.keyRing(members[:1]), weak)
+			group.opened = g.open(ctx, in, g.keyRing(members[:1]), weak)
 		}
 		ring.explain(group)
 		groups = append(groups, group)

@@ -116,8 +116,8 @@ func (g *Gateway) findSecret(values []string, stands returnpath.Stands) (*relay.
 
 // encrypted reports whether a message held something encrypted when it came in: by
 // its form, and by what was met before the first decryption.
-func encrypted(received *message.Message, groups []readers) bool {
-	return isEncrypted(received) || slices.ContainsFunc(groups, func(r readers) bool {
+func encrypted(in *arrival, groups []readers) bool {
+	return in.kind.Encrypted || slices.ContainsFunc(groups, func(r readers) bool {
 		return slices.Contains(r.opened.Report.Layers, "enveloped") || r.opened.Report.Encryption != nil
 	})
 }

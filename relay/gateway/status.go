@@ -17,7 +17,7 @@ const (
 )
 
 // statusFields returns the two fields that say what was found.
-func statusFields(hostname string, o *smime.Opened) ([]message.Field, error) {
+func statusFields(hostname string, o *opened) ([]message.Field, error) {
 	results, err := message.NewField(resultsField, authenticationResults(hostname, &o.Report))
 	if err != nil {
 		return nil, err
@@ -60,11 +60,11 @@ func authenticationResults(hostname string, r *smime.Report) string {
 }
 
 // status returns the value of X-SMIME-Status.
-func status(o *smime.Opened) string {
+func status(o *opened) string {
 	r := &o.Report
 	parts := []string{word(r.Result), "signed=" + yes(slices.Contains(r.Layers, "signed") || len(r.Signers) > 0)}
-	parts = append(parts, "encrypted="+yes(r.Encryption != nil || isEncrypted(o.Message)))
-	if isEncrypted(o.Message) {
+	parts = append(parts, "encrypted="+yes(r.Encryption != nil || o.encrypted))
+	if o.encrypted {
 		parts = append(parts, "decrypted=no")
 	}
 	if s := deciding(r); s != nil {

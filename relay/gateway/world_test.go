@@ -256,3 +256,7 @@ func (w *world) read(m *message.Message) *smime.Opened {
 	w.t.Helper()
 	return smime.Open(context.Background(), m, smime.OpenOptions{Keys: w.theirs, Checker: w.config.Checker, At: time.Now()})
 }
+
+func isEncrypted(m *message.Message) bool { return smime.Inspect(m).Encrypted }
+
+func isSigned(m *message.Message) bool { return smime.Inspect(m).Signed }
