@@ -250,7 +250,7 @@ func (d *Directory) stale(ctx context.Context, key string, addr address.Address,
 		Source: "cache",
 		Found:  len(old.Candidates),
 		Cached: true,
-		Notes:  []string{fmt.Sprintf("remembered for %s, used because a source did not answer", age)},
+		Notes:  []string{fmt.Sprintf("cached for %s, used because a source is unavailable", age)},
 	})
 	old.Outcome = Usable
 	return old

@@ -25,7 +25,7 @@ func (d *Directory) addCapabilities(ctx context.Context, addr address.Address, r
 	}
 	known, err := d.cfg.Capabilities.Ciphers(ctx, fingerprints...)
 	if err != nil {
-		d.cfg.Log.WarnContext(ctx, "the ciphers that a recipient reads could not be found out", "address", addr, "error", err)
+		d.cfg.Log.WarnContext(ctx, "cipher preferences of a recipient could not be read", "address", addr, "error", err)
 		return
 	}
 	for i, c := range usable {

@@ -24,8 +24,8 @@ type expander interface {
 }
 
 var (
-	errNoGroup = errors.New("there is no such group")
-	errMailbox = errors.New("the address is not that of a group")
+	errNoGroup = errors.New("no such group")
+	errMailbox = errors.New("the address is not a group")
 )
 
 // expanded is an Expansion, if the address is that of a group.

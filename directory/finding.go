@@ -30,18 +30,18 @@ func trimmed(f Finding, now time.Time) Finding {
 	for _, c := range f.Certificates {
 		switch {
 		case len(c.Raw) > maxValue:
-			f.note("a certificate of %d octets left out", len(c.Raw))
+			f.note("certificate of %d octets ignored", len(c.Raw))
 		case !once(seen, string(c.Raw)):
 		case isAuthority(c) && len(authorities) < maxAuthorities:
 			authorities = append(authorities, c)
 		case isAuthority(c):
-			f.note("more than %d certificates of authorities", maxAuthorities)
+			f.note("more than %d CA certificates", maxAuthorities)
 		default:
 			leaves = append(leaves, c)
 		}
 	}
 	if len(leaves) > maxCertificates {
-		f.note("%d certificates, only the youngest %d that may serve are considered", len(leaves), maxCertificates)
+		f.note("%d certificates, only the newest %d usable ones are considered", len(leaves), maxCertificates)
 		slices.SortStableFunc(leaves, func(a, b *x509.Certificate) int {
 			return cmp.Or(rank(b, now)-rank(a, now), b.NotBefore.Compare(a.NotBefore))
 		})

@@ -73,7 +73,7 @@ func TestEverySourceIsLimited(t *testing.T) {
 	if len(checker.requests) != maxCertificates || len(r.Certificates) != maxCertificates || !r.Certificates[0].Equal(list[0]) {
 		t.Errorf("%d judged, %d usable", len(checker.requests), len(r.Certificates))
 	}
-	if notes := strings.Join(r.Answers[0].Notes, "; "); !strings.Contains(notes, "youngest 20") || !strings.Contains(notes, "left out") {
+	if notes := strings.Join(r.Answers[0].Notes, "; "); !strings.Contains(notes, "newest 20") || !strings.Contains(notes, "ignored") {
 		t.Errorf("notes %q", notes)
 	}
 }

@@ -89,14 +89,14 @@ func checkTemplate(template string) error {
 		found = found || strings.Contains(template, place)
 	}
 	if !found {
-		return fmt.Errorf("url %q: names no recipient: use {addr}", template)
+		return fmt.Errorf("url %q: does not contain the recipient; add {addr}", template)
 	}
 	u, err := url.Parse(fillURL(template, "a@b", "a", "b"))
 	if err != nil {
 		return err
 	}
 	if before, _, _ := strings.Cut(strings.TrimPrefix(template, u.Scheme+"://"), "/"); strings.Contains(before, "{") {
-		return fmt.Errorf("url %q: a recipient may stand only in the path or query", template)
+		return fmt.Errorf("url %q: the recipient may only be in the path or query", template)
 	}
 	ip := net.ParseIP(u.Hostname())
 	switch {

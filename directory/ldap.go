@@ -106,7 +106,7 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	dialer, problems := newDialer(cfg)
 	errs = append(errs, problems...)
 	if len(cfg.URLs) == 0 {
-		errs = append(errs, errors.New("no server: give at least one url"))
+		errs = append(errs, errors.New("no server; set at least one url"))
 	}
 	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth,
 		nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes}
@@ -191,10 +191,10 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 	}
 	finding := l.read(result.Entries)
 	for _, failed := range result.failed {
-		finding.note("answered by another server, because %v", failed)
+		finding.note("answered by another server: %v", failed)
 	}
 	if len(result.Referrals) > 0 {
-		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not chased: %q", result.Referrals))
+		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not followed: %q", result.Referrals))
 	}
 	return finding, err
 }
@@ -211,7 +211,7 @@ func (l *LDAP) byAddress(addr address.Address, attributes ...string) func(*serve
 	}
 }
 
-var errNoServer = errors.New("no server is known")
+var errNoServer = errors.New("no server found")
 
 // answer is what one server answered.
 type answer struct {

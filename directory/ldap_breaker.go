@@ -28,8 +28,8 @@ type breaker struct {
 }
 
 var (
-	errResting = errors.New("not asked: it failed several times, waiting before the next try")
-	errBusy    = errors.New("as much as allowed is under way")
+	errResting = errors.New("not queried: it failed several times, waiting before the next attempt")
+	errBusy    = errors.New("too many concurrent requests")
 )
 
 // guard runs an operation unless the server rests. broken says which errors

@@ -35,10 +35,10 @@ func newDialer(cfg LDAPConfig) (*dialer, []error) {
 	var errs []error
 	d.tls, errs = tlsConfig(cfg.CA, cfg.ClientCertificate, cfg.ClientKey)
 	if (cfg.BindDN == "") != (cfg.PasswordFile == "") {
-		errs = append(errs, errors.New("bind dn and password file go together"))
+		errs = append(errs, errors.New("bind dn and password file must both be set"))
 	}
 	if cfg.External && cfg.BindDN != "" {
-		errs = append(errs, errors.New("external and a bind dn exclude each other"))
+		errs = append(errs, errors.New("sasl_external and bind_dn cannot be combined"))
 	}
 	if cfg.PasswordFile != "" {
 		_, err := readPassword(cfg.PasswordFile)

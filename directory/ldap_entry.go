@@ -69,9 +69,9 @@ func ownEntries(entries []*ldap.Entry) (own []*ldap.Entry, notes []string) {
 	for _, e := range entries {
 		switch {
 		case hasClass(e, groupClasses...):
-			notes = append(notes, fmt.Sprintf("entry %q left out: a group", e.DN))
+			notes = append(notes, fmt.Sprintf("entry %q ignored: a group", e.DN))
 		case disabled(e):
-			notes = append(notes, fmt.Sprintf("entry %q left out: disabled", e.DN))
+			notes = append(notes, fmt.Sprintf("entry %q ignored: disabled", e.DN))
 		case hasClass(e, "contact"):
 			contacts = append(contacts, e)
 		default:
@@ -82,7 +82,7 @@ func ownEntries(entries []*ldap.Entry) (own []*ldap.Entry, notes []string) {
 		return contacts, notes
 	}
 	for _, e := range contacts {
-		notes = append(notes, fmt.Sprintf("entry %q left out: a contact, and there is a user", e.DN))
+		notes = append(notes, fmt.Sprintf("entry %q ignored: a contact, and there is a user", e.DN))
 	}
 	return own, notes
 }
@@ -134,12 +134,12 @@ func (r *entryReader) note(format string, args ...any) {
 func (r *entryReader) read(e *ldap.Entry, base string) {
 	for _, value := range values(e, base) {
 		if len(value) > maxValue {
-			r.note("entry %q: a value of %s with %d octets left out", e.DN, base, len(value))
+			r.note("entry %q: value of %s with %d octets ignored", e.DN, base, len(value))
 			continue
 		}
 		found, problems := parseValue(value)
 		for _, problem := range problems {
-			r.note("entry %q: a value of %s left out: %v", e.DN, base, problem)
+			r.note("entry %q: value of %s ignored: %v", e.DN, base, problem)
 		}
 		r.claims = append(r.claims, found.Claims...)
 		for _, c := range found.Certificates {

@@ -105,7 +105,7 @@ func TestLDAPLimitsWhatOneAddressMayHave(t *testing.T) {
 		t.Errorf("%d certificates", len(r.Certificates))
 	}
 	notes := strings.Join(r.Answers[0].Notes, "\n")
-	for _, part := range []string{"octets left out", "a value of usersmimecertificate left out", "30 certificates, only the youngest 20"} {
+	for _, part := range []string{"octets ignored", "value of usersmimecertificate ignored", "30 certificates, only the newest 20"} {
 		if !strings.Contains(notes, part) {
 			t.Errorf("no note %q in %q", part, notes)
 		}

@@ -11,13 +11,13 @@ import (
 // refusals are the answers of an LDAP server (RFC 4511 appendix A) that say that
 // the configuration is wrong: in words for a client, and what to do.
 var refusals = map[uint16]struct{ word, remedy string }{
-	ldap.LDAPResultInvalidCredentials:          {"refused the gateway's login", "check bind_dn and password_file"},
-	ldap.LDAPResultInappropriateAuthentication: {"refused the gateway's login", "check bind_dn and password_file"},
+	ldap.LDAPResultInvalidCredentials:          {"rejected the bind", "check bind_dn and password_file"},
+	ldap.LDAPResultInappropriateAuthentication: {"rejected the bind", "check bind_dn and password_file"},
 	ldap.LDAPResultInsufficientAccessRights:    {"refused the search", "check the rights of bind_dn"},
-	ldap.LDAPResultNoSuchObject:                {"does not have the configured base", "check base"},
-	ldap.LDAPResultInvalidDNSyntax:             {"does not understand the configured names", "check base and bind_dn"},
+	ldap.LDAPResultNoSuchObject:                {"has no entry with the configured base", "check base"},
+	ldap.LDAPResultInvalidDNSyntax:             {"rejected the configured DNs as invalid", "check base and bind_dn"},
 	ldap.LDAPResultConfidentialityRequired:     {"wants TLS", "use ldaps:// or start_tls"},
-	ldap.LDAPResultStrongAuthRequired:          {"wants TLS or a stronger login", "use ldaps:// or start_tls"},
+	ldap.LDAPResultStrongAuthRequired:          {"requires TLS or stronger authentication", "use ldaps:// or start_tls"},
 }
 
 // notVerified is how a server is called whose TLS certificate is not accepted.
@@ -34,13 +34,13 @@ func failure(err error) string {
 			return r.word
 		}
 	}
-	return "did not answer"
+	return "is unavailable"
 }
 
 // withRemedy adds to an error of LDAP what to do about it, for the administrator.
 func withRemedy(err error) error {
 	if tlsError(err) {
-		return fmt.Errorf("%w; the name in the url must be in the server's certificate, and its authority in ca", err)
+		return fmt.Errorf("%w; the server certificate must contain the name in the url, and ca its CA certificate", err)
 	}
 	if e, ok := errors.AsType[*ldap.Error](err); ok {
 		if r, ok := refusals[e.ResultCode]; ok {

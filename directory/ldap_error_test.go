@@ -19,14 +19,14 @@ func TestErrorsAreNamedAsWhatTheyAre(t *testing.T) {
 		err          error
 		word, remedy string
 	}{
-		{ldap.NewError(49, errors.New("data 52e")), "refused the gateway's login", "bind_dn"},
-		{ldap.NewError(32, errors.New("no such object")), "does not have the configured base", "check base"},
+		{ldap.NewError(49, errors.New("data 52e")), "rejected the bind", "bind_dn"},
+		{ldap.NewError(32, errors.New("no such object")), "has no entry with the configured base", "check base"},
 		{ldap.NewError(50, errors.New("no")), "refused the search", "rights"},
 		{ldap.NewError(13, errors.New("TLS")), "wants TLS", "start_tls"},
 		{ldap.NewError(ldap.ErrorNetwork, verification), "has a TLS certificate that cannot be verified", "ca"},
 		{verification, "has a TLS certificate that cannot be verified", "ca"},
-		{ldap.NewError(ldap.ErrorNetwork, errors.New("connection refused")), "did not answer", ""},
-		{errors.New("connection refused"), "did not answer", ""},
+		{ldap.NewError(ldap.ErrorNetwork, errors.New("connection refused")), "is unavailable", ""},
+		{errors.New("connection refused"), "is unavailable", ""},
 	} {
 		err := errors.Join(errNoServer, fmt.Errorf("ldaps://dc1: %w", c.err))
 		if got := failure(err); got != c.word {

@@ -41,7 +41,7 @@ func parseTemplate(text string, places ...string) (*filterTemplate, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("filter %q: names nobody: use %s", text, places[0])
+		return nil, fmt.Errorf("filter %q: does not contain the recipient or user; add %s", text, places[0])
 	}
 	if _, err := ldap.CompileFilter(t.fill(make([]string, len(places))...)); err != nil {
 		return nil, fmt.Errorf("filter %q: %w", text, err)

@@ -35,7 +35,7 @@ const expandAtOnce = 16
 
 var (
 	errManyMembers = errors.New("more members than allowed")
-	errDeepGroup   = errors.New("groups in groups deeper than allowed")
+	errDeepGroup   = errors.New("groups nested deeper than allowed")
 )
 
 // Expand returns the members of the group addr, level by level.

@@ -74,11 +74,11 @@ func (w *groupWalk) readRange(ctx context.Context, dn, name string, from int) (*
 		return nil, err
 	}
 	if len(result.Entries) != 1 {
-		return nil, errors.New("the group is gone")
+		return nil, errors.New("the group no longer exists")
 	}
 	if portion, _, err := portionOf(result.Entries[0], name); err != nil || len(portion) == 0 {
 		// Without progress this would never end.
-		return nil, errors.Join(errors.New("the next portion is empty"), err)
+		return nil, errors.Join(errors.New("the next range is empty"), err)
 	}
 	return result.Entries[0], nil
 }
@@ -106,7 +106,7 @@ func (w *groupWalk) byDN(ctx context.Context, dn string) error {
 		return fmt.Errorf("member %q: %w", dn, err)
 	case len(result.Entries) == 0:
 		// It is there, and could be anybody, or a group.
-		return fmt.Errorf("member %q: may not be read", dn)
+		return fmt.Errorf("member %q: access denied", dn)
 	}
 	return w.take(result.Entries[0])
 }
@@ -143,7 +143,7 @@ func (w *groupWalk) byURL(ctx context.Context, text string) error {
 func parseMemberURL(text string) (base string, scope int, filter string, err error) {
 	tail, ok := strings.CutPrefix(text, "ldap:///")
 	if !ok {
-		return "", 0, "", errors.New("names a server, or is no LDAP URL")
+		return "", 0, "", errors.New("names a server, or is not an LDAP URL")
 	}
 	parts := append(strings.Split(tail, "?"), "", "", "", "")
 	for i, part := range parts {

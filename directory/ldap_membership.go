@@ -122,7 +122,7 @@ func (l *LDAP) inChain(ctx context.Context, entry, group string) (bool, error) {
 func (l *LDAP) everybodyIn(ctx context.Context, group string) (map[string]bool, error) {
 	level, err := l.groupEntries(ctx, group, memberAttributes()...)
 	if errors.Is(err, errNoGroup) {
-		return nil, fmt.Errorf("group %q is gone", group)
+		return nil, fmt.Errorf("group %q no longer exists", group)
 	}
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (d *domainServers) resolve(ctx context.Context) error {
 	}
 	if len(records) == 1 && strings.Trim(records[0].Target, ".") == "" {
 		// RFC 2782: the domain says that it has no such service.
-		return fmt.Errorf("servers of %q: its SRV record says that there is none", d.target.domain)
+		return fmt.Errorf("servers of %q: the SRV record says that there are none", d.target.domain)
 	}
 	old := d.order
 	d.resolved, d.order = d.cfg.Clock(), nil

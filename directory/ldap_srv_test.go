@@ -68,7 +68,7 @@ func TestDomainWithoutTheServiceHasNoServers(t *testing.T) {
 	t.Parallel()
 	r := &fakeResolver{records: []*net.SRV{{Target: ".", Port: 389}}}
 	l := openLDAP(t, LDAPConfig{URLs: []string{"ldap:///dc=example"}, Resolver: r})
-	if f, err := l.Find(t.Context(), addr(t, bob)); err == nil || !strings.Contains(err.Error(), "says that there is none") {
+	if f, err := l.Find(t.Context(), addr(t, bob)); err == nil || !strings.Contains(err.Error(), "says that there are none") {
 		t.Errorf("%v, %v", f, err)
 	}
 }

@@ -107,7 +107,7 @@ func schemeOf(text string, startTLS bool) (string, error) {
 	case err != nil, port == portLDAPS:
 		return "ldaps", nil
 	}
-	return "", fmt.Errorf("url %q: port %s does not tell the protocol: write ldap:// or ldaps://", text, port)
+	return "", fmt.Errorf("url %q: the protocol does not follow from port %s; write ldap:// or ldaps://", text, port)
 }
 
 func (t *target) setHost(authority, port string) error {

@@ -36,7 +36,7 @@ type userSource interface {
 	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)
 }
 
-var errNoUsers = errors.New("no directory is configured to find users; give one a user_filter")
+var errNoUsers = errors.New("no directory can look up users; set user_filter in one")
 
 // AddressesOf implements Groups.
 func (d *Directory) AddressesOf(ctx context.Context, user string) ([]address.Address, error) {
@@ -46,7 +46,7 @@ func (d *Directory) AddressesOf(ctx context.Context, user string) ([]address.Add
 	return d.groups.users.ask(ctx, d, user, func(ctx context.Context) ([]address.Address, error) {
 		list, err := d.addressesOf(ctx, user)
 		if err != nil {
-			d.cfg.Log.WarnContext(ctx, "addresses of a user not found out", "user", user, "error", err)
+			d.cfg.Log.WarnContext(ctx, "user addresses could not be looked up", "user", user, "error", err)
 		}
 		return list, err
 	})
@@ -94,7 +94,7 @@ func (l *LDAP) addressesOf(ctx context.Context, user string) ([]address.Address,
 		return nil, true, nil
 	case 1:
 	default:
-		return nil, true, fmt.Errorf("user %q: %d entries have this name: %s", user, len(entries), strings.Join(names(entries), "; "))
+		return nil, true, fmt.Errorf("user %q: %d entries with this name: %s", user, len(entries), strings.Join(names(entries), "; "))
 	}
 	var list []address.Address
 	var named []string
@@ -134,7 +134,7 @@ func isName(value string) bool {
 // them.
 func (l *LDAP) addressesAt(ctx context.Context, dns []string) ([]address.Address, error) {
 	if len(dns) > maxListed {
-		return nil, fmt.Errorf("%d entries are listed, more than %d", len(dns), maxListed)
+		return nil, fmt.Errorf("%d entries listed, more than %d", len(dns), maxListed)
 	}
 	var list []address.Address
 	for _, dn := range dns {

@@ -65,7 +65,7 @@ func (d *Directory) InGroup(ctx context.Context, who address.Address, group stri
 	return d.groups.members.ask(ctx, d, keyOf(group, who.Key(d.cfg.LocalPart)), func(ctx context.Context) (bool, error) {
 		in, err := d.inGroup(ctx, who, group)
 		if err != nil {
-			d.cfg.Log.WarnContext(ctx, "membership not found out", "address", who, "group", group, "error", err)
+			d.cfg.Log.WarnContext(ctx, "group membership could not be looked up", "address", who, "group", group, "error", err)
 		}
 		return in, err
 	})

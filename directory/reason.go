@@ -25,7 +25,7 @@ var phrases = map[certs.Reason]string{
 	certs.WrongPurpose:      "not for encryption",
 	certs.WeakKey:           "weak key",
 	certs.WeakSignature:     "weak signature",
-	certs.NameConstraint:    "outside the names its issuer may certify",
+	certs.NameConstraint:    "name not permitted by its issuer",
 }
 
 // Reason says in words a sender understands why the outcome is not Usable:

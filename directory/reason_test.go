@@ -42,7 +42,7 @@ func TestReasonIsForPeople(t *testing.T) {
 		}},
 		"no revocation information (set revocation for its anchor or name crls)": {Outcome: None, Candidates: []Candidate{refused(certs.NoRevocationInfo)}},
 		"some new reason":           {Outcome: None, Candidates: []Candidate{refused("some-new-reason")}},
-		"ldap:corp did not answer":  {Outcome: Unknown, Answers: []Answer{down, files}},
+		"ldap:corp is unavailable":  {Outcome: Unknown, Answers: []Answer{down, files}},
 		"revocation status unknown": {Outcome: Unknown, Answers: []Answer{ldap}, Candidates: []Candidate{unknown, refused(certs.Expired)}},
 	} {
 		if got := r.Reason(); got != want {

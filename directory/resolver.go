@@ -37,7 +37,7 @@ func newResolver(cfg SMIMEAConfig) (*resolver, []error) {
 	r.address = net.JoinHostPort(name, given)
 	if !secure {
 		if ip := net.ParseIP(name); !ip.IsLoopback() {
-			return r, []error{fmt.Errorf("resolver %q: its word counts only from a loopback address or over tls://", cfg.Resolver)}
+			return r, []error{fmt.Errorf("resolver %q: only trusted on a loopback address or over tls://", cfg.Resolver)}
 		}
 		return r, nil
 	}
@@ -52,7 +52,7 @@ func newResolver(cfg SMIMEAConfig) (*resolver, []error) {
 
 // errBogus is SERVFAIL, which is what a validating resolver says of a signature
 // that is not good (RFC 4035 section 5.5).
-var errBogus = errors.New("the resolver could not answer, or the answer is bogus (SERVFAIL)")
+var errBogus = errors.New("the resolver failed, or the answer is bogus (SERVFAIL)")
 
 // ask returns the answer, also if it is that there is nothing.
 func (r *resolver) ask(ctx context.Context, name dnsmessage.Name, kind dnsmessage.Type) (*dnsmessage.Message, error) {

@@ -129,7 +129,7 @@ func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error
 		if err := s.prove(ctx); err != nil {
 			return Finding{}, err
 		}
-		return Finding{Notes: []string{fmt.Sprintf("zone of %q is not signed: no record counts", domain)}}, nil
+		return Finding{Notes: []string{fmt.Sprintf("zone of %q is not signed: its records are ignored", domain)}}, nil
 	}
 	return records(answer), nil
 }
@@ -168,12 +168,12 @@ func records(m *dnsmessage.Message) Finding {
 			continue
 		}
 		if body.Data[1] != selectorCertificate || body.Data[2] != matchingExact {
-			f.Notes = append(f.Notes, "a record with only a hash or a key left out")
+			f.Notes = append(f.Notes, "record with only a hash or a key ignored")
 			continue
 		}
 		c, err := pkix.ParseCertificate(body.Data[3:])
 		if err != nil {
-			f.Notes = append(f.Notes, fmt.Sprintf("a record left out: %v", err))
+			f.Notes = append(f.Notes, fmt.Sprintf("record ignored: %v", err))
 			continue
 		}
 		f.Certificates = append(f.Certificates, c)

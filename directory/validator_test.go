@@ -61,7 +61,7 @@ func TestWholeWay(t *testing.T) {
 	}
 	s.Stop(t)
 	r := d.Lookup(t.Context(), addr(t, "later@example.net"))
-	if got := r.Reason(); r.Outcome != Unknown || got != "ldap:corp did not answer" {
+	if got := r.Reason(); r.Outcome != Unknown || got != "ldap:corp is unavailable" {
 		t.Errorf("server down: %s, %q", r.Outcome, got)
 	}
 	if r := d.Lookup(t.Context(), addr(t, "good@example.net")); r.Outcome != Usable {

@@ -139,7 +139,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 // name checks that rules can be told apart.
 func (c *compiler) name(in *Rule) {
 	if in.Name == "" {
-		c.problem("name", "is missing; every rule needs a name, which logs and replies cite")
+		c.problem("name", "is missing; every rule needs a name for logs and replies")
 		return
 	}
 	if line, ok := c.names[in.Name]; ok {
@@ -151,14 +151,14 @@ func (c *compiler) name(in *Rule) {
 // actions checks that the actions do not contradict each other.
 func (c *compiler) actions(in *Rule, r *rule) {
 	if in.Sign == "" && in.Encrypt == "" && (r.direction != Inbound || in.Profile == "") {
-		c.problem("", `says neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is meant`)
+		c.problem("", `sets neither sign nor encrypt; write sign = "never" and encrypt = "never" if that is intended`)
 	}
 	mayRequire := r.encrypt == require || r.control.Encrypt || r.calendar == calendarEncrypt
 	if in.NoCertificate != "" && !mayRequire {
-		c.problem("no_certificate", `has a meaning only with encrypt = "require"; remove it`)
+		c.problem("no_certificate", `has an effect only with encrypt = "require"; remove it`)
 	}
 	if in.Unavailable != "" && r.encrypt != prefer {
-		c.problem("unavailable", `has a meaning only with encrypt = "prefer"; remove it`)
+		c.problem("unavailable", `has an effect only with encrypt = "prefer"; remove it`)
 	}
 	if r.encrypt == never && !mayRequire {
 		for _, option := range []struct {
@@ -169,21 +169,21 @@ func (c *compiler) actions(in *Rule, r *rule) {
 			{"sender_copy", in.SenderCopy}, {"also_encrypt_to", in.AlsoEncryptTo != nil},
 		} {
 			if option.given {
-				c.problem(option.key, "has a meaning only in a rule that encrypts; remove it")
+				c.problem(option.key, "has an effect only in a rule that encrypts; remove it")
 			}
 		}
 	}
 	if in.Issue && r.sign == never && !r.control.Sign && r.calendar != calendarSign {
-		c.problem("issue", "has a meaning only in a rule that signs; remove it")
+		c.problem("issue", "has an effect only in a rule that signs; remove it")
 	}
 	if in.DomainIdentity != "" && r.sign == never && !r.control.Sign && r.calendar != calendarSign {
-		c.problem("domain_identity", "has a meaning only in a rule that signs; remove it")
+		c.problem("domain_identity", "has an effect only in a rule that signs; remove it")
 	}
 	if in.DomainIdentity != "" && r.steps.identity != "" {
-		c.problem("domain_identity", `stands in for the sender's; remove it, or write identity = "sender"`)
+		c.problem("domain_identity", `replaces the identity of the sender; remove it, or write identity = "sender"`)
 	}
 	if in.Issue && r.steps.identity != "" {
-		c.problem("issue", `makes identities of senders; remove it, or write identity = "sender"`)
+		c.problem("issue", `issues identities to senders; remove it, or write identity = "sender"`)
 	}
 	if r.direction == Inbound && (r.sign != never || r.encrypt != never) {
 		c.problem("direction", `inbound mail is not signed or encrypted; write "outbound"`)
@@ -194,13 +194,13 @@ func (c *compiler) actions(in *Rule, r *rule) {
 func (c *compiler) place(in *Rule, r *rule, last bool) {
 	switch {
 	case last && in.Name != DefaultRule:
-		c.problem("name", `is the last rule and must be named "default": it decides on everybody whom no rule above matches`)
+		c.problem("name", `is the last rule and must be named "default": it applies to all recipients that no rule above matches`)
 	case last && !r.unconditional():
-		c.problem("", "is the last rule and must have no conditions: it decides on everybody whom no rule above matches")
+		c.problem("", "is the last rule and must have no conditions: it applies to all recipients that no rule above matches")
 	case last && (in.Sign == "" || in.Encrypt == ""):
-		c.problem("", "is the last rule and must say both sign and encrypt")
+		c.problem("", "is the last rule and must set both sign and encrypt")
 	case !last && r.unconditional():
-		c.problem("", "matches everybody, so that no rule below it is ever used; give it a condition or move it to the end")
+		c.problem("", "matches every recipient, so the rules below it are never used; add a condition or move it to the end")
 	}
 }
 
@@ -220,7 +220,7 @@ func (c *compiler) patterns(key string, list []string) *Patterns {
 
 func (c *compiler) notEmpty(key string, list []string) {
 	if len(list) == 0 {
-		c.problem(key, "is an empty list, which matches nobody; remove it or name somebody")
+		c.problem(key, "is an empty list, which never matches; remove it or add a pattern")
 	}
 }
 

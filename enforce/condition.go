@@ -237,7 +237,7 @@ func (c *compiler) numbers(r *Rule) []condition {
 	var all []condition
 	add := func(key string, limit int, holds func(*view) bool) {
 		if limit < 0 {
-			c.problem(key, "%d is less than nothing; remove it or write a number", limit)
+			c.problem(key, "%d is negative; remove it or write a positive number", limit)
 		}
 		if limit > 0 {
 			all = append(all, condition{late: true, holds: func(v *view) answer { return is(holds(v)) }})

@@ -87,7 +87,7 @@ func (p *Policy) fate(f *Facts, i int) fate {
 	switch {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.
-		t.refuse(true, "", "no rule decides on this recipient")
+		t.refuse(true, "", "no rule matches this recipient")
 	case p.sealed(f):
 		t.sealed()
 	case c.open != "":
@@ -96,7 +96,7 @@ func (p *Policy) fate(f *Facts, i int) fate {
 	case t.rule.sealed(f):
 		t.sealed()
 	case t.rule.untouched(f):
-		t.secrecy, t.untouched, t.note = clear, true, "automatic message, not touched"
+		t.secrecy, t.untouched, t.note = clear, true, "automatic message, passed unchanged"
 	case t.rule.expand && !to.Unnamed && to.Group.State != NoGroup:
 		t.group()
 	default:
@@ -153,10 +153,10 @@ func (t *fate) certificate() {
 // that is not obvious.
 func (t *fate) explain(f *Facts, c choice) {
 	if c.unsure {
-		t.remark("the strictest rule that may match, because a field or a file name cannot be read for sure")
+		t.remark("the strictest rule that may match, because a header field or a file name is ambiguous")
 	}
 	if f.Triggers.Guessed && (t.rule.control != Triggers{}) {
-		t.remark("the subject cannot be read for sure and is taken to ask for protection")
+		t.remark("the subject is ambiguous and treated as a request for protection")
 	}
 	if f.Content.Doubt != "" {
 		t.remark(f.Content.Doubt)
@@ -169,14 +169,14 @@ func (t *fate) explain(f *Facts, c choice) {
 // sealed lets a message pass that is encrypted already, if the recipient can read
 // it as far as is known.
 func (t *fate) sealed() {
-	t.secrecy, t.untouched, t.note = secret, true, "encrypted already, not touched"
+	t.secrecy, t.untouched, t.note = secret, true, "already encrypted, passed unchanged"
 	switch {
 	case t.to.Reads == None && t.rule.checkReaders:
-		t.refuse(false, "", fmt.Sprintf("the message is encrypted already, and to no certificate that is known for %s; encrypt it to one of them, or send it without encryption", t.to.Address))
+		t.refuse(false, "", fmt.Sprintf("the message is already encrypted, but not to a known certificate of %s; encrypt it to one of these certificates, or send it without encryption", t.to.Address))
 	case t.to.Reads == None:
-		t.remark("it is encrypted to no certificate that is known for the recipient")
+		t.remark("it is not encrypted to a known certificate of the recipient")
 	case t.to.Reads == Unknown && t.rule.checkReaders && t.to.Certificate.State == Unknown:
-		t.refuse(true, MissingCertificate, fmt.Sprintf("cannot look up now whether %s can read the message, which is encrypted already: %s", t.to.Address, t.to.Certificate.why("no answer")))
+		t.refuse(true, MissingCertificate, fmt.Sprintf("cannot look up now whether %s can read the already encrypted message: %s", t.to.Address, t.to.Certificate.why("no answer")))
 	}
 }
 
@@ -219,7 +219,7 @@ func (t *fate) further(f *Facts) {
 		if c.State != Available {
 			// Without its reader by order the message must not leave, and that is
 			// for us to mend, not for the sender.
-			t.refuse(true, MissingCertificate, fmt.Sprintf("the message must be encrypted to %s too and cannot be now: %s", also, c.why("no answer")))
+			t.refuse(true, MissingCertificate, fmt.Sprintf("the message must also be encrypted to %s, which is not possible now: %s", also, c.why("no answer")))
 			return
 		}
 		all = append(all, c.Usable...)
@@ -261,7 +261,7 @@ func (t *fate) identity(f *Facts) {
 	}
 	if forbidden == "" && id.State == None && f.Issuable && t.rule.steps.issue {
 		id.State = Available
-		t.remark("an identity is issued")
+		t.remark("identity issued")
 	}
 	if forbidden == "" && id.State == None && t.rule.steps.domainIdentity != "" {
 		id = t.deputy(f, id)
@@ -280,7 +280,7 @@ func (t *fate) identity(f *Facts) {
 	if f.Content.Report {
 		// A report without a signature is better than none, and nobody hears of one
 		// that is refused (RFC 5321 section 6.1).
-		t.remark("a report or automatic reply, not signed: " + reason)
+		t.remark("report or automatic reply, not signed: " + reason)
 		return
 	}
 	verb := "must"
@@ -289,7 +289,7 @@ func (t *fate) identity(f *Facts) {
 	}
 	// A key that cannot be asked now is no key that is missing.
 	if t.wantSign == require || forbidden == "" && id.State == Unknown {
-		t.refuse(forbidden == "", MissingIdentity, "the message "+verb+" be signed and cannot be: "+reason)
+		t.refuse(forbidden == "", MissingIdentity, "the message "+verb+" be signed, but cannot be: "+reason)
 		return
 	}
 	t.remark("not signed: " + reason)
@@ -302,9 +302,9 @@ func (t *fate) ownSignature(f *Facts, forbidden string) {
 	switch {
 	case t.wantSign != require || f.Content.Report:
 	case forbidden != "":
-		t.refuse(false, MissingIdentity, "the message is signed already and may not be sent: "+forbidden)
+		t.refuse(false, MissingIdentity, "the message is already signed and may not be sent: "+forbidden)
 	case f.SignUnknown != "":
-		t.refuse(true, MissingIdentity, "the message is signed already and cannot be sent now: "+f.SignUnknown)
+		t.refuse(true, MissingIdentity, "the message is already signed and cannot be sent now: "+f.SignUnknown)
 	}
 }
 
@@ -339,7 +339,7 @@ func (r *rule) disagreement(f *Facts) string {
 			same = from.Equal(f.Sender, address.IgnoreCase)
 		}
 		if !same {
-			return fmt.Sprintf("the envelope sender %s and From %s do not agree", f.Sender, from)
+			return fmt.Sprintf("the envelope sender %s and From %s do not match", f.Sender, from)
 		}
 	}
 	return ""

@@ -230,7 +230,7 @@ func TestReasonsAreForPeople(t *testing.T) {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 	f.Recipients = recipientsOf(t, "has@reject.example x@plain.example")
-	want := `the message is encrypted for other recipients (rule "reject.example") and may not go to x@plain.example in the clear; send x@plain.example a message of its own`
+	want := `the message is encrypted for other recipients (rule "reject.example") and may not go to x@plain.example in plaintext; send a separate message to x@plain.example`
 	if got := Decide(p, f).Refused[0].Reason; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}

@@ -75,10 +75,10 @@ func (c *compiler) entitlement(in *Entitlement) entitlement {
 		}
 	}
 	if len(in.From) == 0 {
-		c.problem("from", `names nobody; write addresses, domains, "self" or "directory"`)
+		c.problem("from", `is empty; write addresses, domains, "self" or "directory"`)
 	}
 	if len(e.conditions) == 0 && patterns != nil {
-		c.problem("", `names no client; give it a user ("?*" is whoever logged in), a network or a listener`)
+		c.problem("", `names no client; add a user ("?*" matches any authenticated user), a network or a listener`)
 	}
 	e.from = c.patterns("from", patterns)
 	return e

@@ -49,8 +49,8 @@ func TestEntitlements(t *testing.T) {
 
 func TestBrokenEntitlements(t *testing.T) {
 	for want, e := range map[string]Entitlement{
-		`line 4: rule "entitlement": names no client; give it a user ("?*" is whoever logged in), a network or a listener`: {Line: 4, From: []string{"own.example"}},
-		`line 4: rule "entitlement": from: names nobody; write addresses, domains, "self" or "directory"`:                  {Line: 4, User: []string{"*"}},
+		`line 4: rule "entitlement": names no client; add a user ("?*" matches any authenticated user), a network or a listener`: {Line: 4, From: []string{"own.example"}},
+		`line 4: rule "entitlement": from: is empty; write addresses, domains, "self" or "directory"`:                  {Line: 4, User: []string{"*"}},
 		`line 4: rule "entitlement": network: "10.0.0.1": not a network; write one such as "192.0.2.0/24"`:                 {Line: 4, Network: []string{"10.0.0.1"}, From: []string{"self"}},
 		`line 4: rule "entitlement": from: "@x": write the domain without "@"`:                                             {Line: 4, User: []string{"*"}, From: []string{"@x"}},
 	} {

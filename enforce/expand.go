@@ -12,7 +12,7 @@ func (t *fate) group() {
 		t.refuse(false, MissingGroup, fmt.Sprintf("the group %s has no members", t.to.Address))
 		return
 	}
-	t.refuse(true, MissingGroup, fmt.Sprintf("cannot find out now who is in the group %s%s", t.to.Address, colon(t.to.Group.Reason)))
+	t.refuse(true, MissingGroup, fmt.Sprintf("cannot look up now who is in the group %s%s", t.to.Address, colon(t.to.Group.Reason)))
 	t.undecided = true
 }
 

@@ -19,7 +19,7 @@ func (c *compiler) footer(in *Rule) Footer {
 	}
 	if strings.TrimSpace(in.Footer) == "" {
 		if in.FooterHTML != "" {
-			c.problem("footer_html", "has a meaning only with a footer; write the plain text too, which most readers can show")
+			c.problem("footer_html", "has an effect only with footer; set footer too, for clients that show plain text")
 		}
 		return Footer{}
 	}

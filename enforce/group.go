@@ -119,7 +119,7 @@ func (c *compiler) groupConditions(r *Rule) []groups {
 		all = append(all, g.groups)
 	}
 	if r.GroupUnknown != "" && len(all) == 0 {
-		c.problem("group_unknown", "has a meaning only with sender_group, recipient_group or their except_ twins; remove it")
+		c.problem("group_unknown", "has an effect only with sender_group, recipient_group or their except_ twins; remove it")
 	}
 	return all
 }
@@ -190,11 +190,11 @@ func (r *rule) untold(v *view) string {
 		}
 		for _, name := range g.names {
 			if m := g.known(v)[name]; m.State == Untold {
-				return fmt.Sprintf("cannot find out now whether %s is in the group %s%s", who, name, colon(m.Reason))
+				return fmt.Sprintf("cannot look up now whether %s is in the group %s%s", who, name, colon(m.Reason))
 			}
 		}
 	}
-	return "cannot find out now which rule decides"
+	return "cannot decide now which rule matches"
 }
 
 func colon(reason string) string {

@@ -208,7 +208,7 @@ func TestUndecidedIsSaidAndHoldsTheOthers(t *testing.T) {
 	if got := summary(f, plan); got != "deferred; deferred; refused" {
 		t.Error(got)
 	}
-	const want = "cannot find out now whether x@own.example is in the group board@own.example: no answer within 2s"
+	const want = "cannot look up now whether x@own.example is in the group board@own.example: no answer within 2s"
 	for _, r := range plan.Refused {
 		if r.Index == 0 && (r.Reason != want || r.Missing != MissingGroup || r.Rule != "group") {
 			t.Errorf("%+v", r)
@@ -226,8 +226,8 @@ func TestBrokenGroups(t *testing.T) {
 		`sender_group: "board": neither the address nor the distinguished name of a group; name each, without wildcards`:                {SenderGroup: []string{"board"}},
 		`recipient_group: "cn=,dc=x": not a distinguished name; write one such as "cn=board,ou=groups,dc=example,dc=org"`:               {RecipientGroup: []string{"cn=,dc=x"}},
 		`except_recipient_group: "*@own.example,=": not a distinguished name; write one such as "cn=board,ou=groups,dc=example,dc=org"`: {ExceptRecipientGroup: []string{"*@own.example,="}},
-		`except_sender_group: is an empty list, which matches nobody; remove it or name somebody`:                                       {ExceptSenderGroup: []string{}},
-		`group_unknown: has a meaning only with sender_group, recipient_group or their except_ twins; remove it`:                        {GroupUnknown: "member"},
+		`except_sender_group: is an empty list, which never matches; remove it or add a pattern`:                                       {ExceptSenderGroup: []string{}},
+		`group_unknown: has an effect only with sender_group, recipient_group or their except_ twins; remove it`:                        {GroupUnknown: "member"},
 		`group_unknown: "maybe" is not known; write one of defer, member, other`:                                                        {SenderGroup: []string{"g@own.example"}, GroupUnknown: "maybe"},
 	} {
 		r.Name, r.Line, r.Encrypt = "x", 1, "prefer"

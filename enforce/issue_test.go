@@ -71,7 +71,7 @@ func TestIssuableIsSaid(t *testing.T) {
 		}
 	}
 	for rule, want := range map[string]string{
-		"asks": "an identity is issued", "report": "signed: an identity is issued", DefaultRule: "not signed: there is none",
+		"asks": "identity issued", "report": "signed: identity issued", DefaultRule: "not signed: there is none",
 	} {
 		if notes[rule] != want {
 			t.Errorf("%s: %q, want %q", rule, notes[rule], want)

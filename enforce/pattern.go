@@ -93,7 +93,7 @@ func has(set map[string]struct{}, key string) bool {
 func (p *Patterns) add(s string) error {
 	switch {
 	case s == "":
-		return errors.New(`empty pattern; "*" is everybody`)
+		return errors.New(`empty pattern; "*" matches all`)
 	case s == "<>":
 		p.null = true
 		return nil

@@ -18,7 +18,7 @@ func TestEncryptedAlready(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const told = "encrypted already, not touched; it is encrypted to no certificate that is known for the recipient"
+	const told = "already encrypted, passed unchanged; it is not encrypted to a known certificate of the recipient"
 	for _, tt := range []struct {
 		to    string
 		reads Availability
@@ -26,17 +26,17 @@ func TestEncryptedAlready(t *testing.T) {
 		want  string
 		note  string
 	}{
-		{"has@any.example", Available, false, "copy 1", "encrypted already, not touched"},
+		{"has@any.example", Available, false, "copy 1", "already encrypted, passed unchanged"},
 		{"has@any.example", None, false, "copy 1", told},
-		{"unknown@any.example", Unknown, false, "copy 1", "encrypted already, not touched"},
-		{"none@any.example", Unknown, false, "copy 1", "encrypted already, not touched"},
-		{"has@check.example", Available, false, "copy 1", "encrypted already, not touched"},
+		{"unknown@any.example", Unknown, false, "copy 1", "already encrypted, passed unchanged"},
+		{"none@any.example", Unknown, false, "copy 1", "already encrypted, passed unchanged"},
+		{"has@check.example", Available, false, "copy 1", "already encrypted, passed unchanged"},
 		{"has@check.example", None, false, "refused", ""},
-		{"none@check.example", Unknown, false, "copy 1", "encrypted already, not touched"}, // nothing to compare with
+		{"none@check.example", Unknown, false, "copy 1", "already encrypted, passed unchanged"}, // nothing to compare with
 		{"unknown@check.example", Unknown, false, "deferred", ""},
 		{"has@strong.example", Available, true, "copy 1 encrypted to 1", ""},
 		{"none@strong.example", Unknown, true, "refused", ""},
-		{"has@any.example", Available, true, "copy 1", "encrypted already, not touched"},
+		{"has@any.example", Available, true, "copy 1", "already encrypted, passed unchanged"},
 	} {
 		f := facts(t, tt.to)
 		f.Content.Encrypted, f.Recipients[0].Reads = true, tt.reads

@@ -11,7 +11,7 @@ import (
 // and nobody gets it now.
 func wholeMessage(fates []*fate) {
 	if t := find(fates, func(t *fate) bool { return t.rejectsAll() && !t.temporary }); t != nil {
-		reason := "the message goes to nobody: " + t.reason
+		reason := "the message is not sent to any recipient: " + t.reason
 		each(fates, func(o *fate) bool { return !o.rejectsAll() || o.temporary }, func(o *fate) {
 			o.refuse(false, "", reason)
 		})
@@ -60,7 +60,7 @@ func giveWay(fates []*fate) {
 				return
 			}
 			t.secrecy, t.usable, again = clear, nil, true
-			t.remark("not encrypted: another recipient gets the message in the clear")
+			t.remark("not encrypted: another recipient gets the message in plaintext")
 		})
 	}
 }
@@ -98,7 +98,7 @@ func (t *fate) waiting() bool {
 }
 
 func (t *fate) shutOut(by *fate) {
-	t.refuse(false, "", fmt.Sprintf("the message is encrypted for other recipients (rule %q) and may not go to %s in the clear; send %s a message of its own",
+	t.refuse(false, "", fmt.Sprintf("the message is encrypted for other recipients (rule %q) and may not go to %s in plaintext; send a separate message to %s",
 		by.rule.name, t.to.Address, t.to.Address))
 }
 

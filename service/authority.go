@@ -20,9 +20,9 @@ import (
 
 // Why there is no authority to work with.
 var (
-	ErrNoAuthority      = errors.New("there is no authority yet; make one with: smimerelay ca init")
-	ErrRevokedAuthority = errors.New("the issuing authority was revoked; make another below the same root with: smimerelay ca renew")
-	ErrNoAuthorityURL   = errors.New("there is no authority: ca.url is empty; write the address below which partners will fetch its revocation lists")
+	ErrNoAuthority      = errors.New("there is no CA yet; create one with: smimerelay ca init")
+	ErrRevokedAuthority = errors.New("the issuing CA was revoked; create a new one below the same root with: smimerelay ca renew")
+	ErrNoAuthorityURL   = errors.New("there is no CA: ca.url is empty; set it to the URL from which partners fetch the CRLs")
 )
 
 // Held is an authority of ours with what the store has of it.
@@ -149,7 +149,7 @@ func (a *Authorities) With(name string, id *certs.Identity) (*ca.Authority, erro
 func NewAuthority(c *config.Config, s *store.Store, clock func() time.Time, name string, id *certs.Identity) (*ca.Authority, error) {
 	key, ok := id.Key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("authority %q: its key does not sign", id.Certificate.Subject.CommonName)
+		return nil, fmt.Errorf("authority %q: its key cannot sign", id.Certificate.Subject.CommonName)
 	}
 	validity := c.CA.CRLValidity
 	if name == ca.Root {

@@ -114,7 +114,7 @@ func (s *Service) commit(c *change) {
 	}
 	if s.queue != nil && len(before) > 0 {
 		if err := s.queue.Recheck(context.Background()); err != nil {
-			s.log.Warn("looking at what is held", "error", err)
+			s.log.Warn("reading held messages failed", "error", err)
 		}
 	}
 	for _, d := range c.fresh {
@@ -149,7 +149,7 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 	var ps config.Problems
 	check := func(key string, a, b any) {
 		if !reflect.DeepEqual(a, b) {
-			ps = append(ps, after.Problem(key, "changed", "restart the service to put it to use"))
+			ps = append(ps, after.Problem(key, "changed", "restart the service to apply it"))
 		}
 	}
 	check("log.format", before.Log.Format, after.Log.Format)
@@ -207,6 +207,6 @@ func (s *Service) refuse(err error) {
 	for _, l := range lines {
 		s.log.Error("configuration problem", "error", l)
 	}
-	s.log.Error("reload failed: the old configuration serves on", "config", s.options.Path, "problems", len(lines))
+	s.log.Error("reload failed: the old configuration stays in effect", "config", s.options.Path, "problems", len(lines))
 	s.metrics.Reloads.WithLabelValues("failed").Inc()
 }

@@ -47,7 +47,7 @@ func (b *builder) unreadable(i int, source certs.Source) {
 		return
 	}
 	for _, problem := range files.Problems() {
-		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key("directory", i, "path"), problem.Error(), "its certificates are not used: mend or remove it"))
+		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key("directory", i, "path"), problem.Error(), "its certificates are not used; fix or remove it"))
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Service) shut(ctx context.Context, d *door) {
 	err := d.server.Shutdown(ctx)
 	d.listener.Close() // a second time where the server did it
 	if err != nil {
-		s.log.Warn("messages in work were cut off", "listener", d.spec.name, "error", err)
+		s.log.Warn("in-flight messages aborted: shutdown timeout reached", "listener", d.spec.name, "error", err)
 	}
 }
 

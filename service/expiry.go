@@ -65,7 +65,7 @@ func (s *Service) survey(ctx context.Context, last surveyed) surveyed {
 	h, err := p.Survey(ctx, now)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("identities can not be looked through", "error", err)
+			s.log.Warn("expiry check failed", "error", err)
 		}
 		return last
 	}
@@ -77,9 +77,9 @@ func (s *Service) survey(ctx context.Context, last surveyed) surveyed {
 		s.metrics.IdentityExpiry.Set(float64(h.First.Unix()))
 	}
 	if err := (&teller{Service: s, parts: p, now: now}).tell(ctx, h.Expiring); err != nil && ctx.Err() == nil {
-		s.log.Warn("not everybody is told of identities that end soon; it is tried again", "error", err)
+		s.log.Warn("some expiry notices could not be sent; they are retried", "error", err)
 	}
-	s.log.Debug("identities looked through", "identities", h.Count, "expiring", len(h.Expiring))
+	s.log.Debug("expiry check done", "identities", h.Count, "expiring", len(h.Expiring))
 	return this
 }
 
@@ -173,9 +173,9 @@ func (t *teller) tellLog(ctx context.Context, e ending) error {
 		return err
 	}
 	c := e.Certificate
-	what := "an identity ends soon and has no successor"
+	what := "identity expires soon and has not been replaced"
 	if e.Authority {
-		what = "our own authority ends soon"
+		what = "built-in CA expires soon"
 	}
 	t.log.Warn(what, "addresses", certs.Addresses(c), "subject", pkix.SubjectString(c), "not_after", c.NotAfter.UTC().Format(time.RFC3339),
 		"days", int(c.NotAfter.Sub(t.now).Hours()/24), "place", e.Place, "sha256", fingerprint(e))
@@ -211,12 +211,12 @@ func (t *teller) mail(ctx context.Context, n notice) error {
 	}
 	switch {
 	case err == nil:
-		t.log.Info("told by mail of identities that end soon", "recipient", n.to.String(), "identities", len(news))
+		t.log.Info("expiry notice sent", "recipient", n.to.String(), "identities", len(news))
 		return nil
 	case fault.Of(err).Kind.Temporary():
 		return errors.Join(err, t.untell(news, whom))
 	}
-	t.log.Warn("nobody can be told by mail of identities that end soon: the next hop refuses it", "recipient", n.to.String(), "error", err)
+	t.log.Warn("nobody can be expiry notice sent: the next hop refuses it", "recipient", n.to.String(), "error", err)
 	return nil
 }
 

@@ -25,10 +25,10 @@ mail_to = ["admin@example.org"]
 
 // The subjects of the mail, and what the log says.
 const (
-	toOwner  = "Your e-mail certificate ends soon"
-	toAdmin  = "Certificates of the mail gateway end soon"
-	looked   = `msg="identities looked through"`
-	endsSoon = `msg="an identity ends soon and has no successor"`
+	toOwner  = "Your e-mail certificate expires soon"
+	toAdmin  = "S/MIME certificates expiring soon"
+	looked   = `msg="expiry check done"`
+	endsSoon = `msg="identity expires soon and has not been replaced"`
 )
 
 const day = 24 * time.Hour
@@ -106,7 +106,7 @@ func TestExpiryIsToldLater(t *testing.T) {
 	w := startWorld(t, down)
 	s := w.open(w.storeFile())
 	w.hold(s, "alice@example.org", time.Now().Add(20*day))
-	w.log.wait(t, "not everybody is told of identities that end soon")
+	w.log.wait(t, "some expiry notices could not be sent")
 	w.look(s)
 	w.told("the next hop is away", 0, 1)
 	w.reload(expiryConfig, "msg=reloaded")

@@ -25,7 +25,7 @@ func (b *builder) authority() gateway.Issuer {
 	case errors.Is(err, ErrNoAuthority):
 		return noIssuer{err}
 	case err != nil:
-		b.complain("ca", err.Error(), "see whether the store and its key file are the right ones")
+		b.complain("ca", err.Error(), "check that the store and its key file belong together")
 		return nil
 	}
 	b.parts.authorities = a
@@ -41,7 +41,7 @@ func (b *builder) authority() gateway.Issuer {
 			if err := a.Keep(ctx, ids...); err != nil {
 				return err
 			}
-			b.log.Info("an identity is issued", "address", ids[0].Certificate.Subject.CommonName, "not_after", ids[0].Certificate.NotAfter)
+			b.log.Info("identity issued", "address", ids[0].Certificate.Subject.CommonName, "not_after", ids[0].Certificate.NotAfter)
 			return nil
 		},
 	})
@@ -55,7 +55,7 @@ func (a *Authorities) withheld(ctx context.Context, addr address.Address) error 
 		return err
 	}
 	if reason := ca.ReasonOf(found[0].RevocationReason); reason.Final() {
-		return fmt.Errorf("the certificate of %s was revoked (%s); to give them another, run: smimerelay cert issue %s", addr, reason, addr)
+		return fmt.Errorf("the certificate of %s was revoked (%s); to issue a new one, run: smimerelay cert issue %s", addr, reason, addr)
 	}
 	return nil
 }

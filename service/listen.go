@@ -84,7 +84,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s: is there and not a socket", path)
+		return fmt.Errorf("%s: exists and is not a socket", path)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		return c.Close()

@@ -12,7 +12,7 @@ import (
 // nothing.
 func notify(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("telling systemd failed", "state", state, "error", err)
+		log.Warn("notifying systemd failed", "state", state, "error", err)
 	}
 }
 

@@ -181,11 +181,11 @@ func TestOutageOfTheDatabase(t *testing.T) {
 	w.wantReply("answers", "bob@enc.example", 0)
 
 	line.cut()
-	w.log.wait(t, "the store does not answer")
+	w.log.wait(t, "certificate store unavailable")
 	all("away", 451)
 	w.wantReply("remembered", "bob@enc.example", 0)
 	line.connect()
-	w.log.wait(t, "the store answers again")
+	w.log.wait(t, "certificate store available again")
 	all("back", 0)
 
 	line.hush(true)
@@ -194,7 +194,7 @@ func TestOutageOfTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	line.hush(false)
-	w.log.waitCount(t, "the store answers again", 2)
+	w.log.waitCount(t, "certificate store available again", 2)
 	w.settled(s)
 	w.wantReply("blocked meanwhile", "bob@enc.example", 550)
 	w.wantReply("not blocked", "last@enc.example", 0)

@@ -124,7 +124,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	}
 	if len(b.problems) > 0 {
 		if err := b.parts.Close(); err != nil {
-			b.complain("", "closing it again: "+err.Error(), "")
+			b.complain("", "close: "+err.Error(), "")
 		}
 		return nil, b.problems.InOrder()
 	}
@@ -155,11 +155,11 @@ func (b *builder) hostname() {
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		b.complain("hostname", "the host has no name: "+err.Error(), "write one")
+		b.complain("hostname", "no host name: "+err.Error(), "write one")
 		return
 	}
 	if _, err := address.Parse("x@" + name); err != nil {
-		b.complain("hostname", "the host's own name can not be used: "+err.Error(), "write one")
+		b.complain("hostname", "the name of the host cannot be used: "+err.Error(), "write one")
 		return
 	}
 	b.name = name
@@ -222,7 +222,7 @@ func (b *builder) certificatesTLS() {
 		}
 		pair, err := pemfile.KeyPair(l.TLSCert, l.TLSKey)
 		if err != nil {
-			b.complain(at+"certificate", err.Error(), "give a PEM chain and the key that belongs to it")
+			b.complain(at+"certificate", err.Error(), "set a PEM chain and the matching private key")
 			continue
 		}
 		b.parts.tls[l.Name] = &pair

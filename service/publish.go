@@ -52,7 +52,7 @@ func (a *Authorities) CRL(ctx context.Context, h Held) (*x509.RevocationList, er
 	}
 	l, err := x509.ParseRevocationList(der)
 	if err != nil {
-		return nil, fmt.Errorf("revocation list of %q in the store: %w", h.Certificate.Subject.CommonName, err)
+		return nil, fmt.Errorf("CRL of %q in the store: %w", h.Certificate.Subject.CommonName, err)
 	}
 	return l, nil
 }
@@ -126,7 +126,7 @@ func (s *Service) servePublished(w http.ResponseWriter, r *http.Request) {
 	}
 	files, err := p.authorities.files(r.Context())
 	if err != nil {
-		s.log.Warn("what the authority publishes could not be read", "error", err)
+		s.log.Warn("published CA files could not be read", "error", err)
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
 		return
 	}

@@ -63,7 +63,7 @@ func (s *Service) startQueue() {
 // dropQueue closes a queue that was opened for a change that failed.
 func (s *Service) dropQueue() {
 	if err := s.queue.Stop(context.Background()); err != nil {
-		s.log.Warn("closing the queue", "error", err)
+		s.log.Warn("closing the queue failed", "error", err)
 	}
 	s.setQueue(nil)
 }
@@ -76,13 +76,13 @@ func (s *Service) leftOver(ctx context.Context, path string) bool {
 	}
 	store, err := queue.OpenStore(path)
 	if err != nil {
-		s.log.Warn("the queue that is there cannot be looked at", "error", err)
+		s.log.Warn("the existing queue cannot be read", "error", err)
 		return false
 	}
 	queued, err := store.Len(ctx)
 	held, _, heldErr := store.HeldLen(ctx)
 	if err = errors.Join(err, heldErr, store.Close()); err != nil {
-		s.log.Warn("the queue that is there cannot be looked at", "error", err)
+		s.log.Warn("the existing queue cannot be read", "error", err)
 	}
 	return queued+held > 0
 }
@@ -133,7 +133,7 @@ func (s *Service) countHeld() (int, time.Time) {
 	}
 	n, oldest, err := q.HeldLen(context.Background())
 	if err != nil {
-		s.log.Warn("counting what is held", "error", err)
+		s.log.Warn("counting held messages failed", "error", err)
 	}
 	return n, oldest
 }
@@ -168,7 +168,7 @@ func (s *Service) queued() float64 {
 	}
 	n, err := q.Len(context.Background())
 	if err != nil {
-		s.log.Warn("counting the queue", "error", err)
+		s.log.Warn("counting queued messages failed", "error", err)
 	}
 	return float64(n)
 }

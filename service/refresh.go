@@ -49,7 +49,7 @@ func (s *Service) refreshAuthority(ctx context.Context) string {
 	for _, h := range a.all {
 		made, text := a.refresh(ctx, h)
 		if made {
-			s.log.Info("a revocation list is made", "authority", h.Certificate.Subject.CommonName)
+			s.log.Info("CRL created", "authority", h.Certificate.Subject.CommonName)
 		}
 		if text != "" {
 			note = text
@@ -88,7 +88,7 @@ func (a *Authorities) refresh(ctx context.Context, h Held) (made bool, note stri
 		}
 		return true, ""
 	case l == nil || l.NextUpdate.Sub(now) < rootWarning:
-		return false, "the revocation list of the root is missing or ends soon; fetch its key and run: smimerelay ca crl --root FILE"
+		return false, "the CRL of the root is missing or expires soon; get the root key and run: smimerelay ca crl --root FILE"
 	}
 	return false, ""
 }

@@ -13,7 +13,7 @@ import (
 func (b *builder) returnPath() *returnpath.Path {
 	secret, err := b.parts.store.returnSecret(b.serving)
 	if err != nil {
-		b.complain("store.url", "the key of the return path: "+err.Error(), "see whether the database answers and may be written to")
+		b.complain("store.url", "the key of the return path: "+err.Error(), "check that the database is available and writable")
 		return nil
 	}
 	p, err := returnpath.New(secret, cmp.Or(b.config.Inbound.BounceDomain, b.name))

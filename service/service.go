@@ -93,7 +93,7 @@ func (s *Service) wait(ctx context.Context, signals <-chan os.Signal) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-s.failed:
-			s.log.Error("a door closed by itself: ending", "error", err)
+			s.log.Error("listener failed; shutting down", "error", err)
 			return err
 		case <-s.changed:
 			s.rebuild(ctx)
@@ -127,7 +127,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	slog.SetDefault(s.log)
 	s.closed = func(err error) {
 		if err != nil {
-			s.log.Warn("closing what a configuration used", "error", err)
+			s.log.Warn("closing the old configuration failed", "error", err)
 		}
 	}
 	parts, problems := build(c, problems, s.setting(nil))
@@ -191,7 +191,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 	if s.queue != nil {
 		err = s.queue.Stop(ctx)
 		if ctx.Err() != nil {
-			s.log.Warn("deliveries under way were interrupted; they are tried again at the next start", "error", err)
+			s.log.Warn("deliveries in progress were interrupted; they are retried after the next start", "error", err)
 			err = nil
 		}
 	}

@@ -205,7 +205,7 @@ func TestSecondSignal(t *testing.T) {
 	w.log.wait(t, "msg=ending")
 	w.signals <- syscall.SIGTERM
 	w.wantEnd()
-	w.log.wait(t, "messages in work were cut off")
+	w.log.wait(t, "in-flight messages aborted: shutdown timeout reached")
 	if err := d.Close(); err == nil {
 		t.Error("a message that was cut off was accepted")
 	}

@@ -95,7 +95,7 @@ func (b *builder) store() {
 	if err != nil {
 		remedy := `name a file in a folder that the gateway may write to; "" keeps nothing across a restart`
 		if place.Shared() {
-			remedy = "see that the database answers and lets this user in"
+			remedy = "check that the database is available and accepts this user"
 		}
 		b.complain("store.url", err.Error(), remedy)
 		return
@@ -113,10 +113,10 @@ func (b *builder) wantNoKeys(ctx context.Context, s *store.Store) {
 	n, err := s.Count(ctx, store.Query{HasKey: &has})
 	switch {
 	case err != nil:
-		b.complain("store.url", err.Error(), "see whether the database answers")
+		b.complain("store.url", err.Error(), "check that the database is available")
 	case n > 0:
-		b.complain("store.key_file", fmt.Sprintf("there is no file %q, and %d private keys in the store are sealed with it", b.config.Store.KeyFile, n),
-			"put it back, from the copy that was made of it")
+		b.complain("store.key_file", fmt.Sprintf("key file %q is missing, but %d private keys in the store are encrypted with it", b.config.Store.KeyFile, n),
+			"restore it from a copy")
 	}
 }
 

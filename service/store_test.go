@@ -65,7 +65,7 @@ func (w *world) settled(s *store.Store) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.log.wait(w.t, fmt.Sprintf(`msg="the store changed and is put to use" generation=%d `, generation))
+	w.log.wait(w.t, fmt.Sprintf(`msg="certificate store changed; changes applied" generation=%d `, generation))
 }
 
 // open opens the store of a world as another process would.

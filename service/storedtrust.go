@@ -48,7 +48,7 @@ func (b *builder) storedTrust() storedTrust {
 	defer cancel()
 	t, err := readTrust(ctx, b.parts.store.Store)
 	if err != nil {
-		b.complain("store.url", err.Error(), "see whether the database answers")
+		b.complain("store.url", err.Error(), "check that the database is available")
 	}
 	return t
 }

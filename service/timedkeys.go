@@ -20,7 +20,7 @@ type timedKeys struct {
 	store *sharedStore
 }
 
-var errStoreSilent = errors.New("the store does not answer")
+var errStoreSilent = errors.New("certificate store unavailable")
 
 // Signing implements certs.Keys.
 func (k timedKeys) Signing(ctx context.Context, addr address.Address) (*certs.Identity, error) {

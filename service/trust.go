@@ -95,7 +95,7 @@ func (b *builder) anchorTables() ([]*x509.Certificate, map[[sha256.Size]byte]cer
 		for _, c := range found {
 			sum := sha256.Sum256(c.Raw)
 			if before, ok := modes[sum]; ok && before != mode {
-				b.complain(at, fmt.Sprintf("the anchor %q has revocation %q in one table and %q in another", pkix.SubjectString(c), before, mode), "name it in one of them")
+				b.complain(at, fmt.Sprintf("the trust anchor %q has revocation %q in one table and %q in another", pkix.SubjectString(c), before, mode), "name it in one of them")
 			}
 			modes[sum] = mode
 		}
@@ -173,8 +173,8 @@ func (b *builder) file(key, path string) []*x509.Certificate {
 		found, err := file.ReadCertificates(path)
 		skipped, err := file.Skipped(err)
 		for _, s := range skipped {
-			b.log.Warn("a certificate is skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
-			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or get it in a form that can be read"))
+			b.log.Warn("certificate skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
+			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or replace it with a well-formed one"))
 		}
 		return found, err
 	})

@@ -18,7 +18,7 @@ func unmet(c *config.Config) config.Problems {
 		u.listeners("rule", i, "listener", r.Listener)
 		u.listeners("rule", i, "except_listener", r.ExceptListener)
 		if r.Mixed == "forbid" && u.has(func(l config.Listener) bool { return l.Protocol == "lmtp" }) {
-			u.warn(key("rule", i, "mixed"), "holds for the recipients that come together, and Postfix splits a message at 50 where it speaks LMTP",
+			u.warn(key("rule", i, "mixed"), "applies only to recipients in the same transaction, and Postfix splits a message after 50 recipients for LMTP",
 				"set lmtp_destination_recipient_limit in main.cf to at least limits.recipients")
 		}
 	}
@@ -62,7 +62,7 @@ func (u *unmetter) client(table string, i int, option string, list, listeners []
 	if u.has(func(l config.Listener) bool { return u.meant(listeners, l) && l.Protocol != "lmtp" }) {
 		return
 	}
-	u.warn(key(table, i, option), "is never met: Postfix does not tell a listener with protocol = \"lmtp\" who authenticated",
+	u.warn(key(table, i, option), "never matches: Postfix does not report the authenticated user to a listener with protocol = \"lmtp\"",
 		"use network or sender, or a listener with protocol = \"milter\" or \"smtp\"")
 }
 
@@ -78,7 +78,7 @@ func (u *unmetter) listeners(table string, i int, option string, list []string) 
 	}
 	for _, s := range list {
 		if !u.has(func(l config.Listener) bool { return enforce.Wildcard(s, l.Name) }) {
-			u.warn(key(table, i, option), "no listener is called \""+s+"\": the condition is never met", "name one of [[listener]]")
+			u.warn(key(table, i, option), "no listener is named \""+s+"\": the condition never matches", "name one of [[listener]]")
 		}
 	}
 }

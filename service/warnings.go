@@ -31,24 +31,24 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 			ws = append(ws, c.Problem(key, text, remedy))
 		}
 	}
-	warn(p.Anchors == 0, "trust.anchors", "there is no trust anchor: no certificate is believed",
-		"name the authorities of your partners")
+	warn(p.Anchors == 0, "trust.anchors", "there is no trust anchor: no certificate is trusted",
+		"add the CA certificates of your partners")
 	blind := c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0 && len(c.Trust.Anchor) == 0
 	warn(blind, "trust.revocation",
-		"no revocation status can be known: nothing is encrypted, nothing passes", `set fetch = true, name crls, or write "prefer"`)
+		"no revocation information is available: nothing can be encrypted, and no signature passes", `set fetch = true, name crls, or write "prefer"`)
 	if !blind {
 		ws = append(ws, p.uninformed()...)
 	}
-	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no authority yet: nothing can be issued", "make it: smimerelay ca init")
+	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no CA yet: nothing can be issued", "create it with smimerelay ca init")
 	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
 		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
 	for i, t := range p.tokens {
 		if err := t.Err(); err != nil {
-			warn(true, key("identities.tokens", i, ""), err.Error(), "until it answers, what needs its keys is deferred")
+			warn(true, key("identities.tokens", i, ""), err.Error(), "mail that needs its keys is deferred until it is available")
 		}
 	}
 	if len(h.Expiring) > 0 {
-		warn(true, "expiry", "an identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; smimerelay cert expiring lists all")
+		warn(true, "expiry", "identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; list all with smimerelay cert expiring")
 	}
 	ws = append(ws, unmet(c)...)
 	return ws.InOrder()
@@ -60,8 +60,8 @@ func (p *Parts) uninformed() config.Problems {
 	var ws config.Problems
 	for _, a := range p.Validator.Uninformed() {
 		ws = append(ws, p.Config.Problem("trust.revocation",
-			fmt.Sprintf("nothing below %q can pass: no list and no responder says what is revoked", pkix.SubjectString(a)),
-			"set revocation for its anchor in [[trust.anchor]], or name its list in trust.crls"))
+			fmt.Sprintf("no certificate below %q can pass: there is neither a CRL nor an OCSP responder", pkix.SubjectString(a)),
+			"set revocation for this trust anchor in [[trust.anchor]], or add its CRL to trust.crls"))
 	}
 	return ws
 }

@@ -72,11 +72,11 @@ func (s *Service) storeAnswers(err error) {
 	s.storeSilent = silent
 	if silent {
 		s.metrics.StoreUp.Set(0)
-		s.log.Error("the store does not answer: what depends on it is deferred, and marks stay as they were", "error", err)
+		s.log.Error("certificate store unavailable: dependent mail is deferred; last known trust overrides stay in force", "error", err)
 		return
 	}
 	s.metrics.StoreUp.Set(1)
-	s.log.Info("the store answers again")
+	s.log.Info("certificate store available again")
 }
 
 // rebuild makes the parts anew, of the configuration in use: the file may be half
@@ -100,7 +100,7 @@ func (s *Service) rebuild(ctx context.Context) {
 	}
 	s.commit(c)
 	s.problem = ""
-	s.log.Info("the store changed and is put to use", "generation", parts.trusted.generation,
+	s.log.Info("certificate store changed; changes applied", "generation", parts.trusted.generation,
 		"marks", len(parts.trusted.exceptions), "authorities", len(parts.trusted.authorities))
 }
 
@@ -109,7 +109,7 @@ func (s *Service) notRebuilt(err error) {
 		return
 	}
 	s.problem = err.Error()
-	s.log.Error("the store changed and can not be put to use; it is tried again", "error", strings.ReplaceAll(s.problem, "\n", "; "))
+	s.log.Error("certificate store changed, but the changes could not be applied; retrying", "error", strings.ReplaceAll(s.problem, "\n", "; "))
 }
 
 // setting is in what this service builds parts.

@@ -107,17 +107,17 @@ func (a *authority) checked() error {
 func TestAuthority(t *testing.T) {
 	a := openAuthority(t)
 	m := newMail(t, norah, "bob@issue.example")
-	want(t, a.send(t, m), m.to[0], "deferred") // there is no authority yet
+	want(t, a.send(t, m), m.to[0], "deferred") // there is no CA yet
 	a.onlyTo(t, m)
 
 	a.gateway.Run(t, "ca", "init", "--key", "rsa2048")
-	a.gateway.WaitLog(t, "the store changed and is put to use", 1)
+	a.gateway.WaitLog(t, "certificate store changed; changes applied", 1)
 	a.file(t, "root.pem", []byte(a.gateway.Run(t, "ca", "export")))
 
 	a.file(t, "issuing.pem", []byte(a.gateway.Run(t, "ca", "export", "--issuing")))
 
 	explained := a.gateway.Run(t, "explain", "--from", norah, "--to", "bob@issue.example")
-	if !strings.Contains(explained, "an identity is issued") {
+	if !strings.Contains(explained, "identity issued") {
 		t.Errorf("explain does not tell:\n%s", explained)
 	}
 	if list := a.gateway.Run(t, "cert", "list", "--origin", "issued"); strings.Contains(list, norah) {

@@ -61,7 +61,7 @@ func TestRenewal(t *testing.T) {
 	want(t, s.send(t, m), m.to[0], "deferred")
 	imports(first, "first.pem")
 	// The first import made the key file too: that takes effect within seconds.
-	s.gateway.WaitLog(t, "the store changed and is put to use", 1)
+	s.gateway.WaitLog(t, "certificate store changed; changes applied", 1)
 	s.signs(t, first)
 	if !s.opens(t, first) {
 		t.Error("the first does not decrypt")

@@ -43,7 +43,7 @@ func TestBarAndRefusals(t *testing.T) {
 	p.outcome(intake.Outcome{File: "b\nad", Result: intake.Refused, Reason: "no\nway"})
 	p.end(intake.Summary{Added: 1, Refused: 1})
 	if got := out.String(); !strings.Contains(got, "\x1b[Krefused b\\nad: no\\nway\n") || strings.Contains(got, "good") ||
-		!strings.HasSuffix(got, "1 added, 0 known already, 1 refused; 0 identities and certificates are new\n") {
+		!strings.HasSuffix(got, "1 added, 0 already known, 1 refused; 0 new identities and certificates\n") {
 		t.Errorf("%q", got)
 	}
 }

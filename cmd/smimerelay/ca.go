@@ -21,11 +21,11 @@ import (
 )
 
 type caCmd struct {
-	Init   caInitCmd   `cmd:"" help:"Make the authority, or import one."`
-	Show   caShowCmd   `cmd:"" help:"Show the authority and what it publishes."`
-	Export caExportCmd `cmd:"" help:"Print the certificate that partners have to trust."`
-	Renew  caRenewCmd  `cmd:"" help:"Make another issuing authority below the same root."`
-	CRL    caCRLCmd    `cmd:"" name:"crl" help:"Make and publish new revocation lists now."`
+	Init   caInitCmd   `cmd:"" help:"Create the CA, or import an existing one."`
+	Show   caShowCmd   `cmd:"" help:"Show the CA and what it publishes."`
+	Export caExportCmd `cmd:"" help:"Print the root certificate that partners must trust."`
+	Renew  caRenewCmd  `cmd:"" help:"Create a new issuing CA below the same root."`
+	CRL    caCRLCmd    `cmd:"" name:"crl" help:"Create and publish new CRLs now."`
 }
 
 // authorityFlags say which authority: [ca] and [store] of a configuration.
@@ -80,7 +80,7 @@ func (o *authorities) publish(ctx context.Context, a *app) error {
 		a.say("wrote %s", path)
 	}
 	if err != nil {
-		return unusable(fmt.Errorf("it is done, and could not be published: %w; check the folder and who you are: the gateway publishes too, where it may", err))
+		return unusable(fmt.Errorf("done, but not published: %w; check the folder and which user you are; a running gateway publishes as well", err))
 	}
 	return nil
 }
@@ -141,13 +141,13 @@ func (p *page) authority(s shownAuthority) {
 		p.line("         revoked")
 	}
 	if !s.HasKey {
-		p.line("         its key is not in the store")
+		p.line("         private key not in the store")
 	}
 	if len(s.Domains) > 0 {
 		p.line("         only for %s", strings.Join(s.Domains, ", "))
 	}
 	if s.CRL != nil {
-		p.line("         list %s of %s, until %s, %d revoked", s.CRL.Number, s.CRL.ThisUpdate.Format(time.RFC3339), s.CRL.NextUpdate.Format(time.RFC3339), s.CRL.Revoked)
+		p.line("         CRL %s of %s, valid until %s, %d revoked", s.CRL.Number, s.CRL.ThisUpdate.Format(time.RFC3339), s.CRL.NextUpdate.Format(time.RFC3339), s.CRL.Revoked)
 	}
 	for _, u := range s.URLs {
 		p.line("         published at %s", u)
@@ -180,10 +180,10 @@ func readAuthority(flag, name, passwordFile string) (*certs.Identity, error) {
 	}
 	ids, err := file.ReadIdentities(name, password)
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%s: %w; give PKCS #12 or PEM, and --password-file where it has a password", flag, err))
+		return nil, unusable(fmt.Errorf("%s: %w; use PKCS #12 or PEM, and --password-file if the file has a password", flag, err))
 	}
 	if len(ids) != 1 {
-		return nil, unusable(fmt.Errorf("%s: %s holds %d identities; give one with the authority alone", flag, name, len(ids)))
+		return nil, unusable(fmt.Errorf("%s: %s contains %d identities; use a file with the CA only", flag, name, len(ids)))
 	}
 	return ids[0], nil
 }

@@ -10,14 +10,14 @@ import (
 
 type caCRLCmd struct {
 	authorityFlags
-	Root         string `placeholder:"FILE" help:"Make the list of the root too, with its key in FILE: PKCS #12 or PEM."`
-	PasswordFile string `placeholder:"FILE" help:"File with the password of the file of --root."`
-	JSON         bool   `name:"json" help:"Print the authorities with their lists as JSON."`
+	Root         string `placeholder:"FILE" help:"Also create the CRL of the root, with the root key in FILE (PKCS #12 or PEM)."`
+	PasswordFile string `placeholder:"FILE" help:"File with the password of the --root file."`
+	JSON         bool   `name:"json" help:"Print the CAs and their CRLs as JSON."`
 }
 
 // Help is shown below the summary.
 func (caCRLCmd) Help() string {
-	return `A running gateway makes new lists in time by itself, of the root too where its key is in the store. With --root the key of a root that is kept elsewhere makes its list, good for a year; it is read, and not kept.`
+	return `A running gateway creates new CRLs in time, also for the root if its key is in the store. If the root key is kept elsewhere, --root reads it once and creates a CRL that is valid for one year; the key is not stored.`
 }
 
 func (caCRLCmd) examples() string {

@@ -18,21 +18,21 @@ import (
 
 type caInitCmd struct {
 	authorityFlags
-	JSON         bool     `name:"json" help:"Print the authority as JSON."`
-	Organization string   `placeholder:"NAME" help:"Name of your organization; ca.organization when absent."`
-	Country      string   `placeholder:"XX" help:"Its country, two capital letters; ca.country when absent."`
-	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Keys of the authority: p256, p384, rsa2048, rsa3072, rsa4096."`
-	Domain       []string `placeholder:"DOMAIN" help:"Let the authority issue only for this domain (.example.com: those below it), by a name constraint. Repeatable."`
-	RootOut      string   `placeholder:"FILE" help:"Write the root's key to FILE (PKCS #12) and do not keep it in the store."`
-	Import       string   `placeholder:"FILE" help:"Take an authority that is there already, with its key: PKCS #12 or PEM."`
-	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --root-out or --import."`
+	JSON         bool     `name:"json" help:"Print the CA as JSON."`
+	Organization string   `placeholder:"NAME" help:"Name of your organization (default: ca.organization)."`
+	Country      string   `placeholder:"XX" help:"Country, two capital letters (default: ca.country)."`
+	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Type of the CA keys: p256, p384, rsa2048, rsa3072, rsa4096."`
+	Domain       []string `placeholder:"DOMAIN" help:"Add a name constraint: issue only for this domain (.example.com: its subdomains). Repeatable."`
+	RootOut      string   `placeholder:"FILE" help:"Write the root key to FILE (PKCS #12) and do not store it."`
+	Import       string   `placeholder:"FILE" help:"Import an existing CA with its private key (PKCS #12 or PEM)."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of the --root-out or --import file."`
 }
 
 // Help is shown below the summary.
 func (caInitCmd) Help() string {
-	return `Makes a root, which partners have to trust, and below it the authority that issues; their keys are sealed in the store. The addresses in ca.url go into every certificate, so choose them to last: docs/ca.md tells what to publish where. With --root-out the root's key is not kept on this machine: a thief of the store can then be shut out without asking every partner to trust something new, and once a year the key is fetched to make its list (ca crl --root).
+	return `Creates a root CA, which partners must trust, and an issuing CA below it. Both private keys are stored encrypted. The URL in ca.url becomes part of every certificate, so choose one that will not change; docs/ca.md explains what to publish where. With --root-out the root key is not kept on this machine. If the store is stolen, the issuing CA can then be replaced without asking partners to trust a new root. The root key is needed once a year to create the root CRL (ca crl --root).
 
-Browsers and mail programs do not know this authority: only who was given the root believes what it issues.`
+Mail clients do not trust this CA by default: a recipient must install the root certificate first.`
 }
 
 func (caInitCmd) examples() string {
@@ -44,7 +44,7 @@ func (caInitCmd) examples() string {
 // Run makes the authority, once.
 func (c *caInitCmd) Run(a *app) error {
 	if c.Import != "" && (c.RootOut != "" || len(c.Domain) > 0) {
-		return unusable(errors.New("--import: an authority that is there has its root and its limits; leave --root-out and --domain away"))
+		return unusable(errors.New("--import: cannot be combined with --root-out or --domain; an existing CA already has a root and its name constraints"))
 	}
 	password, err := c.rootPassword()
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *caInitCmd) vacant(ctx context.Context, s *store.Store, conf *config.Con
 	switch {
 	case err == nil:
 		cert := opened.Issuing.Config.Certificate
-		return negative(fmt.Errorf("there is an authority already, %s; partners trust it, so it stays: smimerelay ca show tells of it, and to begin anew all the same, take it out with smimerelay cert remove --force", name(cert)))
+		return negative(fmt.Errorf("there is already a CA, %s, and partners may trust it; see smimerelay ca show; to start over, remove it with smimerelay cert remove --force", name(cert)))
 	case errors.Is(err, service.ErrNoAuthority):
 		return nil
 	}
@@ -93,7 +93,7 @@ func (c *caInitCmd) fill(ctx context.Context, s *store.Store, conf *config.Confi
 		URL: conf.CA.URL, Key: c.Key, Domains: c.Domain, Clock: a.clock,
 	})
 	if err != nil {
-		return unusable(fmt.Errorf("%w; with the flags of ca init, or in [ca]", err))
+		return unusable(fmt.Errorf("%w; use the flags of ca init, or set it in [ca]", err))
 	}
 	// The list of a root whose key leaves must be made before.
 	if err := s.Issued(ctx, pair.Issuing.Certificate); err != nil {
@@ -130,7 +130,7 @@ func (c *caInitCmd) rootPassword() (string, error) {
 		return "", nil
 	}
 	if _, err := os.Lstat(c.RootOut); err == nil {
-		return "", fmt.Errorf("%s is there already; name a new file", c.RootOut)
+		return "", fmt.Errorf("%s already exists; choose another file name", c.RootOut)
 	}
 	password, err := readPassword(c.PasswordFile)
 	if err == nil {
@@ -210,13 +210,13 @@ func (c *caInitCmd) tell(a *app, o *authorities) error {
 	p := a.page()
 	p.line("")
 	if o.config.CA.Folder != "" {
-		p.line("Let a web server serve %s at %s, or pass %s on to /ca/ of [admin].", o.config.CA.Folder, o.config.CA.URL, o.config.CA.URL)
+		p.line("Serve %s with a web server at %s, or proxy %s to /ca/ of [admin].", o.config.CA.Folder, o.config.CA.URL, o.config.CA.URL)
 	} else {
-		p.line("Pass %s on to /ca/ of [admin], or set ca.folder and let a web server serve it.", o.config.CA.URL)
+		p.line("Proxy %s to /ca/ of [admin], or set ca.folder and serve it with a web server.", o.config.CA.URL)
 	}
-	p.line("Give partners the root, and its fingerprint by another way: smimerelay ca export > root.pem")
+	p.line("Send partners the root certificate, and its fingerprint over another channel: smimerelay ca export > root.pem")
 	if c.RootOut != "" {
-		p.line("Keep %s and its password apart, away from this machine; its list must be renewed before it ends: smimerelay ca crl --root FILE", c.RootOut)
+		p.line("Store %s and its password separately, and not on this machine; renew the root CRL before it expires: smimerelay ca crl --root FILE", c.RootOut)
 	}
 	return p.err
 }

@@ -12,17 +12,17 @@ import (
 
 type caRenewCmd struct {
 	authorityFlags
-	JSON         bool     `name:"json" help:"Print the authorities as JSON."`
-	Revoke       bool     `help:"Take the one before back (ca-compromise), and with it all that it issued."`
-	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Key of the authority: p256, p384, rsa2048, rsa3072, rsa4096."`
-	Domain       []string `placeholder:"DOMAIN" help:"Limit it to this domain; as the one before when absent. Repeatable."`
-	Root         string   `placeholder:"FILE" help:"The root's key, where it is not in the store: PKCS #12 or PEM."`
-	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --root."`
+	JSON         bool     `name:"json" help:"Print the CAs as JSON."`
+	Revoke       bool     `help:"Revoke the previous issuing CA (ca-compromise), and with it every certificate that it issued."`
+	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Type of the CA key: p256, p384, rsa2048, rsa3072, rsa4096."`
+	Domain       []string `placeholder:"DOMAIN" help:"Add a name constraint for this domain (default: those of the previous CA). Repeatable."`
+	Root         string   `placeholder:"FILE" help:"The root key, if it is not in the store (PKCS #12 or PEM)."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of the --root file."`
 }
 
 // Help is shown below the summary.
 func (caRenewCmd) Help() string {
-	return `For an issuing authority that ends in a year or two, or was in the hands of a thief (--revoke). Partners trust the root and need do nothing. The new one publishes under names of its own, such as issuing-2.crl; the one before goes on to publish its list. Identities that it issued are followed by new ones when a rule with issue = true signs with them next: at once after --revoke, else before their end; for others run cert issue.`
+	return `Use it when the issuing CA expires in a year or two, or when its key was stolen (--revoke). Partners trust the root and need not do anything. The new CA publishes under its own file names, such as issuing-2.crl; the previous one continues to publish its CRL. Identities of the previous CA are renewed the next time a rule with issue = true signs with them: at once after --revoke, otherwise shortly before they expire. Renew other identities with cert issue.`
 }
 
 func (caRenewCmd) examples() string {
@@ -58,11 +58,11 @@ func (c *caRenewCmd) Run(a *app) error {
 func (c *caRenewCmd) root(o *authorities) (*certs.Identity, error) {
 	switch {
 	case o.Root == nil:
-		return nil, negative(errors.New("the authority was imported and its root is not ours; have its owner make another"))
+		return nil, negative(errors.New("the CA was imported without its root; ask the owner of the root for a new issuing CA"))
 	case c.Root != "":
 		return o.readRoot(c.Root, c.PasswordFile)
 	case o.Root.Authority == nil:
-		return nil, unusable(errors.New("the root's key is not in the store; give --root with the file that ca init --root-out wrote"))
+		return nil, unusable(errors.New("the root key is not in the store; use --root with the file that ca init --root-out wrote"))
 	}
 	return &certs.Identity{Certificate: o.Root.Certificate, Key: o.Root.Authority.Key}, nil
 }
@@ -110,7 +110,7 @@ func (o *authorities) readRoot(file, passwordFile string) (*certs.Identity, erro
 		return nil, err
 	}
 	if o.Root == nil || !id.Certificate.Equal(o.Root.Certificate) {
-		return nil, unusable(fmt.Errorf("--root: %s is not the root of our authority; give the file that ca init --root-out wrote", name(id.Certificate)))
+		return nil, unusable(fmt.Errorf("--root: %s is not the root of this CA; use the file that ca init --root-out wrote", name(id.Certificate)))
 	}
 	return id, nil
 }

@@ -12,7 +12,7 @@ import (
 
 type caShowCmd struct {
 	authorityFlags
-	JSON bool `name:"json" help:"Print it as JSON: an array."`
+	JSON bool `name:"json" help:"Print an array as JSON."`
 }
 
 func (caShowCmd) examples() string {
@@ -44,13 +44,13 @@ func (o *authorities) print(ctx context.Context, a *app, asJSON bool) error {
 type caExportCmd struct {
 	authorityFlags
 	DER     bool `name:"der" help:"Print DER instead of PEM."`
-	Issuing bool `help:"Print the certificate of the issuing authority instead, which goes with every message anyway."`
-	JSON    bool `name:"json" help:"Print it as JSON, with its fingerprint."`
+	Issuing bool `help:"Print the certificate of the issuing CA instead; every signed message contains it anyway."`
+	JSON    bool `name:"json" help:"Print the certificate and its fingerprint as JSON."`
 }
 
 // Help is shown below the summary.
 func (caExportCmd) Help() string {
-	return `Prints the certificate of the root. Partners put it among the authorities that they trust for mail, after they have compared its fingerprint with one that they got by another way, such as by telephone. There is no private key in it.`
+	return `Prints the root certificate. Partners install it as a trust anchor for mail after comparing its fingerprint with one that they received over another channel, such as the telephone. The output does not contain a private key.`
 }
 
 func (caExportCmd) examples() string {

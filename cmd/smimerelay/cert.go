@@ -9,36 +9,36 @@ import (
 )
 
 type certCmd struct {
-	Import   certImportCmd   `cmd:"" help:"Take identities and certificates into the store."`
-	Export   certExportCmd   `cmd:"" help:"Write a certificate of the store, or an identity, to a file."`
-	List     certListCmd     `cmd:"" help:"List what is in the store."`
-	Show     certShowCmd     `cmd:"" help:"Show all about a certificate."`
-	Remove   certRemoveCmd   `cmd:"" help:"Take certificates out of the store, with their keys."`
-	Allow    certAllowCmd    `cmd:"" help:"Believe a certificate whoever issued it."`
-	Block    certBlockCmd    `cmd:"" help:"Refuse a certificate and everything below it."`
-	Unmark   certUnmarkCmd   `cmd:"" help:"Take back cert allow and cert block."`
-	Pin      certPinCmd      `cmd:"" help:"Have an identity sign though there is a younger one."`
-	Unpin    certUnpinCmd    `cmd:"" help:"Take back cert pin."`
-	Expiring certExpiringCmd `cmd:"" help:"List our identities that end soon."`
-	Issue    certIssueCmd    `cmd:"" help:"Have the built-in authority issue certificates for addresses."`
-	Revoke   certRevokeCmd   `cmd:"" help:"Take back certificates that the built-in authority issued."`
-	Check    certCheckCmd    `cmd:"" help:"Say whether a certificate may be used now, and why not."`
-	Lookup   certLookupCmd   `cmd:"" help:"Look the certificates of an address up as the gateway would."`
+	Import   certImportCmd   `cmd:"" help:"Import identities and certificates into the store."`
+	Export   certExportCmd   `cmd:"" help:"Export a certificate or an identity from the store to a file."`
+	List     certListCmd     `cmd:"" help:"List the certificates in the store."`
+	Show     certShowCmd     `cmd:"" help:"Show the details of a certificate."`
+	Remove   certRemoveCmd   `cmd:"" help:"Remove certificates and their private keys from the store."`
+	Allow    certAllowCmd    `cmd:"" help:"Trust a certificate regardless of its issuer."`
+	Block    certBlockCmd    `cmd:"" help:"Block a certificate and all certificates below it."`
+	Clear    certClearCmd    `cmd:"" help:"Remove the override that cert allow or cert block set."`
+	Pin      certPinCmd      `cmd:"" help:"Sign with this identity even if a newer one exists."`
+	Unpin    certUnpinCmd    `cmd:"" help:"Undo cert pin."`
+	Expiring certExpiringCmd `cmd:"" help:"List identities that expire soon."`
+	Issue    certIssueCmd    `cmd:"" help:"Issue certificates for addresses with the built-in CA."`
+	Revoke   certRevokeCmd   `cmd:"" help:"Revoke certificates that the built-in CA issued."`
+	Check    certCheckCmd    `cmd:"" help:"Check whether a certificate can be used now, and if not, why."`
+	Lookup   certLookupCmd   `cmd:"" help:"Look up the certificates of an address as the gateway does."`
 }
 
 type certCheckCmd struct {
 	trustFlags
-	Purpose string `required:"" enum:"sign,encrypt" placeholder:"sign|encrypt" help:"What for: sign, encrypt."`
+	Purpose string `required:"" enum:"sign,encrypt" placeholder:"sign|encrypt" help:"Intended use: sign, encrypt."`
 	Address string `placeholder:"ADDR" help:"The address that the certificate must name."`
 	JSON    bool   `name:"json" help:"Print the verdict as JSON."`
-	Cert    string `arg:"" help:"File with the certificate (PEM, DER, .p7b); further ones in it help to build its chain."`
+	Cert    string `arg:"" help:"File with the certificate (PEM, DER, .p7b); further certificates in it are used to build the chain."`
 }
 
 // Help is shown below the summary.
 func (certCheckCmd) Help() string {
-	return `Judges the first certificate in the file as the gateway does before it encrypts to it or believes its signature: path, validity, key, purpose, address, revocation. The reason is one of the words in docs/reasons.md.
+	return `Checks the first certificate in the file as the gateway does before it encrypts to a certificate or accepts a signature: certification path, validity, key, purpose, address and revocation. The reason is one of the words in docs/reasons.md.
 
-Exit status: 0 pass, 1 not usable, 2 the call or the input could not be used.`
+Exit status: 0 pass, 1 not usable, 2 usage error or invalid input.`
 }
 
 func (certCheckCmd) examples() string {
@@ -61,7 +61,7 @@ func (c *certCheckCmd) Run(a *app) error {
 		return err
 	}
 	if len(found) == 0 {
-		return unusable(fmt.Errorf("%s: no certificate in it; give PEM, DER or .p7b", c.Cert))
+		return unusable(fmt.Errorf("%s: contains no certificate; use PEM, DER or .p7b", c.Cert))
 	}
 	validator, err := c.validator(a)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // doneFlags are common to the verbs that change something about a certificate.
 type doneFlags struct {
-	JSON bool `name:"json" help:"Print what was done as JSON: one object a certificate, when it is done."`
+	JSON bool `name:"json" help:"Print one JSON object per certificate, after it has been changed."`
 }
 
 // done is what --json prints.
@@ -18,7 +18,7 @@ type done struct {
 	SHA256    string   `json:"sha256"`
 	Subject   string   `json:"subject"`
 	Addresses []string `json:"addresses"`
-	// Done is "removed", "allowed", "blocked", "unmarked", "pinned", "unpinned" or
+	// Done is "removed", "allowed", "blocked", "cleared", "pinned", "unpinned" or
 	// "exported".
 	Done string `json:"done"`
 	// Until is the day on which it ends; absent is never.

@@ -64,20 +64,20 @@ func texts(list []address.Address) []string {
 }
 
 // errNotInStore is a fingerprint that leads nowhere.
-var errNotInStore = errors.New("is of no certificate in the store; see smimerelay cert list")
+var errNotInStore = errors.New("no such certificate in the store; see smimerelay cert list")
 
 // pick returns the one entry whose fingerprint begins with what somebody wrote.
 func pick(ctx context.Context, s *store.Store, text string) (store.Entry, error) {
 	found, err := s.Find(ctx, store.Query{Prefix: text, Limit: 2, Chain: true})
 	switch {
 	case !isFingerprint(text):
-		return store.Entry{}, unusable(fmt.Errorf("%q is not a SHA-256 fingerprint or its beginning; give hexadecimal digits as smimerelay cert list prints them", text))
+		return store.Entry{}, unusable(fmt.Errorf("%q is not a SHA-256 fingerprint or the start of one; use the hexadecimal digits that smimerelay cert list prints", text))
 	case err != nil:
 		return store.Entry{}, err
 	case len(found) == 0:
-		return store.Entry{}, negative(fmt.Errorf("%s %w", text, errNotInStore))
+		return store.Entry{}, negative(fmt.Errorf("%s: %w", text, errNotInStore))
 	case len(found) > 1:
-		return store.Entry{}, unusable(fmt.Errorf("%s is the beginning of several fingerprints, such as %x and %x; give more digits",
+		return store.Entry{}, unusable(fmt.Errorf("%s matches several fingerprints, such as %x and %x; use more digits",
 			text, found[0].Fingerprint, found[1].Fingerprint))
 	}
 	return found[0], nil

@@ -13,15 +13,15 @@ import (
 
 type certExpiringCmd struct {
 	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
-	Within span   `placeholder:"TIME" help:"How soon, such as 14d; the longest of expiry.warn_before when absent."`
+	Within span   `placeholder:"TIME" help:"Remaining validity, such as 14d (default: the longest of expiry.warn_before)."`
 	JSON   bool   `name:"json" help:"Print the list as JSON."`
 }
 
 // Help is shown below the summary.
 func (certExpiringCmd) Help() string {
-	return `Lists our identities, in the store, in files and in tokens, and our own authority, that end soon, the first first. One is left out when others of ours do for all its addresses what it does, and for longer.
+	return `Lists identities in the store, in files and in tokens, and the built-in CA, if they expire soon; the earliest expiry comes first. An identity is omitted if newer identities replace it for all of its addresses.
 
-Exit status: 0 none ends soon, 1 some do, 2 the call could not be used, 78 bad configuration. It prints nothing when there is nothing to do, as cron likes it.`
+Exit status: 0 none expires soon, 1 some do, 2 usage error, 78 bad configuration. It prints nothing if there is nothing to do, which suits cron.`
 }
 
 func (certExpiringCmd) examples() string {
@@ -82,9 +82,9 @@ func (c *certExpiringCmd) print(a *app, list []service.Owned) error {
 	for i, o := range list {
 		what := ""
 		if o.Authority {
-			what = ", our own authority"
+			what = ", built-in CA"
 		}
-		p.line("%s ends on %s, in %d days (%s%s)", name(o.Certificate), out[i].NotAfter.Format(time.DateOnly), out[i].Days, o.Place, what)
+		p.line("%s expires on %s, in %d days (%s%s)", name(o.Certificate), out[i].NotAfter.Format(time.DateOnly), out[i].Days, o.Place, what)
 	}
 	return p.err
 }

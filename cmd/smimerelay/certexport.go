@@ -16,19 +16,19 @@ import (
 type certExportCmd struct {
 	storeFlags
 	doneFlags
-	Format       string `enum:"p12,p12-legacy,pem,der,p7b" default:"pem" placeholder:"NAME" help:"p12 (AES-256), p12-legacy (Triple DES, for old programs), pem, der or p7b."`
-	PrivateKey   bool   `help:"The private key too: p12, p12-legacy or pem."`
-	PasswordFile string `placeholder:"FILE" help:"File with the password that the private key is to be under; it must not be readable by others."`
-	Output       string `short:"o" placeholder:"FILE" help:"The file to write, for nobody else to read; absent or - is standard output, not for private keys."`
-	Force        bool   `help:"Write over a file that is there, and under an empty or short password."`
-	What         string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; or an address."`
+	Format       string `enum:"p12,p12-legacy,pem,der,p7b" default:"pem" placeholder:"NAME" help:"Output format: p12 (AES-256), p12-legacy (Triple DES, for old programs), pem, der or p7b."`
+	PrivateKey   bool   `help:"Export the private key as well (p12, p12-legacy or pem)."`
+	PasswordFile string `placeholder:"FILE" help:"File with the password that protects the exported private key; it must not be readable by others."`
+	Output       string `short:"o" placeholder:"FILE" help:"Output file, readable only by you (default: standard output, which is not permitted for private keys)."`
+	Force        bool   `help:"Overwrite an existing file, and accept an empty or short password."`
+	What         string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or the start of it; or an address."`
 }
 
 // Help is shown below the summary.
 func (certExportCmd) Help() string {
-	return `With a certificate goes the chain that came with it, but in der. An address stands for all certificates that name it, in pem and p7b; where only one fits, and there are several, they are listed. A private key leaves only with --private-key and a password file. With --force and an empty password file it leaves unprotected; then the mode of the file, 0600, is all that keeps it.
+	return `A certificate is exported with its stored chain, except as der. An address selects all certificates that name it, for pem and p7b; if a format can hold only one and there are several, they are listed. A private key is exported only with --private-key and a password file. With --force and an empty password file it is not encrypted; only the file mode 0600 protects it then.
 
-Exit status: 0 written, 1 there is no such certificate or key, 2 the call could not be used, 78 bad configuration.`
+Exit status: 0 written, 1 no such certificate or key, 2 usage error, 78 bad configuration.`
 }
 
 func (certExportCmd) examples() string {
@@ -93,27 +93,27 @@ func (c *certExportCmd) isPKCS12() bool { return c.Format == "p12" || c.Format =
 func (c *certExportCmd) check() (password string, err error) {
 	switch {
 	case !c.PrivateKey && c.isPKCS12():
-		return "", unusable(fmt.Errorf("--format: %s is for private keys; add --private-key, or choose pem, der or p7b", c.Format))
+		return "", unusable(fmt.Errorf("--format: %s is for private keys; add --private-key, or use pem, der or p7b", c.Format))
 	case !c.PrivateKey && c.PasswordFile != "":
-		return "", unusable(errors.New("--password-file: is for private keys; add --private-key, or leave it out"))
+		return "", unusable(errors.New("--password-file: only for private keys; add --private-key, or omit it"))
 	case c.JSON && !c.toFile() && c.Format != "pem" && !c.PrivateKey:
-		return "", unusable(fmt.Errorf("--json: has PEM in it; name the file to write by --output for %s", c.Format))
+		return "", unusable(fmt.Errorf("--json: the output contains PEM; for %s, name the output file with --output", c.Format))
 	case !c.PrivateKey:
 		return "", nil
 	case !c.isPKCS12() && c.Format != "pem":
-		return "", unusable(fmt.Errorf("--format: %s holds no private key; choose p12, p12-legacy or pem", c.Format))
+		return "", unusable(fmt.Errorf("--format: %s cannot contain a private key; use p12, p12-legacy or pem", c.Format))
 	case c.Store != "" && c.Key == "":
-		return "", unusable(errors.New("--private-key: with --store, name its key file by --key"))
+		return "", unusable(errors.New("--private-key: with --store, name its key file with --key"))
 	case c.PasswordFile == "":
-		return "", unusable(errors.New("--private-key: name a file with the new password by --password-file"))
+		return "", unusable(errors.New("--private-key: name a file with the new password with --password-file"))
 	case !c.toFile():
-		return "", unusable(errors.New("--private-key: name the file to write by --output"))
+		return "", unusable(errors.New("--private-key: name the output file with --output"))
 	}
 	if password, _, err = file.ReadSecret(c.PasswordFile); err != nil {
 		return "", unusable(fmt.Errorf("--password-file: %w", err))
 	}
 	if err := file.CheckPassword(password); err != nil && !c.Force {
-		return "", unusable(fmt.Errorf("--password-file: %w; take a longer one, or this one with --force", err))
+		return "", unusable(fmt.Errorf("--password-file: %w; use a longer password, or add --force", err))
 	}
 	return password, nil
 }
@@ -173,9 +173,9 @@ func (c *certExportCmd) find(ctx context.Context, s *store.Store) ([]store.Entry
 	case err != nil:
 		return nil, err
 	case len(found) == 0 && c.PrivateKey:
-		return nil, negative(fmt.Errorf("%s: no private key of it is in the store; see smimerelay cert list", addr))
+		return nil, negative(fmt.Errorf("%s: its private key is not in the store; see smimerelay cert list", addr))
 	case len(found) == 0:
-		return nil, negative(fmt.Errorf("%s is named by no certificate in the store; see smimerelay cert list", addr))
+		return nil, negative(fmt.Errorf("%s: no certificate for this address in the store; see smimerelay cert list", addr))
 	case len(found) > 1 && (c.PrivateKey || c.Format == "der"):
 		return nil, unusable(severalOf(addr, found))
 	}
@@ -187,7 +187,7 @@ const maxListed = 5
 
 // severalOf asks for one of several.
 func severalOf(addr address.Address, found []store.Entry) error {
-	text := fmt.Sprintf("%s has %d of them; name one by its fingerprint:", addr, len(found))
+	text := fmt.Sprintf("%s has %d certificates; select one by its fingerprint:", addr, len(found))
 	for _, e := range found[:min(len(found), maxListed)] {
 		text += fmt.Sprintf(" %x (%s to %s)", e.Fingerprint[:8], e.Certificate.NotBefore.Format("2006-01-02"), e.Certificate.NotAfter.Format("2006-01-02"))
 	}

@@ -14,19 +14,19 @@ import (
 
 type certImportCmd struct {
 	storeFlags
-	PasswordFile string   `placeholder:"FILE" help:"File with the password of all that have no NAME.password beside them; it must not be readable by others."`
-	Force        bool     `help:"Take private keys under an empty or short password too."`
-	JSON         bool     `name:"json" help:"Print one JSON object a file, as soon as what it holds is stored."`
-	Paths        []string `arg:"" name:"path" help:"Files, or folders that are read with all below them."`
+	PasswordFile string   `placeholder:"FILE" help:"File with the password of files that have no NAME.password next to them; it must not be readable by others."`
+	Force        bool     `help:"Also import private keys with an empty or short password."`
+	JSON         bool     `name:"json" help:"Print one JSON object per file, as soon as its contents are stored."`
+	Paths        []string `arg:"" name:"path" help:"Files, or folders that are read recursively."`
 }
 
 // Help is shown below the summary.
 func (certImportCmd) Help() string {
-	return `Identities are PKCS #12 (.p12, .pfx) or PEM with PKCS #8, encrypted or not, any number of keys in a file, each with its certificate and chain; certificates are PEM, DER, .p7b or .sst. What a file is shows in its contents; of a folder the files count that end in .p12, .pfx, .pem, .crt, .cer, .der, .p7b, .p7c or .sst. A file is stored whole or not at all. One with a private key must not be readable by others, nor be under a password of fewer than 8 characters.
+	return `Identities are read from PKCS #12 (.p12, .pfx) or from PEM with PKCS #8, encrypted or not; a file may contain several keys, each with its certificate and chain. Certificates are read from PEM, DER, .p7b or .sst. The format is detected from the contents; in a folder, only files that end in .p12, .pfx, .pem, .crt, .cer, .der, .p7b, .p7c or .sst are read. A file is stored completely or not at all. A file with a private key must not be readable by others, and its password must have at least 8 characters.
 
-A file is reported when it is on stable storage. An import that was broken off can be run again: files that were imported are passed over without their passwords' work.
+A file is reported when it is on stable storage. An interrupted import can be repeated: files that were already imported are skipped without decrypting them again.
 
-Exit status: 0 everything is in the store, 1 files were refused, 2 the call could not be used, 78 bad configuration.`
+Exit status: 0 everything is in the store, 1 some files were rejected, 2 usage error, 78 bad configuration.`
 }
 
 func (certImportCmd) examples() string {
@@ -68,12 +68,12 @@ func filesBelow(paths []string) ([]string, error) {
 	for _, path := range paths {
 		found, err := file.Files(path)
 		if err != nil {
-			return nil, unusable(fmt.Errorf("PATH: %w; check it and who you are", err))
+			return nil, unusable(fmt.Errorf("PATH: %w; check the path and which user you are", err))
 		}
 		all = append(all, found...)
 	}
 	if len(all) == 0 {
-		return nil, unusable(errors.New("PATH: no file of identities or certificates there; they end in .p12, .pfx, .pem, .crt, .cer, .der, .p7b, .p7c or .sst"))
+		return nil, unusable(errors.New("PATH: no identity or certificate files found; their names end in .p12, .pfx, .pem, .crt, .cer, .der, .p7b, .p7c or .sst"))
 	}
 	return all, nil
 }

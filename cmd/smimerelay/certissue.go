@@ -20,18 +20,18 @@ import (
 type certIssueCmd struct {
 	authorityFlags
 	JSON         bool     `name:"json" help:"Print what was issued as JSON."`
-	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Kind of key: auto (what partners can read), p256, p384, rsa2048, rsa3072, rsa4096; ca.key_type when absent."`
-	Days         int      `placeholder:"N" help:"Days of validity, at most 825; ca.validity when absent."`
-	Separate     bool     `help:"Issue two keys: one signs, one is encrypted to; ca.separate_keys does so always."`
-	File         string   `placeholder:"FILE" help:"Also for the addresses in FILE, one on each line."`
+	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Key type: auto (what all partners can use), p256, p384, rsa2048, rsa3072, rsa4096 (default: ca.key_type)."`
+	Days         int      `placeholder:"N" help:"Days of validity, at most 825 (default: ca.validity)."`
+	Separate     bool     `help:"Issue two certificates with separate keys, one for signing and one for encryption, as ca.separate_keys does."`
+	File         string   `placeholder:"FILE" help:"Also issue for the addresses in FILE, one per line."`
 	Out          string   `placeholder:"FILE" help:"Also write the identity to FILE (PKCS #12); for one address without --separate."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --out."`
-	Address      []string `arg:"" optional:"" name:"address" help:"Addresses of our domains."`
+	Address      []string `arg:"" optional:"" name:"address" help:"Addresses in the local domains."`
 }
 
 // Help is shown below the summary.
 func (certIssueCmd) Help() string {
-	return `The built-in authority (ca init) issues a certificate for each address, and the store keeps it with its key: it signs from now on. One that the address had keeps decrypting. All addresses are looked at before the first is issued for; on an error later, those printed before it are done.`
+	return `The built-in CA (ca init) issues a certificate for each address. The store keeps it with its private key, and the gateway signs with it from now on. Earlier identities of the address are still used to decrypt. All addresses are checked before the first certificate is issued; if an error occurs later, the certificates already printed have been issued.`
 }
 
 func (certIssueCmd) examples() string {
@@ -106,7 +106,7 @@ func (c *certIssueCmd) addresses() ([]address.Address, error) {
 		}
 	}
 	if len(texts) == 0 {
-		return nil, errors.New("ADDRESS: give one at least, or a --file with some")
+		return nil, errors.New("ADDRESS: missing; give at least one, or use --file")
 	}
 	var list []address.Address
 	seen := map[string]bool{}
@@ -129,10 +129,10 @@ func (c *certIssueCmd) password(addresses int) (string, error) {
 		return "", nil
 	}
 	if addresses > 1 || c.Separate {
-		return "", errors.New("--out: is for one identity; use smimerelay cert export for several")
+		return "", errors.New("--out: only for one identity; use smimerelay cert export for several")
 	}
 	if _, err := os.Lstat(c.Out); err == nil {
-		return "", fmt.Errorf("--out: %s is there already", c.Out)
+		return "", fmt.Errorf("--out: %s already exists", c.Out)
 	}
 	password, err := readPassword(c.PasswordFile)
 	if err == nil {
@@ -158,7 +158,7 @@ func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]
 		return nil, errors.New("--days: give a number above 0")
 	}
 	if c.Out != "" && o.config.CA.SeparateKeys {
-		return nil, errors.New("--out: ca.separate_keys issues two; use smimerelay cert export")
+		return nil, errors.New("--out: only for one identity, but ca.separate_keys issues two; use smimerelay cert export")
 	}
 	validity := o.config.CA.Validity
 	if c.Days > 0 {
@@ -167,7 +167,7 @@ func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]
 	var list []ca.Request
 	for _, addr := range addresses {
 		if !own(addr) {
-			return nil, fmt.Errorf("%s is of none of our domains; the authority vouches for these only: see domains in %s", addr, c.Config)
+			return nil, fmt.Errorf("%s is not in a local domain; the CA issues only for local domains: see domains in %s", addr, c.Config)
 		}
 		r := ca.Request{
 			Address: addr, Key: cmp.Or(c.Key, o.config.CA.KeyType), Validity: validity,
@@ -205,7 +205,7 @@ func writeIdentity(path string, id *certs.Identity, password string) error {
 		err = writeNew(path, data)
 	}
 	if err != nil {
-		return unusable(fmt.Errorf("--out: the identity is issued and in the store, and not in the file: %w; use smimerelay cert export", err))
+		return unusable(fmt.Errorf("--out: the identity was issued and stored, but not written to the file: %w; use smimerelay cert export", err))
 	}
 	return nil
 }

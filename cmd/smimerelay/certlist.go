@@ -17,18 +17,18 @@ import (
 type certListCmd struct {
 	storeFlags
 	JSON     bool     `name:"json" help:"Print the list as JSON."`
-	Origin   []string `enum:"imported,harvested,directory,issued,authority" placeholder:"ORIGIN" help:"Only those that came in this way: imported, harvested, directory, issued, authority. Repeatable."`
-	HasKey   string   `enum:",yes,no" default:"" placeholder:"yes|no" help:"Only those whose private key is, or is not, in the store."`
-	Mark     string   `enum:",allowed,blocked" default:"" placeholder:"MARK" help:"Only those that are marked: allowed, blocked."`
-	Expiring span     `placeholder:"TIME" help:"Only those that are valid and end within this time, such as 30d."`
-	After    string   `placeholder:"SHA256" help:"Begin behind this fingerprint, in full: to go on where --limit ended."`
-	Limit    int      `placeholder:"N" help:"At most so many."`
-	Address  string   `arg:"" optional:"" name:"address" help:"Only those that name this address, the youngest first."`
+	Origin   []string `enum:"imported,harvested,directory,issued,authority" placeholder:"ORIGIN" help:"Only certificates of this origin: imported, harvested, directory, issued, authority. Repeatable."`
+	HasKey   string   `enum:",yes,no" default:"" placeholder:"yes|no" help:"Only certificates with, or without, a private key in the store."`
+	Mark     string   `enum:",allowed,blocked" default:"" placeholder:"MARK" help:"Only certificates with this trust override: allowed, blocked."`
+	Expiring span     `placeholder:"TIME" help:"Only valid certificates that expire within this time, such as 30d."`
+	After    string   `placeholder:"SHA256" help:"Start after this fingerprint (all digits), to continue where --limit stopped."`
+	Limit    int      `placeholder:"N" help:"Maximum number of certificates."`
+	Address  string   `arg:"" optional:"" name:"address" help:"Only certificates for this address, newest first."`
 }
 
 // Help is shown below the summary.
 func (certListCmd) Help() string {
-	return `One line a certificate: the beginning of its SHA-256 fingerprint, how it came into the store, key where its private key is there too, pinned, its mark, the day on which it ends, and whom it names. They come in the order of their fingerprints, and may be many: a store of any size is read in parts.`
+	return `One line per certificate: the start of its SHA-256 fingerprint, its origin, key if the private key is in the store, pinned, its trust override, its expiry date, and its addresses. The list is sorted by fingerprint. Large stores are read in parts.`
 }
 
 func (certListCmd) examples() string {
@@ -66,7 +66,7 @@ func (c *certListCmd) query(now time.Time) (q store.Query, err error) {
 			return q, unusable(fmt.Errorf("ADDRESS: %w; write local@domain", err))
 		}
 		if c.After != "" {
-			return q, unusable(fmt.Errorf("--after: an address has few certificates, which come at once; leave it away"))
+			return q, unusable(fmt.Errorf("--after: cannot be combined with an address, whose certificates are all listed at once; omit it"))
 		}
 		q.Address = &addr
 	}

@@ -12,16 +12,16 @@ import (
 
 type certLookupCmd struct {
 	Config  string `default:"${config}" placeholder:"FILE" help:"The configuration file."`
-	JSON    bool   `name:"json" help:"Print the outcome as JSON."`
-	Fresh   bool   `help:"Ask the sources now and not what is remembered, which this command always does."`
+	JSON    bool   `name:"json" help:"Print the result as JSON."`
+	Fresh   bool   `help:"Query the sources now instead of the cache; this command always does."`
 	Address string `arg:"" help:"The recipient's address."`
 }
 
 // Help is shown below the summary.
 func (certLookupCmd) Help() string {
-	return `Asks the configured directories now, whatever a running gateway remembers, and prints what each answered and how fast, and every certificate seen with the verdict on it. The outcome is usable, none, or unknown when somebody did not answer. Of the address of a group the members are shown.
+	return `Queries the configured directories, bypassing the cache of a running gateway. It prints the answer and the response time of each directory, and each certificate with the result of its checks. The outcome is usable, none, or unknown if a source was unavailable. For the address of a group, the members are shown.
 
-Exit status: 0 usable, 1 none or unknown, 2 the call could not be used, 78 bad configuration.`
+Exit status: 0 usable, 1 none or unknown, 2 usage error, 78 bad configuration.`
 }
 
 func (certLookupCmd) examples() string {

@@ -17,9 +17,9 @@ import (
 type markFlags struct {
 	storeFlags
 	doneFlags
-	Note  string `placeholder:"TEXT" help:"Why; explanations repeat it."`
-	Until string `placeholder:"DATE" help:"The day on which the mark ends, such as 2027-01-31."`
-	What  string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; or a file with it, which is put into the store."`
+	Note  string `placeholder:"TEXT" help:"Reason; explanations repeat it."`
+	Until string `placeholder:"DATE" help:"Last day of the override, such as 2027-01-31."`
+	What  string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or the start of it; or a file with the certificate, which is then imported."`
 }
 
 // mark marks a certificate, which comes into the store first where it is a file.
@@ -43,7 +43,7 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 		err = f.report(a, e, done{Done: string(mark), Until: day(until)}, text)
 		if e.HasKey && mark == store.Blocked && err == nil && !f.JSON {
 			p := a.page()
-			p.line("this identity no longer signs; its key still decrypts")
+			p.line("this identity is no longer used to sign; its key still decrypts")
 			err = p.err
 		}
 		return err
@@ -72,16 +72,16 @@ func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, err
 	if !f.isFile() {
 		e, err := pick(ctx, s, f.What)
 		if errors.Is(err, errNotInStore) {
-			err = negative(fmt.Errorf("%s is of no certificate in the store; give a file with the certificate instead", f.What))
+			err = negative(fmt.Errorf("%s: no such certificate in the store; use a file with the certificate instead", f.What))
 		}
 		return e, err
 	}
 	list, err := file.ReadCertificates(f.What)
 	if err != nil {
-		return store.Entry{}, unusable(fmt.Errorf("%w; give the certificate as PEM or DER", err))
+		return store.Entry{}, unusable(fmt.Errorf("%w; use a certificate as PEM or DER", err))
 	}
 	if len(list) != 1 {
-		return store.Entry{}, unusable(fmt.Errorf("%s: has %d certificates in it; give a file with the one that is meant", f.What, len(list)))
+		return store.Entry{}, unusable(fmt.Errorf("%s: contains %d certificates; use a file with a single certificate", f.What, len(list)))
 	}
 	if _, err := s.Put(ctx, store.Imported, store.New{Certificate: list[0]}); err != nil {
 		return store.Entry{}, unusable(err)
@@ -99,7 +99,7 @@ func (f *markFlags) end(now time.Time) (time.Time, error) {
 		return until, unusable(fmt.Errorf("--until: %q is not a date; write one such as 2027-01-31", f.Until))
 	}
 	if !until.After(now) {
-		return until, unusable(fmt.Errorf("--until: %s is past; write a day to come", f.Until))
+		return until, unusable(fmt.Errorf("--until: %s is in the past; write a future date", f.Until))
 	}
 	return until, nil
 }
@@ -108,7 +108,7 @@ type certAllowCmd struct{ markFlags }
 
 // Help is shown below the summary.
 func (certAllowCmd) Help() string {
-	return `Makes a certificate a trust anchor, whoever issued it: that of a partner without an authority, or an authority with all that it issued. Its dates, its purpose and its address are judged all the same. A gateway that is running believes it within seconds, on all nodes.`
+	return `Makes a certificate a trust anchor regardless of its issuer: the self-signed certificate of a partner, or a CA with all certificates that it issued. Validity, purpose and address are still checked. Running gateways apply the change within seconds, on all nodes.`
 }
 
 func (certAllowCmd) examples() string {
@@ -123,7 +123,7 @@ type certBlockCmd struct{ markFlags }
 
 // Help is shown below the summary.
 func (certBlockCmd) Help() string {
-	return `Refuses a certificate, and everything below it where it is an authority's: nothing is encrypted to it any more and its signatures do not pass. A gateway that is running obeys within seconds, on all nodes.`
+	return `Blocks a certificate and, if it is a CA certificate, all certificates below it: mail is no longer encrypted to it, and its signatures do not pass. Running gateways apply the change within seconds, on all nodes.`
 }
 
 func (certBlockCmd) examples() string {
@@ -134,16 +134,16 @@ func (certBlockCmd) examples() string {
 // Run blocks.
 func (c *certBlockCmd) Run(a *app) error { return c.mark(a, store.Blocked) }
 
-type certUnmarkCmd struct {
+type certClearCmd struct {
 	storeFlags
 	doneFlags
-	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or its beginning."`
+	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or the start of it."`
 }
 
-func (certUnmarkCmd) examples() string { return `smimerelay cert unmark 3f2a91c07d` }
+func (certClearCmd) examples() string { return `smimerelay cert clear 3f2a91c07d` }
 
 // Run takes a mark away.
-func (c *certUnmarkCmd) Run(a *app) error {
+func (c *certClearCmd) Run(a *app) error {
 	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
 		e, err := pick(ctx, s, c.Fingerprint)
 		if err != nil {
@@ -152,6 +152,6 @@ func (c *certUnmarkCmd) Run(a *app) error {
 		if err := s.SetMark(ctx, e.Fingerprint, store.Unmarked, "", time.Time{}); err != nil {
 			return err
 		}
-		return c.report(a, e, done{Done: "unmarked"}, "neither allowed nor blocked")
+		return c.report(a, e, done{Done: "cleared"}, "neither allowed nor blocked")
 	})
 }

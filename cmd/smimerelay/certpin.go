@@ -11,12 +11,12 @@ import (
 
 type certPinCmd struct {
 	pinFlags
-	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
+	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or the start of it."`
 }
 
 // Help is shown below the summary.
 func (certPinCmd) Help() string {
-	return `Of several identities for an address the one whose validity began last signs. A pinned one signs instead, as long as it is valid; pinning it unpins those that share an address with it. All of them decrypt.`
+	return `If an address has several identities, the one whose validity began last is used to sign. A pinned identity is used instead, as long as it is valid. Pinning an identity unpins the others with the same address. All identities are used to decrypt.`
 }
 
 func (certPinCmd) examples() string { return `smimerelay cert pin 3f2a91c07d` }
@@ -26,7 +26,7 @@ func (c *certPinCmd) Run(a *app) error { return c.pin(a, c.Fingerprint, true) }
 
 type certUnpinCmd struct {
 	pinFlags
-	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or its beginning."`
+	Fingerprint string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the identity, or the start of it."`
 }
 
 func (certUnpinCmd) examples() string { return `smimerelay cert unpin 3f2a91c07d` }

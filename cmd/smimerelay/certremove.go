@@ -12,13 +12,13 @@ import (
 type certRemoveCmd struct {
 	storeFlags
 	doneFlags
-	Force       bool     `help:"Also the last key that decrypts mail to an address, and what is blocked."`
-	Fingerprint []string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or its beginning."`
+	Force       bool     `help:"Also remove the last key that decrypts mail to an address, and blocked certificates."`
+	Fingerprint []string `arg:"" name:"sha256" help:"SHA-256 fingerprint of the certificate, or the start of it."`
 }
 
 // Help is shown below the summary.
 func (certRemoveCmd) Help() string {
-	return `Takes certificates out of the store, with their private keys. There is no way back but a copy made before: smimerelay cert export. An old key is worth keeping, because it opens old mail; without --force the last one of an address that does is not removed. A blocked certificate stays blocked only as long as it is in the store.`
+	return `Removes certificates and their private keys from the store. This cannot be undone; make a copy first with smimerelay cert export. Keep old keys, because they are needed to decrypt old mail: without --force, the last key that decrypts mail to an address is not removed. A certificate is blocked only as long as it is in the store.`
 }
 
 func (certRemoveCmd) examples() string {
@@ -49,11 +49,11 @@ func (c *certRemoveCmd) Run(a *app) error {
 func refusedRemoval(e store.Entry, err error) error {
 	switch {
 	case errors.Is(err, store.ErrLastKey):
-		return negative(fmt.Errorf("%s: not removed: %w; import its successor first, or give --force if that mail may stay closed", name(e.Certificate), store.ErrLastKey))
+		return negative(fmt.Errorf("%s: not removed: %w; import its replacement first, or use --force if that mail need not be decrypted", name(e.Certificate), store.ErrLastKey))
 	case errors.Is(err, store.ErrBlocked):
-		return negative(fmt.Errorf("%s: not removed: %w; give --force if it may", name(e.Certificate), store.ErrBlocked))
+		return negative(fmt.Errorf("%s: not removed: %w; use --force to remove it anyway", name(e.Certificate), store.ErrBlocked))
 	case errors.Is(err, store.ErrNotFound):
-		return negative(fmt.Errorf("%s: somebody else has removed it meanwhile", name(e.Certificate)))
+		return negative(fmt.Errorf("%s: already removed by another process", name(e.Certificate)))
 	}
 	return err
 }

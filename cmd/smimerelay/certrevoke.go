@@ -17,12 +17,12 @@ type certRevokeCmd struct {
 	authorityFlags
 	JSON   bool     `name:"json" help:"Print what was revoked as JSON."`
 	Reason string   `enum:"${reasons}" default:"unspecified" placeholder:"REASON" help:"Why: ${reasonlist}."`
-	What   []string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate that our authority issued, or its beginning; or an address: all of its certificates that are valid."`
+	What   []string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate that the CA issued, or the start of it; or an address, for all of its valid certificates."`
 }
 
 // Help is shown below the summary.
 func (certRevokeCmd) Help() string {
-	return `Takes certificates back, for good, and publishes a new revocation list at once: partners refuse them when the list that they have ends, within ca.crl_validity, or when they ask again. The key signs no more and keeps decrypting; cert remove takes it away. Where a rule has identities issued, the sender gets another with the next message, but not after the reasons affiliation-changed, cessation and privilege-withdrawn.`
+	return `Revokes certificates permanently and publishes a new CRL at once. Partners reject them when they fetch the new CRL, at the latest after ca.crl_validity. The key is no longer used to sign, but still decrypts; remove it with cert remove. If a rule issues identities, the sender gets a new one with the next message, except after the reasons affiliation-changed, cessation and privilege-withdrawn.`
 }
 
 func (certRevokeCmd) examples() string {
@@ -74,7 +74,7 @@ func (c *certRevokeCmd) find(ctx context.Context, o *authorities, a *app) ([]*x5
 	}
 	for _, cert := range list {
 		if o.issuerOf(cert) == nil {
-			return nil, negative(fmt.Errorf("%s: is not from our authority, or that one's key is not in the store; only who issued a certificate can revoke it (cert block refuses it here)", name(cert)))
+			return nil, negative(fmt.Errorf("%s: not issued by this CA, or the CA key is not in the store; only the issuer can revoke a certificate (use cert block to refuse it here)", name(cert)))
 		}
 	}
 	return list, nil
@@ -100,7 +100,7 @@ func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.C
 		}
 	}
 	if len(list) == 0 {
-		return nil, negative(fmt.Errorf("%s has no certificate from our authority that is valid; see smimerelay cert list %s", addr, addr))
+		return nil, negative(fmt.Errorf("%s has no valid certificate from this CA; see smimerelay cert list %s", addr, addr))
 	}
 	return list, nil
 }
@@ -119,7 +119,7 @@ func (o *authorities) issuerOf(cert *x509.Certificate) *ca.Authority {
 func (o *authorities) revoke(ctx context.Context, cert *x509.Certificate, reason ca.Reason) error {
 	_, err := o.issuerOf(cert).Revoke(ctx, cert, reason)
 	if errors.Is(err, store.ErrNotFound) {
-		return negative(fmt.Errorf("%s: is not in the ledger of our authority", name(cert)))
+		return negative(fmt.Errorf("%s: not in the records of this CA", name(cert)))
 	}
 	return err
 }

@@ -19,13 +19,13 @@ import (
 
 type certShowCmd struct {
 	storeFlags
-	JSON bool   `name:"json" help:"Print it as JSON: an array."`
-	What string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or its beginning; an address: all in the store that name it; or a file."`
+	JSON bool   `name:"json" help:"Print an array as JSON."`
+	What string `arg:"" name:"certificate" help:"SHA-256 fingerprint of a certificate in the store, or the start of it; an address, for all of its certificates in the store; or a file."`
 }
 
 // Help is shown below the summary.
 func (certShowCmd) Help() string {
-	return `Says all about a certificate: whom it names, its dates and its key, what it may be used for now and why not, its chain, whether it is revoked, how it came into the store and what was said of it there. It is judged as the gateway would, with the authorities of the configuration; with --store only by what the store says, and nobody is asked.`
+	return `Shows a certificate in detail: addresses, dates, key, what it can be used for now and why not, its chain, its revocation status, its origin and its trust override. It is checked as the gateway does, with the trust anchors of the configuration. With --store only the contents of the store are used, and nothing is fetched.`
 }
 
 func (certShowCmd) examples() string {
@@ -97,7 +97,7 @@ func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]shown, error)
 	}
 	list, err := file.ReadCertificates(c.What)
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%w; give a fingerprint, an address, or a file with certificates", err))
+		return nil, unusable(fmt.Errorf("%w; use a fingerprint, an address, or a file with certificates", err))
 	}
 	return findFile(ctx, s, list)
 }
@@ -108,7 +108,7 @@ func findAddress(ctx context.Context, s *store.Store, addr address.Address) ([]s
 		return nil, err
 	}
 	if len(entries) == 0 {
-		return nil, negative(fmt.Errorf("%s is named by no certificate in the store; smimerelay cert lookup asks the directories too", addr))
+		return nil, negative(fmt.Errorf("%s: no certificate for this address in the store; use smimerelay cert lookup to query the directories as well", addr))
 	}
 	var list []shown
 	for i, e := range entries {

@@ -95,7 +95,7 @@ func (p *page) certificate(s *shown, now time.Time) {
 	}
 	row("revocation", v.Revocation)
 	if s.entry == nil {
-		row("store", "it is not in it")
+		row("store", "not in the store")
 		return
 	}
 	p.stored(s.entry, row)
@@ -113,7 +113,7 @@ func (p *page) stored(e *store.Entry, row func(name, text string)) {
 		row("reads", strings.Join(words, ", "))
 	}
 	if e.Preferred != nil {
-		row("prefers", "mail to it is to be encrypted to another certificate")
+		row("prefers", "mail to this address is encrypted to another certificate")
 	}
 	if e.Result != "" {
 		row("judged", fmt.Sprintf("%s%s on %s", e.Result, because(string(e.Reason)), e.JudgedAt.Format(time.RFC3339)))
@@ -122,7 +122,7 @@ func (p *page) stored(e *store.Entry, row func(name, text string)) {
 		row("mark", markText(e))
 	}
 	if !e.RevokedAt.IsZero() {
-		row("revoked", fmt.Sprintf("by our own authority on %s, reason %d", e.RevokedAt.Format(time.RFC3339), e.RevocationReason))
+		row("revoked", fmt.Sprintf("by the built-in CA on %s, reason %d", e.RevokedAt.Format(time.RFC3339), e.RevocationReason))
 	}
 }
 
@@ -133,7 +133,7 @@ func privateKey(e *store.Entry) string {
 	case e.Origin == store.Authority:
 		return "in the store, for issuing only"
 	case e.Pinned:
-		return "in the store, pinned: it signs before younger ones"
+		return "in the store, pinned: used to sign before newer ones"
 	}
 	return "in the store"
 }
@@ -177,9 +177,9 @@ func validity(c *x509.Certificate, now time.Time) string {
 	days := func(d time.Duration) int { return int(d.Hours() / 24) }
 	switch {
 	case now.Before(c.NotBefore):
-		return fmt.Sprintf("%s, begins in %d days", text, days(c.NotBefore.Sub(now)))
+		return fmt.Sprintf("%s, valid in %d days", text, days(c.NotBefore.Sub(now)))
 	case now.After(c.NotAfter):
-		return fmt.Sprintf("%s, ended %d days ago", text, days(now.Sub(c.NotAfter)))
+		return fmt.Sprintf("%s, expired %d days ago", text, days(now.Sub(c.NotAfter)))
 	}
 	return fmt.Sprintf("%s, %d days left", text, days(c.NotAfter.Sub(now)))
 }

@@ -226,7 +226,7 @@ func TestCertShow(t *testing.T) {
 			}
 		}
 	}
-	s.cert(0, "unmark", sha(bob))
+	s.cert(0, "clear", sha(bob))
 	s.says("encryption    yes\n", "show", sha(bob))
 	s.says("chain         trusted\n                0 CN=bob@example.net\n                1 CN=Shelf CA\n", "show", sha(bob))
 	s.says("encryption    no: untrusted", "show", "eve@example.net")
@@ -244,8 +244,8 @@ func TestCertShow(t *testing.T) {
 	bare := s.put(s.issue(testpki.Leaf{Addresses: []string{"zoe@example.net"}, KeyUsage: testpki.NoKeyUsage, ExtKeyUsage: []x509.ExtKeyUsage{}}))
 	s.says("key usage     not limited\n  purposes      not limited\n", "show", bare)
 	s.fails(1, "in the store; see smimerelay cert list", "show", "0000000000")
-	s.fails(1, "named by no certificate", "show", "nobody@example.net")
-	s.fails(2, "give a fingerprint, an address, or a file", "show", "no-such-file.pem")
+	s.fails(1, "no certificate for this address", "show", "nobody@example.net")
+	s.fails(2, "use a fingerprint, an address, or a file", "show", "no-such-file.pem")
 }
 
 // TestCertShowByTheStoreAlone: without a configuration only the store's own word
@@ -265,12 +265,12 @@ func TestCertRemove(t *testing.T) {
 	old := s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa2048"})
 	young := s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa2048"})
 	s.putIdentity(old)
-	s.fails(1, "the last key that decrypts mail to one of its addresses; import its successor first, or give --force", "remove", sha(old))
+	s.fails(1, "the last key that decrypts mail to one of its addresses; import its replacement first, or use --force", "remove", sha(old))
 	s.putIdentity(young)
 	s.says("(alice@example.org) removed\n", "remove", sha(old)[:12])
 	s.fails(1, "last key", "remove", sha(young))
 	s.cert(0, "remove", "--force", sha(young))
-	s.fails(1, "is of no certificate in the store", "remove", sha(young))
+	s.fails(1, "no such certificate in the store", "remove", sha(young))
 	bob := s.put(s.issue(testpki.Leaf{Addresses: []string{"bob@example.net"}}))
 	s.cert(0, "block", bob)
 	s.fails(1, "blocked", "remove", bob)
@@ -278,7 +278,7 @@ func TestCertRemove(t *testing.T) {
 	if n := len(s.list()); n != 0 {
 		t.Errorf("%d are left", n)
 	}
-	s.fails(2, "is not a SHA-256 fingerprint or its beginning", "remove", "bob@example.net")
+	s.fails(2, "is not a SHA-256 fingerprint or the start of one", "remove", "bob@example.net")
 }
 
 // TestCertChangesAsJSON: each verb that changes something tells it to programs too.
@@ -294,9 +294,9 @@ func TestCertChangesAsJSON(t *testing.T) {
 		{[]string{"unpin", alice}, done{Done: "unpinned"}},
 		{[]string{"block", bob, "--until", "2099-01-31"}, done{Done: "blocked", Until: "2099-01-31"}},
 		{[]string{"block", alice}, done{Done: "blocked"}},
-		{[]string{"unmark", alice}, done{Done: "unmarked"}},
+		{[]string{"clear", alice}, done{Done: "cleared"}},
 		{[]string{"allow", bob}, done{Done: "allowed"}},
-		{[]string{"unmark", bob}, done{Done: "unmarked"}},
+		{[]string{"clear", bob}, done{Done: "cleared"}},
 		{[]string{"export", "bob@example.net", "--format", "der", "-o", s.path("out.der")}, done{Done: "exported", File: s.path("out.der")}},
 		{[]string{"remove", bob}, done{Done: "removed"}},
 	} {
@@ -318,7 +318,7 @@ func TestCertChangesAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || !strings.HasPrefix(got.PEM, "-----BEGIN CERTIFICATE-----") || got.File != "" {
 		t.Errorf("%v\n%s", err, out)
 	}
-	s.fails(2, "--json: has PEM in it; name the file to write by --output for der", "export", "--json", "--format", "der", alice)
+	s.fails(2, "--json: the output contains PEM; for der", "export", "--json", "--format", "der", alice)
 }
 
 func TestCertMark(t *testing.T) {
@@ -326,10 +326,10 @@ func TestCertMark(t *testing.T) {
 	bob := s.issue(testpki.Leaf{Addresses: []string{"bob@example.net"}})
 	s.write("bob.cer", bob.Certificate.Raw)
 	s.write("two.pem", testpki.EncodeCertificates(bob.Certificate, s.ca.Certificate))
-	s.fails(2, "--until: 2020-01-01 is past", "allow", s.path("bob.cer"), "--until", "2020-01-01")
+	s.fails(2, "--until: 2020-01-01 is in the past", "allow", s.path("bob.cer"), "--until", "2020-01-01")
 	s.fails(2, `"tomorrow" is not a date`, "block", s.path("bob.cer"), "--until", "tomorrow")
-	s.fails(2, "has 2 certificates in it", "allow", s.path("two.pem"))
-	s.fails(1, "give a file with the certificate instead", "block", sha(bob))
+	s.fails(2, "contains 2 certificates", "allow", s.path("two.pem"))
+	s.fails(1, "use a file with the certificate instead", "block", sha(bob))
 	s.fails(2, "is not a SHA-256 fingerprint", "block", s.path("missing.pem"))
 	if n := len(s.list()); n != 0 {
 		t.Errorf("%d came into the store by mistake", n)
@@ -339,7 +339,7 @@ func TestCertMark(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	alice := s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
-	s.says("this identity no longer signs; its key still decrypts", "block", alice)
+	s.says("this identity is no longer used to sign; its key still decrypts", "block", alice)
 }
 
 func TestCertPin(t *testing.T) {
@@ -347,7 +347,7 @@ func TestCertPin(t *testing.T) {
 	alice := s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
 	bob := s.put(s.issue(testpki.Leaf{Addresses: []string{"bob@example.net"}}))
 	s.cert(0, "pin", alice[:10])
-	s.says("pinned: it signs before younger ones", "show", alice)
+	s.says("pinned: used to sign before newer ones", "show", alice)
 	s.cert(0, "unpin", alice[:10])
 	if got := s.list("--has-key", "yes"); got[0].Pinned {
 		t.Error("still pinned")
@@ -373,7 +373,7 @@ func TestCertExpiring(t *testing.T) {
 	s.put(s.issue(leaf(in(3), "partner@example.net")))
 	stdout, _ = s.cert(1, "expiring")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "(bob@example.org) ends on ") || !strings.Contains(lines[0], " in 5 days (store)") || !strings.Contains(lines[1], "alice@") {
+	if len(lines) != 2 || !strings.Contains(lines[0], "(bob@example.org) expires on ") || !strings.Contains(lines[0], " in 5 days (store)") || !strings.Contains(lines[1], "alice@") {
 		t.Errorf("listed:\n%s", stdout)
 	}
 	if stdout, _ := s.cert(1, "expiring", "--within", "7d", "--json"); strings.Contains(stdout, "alice@") || !strings.Contains(stdout, `"days": 5`) {
@@ -401,8 +401,8 @@ func TestCertExpiring(t *testing.T) {
 func TestStoreFlags(t *testing.T) {
 	s := newShelf(t)
 	s.putIdentity(s.issue(testpki.Leaf{Addresses: []string{"alice@example.org"}}))
-	s.fails(2, "belongs to --store", "list", "--key", s.path("store.key"))
-	s.fails(2, "is not there", "list", "--store", s.path("none.db"))
+	s.fails(2, "only for --store", "list", "--key", s.path("store.key"))
+	s.fails(2, "does not exist", "list", "--store", s.path("none.db"))
 	if _, err := store.CreateKey(s.path("other.key")); err != nil {
 		t.Fatal(err)
 	}

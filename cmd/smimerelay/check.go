@@ -17,7 +17,7 @@ type checkCmd struct {
 
 // Help is shown below the summary.
 func (checkCmd) Help() string {
-	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. Every problem is told at once, one a line: file, line, key, what is wrong, what to do. It connects to nobody but a PostgreSQL store, and makes no file: a store that is not there yet counts as empty.`
+	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. All problems are printed at once, one per line: file, line, key, what is wrong, and how to fix it. It connects only to a PostgreSQL store and creates no files: a store that does not exist yet counts as empty.`
 }
 
 func (checkCmd) examples() string {

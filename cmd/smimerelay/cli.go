@@ -14,25 +14,25 @@ import (
 // cli is the command line. The help text and the manual page are made from it.
 type cli struct {
 	Serve   serveCmd   `cmd:"" group:"gateway" help:"Run the gateway."`
-	Check   checkCmd   `cmd:"" group:"gateway" help:"Check a configuration file without serving."`
-	Init    initCmd    `cmd:"" group:"gateway" help:"Write a first configuration file with explanations."`
+	Check   checkCmd   `cmd:"" group:"gateway" help:"Check a configuration file without starting the gateway."`
+	Init    initCmd    `cmd:"" group:"gateway" help:"Write an initial configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
-	Queue   queueCmd   `cmd:"" group:"gateway" help:"Look at the queue and act on it."`
-	Demo    demoCmd    `cmd:"" group:"gateway" help:"Make a small working set-up and send messages through it."`
+	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
+	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 
 	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`
 	Decrypt decryptCmd `cmd:"" group:"offline" help:"Decrypt a message."`
 	Sign    signCmd    `cmd:"" group:"offline" help:"Sign a message."`
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
-	Cert    certCmd    `cmd:"" group:"offline" help:"Look at certificates and identities, and decide about them."`
+	Cert    certCmd    `cmd:"" group:"offline" help:"Manage certificates and identities."`
 	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
 }
 
 const description = `An S/MIME gateway for mail.
 
-Exit status: 0 done (verify, cert check: pass); 1 a negative answer: not valid, not decryptable, refused; 2 the call or the input could not be used; 3 the message bears no signature (verify); 78 bad configuration.`
+Exit status: 0 success (verify, cert check: pass); 1 negative result: not valid, not decryptable, rejected; 2 usage error or invalid input; 3 the message is not signed (verify); 78 bad configuration.`
 
 // helpAsked ends parsing after --help printed; kong's way out is os.Exit.
 type helpAsked struct{}

@@ -11,15 +11,15 @@ import (
 type decryptCmd struct {
 	Identity     []string `required:"" sep:"none" placeholder:"FILE" help:"Decrypt with the identity in FILE: PKCS #12, or PEM with key and chain. Repeatable."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the identities."`
-	AllowWeak    bool     `help:"Decrypt 3DES and RC2, and with RSA keys from 1024 bits, too."`
-	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+	AllowWeak    bool     `help:"Also decrypt 3DES and RC2, and mail to RSA keys of 1024 bits and more."`
+	Message      string   `arg:"" optional:"" help:"File with the message (default: standard input, or -)."`
 }
 
 // Help is shown below the summary.
 func (decryptCmd) Help() string {
-	return `Prints the message with what was encrypted brought to the surface, and CRLF line ends; signatures inside stay, so that verify can judge them. Nothing is printed unless the content is whole.
+	return `Prints the decrypted message with CRLF line endings. Signatures inside it are kept, so that verify can check them. Nothing is printed unless the whole content could be decrypted.
 
-Exit status: 0 decrypted, 1 not decryptable or not encrypted, 2 the call or the input could not be used.`
+Exit status: 0 decrypted, 1 not decryptable or not encrypted, 2 usage error or invalid input.`
 }
 
 func (decryptCmd) examples() string {
@@ -53,15 +53,15 @@ func notDecrypted(r smime.Report) error {
 	}
 	switch r.Reason {
 	case "no-key":
-		return fmt.Errorf("no identity given is one of its recipients%s; give one with --identity", because)
+		return fmt.Errorf("none of the given identities is a recipient%s; add another one with --identity", because)
 	case "weak-cipher":
-		return fmt.Errorf("is encrypted in a way that is too weak%s; accept it with --allow-weak", because)
+		return fmt.Errorf("encrypted with a weak algorithm%s; use --allow-weak to accept it", because)
 	case "not-decryptable":
-		return fmt.Errorf("does not open with the identity that it names%s; the key is another one, or the message is damaged", because)
+		return fmt.Errorf("cannot be decrypted with the identity that it names%s; the key is a different one, or the message is damaged", because)
 	case "unsupported-algorithm", "malformed", "too-many-layers":
-		return fmt.Errorf("cannot be opened (%s)%s; nothing was decrypted", r.Reason, because)
+		return fmt.Errorf("cannot be decrypted (%s)%s; nothing was decrypted", r.Reason, because)
 	case "encrypted-part":
-		return errors.New("only a part of it is encrypted; save that part as a message and decrypt it")
+		return errors.New("only one part is encrypted; save that part as a message and decrypt it")
 	}
-	return errors.New("is not encrypted; nothing to do")
+	return errors.New("not encrypted; nothing to do")
 }

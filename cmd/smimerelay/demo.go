@@ -12,14 +12,14 @@ import (
 )
 
 type demoCmd struct {
-	Dir string `default:"demo" placeholder:"DIR" help:"Folder for the set-up: made if it is missing, made anew if it is a demo's."`
+	Dir string `default:"demo" placeholder:"DIR" help:"Folder for the setup: created if missing, replaced if it contains an earlier demo."`
 }
 
 // Help is shown below the summary.
 func (demoCmd) Help() string {
-	return `Makes a small authority, people, rules, a queue and a folder of certificates, starts this program as the gateway on them, sends messages through it over SMTP, and prints what became of each: message, sender, recipient, rule, outcome, what was checked. Delivered messages stay in DIR/outbox, with DIR/ca.pem and the identities of everybody in DIR/identities.
+	return `Creates a small CA, users, rules, a queue and a folder of certificates, starts this program as a gateway with them, sends messages through it over SMTP, and prints the outcome of each: message, sender, recipient, rule, outcome, what was checked. Delivered messages are kept in DIR/outbox, the CA certificate in DIR/ca.pem, and all identities in DIR/identities.
 
-It needs no network and no rights, and ends by itself: 0 when every outcome is the expected one, else 1.`
+It needs no network and no privileges, and exits with 0 if every outcome is as expected, otherwise with 1.`
 }
 
 func (demoCmd) examples() string { return `smimerelay demo --dir ./demo` }

@@ -8,14 +8,14 @@ import (
 
 type encryptCmd struct {
 	To           []string `required:"" sep:"none" placeholder:"CERT" help:"Encrypt to the certificates in this file (PEM, DER, .p7b). Repeatable."`
-	Cipher       string   `enum:",${ciphers}" default:"" placeholder:"NAME" help:"Content cipher: aes-128-cbc, aes-192-cbc, aes-256-cbc (default), aes-128-gcm, aes-256-gcm, chacha20-poly1305."`
+	Cipher       string   `enum:",${ciphers}" default:"" placeholder:"NAME" help:"Content encryption: aes-128-cbc, aes-192-cbc, aes-256-cbc (default), aes-128-gcm, aes-256-gcm, chacha20-poly1305."`
 	KeyTransport string   `enum:",pkcs1,oaep" default:"" placeholder:"NAME" help:"Padding of RSA key transport: pkcs1 (default), oaep."`
-	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+	Message      string   `arg:"" optional:"" help:"File with the message (default: standard input, or -)."`
 }
 
 // Help is shown below the summary.
 func (encryptCmd) Help() string {
-	return `Prints the message encrypted to everybody at once, with CRLF line ends. Key agreement and ML-KEM follow from the recipient's key. The certificates are taken as they are: "cert check" judges them.`
+	return `Prints one message encrypted to all given certificates, with CRLF line endings. Key agreement and ML-KEM are used if the recipient's key requires it. The certificates are used without checking them; use "cert check" for that.`
 }
 
 func (encryptCmd) examples() string {

@@ -17,19 +17,19 @@ type explainCmd struct {
 	From   string   `required:"" placeholder:"ADDR" help:"Envelope sender; <> is the null sender."`
 	To     []string `required:"" sep:"none" placeholder:"ADDR" help:"Recipient. Repeatable."`
 
-	Listener string `placeholder:"NAME" help:"The listener by which the message comes."`
+	Listener string `placeholder:"NAME" help:"Name of the listener that receives the message."`
 	Client   string `placeholder:"IP" help:"Address of the client."`
-	User     string `placeholder:"NAME" help:"Name by which the client is authenticated."`
+	User     string `placeholder:"NAME" help:"Name the client authenticated as."`
 
 	JSON    bool   `name:"json" help:"Print the explanation as JSON."`
-	Message string `arg:"" optional:"" help:"File with the message, - for standard input; a plain one from --from to --to when absent."`
+	Message string `arg:"" optional:"" help:"File with the message, - for standard input (default: a plain message from --from to --to)."`
 }
 
 // Help is shown below the summary.
 func (explainCmd) Help() string {
-	return `Takes the same steps as the gateway, lookups included, and sends nothing: the rule and its line for each recipient, what each directory answered and how fast, every certificate seen with the verdict on it, the cipher and why.
+	return `Takes the same steps as the gateway, lookups included, but sends nothing. It prints, for each recipient, the rule and its line, the answer and response time of each directory, each certificate with the result of its checks, and the selected cipher with the reason.
 
-With --listener the message takes the way of one that comes by this listener from the client that --client and --user describe, and nothing else is assumed. Without it, a message with --from an address of the configured domains, or <>, counts as outbound, from a client that may send here; --client and --user say which, for conditions and entitlements. Recipients outside the configured domains are judged by the outbound rules in any case. The exit status is 1 when a recipient would not get the message.`
+With --listener, the message is treated as if that listener had received it from the client that --client and --user describe. Without it, a message from <> or from an address in the configured domains is treated as outbound, from a client that may send outbound mail; --client and --user set the client for conditions and entitlements. The outbound rules always apply to recipients outside the configured domains. The exit status is 1 if a recipient would not get the message.`
 }
 
 func (explainCmd) examples() string {
@@ -80,7 +80,7 @@ func (c *explainCmd) envelope() (*relay.Envelope, error) {
 	}
 	if c.Client != "" {
 		if env.Client.Addr, err = netip.ParseAddr(c.Client); err != nil {
-			return nil, fmt.Errorf("--client: %q is no IP address; write it like 192.0.2.7 or 2001:db8::7", c.Client)
+			return nil, fmt.Errorf("--client: %q is not an IP address; write it like 192.0.2.7 or 2001:db8::7", c.Client)
 		}
 	}
 	for _, text := range c.To {

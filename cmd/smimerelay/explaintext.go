@@ -21,14 +21,14 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	}
 	p.line("%s message from %s", x.Direction, sender)
 	if x.Refused != "" {
-		p.line("  refused, for all recipients outside: %s", x.Refused)
+		p.line("  rejected for all outbound recipients: %s", x.Refused)
 	}
 	if x.Identity != "" {
-		p.line("  identity to sign with: %s", x.Identity)
+		p.line("  signing identity: %s", x.Identity)
 	}
-	p.lineIf(x.Signed, "  it is signed already")
-	p.lineIf(x.Encrypted, "  it is encrypted already")
-	p.lineIf(x.Automatic, "  it is an automatic report or reply, which is not touched")
+	p.lineIf(x.Signed, "  already signed")
+	p.lineIf(x.Encrypted, "  already encrypted")
+	p.lineIf(x.Automatic, "  automatic report or reply: passed unchanged")
 	p.memberships("  the sender ", x.SenderGroups)
 	for _, g := range x.Expanded {
 		p.group(g)
@@ -38,11 +38,11 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	}
 	for _, i := range x.Inbound {
 		p.line("")
-		p.line("inbound for %s: signatures are verified, what we hold keys for is decrypted", strings.Join(i.Recipients, ", "))
+		p.line("inbound for %s: signatures are verified, and mail is decrypted if there is a key", strings.Join(i.Recipients, ", "))
 		for _, r := range i.Rules {
-			asks := ", which asks for nothing more"
+			asks := ", no minimum requirements"
 			if r.Minimum != "" {
-				asks = ", which asks at least for " + r.Minimum
+				asks = ", minimum requirements: " + r.Minimum
 			}
 			p.line("  rule %q%s: profile %q%s", r.Rule, place(file, r.Line), r.Profile, asks)
 		}

@@ -52,7 +52,7 @@ func TestNothingStrangersWroteIsActedUpon(t *testing.T) {
 		append([]string{"cert", "show", sum}, config...),
 		append([]string{"cert", "lookup", "eve@example.net"}, config...),
 		append([]string{"cert", "allow", sum}, config...),
-		append([]string{"cert", "unmark", sum}, config...),
+		append([]string{"cert", "clear", sum}, config...),
 		append([]string{"cert", "expiring", "--within", "10000d"}, config...),
 		append([]string{"explain", "--from", "alice@example.org", "--to", "eve@example.net"}, config...),
 		append([]string{"explain", "--from", "alice@example.org", "--to", "eve@example.net", "--rule", hostile}, config...),

@@ -33,7 +33,7 @@ func (p lineImport) outcome(o intake.Outcome) error {
 
 func (p lineImport) end(s intake.Summary) error {
 	out := page{w: p.w}
-	out.line("files: %d added, %d known already, %d refused; %d identities and certificates are new",
+	out.line("files: %d added, %d already known, %d refused; %d new identities and certificates",
 		s.Added, s.Known, s.Refused, s.New)
 	return out.err
 }

@@ -10,12 +10,12 @@ import (
 )
 
 type initCmd struct {
-	Config string `default:"${config}" placeholder:"FILE" help:"The file to write; - is standard output."`
+	Config string `default:"${config}" placeholder:"FILE" help:"Output file; - is standard output."`
 }
 
 // Help is shown below the summary.
 func (initCmd) Help() string {
-	return `The file lists every option with its default, commented out. It asks nothing and never writes over a file.`
+	return `The file lists every option with its default, commented out. An existing file is never overwritten.`
 }
 
 func (initCmd) examples() string {
@@ -31,10 +31,10 @@ func (c *initCmd) Run(a *app) error {
 	}
 	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if errors.Is(err, fs.ErrExist) {
-		return unusable(fmt.Errorf("init: %s is there already; remove it first, or name another with --config", c.Config))
+		return unusable(fmt.Errorf("init: %s already exists; remove it first, or name another file with --config", c.Config))
 	}
 	if err != nil {
-		return unusable(fmt.Errorf("init: %w; name a file that you may write with --config", err))
+		return unusable(fmt.Errorf("init: %w; use --config to name a file that you may write", err))
 	}
 	if _, err := f.WriteString(config.Example()); err != nil {
 		return errors.Join(err, f.Close())

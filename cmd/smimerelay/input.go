@@ -28,7 +28,7 @@ func (a *app) readMessage(path string) (*message.Message, error) {
 	}
 	m, err := message.Parse(withoutMboxLine(raw))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
+		return nil, unusable(fmt.Errorf("%s: not a message: %w; use an RFC 5322 message with a header", inputName(path), err))
 	}
 	return m, nil
 }
@@ -42,7 +42,7 @@ func (a *app) readCanonical(path string) (*message.Message, error) {
 	}
 	m, err := message.Parse(message.Canonical(withoutMboxLine(raw)))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%s: not a message: %w; give one as RFC 5322 says, with its header", inputName(path), err))
+		return nil, unusable(fmt.Errorf("%s: not a message: %w; use an RFC 5322 message with a header", inputName(path), err))
 	}
 	return m, nil
 }
@@ -77,9 +77,9 @@ func (a *app) readInput(path string) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", inputName(path), err)
 	case len(raw) > maxInput:
-		return nil, fmt.Errorf("%s: larger than %d octets; give a smaller message", inputName(path), maxInput)
+		return nil, fmt.Errorf("%s: larger than %d octets; use a smaller message", inputName(path), maxInput)
 	case len(raw) == 0:
-		return nil, fmt.Errorf("%s: is empty; give a message", inputName(path))
+		return nil, fmt.Errorf("%s: empty; use a file that contains a message", inputName(path))
 	}
 	return raw, nil
 }
@@ -116,7 +116,7 @@ func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error)
 			a.say("warning: %s: %s", flag, s)
 		}
 		if err != nil {
-			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
+			return nil, unusable(fmt.Errorf("%s: %w; use certificates as PEM, DER or .p7b", flag, err))
 		}
 		all = append(all, found...)
 	}
@@ -129,7 +129,7 @@ func readCertificates(flag string, paths []string) ([]*x509.Certificate, error) 
 	for _, path := range paths {
 		found, err := file.ReadCertificates(path)
 		if err != nil {
-			return nil, unusable(fmt.Errorf("%s: %w; give certificates as PEM, DER or .p7b", flag, err))
+			return nil, unusable(fmt.Errorf("%s: %w; use certificates as PEM, DER or .p7b", flag, err))
 		}
 		all = append(all, found...)
 	}
@@ -159,7 +159,7 @@ func readIdentities(paths []string, passwordFile string) ([]*certs.Identity, err
 	for _, path := range paths {
 		found, err := file.ReadIdentities(path, password)
 		if errors.Is(err, file.ErrWrongPassword) {
-			err = fmt.Errorf("%w; give the right one with --password-file", err)
+			err = fmt.Errorf("%w; use --password-file to give the right one", err)
 		}
 		if err != nil {
 			return nil, unusable(fmt.Errorf("--identity: %w", err))

@@ -10,7 +10,7 @@ import (
 )
 
 type policyCmd struct {
-	Test policyTestCmd `cmd:"" help:"Run a table of cases against the rules."`
+	Test policyTestCmd `cmd:"" help:"Run test cases against the rules."`
 }
 
 type policyTestCmd struct {
@@ -21,7 +21,7 @@ type policyTestCmd struct {
 
 // Help is shown below the summary.
 func (policyTestCmd) Help() string {
-	return `A case says who sends what to whom (from, author, to, bcc, user, client, listener, headers, body, attachments), who has a certificate (certificates, unknown), whom we can sign for (identities), who is in which group (groups, unknown_groups), what the directory lists for the user (listed), and what is expected: expect = { "bob@example.net" = "signed, encrypted by partners" }, or refused = "550" for the whole message. Nobody is asked and nothing is sent.`
+	return `A case describes a message (from, author, to, bcc, user, client, listener, headers, body, attachments), the recipients with certificates (certificates, unknown), the senders with identities (identities), group membership (groups, unknown_groups), the addresses that the directory lists for the user (listed), and the expected result: expect = { "bob@example.net" = "signed, encrypted by partners" }, or refused = "550" for the whole message. Nothing is looked up and nothing is sent.`
 }
 
 func (policyTestCmd) examples() string {

@@ -12,19 +12,19 @@ import (
 )
 
 type queueCmd struct {
-	List  queueListCmd  `cmd:"" help:"List what waits for delivery, oldest first."`
+	List  queueListCmd  `cmd:"" help:"List queued deliveries, oldest first."`
 	Show  queueShowCmd  `cmd:"" help:"Show one delivery, or its message."`
-	Retry queueRetryCmd `cmd:"" help:"Try deliveries again now."`
-	Drop  queueDropCmd  `cmd:"" help:"Take deliveries or held messages out of the queue. Nobody is told."`
+	Retry queueRetryCmd `cmd:"" help:"Retry deliveries now."`
+	Drop  queueDropCmd  `cmd:"" help:"Delete deliveries or held messages from the queue without a delivery report."`
 
-	Held    queueHeldCmd    `cmd:"" help:"List what is held until there are certificates, oldest first."`
-	Release queueReleaseCmd `cmd:"" help:"Look at held messages again now, or let them go without encryption."`
-	Return  queueReturnCmd  `cmd:"" help:"Give held messages back to their senders, with a report."`
+	Held    queueHeldCmd    `cmd:"" help:"List messages held for missing certificates, oldest first."`
+	Release queueReleaseCmd `cmd:"" help:"Recheck held messages now, or release them without encryption."`
+	Return  queueReturnCmd  `cmd:"" help:"Return held messages to their senders, with a delivery report."`
 }
 
 // queueFlags say which queue.
 type queueFlags struct {
-	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which says where the queue is."`
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which names the queue."`
 }
 
 // open opens the queue, which a gateway may be working on.
@@ -35,7 +35,7 @@ func (f *queueFlags) open() (*queue.Store, error) {
 	}
 	s, err := queue.OpenStore(config.Place(c.Queue.Path))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%w; check queue.path in %s and who you are", err, f.Config))
+		return nil, unusable(fmt.Errorf("%w; check queue.path in %s and which user you are", err, f.Config))
 	}
 	return s, nil
 }
@@ -60,7 +60,7 @@ type queueListCmd struct {
 
 // Help is shown below the summary.
 func (queueListCmd) Help() string {
-	return `Reads the queue also while a gateway works on it.`
+	return `Can be used while the gateway is running.`
 }
 
 func (queueListCmd) examples() string {
@@ -87,15 +87,15 @@ func (c *queueListCmd) Run(a *app) error {
 			return err
 		}
 		p.line("%d in the queue", len(entries))
-		p.lineIf(held > 0, fmt.Sprintf("%d held besides; see smimerelay queue held", held))
+		p.lineIf(held > 0, fmt.Sprintf("%d held; see smimerelay queue held", held))
 		return p.err
 	})
 }
 
 type queueShowCmd struct {
 	queueFlags
-	Message bool   `help:"Print the message itself instead."`
-	JSON    bool   `name:"json" help:"Print it as JSON."`
+	Message bool   `help:"Print the message instead."`
+	JSON    bool   `name:"json" help:"Print JSON."`
 	ID      string `arg:"" name:"id" help:"Number of the delivery, from queue list, or of the held message, from queue held."`
 }
 
@@ -143,20 +143,20 @@ func queueID(s string) (id int64, held bool, err error) {
 	}
 	id, err = strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return 0, false, unusable(fmt.Errorf("%q is no number of the queue; write one such as 17, from queue list, or h3, from queue held", s))
+		return 0, false, unusable(fmt.Errorf("%q is not a queue number; use one such as 17, from queue list, or h3, from queue held", s))
 	}
 	return id, false, nil
 }
 
 type queueRetryCmd struct {
 	queueFlags
-	All bool    `help:"Try all of them."`
+	All bool    `help:"Retry all deliveries."`
 	ID  []int64 `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list."`
 }
 
 // Help is shown below the summary.
 func (queueRetryCmd) Help() string {
-	return `The gateway that works on the queue tries them at once; it must be running.`
+	return `The running gateway retries them at once; the command needs it to be running.`
 }
 
 func (queueRetryCmd) examples() string {
@@ -167,7 +167,7 @@ func (queueRetryCmd) examples() string {
 // Run has deliveries tried again; a gateway must be working on the queue.
 func (c *queueRetryCmd) Run(a *app) error {
 	if c.All == (len(c.ID) > 0) {
-		return unusable(errors.New("queue retry: give either numbers or --all"))
+		return unusable(errors.New("queue retry: use either numbers or --all"))
 	}
 	return c.withQueue(func(s *queue.Store) error {
 		ids := c.ID
@@ -197,8 +197,8 @@ func (c *queueRetryCmd) retry(a *app, s *queue.Store, ids []int64) error {
 		}
 	}
 	p := a.page()
-	p.line("%d to be tried now", now)
-	p.lineIf(now < len(ids), fmt.Sprintf("%d being tried already", len(ids)-now))
+	p.line("%d will be retried now", now)
+	p.lineIf(now < len(ids), fmt.Sprintf("%d already in progress", len(ids)-now))
 	return p.err
 }
 
@@ -249,7 +249,7 @@ func (p *page) entry(e queue.Entry, now time.Time) {
 func nextAttempt(next, now time.Time) string {
 	switch {
 	case next.IsZero():
-		return "one under way"
+		return "one in progress"
 	case !next.After(now):
 		return "next now"
 	}

@@ -18,7 +18,7 @@ type queueHeldCmd struct {
 
 // Help is shown below the summary.
 func (queueHeldCmd) Help() string {
-	return `A message is held by a rule with no_certificate = "hold", for recipients who have no certificate. It lies in the queue's file as it came, in the clear, which only the gateway's user can read.`
+	return `A rule with no_certificate = "hold" holds a message for recipients without a certificate. It is kept in the queue file as received, in plaintext; only the user of the gateway can read that file.`
 }
 
 func (queueHeldCmd) examples() string {
@@ -49,7 +49,7 @@ func (c *queueHeldCmd) Run(a *app) error {
 func (p *page) held(e queue.HeldEntry, now time.Time) {
 	p.line("%-6s %s  %8d octets  from <%s>  until %s, %s",
 		e.ID, e.Since.Format(time.RFC3339), e.Size, e.Sender, e.Until.Format(time.RFC3339), nextAttempt(e.Next, now))
-	p.lineIf(e.Trouble != "", "       not decided at the last look: "+e.Trouble)
+	p.lineIf(e.Trouble != "", "       not decided at the last recheck: "+e.Trouble)
 	for _, r := range e.Recipients {
 		p.line("       for <%s>: %s", r.Address, r.Reason)
 	}
@@ -57,15 +57,15 @@ func (p *page) held(e queue.HeldEntry, now time.Time) {
 
 type queueReleaseCmd struct {
 	queueFlags
-	Plain  bool     `help:"Let them go without the encryption that a rule demands. Needs --reason."`
-	Reason string   `placeholder:"TEXT" help:"Why they may go in the clear; the gateway writes it to its log with your name."`
-	All    bool     `help:"All that is held; not with --plain."`
+	Plain  bool     `help:"Release the messages in plaintext although a rule requires encryption. Needs --reason."`
+	Reason string   `placeholder:"TEXT" help:"Why plaintext is acceptable; the gateway logs it with your name."`
+	All    bool     `help:"All held messages; not with --plain."`
 	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held."`
 }
 
 // Help is shown below the summary.
 func (queueReleaseCmd) Help() string {
-	return `The gateway that works on the queue asks the directories again, without its cache, and sends, encrypted, what it can; it must be running. What still has no certificate stays; queue held says why.`
+	return `The running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. The command needs the gateway to be running.`
 }
 
 func (queueReleaseCmd) examples() string {
@@ -77,28 +77,28 @@ func (queueReleaseCmd) examples() string {
 func (c *queueReleaseCmd) Run(a *app) error {
 	switch {
 	case c.All == (len(c.ID) > 0):
-		return unusable(errors.New("queue release: give either numbers or --all"))
+		return unusable(errors.New("queue release: use either numbers or --all"))
 	case c.Plain && (c.All || c.Reason == ""):
-		return unusable(errors.New("queue release: --plain lets a secret go in the clear: name each message, and say why with --reason"))
+		return unusable(errors.New("queue release: --plain sends messages in plaintext; name each message, and give the reason with --reason"))
 	case !c.Plain && c.Reason != "":
-		return unusable(errors.New("queue release: --reason goes with --plain"))
+		return unusable(errors.New("queue release: --reason is only for --plain"))
 	}
 	order := relay.Order{Verb: relay.LookAgain, Reason: c.Reason, By: whoami()}
 	if c.Plain {
 		order.Verb = relay.ReleasePlain
 	}
-	return c.giveOrder(a, c.ID, c.All, order, "to be looked at now")
+	return c.giveOrder(a, c.ID, c.All, order, "will be rechecked now")
 }
 
 type queueReturnCmd struct {
 	queueFlags
-	Reason string   `required:"" placeholder:"TEXT" help:"Why; the sender reads it."`
+	Reason string   `required:"" placeholder:"TEXT" help:"Reason; it is shown to the sender."`
 	ID     []string `arg:"" name:"id" help:"Numbers of held messages, from queue held."`
 }
 
 // Help is shown below the summary.
 func (queueReturnCmd) Help() string {
-	return `The gateway that works on the queue sends the reports; it must be running. They quote the header of the message and not its text.`
+	return `The running gateway sends the delivery reports; the command needs it to be running. They contain the header of the message, but not its text.`
 }
 
 func (queueReturnCmd) examples() string {
@@ -107,7 +107,7 @@ func (queueReturnCmd) examples() string {
 
 // Run gives the orders.
 func (c *queueReturnCmd) Run(a *app) error {
-	return c.giveOrder(a, c.ID, false, relay.Order{Verb: relay.GiveBack, Reason: c.Reason, By: whoami()}, "to be returned now")
+	return c.giveOrder(a, c.ID, false, relay.Order{Verb: relay.GiveBack, Reason: c.Reason, By: whoami()}, "will be returned now")
 }
 
 // giveOrder gives an order about some held messages, or all of them.
@@ -116,7 +116,7 @@ func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Ord
 	for _, text := range texts {
 		id, ok := queue.ParseHoldID(text)
 		if !ok {
-			return unusable(fmt.Errorf("%q is no number of a held message; write one such as h3, from queue held", text))
+			return unusable(fmt.Errorf("%q is not the number of a held message; use one such as h3, from queue held", text))
 		}
 		ids = append(ids, id)
 	}

@@ -11,17 +11,17 @@ type serveCmd struct {
 
 // Help is shown below the summary.
 func (serveCmd) Help() string {
-	return `Reads the configuration, opens the listeners when everything else is ready, and serves. It tells systemd when it is ready, reloading and stopping, answers its watchdog, and takes sockets from it (address = "systemd:NAME").
+	return `Reads the configuration, opens the listeners when everything else is ready, and serves. It notifies systemd when it is ready, reloading and stopping, supports the systemd watchdog, and accepts sockets from systemd (address = "systemd:NAME").
 
-SIGHUP reads the configuration again. All of it is put to use, or nothing: with a problem in the file the old configuration serves on and the log says why. SIGTERM and SIGINT let the messages in work finish, for at most limits.shutdown_timeout, and end.
+SIGHUP reloads the configuration. It is applied completely or not at all: if the file has a problem, the old configuration stays in effect and the log shows the problem. SIGTERM and SIGINT stop the gateway after in-flight messages have finished, at most limits.shutdown_timeout later.
 
 The log goes to standard error.`
 }
 
 func (serveCmd) examples() string {
 	return `smimerelay serve --config /etc/smimerelay/config.toml
-		kill -HUP PID    reload: a file with a problem leaves the old configuration serving
-		kill -TERM PID   finish what is in work, then end`
+		kill -HUP PID    reload: if the file has a problem, the old configuration stays in effect
+		kill -TERM PID   finish in-flight messages, then exit`
 }
 
 // Run serves until SIGTERM.

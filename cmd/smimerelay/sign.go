@@ -11,15 +11,15 @@ import (
 type signCmd struct {
 	Identity     string `required:"" placeholder:"FILE" help:"Sign with the identity in FILE: PKCS #12, or PEM with key and chain."`
 	PasswordFile string `placeholder:"FILE" help:"File with the password of the identity."`
-	Opaque       bool   `help:"Make application/pkcs7-mime instead of multipart/signed."`
-	Digest       string `enum:",${digests}" default:"" placeholder:"NAME" help:"Digest: sha-256, sha-384, sha-512. Follows from the key when absent."`
+	Opaque       bool   `help:"Create application/pkcs7-mime instead of multipart/signed."`
+	Digest       string `enum:",${digests}" default:"" placeholder:"NAME" help:"Digest: sha-256, sha-384, sha-512 (default: depends on the key)."`
 	Signature    string `enum:",pkcs1,pss" default:"" placeholder:"NAME" help:"Padding of RSA signatures: pkcs1, pss."`
-	Message      string `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+	Message      string `arg:"" optional:"" help:"File with the message (default: standard input, or -)."`
 }
 
 // Help is shown below the summary.
 func (signCmd) Help() string {
-	return `Prints the message signed, with CRLF line ends. The content is made 7-bit first, as RFC 8551 asks; what can not be made so without breaking something inside is signed opaque.`
+	return `Prints the signed message with CRLF line endings. The content is converted to 7-bit first, as RFC 8551 requires; if that would break something inside, the message is signed opaque.`
 }
 
 func (signCmd) examples() string {

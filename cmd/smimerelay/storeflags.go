@@ -15,9 +15,9 @@ import (
 
 // storeFlags say which store.
 type storeFlags struct {
-	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which says where the store is."`
-	Store  string `placeholder:"URL" help:"The store itself instead: an SQLite file, or postgres://USER@HOST/DATABASE."`
-	Key    string `placeholder:"FILE" help:"With --store: the key file that seals the private keys in it."`
+	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which names the store."`
+	Store  string `placeholder:"URL" help:"The store, instead of a configuration file: an SQLite file, or postgres://USER@HOST/DATABASE."`
+	Key    string `placeholder:"FILE" help:"With --store: the key file that encrypts the private keys in the store."`
 }
 
 // storeUse is what a verb wants of the store.
@@ -41,7 +41,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 	}
 	if use == readStore && !place.Shared() {
 		if _, err := os.Stat(config.Place(place.URL)); errors.Is(err, fs.ErrNotExist) {
-			return unusable(fmt.Errorf("store %q: is not there; import something first, or name another with --config or --store", place.URL))
+			return unusable(fmt.Errorf("store %q: does not exist; import something first, or name another store with --config or --store", place.URL))
 		}
 	}
 	key, made, err := f.key(place.KeyFile, use)
@@ -56,10 +56,10 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 		if made {
 			err = errors.Join(err, os.Remove(place.KeyFile)) // nothing is sealed with it
 		}
-		return unusable(fmt.Errorf("%w; check %s and who you are", err, f.origin()))
+		return unusable(fmt.Errorf("%w; check %s and which user you are", err, f.origin()))
 	}
 	if made {
-		a.say("made the key file %s; keep a copy elsewhere: without it the private keys in the store are lost", place.KeyFile)
+		a.say("created the key file %s; keep a copy elsewhere: without it the private keys in the store are lost", place.KeyFile)
 	}
 	return errors.Join(do(background(), s, c), s.Close())
 }
@@ -70,14 +70,14 @@ func (f *storeFlags) place() (config.Store, address.LocalPart, *config.Config, e
 		return config.Store{URL: f.Store, KeyFile: f.Key}, address.IgnoreCase, nil, nil
 	}
 	if f.Key != "" {
-		return config.Store{}, 0, nil, unusable(errors.New("--key: belongs to --store; with --config it is store.key_file"))
+		return config.Store{}, 0, nil, unusable(errors.New("--key: only for --store; with --config the key file is store.key_file"))
 	}
 	c, problems := config.Load(f.Config)
 	if len(problems) > 0 {
 		return config.Store{}, 0, nil, problems
 	}
 	if c.Store.URL == "" {
-		return config.Store{}, 0, nil, unusable(fmt.Errorf("%s: store.url is empty: the store is in the memory of the gateway; name a file", f.Config))
+		return config.Store{}, 0, nil, unusable(fmt.Errorf("%s: store.url is empty, so the gateway keeps its store in memory only; set it to a file", f.Config))
 	}
 	rule := address.IgnoreCase
 	if c.LocalPart == "exact" {
@@ -101,7 +101,7 @@ func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err 
 		return nil, false, nil
 	}
 	if key, err = store.CreateKey(path); err != nil {
-		return nil, false, unusable(fmt.Errorf("key of the store: %w; name a file that you may write", err))
+		return nil, false, unusable(fmt.Errorf("key of the store: %w; choose a file that you may write", err))
 	}
 	return key, true, nil
 }

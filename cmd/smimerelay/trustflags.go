@@ -14,17 +14,17 @@ import (
 // trustFlags are the flags of the verbs that judge certificates.
 type trustFlags struct {
 	Trust        []string  `sep:"none" placeholder:"FILE" help:"Trust the certificates in FILE (PEM, DER, .p7b, or a folder of these). Repeatable."`
-	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains, and to find signers whose certificate is not in the message. Repeatable."`
-	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the revocation lists in FILE. Repeatable."`
-	Revocation   string    `enum:"${revocation}" default:"prefer" help:"When revocation can not be found out: refuse (require), tolerate (prefer), do not ask (off)."`
-	Fetch        bool      `help:"Ask the CRL, OCSP and issuer addresses that certificates name; private networks are not asked."`
-	Policy       []string  `sep:"none" placeholder:"OID" help:"A certificate policy that is acceptable, where the path must have one; any when absent. Repeatable."`
-	NeedPolicy   bool      `name:"require-policy" help:"Demand that the whole path has a certificate policy in common."`
-	NoMapping    bool      `name:"inhibit-policy-mapping" help:"Let no authority declare policies equal."`
-	NoAnyPolicy  bool      `name:"inhibit-any-policy" help:"Do not count anyPolicy."`
-	AllowSHA1    bool      `name:"allow-sha1" help:"Accept signatures with SHA-1, for archives."`
-	AllowRSA1024 bool      `name:"allow-rsa1024" help:"Accept RSA keys from 1024 bits, for archives."`
-	At           time.Time `placeholder:"RFC3339" help:"Judge as of this time instead of now, such as 2026-01-02T03:04:05Z."`
+	Intermediate []string  `sep:"none" placeholder:"FILE" help:"Use the certificates in FILE to build chains, and as signer certificates that are missing from the message. Repeatable."`
+	CRL          []string  `name:"crl" sep:"none" placeholder:"FILE" help:"Use the CRLs in FILE. Repeatable."`
+	Revocation   string    `enum:"${revocation}" default:"prefer" help:"If the revocation status is unknown: refuse (require) or accept (prefer); off does not check."`
+	Fetch        bool      `help:"Fetch from the CRL, OCSP and issuer URLs in certificates, except in private networks."`
+	Policy       []string  `sep:"none" placeholder:"OID" help:"An acceptable certificate policy if the path must have one (default: any). Repeatable."`
+	NeedPolicy   bool      `name:"require-policy" help:"Require a certificate policy that is valid for the whole path."`
+	NoMapping    bool      `name:"inhibit-policy-mapping" help:"Forbid policy mapping."`
+	NoAnyPolicy  bool      `name:"inhibit-any-policy" help:"Do not accept anyPolicy."`
+	AllowSHA1    bool      `name:"allow-sha1" help:"Accept SHA-1 signatures, for archived mail."`
+	AllowRSA1024 bool      `name:"allow-rsa1024" help:"Accept RSA keys of 1024 bits and more, for archived mail."`
+	At           time.Time `placeholder:"RFC3339" help:"Check as of this time instead of now, such as 2026-01-02T03:04:05Z."`
 }
 
 // validator builds what judges certificates. The command ends before anybody
@@ -45,12 +45,12 @@ func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 		AllowSHA1: f.AllowSHA1, AllowRSA1024: f.AllowRSA1024,
 	}
 	if c.Policies, err = path.ParsePolicies(f.Policy); err != nil {
-		return nil, unusable(fmt.Errorf("--policy: %w; give object identifiers such as 1.3.6.1.4.1.99999.1", err))
+		return nil, unusable(fmt.Errorf("--policy: %w; use object identifiers such as 1.3.6.1.4.1.99999.1", err))
 	}
 	for _, path := range f.CRL {
 		found, err := file.OpenLists(path, "")
 		if err != nil {
-			return nil, unusable(fmt.Errorf("--crl: %w; give revocation lists as PEM or DER", err))
+			return nil, unusable(fmt.Errorf("--crl: %w; use CRLs as PEM or DER", err))
 		}
 		c.Lists = append(c.Lists, found...)
 	}

@@ -15,19 +15,19 @@ import (
 
 type verifyCmd struct {
 	trustFlags
-	Identity     []string `sep:"none" placeholder:"FILE" help:"Decrypt what is encrypted with the identity in FILE first. Repeatable."`
+	Identity     []string `sep:"none" placeholder:"FILE" help:"Decrypt the message with the identity in FILE first. Repeatable."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the identities."`
-	AllowWeak    bool     `help:"Decrypt 3DES and RC2, and mail to RSA keys from 1024 bits, too."`
+	AllowWeak    bool     `help:"Also decrypt 3DES and RC2, and mail to RSA keys of 1024 bits and more."`
 	AllowBare    bool     `name:"allow-no-attributes" help:"Accept signatures without signed attributes."`
 	JSON         bool     `name:"json" help:"Print the report as JSON."`
-	Message      string   `arg:"" optional:"" help:"File with the message; standard input when absent or -."`
+	Message      string   `arg:"" optional:"" help:"File with the message (default: standard input, or -)."`
 }
 
 // Help is shown below the summary.
 func (verifyCmd) Help() string {
-	return `Prints the result for the message and for each signer in the words of RFC 8601: pass only when a signature covers the whole message, its chain leads to a --trust certificate, it is not revoked, and the certificate names the address in From. Encrypted messages can be opened with --identity first.
+	return `Prints the result for the message and for each signer with the result names of RFC 8601: pass only if a signature covers the whole message, its chain leads to a --trust certificate, it is not revoked, and the certificate names the address in From. Use --identity to decrypt encrypted messages first.
 
-Exit status: 0 pass, 1 not valid, 2 the call or the input could not be used, 3 the message bears no signature.`
+Exit status: 0 pass, 1 not valid, 2 usage error or invalid input, 3 the message is not signed.`
 }
 
 func (verifyCmd) examples() string {

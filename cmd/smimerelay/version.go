@@ -6,7 +6,7 @@ import (
 )
 
 type versionCmd struct {
-	JSON bool `name:"json" help:"Print it as JSON."`
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // versionInfo is what --json prints.

@@ -13,10 +13,10 @@ import (
 func writePrivate(path string, data []byte, force bool) error {
 	f, err := createPrivate(path, force)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already; name another file, or write over it with --force", path)
+		return fmt.Errorf("%s already exists; name another file, or overwrite it with --force", path)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; name a file that you may write", err)
+		return fmt.Errorf("%w; choose a file that you may write", err)
 	}
 	_, err = f.Write(data)
 	if err == nil {

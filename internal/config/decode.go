@@ -50,11 +50,11 @@ func (d *decoder) unknown(path, key string, fields map[string]reflect.StructFiel
 		d.complain(join(path, key), fmt.Sprintf("renamed to %q", name), "unknown key")
 		return
 	}
-	remedy := "known here: " + strings.Join(names, ", ")
+	remedy := "valid keys: " + strings.Join(names, ", ")
 	if near := nearest(key, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	} else if home := homeOf(key); home != "" {
-		remedy = "it belongs to " + home
+		remedy = "move it to " + home
 	}
 	d.complain(join(path, key), remedy, "unknown key")
 }

@@ -18,10 +18,10 @@ func Example() string {
 	var b strings.Builder
 	b.WriteString(`# The configuration of smimerelay.
 #
-# Every option stands here with its default: take the # away from a line to
+# Every option is listed with its default: remove the # from a line to
 # change it. Explanations begin with "# " and options with "#".
 # Durations are written "30s", "5m", "12h" or "5d", sizes "50MB".
-# Relative paths are taken from the folder of this file.
+# Relative paths are relative to the folder of this file.
 # After a change: smimerelay check --config FILE, then reload the service.
 
 `)

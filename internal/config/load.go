@@ -50,7 +50,7 @@ func Parse(path string, data []byte) (*Config, Problems) {
 func unreadable(path string, err error) Problem {
 	p := Problem{File: path, Text: reason(err), Remedy: "check the path and who may read it"}
 	if errors.Is(err, fs.ErrNotExist) {
-		p.Remedy = "name another with --config, or make one with \"smimerelay init\""
+		p.Remedy = "name another file with --config, or create one with \"smimerelay init\""
 	}
 	return p
 }
@@ -88,7 +88,7 @@ func syntaxProblems(path, text string) Problems {
 		}
 		ps = append(ps, Problem{
 			File: path, Line: at + 1, Text: "not TOML: " + strings.TrimSuffix(e.Message, "."),
-			Remedy: "correct the line, then check again: other problems are looked for after that",
+			Remedy: "correct the line, then check again: other problems are only reported after that",
 		})
 		lines[at] = ""
 	}

@@ -142,17 +142,17 @@ func (d *decoder) listeners(c *Config) {
 			d.network(index(join(key, "xforward"), n), network)
 		}
 		if len(l.XForward) > 0 && l.Protocol == "milter" {
-			d.complain(join(key, "xforward"), "remove it: a milter is told of the client by the protocol", "has a meaning only with protocol = \"lmtp\" or \"smtp\"")
+			d.complain(join(key, "xforward"), "remove it: the milter protocol names the client", "has an effect only with protocol = \"lmtp\" or \"smtp\"")
 		}
 		if l.Address != "" && slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
-			d.complain(join(key, "address"), "let mail go on to another server", "is the next hop too: mail would come back for ever")
+			d.complain(join(key, "address"), "set another next hop", "is also the next hop: mail would loop")
 		}
 		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)
 		if l.NextHop != "" {
 			d.endpoint(join(key, "next_hop"), l.NextHop)
 		}
 		if l.NextHop != "" && l.Protocol != "lmtp" {
-			d.complain(join(key, "next_hop"), "remove it: the queue delivers to the one of [next_hop]", "has a meaning only with protocol = \"lmtp\"")
+			d.complain(join(key, "next_hop"), "remove it: the queue delivers to [next_hop]", "has an effect only with protocol = \"lmtp\"")
 		}
 	}
 }
@@ -227,7 +227,7 @@ func (d *decoder) unique(key, value string, s seen) {
 		return
 	}
 	if first, ok := s[value]; ok {
-		d.complain(key, fmt.Sprintf("give it another than line %d has", d.source.line(first)), "%q is there twice", value)
+		d.complain(key, fmt.Sprintf("use a different value than line %d", d.source.line(first)), "%q is used twice", value)
 		return
 	}
 	s[value] = key

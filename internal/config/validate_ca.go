@@ -14,7 +14,7 @@ func (d *decoder) authority(c CA) {
 	if c.URL != "" {
 		u, err := url.Parse(c.URL)
 		if err != nil || u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			d.complain("ca.url", `write one such as "http://pki.example.com/smime/"; revocation lists are signed, and fetching them over https would need one first`, "%q is not an http address", c.URL)
+			d.complain("ca.url", `write one such as "http://pki.example.com/smime/"; CRLs are signed, and fetching them over https would require a CRL first`, "%q is not an http address", c.URL)
 		}
 	}
 	if c.Country != "" && (len(c.Country) != 2 || !capital(c.Country[0]) || !capital(c.Country[1])) {
@@ -24,13 +24,13 @@ func (d *decoder) authority(c CA) {
 		d.complain("ca.validity", "write at most 825d", "%s is too long", FormatDuration(c.Validity))
 	}
 	if c.RenewBefore >= c.Validity {
-		d.complain("ca.renew_before", "write less than validity", "is as long as validity: every message would have a certificate issued")
+		d.complain("ca.renew_before", "write less than validity", "is not less than validity: a certificate would be issued for every message")
 	}
 	if c.CRLValidity > maxCRLValidity {
 		d.complain("ca.crl_validity", "write at most 10d", "%s is too long", FormatDuration(c.CRLValidity))
 	}
 	if 2*c.CRLRefresh > c.CRLValidity {
-		d.complain("ca.crl_refresh", "write at most half of crl_validity", "leaves no time to publish the next list before one ends")
+		d.complain("ca.crl_refresh", "write at most half of crl_validity", "leaves no time to publish the next CRL before the current one expires")
 	}
 }
 

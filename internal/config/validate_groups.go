@@ -17,11 +17,11 @@ func (d *decoder) groups(c *Config, key string, r Rule) {
 		{"recipient_group", r.RecipientGroup}, {"except_recipient_group", r.ExceptRecipientGroup},
 	} {
 		if len(g.list) > 0 && !slices.Equal(g.list, []string{Everybody}) {
-			d.complain(join(key, g.option), remedy, "no directory is there that knows groups")
+			d.complain(join(key, g.option), remedy, "there is no directory with groups")
 		}
 	}
 	if r.ExpandGroups {
-		d.complain(join(key, "expand_groups"), remedy, "no directory is there that knows groups")
+		d.complain(join(key, "expand_groups"), remedy, "there is no directory with groups")
 	}
 }
 
@@ -34,5 +34,5 @@ func (d *decoder) listed(c *Config, key string, from []string) {
 		slices.ContainsFunc(c.Directory, func(s Directory) bool { return s.Type == "ldap" && s.UserFilter != "" }) {
 		return
 	}
-	d.complain(key, `give a [[directory]] of type "ldap" a user_filter such as "(sAMAccountName={user})"`, "no directory is there that finds users")
+	d.complain(key, `give a [[directory]] of type "ldap" a user_filter such as "(sAMAccountName={user})"`, "there is no directory that can look up users")
 }

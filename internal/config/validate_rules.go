@@ -41,7 +41,7 @@ func (d *decoder) ldap(key string, s Directory) {
 		d.complain(join(key, "urls"), `write a list such as ["ldaps://ldap.example.com"]`, "is missing")
 	}
 	if !strings.Contains(s.Filter, "{addr}") && !strings.Contains(s.Filter, "{local}") {
-		d.complain(join(key, "filter"), "put {addr} where the address belongs", "does not ask for the recipient")
+		d.complain(join(key, "filter"), "add {addr} in place of the address", "does not contain the recipient")
 	}
 	if len(s.Attributes) == 0 {
 		d.complain(join(key, "attributes"), `write a list such as ["userCertificate"]`, "is empty")
@@ -51,7 +51,7 @@ func (d *decoder) ldap(key string, s Directory) {
 	}
 	d.pair(key, "client_certificate", "client_key", s.ClientCert, s.ClientKey)
 	if s.UserFilter != "" && !strings.Contains(s.UserFilter, "{user}") {
-		d.complain(join(key, "user_filter"), `write one such as "(sAMAccountName={user})"`, "does not ask for the user")
+		d.complain(join(key, "user_filter"), `write one such as "(sAMAccountName={user})"`, "does not contain the user")
 	}
 	if len(s.UserAddresses) == 0 {
 		d.complain(join(key, "user_addresses"), `write a list such as ["mail"]`, "is empty")
@@ -76,7 +76,7 @@ func (d *decoder) rules(c *Config) {
 		key := index("rule", i)
 		d.conditions(key, reflect.ValueOf(r))
 		if r.Issue && c.CA.URL == "" {
-			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no authority")
+			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no CA")
 		}
 		d.groups(c, key, r)
 		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
@@ -91,7 +91,7 @@ func (d *decoder) conditions(path string, v reflect.Value) {
 	for f, fv := range v.Fields() {
 		doc, key := f.Tag.Get("doc"), f.Tag.Get("toml")
 		if strings.HasPrefix(doc, "condition:") && !strings.HasPrefix(key, "except_") && fv.Kind() == reflect.Slice && !fv.IsNil() && fv.Len() == 0 {
-			d.complain(join(path, key), "name something, or remove the line to mean everything", "is an empty list, which matches nothing")
+			d.complain(join(path, key), "add a pattern, or remove the line to match all", "is an empty list, which matches nothing")
 		}
 	}
 }

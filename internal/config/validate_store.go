@@ -13,7 +13,7 @@ func (d *decoder) store(s Store) {
 		if strings.Contains(s.URL, "://") {
 			d.complain("store.url", "write the path of a file, or postgres://USER@HOST/DATABASE", "%q is neither a path nor a PostgreSQL address", schemeOf(s.URL))
 		} else if s.PasswordFile != "" {
-			d.complain("store.password_file", "remove it", "has a meaning only with a postgres:// address")
+			d.complain("store.password_file", "remove it", "has an effect only with a postgres:// address")
 		}
 		return
 	}
@@ -25,7 +25,7 @@ func (d *decoder) store(s Store) {
 	}
 	_, inUser := u.User.Password()
 	if inUser || u.Query().Has("password") {
-		d.complain("store.url", "put it into a file of its own, and name that in password_file", "has the password in it")
+		d.complain("store.url", "move the password to a file, and set password_file to that file", "contains the password")
 	}
 }
 

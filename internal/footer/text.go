@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-var errCharset = errors.New("the character set cannot take the footer")
+var errCharset = errors.New("the footer cannot be written in the character set")
 
 // charsets are those in which ASCII is ASCII, octet by octet.
 var charsets = []string{"us-ascii", "ascii", "utf-8", "iso-8859-", "windows-125", "koi8-"}

@@ -66,17 +66,17 @@ Go runtime and of the process. This page is made from the declarations.
 	b.WriteString(`
 ## What to watch
 
-- ` + "`smimerelay_refusals_total{kind=\"internal\"}`" + ` rises: a defect or a fault of the machine; the log has the id.
-- ` + "`smimerelay_refusals_total{kind=\"unavailable\"}`" + ` rises: a directory or a revocation service does not answer.
-- ` + "`smimerelay_directory_seconds_count{result=\"failed\"}`" + ` rises: that directory does not answer.
-- ` + "`smimerelay_queue_up`" + ` is 0: no mail is accepted; ` + "`/readyz`" + ` says why. It recovers by itself within a minute of the disk.
-- ` + "`smimerelay_queue_messages`" + ` rises and stays: the next hop does not take mail.
-- ` + "`smimerelay_queue_held_oldest_seconds`" + ` nears ` + "`[queue] hold_lifetime`" + `: its sender will get a report; ` + "`smimerelay queue held`" + ` says who has no certificate.
+- ` + "`smimerelay_refusals_total{kind=\"internal\"}`" + ` rises: a bug or a fault of the machine; the log has the id.
+- ` + "`smimerelay_refusals_total{kind=\"unavailable\"}`" + ` rises: a directory or a revocation service is unavailable.
+- ` + "`smimerelay_directory_seconds_count{result=\"failed\"}`" + ` rises: that directory is unavailable.
+- ` + "`smimerelay_queue_up`" + ` is 0: no mail is accepted; ` + "`/readyz`" + ` shows why. It recovers within a minute after the disk has.
+- ` + "`smimerelay_queue_messages`" + ` rises and stays high: the next hop does not accept mail.
+- ` + "`smimerelay_queue_held_oldest_seconds`" + ` approaches ` + "`[queue] hold_lifetime`" + `: its sender will get a delivery report; ` + "`smimerelay queue held`" + ` shows which recipients have no certificate.
 - ` + "`smimerelay_identity_expiry_timestamp_seconds - time()`" + ` falls below 30 days: renew the identity.
-- ` + "`smimerelay_identities_expiring`" + ` is above 0: ` + "`smimerelay cert expiring`" + ` says which.
-- ` + "`smimerelay_store_up`" + ` is 0: the database of the certificate store does not answer.
-- ` + "`smimerelay_crl_end_timestamp_seconds - time()`" + ` falls below 2 days: nobody can check what our authority issued once it is 0.
-- ` + "`smimerelay_reloads_total{result=\"failed\"}`" + ` rises: the file has a problem, the old configuration serves on.
+- ` + "`smimerelay_identities_expiring`" + ` is above 0: ` + "`smimerelay cert expiring`" + ` lists them.
+- ` + "`smimerelay_store_up`" + ` is 0: the database of the certificate store is unavailable.
+- ` + "`smimerelay_crl_end_timestamp_seconds - time()`" + ` falls below 2 days: once it is 0, partners can no longer check certificates that the built-in CA issued.
+- ` + "`smimerelay_reloads_total{result=\"failed\"}`" + ` rises: the file has a problem, and the old configuration stays in effect.
 `)
 	return b.String()
 }

@@ -75,7 +75,7 @@ type Recipient struct {
 	RemoteMTA string
 }
 
-var errNobody = errors.New("report: nobody to tell, or nothing to tell of")
+var errNobody = errors.New("report: no sender, or no recipients to report")
 
 // Build returns the report as a message. Whoever sends it uses the null
 // reverse-path (RFC 3464 section 2): there are no reports about reports.

@@ -57,7 +57,7 @@ type identityFacts struct {
 	Days                                          int
 }
 
-var errNothing = errors.New("notice of expiry: nobody to tell, or nothing to tell of")
+var errNothing = errors.New("expiry notice: no addressee, or no identities to report")
 
 // BuildExpiry returns the notice as a message. Whoever sends it uses the null
 // reverse-path: nobody answers a machine.
@@ -67,7 +67,7 @@ func BuildExpiry(e Expiry) (*message.Message, error) {
 	}
 	subject, text, html, err := e.words()
 	if err != nil {
-		return nil, fmt.Errorf("notice of expiry: %w", err)
+		return nil, fmt.Errorf("expiry notice: %w", err)
 	}
 	contentType, encoding, body := written("expiry-"+token(e.ID), text, html)
 	fields, err := newFields([][2]string{
@@ -82,7 +82,7 @@ func BuildExpiry(e Expiry) (*message.Message, error) {
 		{"Content-Transfer-Encoding", encoding},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("notice of expiry: %w", err)
+		return nil, fmt.Errorf("expiry notice: %w", err)
 	}
 	return message.Build(fields, body)
 }

@@ -60,7 +60,7 @@ func TestRelayedAndDelayed(t *testing.T) {
 	if g := groups(t, build(t, r)); g[1].Get("Action") != "delayed" || g[1].Get("Will-Retry-Until") == "" || g[1].Get("Remote-MTA") != "dns; mx.example.net" {
 		t.Errorf("status %v", g)
 	}
-	if text := textOf(t, r); !strings.Contains(text, "tried until 2026-03-06") || !strings.Contains(text, "host mx.example.net said: 550 5.7.1 no valid") {
+	if text := textOf(t, r); !strings.Contains(text, "keep trying until 2026-03-06") || !strings.Contains(text, "host mx.example.net said: 550 5.7.1 no valid") {
 		t.Errorf("text %s", text)
 	}
 }

@@ -71,7 +71,7 @@ func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 		language = "en"
 	}
 	if !slices.Contains(Languages(), language) {
-		return nil, fmt.Errorf("language %q: there are no texts in it; write one of %s", language, strings.Join(Languages(), ", "))
+		return nil, fmt.Errorf("language %q: no built-in texts; use one of %s", language, strings.Join(Languages(), ", "))
 	}
 	base, err := fs.Sub(builtin, "texts/"+language)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestBuiltInTexts(t *testing.T) {
 	}
 	r := sample(t)
 	r.Kind, r.Texts = Stripped, german
-	if got := build(t, r).Get("Subject"); got != "=?utf-8?q?Ihre_Nachricht_ging_nicht_an_alle_Empf=C3=A4nger?=" {
+	if got := build(t, r).Get("Subject"); got != "=?utf-8?q?Ihre_Nachricht_wurde_nicht_an_alle_Empf=C3=A4nger_gesendet?=" {
 		t.Errorf("subject %q", got)
 	}
 }

@@ -29,10 +29,10 @@ func TestEncryptedAlready(t *testing.T) {
 		reader     *x509.Certificate
 		want, log  string
 	}{
-		{"x@check.example", "", mine.Certificate, "as it was", "encrypted already, not touched"},
-		{"x@check.example", "", other.Certificate, "refused", "to no certificate that is known for x@check.example"},
-		{"none@check.example", "", other.Certificate, "as it was", "encrypted already, not touched"},
-		{"x@default.example", "", other.Certificate, "as it was", "to no certificate that is known for the recipient"},
+		{"x@check.example", "", mine.Certificate, "as it was", "already encrypted, passed unchanged"},
+		{"x@check.example", "", other.Certificate, "refused", "not to a known certificate of x@check.example"},
+		{"none@check.example", "", other.Certificate, "as it was", "already encrypted, passed unchanged"},
+		{"x@default.example", "", other.Certificate, "as it was", "not encrypted to a known certificate of the recipient"},
 		{"x@strong.example", "aes-256-cbc", other.Certificate, "as it was", ""},
 		{"x@strong.example", "aes-128-cbc", other.Certificate, "encrypted", ""},
 		{"none@strong.example", "aes-128-cbc", other.Certificate, "refused", ""},
@@ -66,7 +66,7 @@ func TestColleaguesBesideASecret(t *testing.T) {
 	w := newWorld(t)
 	w.expect([]string{bob, "amy@own.example"}, "plain amy@own.example\nencrypted "+bob)
 	w.expect([]string{bob, "amy@own.example", "y@plain.example"}, "plain amy@own.example\nencrypted "+bob+
-		"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in the clear; send y@plain.example a message of its own")
+		"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in plaintext; send a separate message to y@plain.example")
 }
 
 // TestTriggersThatCannotBeRead: a wish that may be there is one for protection.
@@ -91,7 +91,7 @@ func TestTriggersThatCannotBeRead(t *testing.T) {
 		if got := w.outline(o); got != want {
 			t.Errorf("%q: %s, want %s", head, got, want)
 		}
-		if strings.Contains(head, "x-unknown") != strings.Contains(w.log.String(), "taken to ask for protection") {
+		if strings.Contains(head, "x-unknown") != strings.Contains(w.log.String(), "treated as a request for protection") {
 			t.Errorf("%q: the log says %s", head, w.log)
 		}
 	}

@@ -70,8 +70,8 @@ func (g *Gateway) admit(env *relay.Envelope, to address.Address) error {
 	switch {
 	case !ok:
 		// Removed while the message was on its way.
-		return fault.New(fault.Internal, "the listener is being changed, try again later",
-			fmt.Errorf("listener: %q: is not configured", env.Listener))
+		return fault.New(fault.Internal, "the listener is being reconfigured, try again later",
+			fmt.Errorf("listener: %q: not configured", env.Listener))
 	case l.entitled(env.Client):
 		return nil
 	case l.Direction == "outbound":

@@ -86,7 +86,7 @@ func TestOutsideIsReachedByTheOutboundRules(t *testing.T) {
 	w := newWorld(t)
 	w.config.Listeners = append(w.config.Listeners, Listener{Name: "filter", Direction: "auto", Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	w.start()
-	const cannot = "550 5.7.1 the message must be signed and cannot be: this client may not send as alice@own.example: it is neither authenticated nor in networks of listener "
+	const cannot = "550 5.7.1 the message must be signed, but cannot be: this client may not send as alice@own.example: not authenticated, and not in networks of listener "
 	printer := relay.Client{Addr: netip.MustParseAddr("192.0.2.9")}
 	for _, tt := range []struct {
 		listener string
@@ -97,7 +97,7 @@ func TestOutsideIsReachedByTheOutboundRules(t *testing.T) {
 	}{
 		{"in", stranger, mallory, bob, "bob@enc.example: encrypted"},
 		{"in", stranger, mallory, dave, "at RCPT: 550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01"},
-		{"in", stranger, mallory, erin, "erin@enc.example: 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer"},
+		{"in", stranger, mallory, erin, "erin@enc.example: 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake is unavailable"},
 		{"in", stranger, mallory, "x@prefer.example", "x@prefer.example: encrypted"},
 		{"in", stranger, mallory, "x@sign.example", "x@sign.example: clear"},
 		{"in", stranger, mallory, "x@plain.example", "x@plain.example: clear"},
@@ -107,7 +107,7 @@ func TestOutsideIsReachedByTheOutboundRules(t *testing.T) {
 		{"in", stranger, "alice@own.example", "x@prefer.example", "x@prefer.example: encrypted"},
 		{"in", stranger, "alice@own.example", "x@sign.example", "x@sign.example: " + cannot + `"in"`},
 		{"in", stranger, "alice@own.example", late, "late@hold.example: " + cannot + `"in"`},
-		{"in", stranger, "alice@own.example, " + mallory, "x@sign.example", "x@sign.example: 550 5.7.1 the message must be signed and cannot be: the message has several From addresses"},
+		{"in", stranger, "alice@own.example, " + mallory, "x@sign.example", "x@sign.example: 550 5.7.1 the message must be signed, but cannot be: the message has several From addresses"},
 		{"in", relay.Client{Addr: stranger.Addr, User: "alice"}, "alice@own.example", bob, "bob@enc.example: signed, encrypted"},
 		{"in", relay.Client{Addr: stranger.Addr, User: "alice"}, "bob@evil.example", "alice@own.example", "alice@own.example: clear, stamped"},
 		{"filter", stranger, "alice@own.example", bob, "bob@enc.example: " + cannot + `"filter"`},
@@ -120,7 +120,7 @@ func TestOutsideIsReachedByTheOutboundRules(t *testing.T) {
 		{"auto", printer, mallory, "x@sign.example", "x@sign.example: clear"},
 		{"out", stranger, mallory, bob, "bob@enc.example: encrypted"},
 		{"out", stranger, "alice@own.example", bob, "bob@enc.example: signed, encrypted"},
-		{"gone", stranger, mallory, bob, "at RCPT: 451 4.3.0 the listener is being changed, try again later"},
+		{"gone", stranger, mallory, bob, "at RCPT: 451 4.3.0 the listener is being reconfigured, try again later"},
 	} {
 		if got := w.by(tt.listener, tt.client, tt.author, tt.to); got != tt.want {
 			t.Errorf("by %s, client %+v, from %s, to %s:\n got %s\nwant %s", tt.listener, tt.client, tt.author, tt.to, got, tt.want)
@@ -333,7 +333,7 @@ func TestForwardOfWhatCameInIsNotSigned(t *testing.T) {
 	stamps := o.Deliveries[0].Message
 	results := parseMessage(t, "Authentication-Results: gw.own.example; smime=none\nFrom: alice@own.example\n\n"+text+"\n")
 	others := parseMessage(t, "Authentication-Results: mx.own.example; dkim=none\nFrom: alice@own.example\n\n"+text+"\n")
-	const no = ": 550 5.7.1 the message must be signed and cannot be: the message came in under the name of alice@own.example and is forwarded"
+	const no = ": 550 5.7.1 the message must be signed, but cannot be: the message is forwarded: its author alice@own.example is not the local sender"
 	for _, tt := range []struct {
 		m    *message.Message
 		to   string
@@ -386,7 +386,7 @@ func TestExplainTakesTheWayOfAMessage(t *testing.T) {
 	w.config.Entitlements = entitlements
 	w.config.Listeners = append(w.config.Listeners, Listener{Name: "guarded", Direction: "outbound", Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	w.start()
-	mayNot := "550 5.7.1 the message must be signed and cannot be: this client may not send as alice@own.example"
+	mayNot := "550 5.7.1 the message must be signed, but cannot be: this client may not send as alice@own.example"
 	for _, tt := range []struct {
 		listener, user, client, from string
 		to                           []string
@@ -398,7 +398,7 @@ func TestExplainTakesTheWayOfAMessage(t *testing.T) {
 		{"", "eve", "", "alice@own.example", []string{bob}, "outbound; bob@enc.example: refused " + mayNot},
 		{"", "", "192.0.2.1", "alice@own.example", []string{bob}, "outbound; bob@enc.example: refused " + mayNot},
 		{"", "", "", mallory, []string{"alice@own.example", bob}, "both; alice@own.example: inbound; bob@enc.example: encrypted"},
-		{"in", "", "198.51.100.1", "alice@own.example", []string{bob}, "outbound; bob@enc.example: refused " + mayNot + `: it is neither authenticated nor in networks of listener "in"`},
+		{"in", "", "198.51.100.1", "alice@own.example", []string{bob}, "outbound; bob@enc.example: refused " + mayNot + `: not authenticated, and not in networks of listener "in"`},
 		{"in", "", "", mallory, []string{"alice@own.example", bob}, "both; alice@own.example: inbound; bob@enc.example: encrypted"},
 		{"in", "alice", "", "alice@own.example", []string{"x@own.example"}, "inbound; x@own.example: inbound"},
 		{"auto", "", "198.51.100.1", "alice@own.example", []string{bob}, "outbound; refused: 550 5.7.1 relaying to bob@enc.example denied"},
@@ -406,7 +406,7 @@ func TestExplainTakesTheWayOfAMessage(t *testing.T) {
 		{"auto", "alice", "198.51.100.1", "alice@own.example", []string{"x@own.example"}, "outbound; x@own.example: passed"},
 		{"guarded", "", "198.51.100.1", "alice@own.example", []string{bob}, "outbound; refused: 550 5.7.1 this client may not send mail here"},
 		{"guarded", "", "192.0.2.1", "alice@own.example", []string{bob}, "outbound; bob@enc.example: refused " + mayNot},
-		{"away", "", "", "alice@own.example", []string{bob}, `listener: "away": is not configured; there are ["auto" "guarded" "in" "out"]`},
+		{"away", "", "", "alice@own.example", []string{bob}, `listener: "away": not configured; configured listeners: ["auto" "guarded" "in" "out"]`},
 	} {
 		env := w.envelope(tt.listener, tt.from, tt.to...)
 		env.Client = relay.Client{User: tt.user}

@@ -19,7 +19,7 @@ func (g *Gateway) maySend(env *relay.Envelope, f *enforce.Facts) bool {
 		// Of what is held, the listener may be gone.
 		f.SignUnknown = fmt.Sprintf("cannot tell whether this client may send as %s: listener %q is not configured", f.From[0], env.Listener)
 	case !l.entitled(env.Client):
-		f.SignForbidden = fmt.Sprintf("this client may not send as %s: it is neither authenticated nor in networks of listener %q", f.From[0], env.Listener)
+		f.SignForbidden = fmt.Sprintf("this client may not send as %s: not authenticated, and not in networks of listener %q", f.From[0], env.Listener)
 	default:
 		return true
 	}
@@ -40,7 +40,7 @@ func (g *Gateway) entitlement(ctx context.Context, f *enforce.Facts, from addres
 	listed := g.listed(ctx, f.Client.User)
 	switch {
 	case !listed.Told:
-		f.SignUnknown = "cannot find out now whether this client may send as " + from.String()
+		f.SignUnknown = "cannot look up now whether this client may send as " + from.String()
 	case !listed.Has(from):
 		f.SignForbidden = forbidden
 	}

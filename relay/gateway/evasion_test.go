@@ -475,7 +475,7 @@ func TestSignedAlready(t *testing.T) {
 		if again := !bytes.Equal(o.Deliveries[0].Message.Bytes(), tt.m.Bytes()); again != tt.again || !isSigned(o.Deliveries[0].Message) {
 			t.Errorf("%s: signed again %v", name, again)
 		}
-		if doubt := strings.Contains(w.log.String(), "does not count") || strings.Contains(w.log.String(), "without a signature"); doubt != tt.again {
+		if doubt := strings.Contains(w.log.String(), "is not accepted") || strings.Contains(w.log.String(), "without a signature"); doubt != tt.again {
 			t.Errorf("%s: the log says %s", name, w.log)
 		}
 		w.log.Reset()

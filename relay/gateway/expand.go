@@ -49,7 +49,7 @@ func (g *Gateway) members(ctx context.Context, a address.Address) groupAnswer {
 	x, ok, err := g.Groups.Expand(ctx, a)
 	switch {
 	case err != nil:
-		return groupAnswer{GroupFacts: enforce.GroupFacts{Asked: true, Reason: "the directory did not tell"}}
+		return groupAnswer{GroupFacts: enforce.GroupFacts{Asked: true, Reason: "group membership lookup failed"}}
 	case !ok:
 		return groupAnswer{GroupFacts: enforce.GroupFacts{Asked: true, State: enforce.NoGroup}}
 	}

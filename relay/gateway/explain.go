@@ -147,7 +147,7 @@ func (g *Gateway) Explain(ctx context.Context, env *relay.Envelope, msg *message
 	switch {
 	case env.Listener != "":
 		if _, ok := g.listeners[env.Listener]; !ok {
-			return nil, fmt.Errorf("listener: %q: is not configured; there are %q", env.Listener, slices.Sorted(maps.Keys(g.listeners)))
+			return nil, fmt.Errorf("listener: %q: not configured; configured listeners: %q", env.Listener, slices.Sorted(maps.Keys(g.listeners)))
 		}
 	case env.Client != relay.Client{}:
 		what = toExplain
@@ -250,7 +250,7 @@ func (x *Explanation) facts(f *enforce.Facts) {
 	if f.Identity != enforce.Available || f.SignExempt != "" || f.SignForbidden != "" || f.SignUnknown != "" {
 		x.Identity = cmp.Or(f.SignExempt, f.SignForbidden, f.SignUnknown, f.IdentityReason)
 		if f.Issuable {
-			x.Identity += "; one is issued where the rule says so"
+			x.Identity += "; one is issued if the rule permits it"
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestExplain(t *testing.T) {
 	want := []string{
 		"bob@enc.example enc signed, encrypted ",
 		"dave@enc.example enc refused 550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01",
-		"erin@enc.example enc deferred 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer",
+		"erin@enc.example enc deferred 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake is unavailable",
 		"none@strip.example strip stripped ",
 	}
 	for i, r := range x.Recipients {

@@ -109,7 +109,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 	}
 	switch {
 	case f.Content.Report && (err != nil || len(from) == 0):
-		f.SignExempt = "not signed: the report does not say who wrote it"
+		f.SignExempt = "not signed: the report does not name its author"
 	case err != nil:
 		return fault.New(fault.Malformed, "the From field cannot be understood", err)
 	case len(from) == 0:
@@ -123,7 +123,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 	case slices.ContainsFunc(msg.Fields(), func(field message.Field) bool { return stamped(field, g.Hostname) }):
 		// A mailbox server that redirects, or "sendmail" called by it, may be a client
 		// that may send. What it brings came in under a name that its sender chose.
-		f.SignForbidden = fmt.Sprintf("the message came in under the name of %s and is forwarded", from[0])
+		f.SignForbidden = fmt.Sprintf("the message is forwarded: its author %s is not the local sender", from[0])
 	case e.purpose == toSuppose:
 		// Who asks without naming a client asks about one who may.
 	case e.purpose != toExplain && !g.maySend(env, f):

@@ -171,7 +171,7 @@ func New(c Config) (*Gateway, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	problem(c.Hostname == "", "hostname: is missing; results and reports bear it")
+	problem(c.Hostname == "", "hostname: missing; it is needed for results and reports")
 	problem(len(c.Domains) == 0, "domains: none; name the domains whose mail the gateway handles")
 	problem(c.Policy == nil || c.Directory == nil || c.Keys == nil || c.Checker == nil, "gateway: policy, directory, keys and checker are all needed")
 	domains, err := enforce.CompilePatterns(c.Domains)
@@ -181,7 +181,7 @@ func New(c Config) (*Gateway, error) {
 	if c.Policy != nil {
 		for _, name := range c.Policy.Profiles() {
 			_, ok := c.Profiles[name]
-			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, and there is none of that name", name)
+			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, which does not exist", name)
 		}
 	}
 	g := &Gateway{Config: c, domains: domains, below: below, listeners: make(map[string]Listener),

@@ -12,7 +12,7 @@ import (
 )
 
 // errNoGroups is why nobody can tell who is in a group.
-var errNoGroups = errors.New("no directory that knows groups is configured")
+var errNoGroups = errors.New("no directory with groups is configured")
 
 // findGroups finds out what the decision depends on of groups, puts members in
 // the place of groups, and returns what else is needed. A member is a recipient
@@ -109,7 +109,7 @@ func (g *Gateway) membership(ctx context.Context, q question) enforce.Membership
 	}
 	switch {
 	case err != nil:
-		return enforce.MembershipFacts{Reason: "the directory did not tell"}
+		return enforce.MembershipFacts{Reason: "group membership lookup failed"}
 	case in:
 		return enforce.MembershipFacts{State: enforce.Member}
 	}

@@ -99,7 +99,7 @@ func TestGroupConditions(t *testing.T) {
 	w.expect([]string{"y@plain.example"}, "plain y@plain.example")
 	w.expect([]string{"y@sender.example"}, "refused y@sender.example 550 5.7.1 no valid S/MIME certificate for y@sender.example: no certificate found in fake")
 	f.errs["open@own.example"] = true
-	const waits = "refused z@open.example 451 4.4.3 cannot find out now whether z@open.example is in the group open@own.example: the directory did not tell"
+	const waits = "refused z@open.example 451 4.4.3 cannot look up now whether z@open.example is in the group open@own.example: group membership lookup failed"
 	w.expect([]string{"z@open.example"}, waits)
 	o := w.expect([]string{"z@open.example", "y@elsewhere.example"}, "refused y@elsewhere.example 451 4.4.3 the message waits for another recipient: "+strings.TrimPrefix(waits, "refused z@open.example 451 4.4.3 ")+"\n"+waits)
 	if len(o.Deliveries) > 0 {
@@ -107,13 +107,13 @@ func TestGroupConditions(t *testing.T) {
 	}
 	// Who is named by no rule is not asked for, and nobody is asked twice.
 	clear(f.asked)
-	w.expect([]string{bob, "y@plain.example"}, "encrypted "+bob+"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in the clear; send y@plain.example a message of its own")
+	w.expect([]string{bob, "y@plain.example"}, "encrypted "+bob+"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in plaintext; send a separate message to y@plain.example")
 	if !maps.Equal(f.asked, map[string]int{"y@plain.example in board@own.example": 1}) {
 		t.Errorf("asked %v", f.asked)
 	}
 	w.config.Groups = nil
 	w.start()
-	w.expect([]string{"x@plain.example"}, "refused x@plain.example 451 4.4.3 cannot find out now whether x@plain.example is in the group board@own.example: the directory did not tell")
+	w.expect([]string{"x@plain.example"}, "refused x@plain.example 451 4.4.3 cannot look up now whether x@plain.example is in the group board@own.example: group membership lookup failed")
 }
 
 func TestExpandedGroups(t *testing.T) {
@@ -125,19 +125,19 @@ func TestExpandedGroups(t *testing.T) {
 		{"one by another rule is refused", staff, bob + " " + dave, "encrypted bob@enc.example\nrefused dave@enc.example 550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01\nstaff@list.example: bob@enc.example dave@enc.example"},
 		{"one is removed", staff, "x@strip.example none@strip.example", "encrypted x@strip.example\nstripped none@strip.example\nstaff@list.example: x@strip.example none@strip.example"},
 		{"one is held", staff, bob + " " + late, "encrypted bob@enc.example\nheld late@hold.example no valid S/MIME certificate for late@hold.example: no certificate found in fake\nstaff@list.example: bob@enc.example late@hold.example"},
-		{"one is held and one waits", staff, erin + " " + late, "refused erin@enc.example 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer\nrefused late@hold.example 451 4.4.3 the message waits for another recipient: cannot look up the certificate of erin@enc.example now: fake did not answer\nstaff@list.example: erin@enc.example late@hold.example"},
-		{"one waits, and all wait", staff, bob + " " + erin, "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up the certificate of erin@enc.example now: fake did not answer\nrefused erin@enc.example 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer\nstaff@list.example: bob@enc.example erin@enc.example"},
+		{"one is held and one waits", staff, erin + " " + late, "refused erin@enc.example 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake is unavailable\nrefused late@hold.example 451 4.4.3 the message waits for another recipient: cannot look up the certificate of erin@enc.example now: fake is unavailable\nstaff@list.example: erin@enc.example late@hold.example"},
+		{"one waits, and all wait", staff, bob + " " + erin, "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up the certificate of erin@enc.example now: fake is unavailable\nrefused erin@enc.example 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake is unavailable\nstaff@list.example: bob@enc.example erin@enc.example"},
 		{"named directly too", staff + " " + bob, "BOB@enc.example " + carol, "encrypted bob@enc.example carol@enc.example\nstaff@list.example: bob@enc.example carol@enc.example"},
 		{"in two groups", staff + " all@list.example", bob, "encrypted bob@enc.example\nstaff@list.example: bob@enc.example\nall@list.example: bob@enc.example"},
 		{"itself is no member", staff, staff + " " + bob, "encrypted bob@enc.example\nstaff@list.example: bob@enc.example"},
 		{"nobody", staff, "", "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
 		{"nobody but itself", staff, staff, "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
 		{"not a group", "person@list.example", "", "plain person@list.example"},
-		{"cannot be told", "broken@list.example " + bob, "", "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot find out now who is in the group broken@list.example: the directory did not tell\nrefused broken@list.example 451 4.4.3 cannot find out now who is in the group broken@list.example: the directory did not tell"},
+		{"cannot be told", "broken@list.example " + bob, "", "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up now who is in the group broken@list.example: group membership lookup failed\nrefused broken@list.example 451 4.4.3 cannot look up now who is in the group broken@list.example: group membership lookup failed"},
 		{"a group of the message in another", staff + " inner@list.example", "inner@list.example " + bob, "encrypted bob@enc.example carol@enc.example\nstaff@list.example: bob@enc.example carol@enc.example\ninner@list.example: carol@enc.example"},
 		{"a member is no group", staff, "inner@list.example", "plain inner@list.example\nstaff@list.example: inner@list.example"},
 		{"members have rules on groups", staff, "x@plain.example", "refused x@plain.example 550 5.7.1 no valid S/MIME certificate for x@plain.example: no certificate found in fake\nstaff@list.example: x@plain.example"},
-		{"members may not tell", staff, "z@open.example " + bob, "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot find out now whether z@open.example is in the group open@own.example: the directory did not tell\nrefused z@open.example 451 4.4.3 cannot find out now whether z@open.example is in the group open@own.example: the directory did not tell\nstaff@list.example: z@open.example bob@enc.example"},
+		{"members may not tell", staff, "z@open.example " + bob, "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up now whether z@open.example is in the group open@own.example: group membership lookup failed\nrefused z@open.example 451 4.4.3 cannot look up now whether z@open.example is in the group open@own.example: group membership lookup failed\nstaff@list.example: z@open.example bob@enc.example"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, f := groupWorld(t)
@@ -280,7 +280,7 @@ func TestExplainGroups(t *testing.T) {
 	for who, want := range map[string]string{
 		bob:                "deferred[staff@list.example][]",
 		"y@plain.example":  "deferred[staff@list.example][{board@own.example no }]",
-		"z@open.example":   "deferred[][{open@own.example unknown the directory did not tell}]",
+		"z@open.example":   "deferred[][{open@own.example unknown group membership lookup failed}]",
 		"y@sender.example": "refused[][]",
 	} {
 		if got[who] != want {
@@ -296,9 +296,9 @@ func TestEntitlementByDirectory(t *testing.T) {
 	w.start()
 	for user, want := range map[string]string{
 		"alice": "signed x@sign.example",
-		"bob":   "refused x@sign.example 550 5.7.1 the message must be signed and cannot be: this client may not send as alice@own.example",
-		"carol": "refused x@sign.example 451 4.7.0 the message must be signed and cannot be: cannot find out now whether this client may send as alice@own.example",
-		"":      "refused x@sign.example 550 5.7.1 the message must be signed and cannot be: this client may not send as alice@own.example",
+		"bob":   "refused x@sign.example 550 5.7.1 the message must be signed, but cannot be: this client may not send as alice@own.example",
+		"carol": "refused x@sign.example 451 4.7.0 the message must be signed, but cannot be: cannot look up now whether this client may send as alice@own.example",
+		"":      "refused x@sign.example 550 5.7.1 the message must be signed, but cannot be: this client may not send as alice@own.example",
 	} {
 		env := w.envelope("out", "alice@own.example", "x@sign.example")
 		env.Client.User = user

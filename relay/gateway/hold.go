@@ -116,7 +116,7 @@ func waitOn(plan enforce.Plan, released bool) (now enforce.Plan, waiting []enfor
 		}
 		for _, a := range c.Recipients {
 			waiting = append(waiting, enforce.Refusal{Assigned: a,
-				Reason: "the rules would let the message go in the clear now, and it was held as a secret"})
+				Reason: "the current rules would send the message in plaintext, but it was held to be encrypted"})
 		}
 	}
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
@@ -133,7 +133,7 @@ func waitOn(plan enforce.Plan, released bool) (now enforce.Plan, waiting []enfor
 func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
 	text := "held since " + h.Since.Format(time.DateOnly) + " and given up: " + r.Reason
 	if order.Verb == relay.GiveBack {
-		text = "given back by an administrator"
+		text = "returned by an administrator"
 		if order.Reason != "" {
 			text += ": " + order.Reason
 		}

@@ -56,7 +56,7 @@ func TestHeldAndToldOnce(t *testing.T) {
 		"Final-Recipient: rfc822; late@hold.example\r\nAction: delayed\r\nStatus: 4.7.1",
 		"Final-Recipient: rfc822; never@hold.example\r\nAction: delayed",
 		"Final-Recipient: rfc822; none@strip.example\r\nAction: failed\r\nStatus: 5.7.1",
-		"Will-Retry-Until: " + o.Held.Until.Format("Mon, 02 Jan 2006"), "waits for a certificate",
+		"Will-Retry-Until: " + o.Held.Until.Format("Mon, 02 Jan 2006"), "is waiting for a certificate",
 	} {
 		if !strings.Contains(raw, want) {
 			t.Errorf("the notice lacks %q:\n%s", want, raw)
@@ -101,7 +101,7 @@ func TestHeldStaysASecret(t *testing.T) {
 	w := newWorld(t)
 	first := w.expect([]string{late}, "held late@hold.example no valid S/MIME certificate for late@hold.example: "+reason)
 	w.dir.results[late] = w.dir.results[erin]
-	if got := w.outline(w.again(first.Held, relay.Order{})); got != "held late@hold.example cannot look up the certificate of late@hold.example now: fake did not answer" {
+	if got := w.outline(w.again(first.Held, relay.Order{})); got != "held late@hold.example cannot look up the certificate of late@hold.example now: fake is unavailable" {
 		t.Errorf("directory down: %s", got)
 	}
 	for _, rule := range []enforce.Rule{
@@ -111,7 +111,7 @@ func TestHeldStaysASecret(t *testing.T) {
 	} {
 		w.config.Policy = testpki.Must(enforce.Compile([]enforce.Rule{rule}))
 		w.start()
-		if got := w.outline(w.again(first.Held, relay.Order{})); !strings.HasPrefix(got, "held late@hold.example the rules would let") {
+		if got := w.outline(w.again(first.Held, relay.Order{})); !strings.HasPrefix(got, "held late@hold.example the current rules would send") {
 			t.Errorf("%+v: %s", rule, got)
 		}
 	}
@@ -161,7 +161,7 @@ func TestHeldByOrder(t *testing.T) {
 		t.Errorf("log:\n%s", log)
 	}
 	o = w.again(first.Held, relay.Order{Verb: relay.GiveBack, Reason: "has left"})
-	if w.outline(o) != "" || len(o.Notices) != 1 || !bytes.Contains(o.Notices[0].Message.Bytes(), []byte("given back by an administrator: has left")) {
+	if w.outline(o) != "" || len(o.Notices) != 1 || !bytes.Contains(o.Notices[0].Message.Bytes(), []byte("returned by an administrator: has left")) {
 		t.Errorf("given back: %s", w.outline(o))
 	}
 }

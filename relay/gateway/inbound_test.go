@@ -354,8 +354,8 @@ func TestNoKeyNamesWhatWasCompared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := `no-key: the gateway has a key for it, of "alice@own.example", which is not that of "alias@own.example"; ` +
-			`if they are one mailbox, set recipient_delimiter, or inbound.decrypt_for = "any"`
+		want := `no-key: the gateway has a key of "alice@own.example" for it, but not of "alias@own.example"; ` +
+			`if both are the same mailbox, set recipient_delimiter, or inbound.decrypt_for = "any"`
 		if want = strings.ReplaceAll(want, `"`, `\"`); !strings.Contains(w.log.String(), want) {
 			t.Errorf("%q: the log does not say %s:\n%s", to, want, w.log)
 		}
@@ -369,7 +369,7 @@ func TestNoKeyNamesWhatWasCompared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(x.Inbound) != 1 || !strings.Contains(x.Inbound[0].Report.Detail, `of "alice@own.example", which is not that of "alias@own.example"`) {
+	if len(x.Inbound) != 1 || !strings.Contains(x.Inbound[0].Report.Detail, `a key of "alice@own.example" for it, but not of "alias@own.example"`) {
 		t.Errorf("explain says %+v", x.Inbound)
 	}
 }

@@ -61,7 +61,7 @@ func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message, kind
 	if r.Result == certs.Pass {
 		return true, "", nil
 	}
-	doubt = "the signature that it bears does not count: " + string(r.Result)
+	doubt = "the existing signature is not accepted: " + string(r.Result)
 	for _, more := range []string{r.Reason, r.Detail} {
 		if more != "" {
 			doubt += ", " + ascii(more)

@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-var errOtherName = errors.New("the identity that was issued does not name the address")
+var errOtherName = errors.New("the issued identity does not name the address")
 
 // Issuer makes identities for senders of ours who have none. It is asked only for
 // clients that may sign as the sender, where a rule says so. It must be safe for

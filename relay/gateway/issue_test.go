@@ -105,7 +105,7 @@ func TestIdentitiesAreIssued(t *testing.T) {
 	if len(i.issued) != 2 {
 		t.Errorf("issued for %q", i.issued)
 	}
-	if !strings.Contains(w.log.String(), `outcome=reported reason="signed: an identity is issued"`) {
+	if !strings.Contains(w.log.String(), `outcome=reported reason="signed: identity issued"`) {
 		t.Errorf("report mode does not tell:\n%s", w.log)
 	}
 }
@@ -192,13 +192,13 @@ func TestExplainIssuesNothing(t *testing.T) {
 	w, i := issuing(t)
 	i.due = true
 	x := w.explain("new@own.example", "x@sign.example", "x@other.example")
-	if r := x.Recipients[0]; r.Outcome != "signed" || r.Reason != "an identity is issued" {
+	if r := x.Recipients[0]; r.Outcome != "signed" || r.Reason != "identity issued" {
 		t.Errorf("%+v", r)
 	}
 	if r := x.Recipients[1]; r.Outcome != "deferred" {
 		t.Errorf("%+v", r)
 	}
-	if x.Identity != "there is no valid identity for new@own.example; one is issued where the rule says so" {
+	if x.Identity != "there is no valid identity for new@own.example; one is issued if the rule permits it" {
 		t.Error(x.Identity)
 	}
 	w.explain("alice@own.example", "x@sign.example")

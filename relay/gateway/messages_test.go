@@ -13,10 +13,10 @@ func TestAuthors(t *testing.T) {
 	tests := []struct{ name, from, to, want string }{
 		{"none", "", "x@plain.example", "550 5.6.0 the message has no From field"},
 		{"broken", "From: <alice@own.example\n", "x@plain.example", "550 5.6.0 the From field cannot be understood"},
-		{"one of two is a stranger", "From: alice@own.example, mallory@evil.example\n", "x@sign.example", "550 5.7.1 the message must be signed and cannot be: the message has several From addresses"},
-		{"two fields", "From: alice@own.example\nFrom: alice@own.example\n", "x@sign.example", "550 5.7.1 the message must be signed and cannot be: the message has several From addresses"},
-		{"two authors", "From: alice@own.example, amy@own.example\n", "x@sign.example", "550 5.7.1 the message must be signed and cannot be: the message has several From addresses"},
-		{"no identity", "From: amy@own.example\n", "x@sign.example", "451 4.7.0 the message must be signed and cannot be: there is no valid identity for amy@own.example"},
+		{"one of two is a stranger", "From: alice@own.example, mallory@evil.example\n", "x@sign.example", "550 5.7.1 the message must be signed, but cannot be: the message has several From addresses"},
+		{"two fields", "From: alice@own.example\nFrom: alice@own.example\n", "x@sign.example", "550 5.7.1 the message must be signed, but cannot be: the message has several From addresses"},
+		{"two authors", "From: alice@own.example, amy@own.example\n", "x@sign.example", "550 5.7.1 the message must be signed, but cannot be: the message has several From addresses"},
+		{"no identity", "From: amy@own.example\n", "x@sign.example", "451 4.7.0 the message must be signed, but cannot be: there is no valid identity for amy@own.example"},
 	}
 	for _, tt := range tests {
 		o, err := w.process(w.envelope("out", "alice@own.example", tt.to), parseMessage(t, tt.from+"To: "+tt.to+"\n\n"+text+"\n"))

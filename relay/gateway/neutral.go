@@ -7,7 +7,7 @@ import (
 )
 
 // notDelivered is all that a sender hears of why.
-const notDelivered = "the mail system of the recipient did not take the message"
+const notDelivered = "the mail system of the recipient did not accept the message"
 
 // neutral makes the event of a delivery that has a Secret one that may be reported:
 // to the sender that the message came from, about the recipients as they were named,

@@ -78,7 +78,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 	}
 	for _, c := range plan.Copies {
 		if err := ctx.Err(); err != nil {
-			return nil, fault.New(fault.Capacity, "the message takes too long, try again later", err)
+			return nil, fault.New(fault.Capacity, "processing the message takes too long, try again later", err)
 		}
 		m, how, err := press.print(c)
 		if err != nil {

@@ -86,7 +86,7 @@ func TestSignedOnly(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	w := newWorld(t)
 	const noDave = " 550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01"
-	const noErin = " 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake did not answer"
+	const noErin = " 451 4.4.3 cannot look up the certificate of erin@enc.example now: fake is unavailable"
 	for _, tt := range []struct{ to, want string }{
 		{"x@plain.example", "plain x@plain.example"},
 		{dave, "refused " + dave + noDave},
@@ -99,7 +99,7 @@ func TestOutcomes(t *testing.T) {
 		{"none@prefer.example", "signed none@prefer.example"},
 		{"x@mixed.example y@plain.example", "encrypted x@mixed.example\nplain y@plain.example"},
 		{"bob@enc.example y@plain.example", "encrypted bob@enc.example\nrefused y@plain.example 550 5.7.1 " +
-			`the message is encrypted for other recipients (rule "enc") and may not go to y@plain.example in the clear; send y@plain.example a message of its own`},
+			`the message is encrypted for other recipients (rule "enc") and may not go to y@plain.example in plaintext; send a separate message to y@plain.example`},
 	} {
 		w.expect(strings.Fields(tt.to), tt.want)
 	}

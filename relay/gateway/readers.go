@@ -139,7 +139,7 @@ func (k *keyRing) explain(group readers) {
 	for _, to := range group.recipients {
 		compared = append(compared, to.Address.String())
 	}
-	r.Detail = fmt.Sprintf("the gateway has a key for it, of %s, which is not that of %s; if they are one mailbox, set recipient_delimiter, or inbound.decrypt_for = %q",
+	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s; if both are the same mailbox, set recipient_delimiter, or inbound.decrypt_for = %q",
 		inQuotes(others), inQuotes(compared), ForAnyone)
 }
 

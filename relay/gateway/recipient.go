@@ -14,7 +14,7 @@ import (
 func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) (err error) {
 	defer g.recovered(env, &err)
 	if r.Address.IsNull() {
-		return fault.New(fault.BadAddress, "the null path is no recipient", nil)
+		return fault.New(fault.BadAddress, "the null path is not a recipient", nil)
 	}
 	if g.returns(r.Address) {
 		_, err := g.admitReturned(r.Address)

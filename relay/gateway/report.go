@@ -73,7 +73,7 @@ func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.P
 		return nil
 	}
 	if env.Sender.IsNull() {
-		return errors.New("notice: there is no sender to tell")
+		return errors.New("notice: the message has no sender to notify")
 	}
 	d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: msg, Listener: env.Listener}
 	r := g.newReport(d, dsn.Stripped, stripped)

@@ -78,7 +78,7 @@ func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.
 	failed, why := g.failures(env, msg)
 	if why != "" {
 		if !env.Sender.IsNull() && !automatic(msg) && !dsn.IsReport(msg) {
-			return noReturn("this address takes delivery reports only")
+			return noReturn("this address accepts delivery reports only")
 		}
 		g.logReturned(env, a, "discarded", why)
 		return nil
@@ -91,7 +91,7 @@ func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.
 		secret = &relay.Secret{Sender: stands.Sender}
 	}
 	if secret.Sender.IsNull() {
-		g.logReturned(env, a, "discarded", "the report does not return the header of the message, and the address alone does not name its sender")
+		g.logReturned(env, a, "discarded", "the report does not contain the header of the message, and the address alone does not identify its sender")
 		return nil
 	}
 	d := relay.Delivery{Secret: secret, Listener: env.Listener}
@@ -100,11 +100,11 @@ func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.
 	case err != nil:
 		return err
 	case !ok:
-		g.logReturned(env, a, "discarded", "nobody asked for a report of failure, or it is about other recipients")
+		g.logReturned(env, a, "discarded", "no failure report was requested, or the report is about other recipients")
 		return nil
 	}
 	o.Notices = append(o.Notices, report)
-	g.logReturned(env, a, "reported", "the sender is told that the message was not delivered")
+	g.logReturned(env, a, "reported", "the sender is notified that the message was not delivered")
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.
 func (g *Gateway) failures(env *relay.Envelope, msg *message.Message) (failed []dsn.Failure, why string) {
 	if dsn.IsReport(msg) {
 		if failed = dsn.Failures(msg); len(failed) == 0 {
-			return nil, "a report of something else than failure"
+			return nil, "not a failure report"
 		}
 		return failed, ""
 	}

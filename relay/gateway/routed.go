@@ -20,7 +20,7 @@ func (g *Gateway) routed(env *relay.Envelope, a address.Address) error {
 		return nil
 	}
 	if isLiteral(a.Domain()) {
-		return relay.RoutedRefusal(a.String(), "the domain is the address of a host")
+		return relay.RoutedRefusal(a.String(), "the domain is an address literal")
 	}
 	if i := strings.IndexAny(a.Local(), "%!@/"); i >= 0 && g.nearby(env, a) {
 		return relay.RoutedRefusal(a.String(), fmt.Sprintf("%q in the local part", a.Local()[i:i+1]))

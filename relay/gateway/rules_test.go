@@ -100,7 +100,7 @@ func TestWhoMaySign(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.start()
-	const no = "550 5.7.1 the message must be signed and cannot be: this client may not send as alice@own.example"
+	const no = "550 5.7.1 the message must be signed, but cannot be: this client may not send as alice@own.example"
 	for _, tt := range []struct {
 		client relay.Client
 		want   string

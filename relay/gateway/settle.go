@@ -32,7 +32,7 @@ func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.
 		if !ok || !e.withdraw(unfit) {
 			return plan, o, err
 		}
-		g.Log.Warn("a certificate cannot be encrypted to; decided again without it", "id", env.ID, "error", unfit)
+		g.Log.Warn("encryption to a certificate failed; the decision is repeated without it", "id", env.ID, "error", unfit)
 	}
 }
 

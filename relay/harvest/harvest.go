@@ -163,7 +163,7 @@ func (h *Harvester) enqueue(job func(context.Context)) {
 		h.counted(outcomeDropped)
 		if now := h.cfg.Clock(); now.Sub(h.warned) >= time.Hour {
 			h.warned = now
-			h.cfg.Log.Warn("harvest: more than can be stored in time; what is dropped comes again with the next message")
+			h.cfg.Log.Warn("harvest: too many certificates to store in time; the dropped ones are kept with the next message of their authors")
 		}
 	}
 }
@@ -180,7 +180,7 @@ func (h *Harvester) sweep(ctx context.Context) {
 			n, err = h.forget(ctx, ended)
 		}
 		if err != nil {
-			h.cfg.Log.Warn("harvest: certificates that ended could not be removed", "error", err)
+			h.cfg.Log.Warn("harvest: expired certificates could not be removed", "error", err)
 		}
 		if n == 0 || n < atOnce {
 			return

@@ -100,7 +100,7 @@ func TestNobodyWaits(t *testing.T) {
 	h.cancel() // Close would wait for closeLimit first
 	w.Close()
 	w.Message(r) // after the end
-	if n := strings.Count(w.log.String(), "more than can be stored"); n != 1 {
+	if n := strings.Count(w.log.String(), "too many certificates to store"); n != 1 {
 		t.Errorf("it was told %d times", n)
 	}
 }

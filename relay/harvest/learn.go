@@ -137,7 +137,7 @@ func (h *Harvester) makeRoom(ctx context.Context, author address.Address, cert *
 		return true, err
 	}
 	if !h.budget.spend(author.Domain(), h.cfg.Clock()) {
-		h.cfg.Log.WarnContext(ctx, "not harvested: too many new certificates in this hour", "domain", author.Domain())
+		h.cfg.Log.WarnContext(ctx, "not harvested: too many new certificates this hour", "domain", author.Domain())
 		return false, nil
 	}
 	all, err := h.cfg.Store.Find(ctx, store.Query{Address: &author, Origins: []store.Origin{store.Harvested}})

@@ -28,7 +28,7 @@ func (h *Harvester) Looked(r directory.Result) {
 	}
 	h.enqueue(func(ctx context.Context) {
 		if err := h.cfg.Store.Judged(ctx, news); err != nil {
-			h.cfg.Log.WarnContext(ctx, "verdicts could not be noted in the store", "error", err)
+			h.cfg.Log.WarnContext(ctx, "verification results could not be saved in the store", "error", err)
 		}
 	})
 }

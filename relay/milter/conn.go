@@ -80,7 +80,7 @@ func (c *conn) Run() {
 	// Serve fails at its second Accept and leaves the connection to a
 	// goroutine, which closes it at its end.
 	if err := lib.Serve(&single{conn: c}); !errors.Is(err, errSingle) {
-		log.Error("serving a connection", "error", err)
+		log.Error("connection failed", "error", err)
 	}
 	<-c.done
 }
@@ -235,7 +235,7 @@ func (c *conn) setBusy(busy bool) {
 	c.busy = busy
 }
 
-var errSingle = errors.New("no further connection")
+var errSingle = errors.New("connection refused: too many connections")
 
 // single is a listener that has one connection; it tells when the library has
 // closed it.

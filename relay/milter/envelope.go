@@ -100,7 +100,7 @@ func (tx *transaction) dropped(d relay.Delivery) ([]string, error) {
 		}
 	}
 	if len(stay) != len(keep) || len(stay) == 0 {
-		return nil, fault.Of(fmt.Errorf("%d recipients would stay where %d should", len(stay), len(keep)))
+		return nil, fault.Of(fmt.Errorf("%d recipients would remain instead of %d", len(stay), len(keep)))
 	}
 	return drop, nil
 }

@@ -55,12 +55,12 @@ func (c *conn) negotiate() (options, error) {
 func choose(offer []byte) (options, error) {
 	n := binary.BigEndian.Uint32(offer)
 	if n < 13 || n > maxPacket || offer[4] != byte(milter.CodeOptNeg) {
-		return options{}, fmt.Errorf("packet %q of %d octets instead of an offer", offer[4], n)
+		return options{}, fmt.Errorf("packet %q of %d octets instead of option negotiation", offer[4], n)
 	}
 	actions := milter.OptAction(binary.BigEndian.Uint32(offer[9:]))
 	steps := milter.OptProtocol(binary.BigEndian.Uint32(offer[13:]))
 	if actions&needed != needed {
-		return options{}, fmt.Errorf("the MTA offers the actions %#x, and %#x are needed", actions, needed)
+		return options{}, fmt.Errorf("the MTA offers the actions %#x, but %#x are required", actions, needed)
 	}
 	return options{actions: needed | wanted&actions, protocol: protocol & steps}, nil
 }

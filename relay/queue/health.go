@@ -29,7 +29,7 @@ func (h *health) failed(err error) {
 	defer h.mu.Unlock()
 	if h.err == nil {
 		h.since = h.clock()
-		h.log.Error("the queue cannot be written or read: mail is deferred until it can", "error", err)
+		h.log.Error("queue unavailable: mail is deferred until it can be read and written", "error", err)
 	}
 	h.err = err
 }
@@ -46,7 +46,7 @@ func (h *health) recovered() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
-		h.log.Warn("the queue works again", "after", h.clock().Sub(h.since).String())
+		h.log.Warn("queue available again", "after", h.clock().Sub(h.since).String())
 	}
 	h.err = nil
 }
@@ -91,7 +91,7 @@ func (q *Queue) Ready(ctx context.Context) error {
 		return fmt.Errorf("queue %q: %w", q.config.Path, err)
 	}
 	if n >= q.config.MaxSize {
-		return fmt.Errorf("queue full: it holds %d messages, the limit is %d (queue.max_size)", n, q.config.MaxSize)
+		return fmt.Errorf("queue full: %d messages, the limit is %d (queue.max_size)", n, q.config.MaxSize)
 	}
 	return nil
 }

@@ -59,11 +59,11 @@ func (k *keeper) run() {
 // part.
 func (k *keeper) look() (ok bool) {
 	if err := k.news(); err != nil {
-		k.complain("looking for new certificates", err)
+		k.complain("checking for new certificates failed", err)
 	}
 	ids, err := k.queue.due(k.ctx)
 	if err != nil {
-		k.complain("looking for what is held", err)
+		k.complain("reading held messages failed", err)
 		return false
 	}
 	ok = true
@@ -120,7 +120,7 @@ func (k *keeper) reconsider(id int64) error {
 	case k.ctx.Err() != nil:
 		return nil // what was found out then may be that we were interrupted
 	case err != nil:
-		q.config.Log.Warn("held message cannot be looked at", "hold", HoldID(id), "error", err)
+		q.config.Log.Warn("held message could not be rechecked", "hold", HoldID(id), "error", err)
 		return q.postpone(work, s, relay.ReplyFor(err).Text)
 	}
 	waiting := 0

@@ -55,7 +55,7 @@ func (q *Queue) rescue(ctx context.Context, chosen func(stray) bool) error {
 		return nil
 	})
 	if err == nil && rescued > 0 {
-		q.config.Log.Warn("deliveries that no worker had are tried again", "deliveries", rescued)
+		q.config.Log.Warn("orphaned deliveries are retried", "deliveries", rescued)
 	}
 	return err
 }

@@ -53,7 +53,7 @@ func (t *tender) look() {
 		return
 	}
 	if err := t.rescue(); err != nil {
-		q.config.Log.Error("looking for deliveries without a worker", "error", err)
+		q.config.Log.Error("checking for orphaned deliveries failed", "error", err)
 	}
 	if err := q.wipeJournal(t.ctx); err != nil && t.ctx.Err() == nil {
 		q.health.failed(err)

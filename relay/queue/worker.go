@@ -56,7 +56,7 @@ func (w *worker) NextRetry(*river.Job[deliveryArgs]) time.Time {
 // postponeJob ends a job whose delivery cannot be read, and gives the delivery
 // another one for later.
 func (q *Queue) postponeJob(ctx context.Context, job *river.Job[deliveryArgs], why error) error {
-	q.config.Log.Error("delivery cannot be read from the queue; it is tried again", "delivery", job.Args.Delivery, "error", why)
+	q.config.Log.Error("delivery could not be read from the queue; it is retried", "delivery", job.Args.Delivery, "error", why)
 	if ofStore(why) {
 		q.health.failed(why)
 	}
@@ -77,10 +77,10 @@ func (q *Queue) insist(ctx context.Context, delivery int64, apply func(context.C
 		log := q.config.Log.With("delivery", delivery, "error", err)
 		select {
 		case <-ctx.Done():
-			log.Error("what became of a delivery could not be recorded; it is repeated at the next start")
+			log.Error("the result of a delivery could not be recorded; the delivery is repeated after the next start")
 			return err
 		case <-time.After(wait):
-			log.Warn("what became of a delivery is not recorded yet")
+			log.Warn("the result of a delivery is not recorded yet")
 		}
 	}
 }
@@ -169,12 +169,12 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 	a := q.sort(s, results, relayed)
 	if err := q.report(s, a, relay.Failed, a.failed); err != nil {
 		// Without a report they would be lost without a word: they stay.
-		s.delivery.Origin.With(q.config.Log).Error("report not made", "delivery", s.id, "error", err)
+		s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		a.stay(s)
 	}
 	for kind, about := range map[relay.EventKind][]relay.Refusal{relay.Delayed: a.delayed, relay.Relayed: a.relayed} {
 		if err := q.report(s, a, kind, about); err != nil {
-			s.delivery.Origin.With(q.config.Log).Error("report not made", "delivery", s.id, "error", err)
+			s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		}
 	}
 	if err := q.commit(ctx, s, a); err != nil {
@@ -228,7 +228,7 @@ func (a *attempt) stay(s *stored) {
 
 // outOfTime is the error for a recipient that was tried for too long.
 func outOfTime(last error) error {
-	text := "delivery time expired; the last answer was: " + relay.ReplyFor(last).Text
+	text := "delivery time expired; last reply: " + relay.ReplyFor(last).Text
 	return &fault.Error{
 		Kind: fault.Refused, Detail: fault.Expired, Public: text, Cause: last, Host: fault.Of(last).Host,
 	}

@@ -33,11 +33,11 @@ const Lifetime = 21 * 24 * time.Hour
 
 var (
 	// ErrForged is for an address that this key did not make.
-	ErrForged = errors.New("not an address that the gateway made")
+	ErrForged = errors.New("not an address created by the gateway")
 	// ErrExpired is for one that is no longer accepted.
 	ErrExpired = errors.New("the address has expired")
 
-	errSealed = errors.New("not sealed with this key")
+	errSealed = errors.New("not authenticated with this key")
 )
 
 // Path makes and reads the addresses of one domain. It may be used by many

@@ -126,7 +126,7 @@ func (c *Client) Deliver(ctx context.Context, d relay.Delivery) (results []error
 		before := len(t.open)
 		c.attempt(ctx, t)
 		if len(t.open) == before {
-			t.fail(fault.New(fault.NextHop, "next hop takes no recipient", nil))
+			t.fail(fault.New(fault.NextHop, "next hop accepted no recipient", nil))
 		}
 	}
 	return t.results, t.relayed

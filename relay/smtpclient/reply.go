@@ -53,7 +53,7 @@ func replyCode(line string) (int, error) {
 			return int(c), nil
 		}
 	}
-	return 0, fmt.Errorf("reply %.100q is not one of SMTP", line)
+	return 0, fmt.Errorf("reply %.100q is not an SMTP reply", line)
 }
 
 // newReply joins the lines, and takes the enhanced code off each (RFC 2034
@@ -98,7 +98,7 @@ func asError(r fault.Reply) *fault.Error {
 	case 5:
 		return &fault.Error{Kind: fault.Refused, Public: text, Reply: r}
 	}
-	return fault.New(fault.NextHop, "next hop is out of step", errors.New(text))
+	return fault.New(fault.NextHop, "next hop violated the protocol", errors.New(text))
 }
 
 // said is asError with the name of the hop: its words about a message are its own.

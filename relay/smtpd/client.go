@@ -77,10 +77,10 @@ func (c *client) serve(l *link) {
 	// Serve fails at its second Accept, with the connection in a goroutine
 	// that Shutdown then waits for.
 	if err := srv.Serve(&single{conn: l}); !errors.Is(err, errSingle) {
-		c.server.config.Log.Error("serving a connection", "error", err)
+		c.server.config.Log.Error("connection failed", "error", err)
 	}
 	if err := srv.Shutdown(context.Background()); err != nil {
-		c.server.config.Log.Error("serving a connection", "error", err)
+		c.server.config.Log.Error("connection failed", "error", err)
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *client) Close() error {
 	return c.raw.Close()
 }
 
-var errSingle = errors.New("no further connection")
+var errSingle = errors.New("connection refused: too many connections")
 
 // single is a listener that has one connection.
 type single struct {

@@ -96,7 +96,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	c, ok := s.link.taken("RCPT")
 	return s.guard("RCPT", tx.env, func() error {
 		if !ok {
-			return fault.New(fault.Internal, "no command in hand", nil)
+			return fault.New(fault.Internal, "no command is being processed", nil)
 		}
 		r, err := c.rcpt(tx.env.Params.SMTPUTF8)
 		if err != nil {

@@ -41,7 +41,7 @@ func (c *Collector) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if !c.reserve(len(c.buf) + len(p)) {
-		c.fail(fault.New(fault.Capacity, "too much mail in work, try again later", nil))
+		c.fail(fault.New(fault.Capacity, "too much mail is being processed, try again later", nil))
 		return len(p), nil
 	}
 	if c.buf == nil {
