@@ -18,7 +18,7 @@ type Scheme string
 
 // The schemes.
 const (
-	PKCS1Scheme   Scheme = "rsa-PKCS1Scheme"
+	PKCS1Scheme   Scheme = "rsa-pkcs1"
 	PSSScheme     Scheme = "rsa-pss"
 	ECDSAScheme   Scheme = "ecdsa"
 	Ed25519Scheme Scheme = "ed25519"
