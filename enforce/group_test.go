@@ -226,7 +226,7 @@ func TestBrokenGroups(t *testing.T) {
 		`sender_group: "board": neither the address nor the distinguished name of a group; name each, without wildcards`:                {SenderGroup: []string{"board"}},
 		`recipient_group: "cn=,dc=x": not a distinguished name; write one such as "cn=board,ou=groups,dc=example,dc=org"`:               {RecipientGroup: []string{"cn=,dc=x"}},
 		`except_recipient_group: "*@own.example,=": not a distinguished name; write one such as "cn=board,ou=groups,dc=example,dc=org"`: {ExceptRecipientGroup: []string{"*@own.example,="}},
-		`except_sender_group: is an empty list, which never matches; remove it or add a pattern`:                                       {ExceptSenderGroup: []string{}},
+		`except_sender_group: is an empty list, which never matches; remove it or add a pattern`:                                        {ExceptSenderGroup: []string{}},
 		`group_unknown: has an effect only with sender_group, recipient_group or their except_ twins; remove it`:                        {GroupUnknown: "member"},
 		`group_unknown: "maybe" is not known; write one of defer, member, other`:                                                        {SenderGroup: []string{"g@own.example"}, GroupUnknown: "maybe"},
 	} {

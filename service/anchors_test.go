@@ -41,7 +41,7 @@ func TestAnchorTables(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), testpki.EncodeCertificates(ca.Root), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const warning = `nothing below "CN=Private" can pass`
+	const warning = `no certificate below "CN=Private" can pass`
 	off, prefer := "[[trust.anchor]]\npath = \"ca.pem\"\nrevocation = \"off\"\n", "[[trust.anchor]]\npath = \"ca.pem\"\nrevocation = \"prefer\"\n"
 	for _, c := range []struct {
 		name, trust    string

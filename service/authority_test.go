@@ -128,7 +128,7 @@ func TestAuthorityAtWork(t *testing.T) {
 	if err := w.sendFrom("new@example.org"); replyCode(err) != 451 {
 		t.Errorf("without an authority: %v", err)
 	}
-	w.log.wait(t, "make one with: smimerelay ca init")
+	w.log.wait(t, "create one with: smimerelay ca init")
 
 	pair := inaugurate(t, c, s, w.now)
 	w.log.waitCount(t, "msg=published file="+w.dir+"/issuing.crl", 1)
@@ -398,7 +398,7 @@ func TestRenewedAuthority(t *testing.T) {
 	if err := w.sendFrom("newer@example.org"); replyCode(err) != 451 {
 		t.Errorf("a revoked authority issued: %v", err)
 	}
-	w.log.wait(t, "make another below the same root with: smimerelay ca renew")
+	w.log.wait(t, "create a new one below the same root with: smimerelay ca renew")
 
 	next, err := ca.CreateIssuing(ca.Plan{Organization: "Example", Country: "DE", URL: c.CA.URL, Key: "p256", Generation: 2, Clock: w.now}, pair.Root)
 	if err != nil {

@@ -333,7 +333,7 @@ func TestStartFailures(t *testing.T) {
 		"address taken": {strings.Replace(inbound, "127.0.0.1:0", taken.Addr().String(), 1), "address already in use", false},
 		"no queue":      {strings.Replace(inbound, "%DIR%/queue.db", "%DIR%/no/queue.db", 1), "no such file", false},
 		"no store":      {strings.Replace(inbound, "%DIR%/store.db", "%DIR%/no/store.db", 1), "no such file or directory; name a file", true},
-		"no database":   {strings.Replace(inbound, "%DIR%/store.db", "postgres://nobody@127.0.0.1:1/none", 1), "see that the database answers", true},
+		"no database":   {strings.Replace(inbound, "%DIR%/store.db", "postgres://nobody@127.0.0.1:1/none", 1), "check that the database is available", true},
 		"bad key file":  {strings.Replace(inbound, "%DIR%/store.db\"", "%DIR%/store.db\"\nkey_file = \"%DIR%/config.toml\"", 1), "store.key_file", true},
 		"no systemd":    {strings.Replace(inbound, "127.0.0.1:0", "systemd:milter", 1), `no socket named "milter"`, false},
 	} {

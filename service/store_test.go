@@ -255,7 +255,7 @@ func TestLostKeyFile(t *testing.T) {
 	if err := os.Rename(key, key+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	if got := load(); !strings.Contains(got, "store.key_file: there is no file") || !strings.Contains(got, "1 private keys") {
+	if got := load(); !strings.Contains(got, "store.key_file: key file") || !strings.Contains(got, "1 private keys") {
 		t.Errorf("lost: %s", got)
 	}
 	if _, err := store.CreateKey(key); err != nil {

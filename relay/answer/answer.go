@@ -104,7 +104,7 @@ func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) 
 			*f = relay.Fate{Kind: relay.Refused, Err: cause(err)}
 		}
 		if f.Kind == relay.Stripped && len(a.Notices)+len(a.Store.Notices) == 0 {
-			*f = relay.Fate{Kind: relay.Refused, Err: fault.New(fault.Policy, "the recipient may not get this message", nil)}
+			*f = relay.Fate{Kind: relay.Refused, Err: fault.New(fault.Policy, "recipient rejected by policy", nil)}
 		}
 	}
 	return a, nil
@@ -146,7 +146,7 @@ func fates(o *Outcome, env *relay.Envelope, given func(key string) relay.FateKin
 // cause is a refusal's error; a refusal must have one.
 func cause(err error) error {
 	if err == nil {
-		return fault.Of(errors.New("refused without an error"))
+		return fault.Of(errors.New("rejected without an error"))
 	}
 	return err
 }
@@ -162,7 +162,7 @@ func rejected(o *Outcome) error {
 		texts = append(texts, relay.ReplyFor(r.Err).Text)
 	}
 	for _, a := range o.Stripped {
-		texts = append(texts, fmt.Sprintf("<%s> may not get this message", a))
+		texts = append(texts, fmt.Sprintf("<%s>", a))
 	}
 	if len(texts) == 0 {
 		return fault.Of(errors.New("outcome without a recipient"))

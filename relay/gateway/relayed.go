@@ -33,7 +33,7 @@ func (r Reporting) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bo
 	}
 	if len(e.About) > 0 {
 		if err := r.report(ctx, d, e); err != nil {
-			d.Origin.With(r.Log).Error("report of success not delivered", "error", err)
+			d.Origin.With(r.Log).Error("success report not delivered", "error", err)
 		}
 	}
 	return errs, nil

@@ -50,7 +50,7 @@ func (s *session) decide() (verdict, error) {
 	if err := wire.Store(ctx, s.config.Queue, a.Store); err != nil {
 		return verdict{}, err
 	}
-	s.txLog().Info("message queued in several forms", "recipients", len(tx.env.Recipients), "copies", len(a.Store.Copies))
+	s.txLog().Info("message queued as several copies", "recipients", len(tx.env.Recipients), "copies", len(a.Store.Copies))
 	return verdict{final: milter.RespDiscard}, nil
 }
 
@@ -82,15 +82,15 @@ func (tx *transaction) message() (*message.Message, error) {
 	}
 	m, err := message.Parse(tx.in.Bytes())
 	if err != nil {
-		return nil, fault.New(fault.Malformed, "message header not understood", err)
+		return nil, fault.New(fault.Malformed, "message header cannot be parsed", err)
 	}
 	if len(m.Fields()) != len(tx.names) {
-		return nil, fault.New(fault.Malformed, "message header not understood",
+		return nil, fault.New(fault.Malformed, "message header cannot be parsed",
 			fmt.Errorf("%d fields where the MTA sees %d", len(m.Fields()), len(tx.names)))
 	}
 	for i, f := range m.Fields() {
 		if !strings.EqualFold(f.Name, tx.names[i]) {
-			return nil, fault.New(fault.Malformed, "message header not understood",
+			return nil, fault.New(fault.Malformed, "message header cannot be parsed",
 				fmt.Errorf("field %d is %q where the MTA sees %q", i, f.Name, tx.names[i]))
 		}
 	}
@@ -112,7 +112,7 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		return verdict{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return verdict{}, fault.New(fault.Unavailable, "took too long, try again later", err)
+		return verdict{}, fault.New(fault.Unavailable, "processing took too long, try again later", err)
 	}
 	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
 	return verdict{edits: edits, final: milter.RespAccept}, nil

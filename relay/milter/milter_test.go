@@ -234,7 +234,7 @@ func TestOutcomes(t *testing.T) {
 		{"x t", "y451 4.4.3 no answer", "", "[]"},
 		{"o x t", "y451 4.4.3 no answer", "", "[]"},
 		{"r", "y550 5.7.1 no certificate", "", "[]"},
-		{"s", "y550 5.7.1 all recipients rejected by policy: <s@e.net> may not get this message", "", "[]"},
+		{"s", "y550 5.7.1 all recipients rejected by policy: <s@e.net>", "", "[]"},
 	} {
 		t.Run(tc.to, func(t *testing.T) {
 			w := start(t, Config{Handler: &wiretest.Handler{

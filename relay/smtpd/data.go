@@ -94,7 +94,7 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 		return nil, fault.New(fault.TooLarge, "message too large", err)
 	case errors.Is(err, smtp.ErrDataReset):
 		s.link.abandon() // by RSET between two BDAT, which may be over by now
-		return nil, fault.New(fault.Internal, "message given up", err)
+		return nil, fault.New(fault.Internal, "message aborted", err)
 	case err != nil:
 		return nil, fault.New(fault.Internal, "message not received", err)
 	case !complete:
@@ -112,7 +112,7 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 	}
 	m, err := message.Parse(in.Bytes())
 	if err != nil {
-		return nil, fault.New(fault.Malformed, "message header not understood", err)
+		return nil, fault.New(fault.Malformed, "message header cannot be parsed", err)
 	}
 	return m, wire.CheckLoop(m)
 }
@@ -187,7 +187,7 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 // cause is a refusal's error; a refusal must have one.
 func cause(err error) error {
 	if err == nil {
-		return fault.Of(errors.New("refused without an error"))
+		return fault.Of(errors.New("rejected without an error"))
 	}
 	return err
 }

@@ -15,7 +15,7 @@ func Store(ctx context.Context, q relay.Queue, b relay.Batch) error {
 	case b.Empty():
 		return nil
 	case q == nil:
-		return fault.Of(errors.New("a message is to be stored, and there is no queue"))
+		return fault.Of(errors.New("a message must be stored, but there is no queue"))
 	}
 	return q.Put(ctx, b)
 }
