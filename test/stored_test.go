@@ -73,7 +73,7 @@ func TestMarks(t *testing.T) {
 	encrypts(bob, "bob@encrypt.example")
 	mark("block", s.file(t, "bob.cer", bob.Certificate.Raw), "--note", "laptop stolen")
 	refuses("bob@encrypt.example", "blocked")
-	mark("unmark", sum(bob))
+	mark("clear", sum(bob))
 	encrypts(bob, "bob@encrypt.example")
 
 	refuses("paula@encrypt.example", "")

@@ -47,7 +47,7 @@ func (t *transfer) anyUTF8() bool {
 // rcptTo returns the RCPT command for a recipient that the hop can be told of.
 func (h *hop) rcptTo(r relay.Recipient) (string, error) {
 	if !r.Address.ASCII() && !h.offers("SMTPUTF8") {
-		return "", fault.Narrow(fault.Refused, fault.International, "next hop takes no internationalized addresses", nil)
+		return "", fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized addresses", nil)
 	}
 	line := "RCPT TO:<" + h.path(r.Address) + ">"
 	if !h.offers("DSN") {

@@ -28,7 +28,7 @@ func newTransfer(d relay.Delivery) *transfer {
 	for i := range d.Recipients {
 		t.open = append(t.open, i)
 		// Nil is a promise: it is given by the hop's own answer alone.
-		t.results[i] = lost(errors.New("no answer to the message"))
+		t.results[i] = lost(errors.New("no reply to the message"))
 	}
 	if d.Message != nil {
 		t.load(d.Message)
@@ -113,7 +113,7 @@ func (h *hop) send(ctx context.Context, t *transfer) error {
 // after ends a transaction that the hop refused with r.
 func (h *hop) after(ctx context.Context, r fault.Reply) error {
 	if r.Code == 421 {
-		return errors.New("next hop closes the connection")
+		return errors.New("next hop closed the connection")
 	}
 	return h.reset(ctx)
 }
@@ -154,7 +154,7 @@ func (h *hop) recipients(ctx context.Context, t *transfer) (accepted, later []in
 			later = append(later, i)
 		case r.Code == 552 && r.Enhanced[1] != 2:
 			// RFC 5321 section 4.5.3.1.10: too many recipients, and temporary.
-			t.results[i] = fault.Narrow(fault.NextHop, fault.ManyRecipients, "next hop takes no more recipients: "+r.Text, nil)
+			t.results[i] = fault.Narrow(fault.NextHop, fault.ManyRecipients, "next hop accepts no more recipients: "+r.Text, nil)
 		default:
 			t.results[i] = h.said(r)
 		}
@@ -195,7 +195,7 @@ func (h *hop) data(ctx context.Context, t *transfer) error {
 	if r.Code/100 != 2 {
 		t.fail(h.said(r))
 		if r.Code == 421 {
-			return errors.New("next hop closes the connection")
+			return errors.New("next hop closed the connection")
 		}
 		return nil
 	}
@@ -219,13 +219,13 @@ func (c *Client) logDelivered(t *transfer, r fault.Reply) {
 // suits refuses, for good, what this hop cannot take.
 func (h *hop) suits(t *transfer) error {
 	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
-		return fault.Narrow(fault.Refused, fault.Conversion, "next hop takes no 8-bit content, and this may not be converted", nil)
+		return fault.Narrow(fault.Refused, fault.Conversion, "next hop does not support 8BITMIME, and the content must not be converted", nil)
 	}
 	if (t.utf8 || !t.d.Sender.ASCII()) && !h.offers("SMTPUTF8") {
-		return fault.Narrow(fault.Refused, fault.International, "next hop takes no internationalized mail", nil)
+		return fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized mail", nil)
 	}
 	if limit, err := strconv.ParseInt(h.extensions["SIZE"], 10, 64); err == nil && limit > 0 && int64(len(t.text)) > limit {
-		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets, next hop takes %d", len(t.text), limit), nil)
+		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets exceeds the limit of the next hop, %d", len(t.text), limit), nil)
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func (l *link) end() {
 	case bare:
 		_ = l.hangUp(closing(fault.Misbehaving, "bare CR or LF, closing the connection"))
 	case midway:
-		_ = l.hangUp(closing(fault.Interrupted, "message given up, closing the connection"))
+		_ = l.hangUp(closing(fault.Interrupted, "message aborted, closing the connection"))
 	}
 }
 

@@ -120,7 +120,7 @@ func (l *link) nextCommand() error {
 			size, ok := c.chunk()
 			if !ok {
 				// What follows would be taken for commands.
-				_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Parameter, "BDAT: size not understood, closing the connection", nil))
+				_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Parameter, "BDAT: size is not valid, closing the connection", nil))
 				return io.EOF
 			}
 			l.chunk = size
