@@ -67,7 +67,7 @@ func TestMarks(t *testing.T) {
 		t.Helper()
 		s.gateway.Run(t, append([]string{"cert"}, verb...)...)
 		changes++
-		s.gateway.WaitLog(t, "the store changed and is put to use", changes)
+		s.gateway.WaitLog(t, "certificate store changed; changes applied", changes)
 	}
 
 	encrypts(bob, "bob@encrypt.example")

@@ -39,7 +39,7 @@ func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidenc
 	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), footed: make(map[enforce.Footer]*message.Message)}
 	change, err := g.Triggers.removal(msg)
 	if err != nil {
-		return nil, fault.New(fault.Malformed, "the subject cannot be written again", err)
+		return nil, fault.New(fault.Malformed, "the subject cannot be re-encoded", err)
 	}
 	trigger := change.Remove
 	change.Remove = func(f message.Field) bool {
@@ -77,7 +77,7 @@ func (p *press) print(c enforce.Copy) (*message.Message, relay.Treatment, error)
 		return nil, how, p.failed("subject tag", err)
 	}
 	if c.Encrypt != nil && !leavesEncrypted(m) {
-		return nil, how, p.internal(errors.New("a copy that must be encrypted is not"))
+		return nil, how, p.internal(errors.New("a copy that must be encrypted is not encrypted"))
 	}
 	return m, how, nil
 }
@@ -147,7 +147,7 @@ func (p *press) sign(base *message.Message, s signing) (*message.Message, error)
 		return nil, p.failed("sign", err)
 	}
 	if !leavesSigned(m) {
-		return nil, p.internal(errors.New("a copy that must be signed is not"))
+		return nil, p.internal(errors.New("a copy that must be signed is not signed"))
 	}
 	p.signed[s] = m
 	return m, nil
@@ -170,7 +170,7 @@ func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, e
 		to = append(to, cert)
 	}
 	if len(to) == 0 {
-		return nil, p.internal(errors.New("nobody to encrypt to"))
+		return nil, p.internal(errors.New("no certificate to encrypt to"))
 	}
 	out, err := p.g.encrypt(m, to, options)
 	if err != nil {
