@@ -12,7 +12,8 @@ type joined []Keys
 
 // Join returns keys as one. Of the identities that they name for signing a pinned
 // one counts before others, then the one whose validity began last, then the
-// order of keys. All that can decrypt are found, each once. Where one of keys
+// order of keys. One that only signs is paired with the newest certificate to
+// encrypt to, whichever of keys has that. All that can decrypt are found, each once. Where one of keys
 // fails, so does the whole: what it holds is not known.
 func Join(keys ...Keys) Keys { return joined(keys) }
 
@@ -32,7 +33,14 @@ func (j joined) Signing(ctx context.Context, addr address.Address) (*Identity, e
 	if len(found) == 0 {
 		return nil, nil
 	}
-	return found[0], nil
+	if Decrypts(found[0].Certificate) {
+		return found[0], nil
+	}
+	twin, err := j.ForReplies(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return withTwin(found[0], twin), nil
 }
 
 // Decryption implements Keys.

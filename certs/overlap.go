@@ -39,6 +39,11 @@ func (o overlapping) Decryption(ctx context.Context, rid RecipientID) ([]*Identi
 	}), nil
 }
 
+// ForReplies implements Replier.
+func (o overlapping) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
+	return ForReplies(ctx, o.Keys, addr)
+}
+
 // WhyNot implements Excuser.
 func (o overlapping) WhyNot(ctx context.Context, addr address.Address) string {
 	return WhyNot(ctx, o.Keys, addr)

@@ -1,12 +1,52 @@
 package certs
 
 import (
+	"context"
 	"crypto/x509"
 	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/smime/address"
 )
+
+// Replier is implemented by Keys that know what an address can be encrypted to.
+type Replier interface {
+	// ForReplies returns the identity with the newest certificate that names addr,
+	// can be encrypted to and is valid now; nil if there is none.
+	ForReplies(ctx context.Context, addr address.Address) (*Identity, error)
+}
+
+// ForReplies asks keys, if they know.
+func ForReplies(ctx context.Context, keys Keys, addr address.Address) (*Identity, error) {
+	if r, ok := keys.(Replier); ok {
+		return r.ForReplies(ctx, addr)
+	}
+	return nil, nil
+}
+
+// ForReplies implements Replier.
+func (k *FileKeys) ForReplies(_ context.Context, addr address.Address) (*Identity, error) {
+	if addr.IsNull() {
+		return nil, nil
+	}
+	named := func(c *x509.Certificate) bool { return k.names(c, addr) }
+	return newest(k.toEncrypt[addr.Key(address.IgnoreCase)], k.clock(), named), nil
+}
+
+// ForReplies implements Replier.
+func (j joined) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
+	var best *Identity
+	for _, k := range j {
+		id, err := ForReplies(ctx, k, addr)
+		if err != nil {
+			return nil, err
+		}
+		if id != nil && (best == nil || id.Certificate.NotBefore.After(best.Certificate.NotBefore)) {
+			best = id
+		}
+	}
+	return best, nil
+}
 
 // Paired returns id with the certificate that replies to its signatures can be
 // encrypted to, where its own only signs: the newest of others' that is valid at
@@ -17,16 +57,29 @@ func Paired(id *Identity, others []*Identity, at time.Time) *Identity {
 	if Decrypts(id.Certificate) {
 		return id
 	}
-	var twin *Identity
-	for _, o := range others {
-		c := o.Certificate
-		if !Decrypts(c) || at.Before(c.NotBefore) || at.After(c.NotAfter) || !shareAddress(id.Certificate, c) {
+	shares := func(c *x509.Certificate) bool { return shareAddress(id.Certificate, c) }
+	return withTwin(id, newest(others, at, shares))
+}
+
+// newest returns the identity with the newest certificate that is wanted, can be
+// encrypted to and is valid at the time given; nil if there is none.
+func newest(ids []*Identity, at time.Time, wanted func(*x509.Certificate) bool) *Identity {
+	var best *Identity
+	for _, id := range ids {
+		c := id.Certificate
+		if !Decrypts(c) || at.Before(c.NotBefore) || at.After(c.NotAfter) || !wanted(c) {
 			continue
 		}
-		if twin == nil || c.NotBefore.After(twin.Certificate.NotBefore) {
-			twin = o
+		if best == nil || c.NotBefore.After(best.Certificate.NotBefore) {
+			best = id
 		}
 	}
+	return best
+}
+
+// withTwin puts the certificate of twin, which may be nil, and its chain into that
+// of id.
+func withTwin(id, twin *Identity) *Identity {
 	if twin == nil {
 		return id
 	}

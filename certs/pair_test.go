@@ -53,3 +53,31 @@ func TestPaired(t *testing.T) {
 	}
 	announces(t, "keys", testpki.Must(NewKeys(nil, old, encrypts, signs).Signing(t.Context(), mustAddress(t, "A@x.org"))), encrypts.Certificate)
 }
+
+// A pair that is split between several Keys is announced as one that is together.
+func TestPairedAcrossKeys(t *testing.T) {
+	now := time.Now()
+	ca := testpki.Must(testpki.NewCA(testpki.Options{NotBefore: now.Add(-1000 * time.Hour)}))
+	signs, encrypts := halves(t, ca, "a@x.org", now.Add(-time.Hour))
+	_, old := halves(t, ca, "a@x.org", now.Add(-100*time.Hour))
+	_, stranger := halves(t, ca, "b@x.org", now.Add(-time.Minute))
+	both := identity(t, ca, testpki.Leaf{Addresses: []string{"a@x.org"}, Key: "rsa2048"})
+	a := mustAddress(t, "A@x.org")
+	for name, c := range map[string]struct {
+		keys Keys
+		want *x509.Certificate
+	}{
+		"behind it":     {Join(NewKeys(nil, signs), NewKeys(nil, encrypts)), encrypts.Certificate},
+		"before it":     {Join(NewKeys(nil, encrypts), NewKeys(nil, signs)), encrypts.Certificate},
+		"joined twice":  {Join(Join(NewKeys(nil, encrypts)), NewKeys(nil, signs)), encrypts.Certificate},
+		"the newer":     {Join(NewKeys(nil, signs, old), NewKeys(nil, encrypts)), encrypts.Certificate},
+		"not the older": {Join(NewKeys(nil, signs, encrypts), NewKeys(nil, old)), encrypts.Certificate},
+		"none":          {Join(NewKeys(nil, signs), NewKeys(nil, stranger)), nil},
+		"with overlap":  {Join(NewKeys(nil, signs), WithOverlap(NewKeys(nil, encrypts), time.Hour, nil)), encrypts.Certificate},
+	} {
+		announces(t, name, testpki.Must(c.keys.Signing(t.Context(), a)), c.want)
+	}
+	if id := testpki.Must(Join(NewKeys(nil, old), NewKeys(nil, both)).Signing(t.Context(), a)); id != both {
+		t.Error("one that does both is paired")
+	}
+}

@@ -42,6 +42,16 @@ func (k timedKeys) Decryption(ctx context.Context, rid certs.RecipientID) ([]*ce
 	return k.Keys.Decryption(ctx, rid)
 }
 
+// ForReplies implements certs.Replier.
+func (k timedKeys) ForReplies(ctx context.Context, addr address.Address) (*certs.Identity, error) {
+	if k.store.silent.Load() {
+		return nil, errStoreSilent
+	}
+	ctx, cancel := context.WithTimeout(ctx, keysTime)
+	defer cancel()
+	return certs.ForReplies(ctx, k.Keys, addr)
+}
+
 // WhyNot implements certs.Excuser.
 func (k timedKeys) WhyNot(ctx context.Context, addr address.Address) string {
 	if k.store.silent.Load() {

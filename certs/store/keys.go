@@ -30,19 +30,37 @@ func (s *Store) Keys() certs.Keys { return s.keys }
 
 // Signing implements certs.Keys.
 func (k *keys) Signing(ctx context.Context, addr address.Address) (*certs.Identity, error) {
+	index, err := k.ofAddress(ctx, addr)
+	if err != nil || index == nil {
+		return nil, err
+	}
+	return index.Signing(ctx, addr)
+}
+
+// ForReplies implements certs.Replier.
+func (k *keys) ForReplies(ctx context.Context, addr address.Address) (*certs.Identity, error) {
+	index, err := k.ofAddress(ctx, addr)
+	if err != nil || index == nil {
+		return nil, err
+	}
+	return index.ForReplies(ctx, addr)
+}
+
+// ofAddress returns the identities in use of an address; nil for the null address.
+// What our own authority has taken back, or somebody blocked, signs no more and is
+// announced to nobody; it decrypts on.
+func (k *keys) ofAddress(ctx context.Context, addr address.Address) (*certs.FileKeys, error) {
 	key, ok := addressKey(addr)
 	if !ok {
 		return nil, nil
 	}
-	// What our own authority has taken back, or somebody blocked, signs no
-	// more; it decrypts on.
 	found, err := k.find(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1
 		AND NOT (c.mark = 'blocked' AND (c.mark_until = 0 OR c.mark_until >= $2))
 		AND NOT EXISTS (SELECT 1 FROM store_ledger l WHERE l.issuer = c.issuer AND l.serial = c.serial AND l.revoked_at <> 0)`, key, k.store.now())
 	if err != nil {
 		return nil, err
 	}
-	return k.index(found).Signing(ctx, addr)
+	return k.index(found), nil
 }
 
 // Decryption implements certs.Keys.

@@ -157,6 +157,15 @@ func (t *token) Signing(ctx context.Context, a address.Address) (*certs.Identity
 	return keys.Signing(ctx, a)
 }
 
+// ForReplies implements certs.Replier.
+func (t *token) ForReplies(ctx context.Context, a address.Address) (*certs.Identity, error) {
+	keys, err := t.list()
+	if err != nil {
+		return nil, err
+	}
+	return keys.ForReplies(ctx, a)
+}
+
 // WhyNot implements certs.Excuser.
 func (t *token) WhyNot(ctx context.Context, a address.Address) string {
 	keys, err := t.list()
