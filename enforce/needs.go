@@ -32,6 +32,8 @@ type Needs struct {
 	Groups       [][]string
 	SenderGroups []string
 	Expand       []bool
+	// Sender says that it matters whether the sender has an identity that signs.
+	Sender bool
 	// Identities and Further are the keys of the facts of these names.
 	Identities []string
 	Further    []string
@@ -57,6 +59,7 @@ func (p *Policy) Needs(f Facts) Needs {
 			continue
 		}
 		sign, encrypt := r.wants(&f)
+		n.Sender = n.Sender || sign != never && r.steps.identity == ""
 		for _, name := range []string{r.steps.identity, r.steps.domainIdentity} {
 			if sign != never && name != "" {
 				identities[name] = true

@@ -557,3 +557,20 @@ func TestEarlyRefusalIsTheLaterOne(t *testing.T) {
 		}
 	})
 }
+
+// Where the needs do not name the sender's identity, whether there is one changes
+// nothing: it is not looked for.
+func TestIdentityOfTheSenderCountsWhereItIsNeeded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, f := genPolicy(t), genFacts(t)
+		if p.Needs(f).Sender {
+			return
+		}
+		f.Identity, f.Issuable = Available, false
+		with := Decide(p, f)
+		f.Identity = None
+		if diff := cmp.Diff(with, Decide(p, f), compareAddresses); diff != "" {
+			t.Fatalf("the plan depends on the identity all the same:\n%s", diff)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -11,7 +10,8 @@ import (
 	"syscall"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
+
+	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 )
 
 // readers are the connections to an SQLite file that only read: they do not wait
@@ -20,7 +20,7 @@ const readers = 4
 
 // openMemory has one connection: each would have a database of its own.
 func (s *Store) openMemory(ctx context.Context) (err error) {
-	if s.write, err = sql.Open("sqlite", ":memory:?_pragma=foreign_keys(1)"); err != nil {
+	if s.write, err = sqlitedb.Open(":memory:?_pragma=foreign_keys(1)"); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -36,12 +36,12 @@ func (s *Store) openSQLite(ctx context.Context) (err error) {
 	}
 	// A transaction that reads first and then writes would deadlock with
 	// another one, were it not "immediate".
-	if s.write, err = sql.Open("sqlite", dsn(s.cfg.URL, "_txlock", "immediate")); err != nil {
+	if s.write, err = sqlitedb.Open(dsn(s.cfg.URL, "_txlock", "immediate")); err != nil {
 		return err
 	}
 	// SQLite has one writer; to queue for it here is fairer than its lock.
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", dsn(s.cfg.URL, "_pragma", "query_only(1)")); err != nil {
+	if s.read, err = sqlitedb.Open(dsn(s.cfg.URL, "_pragma", "query_only(1)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)

@@ -29,7 +29,10 @@ func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce
 		return
 	}
 	from := f.From[0]
-	own := g.issue(ctx, e, needs, from, g.findIdentity(ctx, e, "", from))
+	own := enforce.IdentityFacts{State: enforce.None, Reason: "no rule signs the message as its sender"}
+	if needs.Sender || e.purpose.explains() {
+		own = g.issue(ctx, e, needs, from, g.findIdentity(ctx, e, "", from))
+	}
 	f.Identity, f.IdentityReason = own.State, own.Reason
 	f.Identities = make(map[string]enforce.IdentityFacts)
 	for _, name := range needs.Identities {

@@ -275,20 +275,22 @@ func TestNullSenderIsNeverBounced(t *testing.T) {
 }
 
 func TestLifetime(t *testing.T) {
-	h := newHop(func(to string, _ int) error {
-		if to == "a@example.org" {
-			return nil
-		}
-		return fault.New(fault.NextHop, "busy", nil)
-	})
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	clock := func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
-		now = now.Add(time.Hour) // at each look
 		return now
 	}
+	h := newHop(func(to string, _ int) error {
+		if to == "a@example.org" {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Hour) // at each attempt
+		return fault.New(fault.NextHop, "busy", nil)
+	})
 	var reply fault.Reply
 	q := open(t, Config{Deliverer: h, Lifetime: 4 * time.Hour, Clock: clock, Decider: decider{report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 		reply = relay.ReplyFor(e.About[0].Err)

@@ -10,8 +10,7 @@ import (
 	"os"
 	"strings"
 
-	_ "modernc.org/sqlite" // the driver
-
+	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -70,7 +69,7 @@ func openStore(path string, create bool) (*Store, error) {
 		// Transactions that read first and then write would deadlock.
 		"_txlock": {"immediate"},
 	}.Encode()}
-	db, err := sql.Open("sqlite", u.String())
+	db, err := sqlitedb.Open(u.String())
 	if err != nil {
 		return nil, err
 	}
