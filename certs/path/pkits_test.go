@@ -20,7 +20,7 @@ func corpora(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("CORPORA")
 	if dir == "" {
-		dir = "../../shared/corpora"
+		dir = "../../../shared/corpora"
 	}
 	if _, err := os.Stat(dir); err != nil {
 		if os.Getenv("CI") == "true" {
