@@ -23,7 +23,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"MAIL TO:<a@example.org>":               `at=MAIL code=501 .*no FROM:<address>`,
 		"RCPT TO:<b%c@x>":                       `at=RCPT command="RCPT TO:<b%c@x>" reply="502 `,
 		"DATA":                                  `at=DATA command=DATA reply="502 `,
-		"VRFX \x1b[31m\xe2\x80\xae":             `at=VRFX command="VRFX \?\[31m\?" reply="500 `,
+		"VRFX \x1b[31m\xe2\x80\xae":             `at=VRFX command="VRFX \?\[31m\\\\u202e" reply="500 `,
 		"XFORWARD ADDR=x":                       `at=XFORWARD command="XFORWARD ADDR=x" reply="501 `,
 		"MAIL FROM:<a@example.org>\r\nMAIL FROM:<a@example.org>":                                     `at=MAIL .*nested MAIL`,
 		"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@@c.example>":                                        `id=\w+ client=127.0.0.1 helo=x sender=a@example.org at=RCPT .*b@@c.example`,

@@ -315,7 +315,7 @@ func TestReplies(t *testing.T) {
 		{io.ErrUnexpectedEOF, "451 4.3.0 internal error, try again later"},
 		{fmt.Errorf("wrapped: %w", fault.New(fault.Unavailable, "directory does not answer", nil)), "451 4.4.3 directory does not answer"},
 		{fault.New(fault.Policy, "no certificate", nil), "550 5.7.1 no certificate"},
-		{&fault.Error{Kind: fault.Refused, Reply: next}, "550 5.1.1 no such  user ?"},
+		{&fault.Error{Kind: fault.Refused, Reply: next}, `550 5.1.1 no such  user \u00e4`},
 	} {
 		w := start(t, Config{Handler: &wiretest.Handler{
 			OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) { return nil, tc.err },

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
@@ -43,18 +45,25 @@ func WithID(r fault.Reply, id string) fault.Reply {
 }
 
 // Printable returns a text of a peer's as it may stand on one line of a reply or
-// a log.
+// a log. Letters beyond US-ASCII are written as Go escapes, \u00fc, so that two
+// addresses stay two; a reply has them only where SMTPUTF8 is in use (RFC 6531
+// section 3.7.4.1).
 func Printable(s string) string {
-	s = strings.Map(func(r rune) rune {
+	var b strings.Builder
+	for _, r := range s {
 		switch {
 		case r == '\r' || r == '\n' || r == '\t':
-			return ' '
-		case r < ' ' || r > '~':
-			return '?'
+			b.WriteByte(' ')
+		case r < ' ' || r == 0x7f || r == utf8.RuneError:
+			b.WriteByte('?')
+		case r > '~':
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteRune(r)
 		}
-		return r
-	}, s)
-	s = shortened(s, maxText)
+	}
+	s = shortened(b.String(), maxText)
 	if strings.TrimSpace(s) == "" {
 		return "no reason given"
 	}

@@ -23,7 +23,9 @@ func TestReply(t *testing.T) {
 		want string
 	}{
 		{errors.New("secret"), "451 [4 3 0] internal error, try again later"},
-		{fault.New(fault.Policy, "no\r\n\tway \x00é", nil), "550 [5 7 1] no   way ??"},
+		{fault.New(fault.Policy, "no\r\n\tway \x00é", nil), `550 [5 7 1] no   way ?\u00e9`},
+		{fault.New(fault.Policy, "issued for \"müller@x.example\", not for \"møller@x.example\"\xff", nil),
+			`550 [5 7 1] issued for "m\u00fcller@x.example", not for "m\u00f8ller@x.example"?`},
 		{fault.New(fault.Policy, " ", nil), "550 [5 7 1] no reason given"},
 		{&fault.Error{Reply: fault.Reply{Code: 550, Enhanced: [3]int{4, 2, 0}, Text: "x"}}, "550 [5 0 0] x"},
 		{&fault.Error{Reply: fault.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Text: "x"}}, "451 [4 3 0] x"},
