@@ -98,7 +98,9 @@ func (g *Gateway) replace(e *evidence, found map[string]answer.Expansion) {
 				k = len(e.recipients)
 				at[g.key(m)] = k
 				e.recipients = append(e.recipients, inPlaceOf(recipients[i], m))
-				e.facts.Recipients = append(e.facts.Recipients, enforce.RecipientFacts{Address: m, Unnamed: true, Hidden: e.hides(m)})
+				member := g.recipientFacts(m)
+				member.Unnamed, member.Hidden = true, e.hides(m)
+				e.facts.Recipients = append(e.facts.Recipients, member)
 			}
 			r := &e.facts.Recipients[k]
 			r.Through = append(r.Through, to.Address)

@@ -333,7 +333,7 @@ func (r *ExplainedRecipient) AddLookup(result directory.Result) {
 func explained(c directory.Candidate) ExplainedCandidate {
 	cert, v := c.Certificate, c.Verdict
 	x := ExplainedCandidate{
-		Source: c.Source, SHA256: fingerprint(cert),
+		Source: c.Source, SHA256: fmt.Sprintf("%x", fingerprint(cert)),
 		Subject: pkix.SubjectString(cert), Issuer: pkix.IssuerString(cert), Serial: fmt.Sprintf("%x", cert.SerialNumber),
 		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
 		Result: v.Result, Reason: v.Reason, Detail: v.Detail,

@@ -73,29 +73,40 @@ func (g *Gateway) collect(ctx context.Context, env *relay.Envelope, msg *message
 	if err != nil {
 		return nil, err
 	}
-	e.facts = enforce.Facts{
-		Direction: enforce.Outbound,
-		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
-		Sender:    env.Sender,
-		Others:    env.Others,
-		Content:   content,
-		Triggers:  g.Triggers.wishes(msg),
-	}
+	e.facts = g.envelopeFacts(env, enforce.Outbound)
+	e.facts.Content, e.facts.Triggers = content, g.Triggers.wishes(msg)
 	if err := g.author(ctx, env, e, msg); err != nil {
 		return nil, err
 	}
 	e.visible, e.recipients = shown(msg), env.Recipients
-	for _, r := range env.Recipients {
-		e.facts.Recipients = append(e.facts.Recipients, enforce.RecipientFacts{
-			Address: r.Address, Internal: g.own(r.Address), Hidden: e.hides(r.Address),
-			// Groups were expanded when the message came.
-			Unnamed: e.purpose == toRelease,
-		})
+	for i := range e.facts.Recipients {
+		r := &e.facts.Recipients[i]
+		// Groups of a message that was held were expanded when it came.
+		r.Hidden, r.Unnamed = e.hides(r.Address), e.purpose == toRelease
 	}
 	needs := g.findGroups(ctx, e)
 	g.findIdentities(ctx, e, needs)
 	g.findCertificates(ctx, e, needs)
 	return e, nil
+}
+
+// envelopeFacts are what an envelope alone says, for the rules of a direction.
+func (g *Gateway) envelopeFacts(env *relay.Envelope, direction enforce.Direction) enforce.Facts {
+	f := enforce.Facts{
+		Direction: direction,
+		Client:    enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
+		Sender:    env.Sender,
+		Others:    env.Others,
+	}
+	for _, r := range env.Recipients {
+		f.Recipients = append(f.Recipients, g.recipientFacts(r.Address))
+	}
+	return f
+}
+
+// recipientFacts are what the address of a recipient alone says.
+func (g *Gateway) recipientFacts(a address.Address) enforce.RecipientFacts {
+	return enforce.RecipientFacts{Address: a, Internal: g.own(a)}
 }
 
 // author reads From (RFC 5322 section 3.6.2) and finds out whether the message may
@@ -152,5 +163,5 @@ func shown(msg *message.Message) map[string]bool {
 	return visible
 }
 
-// fingerprint names a certificate for people.
-func fingerprint(cert *x509.Certificate) string { return fmt.Sprintf("%x", sha256.Sum256(cert.Raw)) }
+// fingerprint is by what the facts, the log and an explanation name a certificate.
+func fingerprint(cert *x509.Certificate) enforce.Fingerprint { return sha256.Sum256(cert.Raw) }

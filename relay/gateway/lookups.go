@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"slices"
 
@@ -52,19 +51,16 @@ func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFact
 	if result == nil {
 		return enforce.CertificateFacts{}
 	}
-	c := enforce.CertificateFacts{State: availability(result.Outcome), Reason: result.Reason()}
+	c := certificateFacts(*result)
 	if c.State != enforce.Available {
 		return c
 	}
-	for _, cert := range result.Certificates {
-		fp := enforce.Fingerprint(sha256.Sum256(cert.Raw))
-		e.certificates[fp] = cert
-		c.Usable = append(c.Usable, fp)
+	for i, fp := range c.Usable {
+		e.certificates[fp] = result.Certificates[i]
 	}
 	for _, candidate := range result.Candidates {
-		fp := enforce.Fingerprint(sha256.Sum256(candidate.Certificate.Raw))
 		if len(candidate.Ciphers) > 0 {
-			e.ciphers[fp] = candidate.Ciphers
+			e.ciphers[fingerprint(candidate.Certificate)] = candidate.Ciphers
 		}
 	}
 	return c

@@ -109,13 +109,8 @@ func (g *Gateway) demands(ctx context.Context, in *arrival) map[string][]enforce
 	if err != nil {
 		from = nil
 	}
-	f := enforce.Facts{
-		Direction: enforce.Inbound, Sender: env.Sender, From: from, Content: content,
-		Client: enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
-	}
-	for _, r := range env.Recipients {
-		f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address})
-	}
+	f := g.envelopeFacts(env, enforce.Inbound)
+	f.From, f.Content = from, content
 	g.inboundGroups(ctx, &f)
 	asked := make(map[string][]enforce.Demand)
 	for i, d := range g.Policy.Demands(f) {

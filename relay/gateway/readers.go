@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,7 +171,7 @@ func (k *keyRing) groups() [][]relay.Recipient {
 		var set []byte
 		for _, identity := range k.used {
 			if k.names(identity, r) {
-				sum := sha256.Sum256(identity.Certificate.Raw)
+				sum := fingerprint(identity.Certificate)
 				set = append(set, sum[:]...)
 			}
 		}

@@ -29,11 +29,9 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	if err := g.admit(env, r.Address); err != nil {
 		return err
 	}
-	facts := enforce.Facts{
-		Direction: enforce.Outbound, Sender: env.Sender,
-		Client:     enforce.Client{User: env.Client.User, Addr: env.Client.Addr, Listener: env.Listener},
-		Recipients: []enforce.RecipientFacts{{Address: r.Address}},
-	}
+	one := *env
+	one.Recipients = []relay.Recipient{r}
+	facts := g.envelopeFacts(&one, enforce.Outbound)
 	early := g.Policy.Early(facts)
 	switch {
 	case !early.Lookup:
@@ -43,7 +41,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		return nil
 	}
 	result := g.lookup(ctx, r.Address)
-	facts.Recipients[0].Certificate = enforce.CertificateFacts{State: availability(result.Outcome), Reason: result.Reason()}
+	facts.Recipients[0].Certificate = certificateFacts(result)
 	refusal, refused := g.Policy.AtRCPT(facts)
 	if !refused {
 		return nil
@@ -64,6 +62,17 @@ func refusalError(r enforce.Refusal) error {
 		kind = fault.Unavailable
 	}
 	return fault.New(kind, r.Reason, nil)
+}
+
+// certificateFacts are what a lookup came to.
+func certificateFacts(r directory.Result) enforce.CertificateFacts {
+	c := enforce.CertificateFacts{State: availability(r.Outcome), Reason: r.Reason()}
+	if c.State == enforce.Available {
+		for _, cert := range r.Certificates {
+			c.Usable = append(c.Usable, fingerprint(cert))
+		}
+	}
+	return c
 }
 
 // availability translates the outcome of a lookup.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 
@@ -38,7 +37,7 @@ func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.
 
 // withdraw takes a certificate out of the facts, and reports whether it was there.
 func (e *evidence) withdraw(unfit *cms.RecipientError) bool {
-	fp := enforce.Fingerprint(sha256.Sum256(unfit.Certificate.Raw))
+	fp := fingerprint(unfit.Certificate)
 	found := false
 	without := func(c enforce.CertificateFacts) enforce.CertificateFacts {
 		i := slices.Index(c.Usable, fp)
