@@ -92,14 +92,6 @@ type Checker interface {
 	Check(ctx context.Context, cert *x509.Certificate, r Request) Verdict
 }
 
-// Source is where certificates of a recipient come from. Not found is an empty
-// list; an error means "we do not know" and never "there is none".
-type Source interface {
-	// Name identifies the source in explanations and logs.
-	Name() string
-	Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error)
-}
-
 // Identity is a private key with its chain.
 type Identity struct {
 	// Certificate is the end entity.

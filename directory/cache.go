@@ -190,9 +190,7 @@ func earliest(limit, now time.Time, dates []time.Time) time.Time {
 func (d *Directory) Version() uint64 {
 	sum := d.flushes.Load()
 	for _, s := range d.sources {
-		if v, ok := s.Source.(versioned); ok {
-			sum += v.Version()
-		}
+		sum += s.Version()
 	}
 	return sum
 }
@@ -202,15 +200,14 @@ func (d *Directory) Version() uint64 {
 func (d *Directory) versionFor(ctx context.Context, addr address.Address) *uint64 {
 	sum, better := d.flushes.Load(), false
 	for _, s := range d.sources {
-		switch v := s.Source.(type) {
-		case versionedFor:
-			n, err := v.VersionFor(ctx, addr)
-			if err != nil {
-				return nil
-			}
+		n, ok, err := s.VersionFor(ctx, addr)
+		switch {
+		case err != nil:
+			return nil
+		case ok:
 			sum, better = mix(sum, n), true
-		case versioned:
-			sum = mix(sum, v.Version())
+		default:
+			sum = mix(sum, s.Version())
 		}
 	}
 	if !better {

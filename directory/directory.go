@@ -110,20 +110,3 @@ type Capabilities interface {
 	// the ciphers of those of whom some are known, the preferred first.
 	Ciphers(ctx context.Context, fingerprints ...[sha256.Size]byte) (map[[sha256.Size]byte][]cms.Cipher, error)
 }
-
-// detailed is a source that can tell more than the certificates. A finding may
-// come with an error: the certificates are then not all there are.
-type detailed interface {
-	Find(ctx context.Context, addr address.Address) (Finding, error)
-}
-
-// versioned is a source that knows by itself when its answers may have changed,
-// so that nobody waits for the cache. The number changes with the contents.
-type versioned interface {
-	Version() uint64
-}
-
-// versionedFor is a versioned source that can tell whose answers changed.
-type versionedFor interface {
-	VersionFor(ctx context.Context, addr address.Address) (uint64, error)
-}

@@ -15,14 +15,6 @@ type Expansion struct {
 	Notes []string
 }
 
-// expander is a source that knows groups.
-type expander interface {
-	// Expand returns the members of the group addr. It errs when they can not
-	// all be had: a member left out would be a message lost. The error is
-	// errNoGroup where nothing has the address, errMailbox where somebody has.
-	Expand(ctx context.Context, addr address.Address) (Expansion, error)
-}
-
 var (
 	errNoGroup = errors.New("no such group")
 	errMailbox = errors.New("the address is not a group")
@@ -48,11 +40,11 @@ func (d *Directory) Expand(ctx context.Context, addr address.Address) (x Expansi
 // decides what it is.
 func (d *Directory) expand(ctx context.Context, addr address.Address) (expanded, error) {
 	for _, s := range d.sources {
-		e, knows := s.Source.(expander)
-		if !knows || !s.domains.match(addr.Domain()) {
+		g := s.groups()
+		if g == nil || !s.domains.match(addr.Domain()) {
 			continue
 		}
-		x, err := e.Expand(ctx, addr)
+		x, err := g.Expand(ctx, addr)
 		switch {
 		case errors.Is(err, errNoGroup):
 			continue

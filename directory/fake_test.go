@@ -46,6 +46,8 @@ func issue(tb testing.TB, address string, age time.Duration) *x509.Certificate {
 
 // fakeSource answers every address alike.
 type fakeSource struct {
+	Plain
+
 	name  string
 	list  []*x509.Certificate
 	err   error
@@ -58,7 +60,7 @@ type fakeSource struct {
 
 func (s *fakeSource) Name() string { return s.name }
 
-func (s *fakeSource) Candidates(ctx context.Context, _ address.Address) ([]*x509.Certificate, error) {
+func (s *fakeSource) Find(ctx context.Context, _ address.Address) (Finding, error) {
 	s.calls.Add(1)
 	if s.entered != nil {
 		s.entered <- struct{}{}
@@ -67,10 +69,10 @@ func (s *fakeSource) Candidates(ctx context.Context, _ address.Address) ([]*x509
 		select {
 		case <-s.hold:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return Finding{}, ctx.Err()
 		}
 	}
-	return s.list, s.err
+	return Finding{Certificates: s.list}, s.err
 }
 
 // fakeChecker passes every certificate that it has no other verdict for.
@@ -135,7 +137,7 @@ func open(tb testing.TB, cfg Config) *Directory {
 	return d
 }
 
-func sources(list ...certs.Source) []SourceConfig {
+func sources(list ...Source) []SourceConfig {
 	var configs []SourceConfig
 	for _, s := range list {
 		configs = append(configs, SourceConfig{Source: s})

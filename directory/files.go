@@ -24,9 +24,11 @@ const (
 	rescanShare = 50
 )
 
-// Files is a certs.Source over a folder (or one file) of certificates, by the
+// Files is a Source over a folder (or one file) of certificates, by the
 // addresses in them. It notices added, changed and removed files by itself.
 type Files struct {
+	Plain
+
 	name  string
 	path  string
 	clock func() time.Time
@@ -75,12 +77,6 @@ func (f *Files) Version() uint64 {
 	defer f.mu.Unlock()
 	f.scan()
 	return f.version
-}
-
-// Candidates returns the certificates that name addr; see Find.
-func (f *Files) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
-	found, err := f.Find(ctx, addr)
-	return found.Certificates, err
 }
 
 // Find returns the certificates that name addr, and those of the authorities in the

@@ -29,9 +29,9 @@ func TestFilesAreFoundByTheirAddresses(t *testing.T) {
 	}
 	check := func(step, address string, want ...*x509.Certificate) {
 		t.Helper()
-		got, err := f.Candidates(t.Context(), addr(t, address))
-		if err != nil || !slices.EqualFunc(got, want, (*x509.Certificate).Equal) {
-			t.Errorf("%s: %s: got %d, want %d, %v", step, address, len(got), len(want), err)
+		got, err := f.Find(t.Context(), addr(t, address))
+		if err != nil || !slices.EqualFunc(got.Certificates, want, (*x509.Certificate).Equal) {
+			t.Errorf("%s: %s: got %d, want %d, %v", step, address, len(got.Certificates), len(want), err)
 		}
 	}
 	check("pem", "Alice@Example.org", alice)
@@ -81,21 +81,21 @@ func TestFilesThatCanNotBeReadAreUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock.advance(rescanAfter)
-	if got, err := f.Candidates(t.Context(), addr(t, bob)); err == nil {
+	if got, err := f.Find(t.Context(), addr(t, bob)); err == nil {
 		t.Errorf("the folder is gone, got %v", got)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	clock.advance(rescanAfter)
-	if got, err := f.Candidates(t.Context(), addr(t, bob)); err != nil {
+	if got, err := f.Find(t.Context(), addr(t, bob)); err != nil {
 		t.Errorf("the folder is back, got %v, %v", got, err)
 	}
 	if err := os.Symlink("absent", filepath.Join(dir, "bob.pem")); err != nil {
 		t.Fatal(err)
 	}
 	clock.advance(rescanAfter)
-	if got, err := f.Candidates(t.Context(), addr(t, bob)); err == nil {
+	if got, err := f.Find(t.Context(), addr(t, bob)); err == nil {
 		t.Errorf("a file can not be read, got %v", got)
 	}
 }

@@ -111,7 +111,7 @@ func TestMailTellsBeforeTheDirectory(t *testing.T) {
 	heard, silent, refused := issue(t, bob, 0), issue(t, bob, time.Hour), issue(t, bob, 2*time.Hour)
 	claim := []cms.Cipher{cms.AES128CBC}
 	said := []cms.Cipher{cms.AES256GCM}
-	source := finder{Finding{
+	source := finder{Finding: Finding{
 		Certificates: []*x509.Certificate{heard, silent, refused},
 		Claims:       []Claim{{Signer: heard, Ciphers: claim}, {Signer: silent, Ciphers: claim}},
 	}}

@@ -3,7 +3,6 @@ package directory
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -43,10 +42,12 @@ type HTTPSConfig struct {
 	Clock func() time.Time
 }
 
-// HTTPS is a certs.Source that asks a web service by GET. The answers 204, 404
+// HTTPS is a Source that asks a web service by GET. The answers 204, 404
 // and 410 mean that there is no certificate, 200 that here it is (DER, PEM or
 // certs-only CMS), and everything else that it is not known.
 type HTTPS struct {
+	Plain
+
 	name      string
 	template  string
 	tokenFile string
@@ -125,12 +126,6 @@ func (h *HTTPS) Name() string { return h.name }
 func (h *HTTPS) Close() error {
 	h.client.CloseIdleConnections()
 	return nil
-}
-
-// Candidates returns the certificates that the service has for addr.
-func (h *HTTPS) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
-	f, err := h.Find(ctx, addr)
-	return f.Certificates, err
 }
 
 // Find returns the certificates that the service has for addr.

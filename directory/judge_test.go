@@ -16,13 +16,12 @@ import (
 )
 
 // finder is a source that has a whole Finding.
-type finder struct{ Finding }
+type finder struct {
+	Plain
+	Finding
+}
 
 func (finder) Name() string { return "finder" }
-
-func (f finder) Candidates(context.Context, address.Address) ([]*x509.Certificate, error) {
-	return f.Certificates, nil
-}
 
 func (f finder) Find(context.Context, address.Address) (Finding, error) { return f.Finding, nil }
 
@@ -43,7 +42,7 @@ func TestOnlyTheOwnersClaimCounts(t *testing.T) {
 		"by a stranger":           {Claim{Signer: stranger, Preferred: &id, Ciphers: ciphers}, nil},
 		"by a stranger of itself": {Claim{Signer: stranger, Ciphers: ciphers}, nil},
 	} {
-		source := finder{Finding{Certificates: []*x509.Certificate{own}, Claims: []Claim{c.claim}}}
+		source := finder{Finding: Finding{Certificates: []*x509.Certificate{own}, Claims: []Claim{c.claim}}}
 		d := open(t, Config{Sources: sources(source), Checker: checker})
 		r := d.Lookup(t.Context(), addr(t, bob))
 		if got := r.Candidates[0].Ciphers; !slices.Equal(got, c.want) {

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -78,9 +77,11 @@ func DefaultAttributes() []string {
 	return []string{"userSMIMECertificate", "userCertificate;binary", "userCertificate"}
 }
 
-// LDAP is a certs.Source that searches LDAP servers (RFC 4511). It may be used
+// LDAP is a Source that searches LDAP servers (RFC 4511). It may be used
 // by many goroutines at once.
 type LDAP struct {
+	Plain
+
 	name       string
 	servers    []servers
 	filter     *filterTemplate
@@ -176,11 +177,7 @@ func (l *LDAP) Close() error {
 	return nil
 }
 
-// Candidates returns the certificates of addr's entries; see Find.
-func (l *LDAP) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
-	f, err := l.Find(ctx, addr)
-	return f.Certificates, err
-}
+func (l *LDAP) groups() groupSource { return l }
 
 // Find returns the certificates of addr's entries. When the servers gave only
 // some of the entries, the certificates come with an error.

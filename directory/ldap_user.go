@@ -29,13 +29,6 @@ func parseUserFilter(text string) (*filterTemplate, error) {
 	return t, nil
 }
 
-// userSource is a source that knows users by name.
-type userSource interface {
-	// addressesOf returns the addresses listed for a user; ok is false where
-	// users are not looked for.
-	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)
-}
-
 var errNoUsers = errors.New("no directory can look up users; set user_filter in one")
 
 // AddressesOf implements Groups.
@@ -58,11 +51,11 @@ func (d *Directory) addressesOf(ctx context.Context, user string) ([]address.Add
 	var all []address.Address
 	asked := false
 	for _, s := range d.sources {
-		u, knows := s.Source.(userSource)
-		if !knows {
+		g := s.groups()
+		if g == nil {
 			continue
 		}
-		list, ok, err := u.addressesOf(ctx, user)
+		list, ok, err := g.addressesOf(ctx, user)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name(), err)
 		}
@@ -75,7 +68,7 @@ func (d *Directory) addressesOf(ctx context.Context, user string) ([]address.Add
 	return all, nil
 }
 
-// addressesOf implements userSource. A name that is that of several entries
+// addressesOf implements groupSource. A name that is that of several entries
 // could be somebody else's: that is an error, not an answer.
 func (l *LDAP) addressesOf(ctx context.Context, user string) ([]address.Address, bool, error) {
 	if l.userFilter == nil {

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,7 @@ import (
 
 // SourceConfig is one source with the mail domains it is asked about.
 type SourceConfig struct {
-	Source certs.Source
+	Source Source
 	// Domains are "example.com" (exactly it) or ".example.com" (what is below
 	// it). Empty: all. Asking a public directory about every correspondent
 	// tells it who they are.
@@ -85,7 +84,7 @@ type Directory struct {
 
 // source is a SourceConfig made ready.
 type source struct {
-	certs.Source
+	Source
 	domains domains
 	merge   bool
 }
@@ -173,9 +172,7 @@ func (d *Directory) Close() error {
 	d.running.Wait()
 	var errs []error
 	for _, s := range d.sources {
-		if c, ok := s.Source.(io.Closer); ok {
-			errs = append(errs, c.Close())
-		}
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -252,7 +249,7 @@ func (d *Directory) search(ctx context.Context, addr address.Address) Result {
 // was among it.
 func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result) bool {
 	start := d.cfg.Clock()
-	found, err := find(ctx, s.Source, addr)
+	found, err := s.Find(ctx, addr)
 	total := len(found.Certificates)
 	found = trimmed(found, start)
 	judged := r.additions(d.judge(ctx, addr, s.Name(), r.unjudged(found)))
@@ -280,12 +277,4 @@ func (d *Directory) log(ctx context.Context, addr address.Address, name string, 
 	for _, note := range notes {
 		d.cfg.Log.WarnContext(ctx, "directory answer", "source", name, "address", addr, "note", note)
 	}
-}
-
-func find(ctx context.Context, s certs.Source, addr address.Address) (Finding, error) {
-	if ds, ok := s.(detailed); ok {
-		return ds.Find(ctx, addr)
-	}
-	list, err := s.Candidates(ctx, addr)
-	return Finding{Certificates: list}, err
 }

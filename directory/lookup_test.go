@@ -24,23 +24,23 @@ func TestOutcomeIsOneOfThree(t *testing.T) {
 	has := func(list ...*x509.Certificate) *fakeSource { return &fakeSource{name: "s", list: list} }
 	down := func(list ...*x509.Certificate) *fakeSource { return &fakeSource{name: "d", list: list, err: errDown} }
 	for name, c := range map[string]struct {
-		sources []certs.Source
+		sources []Source
 		want    Outcome
 	}{
 		"no source":                 {nil, None},
-		"nothing found":             {[]certs.Source{has()}, None},
-		"good":                      {[]certs.Source{has(good)}, Usable},
-		"good beside refused":       {[]certs.Source{has(bad, maybe, good)}, Usable},
-		"refused":                   {[]certs.Source{has(bad)}, None},
-		"policy does not know":      {[]certs.Source{has(bad, maybe)}, Unknown},
-		"no answer":                 {[]certs.Source{down()}, Unknown},
-		"no answer and none":        {[]certs.Source{down(), has()}, Unknown},
-		"none and no answer":        {[]certs.Source{has(), down()}, Unknown},
-		"no answer and refused":     {[]certs.Source{down(), has(bad)}, Unknown},
-		"no answer and good":        {[]certs.Source{down(), has(good)}, Usable},
-		"half an answer, good":      {[]certs.Source{down(good)}, Usable},
-		"half an answer, refused":   {[]certs.Source{down(bad)}, Unknown},
-		"refused, then good behind": {[]certs.Source{has(bad), has(good)}, Usable},
+		"nothing found":             {[]Source{has()}, None},
+		"good":                      {[]Source{has(good)}, Usable},
+		"good beside refused":       {[]Source{has(bad, maybe, good)}, Usable},
+		"refused":                   {[]Source{has(bad)}, None},
+		"policy does not know":      {[]Source{has(bad, maybe)}, Unknown},
+		"no answer":                 {[]Source{down()}, Unknown},
+		"no answer and none":        {[]Source{down(), has()}, Unknown},
+		"none and no answer":        {[]Source{has(), down()}, Unknown},
+		"no answer and refused":     {[]Source{down(), has(bad)}, Unknown},
+		"no answer and good":        {[]Source{down(), has(good)}, Usable},
+		"half an answer, good":      {[]Source{down(good)}, Usable},
+		"half an answer, refused":   {[]Source{down(bad)}, Unknown},
+		"refused, then good behind": {[]Source{has(bad), has(good)}, Usable},
 	} {
 		d := open(t, Config{Sources: sources(c.sources...), Checker: checker})
 		if got := d.Lookup(t.Context(), addr(t, bob)); got.Outcome != c.want {
@@ -198,7 +198,7 @@ func TestTimeoutIsUnknown(t *testing.T) {
 
 type panicking struct{ fakeSource }
 
-func (*panicking) Candidates(context.Context, address.Address) ([]*x509.Certificate, error) {
+func (*panicking) Find(context.Context, address.Address) (Finding, error) {
 	panic("hostile bytes")
 }
 

@@ -12,14 +12,16 @@ import (
 
 // byAddress answers each address by what is written there.
 type byAddress struct {
+	Plain
+
 	list map[string][]*x509.Certificate
 	err  map[string]error
 }
 
 func (byAddress) Name() string { return "s" }
 
-func (s byAddress) Candidates(_ context.Context, a address.Address) ([]*x509.Certificate, error) {
-	return s.list[a.String()], s.err[a.String()]
+func (s byAddress) Find(_ context.Context, a address.Address) (Finding, error) {
+	return Finding{Certificates: s.list[a.String()]}, s.err[a.String()]
 }
 
 // TestMailboxServesItsExtensions: the full address comes first, and the mailbox only

@@ -21,10 +21,16 @@ type Groups interface {
 	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
 }
 
-// groupSource is a source that knows who is in a group.
+// groupSource is what a source knows of groups and users.
 type groupSource interface {
-	expander
 	Name() string
+	// Expand returns the members of the group addr. It errs when they can not
+	// all be had: a member left out would be a message lost. The error is
+	// errNoGroup where nothing has the address, errMailbox where somebody has.
+	Expand(ctx context.Context, addr address.Address) (Expansion, error)
+	// addressesOf returns the addresses listed for a user; ok is false where
+	// users are not looked for.
+	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)
 	// entriesOf returns the names of the entries that bear an address.
 	entriesOf(ctx context.Context, addr address.Address) ([]string, error)
 	// groupsNamed returns the names of the entries that a group's address or
@@ -81,8 +87,8 @@ func (d *Directory) inGroup(ctx context.Context, who address.Address, group stri
 	var errs []error
 	heard := false
 	for _, s := range d.sources {
-		g, knows := s.Source.(groupSource)
-		if !knows {
+		g := s.groups()
+		if g == nil {
 			continue
 		}
 		in, err := false, errNoGroup

@@ -234,6 +234,12 @@ func (f *fakeGroups) Expand(context.Context, address.Address) (Expansion, error)
 	return Expansion{}, errNoGroup
 }
 
+func (f *fakeGroups) groups() groupSource { return f }
+
+func (f *fakeGroups) addressesOf(context.Context, string) ([]address.Address, bool, error) {
+	return nil, false, nil
+}
+
 func (f *fakeGroups) entriesOf(_ context.Context, a address.Address) ([]string, error) {
 	return []string{"cn=" + a.Local()}, nil
 }

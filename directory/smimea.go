@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -51,10 +50,12 @@ type SMIMEAConfig struct {
 	Clock func() time.Time
 }
 
-// SMIMEA is a certs.Source that reads SMIMEA records (RFC 8162). Only answers
+// SMIMEA is a Source that reads SMIMEA records (RFC 8162). Only answers
 // that the resolver validated count. A zone that is provably not signed has none;
 // a bogus answer, or a resolver that does not validate, is an error.
 type SMIMEA struct {
+	Plain
+
 	name     string
 	resolver *resolver
 	breaker  breaker
@@ -84,12 +85,6 @@ func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
 
 // Name returns "smimea:" and the configured name.
 func (s *SMIMEA) Name() string { return s.name }
-
-// Candidates returns the certificates in the records of addr.
-func (s *SMIMEA) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
-	f, err := s.Find(ctx, addr)
-	return f.Certificates, err
-}
 
 // Find asks for the local part as it is and, where that has no record, in lower
 // case: owners write their records in either form (RFC 8162 section 3 leaves it

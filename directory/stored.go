@@ -14,8 +14,10 @@ import (
 // are to be asked too.
 const storeTimeout = 2 * time.Second
 
-// Stored is a certs.Source over certificates of some origins in the store.
+// Stored is a Source over certificates of some origins in the store.
 type Stored struct {
+	Plain
+
 	name    string
 	store   *store.Store
 	origins []store.Origin
@@ -31,17 +33,17 @@ func NewStored(name string, st *store.Store, origins ...store.Origin) *Stored {
 // Name returns the configured name.
 func (s *Stored) Name() string { return s.name }
 
-// Candidates returns the certificates that name addr, and what came with them.
-func (s *Stored) Candidates(ctx context.Context, addr address.Address) ([]*x509.Certificate, error) {
+// Find returns the certificates that name addr, and what came with them.
+func (s *Stored) Find(ctx context.Context, addr address.Address) (Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	// Of most addresses there is nothing, and that is the cheaper question.
 	if version, err := s.store.AddressVersion(ctx, addr); err != nil || version == 0 {
-		return nil, err
+		return Finding{}, err
 	}
 	entries, err := s.store.Find(ctx, store.Query{Address: &addr, Chain: true})
 	if err != nil {
-		return nil, err
+		return Finding{}, err
 	}
 	var list []*x509.Certificate
 	for _, e := range entries {
@@ -50,7 +52,7 @@ func (s *Stored) Candidates(ctx context.Context, addr address.Address) ([]*x509.
 			list = append(list, e.Chain...)
 		}
 	}
-	return list, nil
+	return Finding{Certificates: list}, nil
 }
 
 func (s *Stored) serves(e store.Entry) bool {
@@ -63,8 +65,9 @@ func (s *Stored) serves(e store.Entry) bool {
 func (s *Stored) Version() uint64 { return uint64(s.store.Latest()) }
 
 // VersionFor changes when the certificates that name addr do.
-func (s *Stored) VersionFor(ctx context.Context, addr address.Address) (uint64, error) {
+func (s *Stored) VersionFor(ctx context.Context, addr address.Address) (version uint64, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.store.AddressVersion(ctx, addr)
+	version, err = s.store.AddressVersion(ctx, addr)
+	return version, true, err
 }

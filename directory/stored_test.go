@@ -63,7 +63,7 @@ func TestStoredServesItsOrigins(t *testing.T) {
 		{NewStored("store", st, store.Imported, store.Issued), []*testpki.Identity{imported, issued, allowed}},
 		{NewStored("harvested", st, store.Harvested), []*testpki.Identity{harvested, allowed}},
 	} {
-		list := testpki.Must(c.source.Candidates(t.Context(), addr(t, "BOB@example.net")))
+		list := testpki.Must(c.source.Find(t.Context(), addr(t, "BOB@example.net"))).Certificates
 		if len(list) != len(c.want) {
 			t.Errorf("%s has %d", c.source.Name(), len(list))
 		}
@@ -72,7 +72,7 @@ func TestStoredServesItsOrigins(t *testing.T) {
 				t.Errorf("%s lacks one", c.source.Name())
 			}
 		}
-		if list := testpki.Must(c.source.Candidates(t.Context(), addr(t, "alice@example.net"))); len(list) != 0 {
+		if list := testpki.Must(c.source.Find(t.Context(), addr(t, "alice@example.net"))).Certificates; len(list) != 0 {
 			t.Errorf("%s has %d of somebody else", c.source.Name(), len(list))
 		}
 	}

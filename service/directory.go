@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -41,7 +40,7 @@ func (b *builder) directory() {
 
 // unreadable reports the files of a directory that could not be read: the
 // certificates in them are missing, and nothing else would say so.
-func (b *builder) unreadable(i int, source certs.Source) {
+func (b *builder) unreadable(i int, source directory.Source) {
 	files, ok := source.(*directory.Files)
 	if !ok || files == nil {
 		return
@@ -61,7 +60,7 @@ func isStored(d config.Directory) bool { return d.Type == typeStore || d.Type ==
 
 // stored is the source of certificates that were put into the store by hand or
 // by us, or of those that came with inbound mail.
-func (b *builder) stored(name, kind string) certs.Source {
+func (b *builder) stored(name, kind string) directory.Source {
 	if kind == typeHarvested {
 		return directory.NewStored(name, b.parts.store.Store, store.Harvested, store.FromDirectory)
 	}
@@ -77,7 +76,7 @@ func orNever(d time.Duration) time.Duration {
 }
 
 // source makes a source of certificates; nil for one that is off.
-func (b *builder) source(d config.Directory) (certs.Source, error) {
+func (b *builder) source(d config.Directory) (directory.Source, error) {
 	switch d.Type {
 	case typeStore, typeHarvested:
 		return b.stored(d.Name, d.Type), nil
