@@ -16,7 +16,7 @@ import (
 // serve at all.
 func CheckPurpose(c *x509.Certificate, p Purpose) *Problem {
 	if !pkix.AllowsMail(c) {
-		return Refuse(WrongPurpose, c, "its extended key usage does not allow mail protection")
+		return Refuse(WrongPurpose, c, "its extended key usage does not include emailProtection")
 	}
 	switch p {
 	case ForSigning:

@@ -91,7 +91,7 @@ func (w *walker) result(s Signer) {
 	w.report.Result, w.report.Reason, w.report.Detail = s.Result, s.Reason, s.Detail
 	if s.Result == certs.Pass && w.second {
 		w.report.Reason = reasonLineEnds
-		w.report.Detail = "the signature is over CRLF line ends, the message has others"
+		w.report.Detail = "the signature was made over CRLF line endings, but the message has others"
 	}
 }
 

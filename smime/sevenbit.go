@@ -14,7 +14,7 @@ import (
 func SevenBit(m *message.Message) (*message.Message, error) {
 	e, err := safeEntity(m, HeadersOpen)
 	if err != nil {
-		return nil, fault.New(fault.Malformed, "8-bit content that may not be encoded anew", err)
+		return nil, fault.New(fault.Malformed, "8-bit content that must not be re-encoded", err)
 	}
 	converted, err := m.Apply(message.Change{Entity: &message.Entity{Fields: e.fields, Body: e.body, Received: true}})
 	if err != nil {

@@ -157,7 +157,7 @@ func (w *walker) stale(signed time.Time) string {
 	date, err := w.given.Date()
 	switch {
 	case err != nil:
-		return "it cannot be told whether it was signed when the message was written: " + err.Error()
+		return "it is unknown whether it was signed when the message was written: " + err.Error()
 	case date.Sub(signed) > maxDelay:
 		return "signed long before the time of the Date field"
 	}

@@ -70,7 +70,7 @@ func CreateIssuing(p Plan, root *certs.Identity) (*certs.Identity, error) {
 	}
 	from := p.from()
 	if end := root.Certificate.NotAfter; end.Before(from.AddDate(1, 0, 0)) {
-		return nil, fmt.Errorf("root: it ends on %s; make a new one, and give it to your partners", end.Format(time.DateOnly))
+		return nil, fmt.Errorf("root: it expires on %s; create a new one, and send it to your partners", end.Format(time.DateOnly))
 	}
 	return p.issuing(from, root)
 }
@@ -85,10 +85,10 @@ func (p *Plan) from() time.Time {
 
 func (p *Plan) check() error {
 	if strings.TrimSpace(p.Organization) == "" || len(p.Organization) > 64 {
-		return errors.New("organization: give the name of yours, of at most 64 characters; partners see it")
+		return errors.New("organization: missing or too long; set the name of your organization, at most 64 characters, which partners will see")
 	}
 	if len(p.Country) != 2 || strings.ToUpper(p.Country) != p.Country {
-		return fmt.Errorf("country %q: give the two capital letters of ISO 3166, such as DE", p.Country)
+		return fmt.Errorf("country %q: use the two capital letters of ISO 3166, such as DE", p.Country)
 	}
 	if p.Key == "" {
 		p.Key = AuthorityKind

@@ -55,7 +55,7 @@ func NewOnDemand(c OnDemandConfig) *OnDemand {
 }
 
 // ErrTooMany means that the bound on what is issued in an hour is reached.
-var ErrTooMany = errors.New("too many certificates were issued in the last hour; raise ca.per_hour if they are meant")
+var ErrTooMany = errors.New("too many certificates were issued in the last hour; raise ca.max_per_hour if that is intended")
 
 // issueTimeout limits the making of one identity; an RSA key takes seconds.
 const issueTimeout = time.Minute

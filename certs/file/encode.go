@@ -45,7 +45,7 @@ const MinPassword = 8
 // ErrWeakPassword is the error of CheckPassword.
 var ErrWeakPassword = errors.New("weak password")
 
-var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; take another, or export PEM")
+var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; use another one, or export PEM")
 
 // CheckPassword refuses a password that is empty or shorter than MinPassword
 // characters.

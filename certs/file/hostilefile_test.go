@@ -107,7 +107,7 @@ func TestTooMuchWorkIsRefusedUndone(t *testing.T) {
 	wantRefused(t, "scrypt with N that is no power of two", pem.EncodeToMemory(block), "pw", "well-formed")
 	block, _ = pem.Decode(scrypt)
 	block.Bytes = replaced(t, block.Bytes, "\x02\x01\x08", "\x02\x01\x7f")
-	wantRefused(t, "scrypt with 254 MiB", pem.EncodeToMemory(block), "pw", "too much work", "r 127")
+	wantRefused(t, "scrypt with 254 MiB", pem.EncodeToMemory(block), "pw", "too expensive", "r 127")
 }
 
 func opened(t *testing.T, p tools, args ...string) string {

@@ -13,7 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/printable"
 )
 
-var errNoKey = errors.New("no private key in it; give PKCS #12, or PEM with key and chain")
+var errNoKey = errors.New("contains no private key; use PKCS #12, or PEM with key and chain")
 
 // ReadIdentities reads the private keys of a file, each with its certificate and
 // chain. Finding none is an error; else it is ReadContents.

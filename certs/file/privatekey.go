@@ -19,7 +19,7 @@ const maxKeyOctets = 8 << 10
 
 var (
 	errKeySize       = fmt.Errorf("an RSA key over %d bits is not used; have a smaller one certified", pkix.MaxRSA)
-	errOldEncryption = errors.New("encrypted in the old way of PEM; write it anew: openssl pkcs8 -topk8 -in FILE -out NEW")
+	errOldEncryption = errors.New("traditional PEM encryption is not supported; re-encrypt it: openssl pkcs8 -topk8 -in FILE -out NEW")
 	errKeyKind       = errors.New("not well-formed, or of a kind that is not supported: RSA, P-256, P-384, P-521, Ed25519 and X25519 are")
 )
 

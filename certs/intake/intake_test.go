@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 		"deep/er/two.pem": {Outcome{Result: Added, Certificates: 2, New: 2}, ""},
 		"garbage.p12":     {Outcome{Result: Refused}, "neither certificates nor an identity"},
 		"open.p12":        {Outcome{Result: Refused}, "chmod 0600"},
-		"other.p12":       {Outcome{Result: Refused}, "password is wrong; give the right one"},
+		"other.p12":       {Outcome{Result: Refused}, "password is wrong; put the right one"},
 		"short.p12":       {Outcome{Result: Refused}, "5 characters"},
 		"told.p12":        {Outcome{Result: Refused}, "told.password"},
 	} {

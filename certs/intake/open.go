@@ -39,7 +39,7 @@ func (c *candidate) refuse(err error) {
 // beside it.
 func reason(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Sprintf("cannot be read: %v; check it and who you are", e.Err)
+		return fmt.Sprintf("cannot be read: %v; check the file and which user you are", e.Err)
 	}
 	return err.Error()
 }
@@ -138,9 +138,9 @@ func (c *candidate) isKnown(ctx context.Context, cfg Config, data []byte) (bool,
 
 func wrongPassword(err error, password string) error {
 	if password == "" {
-		return errors.New("it is under a password, and none was given; put it into NAME.password beside it, or give --password-file")
+		return errors.New("a password is required; put it into NAME.password next to the file, or use --password-file")
 	}
-	return fmt.Errorf("%w; give the right one in NAME.password beside it, or with --password-file", err)
+	return fmt.Errorf("%w; put the right one into NAME.password next to the file, or use --password-file", err)
 }
 
 // admit refuses private keys that others could have read: by the file's mode, or
@@ -156,7 +156,7 @@ func admit(name string, c *file.Contents, password string, force bool) error {
 		return nil
 	}
 	if err := file.CheckPassword(password); err != nil {
-		return fmt.Errorf("%w; write the file anew under a longer one, or take it as it is with --force", err)
+		return fmt.Errorf("%w; re-encrypt the file with a longer one, or accept it with --force", err)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (s *search) find(leaf *node) ([]*node, *certs.Problem) {
 		return s.longest, s.best
 	}
 	last := s.longest[len(s.longest)-1]
-	return s.longest, certs.Refuse(certs.Untrusted, leaf.Certificate, "no path to a trust anchor; the issuer %q is not known", pkix.IssuerLabel(last.Certificate))
+	return s.longest, certs.Refuse(certs.Untrusted, leaf.Certificate, "no path to a trust anchor; the issuer %q is unknown", pkix.IssuerLabel(last.Certificate))
 }
 
 // remembered returns the path found before, if it is still valid.

@@ -95,7 +95,7 @@ func (c *statusCheck) certificate(ctx context.Context, path []*node) revocation.
 	if len(c.asked) >= maxStatusChecks {
 		return revocation.Answer{Text: "too many certificates to ask about"}
 	}
-	c.asked[n.fp] = revocation.Answer{Text: "its revocation list is signed by one whose status depends on it"}
+	c.asked[n.fp] = revocation.Answer{Text: "its CRL is signed by a certificate whose status depends on the same CRL"}
 	q := revocation.Question{
 		Cert: n.Certificate, Issuer: n.issuer, At: c.at,
 		Verify: func(l *revocation.List) bool { return c.verify(ctx, l, path) },

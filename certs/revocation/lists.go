@@ -181,7 +181,7 @@ func (j *judgement) usable(l *List) string {
 		return text
 	}
 	if !j.q.Verify(l) {
-		return "the revocation list is not signed by one who may"
+		return "the CRL is not signed by an authorized issuer"
 	}
 	return ""
 }

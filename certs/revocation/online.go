@@ -98,7 +98,7 @@ func (f *Fetcher) fetchLists(ctx context.Context, q Question) ([]*List, error) {
 	for _, a := range addresses {
 		l, err := f.list(ctx, a)
 		if l != nil && !q.Verify(l) {
-			err = fmt.Errorf("GET %q: the revocation list is not signed by one who may", a)
+			err = fmt.Errorf("GET %q: the CRL is not signed by an authorized issuer", a)
 			f.lists.reject(a, err)
 			f.disk.remove(a)
 			l = nil

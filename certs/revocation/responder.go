@@ -34,7 +34,7 @@ func (r *basicResponse) authorized(issuer *x509.Certificate, at time.Time, allow
 	if r.signedBy(issuer) {
 		return nil, nil
 	}
-	err := errors.New("the OCSP response is signed by one who may not, or who is not named in it")
+	err := errors.New("the OCSP response is not signed by an authorized responder, or not by the one named in it")
 	for _, c := range r.certs {
 		if !r.signedBy(c) {
 			continue
@@ -76,7 +76,7 @@ func (r *response) current(at time.Time, stale time.Duration) string {
 	case r.nextUpdate.IsZero() && at.Sub(r.thisUpdate) > fresh+stale:
 		return "the OCSP response is of " + stamp(r.thisUpdate) + ", too old"
 	case !r.nextUpdate.IsZero() && r.nextUpdate.Before(r.thisUpdate):
-		return "the OCSP response ends before it begins"
+		return "nextUpdate of the OCSP response is before thisUpdate"
 	case !r.nextUpdate.IsZero() && at.After(r.nextUpdate.Add(stale)):
 		return "the OCSP response expired at " + stamp(r.nextUpdate)
 	}

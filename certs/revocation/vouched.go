@@ -28,7 +28,7 @@ func (f *Fetcher) vouched(ctx context.Context, answer Answer, responder *x509.Ce
 		}
 		lists, err := f.fetchLists(ctx, q)
 		if err != nil && len(lists) == 0 {
-			return Answer{Text: "the status of the OCSP responder is not known: " + err.Error()}
+			return Answer{Text: "the status of the OCSP responder is unknown: " + err.Error()}
 		}
 		status = known.with(lists).Status(q)
 	}
@@ -36,7 +36,7 @@ func (f *Fetcher) vouched(ctx context.Context, answer Answer, responder *x509.Ce
 	case Revoked:
 		return Answer{Text: "the certificate of the OCSP responder was " + status.Text}
 	case Unknown:
-		return Answer{Text: "the status of the OCSP responder is not known: " + status.Text}
+		return Answer{Text: "the status of the OCSP responder is unknown: " + status.Text}
 	}
 	if !status.NextUpdate.IsZero() && status.NextUpdate.Before(answer.NextUpdate) {
 		answer.NextUpdate = status.NextUpdate

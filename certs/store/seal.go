@@ -25,7 +25,7 @@ const (
 
 var (
 	errNoSealer = errors.New("private keys can not be kept or read: there is no key file; set store.key_file")
-	errWrongKey = errors.New("the key file is not the one that the private keys in the store are sealed with; restore that one")
+	errWrongKey = errors.New("the private keys in the store are encrypted with another key file; restore that one")
 	errSealed   = errors.New("a private key in the store does not open: it was damaged or changed")
 )
 

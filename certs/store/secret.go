@@ -67,7 +67,7 @@ func (s *Store) readSecret(ctx context.Context, from interface {
 	case len(value) == 1+SecretSize && value[0] == unsealed:
 		return value[1:], nil
 	case s.sealer == nil:
-		return nil, fmt.Errorf("secret %q: it is sealed and there is no key file; set store.key_file", name)
+		return nil, fmt.Errorf("secret %q: it is encrypted and there is no key file; set store.key_file", name)
 	}
 	return s.sealer.open(value, forSecret, []byte(name))
 }

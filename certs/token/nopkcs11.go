@@ -4,7 +4,7 @@ package token
 
 import "errors"
 
-var errNotBuilt = errors.New("this binary was built without PKCS #11, which takes cgo; build one that has it: make build-pkcs11")
+var errNotBuilt = errors.New("this binary was built without PKCS #11, which requires cgo; build it with: make build-pkcs11")
 
 // Open checks the URI and says that this binary knows no tokens.
 func Open(c Config) (Keys, error) {

@@ -55,7 +55,7 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	}
 	switch n := len(r.Recipients); {
 	case n == 0:
-		return nil, unsupported("a message to nobody")
+		return nil, unsupported("no recipients")
 	case n > maxRecipientsWritten:
 		return nil, tooBig("%d recipients", n)
 	}

@@ -90,7 +90,7 @@ func DefaultDigest(pub crypto.PublicKey) crypto.Hash {
 func Sign(r SignRequest) (*Object, error) {
 	switch n := len(r.Signers); {
 	case n == 0:
-		return nil, unsupported("a message signed by nobody")
+		return nil, unsupported("no signers")
 	case n > maxSigners:
 		return nil, tooBig("%d signers", n)
 	}

@@ -41,7 +41,7 @@ func readIterations(s *cryptobyte.String) (int, error) {
 		return 0, ErrMalformed
 	}
 	if n.Cmp(big.NewInt(maxIterations)) > 0 {
-		return 0, fmt.Errorf("%w: %s iterations, over %d; write the file anew with fewer", ErrWork, shorten(n), maxIterations)
+		return 0, fmt.Errorf("%w: %s iterations, over %d; re-encrypt the file with fewer", ErrWork, shorten(n), maxIterations)
 	}
 	return int(n.Int64()), nil
 }

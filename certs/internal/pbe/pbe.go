@@ -26,11 +26,11 @@ var (
 	// ErrUnsupported: an algorithm that is not known.
 	ErrUnsupported = errors.New("not supported")
 	// ErrWork: the derivation would take too long, or too much memory.
-	ErrWork = errors.New("its password derivation asks for too much work")
+	ErrWork = errors.New("key derivation from the password is too expensive")
 )
 
 func unsupported(what string, id fmt.Stringer) error {
-	return fmt.Errorf("%s %s is %w; write it anew with AES: openssl pkcs12 or openssl pkcs8 do", what, id, ErrUnsupported)
+	return fmt.Errorf("%s %s is %w; re-encrypt it with AES, for example: openssl pkcs8 -topk8 or openssl pkcs12 -export", what, id, ErrUnsupported)
 }
 
 // A Scheme is a pair of key derivation and cipher with their parameters.

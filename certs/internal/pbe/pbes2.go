@@ -145,7 +145,7 @@ func readScrypt(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 	}
 	const unit = 128 // octets that N and r count
 	if n > maxMemory/unit || r > maxMemory/unit/n || p > maxMemory/unit/r || p > maxIterations/(n*r) {
-		return nil, fmt.Errorf("%w: scrypt with N %d, r %d, p %d; write the file anew with less", ErrWork, n, r, p)
+		return nil, fmt.Errorf("%w: scrypt with N %d, r %d, p %d; re-encrypt the file with smaller parameters", ErrWork, n, r, p)
 	}
 	k := &KDF{}
 	if s.PeekASN1Tag(cryptobyte_asn1.INTEGER) && (!s.ReadASN1Integer(&k.Length) || k.Length < 1 || k.Length > maxKey) {

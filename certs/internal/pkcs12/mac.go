@@ -82,7 +82,7 @@ func (r *reader) readCheck(algorithm, data cryptobyte.String) (c check, err erro
 		return r.readPBMAC1(algorithm)
 	}
 	if c.newHash = digests[id.String()]; c.newHash == nil {
-		return c, fmt.Errorf("PKCS #12 with an integrity check by %s, which is %w; write it anew with SHA-256", id, pbe.ErrUnsupported)
+		return c, fmt.Errorf("PKCS #12 with an integrity check by %s, which is %w; export it again with SHA-256", id, pbe.ErrUnsupported)
 	}
 	salt, err := octets(&data)
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *reader) readPBMAC1(s cryptobyte.String) (c check, err error) {
 		return c, ErrMalformed
 	}
 	if c.newHash = digests[id.String()]; c.newHash == nil {
-		return c, fmt.Errorf("PKCS #12 with PBMAC1 by %s, which is %w; write it anew with SHA-256", id, pbe.ErrUnsupported)
+		return c, fmt.Errorf("PKCS #12 with PBMAC1 by %s, which is %w; export it again with SHA-256", id, pbe.ErrUnsupported)
 	}
 	c.octets = func(f pbe.Form) []byte { return f.Plain }
 	c.key = func(f pbe.Form) ([]byte, error) { return kdf.Key(f, kdf.Length) }

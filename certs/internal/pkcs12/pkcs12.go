@@ -72,14 +72,14 @@ func decode(file []byte, password string, budget *pbe.Budget) (*Contents, error)
 		return nil, ErrMalformed
 	}
 	if version != 3 {
-		return nil, fmt.Errorf("PKCS #12 of version %d: only 3 is known; write it anew with another program", version)
+		return nil, fmt.Errorf("PKCS #12 of version %d: only version 3 is supported; export it again with another program", version)
 	}
 	id, content, err := contentInfo(&s)
 	if err != nil {
 		return nil, err
 	}
 	if id.Equal(oidSignedData) {
-		return nil, errors.New("PKCS #12 that is signed and not under a password; write it anew with a password")
+		return nil, errors.New("PKCS #12 in public-key integrity mode is not supported; export it again with a password")
 	}
 	safes, err := octets(&content)
 	if err != nil || !id.Equal(oidData) {
@@ -116,7 +116,7 @@ func (r *reader) safes(raw []byte) error {
 		case id.Equal(oidEncryptedData):
 			bags, err = r.decrypt(content)
 		default:
-			return fmt.Errorf("PKCS #12 with a safe of type %s, which is not under a password; write it anew with a password", id)
+			return fmt.Errorf("PKCS #12 with a safe of type %s, which is not password-encrypted; export it again with a password", id)
 		}
 		if err == nil {
 			err = r.safe(bags)

@@ -155,8 +155,8 @@ func TestRefused(t *testing.T) {
 	enveloped := strings.Replace(dataOID, "\x07\x01", "\x07\x03", 1)
 	for name, c := range map[string]struct{ data, want string }{
 		"version 2":     {der(0x30, "\x02\x01\x02"), "version 2"},
-		"signed":        {der(0x30, three, der(0x30, signed, der(0xa0, "\x05\x00"))), "signed and not under a password"},
-		"public key":    {string(file(der(0x30, enveloped, der(0xa0, "\x05\x00")))), "not under a password"},
+		"signed":        {der(0x30, three, der(0x30, signed, der(0xa0, "\x05\x00"))), "public-key integrity mode"},
+		"public key":    {string(file(der(0x30, enveloped, der(0xa0, "\x05\x00")))), "not password-encrypted"},
 		"unknown check": {der(0x30, string(file()[headerSize:]), der(0x30, der(0x30, der(0x30, "\x06\x02\x2a\x03"), "\x04\x01a"), "\x04\x01b")), "integrity check"},
 		"trailing":      {string(file()) + "x", "well-formed"},
 	} {

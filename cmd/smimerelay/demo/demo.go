@@ -76,7 +76,7 @@ Delivered messages are in %[1]s. To look into the first one:
 
   openssl cms -decrypt -in %[1]s/%[2]s -recip %[3]s -inkey %[3]s | openssl cms -verify -CAfile %[4]s
 
-Alice's key is sealed in the gateway's store, beside what came with mail from outside:
+Alice's key is encrypted in the store of the gateway, next to certificates from received mail:
 
   %[5]s cert list --config %[6]s
 

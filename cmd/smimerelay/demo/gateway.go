@@ -75,7 +75,7 @@ func (g *gateway) waitFor(ctx context.Context, port int) error {
 		}
 		select {
 		case <-g.ended:
-			return fmt.Errorf("the gateway ended: %w; its log is %s", g.err, g.world.log())
+			return fmt.Errorf("the gateway exited: %w; its log is %s", g.err, g.world.log())
 		case <-ctx.Done():
 			return fmt.Errorf("the gateway does not listen on port %d; its log is %s", port, g.world.log())
 		case <-tick.C:
@@ -91,7 +91,7 @@ func (g *gateway) stop() (err error) {
 		_ = g.cmd.Process.Signal(syscall.SIGTERM)
 		<-g.ended
 		if g.err != nil {
-			err = fmt.Errorf("the gateway ended badly: %w; its log is %s", g.err, g.world.log())
+			err = fmt.Errorf("the gateway exited with an error: %w; its log is %s", g.err, g.world.log())
 		}
 	})
 	return err

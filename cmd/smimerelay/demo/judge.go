@@ -135,9 +135,9 @@ func refused(words string) check {
 		case !strings.Contains(reply, words):
 			return "", "", fmt.Errorf("the reply does not say %q", words)
 		case len(o.arrived) > 0:
-			return "", "", errors.New("a message left all the same")
+			return "", "", errors.New("a message was sent anyway")
 		}
-		return "refused at RCPT: " + reply, "nothing left the gateway", nil
+		return "refused at RCPT: " + reply, "nothing was sent", nil
 	}
 }
 
@@ -146,7 +146,7 @@ func refused(words string) check {
 func stripped(o outcome, to string) (string, string, error) {
 	for _, d := range o.arrived {
 		if d.recipient == to {
-			return "", "", errors.New("a message left for a recipient without a certificate")
+			return "", "", errors.New("a message was sent to a recipient without a certificate")
 		}
 	}
 	for _, d := range o.arrived {
@@ -156,7 +156,7 @@ func stripped(o outcome, to string) (string, string, error) {
 		if !bytes.Contains(d.raw, []byte(to)) {
 			return "", "", errors.New("the notice does not name the recipient")
 		}
-		return "removed, the sender got a notice", "nothing left for this recipient; the notice names them", nil
+		return "removed, the sender got a notice", "nothing was sent to this recipient, who is named in the notice", nil
 	}
 	return "", "", errors.New("the sender got no notice")
 }
@@ -171,7 +171,7 @@ func status(result string, words ...string) check {
 		}
 		said := m.All("X-SMIME-Status")
 		if len(said) != 1 {
-			return "", "", fmt.Errorf("it bears %d X-SMIME-Status fields instead of one", len(said))
+			return "", "", fmt.Errorf("it has %d X-SMIME-Status fields instead of one", len(said))
 		}
 		if !strings.HasPrefix(said[0], result+";") {
 			return "", "", fmt.Errorf("its status is %q instead of %s", said[0], result)

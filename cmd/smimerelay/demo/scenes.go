@@ -30,7 +30,7 @@ func scenes(*world) []scene {
 	return []scene{
 		{
 			number: "1", title: "signed and encrypted", from: alice, to: []string{bob},
-			text:       "Dear Bob,\r\n\r\nthe offer is 4,711 euros, for you and nobody else.\r\n\r\nAlice\r\n",
+			text:       "Dear Bob,\r\n\r\nthe offer is 4,711 euros, for you only.\r\n\r\nAlice\r\n",
 			deliveries: 1, expect: map[string]check{bob: sealed},
 		},
 		{

@@ -90,7 +90,7 @@ func prepare(dir string) error {
 	}
 	if len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(dir, marker)); err != nil {
-			return fmt.Errorf("%s: is not empty and not a demo's folder; give another with --dir", dir)
+			return fmt.Errorf("%s: not empty, and not the folder of an earlier demo; use another folder with --dir", dir)
 		}
 		for _, name := range contents {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
@@ -103,7 +103,7 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	const text = "A folder of smimerelay demo: it is emptied when the demo runs again.\n"
+	const text = "Created by smimerelay demo: this folder is emptied when the demo runs again.\n"
 	return os.WriteFile(filepath.Join(dir, marker), []byte(text), 0o644)
 }
 
@@ -140,7 +140,7 @@ func (w *world) write(name string, data []byte, mode os.FileMode) error {
 
 // config is the gateway's configuration.
 func (w *world) config() string {
-	return fmt.Sprintf(`# Made by "smimerelay demo". Mail of our people comes in by the first listener,
+	return fmt.Sprintf(`# Made by "smimerelay demo". Mail from local users arrives at the first listener,
 # mail from outside by the second.
 hostname = "gw.example.org"
 domains = ["example.org"]
