@@ -3,7 +3,6 @@ package demo
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,7 +92,7 @@ func signedOnly(o outcome, to string) (string, string, error) {
 // the text that was sent.
 func (o outcome) open(m *message.Message, keys certs.Keys) (smime.Report, error) {
 	v, err := path.NewValidator(path.Config{
-		Anchors: []*x509.Certificate{o.world.ca.Certificate}, Revocation: certs.RevocationOff, Clock: o.world.clock,
+		Anchors: o.world.ca.anchors(), Revocation: certs.RevocationOff, Clock: o.world.clock,
 	})
 	if err != nil {
 		return smime.Report{}, err

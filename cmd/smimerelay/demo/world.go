@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/certs/file"
 )
 
 // The cast. Alice is ours; the gateway holds her key. The others are elsewhere.
@@ -31,7 +32,7 @@ const marker = ".smimerelay-demo"
 type world struct {
 	dir    string
 	clock  func() time.Time
-	ca     *testpki.CA
+	ca     *authority
 	people map[string]*certs.Identity
 	ports  ports
 }
@@ -48,22 +49,23 @@ func (w *world) identityFile(addr string) string {
 func (w *world) identity(addr string) *certs.Identity { return w.people[addr] }
 
 // makeWorld makes the authority, the people and the files in dir.
-func makeWorld(dir string, clock func() time.Time) (*world, error) {
+func makeWorld(dir string, clock func() time.Time) (w *world, err error) {
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
-	w := &world{dir: dir, clock: clock, people: map[string]*certs.Identity{}}
-	var err error
-	if w.ca, err = testpki.NewCA(testpki.Options{Name: "smimerelay demo CA"}); err != nil {
+	a, err := newAuthority(clock)
+	if err != nil {
 		return nil, err
 	}
-	if err := w.write("ca.pem", testpki.EncodeCertificates(w.ca.Certificate), 0o644); err != nil {
+	defer func() { err = errors.Join(err, a.close()) }()
+	w = &world{dir: dir, clock: clock, ca: a, people: map[string]*certs.Identity{}}
+	if err := w.write("ca.pem", file.EncodeCertificates(w.ca.anchors()), 0o644); err != nil {
 		return nil, err
 	}
 	for _, p := range []struct {
 		address, key string
 		expired      bool
-	}{{alice, "rsa2048", false}, {bob, "rsa2048", false}, {dave, "", true}, {erin, "", false}} {
+	}{{alice, "rsa2048", false}, {bob, "rsa2048", false}, {dave, "p256", true}, {erin, "p256", false}} {
 		if err := w.person(p.address, p.key, p.expired); err != nil {
 			return nil, err
 		}
@@ -111,27 +113,26 @@ func prepare(dir string) error {
 // look into the messages, and the certificates of the others are in the gateway's
 // directory.
 func (w *world) person(addr, key string, expired bool) error {
-	leaf := testpki.Leaf{Addresses: []string{addr}, Key: key}
+	from := w.clock()
 	if expired {
-		leaf.NotBefore = w.clock().AddDate(-2, 0, 0)
-		leaf.NotAfter = w.clock().AddDate(-1, 0, 0)
+		from = from.AddDate(-2, 0, 0)
 	}
-	id, err := w.ca.Issue(leaf)
+	id, err := w.ca.issue(addr, key, from)
 	if err != nil {
 		return err
 	}
-	whole, err := id.PEM()
+	whole, err := file.EncodePEM(id, "")
 	if err != nil {
 		return err
 	}
-	w.people[addr] = (*certs.Identity)(id)
+	w.people[addr] = id
 	if err := w.write(filepath.Join("identities", addr+".pem"), whole, 0o600); err != nil {
 		return err
 	}
 	if addr == alice {
 		return nil
 	}
-	return w.write(filepath.Join("certificates", addr+".pem"), id.CertificatePEM(), 0o644)
+	return w.write(filepath.Join("certificates", addr+".pem"), file.EncodeCertificates(append([]*x509.Certificate{id.Certificate}, id.Chain...)), 0o644)
 }
 
 func (w *world) write(name string, data []byte, mode os.FileMode) error {
