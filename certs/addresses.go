@@ -14,7 +14,7 @@ var errNotIA5 = errors.New("rfc822Name with characters beyond ASCII")
 // SmtpUTF8Mailboxes (RFC 9598) of the subjectAltName and, only where that holds
 // no mailbox at all, the emailAddress of the subject (RFC 8550 section 3). A
 // name that is not exactly one addr-spec, by a blank, a control, a NUL or a second
-// "@", names nobody.
+// "@", is not an address.
 func Addresses(cert *x509.Certificate) []address.Address {
 	names := pkix.Mailboxes(cert)
 	var list []address.Address

@@ -39,7 +39,7 @@ const (
 // RevocationMode says what an unknown revocation status means.
 type RevocationMode string
 
-// The modes: no answer is a refusal, no answer is tolerated, nobody is asked.
+// The modes: no answer is a refusal, no answer is tolerated, no check is made.
 const (
 	RevocationRequire RevocationMode = "require"
 	RevocationPrefer  RevocationMode = "prefer"
@@ -101,7 +101,7 @@ type Identity struct {
 	// Key is a crypto.Signer, a crypto.Decrypter or an ECDH-capable key,
 	// whatever holds it: see package cms for the interfaces understood.
 	Key crypto.PrivateKey
-	// Pinned makes it sign for its addresses even where a younger one could.
+	// Pinned makes it sign for its addresses even where a newer one could.
 	Pinned bool
 }
 

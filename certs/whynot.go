@@ -12,7 +12,7 @@ import (
 // for an address now.
 type Excuser interface {
 	// WhyNot returns the reason in words, "revoked 2026-03-01"; "" if there is no
-	// identity for the address at all, or nobody can tell.
+	// identity for the address at all, or it is unknown.
 	WhyNot(ctx context.Context, addr address.Address) string
 }
 

@@ -145,7 +145,7 @@ func (d *Directory) expiry(now time.Time, r Result) time.Time {
 	return earliest(now.Add(lifetime), now, ends(r.Candidates))
 }
 
-// revocationUnknown reports whether a certificate passed though nobody could say
+// revocationUnknown reports whether a certificate passed though it is unknown
 // that it is not revoked: the configuration may tolerate that.
 func (r Result) revocationUnknown() bool {
 	return slices.ContainsFunc(r.Candidates, func(c Candidate) bool {

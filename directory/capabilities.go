@@ -10,7 +10,7 @@ import (
 
 // addCapabilities notes what the owners of the usable certificates are known to
 // read. It counts before what a directory entry says: that is written once and
-// forgotten, and mail comes from the program that will read ours. Where nobody
+// forgotten, and mail comes from the program that will read ours. Where no one
 // knows, what everybody reads serves.
 func (d *Directory) addCapabilities(ctx context.Context, addr address.Address, r *Result) {
 	var usable []*Candidate

@@ -27,7 +27,7 @@ type expanded struct {
 }
 
 // Expand returns who stands for addr if it is the address of a group; ok is
-// false if it is not. An error means that nobody can tell, or that not all of
+// false if it is not. An error means that the answer is unknown, or that not all of
 // the members can be had.
 func (d *Directory) Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error) {
 	found, err := d.groups.expansions.ask(ctx, d, addr.Key(address.ExactCase), func(ctx context.Context) (expanded, error) {

@@ -14,7 +14,7 @@ type flight[T any] struct {
 // flights are the questions of one kind that are under way, by key.
 type flights[T any] map[string]*flight[T]
 
-// wait returns the answer, or an error when ctx ends first or nobody is asked
+// wait returns the answer, or an error when ctx ends first or no source is asked
 // any more.
 func (f *flight[T]) wait(ctx context.Context) (T, error) {
 	var nothing T
@@ -29,7 +29,7 @@ func (f *flight[T]) wait(ctx context.Context) (T, error) {
 	}
 }
 
-// join returns the flight for key. Where there is none it looks once more
+// join returns the flight for key. Where there is none it looks again
 // whether the answer is remembered, for one may have landed since the caller
 // looked, and then begins one that runs ask. It is nil when d is closed.
 func join[T any](d *Directory, under flights[T], key string, remembered func() (T, bool), ask func(context.Context) T, failed func(error) T) *flight[T] {

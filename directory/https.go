@@ -162,7 +162,7 @@ func (h *HTTPS) get(ctx context.Context, addr address.Address) (Finding, error) 
 }
 
 // answerError is an error in an answer to one question, by a service that is
-// well otherwise: nobody must be able to silence it by a certain address.
+// well otherwise: no one must be able to silence it by a certain address.
 type answerError struct{ error }
 
 // ill reports errors of the service as a whole.

@@ -48,7 +48,7 @@ func (d *Directory) names(c *x509.Certificate, addr address.Address) bool {
 
 // claimed returns the ciphers that the owner of cert claims to read. A claim
 // counts only if its signer's own certificate is good for signing as the same
-// address: anybody can sign that somebody else reads only a weak cipher.
+// address: anyone could sign that another user reads only a weak cipher.
 func claimed(cert *x509.Certificate, claims []Claim, check func(*x509.Certificate, certs.Purpose) certs.Verdict) []cms.Cipher {
 	for _, claim := range claims {
 		own := claim.Preferred == nil && claim.Signer.Equal(cert) ||

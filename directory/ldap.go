@@ -48,11 +48,11 @@ type LDAPConfig struct {
 	Connections int
 	// Members and Depth bound the expansion of a group.
 	Members, Depth int
-	// Nested is how groups in groups are followed when somebody is looked for in
+	// Nested is how groups in groups are followed when a member is looked for in
 	// one: NestedAuto (the default), NestedChain or NestedExpand.
 	Nested string
-	// UserFilter is a template that finds the entry of whoever logged in: {user}
-	// stands for the name, escaped. Empty: nobody is looked for. UserAttributes
+	// UserFilter is a template that finds the entry of the authenticated user: {user}
+	// stands for the name, escaped. Empty: no user is looked up. UserAttributes
 	// are what lists the addresses of the user.
 	UserFilter     string
 	UserAttributes []string
@@ -91,7 +91,7 @@ type LDAP struct {
 	depth      int
 	nested     string
 	isAD       atomic.Pointer[bool] // nil: not known yet
-	userFilter *filterTemplate      // nil: nobody is looked for
+	userFilter *filterTemplate      // nil: no user is looked up
 	userLists  []string
 }
 

@@ -38,12 +38,12 @@ func (b *breaker) guard(broken func(error) bool, operation func() error) error {
 	if !b.allow() {
 		return errResting
 	}
-	end := b.release // also after a panic: nobody else would end the rest
+	end := b.release // also after a panic: nothing else would end the rest
 	defer func() { end() }()
 	err := operation()
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errBusy):
-		// Nobody waits any more, or it was not asked: that says nothing.
+		// No caller waits any more, or it was not asked: that says nothing.
 	case broken(err):
 		end = b.failed
 	default:

@@ -88,7 +88,7 @@ func ownEntries(entries []*ldap.Entry) (own []*ldap.Entry, notes []string) {
 }
 
 // groupsOf returns the groups among the entries of an address, none if it is
-// somebody's own.
+// a person's own.
 func groupsOf(entries []*ldap.Entry) []*ldap.Entry {
 	var groups []*ldap.Entry
 	for _, e := range entries {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// Limits on what a server may send. The LDAP library believes every length and
+// Limits on what a server may send. The LDAP library trusts every length and
 // builds a tree of every element: an answer of a few octets could otherwise make
 // it wait for 2 GiB, and one of a few megabytes take a hundred times as much.
 const (
@@ -36,7 +36,7 @@ type guardedConn struct {
 }
 
 // refusedError is what ends a connection because of what came on it. It speaks
-// against one answer and not against the server: nobody must be able to silence
+// against one answer and not against the server: no one must be able to silence
 // a server by asking for what is too large.
 type refusedError struct{ error }
 
@@ -95,7 +95,7 @@ func (g *guardedConn) next() error {
 	return nil
 }
 
-// readN appends n octets as they come: what a length promises is not believed
+// readN appends n octets as they come: what a length promises is not trusted
 // before it is there.
 func readN(r *bufio.Reader, buf []byte, n int) ([]byte, error) {
 	const step = 64 << 10

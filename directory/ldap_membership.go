@@ -75,7 +75,7 @@ func (l *LDAP) groupEntries(ctx context.Context, group string, attributes ...str
 	case err != nil:
 		return nil, err
 	}
-	// Somebody may have the address too: here only groups are asked for.
+	// A person may have the address too: here only groups are asked for.
 	groups := slices.DeleteFunc(result.Entries, func(e *ldap.Entry) bool { return !hasClass(e, groupClasses...) })
 	if len(groups) == 0 {
 		return nil, errNoGroup

@@ -18,7 +18,7 @@ const (
 // slot is the place of one connection.
 type slot struct {
 	server *server
-	// lock is held by whoever looks after conn; a channel, because one must be
+	// lock is held by the goroutine that looks after conn; a channel, because one must be
 	// able to stop waiting for it.
 	lock chan struct{}
 
@@ -77,7 +77,7 @@ func (l *slot) get(ctx context.Context) (c *conn, fresh bool, err error) {
 
 var errServerClosed = errors.New("closed")
 
-// state returns the connection, and for how long nobody has used it.
+// state returns the connection, and for how long it has been idle.
 func (l *slot) state() (*conn, time.Duration, error) {
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()

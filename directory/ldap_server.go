@@ -91,7 +91,7 @@ func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.Searc
 	return result, err
 }
 
-// attempt searches on an open connection, and once more on a new one when that
+// attempt searches on an open connection, and again on a new one when that
 // turns out to be dead: a server that was restarted has closed all it had.
 func (s *server) attempt(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
 	slot := s.enter()

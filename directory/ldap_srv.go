@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// resolveAfter is how long the servers of a domain are believed to be the same.
+// resolveAfter is how long the servers of a domain are assumed to be the same.
 const resolveAfter = 5 * time.Minute
 
 // Resolver looks SRV records up; *net.Resolver is one.

@@ -45,7 +45,7 @@ func (d *Directory) AddressesOf(ctx context.Context, user string) ([]address.Add
 	})
 }
 
-// addressesOf asks all sources: with one that does not answer nobody can tell
+// addressesOf asks all sources: with one that does not answer it is unknown
 // what the user may not.
 func (d *Directory) addressesOf(ctx context.Context, user string) ([]address.Address, error) {
 	var all []address.Address
@@ -69,7 +69,7 @@ func (d *Directory) addressesOf(ctx context.Context, user string) ([]address.Add
 }
 
 // addressesOf implements groupSource. A name that is that of several entries
-// could be somebody else's: that is an error, not an answer.
+// could belong to another user: that is an error, not an answer.
 func (l *LDAP) addressesOf(ctx context.Context, user string) ([]address.Address, bool, error) {
 	if l.userFilter == nil {
 		return nil, false, nil

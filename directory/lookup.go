@@ -92,7 +92,7 @@ type source struct {
 // errClosed is what lookups after Close end with.
 var errClosed = errors.New("directory: closed")
 
-// New returns a Directory. Close it when nobody uses it any more.
+// New returns a Directory. Close it when it is no longer used.
 func New(cfg Config) *Directory {
 	setDefault(&cfg.Positive, DefaultPositive)
 	setDefault(&cfg.Negative, DefaultNegative)
@@ -146,7 +146,7 @@ func (d *Directory) lookupMailbox(ctx context.Context, addr address.Address, fre
 }
 
 // Observe has f called with the result of every search, and with every result
-// that is remembered when somebody asks for it: its answers are all Cached.
+// that is remembered when it is asked for: its answers are all Cached.
 func (d *Directory) Observe(f func(Result)) { d.observer.Store(&f) }
 
 func (d *Directory) observe(r Result) {

@@ -10,9 +10,9 @@ import (
 
 // Groups answers who is in which group. *Directory is the one implementation.
 type Groups interface {
-	// InGroup reports whether somebody is in a group, in a group in it, or is the
+	// InGroup reports whether an address is in a group, in a group in it, or is the
 	// group. The group is named by its mail address or, with a "=" in it, by its
-	// distinguished name. An error means that nobody can tell: also where no
+	// distinguished name. An error means that it is unknown: also where no
 	// source knows the group, for its name may have been mistyped.
 	InGroup(ctx context.Context, who address.Address, group string) (bool, error)
 	// Expand returns who stands for the address of a group; see Directory.Expand.
@@ -26,7 +26,7 @@ type groupSource interface {
 	Name() string
 	// Expand returns the members of the group addr. It errs when they can not
 	// all be had: a member left out would be a message lost. The error is
-	// errNoGroup where nothing has the address, errMailbox where somebody has.
+	// errNoGroup where nothing has the address, errMailbox where a person has.
 	Expand(ctx context.Context, addr address.Address) (Expansion, error)
 	// addressesOf returns the addresses listed for a user; ok is false where
 	// users are not looked for.
@@ -81,7 +81,7 @@ func (d *Directory) InGroup(ctx context.Context, who address.Address, group stri
 func keyOf(parts ...string) string { return strings.Join(parts, "\x00") }
 
 // inGroup asks the sources in turn: one that has the entry in the group is
-// enough. One that is not asked about the domain has nobody of it in its groups,
+// enough. One that is not asked about the domain has no member of it in its groups,
 // but may be the one that knows the group.
 func (d *Directory) inGroup(ctx context.Context, who address.Address, group string) (bool, error) {
 	var errs []error

@@ -16,7 +16,7 @@ import (
 )
 
 // resolver asks one validating resolver over TCP or TLS, where answers have no
-// size limit worth the name and nobody off the path can put one in.
+// size limit worth the name and no one off the path can put one in.
 type resolver struct {
 	address string
 	tls     *tls.Config // nil: plain, to loopback

@@ -110,7 +110,7 @@ func smimeaName(local, domain string) (dnsmessage.Name, error) {
 func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error) {
 	name, err := smimeaName(local, domain)
 	if err != nil {
-		return Finding{}, nil // too long for DNS: nobody can have such a record
+		return Finding{}, nil // too long for DNS: there can be no such record
 	}
 	var answer *dnsmessage.Message
 	err = s.breaker.guard(notBogus, func() (err error) {

@@ -3,7 +3,7 @@ package enforce
 import "cmp"
 
 // answer is what the facts say of a condition. What they leave open, such as a
-// subject in a charset that nobody knows, is neither no nor yes.
+// subject in an unknown charset, is neither no nor yes.
 type answer int
 
 // The answers, in the order in which the one that holds of several is the largest
@@ -26,7 +26,7 @@ func (a answer) not() answer { return yes - a }
 // choice is the rule that decides on a recipient.
 type choice struct {
 	rule *rule // nil if there is none
-	// open says why nobody can tell now whether it is this rule; "" if it is.
+	// open says why it is unknown now whether it is this rule; "" if it is.
 	open string
 	// unsure says that an earlier rule, or this one, may match or not, and that
 	// this is the strictest of them.
@@ -34,7 +34,7 @@ type choice struct {
 }
 
 // decided returns the first rule that matches a recipient. Where that depends on
-// a group that nobody can tell of, it returns the first rule that may match, and
+// a group with unknown members, it returns the first rule that may match, and
 // why it may not: trying again later may help. Where it depends on what cannot be
 // read of the message, which no time changes, the strictest rule decides of those
 // that may be the first.

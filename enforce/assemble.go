@@ -39,7 +39,7 @@ func assemble(fates []fate) Plan {
 		plan.Copies = append(plan.Copies, makeCopy(k, members, fates))
 	}
 	if len(plan.Copies)+len(plan.Held) == 0 {
-		// Nobody is left: the sender gets a reply rather than a notice.
+		// No recipient remains: the sender gets a reply rather than a notice.
 		plan.Refused = append(plan.Refused, plan.Stripped...)
 		plan.Stripped = nil
 	}

@@ -136,7 +136,7 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 	return r
 }
 
-// name checks that rules can be told apart.
+// name checks that rules can be distinguished.
 func (c *compiler) name(in *Rule) {
 	if in.Name == "" {
 		c.problem("name", "is missing; every rule needs a name for logs and replies")
@@ -242,7 +242,7 @@ func (c *compiler) control(list []string) Triggers {
 	return t
 }
 
-// person reads a value that is an address, OfDomain, or standard for nobody in
+// person reads a value that is an address, OfDomain, or standard for none in
 // particular.
 func (c *compiler) person(key, value, standard string) string {
 	if value == standard || value == "" {

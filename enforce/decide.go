@@ -57,7 +57,7 @@ const (
 type fate struct {
 	to          *RecipientFacts
 	rule        *rule // nil if there is no policy
-	undecided   bool  // nobody can tell now by which rule, or for whom in a group
+	undecided   bool  // unknown now by which rule, or for which members of a group
 	wantSign    want
 	wantEncrypt want
 
@@ -75,7 +75,7 @@ type fate struct {
 	report      string
 }
 
-// match returns the rule that decides on a recipient, or of which nobody can tell
+// match returns the rule that decides on a recipient, or of which it is unknown
 // whether it does.
 func (p *Policy) match(f *Facts, to *RecipientFacts) *rule { return p.decided(f, to).rule }
 
@@ -278,7 +278,7 @@ func (t *fate) identity(f *Facts) {
 		reason = id.Reason
 	}
 	if f.Content.Report {
-		// A report without a signature is better than none, and nobody hears of one
+		// A report without a signature is better than none, and no one hears of one
 		// that is refused (RFC 5321 section 6.1).
 		t.remark("report or automatic reply, not signed: " + reason)
 		return
@@ -328,7 +328,7 @@ func (t *fate) deputy(f *Facts, own IdentityFacts) IdentityFacts {
 }
 
 // disagreement says why envelope sender and From do not agree as the rule asks;
-// "" if they do. The null sender disagrees with nobody.
+// "" if they do. The null sender matches every author.
 func (r *rule) disagreement(f *Facts) string {
 	if r.agree == agreeAny || f.Sender.IsNull() {
 		return ""

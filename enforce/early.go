@@ -1,6 +1,6 @@
 package enforce
 
-// Early says what can be said of a recipient when it is named, before header
+// Early says what is known of a recipient when it is named, before header
 // and body are known.
 type Early struct {
 	// Rule decides on the recipient, whatever the message; "" if that depends
@@ -15,13 +15,13 @@ type Early struct {
 	Refusable bool
 }
 
-// Early returns what can be said of the one recipient in f, of which only
+// Early returns what is known of the one recipient in f, of which only
 // Direction, Client and Sender need to be known.
 //
 // A null sender is never refused early: its message may be a delivery report,
 // which is not touched. Neither is a recipient under "reject-message", or the
 // others would get the message all the same. What is encrypted already can only
-// be told from the message: a rule with encrypted = "yes" above the one that
+// be known from the message: a rule with encrypted = "yes" above the one that
 // refuses makes it wait.
 func (p *Policy) Early(f Facts) Early {
 	v := newView(&f, &f.Recipients[0])

@@ -8,7 +8,7 @@ import (
 )
 
 // Entitlement says in whose name some clients may have mail signed. Without one
-// a gateway would sign for whoever connects to it.
+// a gateway would sign for every client that connects to it.
 type Entitlement struct {
 	Line int // where it stands in its file; 0 if unknown
 	// Conditions on the client: all that are given must hold. See Rule.
@@ -28,7 +28,7 @@ const Self = "self"
 const Listed = "directory"
 
 // ListedFacts is what the directory lists for an authenticated name. The zero
-// value is that nobody could tell.
+// value is unknown.
 type ListedFacts struct {
 	Told      bool
 	Addresses []address.Address

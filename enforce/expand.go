@@ -6,7 +6,7 @@ import (
 )
 
 // group decides on an address that its rule would have expanded, and that stands
-// there all the same: nobody could tell who is in the group, or nobody is.
+// there all the same: its members are unknown, or it has none.
 func (t *fate) group() {
 	if t.to.Group.State == EmptyGroup {
 		t.refuse(false, MissingGroup, fmt.Sprintf("the group %s has no members", t.to.Address))
@@ -23,7 +23,7 @@ func (t *fate) group() {
 // that was decided on members counts, not even a refusal: they are asked for
 // again with the group.
 //
-// Without a sender nobody can be told of one who is held, and the message stays
+// Without a sender there is no one to notify of one who is held, and the message stays
 // where it is: that is to wait, too.
 func holdTogether(all []fate, sender bool) {
 	waits := func(t *fate) bool {

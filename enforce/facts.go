@@ -24,7 +24,7 @@ type Availability int
 
 // The states.
 const (
-	Unknown   Availability = iota // nobody could tell; never read as None
+	Unknown   Availability = iota // not known; never read as None
 	None                          // there is none, or none usable
 	Available                     // at least one is usable
 )
@@ -53,7 +53,7 @@ type Facts struct {
 	// SignExempt says why the message is not signed whatever the rule says; "" if the
 	// rule decides.
 	SignExempt string
-	// SignUnknown says why nobody can tell now whether this client may sign as
+	// SignUnknown says why it is unknown now whether this client may sign as
 	// From; "" if it is known.
 	SignUnknown string
 	Content     Content
@@ -86,7 +86,7 @@ type IdentityFacts struct {
 	Reason string // why not
 }
 
-// CertificateFacts is what is known of somebody's certificates.
+// CertificateFacts is what is known of the certificates of an address.
 type CertificateFacts struct {
 	State  Availability
 	Usable []Fingerprint // set only when Available
@@ -175,7 +175,7 @@ type RecipientFacts struct {
 }
 
 // GroupState is what is known of an address that may be a group's. The zero
-// value is that nobody could tell.
+// value is unknown.
 type GroupState int
 
 // The states. A group that has members is not among them: its members are
@@ -183,7 +183,7 @@ type GroupState int
 const (
 	GroupUntold GroupState = iota
 	NoGroup                // the address is a mailbox, as far as is known
-	EmptyGroup             // it is a group, and nobody is in it
+	EmptyGroup             // it is a group without members
 )
 
 // GroupFacts is what is known of an address that may be a group's.

@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// Membership is what is known of somebody and a group of the directory: three
-// ways, never two. The zero value is Untold, so that what nobody asked is never
+// Membership is what is known of an address and a group of the directory: three
+// ways, never two. The zero value is Untold, so that what was not asked is never
 // read as "no member".
 type Membership int
 
 // The states.
 const (
-	Untold   Membership = iota // nobody could tell
+	Untold   Membership = iota // not known
 	Outsider                   // no member
 	Member                     // in the group, in a group in it, or the group itself
 )
 
-// MembershipFacts is what is known of somebody and one group.
+// MembershipFacts is what is known of an address and one group.
 type MembershipFacts struct {
 	State  Membership
 	Reason string // why it is Untold
@@ -159,7 +159,7 @@ func (g *groups) state(v *view, unsure Membership) Membership {
 }
 
 // belongs judges all conditions of a rule on groups: Member if they hold, Untold
-// if that depends on what nobody could tell.
+// if that depends on what is unknown.
 func (r *rule) belongs(v *view) Membership { return r.assuming(v, r.unsure) }
 
 // assuming is belongs with another word than the rule's on what it takes Untold

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Demand is a rule whose profile says what an inbound message must come up to.
+// Demand is a rule whose profile has the minimum requirements for an inbound message.
 type Demand struct {
 	Rule    string
 	Line    int // of the rule in its file; 0 if unknown
@@ -14,8 +14,8 @@ type Demand struct {
 
 // Demands returns, for each recipient of an inbound message, the rules that match
 // it: once as from the envelope sender, and once as from each author in From. A
-// signature speaks for the author; and whoever names another sender in the
-// envelope does not get around the rule for that author. Where nobody can tell
+// signature speaks for the author; and an attacker who names another sender in the
+// envelope does not get around the rule for that author. Where it is unknown
 // whether a rule matches, it counts, and so do those below it.
 func (p *Policy) Demands(f Facts) [][]Demand {
 	senders := append([]address.Address{f.Sender}, f.From...)

@@ -27,7 +27,7 @@ type Needs struct {
 	Issue, Issuable bool
 	// Groups are by recipient the groups of which it matters whether the
 	// recipient is in them, SenderGroups those of the sender; Expand says whether
-	// it matters by recipient who is in the group that it may be. Whoever finds
+	// it matters by recipient who is in the group that it may be. A caller that finds
 	// out, and puts the members in the place of a group, asks for the needs again.
 	Groups       [][]string
 	SenderGroups []string
@@ -102,7 +102,7 @@ func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 	for i := range f.Recipients {
 		v := newView(f, &f.Recipients[i])
 		p.index.first(p.rules, &v, func(r *rule) bool {
-			// What a rule takes for granted counts only after somebody was asked.
+			// What a rule takes for granted counts only after a directory was asked.
 			matches := r.matches(&v, true)
 			if matches == no || r.assuming(&v, Untold) == Outsider {
 				return false

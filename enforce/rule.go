@@ -71,7 +71,7 @@ type Rule struct {
 	Identity string
 	// Issue has our own authority make an identity for a sender that has none.
 	Issue bool
-	// DomainIdentity is who signs where the sender has no identity: "" is nobody,
+	// DomainIdentity is who signs where the sender has no identity: "" is none,
 	// "domain" (RFC 3183), or an address.
 	DomainIdentity string
 	// DomainCertificate is what serves where there is no personal certificate:
@@ -172,7 +172,7 @@ type rule struct {
 	recipient, exceptRecipient *Patterns
 	conditions                 []condition // the others, early ones first
 	groups                     []groups    // judged after all others
-	unsure                     Membership  // what groups that nobody can tell of are taken for
+	unsure                     Membership  // what groups with unknown members are taken for
 	late                       bool        // some need header, body or directory
 	expand                     bool
 

@@ -7,8 +7,8 @@ import (
 )
 
 // wholeMessage applies no_certificate = "reject-message": one recipient without
-// a certificate, and nobody gets the message; one of whom it is not known yet,
-// and nobody gets it now.
+// a certificate, and no recipient gets the message; one of whom it is not known yet,
+// and no recipient gets it now.
 func wholeMessage(fates []*fate) {
 	if t := find(fates, func(t *fate) bool { return t.rejectsAll() && !t.temporary }); t != nil {
 		reason := "the message is not sent to any recipient: " + t.reason
@@ -103,7 +103,7 @@ func (t *fate) shutOut(by *fate) {
 }
 
 // holdEncrypted defers encrypted copies, also those that would be held, while it
-// is open whether somebody else is to get the text in the clear.
+// is open whether another recipient is to get the text in the clear.
 func holdEncrypted(fates []*fate) {
 	each(fates, func(t *fate) bool {
 		return (t.disposition == send || t.disposition == held) && t.secrecy == secret && !t.untouched
@@ -114,7 +114,7 @@ func holdEncrypted(fates []*fate) {
 	})
 }
 
-// holdClear defers copies in the clear while it is open whether somebody else's
+// holdClear defers copies in the clear while it is open whether another recipient's
 // will be encrypted.
 func holdClear(fates []*fate) {
 	each(fates, func(t *fate) bool { return t.disposition == send && t.secrecy == clear }, func(t *fate) {

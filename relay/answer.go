@@ -43,7 +43,7 @@ func (a *Answer) Copies() []Delivery {
 type Batch struct {
 	Copies  []Delivery // of the message
 	Notices []Delivery // messages of the gateway's own: notices and reports
-	Held    *Hold      // the message for those who wait; nil where nobody does
+	Held    *Hold      // the message for those who wait; nil where no one does
 }
 
 // Empty reports whether there is nothing to store.

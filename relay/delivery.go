@@ -50,7 +50,7 @@ type Treatment struct {
 }
 
 // Secret marks a delivery of a message that was encrypted when it came in, whether
-// or not it could be decrypted, and is all that its sender may be told: what was
+// or not it could be decrypted, and is all that its sender may learn: what was
 // known before anything was decrypted. Anyone can send a captured ciphertext again
 // under a sender of their own; a report that quotes the message, or that depends on
 // what was found in it, would decrypt it for them.
@@ -64,7 +64,7 @@ type Secret struct {
 	To        []Recipient `json:"to"`
 }
 
-// Tell is the error that whoever handed the message over gets for one of the
+// Tell is the error that the client that handed the message over gets for one of the
 // delivery. The next hop has seen what was decrypted: its own words, which may quote
 // the text, and its code, which may depend on it, are for the log.
 func (d *Delivery) Tell(err error) error {

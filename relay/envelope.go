@@ -1,6 +1,6 @@
 // Package relay has the types at the seams of the mail path, between the listeners,
 // the pipeline (package gateway), the queue and the next hop, and makes SMTP replies
-// of errors. It does nothing itself and depends on nobody who does.
+// of errors. It does no I/O itself and depends on no package that does.
 package relay
 
 import (

@@ -21,7 +21,7 @@ const (
 	Failed EventKind = iota
 	// Delayed recipients have not got it yet.
 	Delayed
-	// Relayed recipients have it as far as can be told: the next hop took it, and
+	// Relayed recipients have it as far as is known: the next hop took it, and
 	// will not report that it was delivered (RFC 3461 section 5.2.2).
 	Relayed
 )

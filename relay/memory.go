@@ -11,7 +11,7 @@ func WithMemory(ctx context.Context, reserve func(octets int64) bool) context.Co
 	return context.WithValue(ctx, memoryKey{}, reserve)
 }
 
-// Memory returns what WithMemory was given, nil where nobody counts.
+// Memory returns what WithMemory was given, nil where memory is not limited.
 func Memory(ctx context.Context) func(octets int64) bool {
 	reserve, _ := ctx.Value(memoryKey{}).(func(int64) bool)
 	return reserve

@@ -25,7 +25,7 @@ var (
 	ErrNoAuthorityURL   = errors.New("there is no CA: ca.url is empty; set it to the URL from which partners fetch the CRLs")
 )
 
-// Held is an authority of ours with what the store has of it.
+// Held is a built-in CA with what the store has of it.
 type Held struct {
 	// Name is that of its files: ca.Root, ca.Issuing or a further generation's.
 	Name        string

@@ -58,7 +58,7 @@ const (
 
 func isStored(d config.Directory) bool { return d.Type == typeStore || d.Type == typeHarvested }
 
-// stored is the source of certificates that were put into the store by hand or
+// stored is the source of certificates that were imported into the store or
 // by us, or of those that came with inbound mail.
 func (b *builder) stored(name, kind string) directory.Source {
 	if kind == typeHarvested {

@@ -114,7 +114,7 @@ func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
 	}
 }
 
-// serve serves a door; that it ends without being told to is a failure.
+// serve serves a listener; that it ends without being stopped is a failure.
 func (s *Service) serve(d *door) {
 	if err := d.server.Serve(d.listener); err != nil && !d.shutting.Load() {
 		s.failed <- &doorError{d.spec.name, err}

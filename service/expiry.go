@@ -97,12 +97,12 @@ type ending struct {
 	threshold time.Duration
 }
 
-// maxUntold is after how many failures a survey tells nobody more: the next hop is
+// maxUntold is after how many failures a survey sends no more notices: the next hop is
 // away.
 const maxUntold = 3
 
-// tell goes on where one person can not be told: it is tried again with the next
-// survey, and nothing counts as told that was not handed on. The error joins what
+// tell goes on where one notice cannot be sent: it is tried again with the next
+// survey, and nothing counts as sent that was not handed on. The error joins what
 // failed.
 func (t *teller) tell(ctx context.Context, expiring []Owned) error {
 	var all []ending
@@ -182,7 +182,7 @@ func (t *teller) tellLog(ctx context.Context, e ending) error {
 	return nil
 }
 
-// mail tells one person of those that they were not told of yet.
+// mail notifies one person of those that were not reported to them yet.
 func (t *teller) mail(ctx context.Context, n notice) error {
 	whom := "owner " + n.to.Key(address.ExactCase)
 	if n.admin {
@@ -216,11 +216,11 @@ func (t *teller) mail(ctx context.Context, n notice) error {
 	case fault.Of(err).Kind.Temporary():
 		return errors.Join(err, t.untell(news, whom))
 	}
-	t.log.Warn("nobody can be expiry notice sent: the next hop refuses it", "recipient", n.to.String(), "error", err)
+	t.log.Warn("expiry notice rejected by the next hop", "recipient", n.to.String(), "error", err)
 	return nil
 }
 
-// untell takes back that somebody was told. It is done also when we are ending.
+// untell undoes the note that a notice was sent. It is done also when we are ending.
 func (t *teller) untell(list []ending, whom string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
@@ -242,7 +242,7 @@ func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
 	return errs[0]
 }
 
-// told is what the store notes: that somebody was told of a certificate.
+// told is what the store notes: that a notice about a certificate was sent.
 func told(e ending, whom string) [sha256.Size]byte {
 	return sha256.Sum256(slices.Concat(e.Certificate.Raw, []byte(whom)))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// current holds the parts in use. They can be exchanged at any time: whoever
+// current holds the parts in use. They can be exchanged at any time: a caller that
 // began with the old ones ends with them, and the last one out closes them.
 type current struct {
 	mu     sync.Mutex
@@ -95,7 +95,7 @@ func (e exchangeable) Report(d relay.Delivery, ev relay.Event) (relay.Delivery, 
 	return p.Gateway.Report(d, ev)
 }
 
-// Reconsider implements relay.Decider. Whoever gives an order wants to know how it is
+// Reconsider implements relay.Decider. A user who gives an order wants to know how it is
 // now, and not what is remembered.
 func (e exchangeable) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {
 	p, release := e.use()

@@ -38,7 +38,7 @@ func (b *builder) patterns(key string, list []string) *enforce.Patterns {
 	return p
 }
 
-// looked is told of the lookups of the parts in use.
+// looked receives the lookups of the parts in use.
 func (s *Service) looked(p *Parts) func(directory.Result) {
 	return func(r directory.Result) {
 		s.lookedUp(r)

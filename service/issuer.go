@@ -47,8 +47,8 @@ func (b *builder) authority() gateway.Issuer {
 	})
 }
 
-// withheld says no to an address whose last certificate was taken back for a
-// reason that a new one would not mend: somebody has to decide.
+// withheld says no to an address whose last certificate was revoked for a
+// reason that a new one would not mend: an administrator has to decide.
 func (a *Authorities) withheld(ctx context.Context, addr address.Address) error {
 	found, err := a.store.Find(ctx, store.Query{Address: &addr, Origins: []store.Origin{store.Issued}, Limit: 1})
 	if err != nil || len(found) == 0 || found[0].RevokedAt.IsZero() {

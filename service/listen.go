@@ -74,7 +74,7 @@ func chmod(path, mode string) error {
 }
 
 // removeStale removes a socket that a dead process left behind. One that
-// somebody still listens on is left alone, and Listen then says so.
+// a process still listens on is left alone, and Listen then says so.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Owned is a certificate of ours: we hold, or a token holds for us, its private
+// Owned is an own certificate: we hold, or a token holds for us, its private
 // key.
 type Owned struct {
 	Certificate *x509.Certificate
@@ -24,8 +24,8 @@ type Owned struct {
 // pageSize is how many entries of the store are read at once.
 const pageSize = 1000
 
-// EachOwned calls f for every certificate of ours, until f returns false. What our
-// authority revoked, or somebody blocked, is none any more.
+// EachOwned calls f for every own certificate, until f returns false. What our
+// authority revoked, or an administrator blocked, is none any more.
 func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
 	for _, o := range p.unstored() {
 		if !f(o) {
@@ -72,7 +72,7 @@ func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) e
 	}
 }
 
-// takenBack: it does not sign, and so its end is nobody's worry.
+// takenBack: it does not sign, and so its expiry does not matter.
 func takenBack(e store.Entry) bool {
 	return !e.RevokedAt.IsZero() || e.Mark == store.Blocked && e.Until.IsZero()
 }
@@ -83,7 +83,7 @@ type Holdings struct {
 	Count int
 	// First is when the first that is still valid ends; zero: there is none.
 	First time.Time
-	// Expiring are those of ours, authorities too, that end within the time
+	// Expiring are our own, CAs too, that expire within the time
 	// asked for and have no successor, the first first.
 	Expiring []Owned
 }
@@ -122,7 +122,7 @@ func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duratio
 	return h, nil
 }
 
-// succeeded reports whether others of ours do, for every address of o, what o
+// succeeded reports whether other own certificates do, for every address of o, what o
 // does, and for longer. An authority has no address and no successor.
 func (p *Parts) succeeded(ctx context.Context, o Owned) (bool, error) {
 	addresses := certs.Addresses(o.Certificate)
@@ -145,7 +145,7 @@ func (p *Parts) succeeded(ctx context.Context, o Owned) (bool, error) {
 	return true, nil
 }
 
-// ownedFor returns the certificates of ours that name an address.
+// ownedFor returns the own certificates that name an address.
 func (p *Parts) ownedFor(ctx context.Context, a address.Address) ([]*x509.Certificate, error) {
 	has := true
 	entries, err := p.store.Find(ctx, store.Query{Address: &a, HasKey: &has})

@@ -52,7 +52,7 @@ type Parts struct {
 	authorities *Authorities // our own; nil where there are none
 }
 
-// Close frees what the parts hold. Nobody may be using them.
+// Close frees what the parts hold. They must not be in use.
 func (p *Parts) Close() error {
 	if p.Gateway != nil {
 		p.Gateway.Close()
@@ -229,7 +229,7 @@ func (b *builder) certificatesTLS() {
 	}
 }
 
-// gateway joins the parts. What it complains of is said of the whole file.
+// gateway joins the parts. Its problems are about the whole file.
 func (b *builder) gateway() {
 	c := b.config
 	postmaster, err := address.Parse("postmaster@" + b.name)

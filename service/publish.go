@@ -65,7 +65,7 @@ func (a *Authorities) Publish(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	var written []string
-	// Whoever makes a list meanwhile writes it too, and ours is the older: look again.
+	// Another process that makes a list meanwhile writes it too, and ours is the older: look again.
 	for range 3 {
 		files, err := a.files(ctx)
 		if err != nil {
@@ -89,7 +89,7 @@ func (a *Authorities) Publish(ctx context.Context) ([]string, error) {
 	return written, nil
 }
 
-// replace writes a public file beside its place first, so that whoever reads it
+// replace writes a public file beside its place first, so that every reader of it
 // gets the old or the new one.
 func replace(path string, content []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")

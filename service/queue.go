@@ -69,7 +69,7 @@ func (s *Service) dropQueue() {
 }
 
 // leftOver reports whether there is mail in the queue of a configuration that
-// needs none any more: it would never leave, and nobody would be told.
+// needs none any more: it would never leave, and no one would be notified.
 func (s *Service) leftOver(ctx context.Context, path string) bool {
 	if _, err := os.Stat(config.Place(path)); err != nil {
 		return false

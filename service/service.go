@@ -62,7 +62,7 @@ type Service struct {
 func Run(ctx context.Context, o Options) error {
 	signals := o.Signals
 	if signals == nil {
-		// Before the doors open: whoever is let in is served to the end.
+		// Before the listeners open: a client that is let in is served to the end.
 		signals = make(chan os.Signal, 8)
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 		defer signal.Stop(signals)
@@ -159,7 +159,7 @@ func (s *Service) installed(p *Parts) {
 	}
 }
 
-// configLoaded notes that a file was put to use.
+// configLoaded notes that a file was applied.
 func (s *Service) configLoaded() {
 	s.metrics.ConfigLoaded.Set(float64(s.options.Clock().Unix()))
 }

@@ -130,7 +130,7 @@ func (s *sharedStore) keyAppeared() bool {
 	return key != nil && err == nil
 }
 
-// isMissing reports whether a store is a file that nobody has made yet.
+// isMissing reports whether a store is a file that does not exist yet.
 func isMissing(c config.Store) bool {
 	_, err := os.Stat(config.Place(c.URL))
 	return !c.Shared() && errors.Is(err, fs.ErrNotExist)
@@ -153,7 +153,7 @@ func readStoreKey(path string) ([]byte, error) {
 func (p *Parts) Store() *store.Store { return p.store.Store }
 
 // StoreChecker judges certificates by a store alone: our own authorities and what
-// was allowed are believed, nobody else, and nobody is asked.
+// was allowed are trusted, no others, and nothing is fetched.
 func StoreChecker(ctx context.Context, s *store.Store, rule address.LocalPart, clock func() time.Time) (certs.Checker, error) {
 	t, err := readTrust(ctx, s)
 	if err != nil {

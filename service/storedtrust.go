@@ -21,7 +21,7 @@ type storedTrust struct {
 	allowed []*x509.Certificate
 }
 
-// anchors are those of our own authorities that nobody of ours stands above: what
+// anchors are those of our own authorities that have no own issuer: what
 // the root says about one below it counts with us too.
 func (t storedTrust) anchors() []*x509.Certificate { return t.split(false) }
 
@@ -42,7 +42,7 @@ func (t storedTrust) split(below bool) []*x509.Certificate {
 }
 
 // storedTrust asks the store. What it does not answer is a problem: to go on
-// without the marks would be to believe what is blocked.
+// without the marks would be to trust what is blocked.
 func (b *builder) storedTrust() storedTrust {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()

@@ -45,7 +45,7 @@ func (b *builder) fileKeys() *certs.FileKeys {
 	return keys
 }
 
-// isKnown reports whether something has been said of a key already.
+// isKnown reports whether a key has been set already.
 func (b *builder) isKnown(key string) bool {
 	return slices.ContainsFunc(b.known, func(p config.Problem) bool { return strings.HasPrefix(p.Key, key) })
 }
@@ -127,7 +127,7 @@ func (b *builder) lists() []*revocation.List {
 	return all
 }
 
-// fetcher makes what asks revocation services; nil when nobody is to be asked.
+// fetcher makes what asks revocation services; nil when none is to be asked.
 func (b *builder) fetcher() *revocation.Fetcher {
 	t := b.config.Trust
 	if !t.Fetch || b.isKnown("trust.fetch") {

@@ -14,7 +14,7 @@ import (
 // configuration has no longer time.
 const soon = 30 * 24 * time.Hour
 
-// Within is the longest time before their end at which identities are spoken of.
+// Within is the longest time before expiry at which identities are reported.
 func Within(c *config.Config) time.Duration {
 	if len(c.Expiry.WarnBefore) == 0 {
 		return soon
@@ -55,7 +55,7 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 }
 
 // uninformed warns of authorities below which everything is refused because
-// nobody can ever say what is revoked.
+// there is no revocation information.
 func (p *Parts) uninformed() config.Problems {
 	var ws config.Problems
 	for _, a := range p.Validator.Uninformed() {

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// storePoll is how often the store is asked whether somebody changed what the
+// storePoll is how often the store is asked for changes of what the
 // validator must know.
 const storePoll = 2 * time.Second
 
 // watchStore asks until ctx ends, and tells the goroutine of Run of a change,
-// whoever made it: this process, the command line, or another node.
+// made by any process: this one, the command line, or another node.
 func (s *Service) watchStore(ctx context.Context) {
 	tick := time.NewTicker(s.poll())
 	defer tick.Stop()
@@ -41,7 +41,7 @@ func (s *Service) poll() time.Duration {
 }
 
 // storeChanged reports whether the parts in use are behind the store. A store that
-// does not answer is told of once, and once when it does again.
+// does not answer is logged once, and once when it does again.
 func (s *Service) storeChanged(ctx context.Context) bool {
 	p, release := s.use()
 	defer release()
@@ -79,8 +79,8 @@ func (s *Service) storeAnswers(err error) {
 	s.log.Info("certificate store available again")
 }
 
-// rebuild makes the parts anew, of the configuration in use: the file may be half
-// edited. What can not be done now is tried again, and told of once.
+// rebuild makes the parts again, of the configuration in use: the file may be half
+// edited. What can not be done now is tried again, and logged once.
 func (s *Service) rebuild(ctx context.Context) {
 	p, release := s.use()
 	defer release()

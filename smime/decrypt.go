@@ -14,7 +14,7 @@ import (
 // maxTrials limits the private key operations that one message can cause.
 const maxTrials = 16
 
-// trial is a recipient info that an identity of ours may open.
+// trial is a recipient info that one of our identities may open.
 type trial struct {
 	recipient int
 	identity  *certs.Identity
@@ -22,7 +22,7 @@ type trial struct {
 
 // decrypt opens an enveloped-data object. ok is false where it stays closed;
 // the report says why. Everything that happens after an identity was found has
-// one reason, so that nobody can learn from it (RFC 8551 section 6).
+// one reason, so that no one can learn from it (RFC 8551 section 6).
 func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 	env, err := cms.ParseEnvelopedData(object)
 	if err != nil {

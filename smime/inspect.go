@@ -13,7 +13,7 @@ type Kind struct {
 	// whatever that is worth.
 	Signed bool
 	// Encrypted means that the whole body is encrypted, bare or inside of a
-	// signature, that somebody can decrypt it, and that nothing readable stands
+	// signature, that a recipient can decrypt it, and that nothing readable stands
 	// beside it.
 	Encrypted bool
 	// Doubt says why something that looks protected does not count as that; "" if
@@ -49,7 +49,7 @@ func (k *Kind) take(p *message.Part) ([]byte, error) {
 
 // Inspect tells the kind of m without any cryptography: a policy must know that
 // a message is signed or encrypted already. What an encrypted message holds
-// cannot be told. Neither a header nor a form alone proves anything: text under
+// is not known. Neither a header nor a form alone proves anything: text under
 // the name of pkcs7-mime, or of a cipher, would leave in the clear.
 func Inspect(m *message.Message) Kind {
 	var k Kind

@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 )
 
-// Minimum is what a message must come up to, above what every message must. The
+// Minimum has the requirements for a message, above those for every message. The
 // zero value asks for nothing.
 type Minimum struct {
 	Digest string // "sha-256", "sha-384" or "sha-512"; "" is any
@@ -26,7 +26,7 @@ type Minimum struct {
 }
 
 // Judge takes the pass from a report of a message that does not come up to the
-// minimum, and says why: whoever it is below, one of its signers or its
+// minimum, and says why: whatever is below, one of its signers or its
 // encryption. What did not pass for another reason keeps that one.
 func (m Minimum) Judge(r *Report) {
 	encrypted := r.Result == certs.None && r.Reason == "" && r.Encryption != nil
@@ -83,7 +83,7 @@ func (m Minimum) encryption(e *Encryption) string {
 	return ""
 }
 
-// strength is the size of a content cipher's key; 0 for those that nobody should
+// strength is the size of a content cipher's key; 0 for those that no one should
 // use any more.
 func strength(cipher string) int {
 	switch {

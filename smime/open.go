@@ -49,7 +49,7 @@ type Opened struct {
 	// Decrypted says that Message differs from what was given.
 	Decrypted bool
 	Report    Report
-	// KeysOut says why a key of ours could not be asked, nil where none was
+	// KeysOut says why one of our keys could not be asked, nil where none was
 	// needed or all answered. Such a message is not one that cannot be
 	// decrypted: trying again later may help.
 	KeysOut error
@@ -310,7 +310,7 @@ func (w *walker) openCompressed(object []byte) {
 }
 
 // inner makes what was in a layer the next one: a message of its own, parsed
-// anew. What cannot be a MIME entity is text.
+// again. What cannot be a MIME entity is text.
 func (w *walker) inner(content []byte) *message.Message {
 	m, err := message.Parse(content)
 	if err != nil {

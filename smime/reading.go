@@ -9,7 +9,7 @@ import (
 )
 
 // doubt says why two readers may come to different things by way of the layer
-// p, "" if all of them come to the same. Whoever relays a message can change
+// p, "" if all of them come to the same. A relay can change
 // everything around what is signed; so that all readers show what is signed
 // and nothing else, everything around it must have one reading.
 func doubt(p *message.Part, form layer) string {

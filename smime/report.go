@@ -27,7 +27,7 @@ type Report struct {
 	// Encryption is the outermost encrypted layer.
 	Encryption *Encryption `json:"encryption,omitempty"`
 	// Author is whom the signers had to be: the mailbox in From, or in Sender
-	// where From has several. It is null if that cannot be told or nobody
+	// where From has several. It is null if that is not known or no one
 	// signed.
 	Author address.Address `json:"-"`
 }

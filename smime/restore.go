@@ -12,7 +12,7 @@ import (
 
 // restorable are the fields that a decrypted payload may bring to the surface:
 // an author's, and of those only what readers show or thread by. Nothing that
-// says how a message travelled or what somebody found out about it is among
+// says how a message travelled or what a server found out about it is among
 // them, so that no sender can forge it from inside.
 var restorable = []string{
 	"From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References",

@@ -121,7 +121,7 @@ func signerError(err error) (certs.Result, string) {
 }
 
 // check asks for the verdict on the certificate of a good signature. Where the
-// author cannot be told, the chain is judged all the same, and never passes.
+// author is not known, the chain is judged all the same, and never passes.
 func (w *walker) check(s *Signer, data *cms.SignedData) {
 	request := certs.Request{
 		Purpose:       certs.ForSigning,
@@ -148,8 +148,8 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 const maxDelay = 4 * time.Hour
 
 // stale compares the claimed signing time with the Date field, and says why the
-// signature may be an old one. Where the time that a reader shows cannot be told
-// for sure, it may: whoever sends an old signature again writes the field.
+// signature may be an old one. Where the time that a reader shows is not known
+// for sure, it may: the sender of an old signature writes the field.
 func (w *walker) stale(signed time.Time) string {
 	if signed.IsZero() {
 		return ""

@@ -74,7 +74,7 @@ type Config struct {
 type Authority struct{ Config }
 
 const (
-	// backdate lets partners whose clocks are slow believe at once what was issued.
+	// backdate lets partners whose clocks are slow accept a new certificate at once.
 	backdate = 5 * time.Minute
 	// defaultCRLValidity goes with BR 4.9.7: a list at least every seven days, good
 	// for at most ten.

@@ -23,7 +23,7 @@ type Request struct {
 	// the authority.
 	Validity time.Duration
 	// Separate asks for two keys, one that signs and one that is encrypted to: the
-	// latter can then be left with somebody for safe keeping, and nobody else can
+	// latter can then be deposited for safe keeping, and no one else can
 	// sign.
 	Separate bool
 }
@@ -56,7 +56,7 @@ func (a *Authority) Issue(ctx context.Context, r Request) ([]*certs.Identity, er
 	if err != nil {
 		return nil, err
 	}
-	// It travels with every signature, so that whoever gets one can encrypt.
+	// It travels with every signature, so that each recipient can encrypt.
 	sign.Chain = append(sign.Chain, encrypt.Certificate)
 	return []*certs.Identity{sign, encrypt}, nil
 }
@@ -150,7 +150,7 @@ func (a *Authority) validity(r Request) (from, until time.Time, err error) {
 }
 
 // permits reports an address that the authority's name constraints forbid (RFC
-// 5280 section 4.2.1.10): nobody would believe what it issued.
+// 5280 section 4.2.1.10): relying parties would reject what it issued.
 func (a *Authority) permits(addr address.Address) error {
 	if _, err := mailbox(addr); err != nil {
 		return err

@@ -50,7 +50,7 @@ func errKind(kind string) error {
 	return fmt.Errorf("key %q is not known; use %s or one of %s", kind, Auto, strings.Join(Kinds, ", "))
 }
 
-// AuthorityKind is the kind of key that authorities get where nobody says
+// AuthorityKind is the kind of key that authorities get by default, without
 // otherwise: everybody reads what RSA signed, while GnuPG 2.2 reads no revocation
 // list that ECDSA did.
 const AuthorityKind = "rsa4096"

@@ -13,7 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// OnDemandConfig describes how identities are issued to whoever first needs one.
+// OnDemandConfig describes how identities are issued to senders that need one.
 type OnDemandConfig struct {
 	Authority *Authority
 	// Key, Validity and Separate are those of every Request.
@@ -74,7 +74,7 @@ func (o *OnDemand) Issue(ctx context.Context, a address.Address) (*certs.Identit
 }
 
 func (o *OnDemand) issue(ctx context.Context, a address.Address) (*certs.Identity, error) {
-	// Somebody may have made one since our caller looked, perhaps on another node.
+	// One may have been issued since our caller looked, perhaps on another node.
 	id, err := o.Keys.Signing(ctx, a)
 	if err != nil || id != nil && !o.Due(id) {
 		return id, err

@@ -57,7 +57,7 @@ func IssuingName(cert *x509.Certificate) string {
 }
 
 // CheckURL says what is wrong with the address under which an authority publishes.
-// It must be http: whoever fetches a revocation list over https would need one
+// It must be http: to fetch a revocation list over https a client would need one
 // for that first (RFC 5280 section 8, BR 7.1.2.3 b).
 func CheckURL(text string) error {
 	u, err := url.Parse(text)

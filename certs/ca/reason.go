@@ -33,7 +33,7 @@ var codes = map[Reason]int{
 }
 
 // code returns the number of a reason. Of an authority one must be given (BR
-// 7.2.2), and the compromise of an authority is nobody else's.
+// 7.2.2), and the compromise of an authority does not apply to other certificates.
 func (r Reason) code(authority bool) (int, error) {
 	if r == "" {
 		r = Unspecified
@@ -61,7 +61,7 @@ func ReasonOf(code int) Reason {
 	return Unspecified
 }
 
-// Final reports whether a certificate was taken back for good: its owner has lost
+// Final reports whether a certificate was revoked for good: its owner has lost
 // the address or the right to it, which another certificate would not mend.
 func (r Reason) Final() bool {
 	return r == AffiliationChanged || r == Cessation || r == PrivilegeWithdrawn

@@ -63,7 +63,7 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 }
 
 // checkedKey has the last word on what a parser made. What the parser says is not
-// repeated: nobody promises that it never quotes the key.
+// repeated: there is no guarantee that it never quotes the key.
 func checkedKey[K crypto.PrivateKey](key K, err error) (crypto.PrivateKey, error) {
 	if err != nil {
 		return nil, errKeyKind

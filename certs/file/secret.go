@@ -8,7 +8,7 @@ import (
 
 // ReadSecret reads a password or a PIN: the text of a file, without the line end
 // behind it and without the byte order mark of a Windows editor. The file must not
-// be readable by others. What is said of it allows
+// be readable by others. The file mode allows
 // to tell later whether it has changed.
 func ReadSecret(file string) (string, fs.FileInfo, error) {
 	info, err := os.Stat(file)

@@ -66,7 +66,7 @@ type Config struct {
 	Workers int
 }
 
-// Limits of a batch. The time is that after which somebody who looks on wants to
+// Limits of a batch. The time is that after which a user who watches wants to
 // see something.
 const (
 	maxBatch = 500      // files

@@ -54,7 +54,7 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r certs.R
 // before what the request says, and that before the validator's.
 func (v *Validator) mode(path []*node, asked certs.RevocationMode) certs.RevocationMode {
 	if len(path) == 1 {
-		return certs.RevocationOff // nobody revokes an anchor
+		return certs.RevocationOff // an anchor cannot be revoked
 	}
 	return v.modeOf(path[len(path)-1], asked)
 }

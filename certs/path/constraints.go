@@ -42,7 +42,7 @@ type constraints struct {
 }
 
 // readConstraints returns the constraints of c, nil if it has none; ok is false
-// if they are not well-formed or say what nobody defines.
+// if they are not well-formed or use forms that are not defined.
 func readConstraints(c *x509.Certificate) (_ *constraints, ok bool) {
 	value, present := pkix.Extension(c, oidNameConstraints)
 	if !present {

@@ -14,7 +14,7 @@ import (
 // fingerprint is the SHA-256 of a certificate.
 type fingerprint [sha256.Size]byte
 
-// node is a certificate with what path building asks of it again and again.
+// node is a certificate with what path building asks of it repeatedly.
 type node struct {
 	*x509.Certificate
 	key             crypto.PublicKey

@@ -34,7 +34,7 @@ type Config struct {
 	CRLs  [][]byte
 	Lists []*revocation.List
 	// Fetcher asks the revocation services that certificates name, for chains
-	// that lead to a trust anchor; nil: nobody is asked. The caller closes it.
+	// that lead to a trust anchor; nil: no lookup is made. The caller closes it.
 	Fetcher *revocation.Fetcher
 	// FetchIssuers also fetches missing intermediates from the addresses that
 	// certificates name. These are chains that lead nowhere yet: whoever sends a

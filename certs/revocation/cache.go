@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxAge is after how long what is remembered is fetched anew, while it serves on.
+// maxAge is after how long a cached value is fetched again, while it is still used.
 const maxAge = 24 * time.Hour
 
 // cache remembers what was fetched until it ends, and failures for a while, and
@@ -27,7 +27,7 @@ type slot[V any] struct {
 	value   V
 	has     bool      // value is set
 	until   time.Time // of value
-	refresh time.Time // when to fetch value anew, before it ends
+	refresh time.Time // when to fetch value again, before it expires
 	err     error     // of the last fetch
 	retry   time.Time // not before, after an error
 	flight  chan struct{}

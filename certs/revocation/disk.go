@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// keep is how long a file stays that nobody has fetched anew.
+// keep is how long a file is kept that has not been fetched again.
 const keep = 30 * 24 * time.Hour
 
 // disk keeps what was fetched across restarts, so that the first messages need
-// not wait for the network. Nothing in it is believed: what is read from it is
+// not wait for the network. Nothing in it is trusted: what is read from it is
 // checked as if it had just been fetched. The zero value keeps nothing.
 type disk struct{ folder string }
 

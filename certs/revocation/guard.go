@@ -64,7 +64,7 @@ func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	return g.resolver.LookupNetIP(ctx, "ip", host)
 }
 
-// checkPort refuses the ports of services that do not speak HTTP, so that nobody
+// checkPort refuses the ports of services that do not speak HTTP, so that no one
 // makes us talk to a mail server.
 func checkPort(port string) error {
 	n, err := strconv.Atoi(port)

@@ -21,7 +21,7 @@ import (
 var ErrUnsupported = errors.New("not supported")
 
 // List is a certificate revocation list (RFC 5280 section 5), of which the
-// entries are kept as an index of fixed size records. It is not believed before
+// entries are kept as an index of fixed size records. It is not trusted before
 // VerifiedBy.
 type List struct {
 	// Issuer is the key of the issuer's name, as of pki.NameKey.

@@ -87,7 +87,7 @@ type Question struct {
 	At time.Time
 	// Stale is for how long lists count beyond their end.
 	Stale time.Duration
-	// Verify reports whether whoever signed a list may speak for its issuer.
+	// Verify reports whether the signer of a list may speak for its issuer.
 	Verify func(*List) bool
 }
 

@@ -204,7 +204,7 @@ func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
 		!id.ReadASN1(&serial, cryptobyte_asn1.INTEGER) || !id.Empty() {
 		return false
 	}
-	hash := crypto.SHA1 // a name for the issuer, no signature: collisions help nobody
+	hash := crypto.SHA1 // a name for the issuer, no signature: collisions are of no use
 	if hashID.Equal(oidSHA256) {
 		hash = crypto.SHA256
 	} else if !hashID.Equal(oidSHA1) {

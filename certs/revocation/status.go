@@ -22,6 +22,6 @@ type Answer struct {
 	Text string
 	// NextUpdate is until when the answer holds; zero where it does not.
 	NextUpdate time.Time
-	// Nowhere: the status is unknown and stays so, for there is nobody to ask.
+	// Nowhere: the status is unknown and stays so, for there is no service to ask.
 	Nowhere bool
 }

@@ -24,7 +24,7 @@ type change struct {
 	certificates, trust, keys bool
 }
 
-// change runs fn in a transaction and counts. Whoever changes anything waits for
+// change runs fn in a transaction and counts. Each writer waits for
 // the others by the row of the first counter: so there are no deadlocks, and who
 // sees a generation sees all that led to it.
 func (s *Store) change(ctx context.Context, fn func(*change) error) (err error) {

@@ -20,7 +20,7 @@ type Origin string
 const (
 	Harvested     Origin = "harvested" // from a signature that was good
 	FromDirectory Origin = "directory"
-	Imported      Origin = "imported"  // by hand
+	Imported      Origin = "imported"  // by an administrator
 	Issued        Origin = "issued"    // by our own authority
 	Authority     Origin = "authority" // our own authority itself: never used for mail
 )
@@ -32,7 +32,7 @@ func stronger(a, b Origin) Origin {
 	return origins[max(slices.Index(origins, a), slices.Index(origins, b))]
 }
 
-// Mark is what somebody decided by hand about a certificate.
+// Mark is a trust override: what an administrator decided about a certificate.
 type Mark string
 
 // The marks: none, a trust anchor, refused with all below it.
@@ -51,7 +51,7 @@ type Entry struct {
 	Addresses []address.Address
 	Origin    Origin
 	// HasKey tells that the private key is in the store too, Pinned that this
-	// identity signs for its addresses even where a younger one could.
+	// identity signs for its addresses even where a newer one could.
 	HasKey, Pinned bool
 	// FirstSeen and LastSeen tell when it was put in; LastSeen is exact to
 	// the hour.
@@ -62,7 +62,7 @@ type Entry struct {
 	Ciphers   []cms.Cipher
 	Preferred *cms.ID
 	SignedAt  time.Time
-	// Result and Reason are of the last judgement that was told to the store,
+	// Result and Reason are of the last judgement that was reported to the store,
 	// at JudgedAt; zero: none was.
 	Result   certs.Result
 	Reason   certs.Reason

@@ -115,7 +115,7 @@ func (q Query) conditions() (c conditions, err error) {
 	if q.Address != nil {
 		key, ok := addressKey(*q.Address)
 		if !ok {
-			key = "" // nobody's
+			key = "" // of no certificate
 		}
 		c.add(`c.fingerprint IN (SELECT fingerprint FROM store_address WHERE address = %s)`, key)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Forget removes those of the certificates that were only harvested and of which
-// nobody has said anything: no key, no mark, not pinned. It returns how many.
+// there is no other reason to keep: no key, no mark, not pinned. It returns how many.
 func (s *Store) Forget(ctx context.Context, fingerprints ...[sha256.Size]byte) (n int, err error) {
 	if len(fingerprints) == 0 {
 		return 0, nil

@@ -8,7 +8,7 @@ import (
 )
 
 // Judged notes verdicts on certificates, by fingerprint: for people who look at
-// the store, not for the gateway, which judges anew. Of certificates that are not
+// the store, not for the gateway, which judges again. Of certificates that are not
 // in the store nothing is noted. It does not count as a change.
 func (s *Store) Judged(ctx context.Context, verdicts map[[sha256.Size]byte]certs.Verdict) error {
 	if len(verdicts) == 0 {

@@ -12,7 +12,7 @@ import (
 const maxOpened = 1000
 
 // keys finds identities by query. Opened ones are kept, by fingerprint: what a
-// query does not name is not found, whoever removed it.
+// query does not name is not found, however it was removed.
 type keys struct {
 	store *Store
 
@@ -47,8 +47,8 @@ func (k *keys) ForReplies(ctx context.Context, addr address.Address) (*certs.Ide
 }
 
 // ofAddress returns the identities in use of an address; nil for the null address.
-// What our own authority has taken back, or somebody blocked, signs no more and is
-// announced to nobody; it decrypts on.
+// What the built-in CA has revoked, or an administrator blocked, signs no more and is
+// no longer announced; it still decrypts.
 func (k *keys) ofAddress(ctx context.Context, addr address.Address) (*certs.FileKeys, error) {
 	key, ok := addressKey(addr)
 	if !ok {
@@ -131,7 +131,7 @@ func (k *keys) query(ctx context.Context, condition string, args []any) (list []
 func (k *keys) open(ctx context.Context, f found, removals int64) (*certs.Identity, error) {
 	k.mu.Lock()
 	if removals != k.removals || len(k.opened) >= maxOpened {
-		// Somebody removed a key: it does not stay in our memory.
+		// A key was removed: it does not stay in our memory.
 		k.opened, k.removals = map[[32]byte]*certs.Identity{}, removals
 	}
 	id := k.opened[f.fingerprint]

@@ -13,7 +13,7 @@ import (
 // The ledger of our own authorities: what each issued and revoked. An issuer is
 // the DER of the authority's subject.
 
-// Issued notes a certificate that an authority of ours issues. The same serial
+// Issued notes a certificate that the built-in CA issues. The same serial
 // number of the same issuer a second time is an error.
 func (s *Store) Issued(ctx context.Context, cert *x509.Certificate) error {
 	return s.ledger(ctx, func(c *change) error {

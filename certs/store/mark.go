@@ -70,7 +70,7 @@ func (s *Store) Exceptions(ctx context.Context) ([]path.Exception, error) {
 	return all, nil
 }
 
-// Pin makes an identity sign for its addresses even where a younger one could, and
+// Pin makes an identity sign for its addresses even where a newer one could, and
 // takes that from those pinned that share an address with it; or unpins it.
 func (s *Store) Pin(ctx context.Context, fingerprint [32]byte, pinned bool) error {
 	err := s.change(ctx, func(c *change) error {

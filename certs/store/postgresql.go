@@ -43,7 +43,7 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 // goose tries again every few seconds.)
 type advisory struct{}
 
-// advisoryNumber is nobody else's.
+// advisoryNumber is used by no other program.
 const advisoryNumber = 0x736d696d655f7374
 
 // SessionLock implements lock.SessionLocker.

@@ -29,7 +29,7 @@ func (s *Store) openMemory(ctx context.Context) (err error) {
 	return migrate(ctx, s.write, goose.DialectSQLite3)
 }
 
-// openSQLite opens a file, for nobody else to read.
+// openSQLite opens a file that only its owner can read.
 func (s *Store) openSQLite(ctx context.Context) (err error) {
 	if err := createFile(s.cfg.URL); err != nil {
 		return err
@@ -84,7 +84,7 @@ func createFile(path string) error {
 	return f.Close()
 }
 
-// giveToFolder makes a file that root made in a folder of somebody else that
+// giveToFolder makes a file that root made in a folder of another user that
 // one's: the gateway does not run as root.
 func giveToFolder(f *os.File, path string) error {
 	if os.Geteuid() != 0 {

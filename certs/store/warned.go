@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Warned notes that the end of a certificate is told for a threshold, and reports
+// Warned notes that a warning was sent for a certificate and a threshold, and reports
 // whether that is the first time: it is for one caller only, on whatever node. The
 // certificate need not be in the store.
 func (s *Store) Warned(ctx context.Context, fingerprint [32]byte, threshold time.Duration) (first bool, err error) {
@@ -18,7 +18,7 @@ func (s *Store) Warned(ctx context.Context, fingerprint [32]byte, threshold time
 	return n > 0, err
 }
 
-// Unwarn takes back what Warned noted, where the warning could not be handed on.
+// Unwarn undoes what Warned noted, where the warning could not be sent.
 func (s *Store) Unwarn(ctx context.Context, fingerprint [32]byte, threshold time.Duration) error {
 	_, err := s.write.ExecContext(ctx, `DELETE FROM store_warned WHERE fingerprint = $1 AND threshold = $2`,
 		fingerprint[:], int64(threshold/time.Second))

@@ -20,7 +20,7 @@ import (
 const (
 	defaultTimeout = 10 * time.Second
 	// pause is how long a token is left alone that could not be read, and a
-	// library that was begun anew.
+	// library that was restarted.
 	pause = 2 * time.Second
 )
 
@@ -66,7 +66,7 @@ func open(c Config, r *registry) (*token, error) {
 	return t, nil
 }
 
-// list returns the identities, and asks the token for them until it told.
+// list returns the identities, and asks the token for them until it has answered.
 func (t *token) list() (*certs.FileKeys, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

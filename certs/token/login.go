@@ -8,7 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/file"
 )
 
-// logIn logs in to the token of a session, if it asks for that and nobody has.
+// logIn logs in to the token of a session, if it asks for that and no session has yet.
 func (p *pool) logIn(s *session) error {
 	p.module.login.Lock()
 	defer p.module.login.Unlock()
@@ -27,7 +27,7 @@ func (p *pool) logIn(s *session) error {
 	case info.Flags&pkcs11.CKF_USER_PIN_LOCKED != 0:
 		return refuse("its PIN is locked")
 	case info.Flags&pkcs11.CKF_USER_PIN_FINAL_TRY != 0:
-		return refuse("it allows one more attempt at its PIN only; log in by hand once, so that it does not lock")
+		return refuse("it allows one more attempt at its PIN only; log in manually once, so that it does not lock")
 	}
 	return p.enterPIN(s, pkcs11.CKU_USER)
 }
@@ -38,7 +38,7 @@ func (s *session) loggedIn() (bool, error) {
 	return info.State == pkcs11.CKS_RO_USER_FUNCTIONS || info.State == pkcs11.CKS_RW_USER_FUNCTIONS, err
 }
 
-// enterPIN tells the token the PIN, which is read anew each time and kept
+// enterPIN sends the PIN to the token; it is read again each time and kept
 // nowhere. One that was refused is not tried again until its file changes.
 func (p *pool) enterPIN(s *session, user uint) error {
 	source, ok := p.uri.query["pin-source"]

@@ -48,13 +48,13 @@ type module struct {
 	users    int
 	login    sync.Mutex // one attempt at a time
 
-	// calls is held by whoever is about to call the library, and alone by who
-	// restarts it (PKCS #11 v2.40 section 5.4: nobody else may be in it).
+	// calls is held for reading by each caller of the library, and alone by the one who
+	// restarts it (PKCS #11 v2.40 section 5.4: no other thread may be in it).
 	calls     sync.RWMutex
 	restarted time.Time
 }
 
-// restart ends the library and begins anew: many see a token only that was there
+// restart finalizes the library and initializes it again: many see a token only that was there
 // at the beginning, or lose a connection for good. All sessions are lost by it.
 // It reports whether it did: not in the middle of calls, and not too often.
 func (m *module) restart(now time.Time) bool {

@@ -47,7 +47,7 @@ func newPool(m *module, c Config, u uri, most uint) *pool {
 }
 
 // do has f work with a session, and returns its answer unless that takes too
-// long. Nobody can end a call of C: one that hangs keeps its place.
+// long. A C call cannot be cancelled: one that hangs keeps its place.
 func do[T any](p *pool, f func(*session) (T, error)) (T, error) {
 	var none T
 	limit := time.NewTimer(p.timeout)
@@ -89,7 +89,7 @@ func (p *pool) begin(work func()) bool {
 }
 
 // again has f work with a session, where that was lost with a new one, and where
-// the token is away or fails after the library was begun anew: SoftHSM fails for
+// the token is away or fails after the library was restarted: SoftHSM fails for
 // ever once the files of a token were away.
 func again[T any](p *pool, f func(*session) (T, error)) (T, error) {
 	value, err := once(p, f)
@@ -188,5 +188,5 @@ func (p *pool) close() bool {
 	}
 }
 
-// close ends a session. What the token says to that helps nobody.
+// close ends a session. The answer of the token is of no use.
 func (s *session) close() { _ = s.api.CloseSession(s.handle) }

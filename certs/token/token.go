@@ -1,7 +1,7 @@
 // Package token finds identities whose private keys stay in a PKCS #11 token: a
 // smart card, a hardware security module, or SoftHSM. The token is named by a
 // URI (RFC 7512); what signs and decrypts for it are crypto.Signer,
-// crypto.Decrypter and cms.Agreement, so that nobody else knows of tokens.
+// crypto.Decrypter and cms.Agreement, so that no other package knows of tokens.
 //
 // PKCS #11 is a C interface, so that all but the URI stands behind the build tag
 // pkcs11. A binary without it says so when a token is asked for.
@@ -39,13 +39,13 @@ type Config struct {
 
 // Keys are the identities of one token.
 type Keys interface {
-	// Keys answer with an error as long as nobody could ask the token what it
+	// Keys answer with an error as long as the token could not be asked what it
 	// holds.
 	certs.Keys
 	// Identities returns all of them, none before the token was asked.
 	Identities() []*certs.Identity
-	// Err says why nobody could ask the token what it holds; nil when it told.
+	// Err says why the token could not be asked what it holds; nil if it answered.
 	Err() error
-	// Close ends all sessions with the token. Nobody may be using its keys.
+	// Close ends all sessions with the token. Its keys must not be in use.
 	Close() error
 }

@@ -23,7 +23,7 @@ var pathAttributes = []string{
 
 var (
 	errScheme   = errors.New(`does not begin with "pkcs11:"`)
-	errPINValue = errors.New("pin-value: a PIN in the configuration can be read by whoever can read that; write it into a file and name the file: pin-source=file:/path")
+	errPINValue = errors.New("pin-value: a PIN in the configuration can be read by all who can read that; write it into a file and name the file: pin-source=file:/path")
 	errNoModule = errors.New("names no library: add ?module-path=/path/of/the/library.so")
 )
 

@@ -66,7 +66,7 @@ func texts(list []address.Address) []string {
 // errNotInStore is a fingerprint that leads nowhere.
 var errNotInStore = errors.New("no such certificate in the store; see smimerelay cert list")
 
-// pick returns the one entry whose fingerprint begins with what somebody wrote.
+// pick returns the one entry whose fingerprint begins with what the user wrote.
 func pick(ctx context.Context, s *store.Store, text string) (store.Entry, error) {
 	found, err := s.Find(ctx, store.Query{Prefix: text, Limit: 2, Chain: true})
 	switch {

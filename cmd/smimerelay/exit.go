@@ -40,7 +40,7 @@ func negative(cause error) error { return &statusError{exitNegative, cause} }
 func unusable(cause error) error { return &statusError{exitUnusable, cause} }
 
 // fail writes err to standard error and returns the exit status that it asks
-// for: 2 where nobody said otherwise.
+// for: 2 unless it was set otherwise.
 func (a *app) fail(err error) int {
 	if err == nil {
 		return exitDone

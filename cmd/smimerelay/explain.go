@@ -93,7 +93,7 @@ func (c *explainCmd) envelope() (*relay.Envelope, error) {
 	return env, nil
 }
 
-// explainStatus is a negative answer when somebody does not get the message.
+// explainStatus is a negative answer when a recipient does not get the message.
 func explainStatus(x *gateway.Explanation) error {
 	if x.Refused != "" {
 		return &statusError{status: exitNegative}

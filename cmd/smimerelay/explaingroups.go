@@ -14,7 +14,7 @@ func (p *page) group(g gateway.ExplainedGroup) {
 	}
 }
 
-// memberships tells what the directory said of the groups that rules name.
+// memberships shows the answers of the directory about the groups that rules name.
 func (p *page) memberships(label string, all []gateway.ExplainedMembership) {
 	for _, m := range all {
 		words := map[string]string{"yes": "is in", "no": "is not in", "unknown": "may be in"}[m.Member]

@@ -63,7 +63,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// maxSyntax bounds how many errors of syntax are told at once.
+// maxSyntax bounds how many errors of syntax are reported at once.
 const maxSyntax = 10
 
 // syntaxProblems finds what is not TOML. The parser stops at the first error:

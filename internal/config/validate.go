@@ -59,7 +59,7 @@ func validate(c *Config, d *decoder) {
 }
 
 // noDelimiter tells characters of which addresses are made from those that may
-// separate an extension. Beyond ASCII nobody separates.
+// separate an extension. Only ASCII separates.
 func noDelimiter(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '@' || r == '"' || r == '\\' ||
 		'0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'

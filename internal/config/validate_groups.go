@@ -2,7 +2,7 @@ package config
 
 import "slices"
 
-// groups refuses a rule that depends on groups where nobody knows any: all mail
+// groups refuses a rule that depends on groups where no directory has any: all mail
 // that it may match would wait for ever.
 func (d *decoder) groups(c *Config, key string, r Rule) {
 	if slices.ContainsFunc(c.Directory, func(s Directory) bool { return s.Type == "ldap" }) {

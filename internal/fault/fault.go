@@ -1,5 +1,5 @@
 // Package fault is the closed list of ways in which handling a message can
-// fail. An error says what the peer may be told and keeps the private cause
+// fail. An error has the text that the peer may see and keeps the private cause
 // apart from it; the wire code is made in one place, relay.ReplyFor, from the
 // kind and its detail.
 package fault
@@ -11,7 +11,7 @@ import "errors"
 type Kind int
 
 const (
-	// Internal is a defect or a condition of this machine that nobody
+	// Internal is a defect or a condition of this machine that no one
 	// foresaw. Temporary: 451 4.3.0.
 	Internal Kind = iota
 	// Unavailable means that something we must ask, a directory or a
@@ -21,7 +21,7 @@ const (
 	// being processed at once. Temporary: 452 4.3.1.
 	Capacity
 	// Identity means that a signature is required and no identity of the
-	// sender can make it, or that a key of ours that could decrypt cannot be
+	// sender can make it, or that a key that could decrypt cannot be
 	// reached. Temporary: 451 4.7.0.
 	Identity
 	// NextHop means that the next hop could not be reached or deferred the
@@ -122,7 +122,7 @@ func Logged(err error) error {
 }
 
 // Of returns the Error in err's chain, or one of kind Internal around err: what
-// nobody classified is temporary, so that no message is lost by it.
+// was not classified is temporary, so that no message is lost by it.
 func Of(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

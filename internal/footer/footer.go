@@ -1,7 +1,7 @@
 // Package footer adds text to the end of a message, such as the particulars that
 // the law asks of business letters. It changes the texts that a reader sees where
 // it can, in their own character set and transfer encoding, and puts a part of its
-// own beside the message where it can not. What somebody signed is never changed:
+// own beside the message where it can not. Signed text is never changed:
 // the text then stands outside the signature, in a multipart/mixed around both.
 package footer
 
@@ -74,7 +74,7 @@ func spoiled(p *message.Part) bool {
 }
 
 // find returns the texts of which a reader sees one: none where that cannot be
-// told, or where some of what is seen is no text.
+// known, or where some of what is seen is no text.
 func find(p *message.Part) []*message.Part {
 	switch {
 	case p.Ambiguous || attached(p):

@@ -42,7 +42,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 }
 
-// Depth tells how full the queue is, whenever somebody asks. Nil functions are 0.
+// Depth reports how full the queue is, whenever it is asked. Nil functions are 0.
 type Depth struct {
 	Up      func() float64 // 1 while it can store messages, or is not needed
 	Queued  func() float64 // messages that wait for delivery
@@ -50,7 +50,7 @@ type Depth struct {
 	HeldAge func() float64 // of the oldest of these, in seconds
 }
 
-// given is a function that is there: what nobody tells is 0.
+// given is a function that is there: a missing one reports 0.
 func given(f func() float64) func() float64 {
 	if f == nil {
 		return func() float64 { return 0 }

@@ -58,7 +58,7 @@ func readExtensions(c *x509.Certificate, list cryptobyte.String) error {
 			c.UnhandledCriticalExtensions = append(c.UnhandledCriticalExtensions, e.Id)
 		}
 		if seen[id] && id == "2.5.29.32" {
-			c.Policies = nil // which of the two counts, nobody knows: neither
+			c.Policies = nil // it is unknown which of the two counts: neither
 		}
 		seen[id] = true
 	}

@@ -23,7 +23,7 @@ var (
 )
 
 // readGeneralNames splits a list into names, whatever is in them: a name that is
-// odd says nothing about the others. It fails where they cannot be told apart.
+// odd says nothing about the others. It fails where they cannot be distinguished.
 func readGeneralNames(s cryptobyte.String, f func(kind int, value []byte)) bool {
 	for !s.Empty() {
 		var value cryptobyte.String
@@ -97,7 +97,7 @@ func readInfoAccess(c *x509.Certificate, s cryptobyte.String) bool {
 		var one cryptobyte.String
 		var id asn1.ObjectIdentifier
 		if ok = seq.ReadASN1(&one, cryptobyte_asn1.SEQUENCE); !ok || !one.ReadASN1ObjectIdentifier(&id) {
-			continue // a method with numbers that nobody uses
+			continue // a method with numbers that are not in use
 		}
 		ok = readGeneralNames(one, func(kind int, value []byte) {
 			switch {

@@ -16,7 +16,7 @@ var (
 )
 
 // readPolicies reads CertificatePolicies. A policy that stands there twice counts
-// once. A qualifier that nobody defined makes the extension one that is not
+// once. An undefined qualifier makes the extension one that is not
 // understood, which matters where it is critical; the policies count all the same.
 func readPolicies(c *x509.Certificate, s cryptobyte.String) bool {
 	seq, ok := whole(s)

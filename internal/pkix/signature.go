@@ -174,7 +174,7 @@ func SignedBy(c, issuer *x509.Certificate, allowSHA1 bool) bool {
 	return CheckKey(key, MinRSAArchive) == nil && a.Verify(key, c.RawTBSCertificate, c.Signature)
 }
 
-// mayIssue leaves certificates of version 1, which say nothing about it, to whoever
+// mayIssue leaves certificates of version 1, which say nothing about it, to the caller that
 // trusts them.
 func mayIssue(c *x509.Certificate) bool {
 	return (c.BasicConstraintsValid && c.IsCA || c.Version < 3) && (c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0)

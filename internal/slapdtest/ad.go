@@ -2,7 +2,7 @@ package slapdtest
 
 // adSchema has what the tests need of Active Directory's schema, under its
 // names, object identifiers and matching rules. (OpenLDAP's own msuser.schema
-// has no equality rule for proxyAddresses, so that nobody can search for one.)
+// has no equality rule for proxyAddresses, so that it cannot be searched for.)
 const adSchema = `
 attributetype ( 1.2.840.113556.1.2.210 NAME 'proxyAddresses'
   EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )

@@ -34,7 +34,7 @@ type statement interface {
 // and the rows that it returned, from one goroutine at a time.
 type conn struct {
 	driverConn
-	// idle are compiled statements that nobody uses at the moment, by their text.
+	// idle are compiled statements that are idle at the moment, by their text.
 	idle map[string]statement
 }
 

@@ -9,7 +9,7 @@ import (
 
 // groups is what the groups in an outcome mean where each recipient is answered. A
 // group has one answer for all of its members: their copies are stored together,
-// with what the sender must be told, all or none. No member gets the message a second
+// with what the sender must be notified of, all or none. No member gets the message a second
 // time because another member's next hop was down.
 type groups struct {
 	// members are the keys of the members of all groups.

@@ -22,9 +22,9 @@ type Outcome struct {
 	// Stripped recipients were removed; Notices tell the sender of them.
 	Stripped []address.Address
 	// Returned recipients are addresses of the gateway's own; Notices are what their
-	// senders are told.
+	// senders are notified.
 	Returned []address.Address
-	// Held is the message for those who wait for a certificate; nil where nobody
+	// Held is the message for those who wait for a certificate; nil where no one
 	// does.
 	Held *relay.Hold
 	// Notices are messages of the gateway's own to the sender.

@@ -20,7 +20,7 @@ import (
 type Kind int
 
 const (
-	// Failed: the recipients do not get the message, nobody tries again.
+	// Failed: the recipients do not get the message, and it is not tried again.
 	Failed Kind = iota
 	// Delayed: the recipients have not got the message yet.
 	Delayed
@@ -49,7 +49,7 @@ type Report struct {
 	// Now is the time of the report.
 	Now        time.Time
 	Recipients []Recipient
-	// Until is when those who are held or delayed are given up; zero if nobody is.
+	// Until is when those who are held or delayed are given up; zero if there are none.
 	Until time.Time
 	// Stripped are recipients who were removed, in a report that others are
 	// held.
@@ -77,7 +77,7 @@ type Recipient struct {
 
 var errNobody = errors.New("report: no sender, or no recipients to report")
 
-// Build returns the report as a message. Whoever sends it uses the null
+// Build returns the report as a message. The caller sends it with the null
 // reverse-path (RFC 3464 section 2): there are no reports about reports.
 func Build(r Report) (*message.Message, error) {
 	if r.To.IsNull() || len(r.Recipients) == 0 {

@@ -16,7 +16,7 @@ type Expiry struct {
 	ID string
 	// Hostname is ours.
 	Hostname string
-	// From is the author, To who is told: the owner of the one identity, or,
+	// From is the author, To is who is notified: the owner of the one identity, or,
 	// where ToAdmin, an administrator, of all of them.
 	From, To address.Address
 	ToAdmin  bool
@@ -59,8 +59,8 @@ type identityFacts struct {
 
 var errNothing = errors.New("expiry notice: no addressee, or no identities to report")
 
-// BuildExpiry returns the notice as a message. Whoever sends it uses the null
-// reverse-path: nobody answers a machine.
+// BuildExpiry returns the notice as a message. The caller sends it with the null
+// reverse-path, so that there is no automatic answer.
 func BuildExpiry(e Expiry) (*message.Message, error) {
 	if e.To.IsNull() || len(e.Identities) == 0 {
 		return nil, errNothing

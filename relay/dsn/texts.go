@@ -49,7 +49,7 @@ type facts struct {
 	Hostname   string
 	Recipients []recipientFacts
 	Quoted     bool
-	Until      string // "" where nobody is held or delayed
+	Until      string // "" where no one is held or delayed
 	MessageID  string // "" where it is not known
 	Date       string // of the message, as it stands there; "" where it is not known
 	Stripped   []recipientFacts

@@ -22,7 +22,7 @@ func isAutomatic(env *relay.Envelope, m *message.Message) bool {
 	if root.MediaType == "multipart/report" {
 		return isReport(root)
 	}
-	// Whoever logged in to send it is no machine.
+	// A user who logged in to send it is no machine.
 	return env.Client.User == "" && autoSubmitted(m) == "auto-replied" && isText(root)
 }
 

@@ -34,7 +34,7 @@ func meetingRequest(msg *message.Message, signed bool) (is bool, why string) {
 }
 
 // invitation returns the METHOD of the calendar that p is: as the whole of it, or
-// beside the same in other forms, or with the calendar attached once more for
+// beside the same in other forms, or with the calendar attached again for
 // readers that look there.
 func invitation(p *message.Part) (method string, ok bool) {
 	switch {

@@ -10,7 +10,7 @@ import (
 )
 
 // Direction says by which rules a recipient is judged. It follows from the recipient: one who is not of
-// our domains is outside, whatever listener the message came by and whoever sent
+// our domains is outside, whatever listener the message came by and whichever client sent
 // it, and what is outside is reached by the outbound rules only. For our own
 // recipients the listener and its client decide.
 func (g *Gateway) Direction(env *relay.Envelope, to address.Address) enforce.Direction {
@@ -62,7 +62,7 @@ func (l Listener) entitled(c relay.Client) bool {
 }
 
 // admit refuses what may not be sent to an outbound recipient at all. A listener
-// for those who send takes mail from nobody else; and a relay that took mail of
+// for those who send takes mail from no one else; and a relay that took mail of
 // strangers for strangers would be open (RFC 5321 section 3.6.2). By the other
 // listeners an MTA has decided that before us, and the rules apply.
 func (g *Gateway) admit(env *relay.Envelope, to address.Address) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// maySend reports whether the client may send as an author of ours by its
+// maySend reports whether the client may send as a local author by its
 // listener. A message that came in from outside and leads outside, by an alias or
 // a forward, bears whatever name its sender chose: it is never signed in it.
 func (g *Gateway) maySend(env *relay.Envelope, f *enforce.Facts) bool {

@@ -12,7 +12,7 @@ import (
 )
 
 // expandGroups asks who is in the groups that are to be expanded, and reports
-// whether there were any. A group of which nobody can tell stays where it is.
+// whether there were any. A group with unknown members stays where it is.
 func (g *Gateway) expandGroups(ctx context.Context, e *evidence, needs enforce.Needs) bool {
 	var asked []int
 	for i, expand := range needs.Expand {
@@ -112,7 +112,7 @@ func (g *Gateway) replace(e *evidence, found map[string]answer.Expansion) {
 	}
 }
 
-// cut leaves those groups where they are that have nobody but each other in them.
+// cut leaves those groups where they are that have only each other in them.
 func (g *Gateway) cut(recipients []enforce.RecipientFacts, found map[string]answer.Expansion) {
 	for i := range recipients {
 		k := g.key(recipients[i].Address)

@@ -15,7 +15,7 @@ type ExplainedGroup struct {
 	Notes   []string `json:"notes,omitempty"`
 }
 
-// ExplainedMembership is what the directory said of somebody and a group that a
+// ExplainedMembership is what the directory said of an address and a group that a
 // rule names.
 type ExplainedMembership struct {
 	Group string `json:"group"`

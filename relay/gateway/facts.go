@@ -38,7 +38,7 @@ type evidence struct {
 	expansions []answer.Expansion
 	visible    map[string]bool // see shown
 	// results are those of the lookups, in the order of the recipients; zero
-	// where nobody had to ask.
+	// where no lookup was needed.
 	results []directory.Result
 }
 
@@ -127,7 +127,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 		return fault.New(fault.Malformed, "the message has no From field", nil)
 	case !slices.ContainsFunc(from, g.own):
 		// What the house forwards, and the reports of an MTA that bears another
-		// name: there is nobody to sign for, and nothing to wait or to ask for.
+		// name: there is no author to sign for, and nothing to wait or to ask for.
 		f.SignExempt = "not signed: the author " + from[0].String() + " is not of a local domain"
 	case len(from) > 1 || len(msg.All("From")) > 1:
 		f.SignForbidden = "the message has several From addresses"
@@ -148,7 +148,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 func (e *evidence) hides(a address.Address) bool { return !e.visible[a.Key(address.IgnoreCase)] }
 
 // shown returns the addresses that the message shows as recipients; nil if that
-// cannot be told, and then everybody counts as hidden.
+// is not known, and then every recipient counts as hidden.
 func shown(msg *message.Message) map[string]bool {
 	visible := make(map[string]bool)
 	for _, name := range []string{"To", "Cc", "Resent-To", "Resent-Cc"} {

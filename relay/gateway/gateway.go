@@ -50,21 +50,21 @@ type Config struct {
 	// Directory finds recipients' certificates, Keys our identities. Checker
 	// judges the signers of inbound mail.
 	Directory directory.Finder
-	// Groups knows groups and users; nil: nobody does, and what depends on them is
+	// Groups knows groups and users; nil: none are known, and what depends on them is
 	// unknown.
 	Groups  directory.Groups
 	Keys    certs.Keys
 	Checker certs.Checker
 	Inbound Inbound
-	// Learn is told what was found in each inbound message that goes on; nil:
-	// nobody is. It must not block.
+	// Learn receives what was found in each inbound message that goes on; nil:
+	// it is dropped. It must not block.
 	Learn func(*smime.Report)
 
 	// ReturnPath makes the envelope senders of mail that was encrypted when it came
 	// in, and reads them when something comes back; nil leaves such mail its own.
 	ReturnPath *returnpath.Path
 
-	// Issuer makes identities that are missing; nil: nobody does.
+	// Issuer makes identities that are missing; nil: none are made.
 	Issuer Issuer
 
 	// Entitlements say which clients may have mail signed in whose name; nil
@@ -95,7 +95,7 @@ type Config struct {
 // Listener is what a Gateway knows of a listener: who comes in by it.
 type Listener struct {
 	Name string
-	// Relay says that no MTA stands before us: nobody else has decided whether
+	// Relay says that no MTA stands before us: no other server has decided whether
 	// a recipient may be sent to.
 	Relay bool
 	// Direction is how recipients of our domains are judged: "outbound", "inbound",

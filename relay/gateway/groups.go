@@ -11,7 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// errNoGroups is why nobody can tell who is in a group.
+// errNoGroups is why it is unknown who is in a group.
 var errNoGroups = errors.New("no directory with groups is configured")
 
 // findGroups finds out what the decision depends on of groups, puts members in
@@ -32,7 +32,7 @@ const maxAuthors = 5
 
 // inboundGroups finds out what the rules ask of inbound mail: of the envelope
 // sender, of each author, and of the recipients. Where no profile asks anything
-// of inbound mail nobody is asked: whatever the rule, the verdict is the same.
+// of inbound mail no directory is asked: whatever the rule, the verdict is the same.
 func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 	if !g.hasMinimum() {
 		return
@@ -70,7 +70,7 @@ func (g *Gateway) each(n int, f func(i int)) {
 	}
 }
 
-// question is one about somebody and a group.
+// question is one about an address and a group.
 type question struct {
 	who   address.Address
 	group string

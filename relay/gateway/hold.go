@@ -13,7 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// hold is the part of a message that waits; nil if nobody does.
+// hold is the part of a message that waits; nil if no recipient does.
 func (g *Gateway) hold(env *relay.Envelope, msg *message.Message, plan enforce.Plan) *relay.Hold {
 	if len(plan.Held) == 0 {
 		return nil
@@ -46,7 +46,7 @@ func waiting(h *relay.Hold) []enforce.Refusal {
 // Reconsider implements relay.Decider.
 //
 // A copy leaves only if it is encrypted, whatever the rules have become since,
-// unless an administrator says otherwise: the sender was told that it would be.
+// unless an administrator says otherwise: the sender was notified that it would be.
 // An error says why nothing could be decided now; a message whose time is over
 // is given up all the same.
 func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {

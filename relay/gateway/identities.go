@@ -16,7 +16,7 @@ const (
 
 // findIdentities looks for the keys that may sign. No key is looked for, let alone
 // made, where it is clear or open that none may: that answer is then the one for
-// every identity, for what nobody asked about would be unknown, and make the message
+// every identity, for what was not asked about would be unknown, and make the message
 // wait.
 func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce.Needs) {
 	f := &e.facts

@@ -15,7 +15,7 @@ import (
 
 // processInbound verifies and decrypts, and delivers in any case: a message
 // that cannot be understood arrives as it came, with a status that says so. Only
-// one for which our keys could not be asked waits: delivered, nobody could read
+// one for which our keys could not be asked waits: delivered, no one could read
 // it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o := &answer.Outcome{}

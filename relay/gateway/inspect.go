@@ -48,7 +48,7 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 
 // signedByAuthor reports whether a message bears the signature of the author whom
 // From names, by a certificate that is trusted; doubt says why not. Whether that
-// was revoked is for those who read it: nobody waits for an answer on it here.
+// was revoked is for those who read it: no one waits for an answer on it here.
 func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message, kind *smime.Kind) (signed bool, doubt string, err error) {
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,

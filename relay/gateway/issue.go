@@ -12,7 +12,7 @@ import (
 
 var errOtherName = errors.New("the issued identity does not name the address")
 
-// Issuer makes identities for senders of ours who have none. It is asked only for
+// Issuer makes identities for local senders who have none. It is asked only for
 // clients that may sign as the sender, where a rule says so. It must be safe for
 // concurrent use, and bound how many it makes: a client that may write in the name
 // of a whole domain can ask for any number.

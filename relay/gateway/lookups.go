@@ -44,7 +44,7 @@ func (l *lookups) run(ctx context.Context) {
 	l.order = nil
 }
 
-// answer returns the facts about somebody's certificates; unknown if nobody
+// answer returns the facts about the certificates of an address; unknown if no source
 // asked.
 func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFacts {
 	result := l.results[a.Key(address.ExactCase)]

@@ -47,9 +47,9 @@ func (g *Gateway) judge(ctx context.Context, env *relay.Envelope, msg *message.M
 	return g.collect(ctx, env, msg, what)
 }
 
-// answerable leaves to the client what a sender would have to be told. Without a
-// sender nobody can be told of a recipient that is left out: it is refused; nor of
-// one who waits: whoever has the message keeps it.
+// answerable leaves to the client what a sender would have to be notified of. Without a
+// sender there is no one to notify of a recipient that is left out: it is refused; nor of
+// one who waits: the server that has the message keeps it.
 func answerable(env *relay.Envelope, plan enforce.Plan) enforce.Plan {
 	if env.Sender.IsNull() {
 		plan.Refused = append(plan.Refused, plan.Stripped...)
@@ -62,8 +62,8 @@ func answerable(env *relay.Envelope, plan enforce.Plan) enforce.Plan {
 	return plan
 }
 
-// missingSender is what is missing where a recipient would be held and nobody
-// could be told of it.
+// missingSender is what is missing where a recipient would be held and no one
+// could be notified of it.
 const missingSender = "sender"
 
 // carryOut makes the outcome of a plan.

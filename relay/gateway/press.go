@@ -34,7 +34,7 @@ type signing struct {
 
 // newPress prepares the message for copying. What must not be in it goes: the
 // names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
-// and results that only a gateway may write, which a colleague might believe.
+// and results that only a gateway may write, which a colleague might trust.
 func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidence) (*press, error) {
 	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), footed: make(map[enforce.Footer]*message.Message)}
 	change, err := g.Triggers.removal(msg)

@@ -78,7 +78,7 @@ func part(env *relay.Envelope) func(*answer.Outcome, error) *answer.Outcome {
 }
 
 // join makes one outcome of those of the two directions. Only what goes out is
-// expanded, stripped, held, or told of.
+// expanded, stripped, held, or reported.
 func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Deliveries = append(out.Deliveries, in.Deliveries...)
 	out.Refused = append(out.Refused, in.Refused...)

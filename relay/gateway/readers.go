@@ -18,7 +18,7 @@ type DecryptFor string
 
 const (
 	// ForNamed decrypts for a recipient only with identities whose certificate
-	// names them. Otherwise whoever gets hold of a cipher text could mail it to
+	// names them. Otherwise an attacker who gets hold of a cipher text could mail it to
 	// a colleague of its reader, or to themselves, and read it.
 	ForNamed DecryptFor = "recipient"
 	// ForAnyone decrypts for every recipient: for sites whose MTA rewrites
@@ -67,7 +67,7 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 }
 
 // keyRing holds the identities that name one of the recipients. It notes which
-// of them were asked for, so that recipients can be told apart by what they may
+// of them were asked for, so that recipients can be distinguished by what they may
 // decrypt, and which were withheld, so that the log can tell.
 type keyRing struct {
 	certs.Keys

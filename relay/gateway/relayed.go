@@ -9,7 +9,7 @@ import (
 )
 
 // Reporting is a Deliverer that reports to the sender, where NOTIFY asks for it, that
-// the next hop took a message and will not report that it was delivered: whoever
+// the next hop took a message and will not report that it was delivered: a sender who
 // handed it over was offered DSN (RFC 3461 section 5.2.2). The queue makes such
 // reports itself, in the transaction in which the message leaves it.
 type Reporting struct {

@@ -92,8 +92,8 @@ func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.P
 }
 
 // newReport begins a report to the sender of d. It bears the null reverse-path, so
-// that nobody reports about it. Even the header of the message is quoted only to
-// senders of ours: the others get what they need to find their message.
+// that no one reports about it. Even the header of the message is quoted only to
+// local senders: the others get what they need to find their message.
 func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Refusal) dsn.Report {
 	r := dsn.Report{
 		Recipients: recipients(about),

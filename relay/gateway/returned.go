@@ -68,7 +68,7 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 	return o, nil
 }
 
-// takeBack adds to o what the sender is told whom an address stands for. Its error
+// takeBack adds to o the notice to the sender that an address stands for. Its error
 // is the answer.
 func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.Address, o *answer.Outcome) error {
 	stands, err := g.admitReturned(a)
@@ -143,7 +143,7 @@ func fromDaemon(msg *message.Message) bool {
 // aboutReturned are those of a report, as the sender named them. Where it cannot be
 // told who is meant, as behind an alias, a message to one recipient is meant as a
 // whole; otherwise only recipients of our own domains are named: a redirection by a
-// user may depend on what was decrypted, and is nobody's business.
+// user may depend on what was decrypted, and must not be disclosed.
 func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.Refusal {
 	var about []relay.Refusal
 	seen := make(map[string]bool)

@@ -5,9 +5,9 @@
 // Only a message that passed every check teaches, and only about its author: the
 // certificate must be good for encryption to the address in From, by the same
 // rules by which it will be judged again whenever it is looked up. What is learned
-// is therefore never believed later; it only need not be searched for elsewhere.
+// is therefore never trusted later; it only need not be searched for elsewhere.
 //
-// Nobody's mail waits for the store: lessons go into a short queue, and what does
+// No mail waits for the store: lessons go into a short queue, and what does
 // not fit is lost. It comes again with the next message.
 package harvest
 
@@ -68,7 +68,7 @@ type Harvester struct {
 
 	mu     sync.Mutex
 	closed bool
-	warned time.Time // when it was last told that something was dropped
+	warned time.Time // when it was last logged that something was dropped
 	jobs   chan func(context.Context)
 }
 
@@ -102,7 +102,7 @@ func (h *Harvester) Close() {
 	h.cancel()
 }
 
-// The outcomes that Count is told.
+// The outcomes that Count receives.
 const (
 	outcomeNew     = "new"
 	outcomeChanged = "changed"

@@ -129,7 +129,7 @@ func (h *Harvester) store(ctx context.Context, author address.Address, n store.N
 	return outcome, nil
 }
 
-// makeRoom sees to it that nobody can fill the store: of one address the youngest
+// makeRoom sees to it that no one can fill the store: of one address the newest
 // certificates are kept. It reports whether there is room for cert.
 func (h *Harvester) makeRoom(ctx context.Context, author address.Address, cert *x509.Certificate) (bool, error) {
 	known, err := h.cfg.Store.Find(ctx, store.Query{Prefix: fmt.Sprintf("%x", sha256.Sum256(cert.Raw))})

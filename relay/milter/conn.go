@@ -219,7 +219,7 @@ func (c *conn) Drain() {
 	defer c.mu.Unlock()
 	c.draining = true
 	if !c.busy {
-		_ = c.Close() // there is nobody to tell
+		_ = c.Close() // there is no one to report it to
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// verdict is what the MTA is told at the end of a message.
+// verdict is the answer to the MTA at the end of a message.
 type verdict struct {
 	edits []packet
 	final milter.Response

@@ -3,7 +3,7 @@
 //
 // A message that keeps one form for all its recipients is edited in place. One
 // that needs several forms goes to our own queue, all copies at once, and the
-// MTA is told to discard the original: a mix of both would send mail twice when
+// MTA is asked to discard the original: a mix of both would send mail twice when
 // something fails between them.
 //
 // The library is kept on a short lead. Each connection has a library server of
@@ -49,7 +49,7 @@ type Config struct {
 	// Memory is the budget, in octets, for messages in work, shared by all
 	// listeners; nil is no limit.
 	Memory *semaphore.Weighted
-	// Meter counts what clients are answered; nil is nobody.
+	// Meter counts what clients are answered; nil counts nothing.
 	Meter relay.Meter
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger

@@ -37,14 +37,14 @@ type Case struct {
 	Unknown      []string `toml:"unknown"`
 	// Groups are the members of groups, by the name that rules give them or, for
 	// groups that are expanded, by their address. All others have no members;
-	// UnknownGroups are those of which nobody can tell.
+	// UnknownGroups are those whose members are unknown.
 	Groups        map[string][]string `toml:"groups"`
 	UnknownGroups []string            `toml:"unknown_groups"`
 	// Listed are the addresses that the directory lists for the authenticated
 	// user.
 	Listed []string `toml:"listed"`
 	// Identities are the addresses that we can sign for; where it is absent,
-	// every address of ours.
+	// every local address.
 	Identities []string `toml:"identities"`
 	// Expect is what becomes of each recipient: "passed", "signed", "encrypted",
 	// "signed, encrypted", "refused", "deferred", "stripped", "held" or, in report

@@ -101,7 +101,7 @@ func (s *supposed) Due(*certs.Identity) bool { return false }
 // Ready implements relay.Issuer: the authority is supposed to be able to.
 func (s *supposed) Ready(context.Context) error { return nil }
 
-// throwaway makes an identity that nobody trusts: the rules look at no more than
+// throwaway makes an identity that is not trusted: the rules look at no more than
 // that it is there.
 func throwaway(a address.Address) (*certs.Identity, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

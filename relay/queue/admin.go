@@ -109,7 +109,7 @@ func (s *Store) Retry(ctx context.Context, id int64) (bool, error) {
 	return true, tx.Commit()
 }
 
-// Drop takes a delivery out of the queue. Nobody is told.
+// Drop takes a delivery out of the queue. No report is sent.
 func (s *Store) Drop(ctx context.Context, id int64) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {

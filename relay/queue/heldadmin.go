@@ -123,7 +123,7 @@ func (s *Store) Give(ctx context.Context, id HoldID, order relay.Order) error {
 	return notHeld(id, sql.ErrNoRows)
 }
 
-// DropHeld takes a held message out. Nobody is told.
+// DropHeld takes a held message out. No report is sent.
 func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -161,7 +161,7 @@ func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
 
 // resolve stores what became of a hold in one transaction: what can leave enters
 // the queue as those leave the hold who need not wait on. A crash before it
-// changes nothing; after it, everything is done. What somebody dropped in the
+// changes nothing; after it, everything is done. What an administrator dropped in the
 // meantime stays dropped.
 func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) error {
 	return q.writer.write(ctx, func(tx *sql.Tx) error {

@@ -139,7 +139,7 @@ type storedParams struct {
 	Listener string        `json:",omitempty"`
 	Origin   relay.Origin  `json:",omitzero"`
 	Secret   *relay.Secret `json:",omitempty"`
-	// ToldOfDelay says that the sender was told.
+	// ToldOfDelay says that the sender was notified.
 	ToldOfDelay bool `json:",omitempty"`
 }
 

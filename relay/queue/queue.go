@@ -43,7 +43,7 @@ type Config struct {
 	// MinFree is how many octets of disk are left alone; 0 is 64 MiB, negative
 	// is no limit.
 	MinFree int64
-	// NotifyDelay is after what time senders are told that a message is not
+	// NotifyDelay is after what time senders are notified that a message is not
 	// delivered yet, once; 0 is never.
 	NotifyDelay time.Duration
 	// Decider makes the reports that tell senders what became of recipients, which are

@@ -37,7 +37,7 @@ func OpenStore(path string) (*Store, error) {
 const busyTimeout = "busy_timeout(30000)"
 
 // openStore opens the file; only its owner may create it. The mail in it is for
-// nobody else to read.
+// only its owner to read.
 func openStore(path string, create bool) (*Store, error) {
 	flag := os.O_RDWR
 	if create {
@@ -145,7 +145,7 @@ func (s *Store) wipeJournal(ctx context.Context) error {
 	return conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &size, &moved)
 }
 
-// reconnect has the file opened anew: one on a device that was away, or mounted
+// reconnect has the file opened again: one on a device that was away, or mounted
 // again, is not the one that is open.
 func (s *Store) reconnect() {
 	conn, err := s.db.Conn(context.Background())

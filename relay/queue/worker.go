@@ -157,7 +157,7 @@ func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error,
 
 // attempt is what came of an attempt.
 type attempt struct {
-	// failed are given up, delayed are to be told of, relayed are through.
+	// failed are given up, delayed are to be reported, relayed are through.
 	failed, delayed, relayed []relay.Refusal
 	left                     []recipient // to try again
 	reports                  []relay.Delivery
@@ -234,7 +234,7 @@ func outOfTime(last error) error {
 	}
 }
 
-// report makes the report of an event, if somebody is to be told. A message with
+// report makes the report of an event, if one was requested. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
 func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.Refusal) error {
 	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
@@ -267,7 +267,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *attempt) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // dropped by hand in the meantime
+			return err // dropped by an administrator in the meantime
 		}
 		if err := q.insert(ctx, tx, a.reports); err != nil {
 			return err
@@ -285,7 +285,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *attempt) error {
 	})
 }
 
-// noteDelay notes that the sender was told of a delay.
+// noteDelay notes that the sender was notified of a delay.
 func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *attempt) error {
 	if len(a.delayed) == 0 {
 		return nil

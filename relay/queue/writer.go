@@ -132,7 +132,7 @@ func (w *writer) commit(batch []*change) error {
 	return tx.Commit()
 }
 
-// try applies one change, or takes back what it did. The error it returns, as
+// try applies one change, or undoes what it did. The error it returns, as
 // when the disk is full and SQLite has rolled back by itself, is of the whole
 // transaction.
 func (c *change) try(tx *sql.Tx) error {

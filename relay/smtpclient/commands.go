@@ -44,7 +44,7 @@ func (t *transfer) anyUTF8() bool {
 	return !t.d.Sender.ASCII()
 }
 
-// rcptTo returns the RCPT command for a recipient that the hop can be told of.
+// rcptTo returns the RCPT command for a recipient whose address the hop supports.
 func (h *hop) rcptTo(r relay.Recipient) (string, error) {
 	if !r.Address.ASCII() && !h.offers("SMTPUTF8") {
 		return "", fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized addresses", nil)

@@ -24,7 +24,7 @@ func writeDotted(w io.Writer, text []byte) error {
 		if _, err := w.Write(rest[:i+3]); err != nil {
 			return err
 		}
-		rest = rest[i+2:] // its dot once more
+		rest = rest[i+2:] // its dot again
 	}
 	if _, err := w.Write(rest); err != nil {
 		return err

@@ -24,7 +24,7 @@ type client struct {
 	cancel context.CancelFunc
 
 	// work is read-locked while a message is in hand: with BDAT that is in a
-	// goroutine of the library that nobody waits for.
+	// goroutine of the library that is never waited for.
 	work sync.RWMutex
 
 	mu       sync.Mutex
@@ -42,7 +42,7 @@ func (s *Server) newClient(nc net.Conn) wire.Conn {
 func (c *client) Run() {
 	defer func() {
 		c.cancel()
-		c.work.Lock() // nobody is to hold it again: the session is over
+		c.work.Lock() // it is not to be locked again: the session is over
 	}()
 	plain := c.newLink(c.raw, nil)
 	c.serve(plain)

@@ -118,7 +118,7 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 }
 
 // bareLineEnds is the refusal of a message whose line ends are not all CRLF. To
-// put them right would change octets that somebody may have signed.
+// put them right would change octets that may have been signed.
 func bareLineEnds() error {
 	return fault.Narrow(fault.Malformed, fault.BareLineEnd, "bare CR or LF in the message", nil)
 }

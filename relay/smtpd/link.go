@@ -178,7 +178,7 @@ func (l *link) arrived() (complete, exact bool) {
 }
 
 // end notes that the message was answered, or given up. What follows a message
-// with bare line ends may be part of it for somebody else: it is not read. After
+// with bare line ends may be part of it for another server: it is not read. After
 // a message that was given up between two BDAT, the library may take its result
 // for that of the next one: there is no next one.
 func (l *link) end() {
@@ -223,7 +223,7 @@ func replyCode(p []byte) string {
 	return string(p[:3])
 }
 
-// logRefusal writes the refusal of the command in hand, unless whoever refused
+// logRefusal writes the refusal of the current command, unless the code that refused
 // it has: the library does so by itself.
 func (l *link) logRefusal(reply string) {
 	if l.logged || l.command.verb == "" {

@@ -4,7 +4,7 @@ import "bytes"
 
 // scanner looks for carriage returns and line feeds that stand alone. In a
 // message they mean different things to different servers: one sees the end of
-// the message where another sees text, and a second message passes that nobody
+// the message where another sees text, and a second message passes that no one
 // sent ("SMTP smuggling"). RFC 5321 section 2.3.8 forbids them.
 type scanner struct {
 	cr   bool // the octet before was CR

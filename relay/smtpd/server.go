@@ -68,7 +68,7 @@ type Config struct {
 	// Memory is the budget, in octets, for messages in work, shared by all
 	// listeners; nil is no limit.
 	Memory *semaphore.Weighted
-	// Meter counts what clients are answered; nil is nobody.
+	// Meter counts what clients are answered; nil counts nothing.
 	Meter relay.Meter
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
@@ -115,7 +115,7 @@ func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln) }
 func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }
 
 // busy turns a connection away (RFC 5321 section 3.8). The line fits into the
-// socket's buffer, so that a peer that reads nothing holds nobody up.
+// socket's buffer, so that a peer that reads nothing blocks no other.
 func (s *Server) busy(nc net.Conn) {
 	if err := nc.SetWriteDeadline(time.Now().Add(time.Second)); err == nil {
 		_, _ = io.WriteString(nc, closing(fault.Closing, s.config.Hostname+" too many connections, try again later"))

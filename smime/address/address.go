@@ -1,6 +1,6 @@
 // Package address holds the only form in which a mail address travels through
 // the program. An Address is made by parsing, never from a bare string, so that
-// whoever holds one may write it to a wire, a filter or a log without looking
+// its holder may write it to a wire, a filter or a log without looking
 // at it again.
 package address
 

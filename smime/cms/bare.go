@@ -8,9 +8,9 @@ import (
 )
 
 // verifyBare checks a signature that is over the content itself (RFC 5652 section
-// 5.4). Only data may be signed so (section 5.3). Whoever has a signature with
+// 5.4). Only data may be signed so (section 5.3). An attacker who has a signature with
 // attributes can present it as one over a content that has the octets of these
-// attributes: such a content is refused, whoever signed it.
+// attributes: such a content is refused, with every signer.
 func (v *verifier) verifyBare(s *signerInfo, candidates []*x509.Certificate, alg pkix.Algorithm, r *SignerResult) error {
 	r.Bare = true
 	switch {

@@ -104,7 +104,7 @@ func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOp
 
 // pkcs1Options asks a key in memory to put a random key in the place of a bad
 // one by itself, in constant time. A token cannot do that, and drivers refuse
-// whoever asks: there it is for Decrypt alone.
+// every caller: there it is for Decrypt alone.
 func pkcs1Options(key crypto.Decrypter, size int) crypto.DecrypterOpts {
 	if _, ok := key.(*rsa.PrivateKey); !ok {
 		size = 0

@@ -73,7 +73,7 @@
 //     EnvelopedData only (RFC 5084 section 3, RFC 5083 section 2.1): a message
 //     can not be moved from one to the other.
 //   - SHA-1, 3DES, RC2 and RSA keys from 1,024 bits are read where the caller's
-//     AllowWeak says so and the result is told to be weak. MD5 is never.
+//     AllowWeak says so and the result is reported as weak. MD5 is never.
 //
 // # Errors
 //

@@ -13,7 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-// maxRecipientsWritten caps the recipients of a message of ours.
+// maxRecipientsWritten caps the recipients of a message that we write.
 const maxRecipientsWritten = 2000
 
 // KeyTransport says how RSA carries the content key. For other keys there is

@@ -22,7 +22,7 @@ var (
 	// depends on the kind of the key alone, never on ciphertext.
 	ErrKey = errors.New("cms: unsuitable key")
 	// ErrDecrypt: decryption failed. Everything that depends on the key or on
-	// the ciphertext is this one value, so that nobody learns which step it was
+	// the ciphertext is this one value, so that no one learns which step it was
 	// (RFC 3218, RFC 8551 section 6).
 	ErrDecrypt = errors.New("cms: decryption failed")
 	// ErrDevice: what holds the key, such as a token, could not be asked. A key

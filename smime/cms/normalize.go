@@ -14,7 +14,7 @@ const maxAttributes = 1 << 20
 // the SET OF tag, in DER even where the object is BER (RFC 5652 section 5.4, RFC
 // 5083 section 2.2): as it came, which is DER where the writer kept to section
 // 5.3; with lengths of DER; and in the order of DER, too. The values of the
-// attributes stay as they came: whoever wrote them hashed them so.
+// attributes stay as they came: their author hashed them so.
 func forms(raw []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		came := bytes.Clone(raw)
@@ -124,7 +124,7 @@ func (c *cursor) copyString(b *builder, tag byte) {
 }
 
 // isString reports whether a universal tag is a string or time type that BER
-// may write in pieces. A BIT STRING in pieces is refused: nobody writes it.
+// may write in pieces. A BIT STRING in pieces is refused: no program writes it.
 func isString(tag byte) bool {
 	return tag == tagOctetString || tag == 0x0c || tag >= 0x12 && tag <= 0x1e
 }

@@ -165,7 +165,7 @@ func (c *cursor) agreementID() (id ID) {
 	c.enter(tagContext0)
 	id.SubjectKeyID = c.octetBytes(tagOctetString)
 	for c.more() {
-		c.skip() // date and other: nothing of ours goes by them
+		c.skip() // date and other: nothing here depends on them
 	}
 	c.leave()
 	return id

@@ -2,7 +2,7 @@ package cms
 
 import "errors"
 
-// The bounds on what surrounds a ciphertext. Nobody needs more, and more could be
+// The bounds on what surrounds a ciphertext. No message needs more, and more could be
 // a text.
 const (
 	maxIssuer    = 4 << 10

@@ -27,7 +27,7 @@ type Entity struct {
 	Fields []Field
 	// Body is the content, in pieces that are joined.
 	Body []Piece
-	// Received says that the body is what somebody else wrote and may keep
+	// Received says that the body was written elsewhere and may keep
 	// lines over 998 octets.
 	Received bool
 }

@@ -31,7 +31,7 @@ type Message struct {
 	canonical bool
 }
 
-// Parse reads raw, which it keeps and which nobody may change afterwards. It
+// Parse reads raw, which it keeps and which must not be changed afterwards. It
 // refuses a header it cannot split into fields; everything else parses. Where
 // the MIME structure is over the limits (depth 20, 1000 parts) the tree is the
 // root alone, and that is Ambiguous. Errors are of the kind fault.Malformed.

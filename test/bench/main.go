@@ -54,7 +54,7 @@ func run(libcrypto string, budget time.Duration) error {
 				float64(engine)/float64(floor), float64(other)/float64(engine))
 		}
 	}
-	fmt.Println("\nGo's RSA-2048 private operation takes about 2.5 times as long as libcrypto's; no code of ours can" +
+	fmt.Println("\nGo's RSA-2048 private operation takes about 2.5 times as long as libcrypto's; no code here can" +
 		" change that. P-256 is faster in Go: prefer it.")
 	return nil
 }

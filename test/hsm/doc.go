@@ -1,4 +1,4 @@
-// Package hsm holds the engine and the gateway to keys that nobody ever sees: made
+// Package hsm holds the engine and the gateway to keys that never leave it: made
 // in a PKCS #11 token, SoftHSM's, sensitive and not extractable. What they sign
 // and decrypt, OpenSSL judges.
 //

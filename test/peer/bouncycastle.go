@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// BouncyCastle is the Java library, behind a small program of ours that one
+// BouncyCastle is the Java library, behind a small program that one
 // virtual machine runs for all calls.
 type BouncyCastle struct {
 	dir string

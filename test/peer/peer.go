@@ -127,7 +127,7 @@ func openSigned(body []byte, boundary string) (object, error) {
 }
 
 // recipient returns the identity whose serial number or key identifier stands in
-// the object. It is a guess, and good enough: nobody else has those octets.
+// the object. It is a guess, and good enough: no other value has those octets.
 func (o object) recipient(ids []*testpki.Identity) (*testpki.Identity, error) {
 	for _, id := range ids {
 		if bytes.Contains(o.der, id.Certificate.SerialNumber.Bytes()) || bytes.Contains(o.der, id.Certificate.SubjectKeyId) {

@@ -44,7 +44,7 @@ func awaitPort(ctx context.Context, addr string, gone <-chan struct{}) error {
 		case <-gone:
 			return fmt.Errorf("%s: the process ended before it listened", addr)
 		case <-ctx.Done():
-			return fmt.Errorf("%s: nobody listens: %w", addr, err)
+			return fmt.Errorf("%s: no server listens: %w", addr, err)
 		case <-tick.C:
 		}
 	}

@@ -53,7 +53,7 @@ func StartGateway(tb testing.TB, program, config string, ports ...int) *Gateway 
 	return g
 }
 
-// Configure writes the configuration file anew. It takes effect with the next
+// Configure writes the configuration file again. It takes effect with the next
 // start or SIGHUP.
 func (g *Gateway) Configure(tb testing.TB, config string) {
 	tb.Helper()
@@ -135,7 +135,7 @@ func (g *Gateway) Signal(tb testing.TB, s os.Signal) {
 }
 
 // Run runs another verb of the program on the same configuration, wants it to do
-// what it is told, and returns what it printed.
+// the given arguments, and returns what it printed.
 func (g *Gateway) Run(tb testing.TB, verb ...string) string {
 	tb.Helper()
 	return g.RunFails(tb, 0, verb...)

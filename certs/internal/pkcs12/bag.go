@@ -10,7 +10,7 @@ import (
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// maxSafeDepth limits how deep bags of bags may be nested. Nobody in use nests.
+// maxSafeDepth limits how deep bags of bags may be nested. No program in use nests.
 const maxSafeDepth = 4
 
 // Types of bags and attributes (RFC 7292 section 4.2, RFC 2985 section 5.5).

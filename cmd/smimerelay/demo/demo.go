@@ -16,7 +16,7 @@ import (
 
 // Config says what to run.
 type Config struct {
-	// Dir is the folder: made if it is missing, made anew if it is a demo's.
+	// Dir is the folder: made if it is missing, replaced if it is a demo's.
 	Dir string
 	// Program is the smimerelay that serves.
 	Program string

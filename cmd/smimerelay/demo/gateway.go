@@ -106,7 +106,7 @@ func (g *gateway) rules(ctx context.Context, from string, to []string) map[strin
 	var said struct {
 		Recipients []struct{ Address, Rule string }
 	}
-	// Exit status 1 says that somebody is refused: the answer is there all the same.
+	// Exit status 1 says that a recipient is refused: the answer is there all the same.
 	out, _ := exec.CommandContext(ctx, g.program, args...).Output()
 	rules := map[string]string{}
 	if json.Unmarshal(out, &said) == nil {

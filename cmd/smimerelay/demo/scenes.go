@@ -70,7 +70,7 @@ func scenes(*world) []scene {
 		},
 		{
 			number: "9", title: "inbound, status forged", inbound: true, from: "mallory@example.biz", to: []string{alice},
-			text: "Dear Alice,\r\n\r\nI am Bob, believe me.\r\n", make: forged,
+			text: "Dear Alice,\r\n\r\nI am Bob, trust me.\r\n", make: forged,
 			deliveries: 1, expect: map[string]check{alice: status("none", "signed=no")},
 		},
 	}

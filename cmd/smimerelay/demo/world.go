@@ -22,7 +22,7 @@ const (
 	dave  = "dave@example.net"  // has one that expired
 	erin  = "erin@example.com"  // has a certificate (elliptic curve)
 	frank = "frank@example.com" // has none
-	greta = "greta@example.edu" // nobody asks for encryption
+	greta = "greta@example.edu" // no encryption required
 )
 
 // marker names the file that tells a demo's folder from any other.
@@ -76,7 +76,7 @@ func makeWorld(dir string, clock func() time.Time) (w *world, err error) {
 	return w, w.write("config.toml", []byte(w.config()), 0o644)
 }
 
-// contents are what a demo's folder may hold, so that it can be made anew.
+// contents are what a demo's folder may hold, so that it can be replaced.
 var contents = []string{
 	"ca.pem", "certificates", "config.toml", "gateway.log", "identities", "keys", "outbox",
 	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal",
@@ -109,7 +109,7 @@ func prepare(dir string) error {
 	return os.WriteFile(filepath.Join(dir, marker), []byte(text), 0o644)
 }
 
-// person makes an identity: everybody's is in identities for whoever wants to
+// person makes an identity: all of them are in identities for users who want to
 // look into the messages, and the certificates of the others are in the gateway's
 // directory.
 func (w *world) person(addr, key string, expired bool) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // options are those whose built-in values are places on the machine, and the
-// names of the files in a test's folder that stand in for them. Nobody listens on
+// names of the files in a test's folder that stand in for them. No server listens on
 // the socket.
 var options = []struct{ table, key, scheme, file string }{
 	{"store", "url", "", "store.db"},

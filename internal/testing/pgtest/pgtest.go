@@ -161,7 +161,7 @@ func (s *Server) watch(log io.Reader, ready chan<- bool) {
 	answer(ready, false)
 }
 
-// answer is for the first who waits; later answers are nobody's.
+// answer is for the first who waits; later answers are discarded.
 func answer(ready chan<- bool, ok bool) {
 	select {
 	case ready <- ok:

@@ -55,7 +55,7 @@ type Session struct {
 	t testing.TB
 }
 
-// Do opens a session for f. Nobody else in this process may be using the module.
+// Do opens a session for f. No other goroutine of this process may be using the module.
 func (k *Token) Do(t testing.TB, f func(*Session)) {
 	t.Helper()
 	module := pkcs11.New(Module)

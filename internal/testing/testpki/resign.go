@@ -19,7 +19,7 @@ var placeholder = ed25519.PublicKey(make([]byte, ed25519.PublicKeySize))
 // a version (RFC 5280 section 4.1).
 const subjectPublicKeyInfo = 6
 
-// withPublicKey returns cert with another SubjectPublicKeyInfo, signed anew.
+// withPublicKey returns cert with another SubjectPublicKeyInfo, signed again.
 func withPublicKey(cert *x509.Certificate, info []byte, key crypto.Signer) (*x509.Certificate, error) {
 	var tbs []asn1.RawValue
 	if _, err := asn1.Unmarshal(cert.RawTBSCertificate, &tbs); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Guard runs f and turns a panic into an error of kind Internal, so that the
 // peer keeps the message and tries again. The failure is logged here, unless
-// whoever found it has.
+// the caller that found it has.
 func Guard(log *slog.Logger, what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

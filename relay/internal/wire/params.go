@@ -85,7 +85,7 @@ func first(have, next error) error {
 func badParam(arg string) error { return fmt.Errorf("parameter %q: not understood", arg) }
 
 // errUnknownParam is in the chain of the error about a parameter that no
-// extension of ours has (RFC 5321 section 4.1.1.11: 555).
+// supported extension has (RFC 5321 section 4.1.1.11: 555).
 var errUnknownParam = errors.New("unknown parameter")
 
 // IsUnknownParam reports whether an error is about a parameter that is not known.

@@ -31,7 +31,7 @@ func CheckLoop(m *message.Message) error {
 	return fault.Narrow(fault.Policy, fault.Looping, "too many hops: the message is in a loop", nil)
 }
 
-// Received is the trace field of whoever takes responsibility for a message
+// Received is the trace field of the server that takes responsibility for a message
 // (RFC 5321 section 4.4): by is our name, with the protocol, id what the
 // message is found by in a log.
 func Received(env *relay.Envelope, by, with, id string, at time.Time) string {
