@@ -91,34 +91,35 @@ func TestRecipesPage(t *testing.T) {
 
 const recipesHead = `# Recipes
 
-Each of these is a file under ` + "`docs/recipes`" + ` that works as it is, with a table of
-cases beside it (` + "`.cases.toml`" + `) that says who gets what. Both are tested with every
-build. Copy one, change the names, keep the cases: ` + "`smimerelay policy test`" + ` runs
-them against your rules.
+Each recipe is a file in ` + "`docs/recipes`" + ` that works as it is, with a table of test
+cases next to it (` + "`.cases.toml`" + `). Both are tested with every build. Copy a recipe,
+change the names, and keep the cases: ` + "`smimerelay policy test`" + ` runs them against your
+rules.
 
-The first rule that matches a recipient decides. One text never goes encrypted to
-one and in the clear to another outside: with ` + "`encrypt = \"require\"`" + ` those who would get
-it in the clear are refused, with ` + "`encrypt = \"prefer\"`" + ` everybody gets it in the clear.
-Colleagues (recipients of ` + "`domains`" + `) may have it in the clear, since it never leaves the
-house; ` + "`mixed = \"forbid\"`" + ` in the rule that encrypts refuses them too, and
-` + "`mixed = \"allow\"`" + ` refuses nobody.
+The first rule that matches a recipient decides. A message is never sent encrypted to one
+recipient and in plaintext to another outside the local domains: with
+` + "`encrypt = \"require\"`" + ` the recipients who would get plaintext are rejected, with
+` + "`encrypt = \"prefer\"`" + ` all recipients get plaintext. Recipients in the local domains
+(` + "`domains`" + `) may get plaintext, because the message does not leave the organization;
+` + "`mixed = \"forbid\"`" + ` in the rule that encrypts rejects them too, and
+` + "`mixed = \"allow\"`" + ` rejects no recipient.
 
-The gateway can only compare the recipients that it sees together, and Postfix splits
-a message at 50 recipients unless it is told otherwise. Let it hand over all recipients
-in one transaction: set ` + "`lmtp_destination_recipient_limit`" + ` in ` + "`main.cf`" + ` to at least
-` + "`limits.recipients`" + ` of the gateway (1000), as in [postfix.md](postfix.md).
+The gateway can only compare recipients of the same transaction, and Postfix splits a
+message after 50 recipients by default. Raise that limit: set
+` + "`lmtp_destination_recipient_limit`" + ` in ` + "`main.cf`" + ` to at least ` + "`limits.recipients`" + ` of
+the gateway (1000), as in [postfix.md](postfix.md).
 
-Delivery reports, read receipts and automatic replies from the null sender pass as
-they are, if they are that by their whole structure and bring no message and no file
-with them; ` + "`automatic = \"protect\"`" + ` treats them like all mail. One that brings a message
-back is mail like any other, except that a rule about signing never refuses it: nobody
-would learn of that. What is encrypted already is never touched; a ciphertext in an
-unknown cipher, for nobody, or with text beside it counts as not encrypted.
+Delivery reports, read receipts and automatic replies from the null sender pass
+unchanged if their whole structure is that of a report or reply and they contain no other
+message and no file; ` + "`automatic = \"protect\"`" + ` treats them like all mail. A report that
+returns a message is treated like all mail, except that a rule about signing never rejects
+it, because no sender would get a report. Encrypted mail always passes unchanged; a
+ciphertext with an unknown cipher, without recipients, or with readable text next to it is
+not treated as encrypted.
 
-What a rule looks at and cannot read for sure, such as a subject in an unknown charset
-or an attachment under two names, may say anything: the strictest of the rules that may
-match decides, and a trigger that may be there counts as a wish for protection. The log
-says so.
+If a header field or a file name is ambiguous, such as a subject in an unknown charset or
+an attachment with two names, the strictest of the rules that may match decides, and a
+possible trigger counts as a request for protection. The log shows this.
 `
 
 // writeRecipe writes the comment at the head of a file as text, and the rest as
