@@ -2,7 +2,8 @@ package directory
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
 // flight is a question under way; all who ask the same wait for its answer.
@@ -52,17 +53,17 @@ func join[T any](d *Directory, under flights[T], key string, remembered func() (
 	d.running.Go(func() {
 		ctx, cancel := context.WithTimeout(d.base, d.cfg.Timeout)
 		defer cancel()
-		defer func() {
-			// What a server sent must not be able to end the process.
-			if p := recover(); p != nil {
-				f.result = failed(fmt.Errorf("directory: panic: %v", p))
-			}
-			d.mu.Lock()
-			delete(under, key)
-			d.mu.Unlock()
-			close(f.done)
-		}()
-		f.result = ask(ctx)
+		// What a server sent must not be able to end the process.
+		if err := guard.Do(d.cfg.Log, "directory lookup", func() error {
+			f.result = ask(ctx)
+			return nil
+		}); err != nil {
+			f.result = failed(err)
+		}
+		d.mu.Lock()
+		delete(under, key)
+		d.mu.Unlock()
+		close(f.done)
 	})
 	return f
 }

@@ -8,9 +8,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -40,7 +40,7 @@ type tally struct {
 
 // Refused implements relay.Meter.
 func (t tally) Refused(env *relay.Envelope, err error) {
-	if errors.Is(err, gateway.ErrPanic) {
+	if errors.Is(err, guard.ErrPanic) {
 		t.metrics.Panics.Inc()
 	}
 	t.metrics.Refusals.WithLabelValues(env.Listener, fault.Of(err).Kind.String()).Inc()

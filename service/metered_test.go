@@ -10,9 +10,9 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -44,7 +44,7 @@ func recipients(t *testing.T, addresses ...string) (rs []relay.Recipient) {
 }
 
 func TestCrashesAreCounted(t *testing.T) {
-	crash := fault.New(fault.Internal, "internal error", fmt.Errorf("%w: index out of range", gateway.ErrPanic))
+	crash := fault.New(fault.Internal, "internal error", fmt.Errorf("%w: index out of range", guard.ErrPanic))
 	env := &relay.Envelope{Listener: "in", Recipients: recipients(t, "a@e.net")}
 	tallied(t, relay.Tally{Envelope: env, Err: crash},
 		"panics_total 1",

@@ -3,11 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -55,14 +55,11 @@ func (g *Gateway) each(n int, f func(i int)) {
 	var group errgroup.Group
 	group.SetLimit(g.Lookups)
 	for i := range n {
-		group.Go(func() (err error) {
-			defer func() {
-				if p := recover(); p != nil {
-					err = errors.New(fmt.Sprint("lookup: ", p))
-				}
-			}()
-			f(i)
-			return nil
+		group.Go(func() error {
+			return guard.Do(nil, "lookup", func() error {
+				f(i)
+				return nil
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {

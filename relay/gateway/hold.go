@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -89,7 +90,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 // can.
 func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *answer.Outcome, waiters []enforce.Refusal, err error) {
 	env := &h.Envelope
-	defer g.recovered(env, &err)
+	defer guard.Recover(&err, g.Log, "held message", env.ID)
 	if order.Verb == relay.GiveBack {
 		return &answer.Outcome{}, waiting(h), nil
 	}

@@ -2,14 +2,11 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -17,7 +14,7 @@ import (
 
 // Process implements relay.Handler.
 func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (a *relay.Answer, err error) {
-	defer g.recovered(env, &err)
+	defer guard.Recover(&err, g.Log, "message", env.ID)
 	o, err := g.outcome(ctx, env, msg)
 	if err != nil {
 		return nil, err
@@ -83,20 +80,6 @@ func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Deliveries = append(out.Deliveries, in.Deliveries...)
 	out.Refused = append(out.Refused, in.Refused...)
 	return out
-}
-
-// ErrPanic is in the chain of the error that a crash became.
-var ErrPanic = errors.New("panic")
-
-// recovered turns a panic into a temporary error: the message stays with the
-// peer, and the log has what is needed to find the defect.
-func (g *Gateway) recovered(env *relay.Envelope, err *error) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	g.Log.Error("panic", "id", env.ID, "queue_id", env.QueueID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	*err = fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", fmt.Errorf("%w: %v", ErrPanic, p))
 }
 
 // logDecision writes the one line of a recipient's decision. Subjects and

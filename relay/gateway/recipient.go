@@ -6,13 +6,14 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
 // Recipient implements Handler: it refuses whom the rules refuse whatever the
 // message, and begins the lookups for the others.
 func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) (err error) {
-	defer g.recovered(env, &err)
+	defer guard.Recover(&err, g.Log, "RCPT", env.ID)
 	if r.Address.IsNull() {
 		return fault.New(fault.BadAddress, "the null path is not a recipient", nil)
 	}

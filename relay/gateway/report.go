@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/relay/dsn"
@@ -21,7 +22,7 @@ var reportKinds = map[relay.EventKind]dsn.Kind{relay.Failed: dsn.Failed, relay.D
 // Report implements relay.Reporter. Recipients whose NOTIFY does not ask for it (RFC 3461
 // section 4.1) are left out.
 func (g *Gateway) Report(d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error) {
-	defer g.recovered(&relay.Envelope{Sender: d.Sender}, &err)
+	defer guard.Recover(&err, g.Log, "report", "")
 	if d.Secret != nil {
 		if e.Kind != relay.Failed {
 			return relay.Delivery{}, false, nil

@@ -13,7 +13,6 @@ package harvest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
 const (
@@ -136,17 +136,16 @@ func (h *Harvester) work() {
 func (h *Harvester) do(job func(context.Context)) {
 	ctx, cancel := context.WithTimeout(h.ctx, jobLimit)
 	defer cancel()
-	defer func() {
-		// What a stranger signed must not be able to end the process.
-		if p := recover(); p != nil {
-			h.counted(outcomeFailed)
-			h.cfg.Log.Error("harvest: panic", "error", fmt.Sprint(p))
+	// What a stranger signed must not be able to end the process.
+	if err := guard.Do(h.cfg.Log, "harvest", func() error {
+		job(ctx)
+		if now := h.cfg.Clock(); now.Sub(h.swept) >= sweepEvery {
+			h.swept = now
+			h.sweep(ctx)
 		}
-	}()
-	job(ctx)
-	if now := h.cfg.Clock(); now.Sub(h.swept) >= sweepEvery {
-		h.swept = now
-		h.sweep(ctx)
+		return nil
+	}); err != nil {
+		h.counted(outcomeFailed)
 	}
 }
 

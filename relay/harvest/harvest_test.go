@@ -119,7 +119,7 @@ func TestPanicIsContained(t *testing.T) {
 	w.flush()
 	w.Message(r)
 	w.Close()
-	if !strings.Contains(w.log.String(), "harvest: panic") {
+	if !strings.Contains(w.log.String(), "msg=panic at=harvest") {
 		t.Error("the panic is not logged")
 	}
 	w.log.Reset()

@@ -3,10 +3,10 @@ package queue
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -136,12 +136,7 @@ func (k *keeper) reconsider(id int64) error {
 
 // decide asks; a panic is no answer.
 func (k *keeper) decide(s *heldMessage) (b relay.Batch, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			k.queue.config.Log.Error("panic", "at", "held-message", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
+	defer guard.Recover(&err, k.queue.config.Log, "held message", "")
 	return k.queue.config.Decider.Reconsider(k.ctx, s.hold, s.order)
 }
 

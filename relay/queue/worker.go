@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -140,19 +141,17 @@ func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 // deliver asks the deliverer, and keeps it to its word: one result a recipient,
 // and a panic is no result.
 func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error, relayed []bool) {
-	defer func() {
-		v := recover()
-		if v != nil {
-			q.config.Log.Error("panic", "at", "delivery", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	err := guard.Do(q.config.Log, "delivery", func() error {
+		results, relayed = q.config.Deliverer.Deliver(ctx, d)
+		if len(results) != len(d.Recipients) || relayed != nil && len(relayed) != len(results) {
+			return fault.New(fault.Internal, "internal error, try again later", fmt.Errorf("%d results for %d recipients", len(results), len(d.Recipients)))
 		}
-		if v != nil || len(results) != len(d.Recipients) || relayed != nil && len(relayed) != len(results) {
-			results, relayed = make([]error, len(d.Recipients)), nil
-			for i := range results {
-				results[i] = fault.New(fault.Internal, "internal error, try again later", nil)
-			}
-		}
-	}()
-	return q.config.Deliverer.Deliver(ctx, d)
+		return nil
+	})
+	if err != nil {
+		results, relayed = slices.Repeat([]error{err}, len(d.Recipients)), nil
+	}
+	return results, relayed
 }
 
 // attempt is what came of an attempt.

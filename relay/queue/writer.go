@@ -4,8 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
+
+	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
 // maxBatch is how many changes share a commit at most.
@@ -151,10 +152,6 @@ func (c *change) try(tx *sql.Tx) error {
 // guarded applies the change; a panic in it must not end the process, for the
 // callers of the others wait.
 func (c *change) guarded(tx *sql.Tx) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
+	defer guard.Recover(&err, nil, "change of the queue", "")
 	return c.apply(tx)
 }

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/printable":        {},
 	"internal/charset":          {},
 	"internal/pkix":             {},
+	"internal/guard":            {"internal/fault"},
 	"internal/pemfile":          {"internal/pkix"},
 	"internal/footer":           {"smime/message"},
 	"internal/config":           {"smime/address"},

@@ -1,11 +1,10 @@
 package wire
 
 import (
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
 // Guard runs f and turns a panic into an error of kind Internal, so that the
@@ -13,14 +12,10 @@ import (
 // the caller that found it has.
 func Guard(log *slog.Logger, what string, f func() error) (err error) {
 	defer func() {
-		if v := recover(); v != nil {
-			log.Error("panic", "at", what, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = fault.New(fault.Internal, "internal error, try again later", nil)
-			return
-		}
 		if f := fault.Of(err); err != nil && !f.Logged {
 			log.Info("refused", "at", what, "code", Reply(err).Code, "kind", f.Kind.String(), "error", err)
 		}
 	}()
+	defer guard.Recover(&err, log, what, "")
 	return f()
 }

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -94,6 +95,10 @@ func TestGuard(t *testing.T) {
 	err := Guard(log, "x", func() error { panic("secret") })
 	if r := Reply(err); r.Code != 451 || strings.Contains(r.Text, "secret") {
 		t.Errorf("reply %+v", r)
+	}
+	// By this the panics of a listener are counted as those of the gateway are.
+	if !errors.Is(err, guard.ErrPanic) || !fault.Of(err).Logged {
+		t.Errorf("got %#v", err)
 	}
 	if err := Guard(log, "x", func() error { return nil }); err != nil {
 		t.Error(err)
