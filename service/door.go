@@ -132,7 +132,7 @@ func (s *Service) shut(ctx context.Context, d *door) {
 	}
 }
 
-// doorError is why a door closed by itself.
+// doorError is why a listener failed.
 type doorError struct {
 	name  string
 	cause error
