@@ -33,7 +33,7 @@ func TestSevenBitKeepsSigned(t *testing.T) {
 	m := parse(t, "From: a@example.org\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\r\n\r\n"+
 		"--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n--b\r\n\r\nx\r\n--b--\r\n")
-	if got, err := SevenBit(m); err == nil || !strings.Contains(err.Error(), "may not be encoded") {
+	if got, err := SevenBit(m); err == nil || !strings.Contains(err.Error(), "must not be re-encoded") {
 		t.Errorf("%v, %v", got, err)
 	}
 }

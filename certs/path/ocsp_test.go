@@ -125,7 +125,7 @@ func TestOCSP(t *testing.T) {
 		{name: "expired responder", signer: issue(s.root, expired), want: certs.RevocationUnknown, detail: "not valid now"},
 		{name: "another authority", signer: issue(imposter, ocspSigning), want: certs.RevocationUnknown, detail: "not from the issuer"},
 		{name: "imposter", signer: &testpki.Identity{Certificate: imposter.Certificate, Key: imposter.Key}, want: certs.RevocationUnknown, detail: "not from the issuer"},
-		{name: "without its certificate", signer: delegated, args: []string{"-ndays", "1", "-resp_no_certs"}, want: certs.RevocationUnknown, detail: "who may not"},
+		{name: "without its certificate", signer: delegated, args: []string{"-ndays", "1", "-resp_no_certs"}, want: certs.RevocationUnknown, detail: "not signed by an authorized responder"},
 		{name: "SHA-1", signer: delegated, args: []string{"-ndays", "1", "-rmd", "sha1"}, want: certs.RevocationUnknown, detail: "SHA-1"},
 		{name: "changed", signer: delegated, change: func(b []byte) []byte { b[len(b)/3] ^= 1; return b }, want: certs.RevocationUnknown},
 		{name: "truncated", signer: delegated, change: func(b []byte) []byte { return b[:len(b)/2] }, want: certs.RevocationUnknown},
@@ -181,7 +181,7 @@ func TestOCSPResponderRevoked(t *testing.T) {
 	}{
 		{name: "on no list", points: "/list"},
 		{name: "on the list", points: "/list", revoked: true, want: certs.RevocationUnknown, detail: "the certificate of the OCSP responder was revoked"},
-		{name: "no list to be had", points: "/absent", want: certs.RevocationUnknown, detail: "the status of the OCSP responder is not known"},
+		{name: "no list to be had", points: "/absent", want: certs.RevocationUnknown, detail: "the status of the OCSP responder is unknown"},
 		{name: "names no list", points: ""},
 		{name: "on a list that is known", points: "", revoked: true, known: true, want: certs.RevocationUnknown, detail: "the certificate of the OCSP responder was revoked"},
 		{name: "need not be asked about", points: "/absent", noCheck: true},
