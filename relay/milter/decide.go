@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/emersion/go-milter"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
@@ -18,7 +16,7 @@ import (
 // verdict is the answer to the MTA at the end of a message.
 type verdict struct {
 	edits []packet
-	final milter.Response
+	final packet
 }
 
 // decide has the message worked on. Whatever must be on disk before the answer
@@ -51,7 +49,7 @@ func (s *session) decide() (verdict, error) {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued as several copies", "recipients", len(tx.env.Recipients), "copies", len(a.Store.Copies))
-	return verdict{final: milter.RespDiscard}, nil
+	return verdict{final: discard}, nil
 }
 
 // traced puts our trace field on the message, in its copies and where it is kept, that
@@ -115,5 +113,5 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		return verdict{}, fault.New(fault.Unavailable, "processing took too long, try again later", err)
 	}
 	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
-	return verdict{edits: edits, final: milter.RespAccept}, nil
+	return verdict{edits: edits, final: accept}, nil
 }

@@ -39,7 +39,9 @@ func start(t *testing.T, c Config) *world {
 	}
 	c.Listener = "door"
 	c.Hostname = "gw.example.com"
-	c.Log = slog.New(slog.DiscardHandler)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	w.server = NewServer(c)
 	w.addr = wiretest.Start(t, w.server)
 	return w

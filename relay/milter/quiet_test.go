@@ -1,20 +1,16 @@
 package milter
 
 import (
-	"log"
+	"log/slog"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
-// A connection that we end between two messages is no error: the library, which
-// logs what it reads as one, is told of its end.
+// A connection that the gateway ends between two messages is no error.
 func TestShutdownIsNoError(t *testing.T) {
 	lines := &wiretest.Log{}
-	before := log.Writer()
-	log.SetOutput(lines)
-	defer log.SetOutput(before)
-	w := start(t, Config{})
+	w := start(t, Config{Log: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	m := w.dial()
 	m.mail("a@example.org")
 	m.rcpt("b@example.net")

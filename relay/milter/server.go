@@ -1,4 +1,4 @@
-// Package milter is the adapter on go-milter: a filter that an MTA asks before
+// Package milter is a filter that an MTA asks before
 // it queues a message. It knows the milter protocol, and no policy.
 //
 // A message that keeps one form for all its recipients is edited in place. One
@@ -6,9 +6,9 @@
 // MTA is asked to discard the original: a mix of both would send mail twice when
 // something fails between them.
 //
-// The library is kept on a short lead. Each connection has a library server of
-// its own, so that the session survives the end of a message; reads and writes
-// are buffered; time-outs, draining, body chunks and edits are ours.
+// Of the library it uses the names of the protocol. The library's server has no
+// time-outs, forgets a session at the end of its first message, and spends more on a
+// packet than this package on what is in it.
 package milter
 
 import (

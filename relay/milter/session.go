@@ -1,12 +1,10 @@
 package milter
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
-	"maps"
-	"net"
 	"net/netip"
-	"net/textproto"
 	"strings"
 
 	"github.com/emersion/go-milter"
@@ -17,25 +15,23 @@ import (
 )
 
 // session is one SMTP session of the MTA's client; it lives as long as the
-// connection, whatever the library thinks.
+// connection.
 type session struct {
 	conn    *conn
 	config  *Config
-	log     *slog.Logger
 	quiet   milter.OptProtocol // the agreed steps
 	actions milter.OptAction   // the agreed edits
 	exact   bool               // header values come with their leading space
 
 	client relay.Client
-	macros map[string]string // of the connection
-	args   []string          // ESMTP parameters of the command being handled
+	macros macros
+	mta    string // the MTA's name, as it was when the client came
 	tx     *transaction
 }
 
 // transaction is one message.
 type transaction struct {
 	env    *relay.Envelope
-	macros map[string]string
 	sender error // why the sender cannot be used; said at the first recipient
 	given  []given
 	in     *wire.Collector
@@ -49,66 +45,55 @@ type transaction struct {
 // address. The MTA deletes only what is spelled exactly as it spelled it.
 type given struct{ text, key string }
 
-// Connect is called for a new client.
-func (s *session) Connect(host, family string, port uint16, addr net.IP, m *milter.Modifier) (milter.Response, error) {
-	s.macros = map[string]string{}
-	maps.Copy(s.macros, m.Macros)
-	s.client = relay.Client{}
-	if a, ok := netip.AddrFromSlice(addr); ok {
-		s.client.Addr = a.Unmap()
-	}
-	return s.answer(milter.OptNoConnReply), nil
+// connected begins with a new client.
+func (s *session) connected(addr netip.Addr) {
+	s.mta = s.macros.mta
+	s.client = relay.Client{Addr: addr}
 }
 
-// Helo is called at each HELO or EHLO, also at the one after STARTTLS.
-func (s *session) Helo(name string, m *milter.Modifier) (milter.Response, error) {
+// helo is called at each HELO or EHLO, also at the one after STARTTLS.
+func (s *session) helo(name string) {
 	s.client.Helo = name
-	s.client.TLS = m.Macros["{tls_version}"] != ""
-	return s.answer(milter.OptNoHeloReply), nil
+	s.client.TLS = s.macros.tls != ""
 }
 
-// MailFrom starts a message.
-func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
+// mailFrom starts a message.
+func (s *session) mailFrom(from string, args []string) {
 	s.forget()
 	s.conn.setBusy(true)
 	tx := &transaction{
-		macros: maps.Clone(m.Macros),
-		env:    &relay.Envelope{ID: wire.NewID(), Listener: s.config.Listener, Client: s.client},
-		in:     wire.NewCollector(s.config.Limits.MessageSize, s.config.Memory),
+		env: &relay.Envelope{ID: wire.NewID(), Listener: s.config.Listener, Client: s.client},
+		in:  wire.NewCollector(s.config.Limits.MessageSize, s.config.Memory),
 	}
-	tx.env.MTA = s.macros["j"]
+	tx.env.MTA = s.mta
 	tx.env.Sender, tx.sender = s.paths().Sender(from)
-	tx.env.QueueID = m.Macros["i"]
-	tx.env.Client.User = m.Macros["{auth_authen}"]
+	tx.env.QueueID = s.macros.queueID
+	tx.env.Client.User = s.macros.user
 	// The MTA has accepted them; what is malformed all the same is left out.
-	tx.env.Params, _, _ = wire.MailParams(s.args)
-	s.args = nil
+	tx.env.Params, _, _ = wire.MailParams(args)
 	s.tx = tx
-	return s.answer(milter.OptNoMailReply), nil
 }
 
-// RcptTo is asked about a recipient. A refusal leaves the message as it is: the
-// library must not see a final answer here, or it would forget the sender.
-func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
+// rcptTo answers for a recipient. A refusal leaves the message as it is.
+func (s *session) rcptTo(to string, args []string) packet {
 	if s.tx == nil {
-		return reply(nil, fault.New(fault.Internal, "no sender", nil)), nil
+		return reply(nil, fault.New(fault.Internal, "no sender", nil))
 	}
-	s.learn(m)
+	s.complete()
 	err := wire.Guard(s.txLog(), "RCPT", func() error {
-		if err := s.recipient(to); err != nil {
+		if err := s.recipient(to, args); err != nil {
 			return fmt.Errorf("RCPT TO:<%s>: %w", wire.Printable(to), err)
 		}
 		return nil
 	})
-	s.args = nil
 	if err != nil {
 		s.config.Meter.Refused(s.tx.env, err)
-		return reply(s.tx.env, err), nil
+		return reply(s.tx.env, err)
 	}
-	return milter.RespContinue, nil
+	return proceed
 }
 
-func (s *session) recipient(to string) error {
+func (s *session) recipient(to string, args []string) error {
 	tx := s.tx
 	if tx.sender != nil {
 		return tx.sender
@@ -122,7 +107,7 @@ func (s *session) recipient(to string) error {
 	}
 	g := given{text: to, key: relay.Key(a)}
 	if !tx.has(g.key) {
-		r, _ := wire.RcptParams(s.args)
+		r, _ := wire.RcptParams(args)
 		r.Address = a
 		if err := s.config.Handler.Recipient(s.conn.ctx, tx.env, r); err != nil {
 			return err
@@ -142,53 +127,60 @@ func (tx *transaction) has(key string) bool {
 	return false
 }
 
-// Header takes one header field of the message.
-func (s *session) Header(name, value string, m *milter.Modifier) (milter.Response, error) {
-	if tx := s.tx; tx != nil {
-		tx.names = append(tx.names, name)
-		sep := ":"
-		if !s.exact {
-			sep = ": " // the MTA took it, if it was there
-		}
-		tx.write(name, sep, crlf(value), "\r\n")
+// field takes one header field of the message.
+func (s *session) field(name, value []byte) {
+	tx := s.tx
+	if tx == nil {
+		return
 	}
-	return s.answer(milter.OptNoHeaderReply), nil
+	tx.names = append(tx.names, string(name))
+	tx.write(name)
+	tx.write(colon)
+	if !s.exact {
+		tx.write(space) // the MTA took it, if it was there
+	}
+	for {
+		line, rest, more := bytes.Cut(value, lineFeed)
+		if !more {
+			tx.write(value)
+			break
+		}
+		tx.write(bytes.TrimSuffix(line, carriageReturn))
+		tx.write(crlf)
+		value = rest
+	}
+	tx.write(crlf)
 }
 
-// Headers is called at the end of the header.
-func (s *session) Headers(textproto.MIMEHeader, *milter.Modifier) (milter.Response, error) {
-	s.endHeader()
-	return s.answer(milter.OptNoEOHReply), nil
-}
-
-// BodyChunk takes a part of the body.
-func (s *session) BodyChunk(chunk []byte, m *milter.Modifier) (milter.Response, error) {
-	s.body(chunk)
-	return s.answer(milter.OptNoBodyReply), nil
-}
+// What stands between the parts of a header.
+var (
+	colon, space             = []byte(":"), []byte(" ")
+	crlf                     = []byte("\r\n")
+	carriageReturn, lineFeed = crlf[:1], crlf[1:]
+)
 
 func (s *session) body(chunk []byte) {
 	if s.tx == nil {
 		return
 	}
 	s.endHeader()
-	_, _ = s.tx.in.Write(chunk) // a Collector's writes do not fail
+	s.tx.write(chunk)
 }
 
 func (s *session) endHeader() {
 	if s.tx != nil && !s.tx.inBody {
 		s.tx.inBody = true
-		s.tx.write("\r\n")
+		s.tx.write(crlf)
 	}
 }
 
-// Body is called at the end of the message: it decides.
-func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
+// end decides on the message and answers.
+func (s *session) end() error {
 	defer s.forget()
 	if s.tx == nil {
-		return reply(nil, fault.New(fault.Internal, "no sender", nil)), nil
+		return s.conn.writePacket(reply(nil, fault.New(fault.Internal, "no sender", nil)))
 	}
-	s.learn(m)
+	s.complete()
 	s.endHeader()
 	var v verdict
 	err := wire.Guard(s.txLog(), "message", func() (err error) {
@@ -197,22 +189,17 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	})
 	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Decided: s.tx.decided, Err: err})
 	if err != nil {
-		return reply(s.tx.env, err), nil
+		return s.conn.writePacket(reply(s.tx.env, err))
 	}
 	for _, p := range v.edits {
 		if err := s.conn.writePacket(p); err != nil {
-			return nil, err // the connection is gone, and the MTA with it
+			return err // the connection is gone, and the MTA with it
 		}
 	}
-	return v.final, nil
+	return s.conn.writePacket(v.final)
 }
 
-// Abort forgets the message, not the connection.
-func (s *session) Abort(*milter.Modifier) error {
-	s.forget()
-	return nil
-}
-
+// forget drops the message, not the connection.
 func (s *session) forget() {
 	if s.tx != nil {
 		s.tx.in.Release()
@@ -221,36 +208,19 @@ func (s *session) forget() {
 	s.conn.setBusy(false)
 }
 
-func (tx *transaction) write(parts ...string) {
-	for _, p := range parts {
-		_, _ = tx.in.Write([]byte(p)) // a Collector's writes do not fail
-	}
-}
+func (tx *transaction) write(p []byte) { _, _ = tx.in.Write(p) } // a Collector's writes do not fail
 
-// learn keeps the macros of this stage: the library forgets them at the next.
-func (s *session) learn(m *milter.Modifier) {
-	if s.tx.macros == nil {
-		s.tx.macros = map[string]string{}
-	}
-	maps.Copy(s.tx.macros, m.Macros)
-	if id := s.tx.macros["i"]; id != "" {
+// complete adds to the envelope what came only after MAIL.
+func (s *session) complete() {
+	if id := s.macros.queueID; id != "" {
 		s.tx.env.QueueID = id
 	}
-	if user := s.tx.macros["{auth_authen}"]; user != "" {
+	if user := s.macros.user; user != "" {
 		s.tx.env.Client.User = user
 	}
 }
 
 func (s *session) txLog() *slog.Logger { return wire.Logger(s.config.Log, s.tx.env) }
-
-// answer returns what to say at a stage where we never refuse: nothing, if the
-// MTA agreed to that.
-func (s *session) answer(step milter.OptProtocol) milter.Response {
-	if s.quiet&step != 0 {
-		return nil
-	}
-	return milter.RespContinue
-}
 
 // paths reads addresses as the MTA does: what has no domain is of its own host.
 func (s *session) paths() wire.Paths {
@@ -258,8 +228,8 @@ func (s *session) paths() wire.Paths {
 }
 
 func (s *session) host() string {
-	if j := s.macros["j"]; j != "" {
-		return j
+	if s.mta != "" {
+		return s.mta
 	}
 	return s.config.Hostname
 }
@@ -267,22 +237,14 @@ func (s *session) host() string {
 // reply makes the answer for an error: a code that leaves the transaction open
 // (at a recipient) or ends it (at the end of the message). Per cent signs are
 // doubled, for the protocol takes the text for a format.
-func reply(env *relay.Envelope, err error) milter.Response {
+func reply(env *relay.Envelope, err error) packet {
 	r := wire.Reply(err)
 	if env != nil {
 		r = wire.WithID(r, env.ID)
 	}
-	return milter.NewResponseStr(byte(milter.ActReplyCode), strings.ReplaceAll(wire.Line(r), "%", "%%"))
+	return packet{code: byte(milter.ActReplyCode), data: append([]byte(strings.ReplaceAll(wire.Line(r), "%", "%%")), 0)}
 }
 
 func tooManyRecipients() error {
 	return fault.Narrow(fault.Capacity, fault.ManyRecipients, "too many recipients", nil)
-}
-
-// crlf turns the line feeds of a folded value into line ends.
-func crlf(value string) string {
-	if !strings.Contains(value, "\n") {
-		return value
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(value, "\r\n", "\n"), "\n", "\r\n")
 }

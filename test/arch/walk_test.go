@@ -199,10 +199,10 @@ func reachable(next map[string][]string, from, to string, seen map[string]bool) 
 func TestWalksCanFail(t *testing.T) {
 	c := newCode(t)
 	for name, text := range map[string]string{
-		"no such function": "- `relay/milter/session.go:Body`\n  - `relay/gateway/process.go:Nothing`\n",
-		"not called":       "- `relay/milter/session.go:Helo`\n  - `relay/gateway/process.go:Process`\n",
-		"may not call":     "- `relay/milter/session.go:Body`\n  - `smime/sign.go:Sign`\n",
-		"below nothing":    "- `relay/milter/session.go:Body`\n      - `relay/gateway/process.go:Process`\n",
+		"no such function": "- `relay/milter/session.go:end`\n  - `relay/gateway/process.go:Nothing`\n",
+		"not called":       "- `relay/milter/session.go:helo`\n  - `relay/gateway/process.go:Process`\n",
+		"may not call":     "- `relay/milter/session.go:end`\n  - `smime/sign.go:Sign`\n",
+		"below nothing":    "- `relay/milter/session.go:end`\n      - `relay/gateway/process.go:Process`\n",
 	} {
 		if len(c.follow(walks("### x\n" + text)["x"])) == 0 {
 			t.Errorf("%s: not found", name)

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"sync"
+
 	"golang.org/x/sync/semaphore"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -10,8 +12,12 @@ import (
 // seldom enough to be cheap.
 const step = 64 << 10
 
-// firstSize is what a Collector starts with.
-const firstSize = 8 << 10
+// roomSize holds nearly every message while it comes, and the next one after it: what
+// is kept of a message has its size, and has not grown to it in steps.
+const roomSize = 128 << 10
+
+// rooms are used again.
+var rooms = sync.Pool{New: func() any { return new([roomSize]byte) }}
 
 // Collector gathers a message. It never holds more than its limit, nor more
 // than the budget that all collectors share gives it; it takes everything that
@@ -20,6 +26,7 @@ const firstSize = 8 << 10
 type Collector struct {
 	limit  int
 	budget *semaphore.Weighted // nil: no budget
+	room   *[roomSize]byte     // holds buf while that fits in, until Bytes
 	buf    []byte
 	held   int64
 	err    error
@@ -45,11 +52,26 @@ func (c *Collector) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if c.buf == nil {
-		// Most messages are small, and grow to this in many steps otherwise.
-		c.buf = make([]byte, 0, max(len(p), firstSize))
+		c.room = rooms.Get().(*[roomSize]byte)
+		c.buf = c.room[:0]
+	}
+	if c.room != nil && len(c.buf)+len(p) > roomSize {
+		c.own(len(c.buf) + max(len(p), roomSize))
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil
+}
+
+// own moves what is there out of the room, which others use next, into memory of its
+// own.
+func (c *Collector) own(size int) {
+	c.buf = append(make([]byte, 0, size), c.buf...)
+	c.leave()
+}
+
+func (c *Collector) leave() {
+	rooms.Put(c.room)
+	c.room = nil
 }
 
 // Reserve takes more of the budget, for what the message becomes while it is
@@ -88,14 +110,22 @@ func (c *Collector) fail(err error) {
 // fault.Capacity.
 func (c *Collector) Err() error { return c.err }
 
-// Bytes returns what was gathered.
-func (c *Collector) Bytes() []byte { return c.buf }
+// Bytes returns what was gathered. It is the caller's, also after Release.
+func (c *Collector) Bytes() []byte {
+	if c.room != nil {
+		c.own(len(c.buf))
+	}
+	return c.buf
+}
 
 // Release forgets the message and gives back its part of the budget. It may be
 // called more than once.
 func (c *Collector) Release() {
 	if c.budget != nil && c.held > 0 {
 		c.budget.Release(c.held)
+	}
+	if c.room != nil {
+		c.leave()
 	}
 	c.held, c.buf = 0, nil
 }
