@@ -25,7 +25,7 @@ import (
 // report. Everything that was reported is in the store, and the last one ends.
 func TestImportIsKilled(t *testing.T) {
 	s := newShelf(t)
-	const identities, certificates = 200, 2800
+	const identities, certificates = 80, 1120
 	for i := range identities + certificates {
 		id := testpki.Must(s.ca.Issue(testpki.Leaf{Addresses: []string{fmt.Sprintf("u%d@example.org", i)}}))
 		name, data := fmt.Sprintf("files/%04d.cer", i), id.Certificate.Raw
@@ -37,7 +37,7 @@ func TestImportIsKilled(t *testing.T) {
 		}
 		s.write(name, data)
 	}
-	after := []int{1, 300, 900, 1800}
+	after := []int{1, 120, 360, 720}
 	for _, n := range after {
 		s.wantStored(s.killedImport(n))
 	}

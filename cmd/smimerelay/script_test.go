@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"smimerelay": main, "enqueue": enqueue, "hold": hold})
+	testscript.Main(unraced{m}, map[string]func(){"smimerelay": main, "enqueue": enqueue, "hold": hold})
 }
 
 // TestScripts runs the real program: each file in testdata is a session.
