@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint bench fuzz corpora cases certificates
+.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint portable bench fuzz corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,7 +49,7 @@ unit: # every package but the whole-system tests
 HSM := ./certs/token ./test/hsm
 
 hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
-	CGO_ENABLED=1 $(GO) tool staticcheck -tags pkcs11 $(HSM) ./internal/testing/softhsmtest
+	CGO_ENABLED=1 $(TOOL) golangci-lint run --build-tags pkcs11 $(HSM:%=%/...) ./internal/testing/softhsmtest/...
 	CGO_ENABLED=1 test/scripts/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
@@ -58,12 +58,23 @@ e2e: # the whole-system tests
 readers: # structures around a signature, as four other mail readers show them
 	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers
 
-lint: ## gofmt, go vet, staticcheck, the direction of imports
+# The tools are in a module of their own, so that none of what they need is in go.mod.
+TOOL := $(GO) tool -modfile=test/tools/go.mod
+
+lint: ## gofmt, the linters of .golangci.yml, dead code, imports, words, SMTP codes, log attributes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
 	$(GO) test -count=1 ./test/arch
+	$(TOOL) golangci-lint run ./...
+	test/scripts/deadcode
+
+PORTABLE := ./smime/... ./cmd/smimerelay
+
+portable: ## go vet for the systems and processors other than this one
+	GOOS=linux GOARCH=386 $(GO) vet ./smime/... ./enforce/... ./certs/... ./relay/... ./service/... ./cmd/...
+	GOOS=linux GOARCH=arm64 $(GO) vet ./smime/... ./enforce/... ./certs/... ./relay/... ./service/... ./cmd/...
+	GOOS=darwin $(GO) vet $(PORTABLE)
+	GOOS=windows $(GO) vet $(PORTABLE)
 
 bench: ## this engine beside libcrypto and the bare primitives, then the packages' benchmarks
 	@test/scripts/deps gcc libc6-dev libssl-dev

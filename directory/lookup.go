@@ -71,7 +71,7 @@ type Directory struct {
 	groups  groupMemory
 
 	// base ends every lookup under way when the Directory is closed.
-	base    context.Context
+	base    context.Context //nolint:containedctx // ends with Close, not with a call
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 

@@ -304,9 +304,6 @@ func withEncoding(fields []message.Field, p *message.Part, encoding string) []me
 // line end: RFC 2045 section 6.7 allows 76 octets of quoted-printable.
 const safeLine = 76
 
-// travels reports whether data passes every mail relay unchanged.
-func travels(data []byte, limit int) bool { return message.ScanLines(data).Sturdy(limit) }
-
 // denseBinary reports whether base64 is shorter than quoted-printable: an octet
 // that needs escaping costs two more, and base64 costs a third of all.
 func denseBinary(data []byte) bool {

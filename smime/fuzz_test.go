@@ -126,3 +126,6 @@ func blankHeaderLine(m *message.Message) bool {
 	})
 	return found
 }
+
+// travels reports whether data passes every mail relay unchanged.
+func travels(data []byte, limit int) bool { return message.ScanLines(data).Sturdy(limit) }

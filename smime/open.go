@@ -85,7 +85,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 
 // walker opens the layers of one message.
 type walker struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // a walker lives for one call
 	given   *message.Message
 	options OpenOptions
 	report  Report

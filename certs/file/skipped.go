@@ -30,7 +30,7 @@ func (e *SkippedError) Unwrap() error { return e.Err }
 func Skipped(err error) (skipped []*SkippedError, other error) {
 	var others []error
 	for _, e := range fault.Each(err) {
-		if s, ok := e.(*SkippedError); ok {
+		if s, ok := errors.AsType[*SkippedError](e); ok {
 			skipped = append(skipped, s)
 		} else {
 			others = append(others, e)

@@ -69,9 +69,9 @@ func (b *builder) signedPart(s *scanner) error {
 
 // fields reads what precedes the entries: version, algorithm, issuer and times.
 func (b *builder) fields(s *scanner) error {
-	tag, der, err := s.element(maxElement)
+	tag, der, err := s.element()
 	if err == nil && tag == tagInteger { // version, absent for 1
-		tag, der, err = s.element(maxElement)
+		tag, der, err = s.element()
 	}
 	if err != nil || tag != tagSequence {
 		return or(err)
@@ -82,13 +82,13 @@ func (b *builder) fields(s *scanner) error {
 	}
 	b.list.algorithm = algorithm
 	s.use(algorithm)
-	if tag, der, err = s.element(maxElement); err != nil || tag != tagSequence {
+	if tag, der, err = s.element(); err != nil || tag != tagSequence {
 		return or(err)
 	}
 	b.name = der
 	b.list.Issuer = pkix.NameKey(der)
 	b.issuer = b.list.Issuer
-	if tag, der, err = s.element(maxElement); err != nil {
+	if tag, der, err = s.element(); err != nil {
 		return err
 	}
 	if b.list.ThisUpdate, err = parseTime(tag, der); err != nil {
@@ -103,7 +103,7 @@ func (b *builder) nextUpdate(s *scanner) error {
 	if err != nil || next[0] != tagUTCTime && next[0] != tagTime {
 		return nil // the caller finds what is wrong
 	}
-	tag, der, err := s.element(maxElement)
+	tag, der, err := s.element()
 	if err != nil {
 		return err
 	}

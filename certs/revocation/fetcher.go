@@ -72,7 +72,7 @@ type Fetcher struct {
 	issuers   *cache[[]byte]
 	disk      disk
 
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // ends with Close, not with a call
 	stop    context.CancelFunc
 	flights chan struct{} // holds a token for each fetch
 

@@ -77,7 +77,7 @@ func or(err error) error {
 }
 
 func (l *List) readSignature(s *scanner) error {
-	tag, alg, err := s.element(maxElement)
+	tag, alg, err := s.element()
 	if err != nil || tag != tagSequence {
 		return or(err)
 	}
@@ -85,7 +85,7 @@ func (l *List) readSignature(s *scanner) error {
 	if outer != l.algorithm {
 		return errors.New("revocation list: its two signature algorithms differ")
 	}
-	tag, bits, err := s.element(maxElement)
+	tag, bits, err := s.element()
 	if err != nil || tag != tagBitString {
 		return or(err)
 	}

@@ -69,13 +69,13 @@ func (s *scanner) header() (tag byte, length int64, err error) {
 	return b[0], length, nil
 }
 
-// element reads a whole value of at most limit octets, its header included.
-func (s *scanner) element(limit int64) (tag byte, der []byte, err error) {
+// element reads a whole value of at most maxElement octets, its header included.
+func (s *scanner) element() (tag byte, der []byte, err error) {
 	tag, length, err := s.header()
 	if err != nil {
 		return 0, nil, err
 	}
-	return s.rest(tag, length, limit)
+	return s.rest(tag, length, maxElement)
 }
 
 // rest is element for a value whose header was read.

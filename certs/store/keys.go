@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -96,7 +97,7 @@ func (k *keys) find(ctx context.Context, condition string, args ...any) ([]*cert
 	var ids []*certs.Identity
 	for _, f := range list {
 		id, err := k.open(ctx, f, removals)
-		if err == ErrNotFound || err == ErrNoKey {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoKey) {
 			continue // removed since the query
 		}
 		if err != nil {

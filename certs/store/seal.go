@@ -53,8 +53,8 @@ func (s *sealer) seal(plain []byte, purpose string, about []byte) []byte {
 	out := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+len(plain)+s.aead.Overhead())
 	out[0] = sealVersion
 	nonce := out[1:]
-	rand.Read(nonce) // never fails
-	return s.aead.Seal(out, nonce, plain, additional(purpose, about))
+	rand.Read(nonce)                                                  // never fails
+	return s.aead.Seal(out, nonce, plain, additional(purpose, about)) //nolint:gosec // G407: the nonce is random
 }
 
 func (s *sealer) open(sealed []byte, purpose string, about []byte) ([]byte, error) {

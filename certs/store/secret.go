@@ -12,7 +12,7 @@ import (
 const SecretSize = 32
 
 // forSecret is what a sealed secret is for; its name is bound to it.
-const forSecret = "smimerelay secret\x00"
+const forSecret = "smimerelay secret\x00" //nolint:gosec // G101: a label, no secret
 
 // unsealed begins a secret that was made while the store had no key file. It stays
 // so: nodes that get the file later must all go on with the secret.

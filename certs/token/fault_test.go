@@ -383,11 +383,11 @@ func TestWrongPIN(t *testing.T) {
 
 // encrypt encrypts to alice with the scheme of RFC 8551 section 2.3.
 func (w *world) encrypt(secret []byte) []byte {
-	//lint:ignore SA1019 what is tested
+	// What is tested.
 	return testpki.Must(rsa.EncryptPKCS1v15(rand.Reader, w.certs[alice].PublicKey.(*rsa.PublicKey), secret))
 }
 
-//lint:ignore SA1019 what is tested
+// What is tested.
 var pkcs1 = &rsa.PKCS1v15DecryptOptions{}
 
 // What is wrong with a ciphertext has one answer, also from a token that says of
@@ -443,7 +443,7 @@ func TestUnsupported(t *testing.T) {
 	key := w.openFaulty(t, r, Config{}).signing(t, alice).Key.(*rsaKey)
 	for name, o := range map[string]crypto.DecrypterOpts{
 		"none": nil, "hash": &rsa.OAEPOptions{Hash: crypto.MD5},
-		//lint:ignore SA1019 what is tested
+		// What is tested.
 		"session key": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 32},
 		"OAEP":        &rsa.OAEPOptions{Hash: crypto.SHA256}, // not by SoftHSM 2.6
 	} {

@@ -108,7 +108,7 @@ func (k *rsaKey) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]
 
 func decryptMechanism(opts crypto.DecrypterOpts) (*pkcs11.Mechanism, error) {
 	switch o := opts.(type) {
-	//lint:ignore SA1019 RFC 8551 section 2.3 demands it
+	// RFC 8551 section 2.3 demands it.
 	case *rsa.PKCS1v15DecryptOptions:
 		if o.SessionKeyLen == 0 {
 			return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS, nil), nil

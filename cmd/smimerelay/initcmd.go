@@ -29,7 +29,7 @@ func (c *initCmd) Run(a *app) error {
 		_, err := fmt.Fprint(a.stdout, config.Example())
 		return err
 	}
-	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // G302: the group of the gateway reads it
 	if errors.Is(err, fs.ErrExist) {
 		return unusable(fmt.Errorf("init: %s already exists; remove it first, or name another file with --config", c.Config))
 	}

@@ -158,7 +158,7 @@ func inPlaceOf(group relay.Recipient, member address.Address) relay.Recipient {
 // lines of their own.
 func (g *Gateway) logExpansions(env *relay.Envelope, e *evidence) {
 	for _, x := range e.expansions {
-		g.Log.LogAttrs(context.Background(), slog.LevelInfo, "group expanded",
+		g.Log.Info("group expanded",
 			slog.String("id", env.ID), slog.String("queue_id", env.QueueID),
 			slog.String("group", x.Group.String()), slog.Int("members", len(x.Members)), slog.Int("left_out", len(x.Notes)))
 	}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -145,16 +144,16 @@ func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
 
 // logReleased writes what became of those who waited, one line a recipient.
 func (g *Gateway) logReleased(env *relay.Envelope, o *answer.Outcome, order relay.Order) {
-	level, word, reason := slog.LevelInfo, "released", order.Reason
+	write, word, reason := g.Log.Info, "released", order.Reason
 	if order.Verb == relay.ReleasePlain {
-		level, word = slog.LevelWarn, "released without encryption"
+		write, word = g.Log.Warn, "released without encryption"
 	}
 	if order.By != "" {
 		reason += " (" + order.By + ")"
 	}
 	for _, d := range o.Deliveries {
 		for _, r := range d.Recipients {
-			g.logAt(level, env, enforce.Assigned{Address: r.Address}, word, reason)
+			g.logAt(write, env, enforce.Assigned{Address: r.Address}, word, reason)
 		}
 	}
 	for _, r := range o.Refused {

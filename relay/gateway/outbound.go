@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -128,15 +127,15 @@ func (g *Gateway) logPlan(env *relay.Envelope, plan enforce.Plan) {
 		}
 	}
 	for _, r := range plan.Refused {
-		word, level := "refused", slog.LevelInfo
+		word, write := "refused", g.Log.Info
 		if r.Temporary {
 			word = "deferred"
 		}
 		if r.Temporary && r.Missing == enforce.MissingIdentity {
 			// Only we can mend that, and until then the mail waits.
-			level = slog.LevelError
+			write = g.Log.Error
 		}
-		g.logAt(level, env, r.Assigned, word, r.Reason)
+		g.logAt(write, env, r.Assigned, word, r.Reason)
 	}
 	for _, r := range plan.Stripped {
 		g.logDecision(env, r.Assigned, "stripped", r.Reason)

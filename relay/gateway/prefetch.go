@@ -17,7 +17,7 @@ const maxPrefetch = 32
 type prefetch struct {
 	finder directory.Finder
 	slots  chan struct{}
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // ends with Close, not with a call
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 

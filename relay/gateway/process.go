@@ -85,7 +85,7 @@ func join(out, in *answer.Outcome) *answer.Outcome {
 // logDecision writes the one line of a recipient's decision. Subjects and
 // bodies are never logged.
 func (g *Gateway) logDecision(env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	g.logAt(slog.LevelInfo, env, a, outcome, reason)
+	g.logAt(g.Log.Info, env, a, outcome, reason)
 }
 
 // client is the address of the client, "" where it is not known.
@@ -96,8 +96,9 @@ func client(env *relay.Envelope) string {
 	return env.Client.Addr.String()
 }
 
-func (g *Gateway) logAt(level slog.Level, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	g.Log.LogAttrs(context.Background(), level, "decision",
+// logAt writes a decision with write, which is a method of g.Log.
+func (g *Gateway) logAt(write func(string, ...any), env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
+	write("decision",
 		slog.String("id", env.ID),
 		slog.String("queue_id", env.QueueID),
 		slog.String("message_id", env.MessageID),

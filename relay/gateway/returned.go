@@ -170,7 +170,7 @@ func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.R
 }
 
 func (g *Gateway) logReturned(env *relay.Envelope, a address.Address, outcome, reason string) {
-	g.Log.LogAttrs(context.Background(), slog.LevelInfo, "returned mail",
+	g.Log.Info("returned mail",
 		slog.String("id", env.ID), slog.String("queue_id", env.QueueID), slog.String("sender", env.Sender.String()),
 		slog.String("recipient", a.String()), slog.String("outcome", outcome), slog.String("reason", reason))
 }

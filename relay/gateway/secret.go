@@ -15,7 +15,7 @@ import (
 
 // secretField carries the Secret, sealed, in a message that leaves under an address
 // of the gateway's own: a server that returns the header returns it too.
-const secretField = "X-SMIME-Origin"
+const secretField = "X-SMIME-Origin" //nolint:gosec // G101: a field name, no secret
 
 const (
 	// maxNamed is how many recipients the field names.

@@ -62,7 +62,7 @@ type Harvester struct {
 	budget budget
 	swept  time.Time // used by the worker only
 
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // ends with Close, not with a call
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the worker has ended
 

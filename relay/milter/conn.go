@@ -35,7 +35,7 @@ type conn struct {
 	server *Server
 	r      *bufio.Reader
 	w      *bufio.Writer
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the life of the connection
 	cancel context.CancelFunc
 
 	session *session

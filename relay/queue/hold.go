@@ -108,7 +108,7 @@ func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error
 // all of them at once, but at its end at the latest.
 func (q *Queue) nextLook(until time.Time) int64 {
 	wait := q.config.Recheck
-	wait += rand.N(wait/5+1) - wait/10
+	wait += rand.N(wait/5+1) - wait/10 //nolint:gosec // G404: it spreads load, and may be guessed
 	now := q.config.Clock()
 	next := now.Add(wait)
 	if until.After(now) && until.Before(next) {

@@ -13,7 +13,7 @@ import (
 // keeper looks after what is held: one message at a time, each when it is due.
 type keeper struct {
 	queue      *Queue
-	ctx        context.Context
+	ctx        context.Context //nolint:containedctx // ends with Stop, not with a call
 	cancel     context.CancelFunc
 	work       sync.WaitGroup
 	generation int64

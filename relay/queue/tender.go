@@ -12,7 +12,7 @@ import (
 // that was in it.
 type tender struct {
 	queue    *Queue
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // ends with Stop, not with a call
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 	suspects map[stray]bool // of the last look

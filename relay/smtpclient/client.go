@@ -82,7 +82,7 @@ func New(c Config) (*Client, error) {
 	switch c.TLS {
 	case "off":
 	case "", "opportunistic":
-		cl.tls = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+		cl.tls = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // G402: RFC 7435, opportunistic
 	case "require":
 		cl.tls, err = verifying(cl.network, cl.addr, c.CA)
 	default:

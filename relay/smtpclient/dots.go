@@ -51,7 +51,7 @@ func bareLineEnd(text []byte) bool {
 // blockWriter gives each block of data its time.
 type blockWriter struct {
 	h   *hop
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // io.Writer takes none; it lives for one message
 }
 
 // block is how much the hop must take in one time-out.

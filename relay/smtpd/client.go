@@ -20,7 +20,7 @@ import (
 type client struct {
 	server *Server
 	raw    net.Conn
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the life of the connection
 	cancel context.CancelFunc
 
 	// work is read-locked while a message is in hand: with BDAT that is in a

@@ -40,8 +40,7 @@ func (l *link) forward(args string) error {
 	default:
 		l.forwarded = f
 	}
-	_, err := l.reply([]byte(reply))
-	return err
+	return l.reply([]byte(reply))
 }
 
 // add returns f with further attributes.

@@ -62,7 +62,7 @@ func (l *link) Write(p []byte) (int, error) {
 		l.greeted = true
 		return len(p), nil // RFC 3207 section 4.2: no greeting after STARTTLS
 	}
-	if _, err := l.reply(l.reworded(p)); err != nil {
+	if err := l.reply(l.reworded(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -86,14 +86,13 @@ func (l *link) reworded(p []byte) []byte {
 }
 
 // reply sends a reply line and draws the conclusions.
-func (l *link) reply(p []byte) (int, error) {
+func (l *link) reply(p []byte) error {
 	code := replyCode(p)
 	if code != "" && code != "421" && (code[0] == '4' || code[0] == '5') {
 		l.logRefusal(string(p)) // before the peer has it
 	}
-	n, err := l.send(p)
-	if err != nil {
-		return n, err
+	if err := l.send(p); err != nil {
+		return err
 	}
 	l.more = bytes.HasSuffix(p, []byte(" Continue\r\n"))
 	switch {
@@ -105,21 +104,22 @@ func (l *link) reply(p []byte) (int, error) {
 	case code == "354":
 		l.data, l.scan = true, scanner{}
 	case code == "421":
-		return n, l.hangUp("")
+		return l.hangUp("")
 	case code != "" && (code[0] == '4' || code[0] == '5'):
 		l.errors++
 		if limit := l.client.server.config.Limits.Errors; limit > 0 && l.errors > limit {
-			return n, l.hangUp(closing(fault.Misbehaving, "too many errors"))
+			return l.hangUp(closing(fault.Misbehaving, "too many errors"))
 		}
 	}
-	return n, nil
+	return nil
 }
 
-func (l *link) send(p []byte) (int, error) {
+func (l *link) send(p []byte) error {
 	if err := l.Conn.SetWriteDeadline(time.Now().Add(l.client.server.config.Limits.Write)); err != nil {
-		return 0, err
+		return err
 	}
-	return l.Conn.Write(p)
+	_, err := l.Conn.Write(p)
+	return err
 }
 
 // hangUp says last, if there is something to say, and ends the connection.
@@ -129,7 +129,7 @@ func (l *link) hangUp(last string) error {
 	}
 	l.closed = true
 	if last != "" {
-		if _, err := l.send([]byte(last)); err != nil {
+		if err := l.send([]byte(last)); err != nil {
 			return errors.Join(err, l.Conn.Close())
 		}
 	}

@@ -153,7 +153,7 @@ func benchEncrypt(b *testing.B, id *identity, certs []*x509.Certificate, size in
 func floorTransport(id *identity, key []byte) {
 	switch k := id.key.Public().(type) {
 	case *rsa.PublicKey:
-		//lint:ignore SA1019 what is measured
+		// What is measured.
 		rsa.EncryptPKCS1v15(rand.Reader, k, key)
 	case *ecdsa.PublicKey:
 		p, _ := k.ECDH()

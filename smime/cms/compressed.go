@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -88,7 +89,7 @@ func (l Limits) inflate(content *Content) ([]byte, error) {
 		switch {
 		case int64(out.Len()) > bound:
 			return nil, tooBig("content of more than %d octets", bound)
-		case err == io.EOF && n < step:
+		case errors.Is(err, io.EOF) && n < step:
 			return out.Bytes(), nil
 		case err != nil:
 			return nil, malformed("compressed content: %v", err)

@@ -109,14 +109,14 @@ func pkcs1Options(key crypto.Decrypter, size int) crypto.DecrypterOpts {
 	if _, ok := key.(*rsa.PrivateKey); !ok {
 		size = 0
 	}
-	//lint:ignore SA1019 RFC 8551 section 2.3 demands it
+	// RFC 8551 section 2.3 demands it.
 	return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}
 }
 
 // agreed undoes key agreement.
 func (r *RecipientInfo) agreed(key crypto.PrivateKey) ([]byte, error) {
 	secret, err := agree(key, r.originator, r.point)
-	if err == ErrDecrypt {
+	if errors.Is(err, ErrDecrypt) {
 		return nil, nil
 	}
 	if err != nil {

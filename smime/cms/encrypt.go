@@ -232,7 +232,7 @@ func (e *encrypter) transport(pub *rsa.PublicKey) (encrypted []byte, err error) 
 	if e.request.KeyTransport == OAEP {
 		encrypted, err = rsa.EncryptOAEP(e.request.OAEPHash.New(), rand.Reader, pub, e.key, nil)
 	} else {
-		//lint:ignore SA1019 RFC 8551 section 2.3 demands it, many can read nothing else
+		// RFC 8551 section 2.3 demands it, many can read nothing else.
 		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, pub, e.key)
 	}
 	if err != nil {

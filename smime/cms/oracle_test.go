@@ -113,7 +113,7 @@ func TestBadEncryptedKeyIsOneError(t *testing.T) {
 	id := newIdentity(t, "rsa2048")
 	pub := id.key.Public().(*rsa.PublicKey)
 	pkcs1 := func(b []byte) []byte {
-		//lint:ignore SA1019 what is attacked
+		// What is attacked.
 		c, err := rsa.EncryptPKCS1v15(rand.Reader, pub, b)
 		if err != nil {
 			t.Fatal(err)
@@ -155,11 +155,11 @@ func TestBadEncryptedKeyIsOneError(t *testing.T) {
 type loudKey struct{ *rsa.PrivateKey }
 
 func (k loudKey) Decrypt(_ io.Reader, b []byte, opts crypto.DecrypterOpts) ([]byte, error) {
-	//lint:ignore SA1019 what old hardware does
+	// What old hardware does.
 	if o, ok := opts.(*rsa.PKCS1v15DecryptOptions); !ok || o.SessionKeyLen != 0 {
 		return nil, errors.New("session key length: not supported")
 	}
-	//lint:ignore SA1019 what old hardware does
+	// What old hardware does.
 	return rsa.DecryptPKCS1v15(nil, k.PrivateKey, b)
 }
 
@@ -255,7 +255,7 @@ func TestDeviceAway(t *testing.T) {
 // A key in memory does its own as well, in constant time.
 func TestImplicitRejectionIsAlsoTheLibrarys(t *testing.T) {
 	key := newIdentity(t, "rsa2048").key.(*rsa.PrivateKey)
-	//lint:ignore SA1019 what Decrypt asks for
+	// What Decrypt asks for.
 	o, ok := pkcs1Options(key, 32).(*rsa.PKCS1v15DecryptOptions)
 	if !ok || o.SessionKeyLen != 32 {
 		t.Errorf("options %+v", o)

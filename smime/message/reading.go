@@ -61,7 +61,7 @@ func (p *Part) headerDoubt() string {
 	}
 	for _, f := range p.Fields {
 		if f.Is("Content-Type") {
-			if _, _, err := plainValue(f); err != nil {
+			if _, err := plainValue(f); err != nil {
 				return fmt.Sprintf("Content-Type %q: %v", f.Value(), err)
 			}
 		}
@@ -121,14 +121,14 @@ type plainParam struct {
 // and a word or a quoted-string without backslashes, folded only where white
 // space may stand. No comments, no parameter twice, none of RFC 2231 beside
 // its plain form.
-func plainValue(f Field) (head string, params []plainParam, err error) {
+func plainValue(f Field) (params []plainParam, err error) {
 	_, value, _ := bytes.Cut(f.Raw, []byte(":"))
 	l := plainLexer{s: string(value)}
 	l.blanks()
-	head = l.run("/")
+	l.run("/")
 	for l.blanks(); l.i < len(l.s); l.blanks() {
 		if l.s[l.i] != ';' {
-			return "", nil, fmt.Errorf("%q cannot stand there", l.s[l.i])
+			return nil, fmt.Errorf("%q cannot stand there", l.s[l.i])
 		}
 		l.i++
 		if l.blanks(); l.i == len(l.s) || l.s[l.i] == ';' {
@@ -136,16 +136,16 @@ func plainValue(f Field) (head string, params []plainParam, err error) {
 		}
 		p, err := l.param()
 		if err != nil {
-			return "", nil, err
+			return nil, err
 		}
 		for _, other := range params {
 			if base(other.name) == base(p.name) {
-				return "", nil, fmt.Errorf("parameter %q is there twice", base(p.name))
+				return nil, fmt.Errorf("parameter %q is there twice", base(p.name))
 			}
 		}
 		params = append(params, p)
 	}
-	return head, params, nil
+	return params, nil
 }
 
 // base is the name of a parameter without what RFC 2231 adds.
@@ -213,7 +213,7 @@ func (p *Part) Plain(name string) (string, error) {
 		if !f.Is("Content-Type") {
 			continue
 		}
-		_, params, err := plainValue(f)
+		params, err := plainValue(f)
 		if err != nil {
 			return "", err
 		}
@@ -386,7 +386,7 @@ func (p *Part) PlainNames() ([]string, error) {
 		if !f.Is("Content-Type", "Content-Disposition") {
 			continue
 		}
-		_, params, err := plainValue(f)
+		params, err := plainValue(f)
 		if err != nil {
 			return nil, fmt.Errorf("%s %q: %w", f.Name, f.Value(), err)
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var question = regexp.MustCompile("(?m)^\\| [^|]+\\? \\| (.+) \\|$")
+var question = regexp.MustCompile(`(?m)^\| [^|]+\? \| (.+) \|$`)
 
 // TestPlaces: where docs/architecture.md says that something is decided, written or
 // read, there is a file of that name.

@@ -234,7 +234,7 @@ func TestTokenIsNoOracle(t *testing.T) {
 	})
 	must(t, err)
 	pkcs1 := func(key []byte) []byte {
-		//lint:ignore SA1019 what is attacked
+		// What is attacked.
 		return testpki.Must(rsa.EncryptPKCS1v15(rand.Reader, w.certs[alice].PublicKey.(*rsa.PublicKey), key))
 	}
 	for name, c := range map[string]struct {
