@@ -7,10 +7,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 )
 
@@ -94,8 +94,8 @@ func giveToFolder(f *os.File, path string) error {
 	if err != nil {
 		return err
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
-		return f.Chown(int(owner.Uid), int(owner.Gid))
+	if user, group, ok := filesystem.Owner(info); ok && user != 0 {
+		return f.Chown(user, group)
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func lockFolder(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+	if err := filesystem.Lock(dir); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return func() { dir.Close() }, nil

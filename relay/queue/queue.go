@@ -14,13 +14,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -141,7 +141,7 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := filesystem.TryLock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("queue %q is in use by another process: %w", path, err), f.Close())
 	}
 	return f, nil
@@ -247,9 +247,5 @@ func (w warnings) WithGroup(n string) slog.Handler      { return warnings{w.Hand
 
 // freeSpace returns how many octets the file system of path has left for us.
 func freeSpace(path string) (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(path), &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	return filesystem.Free(filepath.Dir(path))
 }
