@@ -88,6 +88,9 @@ type Finder interface {
 type Finding struct {
 	Certificates []*x509.Certificate
 	Claims       []Claim
+	// Aliases are further addresses of the mailbox: a certificate may name one of
+	// them instead.
+	Aliases []address.Address
 	// Group tells that the address is that of a group.
 	Group bool
 	Notes []string

@@ -80,12 +80,18 @@ func (r *Result) judged(c *x509.Certificate) *Candidate {
 
 // unjudged drops the certificates that an earlier source had already, but for
 // those without a path to an anchor when this source has certificates of
-// authorities, by which there may be one.
+// authorities, by which there may be one, and for those that name another address
+// when this source knows aliases.
 func (r *Result) unjudged(f Finding) Finding {
 	hints := slices.ContainsFunc(f.Certificates, isAuthority)
 	f.Certificates = slices.DeleteFunc(slices.Clone(f.Certificates), func(c *x509.Certificate) bool {
 		earlier := r.judged(c)
-		return earlier != nil && (!hints || earlier.Verdict.Reason != certs.Untrusted)
+		if earlier == nil {
+			return false
+		}
+		again := hints && earlier.Verdict.Reason == certs.Untrusted ||
+			len(f.Aliases) > 0 && earlier.Verdict.Reason == certs.WrongAddress
+		return !again
 	})
 	return f
 }

@@ -26,7 +26,7 @@ func (d *Directory) judge(ctx context.Context, addr address.Address, name string
 	check := func(c *x509.Certificate, p certs.Purpose) certs.Verdict {
 		return d.cfg.Checker.Check(ctx, c, certs.Request{
 			Purpose:       p,
-			Addresses:     []address.Address{addr},
+			Addresses:     append([]address.Address{addr}, found.Aliases...),
 			Intermediates: authorities,
 		})
 	}

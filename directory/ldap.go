@@ -56,6 +56,9 @@ type LDAPConfig struct {
 	// are what lists the addresses of the user.
 	UserFilter     string
 	UserAttributes []string
+	// Aliases are attributes with further addresses of an entry: all of them, and
+	// its mail, are one mailbox. None: an address is no alias of another.
+	Aliases []string
 	// Resolver finds the servers of a domain; net.DefaultResolver unless set.
 	Resolver Resolver
 	// Clock is time.Now unless set.
@@ -82,17 +85,19 @@ func DefaultAttributes() []string {
 type LDAP struct {
 	Plain
 
-	name       string
-	servers    []servers
-	filter     *filterTemplate
-	attributes []string // as asked for
-	bases      []string // their base names, each once
-	members    int
-	depth      int
-	nested     string
-	isAD       atomic.Pointer[bool] // nil: not known yet
-	userFilter *filterTemplate      // nil: no user is looked up
-	userLists  []string
+	name        string
+	servers     []servers
+	filter      *filterTemplate
+	attributes  []string // as asked for
+	bases       []string // their base names, each once
+	members     int
+	depth       int
+	nested      string
+	isAD        atomic.Pointer[bool] // nil: not known yet
+	userFilter  *filterTemplate      // nil: no user is looked up
+	userLists   []string
+	aliasFilter *filterTemplate // nil: no entry has aliases
+	aliases     []string
 }
 
 // NewLDAP returns an LDAP source, or says everything that is wrong with cfg. It
@@ -104,13 +109,16 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	errs = append(errs, err)
 	userFilter, err := parseUserFilter(cfg.UserFilter)
 	errs = append(errs, err)
+	aliasFilter, err := aliasFilter(cfg.Aliases)
+	errs = append(errs, err)
 	dialer, problems := newDialer(cfg)
 	errs = append(errs, problems...)
 	if len(cfg.URLs) == 0 {
 		errs = append(errs, errors.New("no server; set at least one url"))
 	}
 	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth,
-		nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes}
+		nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes,
+		aliasFilter: aliasFilter, aliases: cfg.Aliases}
 	for _, name := range cfg.Attributes {
 		if base := baseName(name); !slices.Contains(l.bases, base) {
 			l.bases = append(l.bases, base)
@@ -150,6 +158,9 @@ func setLDAPDefaults(cfg *LDAPConfig) {
 	}
 	if cfg.Nested == "" {
 		cfg.Nested = NestedAuto
+	}
+	if len(cfg.Aliases) > 0 {
+		cfg.Aliases = append([]string{attrMail}, slices.DeleteFunc(slices.Clone(cfg.Aliases), isMail)...)
 	}
 	if len(cfg.UserAttributes) == 0 {
 		cfg.UserAttributes = DefaultUserAttributes()
@@ -193,7 +204,9 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 	if len(result.Referrals) > 0 {
 		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not followed: %q", result.Referrals))
 	}
-	return finding, err
+	aliases, failed := l.aliasesIn(ctx, addr, finding.Certificates)
+	finding.Aliases = aliases
+	return finding, errors.Join(err, failed)
 }
 
 // byAddress searches for the entries of an address.

@@ -19,6 +19,10 @@ type Groups interface {
 	Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error)
 	// AddressesOf returns the addresses that are listed for the name of a user.
 	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
+	// SameOwner reports whether two addresses are those of one mailbox: one entry
+	// lists both, and no other entry lists either. An error means that nobody can
+	// tell.
+	SameOwner(ctx context.Context, a, b address.Address) (bool, error)
 }
 
 // groupSource is what a source knows of groups and users.
@@ -31,6 +35,8 @@ type groupSource interface {
 	// addressesOf returns the addresses listed for a user; ok is false where
 	// users are not looked for.
 	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)
+	// sameOwner reports whether one entry, and no other, lists both addresses.
+	sameOwner(ctx context.Context, a, b address.Address) (bool, error)
 	// entriesOf returns the names of the entries that bear an address.
 	entriesOf(ctx context.Context, addr address.Address) ([]string, error)
 	// groupsNamed returns the names of the entries that a group's address or
@@ -52,6 +58,7 @@ type groupMemory struct {
 	names      memory[[]string]
 	everybody  memory[map[string]bool]
 	users      memory[[]address.Address]
+	owners     memory[bool]
 }
 
 func newGroupMemory(entries int) groupMemory {
@@ -59,6 +66,7 @@ func newGroupMemory(entries int) groupMemory {
 		expansions: newMemory[expanded](entries), members: newMemory[bool](entries),
 		entries: newMemory[[]string](entries), names: newMemory[[]string](entries),
 		everybody: newMemory[map[string]bool](entries), users: newMemory[[]address.Address](entries),
+		owners: newMemory[bool](entries),
 	}
 }
 

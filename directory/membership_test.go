@@ -240,6 +240,10 @@ func (f *fakeGroups) addressesOf(context.Context, string) ([]address.Address, bo
 	return nil, false, nil
 }
 
+func (f *fakeGroups) sameOwner(context.Context, address.Address, address.Address) (bool, error) {
+	return false, f.err
+}
+
 func (f *fakeGroups) entriesOf(_ context.Context, a address.Address) ([]string, error) {
 	return []string{"cn=" + a.Local()}, nil
 }

@@ -89,7 +89,7 @@ func (b *builder) source(d config.Directory) (directory.Source, error) {
 			ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
 			Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
 			Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.NestedGroups,
-			UserFilter: d.UserFilter, UserAttributes: d.UserAddresses,
+			UserFilter: d.UserFilter, UserAttributes: d.UserAddresses, Aliases: d.Aliases,
 		})
 	case "https":
 		return directory.NewHTTPS(directory.HTTPSConfig{

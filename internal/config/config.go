@@ -211,6 +211,7 @@ type Directory struct {
 	GroupDepth    int      `toml:"group_depth" doc:"ldap: maximum nesting depth of groups" min:"1"`
 	UserFilter    string   `toml:"user_filter" doc:"ldap: search filter for the authenticated user, for [[entitlement]] with from = \"directory\"; {user} is replaced with the user name, escaped; empty finds no user"`
 	UserAddresses []string `toml:"user_addresses" doc:"ldap: attributes of the user entry with mail addresses, or with the DNs of entries whose addresses count as well"`
+	Aliases       []string `toml:"aliases" doc:"ldap: attributes with further addresses of an entry, such as proxyAddresses, mailAlternateAddress or mailLocalAddress: all of them, and mail, are one mailbox. A certificate of the entry may then name any of them, and inbound mail for one in a local domain is decrypted with the identity of another. Only for a directory whose addresses the users cannot change. Empty: a certificate must name the recipient"`
 }
 
 // Lookup is the section [lookup].

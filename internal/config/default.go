@@ -82,7 +82,7 @@ func defaultDirectory() Directory {
 		Filter:     "(|(mail={addr})(proxyAddresses=smtp:{addr}))",
 		Attributes: []string{"userSMIMECertificate", "userCertificate"},
 		Timeout:    2 * time.Second, Connections: 4,
-		NestedGroups: "auto", GroupMembers: 1000, GroupDepth: 10, UserAddresses: []string{"mail", "proxyAddresses"},
+		NestedGroups: "auto", GroupMembers: 1000, GroupDepth: 10, UserAddresses: []string{"mail", "proxyAddresses"}, Aliases: []string{},
 	}
 }
 

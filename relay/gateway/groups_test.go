@@ -66,6 +66,14 @@ func (f *fakeGroups) Expand(_ context.Context, a address.Address) (directory.Exp
 	return directory.Expansion{Members: f.list(key), Notes: []string{"a note"}}, ok, nil
 }
 
+func (f *fakeGroups) SameOwner(_ context.Context, a, b address.Address) (bool, error) {
+	_ = f.note("owner of " + a.Key(address.IgnoreCase))
+	if f.errs[a.Key(address.IgnoreCase)] {
+		return false, errors.New("secret-host: no answer")
+	}
+	return slices.ContainsFunc(f.list("aliases of "+a.Key(address.IgnoreCase)), func(o address.Address) bool { return o.Equal(b, address.IgnoreCase) }), nil
+}
+
 func (f *fakeGroups) AddressesOf(_ context.Context, user string) ([]address.Address, error) {
 	_ = f.note("user " + user)
 	if f.errs[user] {

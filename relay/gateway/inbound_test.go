@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -343,6 +344,80 @@ func TestInboundDecryptsForExtensions(t *testing.T) {
 	}
 }
 
+// TestInboundDecryptsForAliases: mail for an address is decrypted with the identity of
+// another one that a directory lists for the same mailbox, in local domains, and waits
+// while no directory can say whose it is.
+func TestInboundDecryptsForAliases(t *testing.T) {
+	for _, tt := range []struct {
+		to      string
+		aliases string // of the mailbox without the extension
+		domains string
+		fails   bool
+		plain   bool
+	}{
+		{to: "a.lund@own.example", aliases: "alice@own.example", plain: true},
+		{to: "A.Lund@own.example", aliases: "other@own.example ALICE@own.example", plain: true},
+		{to: "a.lund+lists@own.example", aliases: "alice@own.example", plain: true},
+		{to: "a.lund@own.example", aliases: "other@own.example"},
+		{to: "a.lund@own.example"},
+		{to: "a.lund@far.example", aliases: "alice@own.example"},
+		{to: "a.lund@far.example", aliases: "alice@own.example", domains: "far.example", plain: true},
+		{to: "a.lund@own.example", fails: true},
+	} {
+		w, f := groupWorld(t)
+		w.config.Delimiters = "+"
+		if tt.domains != "" {
+			w.config.Domains = append(w.config.Domains, tt.domains)
+		}
+		w.start()
+		mailbox := strings.ToLower(strings.Replace(tt.to, "+lists", "", 1))
+		f.members["aliases of "+mailbox] = tt.aliases
+		f.errs[mailbox] = tt.fails
+		o, err := w.process(w.envelope("in", "bob@enc.example", "alice@own.example", tt.to, "eve@own.example"), w.toAlice(w.bobsLetter("")))
+		if tt.fails {
+			if code := relay.ReplyFor(err).Code; err == nil || code != 451 || !strings.Contains(w.log.String(), "secret-host") || strings.Contains(relay.ReplyFor(err).Text, "secret-host") {
+				t.Errorf("%s, no answer: %v, log:\n%s", tt.to, err, w.log)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range o.Deliveries {
+			for _, r := range d.Recipients {
+				want := tt.plain && r.Address.String() == tt.to || r.Address.Local() == "alice"
+				if got := bytes.Contains(d.Message.Bytes(), []byte(text)); got != want {
+					t.Errorf("%s, aliases %q: %s has plain text %t", tt.to, tt.aliases, r.Address, got)
+				}
+			}
+		}
+	}
+}
+
+// TestAliasesCountInLocalDomains: a directory cannot make a mailbox outside one of the
+// house, whose identities could read for it.
+func TestAliasesCountInLocalDomains(t *testing.T) {
+	w, f := groupWorld(t)
+	w.config.Domains = []string{"far.example"}
+	w.start()
+	f.members["aliases of a.lund@far.example"] = "alice@own.example"
+	o, err := w.process(w.envelope("in", "bob@enc.example", "a.lund@far.example"), w.toAlice(w.bobsLetter("")))
+	if err != nil || bytes.Contains(o.Deliveries[0].Message.Bytes(), []byte(text)) {
+		t.Errorf("decrypted with an identity of another domain, %v", err)
+	}
+}
+
+// TestAliasesAreNotAskedForNothing: while every recipient is named by the identity no
+// directory is asked, so that none can keep the message waiting.
+func TestAliasesAreNotAskedForNothing(t *testing.T) {
+	w, f := groupWorld(t)
+	f.errs["alice@own.example"] = true
+	o, err := w.process(w.envelope("in", "bob@enc.example", "alice@own.example"), w.toAlice(w.bobsLetter("")))
+	if err != nil || !bytes.Contains(o.Deliveries[0].Message.Bytes(), []byte(text)) || f.asked["owner of alice@own.example"] > 0 {
+		t.Errorf("%v, asked %v", err, f.asked)
+	}
+}
+
 // TestNoKeyNamesWhatWasCompared: the log names the recipients, the key that is there
 // for somebody else, and the remedy; the message says nothing of the kind.
 func TestNoKeyNamesWhatWasCompared(t *testing.T) {
@@ -355,7 +430,7 @@ func TestNoKeyNamesWhatWasCompared(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := `no-key: the gateway has a key of "alice@own.example" for it, but not of "alias@own.example"; ` +
-			`if both are the same mailbox, set recipient_delimiter, or inbound.decrypt_for = "any"`
+			`if both are the same mailbox, set recipient_delimiter, aliases of a [[directory]], or inbound.decrypt_for = "any"`
 		if want = strings.ReplaceAll(want, `"`, `\"`); !strings.Contains(w.log.String(), want) {
 			t.Errorf("%q: the log does not say %s:\n%s", to, want, w.log)
 		}

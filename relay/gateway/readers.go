@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
-	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // DecryptFor says for whom the gateway decrypts.
@@ -66,19 +66,21 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 	return groups
 }
 
-// keyRing holds the identities that name one of the recipients. It notes which
-// of them were asked for, so that recipients can be distinguished by what they may
-// decrypt, and which were withheld, so that the log can tell.
+// keyRing holds the identities that name one of the recipients or, where a directory
+// has aliases, another address of one. It notes which of them were asked for, so that
+// recipients can be distinguished by what they may decrypt, and which were withheld, so
+// that the log can tell.
 type keyRing struct {
 	certs.Keys
-	rule           address.LocalPart
-	delimiters     string
+	gateway        *Gateway
 	recipients     []relay.Recipient
 	used, withheld []*certs.Identity
+	// mine says which of the recipients may use which identity, by fingerprint.
+	mine map[[sha256.Size]byte][]bool
 }
 
 func (g *Gateway) keyRing(recipients []relay.Recipient) *keyRing {
-	return &keyRing{Keys: g.Keys, rule: g.LocalPart, delimiters: g.Delimiters, recipients: recipients}
+	return &keyRing{Keys: g.Keys, gateway: g, recipients: recipients, mine: make(map[[sha256.Size]byte][]bool)}
 }
 
 // Decryption implements certs.Keys.
@@ -89,7 +91,11 @@ func (k *keyRing) Decryption(ctx context.Context, id certs.RecipientID) ([]*cert
 	}
 	var named []*certs.Identity
 	for _, identity := range all {
-		if slices.ContainsFunc(k.recipients, func(r relay.Recipient) bool { return k.names(identity, r) }) {
+		mine, err := k.readersOf(ctx, identity)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(mine, true) {
 			named = append(named, identity)
 			k.used = noted(k.used, identity)
 		} else {
@@ -107,12 +113,29 @@ func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
 	return append(list, identity)
 }
 
-// names reports whether the certificate of an identity names a recipient, or the
-// mailbox of one who has an extension.
-func (k *keyRing) names(identity *certs.Identity, r relay.Recipient) bool {
-	return slices.ContainsFunc(certs.Addresses(identity.Certificate), func(a address.Address) bool {
-		return a.SameMailbox(r.Address, k.rule, k.delimiters)
-	})
+// readersOf returns which of the recipients may use an identity. While a directory
+// cannot say whose alias an address is, nobody knows: delivered as it is, the owner
+// could not read the message any more.
+func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]bool, error) {
+	sum := fingerprint(identity.Certificate)
+	if mine, ok := k.mine[sum]; ok {
+		return mine, nil
+	}
+	mine := make([]bool, len(k.recipients))
+	for i, r := range k.recipients {
+		var err error
+		if mine[i], err = k.gateway.namesMailbox(ctx, identity, r.Address); err != nil {
+			return nil, err
+		}
+	}
+	k.mine[sum] = mine
+	return mine, nil
+}
+
+// may reports whether a recipient, by its place, may use an identity that was asked
+// for.
+func (k *keyRing) may(i int, identity *certs.Identity) bool {
+	return k.mine[fingerprint(identity.Certificate)][i]
 }
 
 // maxListed is how many addresses an explanation lists of each kind.
@@ -138,7 +161,7 @@ func (k *keyRing) explain(group readers) {
 	for _, to := range group.recipients {
 		compared = append(compared, to.Address.String())
 	}
-	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s; if both are the same mailbox, set recipient_delimiter, or inbound.decrypt_for = %q",
+	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s; if both are the same mailbox, set recipient_delimiter, aliases of a [[directory]], or inbound.decrypt_for = %q",
 		inQuotes(others), inQuotes(compared), ForAnyone)
 }
 
@@ -159,7 +182,8 @@ func inQuotes(list []string) string {
 
 // complete reports whether a recipient may use every identity that was used.
 func (k *keyRing) complete(r relay.Recipient) bool {
-	return !slices.ContainsFunc(k.used, func(identity *certs.Identity) bool { return !k.names(identity, r) })
+	i := slices.IndexFunc(k.recipients, func(other relay.Recipient) bool { return other.Address == r.Address })
+	return !slices.ContainsFunc(k.used, func(identity *certs.Identity) bool { return !k.may(i, identity) })
 }
 
 // groups puts those recipients together who may use the same identities, in the
@@ -167,10 +191,10 @@ func (k *keyRing) complete(r relay.Recipient) bool {
 func (k *keyRing) groups() [][]relay.Recipient {
 	var groups [][]relay.Recipient
 	index := make(map[string]int)
-	for _, r := range k.recipients {
+	for n, r := range k.recipients {
 		var set []byte
 		for _, identity := range k.used {
-			if k.names(identity, r) {
+			if k.may(n, identity) {
 				sum := fingerprint(identity.Certificate)
 				set = append(set, sum[:]...)
 			}

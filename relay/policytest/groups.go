@@ -63,6 +63,12 @@ func (s *supposed) Expand(_ context.Context, a address.Address) (directory.Expan
 	return directory.Expansion{Members: members}, ok, nil
 }
 
+// SameOwner implements directory.Groups. A test is of outbound mail: nothing is
+// decrypted for an alias.
+func (s *supposed) SameOwner(context.Context, address.Address, address.Address) (bool, error) {
+	return false, nil
+}
+
 // AddressesOf implements directory.Groups.
 func (s *supposed) AddressesOf(context.Context, string) ([]address.Address, error) {
 	return s.listed, nil
