@@ -53,8 +53,8 @@ func (o owner) has(addr address.Address) bool {
 }
 
 // ownerOf finds the entry that lists an address; ok is false where there is none,
-// where it is not somebody's own, and where several entries list the address: then
-// nobody knows whose it is.
+// where it is a group, a contact or disabled, and where several entries list the
+// address, which is then ambiguous.
 func (l *LDAP) ownerOf(ctx context.Context, addr address.Address) (o owner, ok bool, err error) {
 	result, err := l.search(ctx, func(s *server) *ldap.SearchRequest {
 		return s.request(s.target.base, s.target.scope, l.aliasFilter.expand(addr),

@@ -63,8 +63,8 @@ func TestAddressesOfOneEntryAreOneMailbox(t *testing.T) {
 		{every, "people@example.net", "everyone@example.net", false},
 		{every, "gone@example.net", "left@example.net", false}, // disabled
 		{every, "left@example.net", "former@example.net", false},
-		{every, "nobody@example.net", "nora@example.net", false},
-		{every, "nora@example.net", "nobody@example.net", false},
+		{every, "absent@example.net", "nora@example.net", false},
+		{every, "nora@example.net", "absent@example.net", false},
 		{every, "*@example.net", "nora@example.net", false},
 		{in(nil), "nora@example.net", "nora.vik@example.net", false}, // not configured
 	} {

@@ -20,8 +20,8 @@ type Groups interface {
 	// AddressesOf returns the addresses that are listed for the name of a user.
 	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
 	// SameOwner reports whether two addresses are those of one mailbox: one entry
-	// lists both, and no other entry lists either. An error means that nobody can
-	// tell.
+	// lists both, and no other entry lists either. An error means that the answer is
+	// unknown.
 	SameOwner(ctx context.Context, a, b address.Address) (bool, error)
 }
 

@@ -114,8 +114,8 @@ func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
 }
 
 // readersOf returns which of the recipients may use an identity. While a directory
-// cannot say whose alias an address is, nobody knows: delivered as it is, the owner
-// could not read the message any more.
+// is unavailable the answer is unknown, and the message waits: delivered encrypted, its
+// owner could no longer read it.
 func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]bool, error) {
 	sum := fingerprint(identity.Certificate)
 	if mine, ok := k.mine[sum]; ok {
