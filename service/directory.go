@@ -14,8 +14,8 @@ import (
 func (b *builder) directory() {
 	l := b.config.Lookup
 	dc := directory.Config{
-		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.CacheFound), Negative: orNever(l.CacheNotFound), StaleIfError: l.Stale,
-		Entries: l.CacheEntries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
+		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.Positive), Negative: orNever(l.Negative), StaleIfError: l.Stale,
+		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
 	}
 	if !slices.ContainsFunc(b.config.Directory, isStored) {
 		dc.Sources = append(dc.Sources,

@@ -216,11 +216,11 @@ type Directory struct {
 
 // Lookup is the section [lookup].
 type Lookup struct {
-	CacheFound    time.Duration `toml:"cache_found" doc:"how long a found certificate is cached; 0s does not cache it" min:"0s"`
-	CacheNotFound time.Duration `toml:"cache_not_found" doc:"how long it is cached that a recipient has no certificate; 0s does not cache it" min:"0s"`
-	Stale         time.Duration `toml:"stale_if_error" doc:"how long an expired cache entry is still used if no source is available" min:"0s"`
-	CacheEntries  int           `toml:"cache_entries" doc:"maximum number of recipients in the cache" min:"1"`
-	Timeout       time.Duration `toml:"timeout" doc:"how long to wait for all sources together" min:"10ms"`
+	Positive time.Duration `toml:"positive" doc:"how long a found certificate is cached; 0s does not cache it" min:"0s"`
+	Negative time.Duration `toml:"negative" doc:"how long it is cached that a recipient has no certificate; 0s does not cache it" min:"0s"`
+	Stale    time.Duration `toml:"stale_if_error" doc:"how long an expired cache entry is still used if no source is available" min:"0s"`
+	Entries  int           `toml:"entries" doc:"maximum number of recipients in the cache" min:"1"`
+	Timeout  time.Duration `toml:"timeout" doc:"how long to wait for all sources together" min:"10ms"`
 }
 
 // Profile is one [profile.NAME].

@@ -28,7 +28,7 @@ func Default() *Config {
 		CA:         defaultCA(),
 		Exceptions: []Exception{},
 		Directory:  []Directory{defaultDirectory()},
-		Lookup:     Lookup{CacheFound: time.Hour, CacheNotFound: 5 * time.Minute, CacheEntries: 10_000, Timeout: 10 * time.Second},
+		Lookup:     Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
 		Profiles:   defaultProfiles(),
 		Rules:      []Rule{defaultRule()},
 		Entitled:   []Entitlement{},
