@@ -21,6 +21,7 @@ var encodings = map[string]PKCS12{"modern": Modern, "legacy": Legacy}
 // TestExportForOpenSSL has openssl read every kind of key, and wants the same key
 // and certificates of it.
 func TestExportForOpenSSL(t *testing.T) {
+	t.Parallel()
 	ca := chained(t)
 	p := newTools(t)
 	p.write("password", []byte(exportPassword+"\n"))
@@ -63,6 +64,7 @@ func wantPEM(t *testing.T, name string, data []byte, id *testpki.Identity) {
 // TestExportForNSS imports into a database of Mozilla's and exports from it again.
 // NSS 3.87 knows no Ed25519 and no X25519 keys.
 func TestExportForNSS(t *testing.T) {
+	t.Parallel()
 	ca := chained(t)
 	p := newTools(t)
 	p.run("certutil", "-N", "-d", "sql:.", "--empty-password")
@@ -80,6 +82,7 @@ func TestExportForNSS(t *testing.T) {
 
 // TestExportForJava has keytool list a key and its chain.
 func TestExportForJava(t *testing.T) {
+	t.Parallel()
 	ca := chained(t)
 	p := newTools(t)
 	for _, kind := range []string{"rsa2048", "p384", "ed25519"} {

@@ -164,6 +164,7 @@ func TestPasswordsOfOpenSSL(t *testing.T) {
 // TestIdentitiesOfNSS reads what Mozilla's tool exports, in all its ciphers: BER
 // of indefinite length.
 func TestIdentitiesOfNSS(t *testing.T) {
+	t.Parallel()
 	ca := chained(t)
 	p := newTools(t)
 	p.run("certutil", "-N", "-d", "sql:.", "--empty-password")
@@ -194,6 +195,7 @@ func TestIdentitiesOfNSS(t *testing.T) {
 // TestIdentitiesOfJava reads a key store with several keys, a trusted certificate
 // and a secret key.
 func TestIdentitiesOfJava(t *testing.T) {
+	t.Parallel()
 	ca := chained(t)
 	for name, options := range map[string][]string{"modern": nil, "legacy": {"-J-Dkeystore.pkcs12.legacy"}} {
 		p := newTools(t)
