@@ -1,8 +1,8 @@
 package path
 
 import (
-	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
 	"testing"
@@ -12,10 +12,21 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// rsaInfo is a SubjectPublicKeyInfo of an RSA key that nobody can have made.
-func rsaInfo(t *testing.T, n *big.Int, e int) []byte {
+// rsaInfo is a SubjectPublicKeyInfo of an RSA key that no program makes. An exponent of
+// package rsa is an int, which may have 32 bits.
+func rsaInfo(t *testing.T, n *big.Int, e int64) []byte {
 	t.Helper()
-	return testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: e}))
+	key := testpki.Must(asn1.Marshal(struct {
+		N *big.Int
+		E int64
+	}{n, e}))
+	return testpki.Must(asn1.Marshal(struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}{
+		pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}, Parameters: asn1.NullRawValue},
+		asn1.BitString{Bytes: key, BitLength: 8 * len(key)},
+	}))
 }
 
 // What the lookup finds usable can be encrypted to, and what cannot is refused there
