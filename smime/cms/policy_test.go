@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -220,6 +221,11 @@ func TestCheckKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Where an int has 32 bits, no key has a wider exponent.
+	wide := 65537
+	if strconv.IntSize == 64 {
+		wide = wide<<16 + 1
+	}
 	for _, tc := range []struct {
 		name string
 		key  crypto.PublicKey
@@ -232,7 +238,7 @@ func TestCheckKey(t *testing.T) {
 		{"262144", &rsa.PublicKey{N: modulus(262144), E: 65537}, ErrUnsupported},
 		{"exponent 1", &rsa.PublicKey{N: modulus(2048), E: 1}, ErrWeak},
 		{"exponent 4", &rsa.PublicKey{N: modulus(2048), E: 4}, ErrWeak},
-		{"exponent of 33 bits", &rsa.PublicKey{N: modulus(2048), E: 1<<32 + 1}, nil},
+		{"exponent of 33 bits", &rsa.PublicKey{N: modulus(2048), E: wide}, nil},
 		{"p-224", &p224.PublicKey, ErrWeak},
 		{"nothing", nil, ErrUnsupported},
 		{"p-256", newIdentity(t, "p256").key.Public(), nil},
