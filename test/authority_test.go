@@ -147,7 +147,7 @@ func TestAuthority(t *testing.T) {
 		t.Errorf("after the revocation: %v", err)
 	}
 	a.answer(t)
-	if out := a.gateway.RunFails(t, 1, "ca", "init"); !strings.Contains(out, "there is an authority already") {
+	if out := a.gateway.RunFails(t, 1, "ca", "init"); !strings.Contains(out, "there is already a CA") {
 		t.Error(out)
 	}
 }
