@@ -2,11 +2,14 @@ package milter
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
@@ -126,8 +129,8 @@ func TestGarbage(t *testing.T) {
 		return wiretest.Pass(env, parsed), nil
 	}}
 	s := NewServer(Config{Handler: h, Queue: &wiretest.Sink{}, Log: slog.New(slog.DiscardHandler)})
-	c := s.newConn(nil)
-	c.w = bufio.NewWriter(io.Discard)
+	c := s.newConn(sent{io.Discard, nil})
+	c.w = bufio.NewWriter(c.Conn)
 	c.session = &session{conn: c, config: &s.config, quiet: protocol, exact: true}
 	packets := packetsOf(text)
 	c.session.macros.queueID = "4XYZ"
@@ -143,6 +146,33 @@ func TestGarbage(t *testing.T) {
 		t.Errorf("a message costs %.0f allocations, at most %d are expected", got, most)
 	}
 }
+
+// TestAnswerIsSentBeforeTheMessageIsForgotten: Shutdown closes a connection without a
+// message, and an MTA that was not told that its message was queued sends it again.
+func TestAnswerIsSentBeforeTheMessageIsForgotten(t *testing.T) {
+	var out bytes.Buffer
+	s := NewServer(Config{Handler: &wiretest.Handler{}, Queue: &wiretest.Sink{}, Log: slog.New(slog.DiscardHandler)})
+	c := s.newConn(sent{&out, nil})
+	c.w = bufio.NewWriter(c.Conn)
+	c.session = &session{conn: c, config: &s.config, quiet: protocol, exact: true}
+	for _, p := range packetsOf("From: a@example.org\r\n\r\nbody\r\n") {
+		if err := c.session.handle(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.busy || !bytes.HasSuffix(out.Bytes(), []byte("\x00\x00\x00\x01a")) {
+		t.Errorf("busy %v, sent %q", c.busy, out.Bytes())
+	}
+}
+
+// sent is a connection to a Writer.
+type sent struct {
+	io.Writer
+	net.Conn
+}
+
+func (s sent) Write(p []byte) (int, error)      { return s.Writer.Write(p) }
+func (s sent) SetWriteDeadline(time.Time) error { return nil }
 
 // packetsOf is what an MTA sends of a message.
 func packetsOf(text string) []packet {

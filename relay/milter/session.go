@@ -189,14 +189,21 @@ func (s *session) end() error {
 	})
 	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Decided: s.tx.decided, Err: err})
 	if err != nil {
-		return s.conn.writePacket(reply(s.tx.env, err))
+		return s.answer(reply(s.tx.env, err))
 	}
-	for _, p := range v.edits {
+	return s.answer(append(v.edits, v.final)...)
+}
+
+// answer sends the end of a message. It is not left in the buffer: as soon as the
+// message is forgotten, Shutdown may close the connection, and an MTA that does not
+// hear that its message was queued sends it again.
+func (s *session) answer(packets ...packet) error {
+	for _, p := range packets {
 		if err := s.conn.writePacket(p); err != nil {
-			return err // the connection is gone, and the MTA with it
+			return err
 		}
 	}
-	return s.conn.writePacket(v.final)
+	return s.conn.flush()
 }
 
 // forget drops the message, not the connection.
