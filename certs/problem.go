@@ -14,6 +14,7 @@ type Problem struct {
 	Detail string
 }
 
+// Error returns the reason word and the detail.
 func (p *Problem) Error() string { return string(p.Reason) + ": " + p.Detail }
 
 // Refuse makes a Problem that names the certificate it is with.

@@ -2,12 +2,13 @@ package directory
 
 import (
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 func TestFilesAreFoundByTheirAddresses(t *testing.T) {

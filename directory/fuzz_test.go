@@ -7,6 +7,7 @@ import (
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
+
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"crypto/x509"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"log"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // serve runs a TLS server and returns its address and its authority's file.

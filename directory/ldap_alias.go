@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime/address"
 )

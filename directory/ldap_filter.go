@@ -5,8 +5,9 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"golang.org/x/net/idna"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // filterTemplate is a filter (RFC 4515) with places for the recipient.

@@ -1,8 +1,9 @@
 package directory
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestFilterTemplates(t *testing.T) {

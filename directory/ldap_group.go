@@ -9,8 +9,9 @@ import (
 	"sync"
 
 	"github.com/go-ldap/ldap/v3"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Attributes that name members, by base name: by DN (RFC 4519 section 2.17, 2.40),

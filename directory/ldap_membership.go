@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Groups answers who is in which group. *Directory is the one implementation.

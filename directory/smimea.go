@@ -10,9 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
-	"golang.org/x/net/dns/dnsmessage"
 )
 
 // typeSMIMEA is the record type of RFC 8162 section 2.

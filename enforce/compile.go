@@ -3,11 +3,12 @@ package enforce
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Policy is a compiled list of rules. It does not change and may be shared.

@@ -2,8 +2,9 @@ package enforce
 
 import (
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Decide says what happens to every recipient. It is total and deterministic,

@@ -2,9 +2,10 @@ package enforce
 
 import (
 	"errors"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Entitlement says in whose name some clients may have mail signed. Without one

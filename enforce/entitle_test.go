@@ -1,10 +1,11 @@
 package enforce
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestEntitlements(t *testing.T) {

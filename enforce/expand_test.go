@@ -1,8 +1,9 @@
 package enforce
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func expanding(t *testing.T, last Rule) *Policy {

@@ -4,8 +4,9 @@
 package enforce
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"net/netip"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Direction tells which rules judge a recipient: those for mail that leaves, or

@@ -3,9 +3,10 @@ package enforce
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Membership is what is known of an address and a group of the directory: three

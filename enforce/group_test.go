@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/smime/address"
 	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // groupNames are those of the generated rules.

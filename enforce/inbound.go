@@ -1,8 +1,9 @@
 package enforce
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"slices"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Demand is a rule whose profile has the minimum requirements for an inbound message.

@@ -2,8 +2,9 @@ package enforce
 
 import (
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func TestDemands(t *testing.T) {

@@ -3,8 +3,9 @@ package enforce
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Patterns is a compiled list of address patterns. A pattern is an address

@@ -1,9 +1,10 @@
 package enforce
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 func mustParse(t testing.TB, s string) address.Address {

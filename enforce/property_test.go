@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // compareAddresses lets cmp look at addresses, which have hidden fields.

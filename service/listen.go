@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 

@@ -20,10 +20,11 @@ import (
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+	"go.uber.org/goleak"
+
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"go.uber.org/goleak"
 )
 
 // patience is how long a test waits for what must happen; it is long because a

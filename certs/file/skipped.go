@@ -16,6 +16,7 @@ type SkippedError struct {
 	Err    error
 }
 
+// Error names the certificate and its place.
 func (e *SkippedError) Error() string {
 	if e.File == "" {
 		return fmt.Sprintf("certificate %d in it is skipped: %v", e.Number, e.Err)
@@ -23,6 +24,7 @@ func (e *SkippedError) Error() string {
 	return fmt.Sprintf("certificates %q: certificate %d in it is skipped: %v", e.File, e.Number, e.Err)
 }
 
+// Unwrap returns why it was skipped.
 func (e *SkippedError) Unwrap() error { return e.Err }
 
 // Skipped takes an error of ReadCertificates or ParseCertificates apart: what was

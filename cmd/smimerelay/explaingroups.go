@@ -1,8 +1,9 @@
 package main
 
 import (
-	"github.com/smimerelay/smimerelay/relay/gateway"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/relay/gateway"
 )
 
 // group tells who stands in the place of a group.

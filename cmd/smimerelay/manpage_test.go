@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"net"
 	"net/netip"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // validate notes what is wrong with values that have the right type.

@@ -1,9 +1,10 @@
 package config
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
 	"net/url"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // store checks that the place of the store is a path, or the address of a

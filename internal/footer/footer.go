@@ -10,8 +10,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"slices"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Footer is a text and, for HTML, a fragment that says the same; "" is made from

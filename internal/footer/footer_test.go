@@ -6,8 +6,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/smimerelay/smimerelay/smime/message"
 	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 func parse(t testing.TB, s string) *message.Message {

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"html"
 	"mime"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 var errCharset = errors.New("the footer cannot be written in the character set")

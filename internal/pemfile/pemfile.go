@@ -51,6 +51,7 @@ type DamagedError struct {
 	Type   string // such as CERTIFICATE
 }
 
+// Error names the block by its number and its type.
 func (e *DamagedError) Error() string {
 	return fmt.Sprintf("PEM that is truncated or not well-formed: block %d, %s; get the file again", e.Number, e.Type)
 }

@@ -5,8 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"os"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Pool reads the certificates of a PEM file as trust anchors for TLS. A file

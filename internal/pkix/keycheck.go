@@ -26,6 +26,7 @@ type KeyProblem struct {
 	text string
 }
 
+// Error says what is wrong with the key.
 func (p *KeyProblem) Error() string { return p.text }
 
 func weakKey(format string, args ...any) *KeyProblem {

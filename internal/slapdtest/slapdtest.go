@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
 	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 )
 

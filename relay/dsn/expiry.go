@@ -3,11 +3,12 @@ package dsn
 import (
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"mime"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Expiry is a notice that identities end soon.

@@ -1,12 +1,13 @@
 package dsn
 
 import (
-	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/message"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 func sampleExpiry(t *testing.T) Expiry {

@@ -1,9 +1,10 @@
 package dsn
 
 import (
+	"strings"
+
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
-	"strings"
 )
 
 // Failure is a recipient of whom a report says that delivery failed. The addresses

@@ -2,8 +2,9 @@ package dsn
 
 import (
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // dateFormat is the date-time of RFC 5322 section 3.3.

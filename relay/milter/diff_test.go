@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/smime/message"
 	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Whatever two headers are, the edits make one of the other.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/emersion/go-milter"
+
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 

@@ -19,9 +19,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // KeySize is the length of the key in octets.

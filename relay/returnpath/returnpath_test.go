@@ -3,10 +3,11 @@ package returnpath
 import (
 	"bytes"
 	"errors"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 var now = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

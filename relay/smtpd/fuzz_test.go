@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"pgregory.net/rapid"
+
+	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 )
 
 // Whatever a client sends, the connection comes to an end with it, nothing

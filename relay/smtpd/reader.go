@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"github.com/smimerelay/smimerelay/internal/fault"
 	"io"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // maxCommand is the longest command line that we read: RFC 5321 section

@@ -112,10 +112,12 @@ type RecipientError struct {
 	err         error
 }
 
+// Error names the certificate and says why nothing can be encrypted to it.
 func (e *RecipientError) Error() string {
 	return fmt.Sprintf("%v, recipient %q", e.err, pkix.SubjectString(e.Certificate))
 }
 
+// Unwrap returns why.
 func (e *RecipientError) Unwrap() error { return e.err }
 
 // recipient appends the RecipientInfo for a certificate. The kind of key decides.

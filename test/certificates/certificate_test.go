@@ -10,8 +10,6 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/pkix"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -22,6 +20,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 var (

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/miekg/pkcs11"
+
 	"github.com/smimerelay/smimerelay/internal/testing/softhsmtest"
 )
 

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"io"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // BouncyCastle is the Java library, behind a small program that one

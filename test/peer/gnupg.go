@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // GnuPG is gpgsm with a home of its own.

@@ -3,11 +3,12 @@ package peer
 import (
 	"crypto/x509"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // NSS is `cmsutil` with a certificate database of its own, the code that

@@ -3,10 +3,11 @@ package peer
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // OpenSSL is `openssl cms`.

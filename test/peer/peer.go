@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"mime"
 	"net/mail"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // Peer is another implementation. Errors hold what the program printed.

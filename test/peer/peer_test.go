@@ -1,8 +1,9 @@
 package peer
 
 import (
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 const entity = "Content-Type: text/plain\r\n\r\nhello\r\n"

@@ -3,10 +3,11 @@ package peer
 import (
 	"bytes"
 	"fmt"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // Smimerelay is our own command line, so that it can sit on either side of a

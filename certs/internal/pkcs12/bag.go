@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"unicode/utf16"
 
-	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 )
 
 // maxSafeDepth limits how deep bags of bags may be nested. No program in use nests.

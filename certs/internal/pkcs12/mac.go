@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"hash"
 
-	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/certs/internal/pbe"
 )
 
 var oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}

@@ -11,10 +11,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/smimerelay/smimerelay/certs/internal/pbe"
-	"github.com/smimerelay/smimerelay/smime/cms"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/smimerelay/smimerelay/certs/internal/pbe"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // ErrMalformed: the file is truncated, damaged, or no PKCS #12.

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/smimerelay/smimerelay/certs/internal/pbe"
-	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"golang.org/x/crypto/cryptobyte"
 	library "software.sslmate.com/src/go-pkcs12"
+
+	"github.com/smimerelay/smimerelay/certs/internal/pbe"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
 // headerSize is the size of a header that der writes.
