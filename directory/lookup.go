@@ -199,7 +199,7 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 			}
 			return d.cached(key)
 		},
-		func(ctx context.Context) Result { return d.fly(ctx, key, addr) },
+		func(ctx context.Context) Result { return d.find(ctx, key, addr) },
 		func(err error) Result {
 			d.observe(failed(err))
 			return failed(err)
@@ -216,8 +216,8 @@ func failed(err error) Result {
 	return Result{Outcome: Unknown, Answers: []Answer{{Source: "lookup", Err: err}}}
 }
 
-// fly finds an outcome out and remembers it.
-func (d *Directory) fly(ctx context.Context, key string, addr address.Address) Result {
+// find finds an outcome out and remembers it.
+func (d *Directory) find(ctx context.Context, key string, addr address.Address) Result {
 	version, own := d.Version(), d.versionFor(ctx, addr)
 	r := d.search(ctx, addr)
 	if r.Outcome == Unknown {

@@ -47,10 +47,10 @@ func (p *Policy) decided(f *Facts, to *RecipientFacts) choice {
 	p.index.first(p.rules, &v, func(r *rule) bool {
 		matches, belongs := r.matches(&v, true), r.belongs(&v)
 		switch {
-		case matches == no || belongs == Outsider:
+		case matches == no || belongs == NotMember:
 			return false
-		case belongs == Untold:
-			c = choice{rule: r, open: r.untold(&v)}
+		case belongs == MemberUnknown:
+			c = choice{rule: r, open: r.unknownGroups(&v)}
 			return true
 		}
 		if c.rule == nil || r.stricter(c.rule, f) {

@@ -17,12 +17,12 @@ type treatment struct {
 	alone int
 }
 
-// assemble makes the plan of the fates.
-func assemble(fates []fate) Plan {
+// assemble makes the plan of the decisions.
+func assemble(decisions []decision) Plan {
 	var plan Plan
 	groups := make(map[treatment][]int)
-	for i := range fates {
-		t := &fates[i]
+	for i := range decisions {
+		t := &decisions[i]
 		switch t.disposition {
 		case refuse:
 			plan.Refused = append(plan.Refused, t.refusal(i))
@@ -36,7 +36,7 @@ func assemble(fates []fate) Plan {
 		}
 	}
 	for k, members := range groups {
-		plan.Copies = append(plan.Copies, makeCopy(k, members, fates))
+		plan.Copies = append(plan.Copies, makeCopy(k, members, decisions))
 	}
 	if len(plan.Copies)+len(plan.Held) == 0 {
 		// No recipient remains: the sender gets a reply rather than a notice.
@@ -47,7 +47,7 @@ func assemble(fates []fate) Plan {
 	return plan
 }
 
-func (t *fate) treatment(i int) treatment {
+func (t *decision) treatment(i int) treatment {
 	if t.untouched {
 		return treatment{}
 	}
@@ -67,7 +67,7 @@ func (t *fate) treatment(i int) treatment {
 	return k
 }
 
-func makeCopy(k treatment, members []int, fates []fate) Copy {
+func makeCopy(k treatment, members []int, decisions []decision) Copy {
 	c := Copy{SubjectTag: k.steps.tag, Footer: k.steps.footer}
 	if k.sign {
 		c.Sign = &Sign{Profile: k.profile, Identity: k.steps.identity}
@@ -76,9 +76,9 @@ func makeCopy(k treatment, members []int, fates []fate) Copy {
 		c.Encrypt = &Encrypt{Profile: k.profile}
 	}
 	for _, i := range members {
-		c.Recipients = append(c.Recipients, fates[i].assigned(i))
+		c.Recipients = append(c.Recipients, decisions[i].assigned(i))
 		if k.encrypt {
-			c.Encrypt.Certificates = append(c.Encrypt.Certificates, fates[i].usable...)
+			c.Encrypt.Certificates = append(c.Encrypt.Certificates, decisions[i].usable...)
 		}
 	}
 	if k.encrypt {
@@ -88,7 +88,7 @@ func makeCopy(k treatment, members []int, fates []fate) Copy {
 	return c
 }
 
-func (t *fate) assigned(i int) Assigned {
+func (t *decision) assigned(i int) Assigned {
 	a := Assigned{Index: i, Address: t.to.Address, Note: t.note, Report: t.report}
 	if t.rule != nil {
 		a.Rule, a.Line = t.rule.name, t.rule.line
@@ -96,7 +96,7 @@ func (t *fate) assigned(i int) Assigned {
 	return a
 }
 
-func (t *fate) refusal(i int) Refusal {
+func (t *decision) refusal(i int) Refusal {
 	return Refusal{Assigned: t.assigned(i), Temporary: t.temporary, Missing: t.missing, Reason: t.reason}
 }
 

@@ -10,29 +10,29 @@ import (
 // Decide says what happens to every recipient. It is total and deterministic,
 // and the order of the recipients does not matter.
 func Decide(p *Policy, f Facts) Plan {
-	fates := make([]fate, len(f.Recipients))
-	var enforced []*fate
+	decisions := make([]decision, len(f.Recipients))
+	var enforced []*decision
 	reports := false
 	for i := range f.Recipients {
-		fates[i] = p.fate(&f, i)
-		if fates[i].reported() {
+		decisions[i] = p.decision(&f, i)
+		if decisions[i].reported() {
 			reports = true
 		} else {
-			enforced = append(enforced, &fates[i])
+			enforced = append(enforced, &decisions[i])
 		}
 	}
 	if reports {
-		rehearse(fates)
+		rehearse(decisions)
 	}
 	together(enforced)
-	holdTogether(fates, !f.Sender.IsNull())
-	return assemble(fates)
+	holdTogether(decisions, !f.Sender.IsNull())
+	return assemble(decisions)
 }
 
-// together is what the fates of a message's recipients do to each other.
-func together(fates []*fate) {
-	wholeMessage(fates)
-	unmix(fates)
+// together is what the decisions of a message's recipients do to each other.
+func together(decisions []*decision) {
+	wholeMessage(decisions)
+	forbidMixed(decisions)
 }
 
 // disposition is what becomes of a recipient.
@@ -54,8 +54,8 @@ const (
 	secret
 )
 
-// fate is the decision on one recipient.
-type fate struct {
+// decision is the decision on one recipient.
+type decision struct {
 	to          *RecipientFacts
 	rule        *rule // nil if there is no policy
 	undecided   bool  // unknown now by which rule, or for which members of a group
@@ -80,11 +80,11 @@ type fate struct {
 // whether it does.
 func (p *Policy) match(f *Facts, to *RecipientFacts) *rule { return p.decided(f, to).rule }
 
-// fate decides on one recipient as if it were alone.
-func (p *Policy) fate(f *Facts, i int) fate {
+// decision decides on one recipient as if it were alone.
+func (p *Policy) decision(f *Facts, i int) decision {
 	to := &f.Recipients[i]
 	c := p.decided(f, to)
-	t := fate{to: to, rule: c.rule, meeting: f.Content.Calendar}
+	t := decision{to: to, rule: c.rule, meeting: f.Content.Calendar}
 	switch {
 	case t.rule == nil:
 		// Compile does not make such a policy; refuse rather than guess.
@@ -110,12 +110,12 @@ func (p *Policy) fate(f *Facts, i int) fate {
 	return t
 }
 
-func (t *fate) refuse(temporary bool, missing, reason string) {
+func (t *decision) refuse(temporary bool, missing, reason string) {
 	t.disposition, t.temporary, t.missing, t.reason = refuse, temporary, missing, reason
 }
 
 // remark adds to what is not obvious from the rule.
-func (t *fate) remark(note string) {
+func (t *decision) remark(note string) {
 	if t.note != "" {
 		note = t.note + "; " + note
 	}
@@ -123,7 +123,7 @@ func (t *fate) remark(note string) {
 }
 
 // certificate decides whether the copy is encrypted.
-func (t *fate) certificate() {
+func (t *decision) certificate() {
 	if t.wantEncrypt == never {
 		t.secrecy = clear
 		return
@@ -152,7 +152,7 @@ func (t *fate) certificate() {
 
 // explain remarks on what of the message led to the rule and its treatment, where
 // that is not obvious.
-func (t *fate) explain(f *Facts, c choice) {
+func (t *decision) explain(f *Facts, c choice) {
 	if c.unsure {
 		t.remark("the strictest rule that may match, because a header field or a file name is ambiguous")
 	}
@@ -169,7 +169,7 @@ func (t *fate) explain(f *Facts, c choice) {
 
 // sealed lets a message pass that is encrypted already, if the recipient can read
 // it as far as is known.
-func (t *fate) sealed() {
+func (t *decision) sealed() {
 	t.secrecy, t.untouched, t.note = secret, true, "already encrypted, passed unchanged"
 	switch {
 	case t.to.Reads == None && t.rule.checkReaders:
@@ -198,7 +198,7 @@ func (c CertificateFacts) why(otherwise string) string {
 }
 
 // noCertificate applies no_certificate of a rule that requires encryption.
-func (t *fate) noCertificate(c CertificateFacts) {
+func (t *decision) noCertificate(c CertificateFacts) {
 	t.secrecy = secret // it would have been
 	t.refuse(false, MissingCertificate, fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found")))
 	switch t.rule.missing {
@@ -210,7 +210,7 @@ func (t *fate) noCertificate(c CertificateFacts) {
 }
 
 // further adds the certificates that the rule names besides the recipient's.
-func (t *fate) further(f *Facts) {
+func (t *decision) further(f *Facts) {
 	if t.disposition != send || t.secrecy != secret {
 		return
 	}
@@ -237,7 +237,7 @@ func (t *fate) further(f *Facts) {
 
 // identity decides whether the copy is signed. Who is held and may never be
 // signed for is refused now: to wait would not help.
-func (t *fate) identity(f *Facts) {
+func (t *decision) identity(f *Facts) {
 	if t.disposition != send && t.disposition != held || t.wantSign == never {
 		return
 	}
@@ -265,7 +265,7 @@ func (t *fate) identity(f *Facts) {
 		t.remark("identity issued")
 	}
 	if forbidden == "" && id.State == None && t.rule.steps.domainIdentity != "" {
-		id = t.deputy(f, id)
+		id = t.fallbackIdentity(f, id)
 	}
 	if f.SignUnknown != "" {
 		id = IdentityFacts{Reason: f.SignUnknown}
@@ -299,7 +299,7 @@ func (t *fate) identity(f *Facts) {
 // ownSignature decides on a message that bears the signature of its author
 // already: it keeps that, but who may not send as the author may not by that
 // either.
-func (t *fate) ownSignature(f *Facts, forbidden string) {
+func (t *decision) ownSignature(f *Facts, forbidden string) {
 	switch {
 	case t.wantSign != require || f.Content.Report:
 	case forbidden != "":
@@ -313,9 +313,9 @@ func (t *fate) ownSignature(f *Facts, forbidden string) {
 // signed already keeps its own.
 func (r *rule) signs(f *Facts) bool { return !f.Content.Signed || r.resign }
 
-// deputy looks for who signs where the sender, of whom own is known, has no
+// fallbackIdentity looks for who signs where the sender, of whom own is known, has no
 // identity.
-func (t *fate) deputy(f *Facts, own IdentityFacts) IdentityFacts {
+func (t *decision) fallbackIdentity(f *Facts, own IdentityFacts) IdentityFacts {
 	name := t.rule.steps.domainIdentity
 	id := f.Identities[name]
 	if id.State == None {

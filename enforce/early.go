@@ -48,6 +48,6 @@ func (p *Policy) AtRCPT(f Facts) (r Refusal, ok bool) {
 	if !p.Early(f).Refusable || f.Recipients[0].Certificate.State != None {
 		return Refusal{}, false
 	}
-	t := p.fate(&f, 0)
+	t := p.decision(&f, 0)
 	return t.refusal(0), true
 }

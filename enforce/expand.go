@@ -7,7 +7,7 @@ import (
 
 // group decides on an address that its rule would have expanded, and that stands
 // there all the same: its members are unknown, or it has none.
-func (t *fate) group() {
+func (t *decision) group() {
 	if t.to.Group.State == EmptyGroup {
 		t.refuse(false, MissingGroup, fmt.Sprintf("the group %s has no members", t.to.Address))
 		return
@@ -25,8 +25,8 @@ func (t *fate) group() {
 //
 // Without a sender there is no one to notify of one who is held, and the message stays
 // where it is: that is to wait, too.
-func holdTogether(all []fate, sender bool) {
-	waits := func(t *fate) bool {
+func holdTogether(all []decision, sender bool) {
+	waits := func(t *decision) bool {
 		return t.temporary && (t.undecided || t.member()) || t.disposition == held && t.member() && !sender
 	}
 	some := false
@@ -36,22 +36,22 @@ func holdTogether(all []fate, sender bool) {
 	if !some {
 		return
 	}
-	fates := make([]*fate, len(all))
+	decisions := make([]*decision, len(all))
 	for i := range all {
-		fates[i] = &all[i]
+		decisions[i] = &all[i]
 	}
-	t := find(fates, func(t *fate) bool { return t.temporary && t.undecided })
+	t := find(decisions, func(t *decision) bool { return t.temporary && t.undecided })
 	if t == nil {
-		t = find(fates, waits)
+		t = find(decisions, waits)
 	}
 	first := *t
-	each(fates, func(o *fate) bool {
+	each(decisions, func(o *decision) bool {
 		return o.member() && !o.temporary || !o.untouched && (o.disposition == send || o.disposition == held)
-	}, func(o *fate) { o.wait(&first) })
+	}, func(o *decision) { o.wait(&first) })
 }
 
 // member reports a recipient who stands in the place of a group.
-func (t *fate) member() bool { return len(t.to.Through) > 0 }
+func (t *decision) member() bool { return len(t.to.Through) > 0 }
 
 // partialGroup reports a plan that defers a member of a group and does not defer
 // another one.

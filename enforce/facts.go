@@ -182,14 +182,14 @@ type GroupState int
 // The states. A group that has members is not among them: its members are
 // recipients in its place.
 const (
-	GroupUntold GroupState = iota
-	NoGroup                // the address is a mailbox, as far as is known
-	EmptyGroup             // it is a group without members
+	GroupStateUnknown GroupState = iota
+	NoGroup                      // the address is a mailbox, as far as is known
+	EmptyGroup                   // it is a group without members
 )
 
 // GroupFacts is what is known of an address that may be a group's.
 type GroupFacts struct {
 	State  GroupState
 	Asked  bool
-	Reason string // why it is GroupUntold
+	Reason string // why it is GroupStateUnknown
 }

@@ -10,32 +10,32 @@ import (
 )
 
 // Membership is what is known of an address and a group of the directory: three
-// ways, never two. The zero value is Untold, so that what was not asked is never
+// ways, never two. The zero value is MemberUnknown, so that what was not asked is never
 // read as "no member".
 type Membership int
 
 // The states.
 const (
-	Untold   Membership = iota // not known
-	Outsider                   // no member
-	Member                     // in the group, in a group in it, or the group itself
+	MemberUnknown Membership = iota // not known
+	NotMember                       // no member
+	Member                          // in the group, in a group in it, or the group itself
 )
 
 // MembershipFacts is what is known of an address and one group.
 type MembershipFacts struct {
 	State  Membership
-	Reason string // why it is Untold
+	Reason string // why it is MemberUnknown
 }
 
 // not turns what is known of a condition into what is known of its opposite.
 func (m Membership) not() Membership {
 	switch m {
 	case Member:
-		return Outsider
-	case Outsider:
+		return NotMember
+	case NotMember:
 		return Member
 	}
-	return Untold
+	return MemberUnknown
 }
 
 // GroupKey returns the form in which facts name a group: a mail address, or a
@@ -133,24 +133,24 @@ func (g *groups) known(v *view) map[string]MembershipFacts {
 	return v.to.Groups
 }
 
-// state judges the condition; unsure is what it takes Untold for.
+// state judges the condition; unsure is what it takes MemberUnknown for.
 func (g *groups) state(v *view, unsure Membership) Membership {
-	result := Outsider
+	result := NotMember
 	known := g.known(v)
 	for _, name := range g.names {
 		state := known[name].State
 		if g.sender && v.facts.Sender.IsNull() {
-			state = Outsider
+			state = NotMember
 		}
-		if state == Untold {
+		if state == MemberUnknown {
 			state = unsure
 		}
 		if state == Member {
 			result = Member
 			break
 		}
-		if state == Untold {
-			result = Untold
+		if state == MemberUnknown {
+			result = MemberUnknown
 		}
 	}
 	if g.except {
@@ -159,30 +159,30 @@ func (g *groups) state(v *view, unsure Membership) Membership {
 	return result
 }
 
-// belongs judges all conditions of a rule on groups: Member if they hold, Untold
+// belongs judges all conditions of a rule on groups: Member if they hold, MemberUnknown
 // if that depends on what is unknown.
 func (r *rule) belongs(v *view) Membership { return r.assuming(v, r.unsure) }
 
-// assuming is belongs with another word than the rule's on what it takes Untold
+// assuming is belongs with another word than the rule's on what it takes MemberUnknown
 // for.
 func (r *rule) assuming(v *view, unsure Membership) Membership {
 	result := Member
 	for i := range r.groups {
 		switch r.groups[i].state(v, unsure) {
-		case Outsider:
-			return Outsider
-		case Untold:
-			result = Untold
+		case NotMember:
+			return NotMember
+		case MemberUnknown:
+			result = MemberUnknown
 		}
 	}
 	return result
 }
 
-// untold says in words what could not be found out of a rule's groups.
-func (r *rule) untold(v *view) string {
+// unknownGroups says in words what could not be found out of a rule's groups.
+func (r *rule) unknownGroups(v *view) string {
 	for i := range r.groups {
 		g := &r.groups[i]
-		if g.state(v, r.unsure) != Untold {
+		if g.state(v, r.unsure) != MemberUnknown {
 			continue
 		}
 		who := v.recipient.address
@@ -190,7 +190,7 @@ func (r *rule) untold(v *view) string {
 			who = v.sender.address
 		}
 		for _, name := range g.names {
-			if m := g.known(v)[name]; m.State == Untold {
+			if m := g.known(v)[name]; m.State == MemberUnknown {
 				return fmt.Sprintf("cannot look up now whether %s is in the group %s%s", who, name, colon(m.Reason))
 			}
 		}

@@ -31,15 +31,15 @@ func genGroupConditions(t *rapid.T, r *Rule) {
 func genMemberships(t *rapid.T, who string) map[string]MembershipFacts {
 	known := make(map[string]MembershipFacts)
 	for _, name := range groupNames {
-		// Untold is drawn less often than the others, or it drowns them.
-		known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{Untold, Member, Member, Outsider, Outsider}).Draw(t, who+" in "+name)}
+		// MemberUnknown is drawn less often than the others, or it drowns them.
+		known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{MemberUnknown, Member, Member, NotMember, NotMember}).Draw(t, who+" in "+name)}
 	}
 	return known
 }
 
 func genRecipientGroups(t *rapid.T, r *RecipientFacts) {
 	r.Groups = genMemberships(t, "recipient")
-	r.Group.State = rapid.SampledFrom([]GroupState{NoGroup, NoGroup, NoGroup, GroupUntold, EmptyGroup}).Draw(t, "group")
+	r.Group.State = rapid.SampledFrom([]GroupState{NoGroup, NoGroup, NoGroup, GroupStateUnknown, EmptyGroup}).Draw(t, "group")
 	if rapid.IntRange(0, 3).Draw(t, "through") == 0 {
 		for _, name := range rapid.SliceOfN(rapid.SampledFrom([]string{"staff@own.example", "all@own.example"}), 1, 2).Draw(t, "through groups") {
 			a, err := address.Parse(name)
@@ -52,11 +52,11 @@ func genRecipientGroups(t *rapid.T, r *RecipientFacts) {
 	}
 }
 
-// tell puts an answer in the place of each Untold.
+// tell puts an answer in the place of each MemberUnknown.
 func tell(t *rapid.T, known map[string]MembershipFacts) {
 	for name, m := range known {
-		if m.State == Untold {
-			known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{Member, Outsider}).Draw(t, "told "+name)}
+		if m.State == MemberUnknown {
+			known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{Member, NotMember}).Draw(t, "told "+name)}
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestGroupConditions(t *testing.T) {
 		{"except sender", Rule{ExceptSenderGroup: list(in)}, "copy 1"},
 		{"address in another case", Rule{RecipientGroup: list("IN@OWN.example")}, "refused"},
 	}
-	known := map[string]MembershipFacts{in: {State: Member}, out: {State: Outsider}, open: {Reason: "no answer"}}
+	known := map[string]MembershipFacts{in: {State: Member}, out: {State: NotMember}, open: {Reason: "no answer"}}
 	for _, tt := range tests {
 		tt.rule.Name, tt.rule.Encrypt = "enc", "require"
 		p, err := Compile([]Rule{tt.rule, {Name: "default", Sign: "never", Encrypt: "never"}})

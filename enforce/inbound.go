@@ -46,7 +46,7 @@ func (p *Policy) possible(f *Facts, to *RecipientFacts, found func(*rule)) {
 	v := newView(f, to)
 	p.index.first(p.rules, &v, func(r *rule) bool {
 		matches, state := r.matches(&v, true), r.belongs(&v)
-		if matches == no || state == Outsider {
+		if matches == no || state == NotMember {
 			return false
 		}
 		found(r)

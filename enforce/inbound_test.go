@@ -53,13 +53,13 @@ func TestDemandsOfGroups(t *testing.T) {
 		sender, author, recipient Membership
 		want                      string
 	}{
-		{Outsider, Outsider, Outsider, "[[{default 0 default}]]"},
-		{Member, Member, Outsider, "[[{partners 0 edi}]]"},
-		{Outsider, Member, Outsider, "[[{default 0 default} {partners 0 edi}]]"},
-		{Outsider, Outsider, Member, "[[{board 0 strong}]]"},
-		{Outsider, Outsider, Untold, "[[{board 0 strong} {default 0 default}]]"},
-		{Outsider, Untold, Outsider, "[[{default 0 default} {partners 0 edi}]]"},
-		{Untold, Untold, Untold, "[[{partners 0 edi} {board 0 strong} {default 0 default}]]"},
+		{NotMember, NotMember, NotMember, "[[{default 0 default}]]"},
+		{Member, Member, NotMember, "[[{partners 0 edi}]]"},
+		{NotMember, Member, NotMember, "[[{default 0 default} {partners 0 edi}]]"},
+		{NotMember, NotMember, Member, "[[{board 0 strong}]]"},
+		{NotMember, NotMember, MemberUnknown, "[[{board 0 strong} {default 0 default}]]"},
+		{NotMember, MemberUnknown, NotMember, "[[{default 0 default} {partners 0 edi}]]"},
+		{MemberUnknown, MemberUnknown, MemberUnknown, "[[{partners 0 edi} {board 0 strong} {default 0 default}]]"},
 	} {
 		f := Facts{
 			Direction: Inbound, Sender: mustParse(t, "a@x.example"), From: []address.Address{mustParse(t, "b@x.example")},

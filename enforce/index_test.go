@@ -16,7 +16,7 @@ func TestIndexFindsTheFirstRule(t *testing.T) {
 			v := newView(&f, &f.Recipients[i])
 			var want *rule
 			for _, r := range p.rules {
-				if r.matches(&v, true) == yes && r.belongs(&v) != Outsider {
+				if r.matches(&v, true) == yes && r.belongs(&v) != NotMember {
 					want = r
 					break
 				}

@@ -104,7 +104,7 @@ func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 		p.index.first(p.rules, &v, func(r *rule) bool {
 			// What a rule takes for granted counts only after a directory was asked.
 			matches := r.matches(&v, true)
-			if matches == no || r.assuming(&v, Untold) == Outsider {
+			if matches == no || r.assuming(&v, MemberUnknown) == NotMember {
 				return false
 			}
 			for j := range r.groups {
@@ -115,7 +115,7 @@ func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 					recipients[i] = append(recipients[i], g.open(&v)...)
 				}
 			}
-			return matches == yes && r.assuming(&v, Untold) == Member
+			return matches == yes && r.assuming(&v, MemberUnknown) == Member
 		})
 		recipients[i] = distinct(recipients[i])
 	}

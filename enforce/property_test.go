@@ -473,7 +473,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		for _, r := range p.rules {
-			r.unsure = Untold // what was taken for granted may prove wrong
+			r.unsure = MemberUnknown // what was taken for granted may prove wrong
 		}
 		first := Decide(p, f)
 		again := f

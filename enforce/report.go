@@ -1,29 +1,29 @@
 package enforce
 
 // reported says that the rule only reports what it would do.
-func (t *fate) reported() bool { return t.rule != nil && t.rule.report && !t.undecided }
+func (t *decision) reported() bool { return t.rule != nil && t.rule.report && !t.undecided }
 
 // rehearse decides on everybody as if no rule were in report mode, notes the
 // outcome for those whose rule is, and lets their copies pass as they are.
-func rehearse(fates []fate) {
-	trial := make([]fate, len(fates))
-	all := make([]*fate, len(fates))
-	copy(trial, fates)
+func rehearse(decisions []decision) {
+	trial := make([]decision, len(decisions))
+	all := make([]*decision, len(decisions))
+	copy(trial, decisions)
 	for i := range trial {
 		all[i] = &trial[i]
 	}
 	together(all)
-	for i := range fates {
-		t := &fates[i]
+	for i := range decisions {
+		t := &decisions[i]
 		if !t.reported() {
 			continue
 		}
-		fates[i] = fate{to: t.to, rule: t.rule, secrecy: clear, untouched: true, report: trial[i].outcome()}
+		decisions[i] = decision{to: t.to, rule: t.rule, secrecy: clear, untouched: true, report: trial[i].outcome()}
 	}
 }
 
 // outcome says in words what becomes of a recipient.
-func (t *fate) outcome() string {
+func (t *decision) outcome() string {
 	switch {
 	case t.disposition == stripped:
 		return "stripped: " + t.reason

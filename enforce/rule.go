@@ -158,7 +158,7 @@ var (
 	checks     = map[string]bool{"": false, "accept": false, "check": true}
 	calendars  = map[string]calendar{"": calendarAsAll, "sign": calendarSign, "encrypt": calendarEncrypt, "leave": calendarLeave}
 	modes      = map[string]bool{"": false, "enforce": false, "report": true}
-	unsures    = map[string]Membership{"": Untold, "defer": Untold, "member": Member, "other": Outsider}
+	unsures    = map[string]Membership{"": MemberUnknown, "defer": MemberUnknown, "member": Member, "other": NotMember}
 	yesNo      = map[string]bool{"": false, "no": false, "yes": true}
 )
 

@@ -1,7 +1,7 @@
 package relay
 
-// Door is what a listener can do with an answer.
-type Door struct {
+// Capabilities are what a listener can do with an answer.
+type Capabilities struct {
 	// EachRecipient says that the protocol has an answer for each recipient after
 	// the content (LMTP, RFC 2033 section 4.2); without it there is one for all.
 	EachRecipient bool
@@ -27,7 +27,7 @@ type Answer struct {
 	// Edit is what the MTA's own message becomes; nil where it is not to be edited.
 	Edit *Delivery
 	// Recipients say what becomes of the recipients of the envelope, in its order.
-	Recipients []Fate
+	Recipients []Disposition
 }
 
 // Copies are the deliveries of the message itself, by whatever way they leave.
@@ -49,23 +49,23 @@ type Batch struct {
 // Empty reports whether there is nothing to store.
 func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices) == 0 && b.Held == nil }
 
-// Fate is what becomes of a recipient.
-type Fate struct {
-	Kind FateKind
+// Disposition is what becomes of a recipient.
+type Disposition struct {
+	Kind DispositionKind
 	Err  error // of a recipient who is Refused
 }
 
-// FateKind is what becomes of a recipient, in one word, for those who count.
-type FateKind string
+// DispositionKind is what becomes of a recipient, in one word, for those who count.
+type DispositionKind string
 
 // A recipient who is Queued, Delivered or Edited gets the message by the queue, by
 // the next hop while the client waits, or by the MTA whose message is edited.
 const (
-	Queued    FateKind = "queued"
-	Delivered FateKind = "delivered"
-	Edited    FateKind = "edited"
-	Refused   FateKind = "refused"
-	Held      FateKind = "held"     // waits for a certificate
-	Stripped  FateKind = "stripped" // was removed, and the sender is notified
-	Returned  FateKind = "returned" // is an address of the gateway's own, for reports
+	Queued    DispositionKind = "queued"
+	Delivered DispositionKind = "delivered"
+	Edited    DispositionKind = "edited"
+	Refused   DispositionKind = "refused"
+	Held      DispositionKind = "held"     // waits for a certificate
+	Stripped  DispositionKind = "stripped" // was removed, and the sender is notified
+	Returned  DispositionKind = "returned" // is an address of the gateway's own, for reports
 )

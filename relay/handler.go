@@ -13,10 +13,10 @@ type Handler interface {
 	// error, for ReplyFor, refuses it while the client waits. env has the
 	// recipients accepted so far.
 	Recipient(ctx context.Context, env *Envelope, r Recipient) error
-	// Process does the whole work on a message, and says what a listener that can
-	// do what door says has to do and to answer. An error, for ReplyFor, is the
+	// Process does the whole work on a message, and says what a listener with these
+	// capabilities has to do and to answer. An error, for ReplyFor, is the
 	// answer for all recipients: then nothing may be handed on.
-	Process(ctx context.Context, env *Envelope, msg *message.Message, door Door) (*Answer, error)
+	Process(ctx context.Context, env *Envelope, msg *message.Message, can Capabilities) (*Answer, error)
 }
 
 // Decider decides on what is in the queue already.

@@ -116,7 +116,7 @@ func (c *corporate) send(to string) error {
 	return err
 }
 
-// accepted: the message is taken, and is encrypted (the press refuses to hand on
+// accepted: the message is taken, and is encrypted (the renderer refuses to hand on
 // what must be and is not).
 func (c *corporate) accepted(when, to string) {
 	c.t.Helper()

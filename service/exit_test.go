@@ -35,7 +35,7 @@ func TestMailOutsideLeavesByTheNextHop(t *testing.T) {
 		env := &relay.Envelope{Listener: "in", Sender: testpki.Must(address.Parse("eve@example.net")),
 			Recipients: []relay.Recipient{{Address: testpki.Must(address.Parse("bob@example.com"))}}}
 		letter := testpki.Must(message.Parse([]byte("From: eve@example.net\r\nSubject: x\r\n\r\ny\r\n")))
-		a, err := parts.Gateway.Process(t.Context(), env, letter, relay.Door{Edit: func(relay.Delivery) bool { return true }})
+		a, err := parts.Gateway.Process(t.Context(), env, letter, relay.Capabilities{Edit: func(relay.Delivery) bool { return true }})
 		if err != nil {
 			t.Fatal(err)
 		}

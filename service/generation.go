@@ -82,10 +82,10 @@ func (e exchangeable) Recipient(ctx context.Context, env *relay.Envelope, r rela
 }
 
 // Process implements relay.Handler.
-func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (*relay.Answer, error) {
+func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	p, release := e.use()
 	defer release()
-	return p.Gateway.Process(ctx, env, msg, door)
+	return p.Gateway.Process(ctx, env, msg, can)
 }
 
 // Report implements relay.Reporter.

@@ -23,9 +23,9 @@ type timed struct {
 }
 
 // Process implements relay.Handler.
-func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (*relay.Answer, error) {
+func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	begin := t.clock()
-	a, err := t.exchangeable.Process(ctx, env, msg, door)
+	a, err := t.exchangeable.Process(ctx, env, msg, can)
 	direction := directionOf(t.Direction, env)
 	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
 	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))

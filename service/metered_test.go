@@ -67,8 +67,8 @@ func TestOutcomesAreCounted(t *testing.T) {
 			{Recipients: recipients(t, "member@e.net"), Treatment: relay.Treatment{Result: "pass", Encryption: "decrypted"}},
 		}},
 	}
-	for _, kind := range []relay.FateKind{relay.Delivered, relay.Delivered, relay.Refused, relay.Stripped, relay.Held, relay.Queued} {
-		a.Recipients = append(a.Recipients, relay.Fate{Kind: kind})
+	for _, kind := range []relay.DispositionKind{relay.Delivered, relay.Delivered, relay.Refused, relay.Stripped, relay.Held, relay.Queued} {
+		a.Recipients = append(a.Recipients, relay.Disposition{Kind: kind})
 	}
 	answers := make([]error, len(to))
 	answers[1] = fault.New(fault.NextHop, "busy", errors.New("x"))

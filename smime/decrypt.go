@@ -100,7 +100,7 @@ func addressee(r cms.RecipientInfo) string {
 
 // unreachable ends the walk because our keys cannot be asked.
 func (w *walker) unreachable(err error) {
-	w.keysOut = err
+	w.keyError = err
 	w.stop(certs.TempError, reasonKeyStore, "the keys cannot be reached now")
 }
 

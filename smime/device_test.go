@@ -73,8 +73,8 @@ func TestDeviceAway(t *testing.T) {
 				&certs.Identity{Certificate: first.Certificate, Key: &c.first},
 				&certs.Identity{Certificate: second.Certificate, Key: &c.second})
 			opened := Open(context.Background(), c.message, OpenOptions{Keys: keys})
-			if (opened.KeysOut != nil) != c.out || opened.Decrypted != c.decrypted || c.first.asked != c.asked {
-				t.Errorf("keys out: %v, decrypted %t, asked %d times", opened.KeysOut, opened.Decrypted, c.first.asked)
+			if (opened.KeyError != nil) != c.out || opened.Decrypted != c.decrypted || c.first.asked != c.asked {
+				t.Errorf("keys out: %v, decrypted %t, asked %d times", opened.KeyError, opened.Decrypted, c.first.asked)
 			}
 			if c.out {
 				expect(t, opened, certs.TempError, "key-store")

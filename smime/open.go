@@ -49,10 +49,10 @@ type Opened struct {
 	// Decrypted says that Message differs from what was given.
 	Decrypted bool
 	Report    Report
-	// KeysOut says why one of our keys could not be asked, nil where none was
+	// KeyError says why one of our keys could not be asked, nil where none was
 	// needed or all answered. Such a message is not one that cannot be
 	// decrypted: trying again later may help.
-	KeysOut error
+	KeyError error
 	// NoMemory says that OpenOptions.Reserve refused what a layer needs: trying
 	// again later may help.
 	NoMemory bool
@@ -79,7 +79,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 		}
 	}
 	w.conclude()
-	opened.Report, opened.KeysOut, opened.NoMemory = w.report, w.keysOut, w.noMemory
+	opened.Report, opened.KeyError, opened.NoMemory = w.report, w.keyError, w.noMemory
 	return opened
 }
 
@@ -104,9 +104,9 @@ type walker struct {
 	second     bool // a second reading was needed
 	// surface is the message that was decrypted last, sealed if what is in it
 	// is signed: what is compressed in that stays so.
-	surface *message.Message
-	sealed  bool
-	keysOut error // why our keys could not be asked
+	surface  *message.Message
+	sealed   bool
+	keyError error // why our keys could not be asked
 
 	noMemory bool  // for what a layer holds
 	lookups  int   // of signers' certificates

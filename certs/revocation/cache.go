@@ -110,7 +110,7 @@ func (c *cache[V]) launch(s *slot[V], load loader[V]) chan struct{} {
 	s.flight = flight
 	started := c.start(func() {
 		defer close(flight)
-		c.land(s, load)
+		c.fetch(s, load)
 	})
 	if !started {
 		s.flight, s.err = nil, errClosed
@@ -119,8 +119,8 @@ func (c *cache[V]) launch(s *slot[V], load loader[V]) chan struct{} {
 	return flight
 }
 
-// land fetches and enters the outcome.
-func (c *cache[V]) land(s *slot[V], load loader[V]) {
+// fetch fetches and enters the outcome.
+func (c *cache[V]) fetch(s *slot[V], load loader[V]) {
 	c.mu.Lock()
 	kept := !s.has && s.err == nil
 	c.mu.Unlock()

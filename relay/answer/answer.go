@@ -12,17 +12,17 @@ import (
 
 // Of returns the answer for an outcome by a listener that can do what door says. An
 // error is the answer to all recipients instead, and then nothing may be handed on.
-func Of(o *Outcome, env *relay.Envelope, msg *message.Message, door relay.Door, reporter relay.Reporter) (*relay.Answer, error) {
+func Of(o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabilities, reporter relay.Reporter) (*relay.Answer, error) {
 	if err := check(env, o); err != nil {
 		return nil, err
 	}
 	r := reports{reporter: reporter, env: env, msg: msg}
 	var a *relay.Answer
 	var err error
-	if door.EachRecipient {
+	if can.EachRecipient {
 		a, err = forEach(o, env, r)
 	} else {
-		a, err = forAll(o, env, door, r)
+		a, err = forAll(o, env, can, r)
 	}
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func Of(o *Outcome, env *relay.Envelope, msg *message.Message, door relay.Door, 
 // defers the whole message, and a message that no recipient gets is refused, for
 // otherwise it would vanish behind a 250. The sender gets a report of all others who
 // are refused.
-func forAll(o *Outcome, env *relay.Envelope, door relay.Door, r reports) (*relay.Answer, error) {
+func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) (*relay.Answer, error) {
 	for _, refusal := range o.Refused {
 		if relay.Temporary(refusal.Err) {
 			return nil, refusal.Err
@@ -55,12 +55,12 @@ func forAll(o *Outcome, env *relay.Envelope, door relay.Door, r reports) (*relay
 	}
 	a := &relay.Answer{Store: relay.Batch{Notices: join(o.Notices, report)}}
 	kind := relay.Queued
-	if door.Edit != nil && o.single() && door.Edit(o.Deliveries[0]) {
+	if can.Edit != nil && o.single() && can.Edit(o.Deliveries[0]) {
 		kind, a.Edit = relay.Edited, &o.Deliveries[0]
 	} else {
 		a.Store.Copies, a.Store.Held = o.Deliveries, o.Held
 	}
-	a.Recipients = fates(o, env, func(string) relay.FateKind { return kind })
+	a.Recipients = dispositions(o, env, func(string) relay.DispositionKind { return kind })
 	return a, nil
 }
 
@@ -77,7 +77,7 @@ func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) 
 	if err != nil {
 		return nil, err
 	}
-	report, err := r.on(g.untold)
+	report, err := r.on(g.unreported)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) 
 	} else {
 		a.Notices = notices
 	}
-	a.Recipients = fates(o, env, func(key string) relay.FateKind {
+	a.Recipients = dispositions(o, env, func(key string) relay.DispositionKind {
 		if g.stored[key] {
 			return relay.Queued
 		}
@@ -101,37 +101,37 @@ func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) 
 	for i, to := range env.Recipients {
 		f := &a.Recipients[i]
 		if err, ok := g.refused[relay.Key(to.Address)]; ok {
-			*f = relay.Fate{Kind: relay.Refused, Err: cause(err)}
+			*f = relay.Disposition{Kind: relay.Refused, Err: cause(err)}
 		}
 		if f.Kind == relay.Stripped && len(a.Notices)+len(a.Store.Notices) == 0 {
-			*f = relay.Fate{Kind: relay.Refused, Err: fault.New(fault.Policy, "recipient rejected by policy", nil)}
+			*f = relay.Disposition{Kind: relay.Refused, Err: fault.New(fault.Policy, "recipient rejected by policy", nil)}
 		}
 	}
 	return a, nil
 }
 
-// fates says what becomes of each recipient; of one who gets the message, given says
+// dispositions says what becomes of each recipient; of one who gets the message, given says
 // how.
-func fates(o *Outcome, env *relay.Envelope, given func(key string) relay.FateKind) []relay.Fate {
-	special := make(map[string]relay.Fate)
+func dispositions(o *Outcome, env *relay.Envelope, given func(key string) relay.DispositionKind) []relay.Disposition {
+	special := make(map[string]relay.Disposition)
 	for _, x := range o.Expanded {
-		special[relay.Key(x.Group)] = relay.Fate{Kind: relay.Queued}
+		special[relay.Key(x.Group)] = relay.Disposition{Kind: relay.Queued}
 	}
 	for _, r := range o.Refused {
-		special[relay.Key(r.Recipient.Address)] = relay.Fate{Kind: relay.Refused, Err: cause(r.Err)}
+		special[relay.Key(r.Recipient.Address)] = relay.Disposition{Kind: relay.Refused, Err: cause(r.Err)}
 	}
 	for _, a := range o.Stripped {
-		special[relay.Key(a)] = relay.Fate{Kind: relay.Stripped}
+		special[relay.Key(a)] = relay.Disposition{Kind: relay.Stripped}
 	}
 	for _, a := range o.Returned {
-		special[relay.Key(a)] = relay.Fate{Kind: relay.Returned}
+		special[relay.Key(a)] = relay.Disposition{Kind: relay.Returned}
 	}
 	if o.Held != nil {
 		for _, r := range o.Held.Envelope.Recipients {
-			special[relay.Key(r.Address)] = relay.Fate{Kind: relay.Held}
+			special[relay.Key(r.Address)] = relay.Disposition{Kind: relay.Held}
 		}
 	}
-	all := make([]relay.Fate, len(env.Recipients))
+	all := make([]relay.Disposition, len(env.Recipients))
 	for i, r := range env.Recipients {
 		key := relay.Key(r.Address)
 		f, ok := special[key]

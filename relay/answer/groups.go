@@ -19,8 +19,8 @@ type groups struct {
 	stored map[string]bool
 	// refused are the answers of groups of which no member gets the message.
 	refused map[string]error
-	// untold are refused members whom no answer names, of groups that are accepted.
-	untold []relay.Refusal
+	// unreported are refused members whom no answer names, of groups that are accepted.
+	unreported []relay.Refusal
 }
 
 // groups errs where one member of a group is deferred and another is not: then
@@ -28,7 +28,7 @@ type groups struct {
 func (o *Outcome) groups(env *relay.Envelope) (groups, error) {
 	g := groups{members: make(map[string]bool), stored: make(map[string]bool), refused: make(map[string]error)}
 	gone := newGone(o)
-	untold := make(map[string]bool)
+	unreported := make(map[string]bool)
 	for _, x := range o.Expanded {
 		sum := gone.of(x)
 		if sum.deferred != nil && sum.left+len(sum.gone.Refused)+len(sum.gone.Stripped) > 0 {
@@ -42,7 +42,7 @@ func (o *Outcome) groups(env *relay.Envelope) (groups, error) {
 		default:
 			g.stored[relay.Key(x.Group)] = true
 			for _, r := range sum.gone.Refused {
-				untold[relay.Key(r.Recipient.Address)] = true
+				unreported[relay.Key(r.Recipient.Address)] = true
 			}
 		}
 		for _, m := range x.Members {
@@ -51,14 +51,14 @@ func (o *Outcome) groups(env *relay.Envelope) (groups, error) {
 	}
 	for _, r := range env.Recipients {
 		k := relay.Key(r.Address)
-		delete(untold, k) // it has an answer of its own
+		delete(unreported, k) // it has an answer of its own
 		if g.members[k] && gone.refused[k] == nil && !gone.stripped[k] {
 			g.stored[k] = true
 		}
 	}
 	for _, r := range o.Refused {
-		if untold[relay.Key(r.Recipient.Address)] {
-			g.untold = append(g.untold, r)
+		if unreported[relay.Key(r.Recipient.Address)] {
+			g.unreported = append(g.unreported, r)
 		}
 	}
 	return g, nil

@@ -123,7 +123,7 @@ func TestGroups(t *testing.T) {
 		if err := check(env, o); err != nil {
 			rt.Fatalf("the case is none: %v", err)
 		}
-		a, err := Of(o, env, nil, relay.Door{EachRecipient: true}, reporter{})
+		a, err := Of(o, env, nil, relay.Capabilities{EachRecipient: true}, reporter{})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestGroups(t *testing.T) {
 				rt.Fatalf("%s gets %d copies", d.Recipients[0].Address, n)
 			}
 		}
-		named := map[string]relay.Fate{}
+		named := map[string]relay.Disposition{}
 		for i, r := range env.Recipients {
 			named[relay.Key(r.Address)] = a.Recipients[i]
 		}
@@ -181,7 +181,9 @@ func TestPartialGroup(t *testing.T) {
 		Deliveries: []relay.Delivery{{Recipients: []relay.Recipient{a}}},
 		Refused:    []relay.Refusal{{Recipient: b, Err: fault.New(fault.Unavailable, "later", nil)}},
 	}
-	of := func(r reporter) (*relay.Answer, error) { return Of(o, env, nil, relay.Door{EachRecipient: true}, r) }
+	of := func(r reporter) (*relay.Answer, error) {
+		return Of(o, env, nil, relay.Capabilities{EachRecipient: true}, r)
+	}
 	if got, err := of(reporter{}); err == nil || !relay.Temporary(err) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -152,7 +152,7 @@ func (g *Gateway) Explain(ctx context.Context, env *relay.Envelope, msg *message
 	case env.Client != relay.Client{}:
 		what = toExplain
 	default:
-		what = toSuppose
+		what = hypothetical
 	}
 	if msg == nil {
 		var err error

@@ -46,7 +46,7 @@ func texts(list []address.Address) []string {
 }
 
 func explainedMemberships(known map[string]enforce.MembershipFacts) []ExplainedMembership {
-	words := map[enforce.Membership]string{enforce.Member: "yes", enforce.Outsider: "no", enforce.Untold: "unknown"}
+	words := map[enforce.Membership]string{enforce.Member: "yes", enforce.NotMember: "no", enforce.MemberUnknown: "unknown"}
 	var all []ExplainedMembership
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		all = append(all, ExplainedMembership{Group: name, Member: words[known[name].State], Reason: known[name].Reason})

@@ -46,15 +46,15 @@ type evidence struct {
 type purpose int
 
 const (
-	toCarryOut purpose = iota
-	toFollow           // the same, and nothing will be done
-	toExplain          // nothing will be done, of a client that may send by its listener
-	toSuppose          // nothing will be done, of a client that may sign as the author
-	toRelease          // some recipients of a message that was held for them
+	toCarryOut   purpose = iota
+	toFollow             // the same, and nothing will be done
+	toExplain            // nothing will be done, of a client that may send by its listener
+	hypothetical         // nothing will be done, of a client that may sign as the author
+	toRelease            // some recipients of a message that was held for them
 )
 
 // explains reports whether nothing will be done.
-func (p purpose) explains() bool { return p == toFollow || p == toExplain || p == toSuppose }
+func (p purpose) explains() bool { return p == toFollow || p == toExplain || p == hypothetical }
 
 // follows reports whether the listener says what its client may do, for a message
 // that comes now.
@@ -135,7 +135,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 		// A mailbox server that redirects, or "sendmail" called by it, may be a client
 		// that may send. What it brings came in under a name that its sender chose.
 		f.SignForbidden = fmt.Sprintf("the message is forwarded: its author %s is not the local sender", from[0])
-	case e.purpose == toSuppose:
+	case e.purpose == hypothetical:
 		// Who asks without naming a client asks about one who may.
 	case e.purpose != toExplain && !g.maySend(env, f):
 	default:

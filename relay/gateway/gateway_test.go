@@ -79,7 +79,7 @@ func TestDirections(t *testing.T) {
 func TestPanicIsTemporary(t *testing.T) {
 	w := newWorld(t)
 	w.dir.panics = true
-	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", bob), w.letter(bob), relay.Door{})
+	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", bob), w.letter(bob), relay.Capabilities{})
 	if err == nil || relay.ReplyFor(err).Code != 451 || !strings.Contains(relay.ReplyFor(err).Text, "id1") {
 		t.Errorf("error %v", err)
 	}

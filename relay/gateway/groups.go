@@ -110,5 +110,5 @@ func (g *Gateway) membership(ctx context.Context, q question) enforce.Membership
 	case in:
 		return enforce.MembershipFacts{State: enforce.Member}
 	}
-	return enforce.MembershipFacts{State: enforce.Outsider}
+	return enforce.MembershipFacts{State: enforce.NotMember}
 }

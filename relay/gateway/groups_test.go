@@ -264,7 +264,7 @@ func TestMembersKeepTheWishesForTheGroup(t *testing.T) {
 func TestPanicOfGroupsIsTemporary(t *testing.T) {
 	w, f := groupWorld(t)
 	f.panics = true
-	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter("staff@list.example"), relay.Door{})
+	_, err := w.gateway.Process(context.Background(), w.envelope("out", "alice@own.example", "staff@list.example"), w.letter("staff@list.example"), relay.Capabilities{})
 	if err == nil || relay.ReplyFor(err).Code != 451 {
 		t.Errorf("error %v", err)
 	}

@@ -23,7 +23,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 	groups := g.measured(in, g.openFor(ctx, in))
 	secret := g.Inbound.Decrypt && encrypted(in, groups)
 	for _, group := range groups {
-		if cause := group.opened.KeysOut; cause != nil {
+		if cause := group.opened.KeyError; cause != nil {
 			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
 			g.logRefusedMessage(env, err)
 			return nil, err

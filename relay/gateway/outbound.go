@@ -71,7 +71,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		return nil, err
 	}
 	o := &answer.Outcome{Expanded: e.expansions}
-	press, err := g.newPress(env, msg, e)
+	render, err := g.newRenderer(env, msg, e)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Capacity, "processing the message takes too long, try again later", err)
 		}
-		m, how, err := press.print(c)
+		m, how, err := render.copy(c)
 		if err != nil {
 			return nil, err
 		}

@@ -112,22 +112,22 @@ func TestDecodedOnce(t *testing.T) {
 func TestTreatment(t *testing.T) {
 	sign, encrypt := &enforce.Sign{}, &enforce.Encrypt{}
 	for _, tc := range []struct {
-		kind   smime.Kind
-		copy   enforce.Copy
-		footed bool
-		want   string
+		kind       smime.Kind
+		copy       enforce.Copy
+		withFooter bool
+		want       string
 	}{
 		{want: "clear"},
 		{copy: enforce.Copy{Sign: sign}, want: "signed"},
 		{copy: enforce.Copy{Encrypt: encrypt}, want: "encrypted"},
 		{copy: enforce.Copy{Sign: sign, Encrypt: encrypt}, want: "signed, encrypted"},
 		{kind: smime.Kind{Signed: true}, want: "signed"},
-		{kind: smime.Kind{Signed: true}, footed: true, want: "clear"},
+		{kind: smime.Kind{Signed: true}, withFooter: true, want: "clear"},
 		{kind: smime.Kind{Encrypted: true}, want: "encrypted"},
 		{kind: smime.Kind{Encrypted: true}, copy: enforce.Copy{Sign: sign}, want: "signed, encrypted"},
 	} {
-		p := press{e: &evidence{kind: tc.kind}}
-		if got := p.treatment(tc.copy, tc.footed).Protection; got != tc.want {
+		p := renderer{e: &evidence{kind: tc.kind}}
+		if got := p.treatment(tc.copy, tc.withFooter).Protection; got != tc.want {
 			t.Errorf("%+v: %q", tc, got)
 		}
 	}

@@ -13,13 +13,13 @@ import (
 )
 
 // Process implements relay.Handler.
-func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, door relay.Door) (a *relay.Answer, err error) {
+func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (a *relay.Answer, err error) {
 	defer guard.Recover(&err, g.Log, "message", env.ID)
 	o, err := g.outcome(ctx, env, msg)
 	if err != nil {
 		return nil, err
 	}
-	return answer.Of(o, env, msg, door, g)
+	return answer.Of(o, env, msg, can, g)
 }
 
 // outcome decides and carries out what is decided.

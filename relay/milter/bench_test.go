@@ -56,12 +56,12 @@ type quietHandler struct {
 	process process
 }
 
-func (h *quietHandler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
+func (h *quietHandler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	o, err := h.process(ctx, env, m)
 	if err != nil {
 		return nil, err
 	}
-	return answer.Of(o, env, m, door, h)
+	return answer.Of(o, env, m, can, h)
 }
 
 type libraryServer struct{ *milter.Server }

@@ -34,7 +34,7 @@ func (s *session) decide() (verdict, error) {
 	tx.env.MessageID = wire.MessageID(msg)
 	ctx, cancel := context.WithTimeout(relay.WithMemory(s.conn.ctx, tx.in.Reserve), s.config.Limits.Process)
 	defer cancel()
-	a, err := s.config.Handler.Process(ctx, tx.env, msg, relay.Door{Edit: s.editable})
+	a, err := s.config.Handler.Process(ctx, tx.env, msg, relay.Capabilities{Edit: s.editable})
 	tx.decided = a
 	if err != nil {
 		return verdict{}, err

@@ -32,7 +32,7 @@ func (c *counter) Answered(t relay.Tally) {
 // What is counted is what the MTA was answered, not what was decided before it.
 func TestCounts(t *testing.T) {
 	for to, want := range map[string]struct {
-		kind  relay.FateKind
+		kind  relay.DispositionKind
 		fails bool
 	}{
 		"x@e.net":          {kind: relay.Edited},

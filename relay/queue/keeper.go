@@ -43,7 +43,7 @@ func (k *keeper) run() {
 	tick := time.NewTicker(k.queue.config.Look)
 	defer tick.Stop()
 	for pause := 0; ; k.queue.config.changed() {
-		if pause--; pause < 0 && !k.look() {
+		if pause--; pause < 0 && !k.poll() {
 			// The disk, as a rule: to sign and encrypt again at once would not help.
 			pause = 30
 		}
@@ -57,8 +57,8 @@ func (k *keeper) run() {
 
 // look reconsiders everything that is due; it reports whether the store did its
 // part.
-func (k *keeper) look() (ok bool) {
-	if err := k.news(); err != nil {
+func (k *keeper) poll() (ok bool) {
+	if err := k.checkGeneration(); err != nil {
 		k.complain("checking for new certificates failed", err)
 	}
 	ids, err := k.queue.due(k.ctx)
@@ -89,8 +89,8 @@ func (k *keeper) complain(what string, err error) {
 // have everything looked at again: they may come in by the minute.
 const patience = 10
 
-// news makes all that is held due when certificates have become known.
-func (k *keeper) news() error {
+// checkGeneration makes all that is held due when certificates have become known.
+func (k *keeper) checkGeneration() error {
 	if k.quiet--; k.quiet >= 0 {
 		return nil
 	}

@@ -57,7 +57,7 @@ func TestClaimedIsNoStray(t *testing.T) {
 	}
 	<-under
 	for range 3 {
-		q.tender.look()
+		q.tender.poll()
 	}
 	list, err := q.List(t.Context())
 	if err != nil || len(list) != 1 {

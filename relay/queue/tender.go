@@ -39,14 +39,14 @@ func (t *tender) run() {
 		case <-t.ctx.Done():
 			return
 		case <-tick.C:
-			t.look()
+			t.poll()
 			t.queue.config.changed()
 		}
 	}
 }
 
 // look does the round once. What fails is noted, and done at the next look.
-func (t *tender) look() {
+func (t *tender) poll() {
 	q := t.queue
 	if err := t.probe(); err != nil {
 		q.reconnect() // the writer has noted it

@@ -127,7 +127,7 @@ func bareLineEnds() error {
 func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 	ctx, cancel := s.work()
 	defer cancel()
-	a, err := s.config().Handler.Process(ctx, env, m, relay.Door{})
+	a, err := s.config().Handler.Process(ctx, env, m, relay.Capabilities{})
 	s.decided(a)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *session) relay(env *relay.Envelope, m *message.Message) error {
 func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, error) {
 	ctx, cancel := s.work()
 	defer cancel()
-	a, err := s.config().Handler.Process(ctx, env, m, relay.Door{EachRecipient: true})
+	a, err := s.config().Handler.Process(ctx, env, m, relay.Capabilities{EachRecipient: true})
 	s.decided(a)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (f *filter) Recipient(_ context.Context, _ *relay.Envelope, r relay.Recipie
 	return nil
 }
 
-func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
+func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, *env)
@@ -54,7 +54,7 @@ func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Mess
 			return nil, err
 		}
 	}
-	return answer.Of(o, env, m, door, f)
+	return answer.Of(o, env, m, can, f)
 }
 
 func (f *filter) Report(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {

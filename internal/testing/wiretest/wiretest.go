@@ -41,7 +41,7 @@ func (h *Handler) Recipient(_ context.Context, env *relay.Envelope, r relay.Reci
 }
 
 // Process notes the message and calls OnProcess.
-func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, door relay.Door) (*relay.Answer, error) {
+func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	h.mu.Lock()
 	h.seen = append(h.seen, Seen{*env, string(m.Bytes())})
 	h.mu.Unlock()
@@ -52,7 +52,7 @@ func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.M
 			return nil, err
 		}
 	}
-	return answer.Of(o, env, m, door, h)
+	return answer.Of(o, env, m, can, h)
 }
 
 // Report calls OnReport.

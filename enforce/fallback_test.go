@@ -7,10 +7,10 @@ import "testing"
 func TestDeputy(t *testing.T) {
 	const domain = `signed by "domain"`
 	for _, tt := range []struct {
-		name        string
-		own, deputy Availability
-		change      func(*Facts)
-		want        string
+		name                  string
+		own, fallbackIdentity Availability
+		change                func(*Facts)
+		want                  string
 	}{
 		{"the sender's own", Available, Available, nil, `signed by ""`},
 		{"none", None, Available, nil, domain},
@@ -25,7 +25,7 @@ func TestDeputy(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := facts(t, "none@plain.example")
-		f.Identity, f.Identities = tt.own, map[string]IdentityFacts{"domain": {State: tt.deputy}}
+		f.Identity, f.Identities = tt.own, map[string]IdentityFacts{"domain": {State: tt.fallbackIdentity}}
 		if tt.change != nil {
 			tt.change(&f)
 		}

@@ -14,15 +14,15 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// press makes the copies of one message. What several copies have in common is
+// renderer makes the copies of one message. What several copies have in common is
 // signed once.
-type press struct {
-	g      *Gateway
-	env    *relay.Envelope
-	e      *evidence
-	base   *message.Message
-	footed map[enforce.Footer]*message.Message // base with a footer
-	signed map[signing]*message.Message
+type renderer struct {
+	g          *Gateway
+	env        *relay.Envelope
+	e          *evidence
+	base       *message.Message
+	withFooter map[enforce.Footer]*message.Message // base with a footer
+	signed     map[signing]*message.Message
 }
 
 // signing is what copies must share to share a signature.
@@ -32,11 +32,11 @@ type signing struct {
 	footer  enforce.Footer
 }
 
-// newPress prepares the message for copying. What must not be in it goes: the
+// newRenderer prepares the message for copying. What must not be in it goes: the
 // names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
 // and results that only a gateway may write, which a colleague might trust.
-func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidence) (*press, error) {
-	p := &press{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), footed: make(map[enforce.Footer]*message.Message)}
+func (g *Gateway) newRenderer(env *relay.Envelope, msg *message.Message, e *evidence) (*renderer, error) {
+	p := &renderer{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), withFooter: make(map[enforce.Footer]*message.Message)}
 	change, err := g.Triggers.removal(msg)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "the subject cannot be re-encoded", err)
@@ -54,10 +54,10 @@ func (g *Gateway) newPress(env *relay.Envelope, msg *message.Message, e *evidenc
 	return p, nil
 }
 
-// print makes one copy, looks at it again before it may leave, and says how it is
+// copy makes one copy, looks at it again before it may leave, and says how it is
 // protected.
-func (p *press) print(c enforce.Copy) (*message.Message, relay.Treatment, error) {
-	m, err := p.foot(c.Footer)
+func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, error) {
+	m, err := p.addFooter(c.Footer)
 	if err != nil {
 		return nil, relay.Treatment{}, err
 	}
@@ -85,14 +85,14 @@ func (p *press) print(c enforce.Copy) (*message.Message, relay.Treatment, error)
 // treatment is how a copy is protected as it leaves: by us, or by its sender before. A
 // signature of the sender's is not one of the whole message any more with a footer
 // around it.
-func (p *press) treatment(c enforce.Copy, footed bool) relay.Treatment {
+func (p *renderer) treatment(c enforce.Copy, withFooter bool) relay.Treatment {
 	encrypted := c.Encrypt != nil || p.e.kind.Encrypted
 	switch {
 	case encrypted && c.Sign != nil:
 		return relay.Treatment{Protection: "signed, encrypted"}
 	case encrypted:
 		return relay.Treatment{Protection: "encrypted"}
-	case c.Sign != nil || p.e.kind.Signed && !footed:
+	case c.Sign != nil || p.e.kind.Signed && !withFooter:
 		return relay.Treatment{Protection: "signed"}
 	}
 	return relay.Treatment{Protection: "clear"}
@@ -100,7 +100,7 @@ func (p *press) treatment(c enforce.Copy, footed bool) relay.Treatment {
 
 // protection is how a signed copy protects its header: one that is encrypted
 // afterwards hides it already then.
-func (p *press) protection(c enforce.Copy) smime.HeaderProtection {
+func (p *renderer) protection(c enforce.Copy) smime.HeaderProtection {
 	if c.Encrypt != nil && p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
 		return smime.HeadersCipher
 	}
@@ -110,26 +110,26 @@ func (p *press) protection(c enforce.Copy) smime.HeaderProtection {
 	return smime.HeadersOpen
 }
 
-// foot returns the message with a footer, before we sign it: what the sender
+// addFooter returns the message with a footer, before we sign it: what the sender
 // signed stays whole inside of what is added around it. An opaque signature would
 // become an attachment by that, and is left alone.
-func (p *press) foot(f enforce.Footer) (*message.Message, error) {
+func (p *renderer) addFooter(f enforce.Footer) (*message.Message, error) {
 	content := &p.e.facts.Content
 	if f.Text == "" || content.Encrypted || content.Signed && p.base.Root().MediaType != "multipart/signed" {
 		return p.base, nil
 	}
-	if m := p.footed[f]; m != nil {
+	if m := p.withFooter[f]; m != nil {
 		return m, nil
 	}
 	m, err := footer.Add(p.base, footer.Footer(f))
 	if err != nil {
 		return nil, p.failed("footer", err)
 	}
-	p.footed[f] = m
+	p.withFooter[f] = m
 	return m, nil
 }
 
-func (p *press) sign(base *message.Message, s signing) (*message.Message, error) {
+func (p *renderer) sign(base *message.Message, s signing) (*message.Message, error) {
 	if m := p.signed[s]; m != nil {
 		return m, nil
 	}
@@ -153,7 +153,7 @@ func (p *press) sign(base *message.Message, s signing) (*message.Message, error)
 	return m, nil
 }
 
-func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, error) {
+func (p *renderer) encrypt(m *message.Message, c enforce.Copy) (*message.Message, error) {
 	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
@@ -181,13 +181,13 @@ func (p *press) encrypt(m *message.Message, c enforce.Copy) (*message.Message, e
 
 // failed keeps the kind that package smime gave an error; what it did not
 // classify is ours.
-func (p *press) failed(step string, err error) error {
+func (p *renderer) failed(step string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
 	return p.internal(fmt.Errorf("%s: %w", step, err))
 }
 
-func (p *press) internal(cause error) error {
+func (p *renderer) internal(cause error) error {
 	return fault.New(fault.Internal, "internal error, try again later ("+p.env.ID+")", cause)
 }
