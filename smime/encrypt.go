@@ -15,6 +15,8 @@ type EncryptOptions struct {
 	Cipher string
 	// KeyTransport is "pkcs1" or "oaep", for RSA keys; "" is "pkcs1".
 	KeyTransport string
+	// DeriveKey binds the content key to the cipher (RFC 9709); few programs read it.
+	DeriveKey bool
 	// Headers protects header fields too: anything but HeadersOpen means
 	// HeadersCipher. A message that is signed first is signed with that and
 	// encrypted with HeadersOpen.
@@ -45,6 +47,7 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 		Recipients:   distinct(to),
 		Cipher:       cipher,
 		KeyTransport: cms.KeyTransport(o.KeyTransport),
+		DeriveKey:    o.DeriveKey,
 	})
 	if err != nil {
 		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)

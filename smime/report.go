@@ -67,7 +67,9 @@ type Signer struct {
 type Encryption struct {
 	Cipher        string `json:"cipher"`
 	Authenticated bool   `json:"authenticated"`
-	Recipients    int    `json:"recipients"`
+	// DerivedKey says that the content key is bound to the cipher (RFC 9709).
+	DerivedKey bool `json:"derived_key,omitempty"`
+	Recipients int  `json:"recipients"`
 
 	// keyManagement is how the content key got to each recipient; see
 	// cms.RecipientInfo.

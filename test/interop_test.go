@@ -200,8 +200,10 @@ GnuPG 2.2.40 (` + "`gpgsm`" + `), NSS 3.87 (` + "`cmsutil`" + `) and Bouncy Cast
 cell: whether the peer reads what smimerelay writes, and whether smimerelay reads
 what the peer writes. A number says why not, below.
 
-ML-KEM-768 and -1024 (RFC 9936) are in none of these; the tests of smime/cms hold
-them to the values of that RFC.
+What is in none of these is held to the standards' own values, in the tests of smime/cms:
+
+- ML-KEM-768 and -1024 (RFC 9936): the steps of appendix C
+- the derivation of the content key (RFC 9709): appendices A and B
 
 `
 

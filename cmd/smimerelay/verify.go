@@ -94,7 +94,11 @@ func printReport(p *page, r smime.Report) {
 		p.line("layers: %s", strings.Join(r.Layers, " > "))
 	}
 	if e := r.Encryption; e != nil {
-		p.line("encryption: %s, authenticated: %s, recipients: %d", e.Cipher, yesNo(e.Authenticated), e.Recipients)
+		cipher := e.Cipher
+		if e.DerivedKey {
+			cipher += " (RFC 9709)"
+		}
+		p.line("encryption: %s, authenticated: %s, recipients: %d", cipher, yesNo(e.Authenticated), e.Recipients)
 	}
 	for _, s := range r.Signers {
 		p.line("signer: %s%s", s.Result, because(s.Reason))

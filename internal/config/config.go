@@ -229,6 +229,7 @@ type Profile struct {
 	Signature        string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
 	Cipher           string `toml:"cipher" doc:"content encryption; auto is aes-256-cbc, which every client can read" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
 	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`
+	DeriveKey        bool   `toml:"derive_key" doc:"derive the content encryption key with HKDF, so that the cipher named in the message cannot be changed (RFC 9709); few clients can read it"`
 	Opaque           bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool   `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
 	ProtectEncrypted bool   `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`

@@ -114,6 +114,7 @@ type Profile struct {
 	Signature    string
 	Cipher       string // "auto" is the default
 	KeyTransport string
+	DeriveKey    bool // binds the content key to the cipher (RFC 9709)
 	Opaque       bool
 	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),
 	// for copies that are signed and for copies that are encrypted.

@@ -261,6 +261,21 @@ func TestNoWorkForWhoHasGone(t *testing.T) {
 	}
 }
 
+// TestDeriveKey: a profile has the content key bound to the cipher.
+func TestDeriveKey(t *testing.T) {
+	w := newWorld(t)
+	w.config.Profiles = map[string]Profile{enforce.DefaultProfile: {Cipher: "aes-256-gcm", DeriveKey: true}}
+	w.start()
+	o, err := w.send(bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.read(o.Deliveries[0].Message)
+	if e := got.Report.Encryption; e == nil || !e.DerivedKey || e.Cipher != "aes-256-gcm" {
+		t.Errorf("encryption %+v", e)
+	}
+}
+
 // TestHeaderProtection: a profile hides the subject in what is encrypted, signed
 // before or not, and copies it into what is signed only.
 func TestHeaderProtection(t *testing.T) {

@@ -157,7 +157,7 @@ func (p *renderer) encrypt(m *message.Message, c enforce.Copy) (*message.Message
 	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
-	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport}
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport, DeriveKey: profile.DeriveKey}
 	if c.Sign == nil && profile.ProtectEncrypted {
 		options.Headers = smime.HeadersCipher
 	}

@@ -37,7 +37,7 @@ func ParseCapabilities(der []byte) (Capabilities, error) {
 }
 
 // capabilities appends SMIMECapabilities that announce the ciphers, in their
-// order.
+// order, and the derivation of their keys (RFC 9709 section 4).
 func (b *builder) capabilities(ciphers []Cipher) {
 	m := b.open(tagSequence)
 	for _, k := range ciphers {
@@ -45,6 +45,7 @@ func (b *builder) capabilities(ciphers []Cipher) {
 			b.algorithm(s.oid, nil)
 		}
 	}
+	b.algorithm(oidCEKHKDF, nil)
 	b.close(m)
 }
 

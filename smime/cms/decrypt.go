@@ -173,6 +173,15 @@ type opener struct {
 
 // opener checks all that the message says openly about its content encryption.
 func (e *EnvelopedData) opener(o DecryptOptions) (opener, error) {
+	opener, err := e.cipherOpener(o)
+	if err != nil {
+		return opener, err
+	}
+	return e.derived(opener), nil
+}
+
+// cipherOpener is opener for the key of the cipher itself.
+func (e *EnvelopedData) cipherOpener(o DecryptOptions) (opener, error) {
 	spec := cipherByOID(e.alg.oid)
 	switch {
 	case spec == nil:

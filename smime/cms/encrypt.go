@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto"
+	"crypto/aes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/mlkem"
@@ -42,6 +43,10 @@ type EncryptRequest struct {
 	KeyTransport KeyTransport
 	// OAEPHash is SHA-1, SHA-256, SHA-384 or SHA-512; 0 is SHA-256.
 	OAEPHash crypto.Hash
+	// DeriveKey derives the content key with HKDF from what the recipients get, and
+	// from the cipher (RFC 9709): an attacker cannot name another cipher in the message.
+	// Few programs read it.
+	DeriveKey bool
 	// UseSKI names recipients by their subject key identifier.
 	UseSKI bool
 }
@@ -156,7 +161,7 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 // object puts the parts around the ciphertext.
 func (e *encrypter) object(recipients []byte) (*Object, error) {
 	o := &Object{content: e.request.Content, size: totalSize(e.request.Content)}
-	params, size, err := e.arm(o)
+	algorithm, size, err := e.arm(o)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +172,7 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 	front.int(e.version)
 	front.raw(recipients)
 	info.oid(oidData)
-	info.algorithm(e.spec.oid, params)
+	info.raw(algorithm)
 
 	l := newLayout(size)
 	l.header(tagContext) // [0] IMPLICIT OCTET STRING
@@ -186,23 +191,29 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 	return o, nil
 }
 
-// arm gives the object its cipher with a fresh IV or nonce, and returns the
-// algorithm's parameters and the size of the ciphertext.
-func (e *encrypter) arm(o *Object) (params []byte, size int, err error) {
+// arm gives the object its cipher with a fresh IV or nonce, and returns
+// contentEncryptionAlgorithm and the size of the ciphertext.
+func (e *encrypter) arm(o *Object) (algorithm []byte, size int, err error) {
 	if e.spec.aead {
 		o.nonce = make([]byte, nonceSize)
 		rand.Read(o.nonce)
-		o.aead, err = e.spec.newAEAD(e.key, nonceSize, tagSize)
-		return e.spec.aeadParams(o.nonce), o.size, err
+		algorithm, key, err := e.contentEncryption(e.spec.aeadParams(o.nonce))
+		if err != nil {
+			return nil, 0, err
+		}
+		o.aead, err = e.spec.newAEAD(key, nonceSize, tagSize)
+		return algorithm, o.size, err
 	}
-	if o.block, err = e.spec.block(e.key); err != nil {
+	o.iv = make([]byte, aes.BlockSize) // of every block cipher that is written
+	rand.Read(o.iv)
+	var params builder
+	params.tlv(tagOctetString, o.iv)
+	algorithm, key, err := e.contentEncryption(params)
+	if err != nil {
 		return nil, 0, err
 	}
-	o.iv = make([]byte, o.block.BlockSize())
-	rand.Read(o.iv)
-	var b builder
-	b.tlv(tagOctetString, o.iv)
-	return b, paddedSize(o.size, len(o.iv)), nil
+	o.block, err = e.spec.block(key)
+	return algorithm, paddedSize(o.size, len(o.iv)), err
 }
 
 // keyTransport appends KeyTransRecipientInfo (RFC 5652 section 6.2.1).

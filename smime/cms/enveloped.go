@@ -14,19 +14,24 @@ type EnvelopedData struct {
 	// Authenticated says that the content can not have been changed by someone
 	// who does not know the key.
 	Authenticated bool
+	// DerivedKey says that the content key is derived from what the recipients got
+	// and from Cipher (RFC 9709), so that an attacker cannot name another cipher.
+	DerivedKey bool
 	// ContentType is the type of the plaintext.
 	ContentType Type
 	// Recipients are those who can decrypt, in the order of the message; each
 	// of several keys in one key agreement counts.
 	Recipients []RecipientInfo
 
-	ber     []byte
-	alg     algorithm
-	content *Content
-	attrs   []byte // authAttrs under their [1] tag; nil where absent
-	mac     []byte
-	typeOID []byte
-	beside  [][]byte // what is neither encrypted nor needed to decrypt
+	ber []byte
+	alg algorithm
+	// derivedFor is the AlgorithmIdentifier of the cipher, in DER, if DerivedKey.
+	derivedFor []byte
+	content    *Content
+	attrs      []byte // authAttrs under their [1] tag; nil where absent
+	mac        []byte
+	typeOID    []byte
+	beside     [][]byte // what is neither encrypted nor needed to decrypt
 }
 
 // ParseEnvelopedData reads a ContentInfo with EnvelopedData or
@@ -74,6 +79,9 @@ func (e *EnvelopedData) readContent(c *cursor) {
 	}
 	c.leave()
 	if c.err != nil {
+		return
+	}
+	if c.err = e.readDerivation(); c.err != nil {
 		return
 	}
 	e.ContentType = typeOf(e.typeOID)

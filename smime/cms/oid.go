@@ -85,7 +85,7 @@ const (
 	oidHKDFSHA512       = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x1e" // 1.2.840.113549.1.9.16.3.30
 )
 
-// Content encryption and compression (RFC 3565, RFC 5084, RFC 8103, RFC 3370, RFC 3274).
+// Content encryption and compression (RFC 3565, RFC 5084, RFC 8103, RFC 3370, RFC 3274, RFC 9709).
 const (
 	oidAES128CBC        = "\x60\x86\x48\x01\x65\x03\x04\x01\x02"         // 2.16.840.1.101.3.4.1.2
 	oidAES192CBC        = "\x60\x86\x48\x01\x65\x03\x04\x01\x16"         // 2.16.840.1.101.3.4.1.22
@@ -95,6 +95,7 @@ const (
 	oidAES256GCM        = "\x60\x86\x48\x01\x65\x03\x04\x01\x2e"         // 2.16.840.1.101.3.4.1.46
 	oidChaCha20Poly1305 = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x12" // 1.2.840.113549.1.9.16.3.18
 	oidDES3CBC          = "\x2a\x86\x48\x86\xf7\x0d\x03\x07"             // 1.2.840.113549.3.7
+	oidCEKHKDF          = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x1f" // 1.2.840.113549.1.9.16.3.31
 	oidRC2CBC           = "\x2a\x86\x48\x86\xf7\x0d\x03\x02"             // 1.2.840.113549.3.2
 	oidZlib             = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x08" // 1.2.840.113549.1.9.16.3.8
 )
