@@ -29,7 +29,7 @@ func (w *walker) lookUp(s *signature, results []cms.SignerResult) bool {
 		from = address.Null
 	}
 	for _, r := range results {
-		if !errors.Is(r.Err, cms.ErrNoCertificate) {
+		if !errors.Is(r.Err, cms.ErrNoCertificate) && !errors.Is(r.Err, cms.ErrCertificate) {
 			continue
 		}
 		if w.lookups++; w.lookups > maxHeld {

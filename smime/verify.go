@@ -114,7 +114,7 @@ func signerError(err error) (certs.Result, string) {
 		return certs.PolicyNo, string(certs.WeakSignature)
 	case errors.Is(err, cms.ErrUnsupported):
 		return certs.Neutral, reasonUnsupported
-	case errors.Is(err, cms.ErrMalformed):
+	case errors.Is(err, cms.ErrMalformed), errors.Is(err, cms.ErrCertificate):
 		return certs.PermError, reasonMalformed
 	}
 	return certs.Fail, reasonSignature

@@ -80,7 +80,8 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	case len(r.list) > 0:
 		return r.list, joinSkipped(r.skipped, "")
 	case len(r.skipped) > 0:
-		return nil, errors.New(r.skipped[0].Error())
+		first := r.skipped[0]
+		return nil, fmt.Errorf("certificate %d in it cannot be read: %w; ask its owner for another one", first.Number, first.Err)
 	}
 	return nil, errNoCertificate
 }

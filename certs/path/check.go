@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/printable"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -149,7 +150,18 @@ func (v *Validator) checkUse(cert *x509.Certificate, r certs.Request) *certs.Pro
 			}
 		}
 	}
-	return certs.Refuse(certs.WrongAddress, cert, "it names %s, not %s", listed(named), listed(r.Addresses))
+	return certs.Refuse(certs.WrongAddress, cert, "it names %s%s, not %s", listed(named), notAddresses(cert), listed(r.Addresses))
+}
+
+// notAddresses says which name of cert may have been meant as an address and is
+// none, "" if all are.
+func notAddresses(cert *x509.Certificate) string {
+	for _, m := range pkix.Mailboxes(cert) {
+		if _, err := certs.ParseMailbox(m); err != nil {
+			return fmt.Sprintf(" (the name %q is not an address)", printable.Clip(m.Text, maxMailbox))
+		}
+	}
+	return ""
 }
 
 // maxMailbox limits an address in an explanation, in octets: strangers write them.
@@ -167,7 +179,7 @@ func listed(list []address.Address) string {
 	}
 	switch n := len(list); {
 	case n == 0:
-		return "nobody"
+		return "no address"
 	case n > few:
 		fmt.Fprintf(&b, " and %d more", n-few)
 	}

@@ -444,6 +444,26 @@ func TestNamesakeDoesNotSpeakForAnAuthority(t *testing.T) {
 	}
 }
 
+// A name that was meant as an address and is none is what the owner of the
+// certificate has to mend.
+func TestWrongAddressNamesWhatIsNoAddress(t *testing.T) {
+	root := testpki.Must(testpki.NewCA(testpki.Options{}))
+	v := newValidator(t, Config{}, root)
+	for want, names := range map[string][]string{
+		`it names no address, not "alice@example.org"`:                                                            {},
+		`it names no address (the name "mailto:alice@example.org" is not an address), not "alice@example.org"`:    {"mailto:alice@example.org"},
+		`it names "b@x.org" (the name "Alice <alice@example.org>" is not an address), not "alice@example.org"`:    {"Alice <alice@example.org>", "b@x.org"},
+		`it names no address (the name "alice@example.org\x00.x.org" is not an address), not "alice@example.org"`: {"alice@example.org\x00.x.org"},
+		`it names "a@x.org", "b@x.org", "c@x.org" and 1 more, not "alice@example.org"`:                            {"a@x.org", "b@x.org", "c@x.org", "d@x.org"},
+	} {
+		id := testpki.Must(root.Issue(testpki.Leaf{Addresses: names}))
+		r := certs.Request{Purpose: certs.ForSigning, Addresses: []address.Address{mustAddress(t, "alice@example.org")}}
+		if got := v.Check(t.Context(), id.Certificate, r); got.Reason != certs.WrongAddress || !strings.HasSuffix(got.Detail, want) {
+			t.Errorf("%q: %s", names, got.Detail)
+		}
+	}
+}
+
 func TestExplanationsStayShort(t *testing.T) {
 	root := testpki.Must(testpki.NewCA(testpki.Options{}))
 	many := testpki.Leaf{Name: strings.Repeat("å", 5000)}

@@ -56,7 +56,7 @@ type certVerdict struct {
 
 // Run judges the first certificate of a file.
 func (c *certCheckCmd) Run(a *app) error {
-	found, err := readCertificates("CERT", []string{c.Cert})
+	found, err := a.readFirst("CERT", c.Cert)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -110,30 +111,72 @@ func inputName(path string) string {
 func (a *app) readSome(flag string, paths []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, path := range paths {
-		found, err := file.ReadCertificates(path)
-		skipped, err := file.Skipped(err)
+		found, skipped, err := readFile(flag, path)
+		if err != nil {
+			return nil, err
+		}
 		for _, s := range skipped {
 			a.say("warning: %s: %s", flag, s)
-		}
-		if err != nil {
-			return nil, unusable(fmt.Errorf("%s: %w; use certificates as PEM, DER or .p7b", flag, err))
 		}
 		all = append(all, found...)
 	}
 	return all, nil
 }
 
+// readFirst reads a file of which the first certificate is meant and the others
+// help.
+func (a *app) readFirst(flag, path string) ([]*x509.Certificate, error) {
+	found, skipped, err := readFile(flag, path)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range skipped {
+		if s.Number == 1 {
+			return nil, indispensable(flag, s)
+		}
+		a.say("warning: %s: %s", flag, s)
+	}
+	return found, nil
+}
+
 // readCertificates reads and joins files of certificates, all of which are meant.
 func readCertificates(flag string, paths []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, path := range paths {
-		found, err := file.ReadCertificates(path)
+		found, skipped, err := readFile(flag, path)
 		if err != nil {
-			return nil, unusable(fmt.Errorf("%s: %w; use certificates as PEM, DER or .p7b", flag, err))
+			return nil, err
+		}
+		if len(skipped) > 0 {
+			return nil, indispensable(flag, skipped[0])
 		}
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// readFile reads the certificates of a file, and says which of them cannot be read.
+func readFile(flag, path string) ([]*x509.Certificate, []*file.SkippedError, error) {
+	found, err := file.ReadCertificates(path)
+	skipped, err := file.Skipped(err)
+	if err != nil {
+		return nil, nil, badFile(flag, err)
+	}
+	return found, skipped, nil
+}
+
+// indispensable is the error of a certificate that is meant and cannot be read.
+func indispensable(flag string, s *file.SkippedError) error {
+	return unusable(fmt.Errorf("%s: certificates %q: certificate %d in it cannot be read: %w; ask its owner for another one", flag, s.File, s.Number, s.Err))
+}
+
+// badFile is the error of a file that a flag names. What is in it has a remedy of
+// its own.
+func badFile(flag string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return unusable(fmt.Errorf("%s: %w; check the path", flag, err))
+	}
+	return unusable(fmt.Errorf("%s: %w", flag, err))
 }
 
 // readPassword returns the first line of a file, "" when none is named.

@@ -22,7 +22,7 @@ func TestOddCertificateInAFile(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	for name, data := range map[string][]byte{
 		"anchors.pem": testpki.EncodeCertificates(&odd, ca.Root), "bob.pem": testpki.EncodeCertificates(leaf),
-		"to.pem": testpki.EncodeCertificates(leaf, &odd), "mail.eml": []byte("From: a@example.org\r\nTo: bob@example.org\r\n\r\nx\r\n"),
+		"odd.pem": testpki.EncodeCertificates(&odd), "to.pem": testpki.EncodeCertificates(leaf, &odd), "mail.eml": []byte("From: a@example.org\r\nTo: bob@example.org\r\n\r\nx\r\n"),
 	} {
 		if err := os.WriteFile(path(name), data, 0o600); err != nil {
 			t.Fatal(err)
@@ -34,8 +34,11 @@ func TestOddCertificateInAFile(t *testing.T) {
 		says   string
 	}{
 		{[]string{"cert", "check", "--purpose", "encrypt", "--trust", path("anchors.pem"), "--revocation", "off", path("bob.pem")}, 0, "warning: --trust: certificates \""},
-		{[]string{"cert", "check", "--purpose", "encrypt", "--trust", path("anchors.pem"), "--revocation", "off", path("to.pem")}, 2, "certificate 2 in it is skipped"},
-		{[]string{"encrypt", "--to", path("to.pem"), path("mail.eml")}, 2, "certificate 2 in it is skipped"},
+		{[]string{"cert", "check", "--purpose", "encrypt", "--trust", path("anchors.pem"), "--revocation", "off", path("to.pem")}, 0, "warning: CERT: certificates \""},
+		{[]string{"cert", "check", "--purpose", "encrypt", "--trust", path("anchors.pem"), "--revocation", "off", path("anchors.pem")}, 2, "certificate 1 in it cannot be read: certificate: its validity"},
+		{[]string{"cert", "check", "--purpose", "encrypt", "--trust", path("anchors.pem"), "--revocation", "off", path("odd.pem")}, 2, "well-formed; ask its owner for another one"},
+		{[]string{"encrypt", "--to", path("to.pem"), path("mail.eml")}, 2, "certificate 2 in it cannot be read: certificate: its validity"},
+		{[]string{"encrypt", "--to", path("nowhere.pem"), path("mail.eml")}, 2, "; check the path"},
 		{[]string{"encrypt", "--to", path("bob.pem"), path("mail.eml")}, 0, ""},
 	} {
 		var out, errs bytes.Buffer

@@ -38,6 +38,9 @@ var (
 	ErrAttributes = errors.New("cms: bad signed attributes")
 	// ErrNoCertificate: the signer's certificate is not at hand.
 	ErrNoCertificate = errors.New("cms: no certificate of the signer")
+	// ErrCertificate: the signer's certificate came with the message and cannot
+	// be read.
+	ErrCertificate = errors.New("cms: the signer's certificate cannot be read")
 )
 
 // malformed returns an error of kind ErrMalformed.

@@ -39,6 +39,7 @@ type SignedData struct {
 	Element []byte
 
 	contentType []byte // object identifier of ContentType
+	unreadable  []unreadable
 	digests     []algorithm
 	signers     []signerInfo
 }
@@ -152,12 +153,15 @@ func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certi
 			s.Skipped = append(s.Skipped, unsupported("certificate format"))
 			continue
 		}
-		cert, err := parse(c.raw())
+		raw := c.raw()
+		cert, err := parse(raw)
 		switch {
 		case c.err != nil:
 			return c.err
 		case err != nil:
-			s.Skipped = append(s.Skipped, fmt.Errorf("cms: certificate %d: %w", len(s.Certificates)+len(s.Skipped)+1, err))
+			err = fmt.Errorf("certificate %d: %w", len(s.Certificates)+len(s.Skipped)+1, err)
+			s.Skipped = append(s.Skipped, fmt.Errorf("cms: %w", err))
+			s.unreadable = append(s.unreadable, unreadable{raw, err})
 		default:
 			s.Certificates = append(s.Certificates, cert)
 		}

@@ -33,7 +33,8 @@ type VerifyOptions struct {
 type SignerResult struct {
 	// Err is nil if the signature is good, which says nothing about the
 	// certificate. Otherwise it is one of ErrSignature, ErrDigest,
-	// ErrAttributes, ErrNoCertificate, ErrWeak, ErrUnsupported, ErrMalformed.
+	// ErrAttributes, ErrNoCertificate, ErrCertificate, ErrWeak,
+	// ErrUnsupported, ErrMalformed.
 	Err error
 	// ID is who the signer says it is.
 	ID ID
@@ -180,7 +181,7 @@ const maxSameID = 8
 
 // tryCertificates verifies with each candidate until one fits.
 func (v *verifier) tryCertificates(candidates []*x509.Certificate, a *attributes, covered iter.Seq[[]byte], sig []byte, alg pkix.Algorithm, r *SignerResult) error {
-	err := ErrNoCertificate
+	err := v.data.missing(r.ID)
 	for _, cert := range candidates {
 		if !a.identifies(cert) {
 			err = badAttributes("signing certificate is another one")
