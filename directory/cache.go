@@ -1,88 +1,39 @@
 package directory
 
 import (
-	"container/list"
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/cache"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// cache remembers answers by key, the least recently used leave first.
-type cache[T any] struct {
-	mu      sync.Mutex
-	limit   int
-	entries map[string]*list.Element
-	order   *list.List // of *entry[T], most recently used first
-}
-
-type entry[T any] struct {
-	key     string
-	result  T
-	stored  time.Time
-	expires time.Time
-	version uint64
+// entry is a remembered outcome; it is not changed.
+type entry struct {
+	cache.Timed[Result]
 	// own is the version for this address; nil is not known.
 	own *uint64
-}
-
-func newCache[T any](limit int) *cache[T] {
-	return &cache[T]{limit: max(limit, 0), entries: make(map[string]*list.Element), order: list.New()}
-}
-
-func (c *cache[T]) get(key string) (entry[T], bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries[key]
-	if !ok {
-		return entry[T]{}, false
-	}
-	c.order.MoveToFront(e)
-	return *e.Value.(*entry[T]), true
-}
-
-func (c *cache[T]) put(e entry[T]) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if old, ok := c.entries[e.key]; ok {
-		old.Value = &e
-		c.order.MoveToFront(old)
-		return
-	}
-	c.entries[e.key] = c.order.PushFront(&e)
-	for len(c.entries) > c.limit {
-		last := c.order.Back()
-		delete(c.entries, c.order.Remove(last).(*entry[T]).key)
-	}
-}
-
-func (c *cache[T]) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.entries)
-	c.order.Init()
 }
 
 // cached returns the outcome remembered for key if it still counts and nothing at
 // all has changed since.
 func (d *Directory) cached(key string) (Result, bool) {
-	e, ok := d.cache.get(key)
-	if !ok || !d.cfg.Clock().Before(e.expires) || e.version != d.Version() {
+	e, ok := d.cache.Get(key)
+	if !ok || !e.Current(d.cfg.Clock(), d.Version()) {
 		return Result{}, false
 	}
-	return e.result, true
+	return e.Value, true
 }
 
 // unchanged returns the outcome remembered for key if it still counts, though
 // something has changed: the answers about other addresses. So it takes more than
 // each new certificate in the store to empty the cache.
 func (d *Directory) unchanged(ctx context.Context, key string, addr address.Address) (Result, bool) {
-	e, ok := d.cache.get(key)
-	if !ok || !d.cfg.Clock().Before(e.expires) {
+	e, ok := d.cache.Get(key)
+	if !ok || !d.cfg.Clock().Before(e.Expires) {
 		return Result{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
@@ -91,13 +42,13 @@ func (d *Directory) unchanged(ctx context.Context, key string, addr address.Addr
 	if !d.sameFor(ctx, e, addr) {
 		return Result{}, false
 	}
-	d.cache.confirm(e, version)
-	return e.result, true
+	d.confirm(key, e, version)
+	return e.Value, true
 }
 
 // sameFor reports whether it is certain that the answers about addr have not
 // changed since e was remembered.
-func (d *Directory) sameFor(ctx context.Context, e entry[Result], addr address.Address) bool {
+func (d *Directory) sameFor(ctx context.Context, e *entry, addr address.Address) bool {
 	if e.own == nil {
 		return false
 	}
@@ -107,13 +58,10 @@ func (d *Directory) sameFor(ctx context.Context, e entry[Result], addr address.A
 
 // confirm notes that an entry counts for a version too, unless another has taken
 // its place.
-func (c *cache[T]) confirm(e entry[T], version uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now, ok := c.entries[e.key]; ok && now.Value.(*entry[T]).stored.Equal(e.stored) {
-		e.version = version
-		now.Value = &e
-	}
+func (d *Directory) confirm(key string, e *entry, version uint64) {
+	confirmed := *e
+	confirmed.Generation = version
+	d.cache.Change(key, func(now *entry, _ bool) (*entry, bool) { return &confirmed, now == e })
 }
 
 // remember keeps an outcome for as long as it can be relied on.
@@ -127,7 +75,7 @@ func (d *Directory) remember(key string, version uint64, own *uint64, r Result) 
 	for i := range r.Answers {
 		r.Answers[i].Cached = true
 	}
-	d.cache.put(entry[Result]{key: key, result: r, stored: now, expires: expires, version: version, own: own})
+	d.cache.Put(key, &entry{cache.Timed[Result]{Value: r, Stored: now, Expires: expires, Generation: version}, own})
 }
 
 // expiry is when an outcome must be found out again: after the configured time,
@@ -223,13 +171,13 @@ func mix(sum, n uint64) uint64 { return (sum ^ n) * 1099511628211 }
 // did not answer, the configuration allows it, and its certificates still pass
 // today.
 func (d *Directory) stale(ctx context.Context, key string, addr address.Address, unknown Result) Result {
-	e, ok := d.cache.get(key)
-	if !ok || e.result.Outcome != Usable || !unknown.unanswered() || e.version != d.Version() && !d.sameFor(ctx, e, addr) ||
-		d.cfg.StaleIfError <= 0 || !d.cfg.Clock().Before(e.expires.Add(d.cfg.StaleIfError)) {
+	e, ok := d.cache.Get(key)
+	if !ok || e.Value.Outcome != Usable || !unknown.unanswered() || e.Generation != d.Version() && !d.sameFor(ctx, e, addr) ||
+		d.cfg.StaleIfError <= 0 || !d.cfg.Clock().Before(e.Expires.Add(d.cfg.StaleIfError)) {
 		return unknown
 	}
 	old := Result{Answers: slices.Clone(unknown.Answers)}
-	for _, c := range e.result.Candidates {
+	for _, c := range e.Value.Candidates {
 		verdict := d.cfg.Checker.Check(ctx, c.Certificate, certs.Request{
 			Purpose:       certs.ForEncryption,
 			Addresses:     []address.Address{addr},
@@ -242,7 +190,7 @@ func (d *Directory) stale(ctx context.Context, key string, addr address.Address,
 	if len(old.Certificates) == 0 {
 		return unknown
 	}
-	age := d.cfg.Clock().Sub(e.stored).Round(time.Second)
+	age := d.cfg.Clock().Sub(e.Stored).Round(time.Second)
 	old.Answers = append(old.Answers, Answer{
 		Source: "cache",
 		Found:  len(old.Candidates),

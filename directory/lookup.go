@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/background"
+	"github.com/smimerelay/smimerelay/internal/cache"
+	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -66,20 +68,15 @@ const (
 type Directory struct {
 	cfg     Config
 	sources []source
-	cache   *cache[Result]
-	lookups flights[Result]
+	cache   *cache.Cache[string, *entry]
+	lookups *background.Group[Result]
 	groups  groupMemory
 
-	// base ends every lookup under way when the Directory is closed.
-	base    context.Context //nolint:containedctx // ends with Close, not with a call
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	// background runs the lookups: they go on for those who ask next.
+	background *background.Runner
 
 	observer atomic.Pointer[func(Result)]
 	flushes  atomic.Uint64
-
-	mu     sync.Mutex // of closed and of all flights
-	closed bool
 }
 
 // source is a SourceConfig made ready.
@@ -88,9 +85,6 @@ type source struct {
 	domains domains
 	merge   bool
 }
-
-// errClosed is what lookups after Close end with.
-var errClosed = errors.New("directory: closed")
 
 // New returns a Directory. Close it when it is no longer used.
 func New(cfg Config) *Directory {
@@ -104,16 +98,14 @@ func New(cfg Config) *Directory {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	d := &Directory{
-		cfg:     cfg,
-		cache:   newCache[Result](cfg.Entries),
-		lookups: make(flights[Result]),
-		groups:  newGroupMemory(cfg.Entries),
-	}
+	d := &Directory{cfg: cfg, cache: cache.New[string, *entry](cfg.Entries, nil)}
+	// What a server sent must not be able to end the process.
+	d.background = background.New(cfg.Log, "directory lookup")
+	d.lookups = background.NewGroup[Result](d.background)
+	d.groups = newGroupMemory(d)
 	for _, s := range cfg.Sources {
 		d.sources = append(d.sources, source{Source: s.Source, domains: newDomains(s.Domains), merge: s.Merge})
 	}
-	d.base, d.cancel = context.WithCancel(context.Background())
 	return d
 }
 
@@ -159,17 +151,13 @@ func (d *Directory) observe(r Result) {
 // remembered either: it may have been asked before what the caller knows of.
 func (d *Directory) Flush() {
 	d.flushes.Add(1)
-	d.cache.flush()
+	d.cache.Clear()
 }
 
 // Close ends the lookups under way, waits for them, and closes the sources that
 // can be closed. Lookups after it are Unknown.
 func (d *Directory) Close() error {
-	d.mu.Lock()
-	d.closed = true
-	d.mu.Unlock()
-	d.cancel()
-	d.running.Wait()
+	d.background.Close()
 	var errs []error
 	for _, s := range d.sources {
 		errs = append(errs, s.Close())
@@ -192,21 +180,16 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 			return r
 		}
 	}
-	f := join(d, d.lookups, key,
-		func() (Result, bool) {
-			if fresh {
-				return Result{}, false
-			}
-			return d.cached(key)
-		},
-		func(ctx context.Context) Result { return d.find(ctx, key, addr) },
-		func(err error) Result {
-			d.observe(failed(err))
-			return failed(err)
-		})
-	r, err := f.wait(ctx)
+	r, err := d.lookups.Do(ctx, key, func(ctx context.Context) (Result, error) {
+		if r, ok := d.cached(key); ok && !fresh {
+			return r, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+		defer cancel()
+		return d.find(ctx, key, addr), nil
+	})
 	if err != nil {
-		return failed(err)
+		r = failed(err)
 	}
 	return r
 }
@@ -218,14 +201,15 @@ func failed(err error) Result {
 
 // find finds an outcome out and remembers it.
 func (d *Directory) find(ctx context.Context, key string, addr address.Address) Result {
+	r := failed(guard.ErrPanic) // unless there is none
+	defer func() { d.observe(r) }()
 	version, own := d.Version(), d.versionFor(ctx, addr)
-	r := d.search(ctx, addr)
+	r = d.search(ctx, addr)
 	if r.Outcome == Unknown {
 		r = d.stale(ctx, key, addr, r)
 	} else {
 		d.remember(key, version, own, r)
 	}
-	d.observe(r)
 	return r
 }
 

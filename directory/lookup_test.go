@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -182,7 +183,7 @@ func TestCloseEndsLookups(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != Unknown || !errors.Is(r.Answers[0].Err, errClosed) {
+	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != Unknown || !errors.Is(r.Answers[0].Err, background.ErrClosed) {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -205,8 +206,13 @@ func (*panicking) Find(context.Context, address.Address) (Finding, error) {
 func TestPanicIsUnknown(t *testing.T) {
 	t.Parallel()
 	d := open(t, Config{Sources: sources(&panicking{})})
+	var seen []Outcome
+	d.Observe(func(r Result) { seen = append(seen, r.Outcome) })
 	if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != Unknown {
 		t.Errorf("got %+v", r)
+	}
+	if !slices.Equal(seen, []Outcome{Unknown}) {
+		t.Errorf("the observer saw %q", seen)
 	}
 }
 

@@ -62,12 +62,12 @@ type groupMemory struct {
 	owners     memory[bool]
 }
 
-func newGroupMemory(entries int) groupMemory {
+func newGroupMemory(d *Directory) groupMemory {
 	return groupMemory{
-		expansions: newMemory[expanded](entries), members: newMemory[bool](entries),
-		entries: newMemory[[]string](entries), names: newMemory[[]string](entries),
-		everybody: newMemory[map[string]bool](entries), users: newMemory[[]address.Address](entries),
-		owners: newMemory[bool](entries),
+		expansions: newMemory[expanded](d), members: newMemory[bool](d),
+		entries: newMemory[[]string](d), names: newMemory[[]string](d),
+		everybody: newMemory[map[string]bool](d), users: newMemory[[]address.Address](d),
+		owners: newMemory[bool](d),
 	}
 }
 

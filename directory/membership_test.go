@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -322,7 +323,7 @@ func TestMembershipIsAskedOnce(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.InGroup(t.Context(), addr(t, "new@example.net"), "g@example.net"); !errors.Is(err, errClosed) {
+	if _, err := d.InGroup(t.Context(), addr(t, "new@example.net"), "g@example.net"); !errors.Is(err, background.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }

@@ -68,7 +68,7 @@ func (s *search) find(leaf *node) ([]*node, *certs.Problem) {
 	for s.length = 2; s.length <= maxPath && s.cut && !s.exhausted; s.length++ {
 		s.cut = false
 		if path := s.extend([]*node{leaf}); path != nil {
-			s.v.paths.add(path)
+			s.v.paths.Put(leaf.fp, path)
 			return path, nil
 		}
 	}
@@ -84,8 +84,8 @@ func (s *search) find(leaf *node) ([]*node, *certs.Problem) {
 
 // remembered returns the path found before, if it is still valid.
 func (s *search) remembered(leaf *node) []*node {
-	path := s.v.paths.get(leaf.fp)
-	if path == nil || s.avoids(path) || s.v.checkPath(path, s.at) != nil {
+	path, ok := s.v.paths.Get(leaf.fp)
+	if !ok || s.avoids(path) || s.v.checkPath(path, s.at) != nil {
 		return nil
 	}
 	return path

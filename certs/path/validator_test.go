@@ -398,21 +398,6 @@ func TestPathAroundARevokedAuthority(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	m := newMemory()
-	for i := range 3 * maxRemembered {
-		m.add([]*node{{fp: fingerprint{byte(i), byte(i >> 8)}}})
-	}
-	if kept := len(m.young) + len(m.old); kept > 2*maxRemembered {
-		t.Errorf("%d paths", kept)
-	}
-	n := 3*maxRemembered - 1
-	last := fingerprint{byte(n), byte(n >> 8)}
-	if m.get(last) == nil || m.get(fingerprint{}) != nil {
-		t.Error("the newest is forgotten, or the oldest kept")
-	}
-}
-
 // TestNamesakeDoesNotSpeakForAnAuthority holds that an authority below the same
 // anchor cannot publish lists in the name of another.
 func TestNamesakeDoesNotSpeakForAnAuthority(t *testing.T) {

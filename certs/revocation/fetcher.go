@@ -12,8 +12,9 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"sync"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/background"
 )
 
 // FetchConfig says how to fetch what certificates name. The zero value fetches
@@ -52,7 +53,7 @@ const (
 	defaultNegative = 5 * time.Minute
 	maxSmall        = 64 << 10 // OCSP responses and issuers' certificates
 	maxRedirects    = 3
-	maxFlights      = 32 // at once
+	maxFetches      = 32 // at once
 
 	// What is remembered, in numbers. A list may hold an open file.
 	maxLists     = 512
@@ -67,18 +68,13 @@ const (
 type Fetcher struct {
 	cfg       FetchConfig
 	client    *http.Client
-	lists     *cache[*List]
-	responses *cache[*response]
-	issuers   *cache[[]byte]
+	lists     *fetched[*List]
+	responses *fetched[*response]
+	issuers   *fetched[[]byte]
 	disk      disk
 
-	ctx     context.Context //nolint:containedctx // ends with Close, not with a call
-	stop    context.CancelFunc
-	flights chan struct{} // holds a token for each fetch
-
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup
+	background *background.Runner // runs the fetches: all who wait share them
+	slots      chan struct{}      // holds a token for each fetch
 }
 
 // NewFetcher returns a fetcher. Close ends it. It fails where the cache's folder
@@ -90,8 +86,7 @@ func NewFetcher(cfg FetchConfig) (*Fetcher, error) {
 		return nil, err
 	}
 	g := &guard{resolver: cfg.Resolver, allowed: cfg.Allowed, dial: cfg.Dial}
-	f := &Fetcher{cfg: cfg, disk: kept, flights: make(chan struct{}, maxFlights)}
-	f.ctx, f.stop = context.WithCancel(context.Background())
+	f := &Fetcher{cfg: cfg, disk: kept, slots: make(chan struct{}, maxFetches), background: background.New(nil, "fetch")}
 	f.client = &http.Client{
 		Transport: &http.Transport{
 			DialContext:            g.DialContext,
@@ -102,9 +97,9 @@ func NewFetcher(cfg FetchConfig) (*Fetcher, error) {
 		},
 		CheckRedirect: checkRedirect,
 	}
-	f.lists = newCache[*List](f, maxLists)
-	f.responses = newCache[*response](f, maxResponses)
-	f.issuers = newCache[[]byte](f, maxIssuers)
+	f.lists = newFetched[*List](f, maxLists)
+	f.responses = newFetched[*response](f, maxResponses)
+	f.issuers = newFetched[[]byte](f, maxIssuers)
 	return f, nil
 }
 
@@ -129,29 +124,8 @@ func setDefaults(cfg *FetchConfig) {
 	}
 }
 
-func newCache[V any](f *Fetcher, limit int) *cache[V] {
-	return &cache[V]{clock: f.cfg.Clock, negative: f.cfg.Negative, limit: limit, start: f.begin, slots: map[string]*slot[V]{}}
-}
-
 // Close stops all fetches and waits for their end. Later ones fail.
-func (f *Fetcher) Close() {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.stop()
-	f.wg.Wait()
-}
-
-// begin runs a fetch in the background, which Close waits for.
-func (f *Fetcher) begin(run func()) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return false
-	}
-	f.wg.Go(run)
-	return true
-}
+func (f *Fetcher) Close() { f.background.Close() }
 
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
@@ -175,7 +149,7 @@ func checkURL(u *url.URL) error {
 }
 
 // do sends a request and hands the body, of at most limit octets, to read.
-func (f *Fetcher) do(method, address, mediaType string, body []byte, limit int64, read func(io.Reader) error) error {
+func (f *Fetcher) do(ctx context.Context, method, address, mediaType string, body []byte, limit int64, read func(io.Reader) error) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return err
@@ -183,11 +157,11 @@ func (f *Fetcher) do(method, address, mediaType string, body []byte, limit int64
 	if err := checkURL(u); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	select {
-	case f.flights <- struct{}{}:
-		defer func() { <-f.flights }()
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
 	case <-ctx.Done():
 		return errors.New("too many fetches at once")
 	}
@@ -246,8 +220,8 @@ func (c *capped) Read(b []byte) (int, error) {
 }
 
 // small fetches an answer that fits into memory.
-func (f *Fetcher) small(method, address, mediaType string, body []byte) (data []byte, err error) {
-	err = f.do(method, address, mediaType, body, maxSmall, func(r io.Reader) (err error) {
+func (f *Fetcher) small(ctx context.Context, method, address, mediaType string, body []byte) (data []byte, err error) {
+	err = f.do(ctx, method, address, mediaType, body, maxSmall, func(r io.Reader) (err error) {
 		data, err = io.ReadAll(r)
 		return err
 	})

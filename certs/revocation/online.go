@@ -60,8 +60,8 @@ func webAddresses(list []string, n int) []string {
 
 func (f *Fetcher) respond(ctx context.Context, address string, q Question, issuer *x509.Certificate, known *Lists, allowSHA1 bool) Answer {
 	key := fmt.Sprintf("%x %x %s", sha256.Sum256(q.Cert.Raw), sha256.Sum256(issuer.RawSubjectPublicKeyInfo), address)
-	r, stale, err := f.responses.get(ctx, key, func(kept bool) (*response, time.Time, error) {
-		r, err := f.ask(address, key, kept, q.Cert, issuer, allowSHA1)
+	r, stale, err := f.responses.get(ctx, key, func(ctx context.Context, kept bool) (*response, time.Time, error) {
+		r, err := f.ask(ctx, address, key, kept, q.Cert, issuer, allowSHA1)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
@@ -115,14 +115,14 @@ func (f *Fetcher) fetchLists(ctx context.Context, q Question) ([]*List, error) {
 
 // list returns the list at an address; with an error too, if there is an old one.
 func (f *Fetcher) list(ctx context.Context, address string) (*List, error) {
-	l, _, err := f.lists.get(ctx, address, func(kept bool) (*List, time.Time, error) {
+	l, _, err := f.lists.get(ctx, address, func(ctx context.Context, kept bool) (*List, time.Time, error) {
 		if kept {
 			if l := f.keptList(address); l != nil {
 				return l, l.NextUpdate, nil
 			}
 		}
 		var l *List
-		err := f.do(http.MethodGet, address, "", nil, f.cfg.MaxList, func(body io.Reader) (err error) {
+		err := f.do(ctx, http.MethodGet, address, "", nil, f.cfg.MaxList, func(body io.Reader) (err error) {
 			body, keep, done := f.disk.tee(address, body)
 			defer done()
 			if l, err = f.readList(body); err == nil {
@@ -169,8 +169,8 @@ func (f *Fetcher) keptList(address string) *List {
 // that do not reach an anchor yet: only call it where that is configured.
 func (f *Fetcher) Issuers(ctx context.Context, cert *x509.Certificate, parse func([]byte) ([]*x509.Certificate, error)) []*x509.Certificate {
 	for _, address := range webAddresses(cert.IssuingCertificateURL, maxResponders) {
-		data, _, err := f.issuers.get(ctx, address, func(bool) ([]byte, time.Time, error) {
-			data, err := f.small(http.MethodGet, address, "", nil)
+		data, _, err := f.issuers.get(ctx, address, func(ctx context.Context, _ bool) ([]byte, time.Time, error) {
+			data, err := f.small(ctx, http.MethodGet, address, "", nil)
 			return data, f.cfg.Clock().Add(24 * time.Hour), err
 		})
 		if err != nil {

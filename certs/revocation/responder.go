@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -107,7 +108,7 @@ func Request(cert, issuer *x509.Certificate) ([]byte, error) {
 
 // ask queries one responder about cert, or looks at what is kept under key of an
 // earlier answer.
-func (f *Fetcher) ask(address, key string, kept bool, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
+func (f *Fetcher) ask(ctx context.Context, address, key string, kept bool, cert, issuer *x509.Certificate, allowSHA1 bool) (*response, error) {
 	if kept {
 		if r := f.keptResponse(key, cert, issuer, allowSHA1); r != nil {
 			return r, nil
@@ -118,7 +119,7 @@ func (f *Fetcher) ask(address, key string, kept bool, cert, issuer *x509.Certifi
 		return nil, err
 	}
 	var r *response
-	err = f.do(http.MethodPost, address, "application/ocsp-request", request, maxSmall, func(body io.Reader) error {
+	err = f.do(ctx, http.MethodPost, address, "application/ocsp-request", request, maxSmall, func(body io.Reader) error {
 		body, keep, done := f.disk.tee(key, body)
 		defer done()
 		der, err := io.ReadAll(body)

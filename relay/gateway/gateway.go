@@ -16,6 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/returnpath"
@@ -208,7 +209,7 @@ func New(c Config) (*Gateway, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	g.prefetch.init(g.Directory)
+	g.prefetch = prefetch{background.New(g.Log, "lookup ahead of the message"), g.Directory, make(chan struct{}, maxPrefetch)}
 	return g, nil
 }
 
@@ -225,7 +226,7 @@ func subdomains(patterns []string) []string {
 }
 
 // Close ends what a Gateway does beside the messages in hand, and waits for it.
-func (g *Gateway) Close() { g.prefetch.close() }
+func (g *Gateway) Close() { g.prefetch.Close() }
 
 var _ relay.Handler = (*Gateway)(nil)
 

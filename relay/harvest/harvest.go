@@ -81,7 +81,7 @@ func New(cfg Config) *Harvester {
 		cfg.Log = slog.Default()
 	}
 	h := &Harvester{cfg: cfg, jobs: make(chan func(context.Context), queued), done: make(chan struct{})}
-	h.recent.hold, h.noted.hold = time.Hour, 24*time.Hour
+	h.recent, h.noted = newMemory[string](time.Hour), newMemory[string](24*time.Hour)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	go h.work()
 	return h

@@ -24,6 +24,8 @@ var allowed = map[string][]string{
 	"internal/charset":          {},
 	"internal/pkix":             {},
 	"internal/guard":            {"internal/fault"},
+	"internal/cache":            {},
+	"internal/background":       {"internal/guard"},
 	"internal/pemfile":          {"internal/pkix"},
 	"internal/footer":           {"smime/message"},
 	"internal/config":           {"smime/address"},
@@ -31,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/testing":          {"internal/"},
 	"internal/slapdtest":        {"internal/testing/"},
 	"internal/testing/wiretest": {"relay", "relay/answer", "smime/address", "smime/message", "internal/"},
-	"smime/cms":                 {"internal/pkix", "internal/rc2"}, // one reader of certificates, one judgement of keys
+	"smime/cms":                 {"internal/pkix", "internal/rc2", "internal/cache"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},
 	"enforce":                   {"smime/address"},
 	"certs":                     {"smime/address", "internal/"},
