@@ -18,10 +18,10 @@ type current struct {
 	closed func(error)
 }
 
-// shared are parts with the number of those who use them; the holder counts too.
+// shared are parts with those who use them; the holder is one.
 type shared struct {
 	*Parts
-	users int
+	users
 }
 
 // use returns the parts in use. Call release when done with them.
@@ -29,7 +29,7 @@ func (c *current) use() (p *Parts, release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.parts
-	s.users++
+	s.join()
 	return s.Parts, func() { c.leave(s) }
 }
 
@@ -39,7 +39,8 @@ func (c *current) swap(p *Parts) {
 	old := c.parts
 	c.parts = nil
 	if p != nil {
-		c.parts = &shared{Parts: p, users: 1}
+		c.parts = &shared{Parts: p}
+		c.parts.join()
 	}
 	c.mu.Unlock()
 	if old != nil {
@@ -48,11 +49,7 @@ func (c *current) swap(p *Parts) {
 }
 
 func (c *current) leave(s *shared) {
-	c.mu.Lock()
-	s.users--
-	last := s.users == 0
-	c.mu.Unlock()
-	if last {
+	if s.users.leave() {
 		c.closed(s.Close())
 	}
 }

@@ -22,16 +22,16 @@ import (
 // storeTime bounds what is asked of the store while parts are built.
 const storeTime = 15 * time.Second
 
-// sharedStore is an open store with the number of parts that use it: a reload
-// that keeps the place keeps the store, and the last one out closes it.
+// sharedStore is an open store with the parts that use it: a reload that keeps the
+// place keeps the store, and the last one out closes it.
 type sharedStore struct {
 	*store.Store
+	users
 	place storePlace
 	// silent: it did not answer when it was last asked.
 	silent atomic.Bool
 
 	mu     sync.Mutex
-	users  int
 	secret []byte // of the return path, once it was read
 }
 
@@ -44,19 +44,13 @@ type storePlace struct {
 
 // hold counts one more user.
 func (s *sharedStore) hold() *sharedStore {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users++
+	s.join()
 	return s
 }
 
 // release counts one user less.
 func (s *sharedStore) release() error {
-	s.mu.Lock()
-	s.users--
-	last := s.users == 0
-	s.mu.Unlock()
-	if !last {
+	if !s.leave() {
 		return nil
 	}
 	return s.Store.Close()
