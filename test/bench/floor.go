@@ -1,17 +1,12 @@
 package main
 
-//lint:file-ignore SA1019 PKCS #1 v1.5 is what RFC 8551 has recipients read
-
 import (
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+
+	"github.com/smimerelay/smimerelay/test/bench/floor"
 )
 
 // floor returns the primitives of a case on buffers of its size: what no code
@@ -24,56 +19,29 @@ func (w *world) floor(c benchCase) func() {
 	block := must(aes.NewCipher(make([]byte, 32)))
 	whole := c.size / aes.BlockSize * aes.BlockSize
 	digest := sha256.Sum256(content)
-	k := newFloorKey(w.ids[0].Key, digest[:])
+	k := floor.NewKey(w.ids[0].Key, digest[:])
 
-	sign := func() { sha256.Sum256(content); k.sign() }
+	sign := func() { sha256.Sum256(content); k.Sign() }
 	encrypt := func() {
 		cipher.NewCBCEncrypter(block, make([]byte, aes.BlockSize)).CryptBlocks(scratch[:whole], content[:whole])
 		base64.StdEncoding.Encode(text, scratch)
 		for range c.recipients {
-			k.wrap()
+			k.Wrap()
 		}
 	}
 	switch c.operation {
 	case "sign":
 		return sign
 	case "verify":
-		return func() { sha256.Sum256(content); k.verify() }
+		return func() { sha256.Sum256(content); k.Verify() }
 	case "encrypt":
 		return encrypt
 	case "decrypt":
 		return func() {
-			k.unwrap()
+			k.Unwrap()
 			base64.StdEncoding.Decode(scratch, text)
 			cipher.NewCBCDecrypter(block, make([]byte, aes.BlockSize)).CryptBlocks(scratch[:whole], scratch[:whole])
 		}
 	}
 	return func() { sign(); encrypt() }
-}
-
-// floorKey holds the public-key operations of one kind of key.
-type floorKey struct{ sign, verify, wrap, unwrap func() }
-
-func newFloorKey(key crypto.PrivateKey, digest []byte) floorKey {
-	if key, ok := key.(*rsa.PrivateKey); ok {
-		signature := must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest))
-		wrapped := must(rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, digest))
-		return floorKey{
-			sign:   func() { must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest)) },
-			verify: func() { must(0, rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest, signature)) },
-			wrap:   func() { must(rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, digest)) },
-			unwrap: func() { must(rsa.DecryptPKCS1v15(nil, key, wrapped)) },
-		}
-	}
-	signer := key.(*ecdsa.PrivateKey)
-	signature := must(ecdsa.SignASN1(rand.Reader, signer, digest))
-	private := must(signer.ECDH())
-	agree := func() { must(private.ECDH(private.PublicKey())) }
-	return floorKey{
-		sign:   func() { must(ecdsa.SignASN1(rand.Reader, signer, digest)) },
-		verify: func() { ecdsa.VerifyASN1(&signer.PublicKey, digest, signature) },
-		// A message needs an ephemeral key of its own for each recipient.
-		wrap:   func() { must(must(ecdh.P256().GenerateKey(rand.Reader)).ECDH(private.PublicKey())) },
-		unwrap: agree,
-	}
 }

@@ -107,6 +107,9 @@ func (g *Gateway) Kill(tb testing.TB) {
 	<-g.gone
 }
 
+// PID returns the number of the process.
+func (g *Gateway) PID() int { return g.cmd.Process.Pid }
+
 // Log returns what the process has printed so far.
 func (g *Gateway) Log() string { return g.log.String() }
 

@@ -1,0 +1,113 @@
+package listeners
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// asFilter is the variable by which the test binary runs itself as one of the filters to
+// compare with: KIND JOB ADDRESS IDENTITY-OR-NEXT-HOP.
+const asFilter = "SMIMERELAY_BENCH_FILTER"
+
+func TestMain(m *testing.M) {
+	if filter := strings.Fields(os.Getenv(asFilter)); len(filter) == 4 {
+		fmt.Fprintln(os.Stderr, runFilter(filter[0], filter[1], filter[2], filter[3]))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func runFilter(kind, job, address, other string) error {
+	ln, err := listen(address)
+	if err != nil {
+		return err
+	}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if err := os.Chmod(path, 0o666); err != nil { // Postfix has a user of its own
+			return err
+		}
+	}
+	switch kind {
+	case "library":
+		return serveLibrary(ln)
+	case "relay":
+		return serveSMTP(ln, func() (func(*transaction) error, io.Closer) {
+			b := &bareRelay{next: other}
+			return b.deliver, b
+		})
+	}
+	return serveBareMilter(ln, job, other)
+}
+
+// process is a filter that runs.
+type process struct{ pid int }
+
+// startFilter runs this program as a filter that ends with the test.
+func startFilter(tb testing.TB, kind, job, address, other string) process {
+	tb.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asFilter+"="+strings.Join([]string{kind, job, address, other}, " "))
+	return start(tb, cmd, address)
+}
+
+// start runs a program and waits until it listens.
+func start(tb testing.TB, cmd *exec.Cmd, address string) process {
+	tb.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = cmd.Wait() // it is ended by a signal
+	}()
+	tb.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may be gone
+		<-gone
+	})
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if conn, err := dial(address); err == nil {
+			conn.Close()
+			return process{cmd.Process.Pid}
+		}
+		select {
+		case <-tick.C:
+		case <-gone:
+			tb.Fatalf("%s: %s", cmd, out.String())
+		}
+	}
+}
+
+// ticksPerSecond is the unit of times in /proc on Linux (proc(5), sysconf(_SC_CLK_TCK)).
+const ticksPerSecond = 100
+
+// processorTime returns what a process has used, user and system.
+func (p process) processorTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// The fields after the name, which may hold blanks: state is the first, user time the twelfth.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond
+}
