@@ -39,7 +39,7 @@ func (o overlapping) Decryption(ctx context.Context, rid RecipientID) ([]*Identi
 	}), nil
 }
 
-// ForReplies implements Replier.
+// ForReplies implements replier.
 func (o overlapping) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
 	return ForReplies(ctx, o.Keys, addr)
 }

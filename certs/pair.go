@@ -9,8 +9,8 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Replier is implemented by Keys that know what an address can be encrypted to.
-type Replier interface {
+// replier is implemented by Keys that know what an address can be encrypted to.
+type replier interface {
 	// ForReplies returns the identity with the newest certificate that names addr,
 	// can be encrypted to and is valid now; nil if there is none.
 	ForReplies(ctx context.Context, addr address.Address) (*Identity, error)
@@ -18,13 +18,13 @@ type Replier interface {
 
 // ForReplies asks keys, if they know.
 func ForReplies(ctx context.Context, keys Keys, addr address.Address) (*Identity, error) {
-	if r, ok := keys.(Replier); ok {
+	if r, ok := keys.(replier); ok {
 		return r.ForReplies(ctx, addr)
 	}
 	return nil, nil
 }
 
-// ForReplies implements Replier.
+// ForReplies implements replier.
 func (k *FileKeys) ForReplies(_ context.Context, addr address.Address) (*Identity, error) {
 	if addr.IsNull() {
 		return nil, nil
@@ -33,7 +33,7 @@ func (k *FileKeys) ForReplies(_ context.Context, addr address.Address) (*Identit
 	return newest(k.toEncrypt[addr.Key(address.IgnoreCase)], k.clock(), named), nil
 }
 
-// ForReplies implements Replier.
+// ForReplies implements replier.
 func (j joined) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
 	var best *Identity
 	for _, k := range j {

@@ -14,7 +14,7 @@ import (
 // FuzzFilterTemplate: a template that is accepted makes a filter of the same
 // shape for every address.
 func FuzzFilterTemplate(f *testing.F) {
-	f.Add(DefaultFilter, "*)(uid=*")
+	f.Add(defaultFilter, "*)(uid=*")
 	f.Add(`(mail=\2{local})`, "8")
 	f.Add("(&(cn:dn:2.4.6:={addr})(!(uid=*{local}*)))", `\`)
 	f.Fuzz(func(t *testing.T, template, local string) {

@@ -19,8 +19,8 @@ import (
 // maxBody is how much a web service may answer, in octets.
 const maxBody = 1 << 20
 
-// DefaultHTTPSTimeout bounds a request of an HTTPS source.
-const DefaultHTTPSTimeout = 5 * time.Second
+// defaultHTTPSTimeout bounds a request of an HTTPS source.
+const defaultHTTPSTimeout = 5 * time.Second
 
 // HTTPSConfig describes a web service that answers certificates.
 type HTTPSConfig struct {
@@ -58,7 +58,7 @@ type HTTPS struct {
 // NewHTTPS returns an HTTPS source, or says everything that is wrong with cfg.
 // It does not connect.
 func NewHTTPS(cfg HTTPSConfig) (*HTTPS, error) {
-	setDefault(&cfg.Timeout, DefaultHTTPSTimeout)
+	setDefault(&cfg.Timeout, defaultHTTPSTimeout)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}

@@ -50,7 +50,7 @@ type LDAPConfig struct {
 	// Members and Depth bound the expansion of a group.
 	Members, Depth int
 	// Nested is how groups in groups are followed when a member is looked for in
-	// one: NestedAuto (the default), NestedChain or NestedExpand.
+	// one: "auto" (the default), "chain" or "expand".
 	Nested string
 	// UserFilter is a template that finds the entry of the authenticated user: {user}
 	// stands for the name, escaped. Empty: no user is looked up. UserAttributes
@@ -68,16 +68,16 @@ type LDAPConfig struct {
 
 // Defaults of LDAPConfig.
 const (
-	DefaultFilter      = "(|(mail={addr})(proxyAddresses=smtp:{addr}))"
-	DefaultLDAPTimeout = 2 * time.Second
-	DefaultConnections = 4
-	DefaultMembers     = 1000
-	DefaultDepth       = 10
+	defaultFilter      = "(|(mail={addr})(proxyAddresses=smtp:{addr}))"
+	defaultLDAPTimeout = 2 * time.Second
+	defaultConnections = 4
+	defaultMembers     = 1000
+	defaultDepth       = 10
 )
 
-// DefaultAttributes returns where certificates are, the richest first: RFC 2798
+// defaultAttributes returns where certificates are, the richest first: RFC 2798
 // section 2.8, RFC 4523 section 4.1.
-func DefaultAttributes() []string {
+func defaultAttributes() []string {
 	return []string{"userSMIMECertificate", "userCertificate;binary", "userCertificate"}
 }
 
@@ -152,24 +152,24 @@ func joinNamed(name string, errs []error) error {
 
 func setLDAPDefaults(cfg *LDAPConfig) {
 	if cfg.Filter == "" {
-		cfg.Filter = DefaultFilter
+		cfg.Filter = defaultFilter
 	}
 	if len(cfg.Attributes) == 0 {
-		cfg.Attributes = DefaultAttributes()
+		cfg.Attributes = defaultAttributes()
 	}
 	if cfg.Nested == "" {
-		cfg.Nested = NestedAuto
+		cfg.Nested = nestedAuto
 	}
 	if len(cfg.Aliases) > 0 {
 		cfg.Aliases = append([]string{attrMail}, slices.DeleteFunc(slices.Clone(cfg.Aliases), isMail)...)
 	}
 	if len(cfg.UserAttributes) == 0 {
-		cfg.UserAttributes = DefaultUserAttributes()
+		cfg.UserAttributes = defaultUserAttributes()
 	}
-	setDefault(&cfg.Timeout, DefaultLDAPTimeout)
-	setDefault(&cfg.Connections, DefaultConnections)
-	setDefault(&cfg.Members, DefaultMembers)
-	setDefault(&cfg.Depth, DefaultDepth)
+	setDefault(&cfg.Timeout, defaultLDAPTimeout)
+	setDefault(&cfg.Connections, defaultConnections)
+	setDefault(&cfg.Members, defaultMembers)
+	setDefault(&cfg.Depth, defaultDepth)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}

@@ -58,14 +58,14 @@ func libraryBurst(b *testing.B, s *slapdtest.Server, burst int, name func() stri
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { c.Close() })
-	filter, err := parseFilter(DefaultFilter)
+	filter, err := parseFilter(defaultFilter)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return func() {
 		for range burst {
 			r, err := c.Search(ldap.NewSearchRequest(slapdtest.Suffix, ldap.ScopeWholeSubtree, 0, 0, 0, false,
-				filter.expand(addr(b, name())), DefaultAttributes(), nil))
+				filter.expand(addr(b, name())), defaultAttributes(), nil))
 			if err != nil || len(r.Entries) != 1 {
 				b.Fatal(r, err)
 			}

@@ -9,7 +9,7 @@ import (
 func TestFilterTemplates(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		DefaultFilter:                   "(|(mail=bob@example.net)(proxyAddresses=smtp:bob@example.net))",
+		defaultFilter:                   "(|(mail=bob@example.net)(proxyAddresses=smtp:bob@example.net))",
 		"(&(uid={local})(dc={domain}))": "(&(uid=bob)(dc=example.net))",
 		"(cn:caseExactMatch:={addr})":   "(cn:caseExactMatch:=bob@example.net)",
 		"(mail=*{addr}*)":               "(mail=*bob@example.net*)",

@@ -14,12 +14,12 @@ import (
 
 // Ways to find out who is in a group, for LDAPConfig.Nested.
 const (
-	// NestedAuto asks the server which of the others serves.
-	NestedAuto = "auto"
-	// NestedChain has Active Directory follow groups in groups.
-	NestedChain = "chain"
-	// NestedExpand reads group after group.
-	NestedExpand = "expand"
+	// nestedAuto asks the server which of the others serves.
+	nestedAuto = "auto"
+	// nestedChain has Active Directory follow groups in groups.
+	nestedChain = "chain"
+	// nestedExpand reads group after group.
+	nestedExpand = "expand"
 )
 
 // Of Active Directory: what its root entry bears, and the rule by which it
@@ -86,8 +86,8 @@ func (l *LDAP) groupEntries(ctx context.Context, group string, attributes ...str
 
 // chains implements groupSource.
 func (l *LDAP) chains(ctx context.Context) (bool, error) {
-	if l.nested != NestedAuto {
-		return l.nested == NestedChain, nil
+	if l.nested != nestedAuto {
+		return l.nested == nestedChain, nil
 	}
 	if known := l.isAD.Load(); known != nil {
 		return *known, nil

@@ -15,8 +15,8 @@ import (
 // maxListed is how many entries one user's attributes may name.
 const maxListed = 100
 
-// DefaultUserAttributes returns where the addresses of a user are.
-func DefaultUserAttributes() []string { return []string{"mail", "proxyAddresses"} }
+// defaultUserAttributes returns where the addresses of a user are.
+func defaultUserAttributes() []string { return []string{"mail", "proxyAddresses"} }
 
 // parseUserFilter reads a template that finds a user by name; "" is none.
 func parseUserFilter(text string) (*filterTemplate, error) {
@@ -133,7 +133,7 @@ func (l *LDAP) addressesAt(ctx context.Context, dns []string) ([]address.Address
 	var list []address.Address
 	for _, dn := range dns {
 		result, err := l.search(ctx, func(s *server) *ldap.SearchRequest {
-			return s.request(dn, ldap.ScopeBaseObject, everyEntry, DefaultUserAttributes())
+			return s.request(dn, ldap.ScopeBaseObject, everyEntry, defaultUserAttributes())
 		})
 		switch {
 		case ldap.IsErrorAnyOf(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax):
@@ -142,7 +142,7 @@ func (l *LDAP) addressesAt(ctx context.Context, dns []string) ([]address.Address
 			return nil, fmt.Errorf("entry %q: %w", dn, err)
 		}
 		for _, e := range result.Entries {
-			for _, attribute := range DefaultUserAttributes() {
+			for _, attribute := range defaultUserAttributes() {
 				for _, value := range texts(e, attribute) {
 					if a, ok := listed(value); ok {
 						list = append(list, a)

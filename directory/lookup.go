@@ -57,10 +57,10 @@ type Config struct {
 
 // Defaults of Config.
 const (
-	DefaultPositive = time.Hour
-	DefaultNegative = 5 * time.Minute
-	DefaultEntries  = 10_000
-	DefaultTimeout  = 10 * time.Second
+	defaultPositive = time.Hour
+	defaultNegative = 5 * time.Minute
+	defaultEntries  = 10_000
+	defaultTimeout  = 10 * time.Second
 )
 
 // Directory asks its sources in order and remembers the outcomes. It may be used
@@ -88,10 +88,10 @@ type source struct {
 
 // New returns a Directory. Close it when it is no longer used.
 func New(cfg Config) *Directory {
-	setDefault(&cfg.Positive, DefaultPositive)
-	setDefault(&cfg.Negative, DefaultNegative)
-	setDefault(&cfg.Entries, DefaultEntries)
-	setDefault(&cfg.Timeout, DefaultTimeout)
+	setDefault(&cfg.Positive, defaultPositive)
+	setDefault(&cfg.Negative, defaultNegative)
+	setDefault(&cfg.Entries, defaultEntries)
+	setDefault(&cfg.Timeout, defaultTimeout)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}

@@ -199,7 +199,7 @@ func activeDirectory(t *testing.T, asked *[]string, mu *sync.Mutex) *slapdtest.H
 
 func TestActiveDirectoryFollowsTheChain(t *testing.T) {
 	t.Parallel()
-	for _, nested := range []string{"", NestedChain} {
+	for _, nested := range []string{"", nestedChain} {
 		var mu sync.Mutex
 		var asked []string
 		s := activeDirectory(t, &asked, &mu)

@@ -26,8 +26,8 @@ const (
 	matchingExact       = 0
 )
 
-// DefaultSMIMEATimeout bounds one question to the resolver.
-const DefaultSMIMEATimeout = 5 * time.Second
+// defaultSMIMEATimeout bounds one question to the resolver.
+const defaultSMIMEATimeout = 5 * time.Second
 
 // provenFor is how long the resolver is trusted to validate after it was seen to.
 const provenFor = time.Hour
@@ -69,7 +69,7 @@ type SMIMEA struct {
 
 // NewSMIMEA returns an SMIMEA source, or says everything that is wrong with cfg.
 func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
-	setDefault(&cfg.Timeout, DefaultSMIMEATimeout)
+	setDefault(&cfg.Timeout, defaultSMIMEATimeout)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}

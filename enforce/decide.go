@@ -70,7 +70,7 @@ type decision struct {
 	signer      string        // the name of the identity; "" is the sender's
 	usable      []Fingerprint // to encrypt to, with further ones
 	temporary   bool          // for refuse
-	missing     string
+	missing     Missing
 	reason      string
 	note        string
 	report      string
@@ -110,7 +110,7 @@ func (p *Policy) decision(f *Facts, i int) decision {
 	return t
 }
 
-func (t *decision) refuse(temporary bool, missing, reason string) {
+func (t *decision) refuse(temporary bool, missing Missing, reason string) {
 	t.disposition, t.temporary, t.missing, t.reason = refuse, temporary, missing, reason
 }
 

@@ -56,11 +56,14 @@ type Encrypt struct {
 	Profile      string
 }
 
-// What a refused recipient lacks.
+// Missing is what a refused recipient lacks.
+type Missing string
+
+// What can be missing.
 const (
-	MissingCertificate = "certificate"
-	MissingIdentity    = "identity"
-	MissingGroup       = "group" // what the directory knows of it
+	MissingCertificate Missing = "certificate"
+	MissingIdentity    Missing = "identity"
+	MissingGroup       Missing = "group" // what the directory knows of it
 )
 
 // Refusal is a recipient that does not get the message.
@@ -71,7 +74,7 @@ type Refusal struct {
 	Temporary bool
 	// Missing says what was lacking: one of the words above, or ""
 	// where it is another recipient's treatment that stands in the way.
-	Missing string
+	Missing Missing
 	// Reason is the text for the sender.
 	Reason string
 }

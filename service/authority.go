@@ -21,7 +21,7 @@ import (
 // Why there is no authority to work with.
 var (
 	ErrNoAuthority      = errors.New("there is no CA yet; create one with: smimerelay ca init")
-	ErrRevokedAuthority = errors.New("the issuing CA was revoked; create a new one below the same root with: smimerelay ca renew")
+	errRevokedAuthority = errors.New("the issuing CA was revoked; create a new one below the same root with: smimerelay ca renew")
 	ErrNoAuthorityURL   = errors.New("there is no CA: ca.url is empty; set it to the URL from which partners fetch the CRLs")
 )
 
@@ -110,7 +110,7 @@ func (a *Authorities) hold(ctx context.Context, list []store.Entry) error {
 	}
 	a.Issuing = a.all[0].Authority
 	if a.all[0].Revoked {
-		a.Spent = ErrRevokedAuthority
+		a.Spent = errRevokedAuthority
 	}
 	return nil
 }

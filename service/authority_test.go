@@ -392,7 +392,7 @@ func TestRenewedAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settled(s)
-	if a, err = OpenAuthorities(t.Context(), c, s, w.now); err != nil || !errors.Is(a.Spent, ErrRevokedAuthority) {
+	if a, err = OpenAuthorities(t.Context(), c, s, w.now); err != nil || !errors.Is(a.Spent, errRevokedAuthority) {
 		t.Fatalf("a revoked authority: %v", err)
 	}
 	if err := w.sendFrom("newer@example.org"); replyCode(err) != 451 {

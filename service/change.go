@@ -153,7 +153,7 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 		}
 	}
 	check("log.format", before.Log.Format, after.Log.Format)
-	if s.queue != nil && NeedsQueue(after) {
+	if s.queue != nil && needsQueue(after) {
 		check("queue", before.Queue, after.Queue)
 	}
 	return ps

@@ -59,7 +59,7 @@ func specs(p *Parts) []doorSpec {
 		list = append(list, doorSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
 			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
-			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: NeedsQueue(p.Config), limits: limits,
+			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: needsQueue(p.Config), limits: limits,
 		})
 	}
 	if a := p.Config.Admin; a.Address != "" {

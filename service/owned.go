@@ -24,9 +24,9 @@ type Owned struct {
 // pageSize is how many entries of the store are read at once.
 const pageSize = 1000
 
-// EachOwned calls f for every own certificate, until f returns false. What our
+// eachOwned calls f for every own certificate, until f returns false. What our
 // authority revoked, or an administrator blocked, is none any more.
-func (p *Parts) EachOwned(ctx context.Context, f func(Owned) bool) error {
+func (p *Parts) eachOwned(ctx context.Context, f func(Owned) bool) error {
 	for _, o := range p.unstored() {
 		if !f(o) {
 			return nil
@@ -91,7 +91,7 @@ type Holdings struct {
 // Holdings looks through all that is ours.
 func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duration) (Holdings, error) {
 	var h Holdings
-	err := p.EachOwned(ctx, func(o Owned) bool {
+	err := p.eachOwned(ctx, func(o Owned) bool {
 		end := o.Certificate.NotAfter
 		if !o.Authority {
 			h.Count++

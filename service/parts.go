@@ -77,20 +77,15 @@ func (p *Parts) Close() error {
 	return errors.Join(errs...)
 }
 
-// Load reads the file at path and builds its parts. The problems are all that is
-// wrong, and Parts is then nil.
+// Load reads the file at path and builds its parts: it opens files and, of
+// connections, only those to the store. The problems are all that is wrong, and
+// Parts is then nil.
 func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
 	c, problems := config.Load(path)
 	if c == nil {
 		return nil, problems
 	}
-	return Build(c, problems, clock, log)
-}
-
-// Build builds the parts of a configuration, adding to the problems that are
-// known of it. It opens files and, of connections, only those to the store.
-func Build(c *config.Config, known config.Problems, clock func() time.Time, log *slog.Logger) (*Parts, config.Problems) {
-	return build(c, known, setting{clock: clock, log: log})
+	return build(c, problems, setting{clock: clock, log: log})
 }
 
 // setting is in what parts are built.
@@ -103,6 +98,7 @@ type setting struct {
 	before *Parts
 }
 
+// build builds the parts of a configuration, adding to the problems that are known of it.
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
 		Config: c, routes: routes{listeners: map[string]*smtpclient.Client{}}, tls: map[string]*tls.Certificate{},

@@ -15,7 +15,7 @@ import (
 // openQueue opens the queue where a door needs it, or a rule, or what is in it
 // from before: behind LMTP the MTA keeps what is not delivered.
 func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
-	if s.queue != nil || !NeedsQueue(c) && !s.leftOver(ctx, c.Queue.Path) {
+	if s.queue != nil || !needsQueue(c) && !s.leftOver(ctx, c.Queue.Path) {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
@@ -87,8 +87,8 @@ func (s *Service) leftOver(ctx context.Context, path string) bool {
 	return queued+held > 0
 }
 
-// NeedsQueue reports whether a configuration uses the queue.
-func NeedsQueue(c *config.Config) bool {
+// needsQueue reports whether a configuration uses the queue.
+func needsQueue(c *config.Config) bool {
 	for _, r := range c.Rules {
 		if r.NoCertificate == "hold" {
 			return true

@@ -11,8 +11,8 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
-// Rules are the rules of a configuration as package enforce reads them.
-func Rules(c *config.Config) []enforce.Rule {
+// enforceRules are the rules of a configuration as package enforce reads them.
+func enforceRules(c *config.Config) []enforce.Rule {
 	rules := make([]enforce.Rule, len(c.Rules))
 	for i := range c.Rules {
 		rules[i] = rule(&c.Rules[i])
@@ -70,7 +70,7 @@ func given(list []string) []string {
 // unknown has been complained of, and what enforce would say of it follows from
 // that.
 func (b *builder) policy() {
-	policy, err := enforce.Compile(Rules(b.config))
+	policy, err := enforce.Compile(enforceRules(b.config))
 	for _, e := range fault.Each(err) {
 		b.ruleProblem(e)
 	}

@@ -16,7 +16,7 @@ func TestEveryOptionOfARuleArrives(t *testing.T) {
 	var r config.Rule
 	fill(reflect.ValueOf(&r).Elem())
 	c := &config.Config{Rules: []config.Rule{r}}
-	got := reflect.ValueOf(Rules(c)[0])
+	got := reflect.ValueOf(enforceRules(c)[0])
 	for f, v := range got.Fields() {
 		if v.IsZero() {
 			t.Errorf("%s does not arrive", f.Name)
@@ -46,7 +46,7 @@ func fill(v reflect.Value) {
 // TestAllIsNoCondition: the default of a condition must not become one, or a
 // rule would match less than was written.
 func TestAllIsNoCondition(t *testing.T) {
-	rules := Rules(config.Default())
+	rules := enforceRules(config.Default())
 	got := reflect.ValueOf(rules[0])
 	for f, v := range got.Fields() {
 		if v.Kind() == reflect.Slice && !v.IsNil() {

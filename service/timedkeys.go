@@ -42,7 +42,7 @@ func (k timedKeys) Decryption(ctx context.Context, rid certs.RecipientID) ([]*ce
 	return k.Keys.Decryption(ctx, rid)
 }
 
-// ForReplies implements certs.Replier.
+// ForReplies is asked by certs.ForReplies.
 func (k timedKeys) ForReplies(ctx context.Context, addr address.Address) (*certs.Identity, error) {
 	if k.store.silent.Load() {
 		return nil, errStoreSilent

@@ -89,7 +89,7 @@ func loadElsewhere(t *testing.T, path string) (*Parts, config.Problems) {
 	if c == nil {
 		return nil, problems
 	}
-	return Build(c, problems, time.Now, slog.New(slog.DiscardHandler))
+	return build(c, problems, setting{clock: time.Now, log: slog.New(slog.DiscardHandler)})
 }
 
 // run starts the service on what is in the folder.

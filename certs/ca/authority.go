@@ -64,7 +64,7 @@ type Config struct {
 	Profile Profile
 	// CRLValidity is how long a revocation list is good for; 0 is a week.
 	CRLValidity time.Duration
-	// Generate makes the keys that are certified; nil is GenerateKey.
+	// Generate makes the keys that are certified; nil makes them in memory.
 	Generate func(kind string) (crypto.Signer, error)
 	Clock    func() time.Time // nil is time.Now
 }
@@ -90,7 +90,7 @@ func New(c Config) (*Authority, error) {
 		c.Profile = Multipurpose
 	}
 	if c.Generate == nil {
-		c.Generate = GenerateKey
+		c.Generate = generateKey
 	}
 	if c.CRLValidity <= 0 {
 		c.CRLValidity = defaultCRLValidity

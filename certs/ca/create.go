@@ -19,7 +19,7 @@ type Plan struct {
 	Organization, Country string
 	// URL is where both publish; see Place.
 	URL string
-	// Key is one of Kinds; "" is AuthorityKind.
+	// Key is "p256", "p384", "rsa2048", "rsa3072" or "rsa4096", which "" is.
 	Key string
 	// Generation tells issuing authorities below one root apart; 0 and 1 are the
 	// first.
@@ -91,9 +91,9 @@ func (p *Plan) check() error {
 		return fmt.Errorf("country %q: use the two capital letters of ISO 3166, such as DE", p.Country)
 	}
 	if p.Key == "" {
-		p.Key = AuthorityKind
+		p.Key = authorityKind
 	}
-	return CheckURL(p.URL)
+	return checkURL(p.URL)
 }
 
 func (p *Plan) name(kind string, from time.Time) pkix.Name {
@@ -115,7 +115,7 @@ func shorten(text string, most int) string {
 
 // root makes a self-signed authority (BR 7.1.2.1).
 func (p *Plan) root(from time.Time) (*certs.Identity, error) {
-	key, err := GenerateKey(p.Key)
+	key, err := generateKey(p.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (p *Plan) root(from time.Time) (*certs.Identity, error) {
 // no authority below itself. Its name constraints are not critical, as BR 7.1.2.2 f
 // lets them be: GnuPG knows none and would refuse the chain.
 func (p *Plan) issuing(from time.Time, root *certs.Identity) (*certs.Identity, error) {
-	key, err := GenerateKey(p.Key)
+	key, err := generateKey(p.Key)
 	if err != nil {
 		return nil, err
 	}

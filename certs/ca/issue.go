@@ -17,7 +17,7 @@ import (
 // right to the address is for the caller to know.
 type Request struct {
 	Address address.Address
-	// Key is one of Kinds; "" is Auto.
+	// Key is as in Plan, or "auto", which "" is: what fits the use.
 	Key string
 	// Validity is how long it shall be valid; 0 is a year. It is cut at the end of
 	// the authority.
@@ -66,10 +66,10 @@ func (a *Authority) Check(r Request) error {
 	if err := a.permits(r.Address); err != nil {
 		return err
 	}
-	if r.Validity < 0 || r.Validity > MaxValidity {
-		return fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), MaxValidity/(24*time.Hour))
+	if r.Validity < 0 || r.Validity > maxValidity {
+		return fmt.Errorf("certificate for %q: a validity of %d days is beyond the %d that are allowed", r.Address, r.Validity/(24*time.Hour), maxValidity/(24*time.Hour))
 	}
-	if !slices.Contains(Kinds, r.Key) && r.Key != "" && r.Key != Auto {
+	if !slices.Contains(keyKinds, r.Key) && r.Key != "" && r.Key != autoKey {
 		return errKind(r.Key)
 	}
 	_, _, err := a.validity(r)

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Auto leaves the kind of key to what it is for: everybody can encrypt to RSA,
+// autoKey leaves the kind of key to what it is for: everybody can encrypt to RSA,
 // while GnuPG 2.2 and NSS cannot encrypt to a certificate whose key only agrees on
 // keys (RFC 5753). A key that only signs is P-256.
-const Auto = "auto"
+const autoKey = "auto"
 
-// Kinds are the kinds of keys that can be issued for.
-var Kinds = []string{"p256", "p384", "rsa2048", "rsa3072", "rsa4096"}
+// keyKinds are the kinds of keys that can be issued for.
+var keyKinds = []string{"p256", "p384", "rsa2048", "rsa3072", "rsa4096"}
 
 // kind is that of the key for a use.
 func (r Request) kind(use Use) string {
 	switch {
-	case r.Key != "" && r.Key != Auto:
+	case r.Key != "" && r.Key != autoKey:
 		return r.Key
 	case use == OnlySign:
 		return "p256"
@@ -29,8 +29,8 @@ func (r Request) kind(use Use) string {
 	return "rsa3072"
 }
 
-// GenerateKey makes a key of one of Kinds.
-func GenerateKey(kind string) (crypto.Signer, error) {
+// generateKey makes a key of one of keyKinds.
+func generateKey(kind string) (crypto.Signer, error) {
 	switch kind {
 	case "p256":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,10 +47,10 @@ func GenerateKey(kind string) (crypto.Signer, error) {
 }
 
 func errKind(kind string) error {
-	return fmt.Errorf("key %q is not known; use %s or one of %s", kind, Auto, strings.Join(Kinds, ", "))
+	return fmt.Errorf("key %q is not known; use %s or one of %s", kind, autoKey, strings.Join(keyKinds, ", "))
 }
 
-// AuthorityKind is the kind of key that authorities get by default, without
+// authorityKind is the kind of key that authorities get by default, without
 // otherwise: everybody reads what RSA signed, while GnuPG 2.2 reads no revocation
 // list that ECDSA did.
-const AuthorityKind = "rsa4096"
+const authorityKind = "rsa4096"

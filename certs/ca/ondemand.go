@@ -54,8 +54,8 @@ func NewOnDemand(c OnDemandConfig) *OnDemand {
 	return &OnDemand{OnDemandConfig: c}
 }
 
-// ErrTooMany means that the bound on what is issued in an hour is reached.
-var ErrTooMany = errors.New("too many certificates were issued in the last hour; raise ca.max_per_hour if that is intended")
+// errTooMany means that the bound on what is issued in an hour is reached.
+var errTooMany = errors.New("too many certificates were issued in the last hour; raise ca.max_per_hour if that is intended")
 
 // issueTimeout limits the making of one identity; an RSA key takes seconds.
 const issueTimeout = time.Minute
@@ -112,7 +112,7 @@ func (o *OnDemand) enter(ctx context.Context) (leave func(), err error) {
 		return nil, err
 	}
 	if done+o.going+each > o.PerHour {
-		return nil, ErrTooMany
+		return nil, errTooMany
 	}
 	o.going += each
 	return func() {
@@ -144,7 +144,7 @@ func (o *OnDemand) Ready(ctx context.Context) error {
 	}
 	done, err := o.Authority.Ledger.IssuedSince(ctx, o.issuer(), o.Authority.Clock().Add(-time.Hour))
 	if err == nil && done >= o.PerHour {
-		err = ErrTooMany
+		err = errTooMany
 	}
 	return err
 }

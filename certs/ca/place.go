@@ -56,10 +56,10 @@ func IssuingName(cert *x509.Certificate) string {
 	return Issuing
 }
 
-// CheckURL says what is wrong with the address under which an authority publishes.
+// checkURL says what is wrong with the address under which an authority publishes.
 // It must be http: to fetch a revocation list over https a client would need one
 // for that first (RFC 5280 section 8, BR 7.1.2.3 b).
-func CheckURL(text string) error {
+func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
@@ -74,5 +74,5 @@ func (p Place) check() error {
 	if p.Name != Root && p.Name != Issuing && !strings.HasPrefix(p.Name, Issuing+"-") {
 		return fmt.Errorf("authority: place has no name")
 	}
-	return CheckURL(p.URL)
+	return checkURL(p.URL)
 }

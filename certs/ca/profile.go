@@ -19,9 +19,9 @@ const (
 	Strict       Profile = "strict"
 )
 
-// MaxValidity is the longest validity of a subscriber's certificate under both
+// maxValidity is the longest validity of a subscriber's certificate under both
 // profiles (BR 6.3.2).
-const MaxValidity = 825 * 24 * time.Hour
+const maxValidity = 825 * 24 * time.Hour
 
 // policy returns the identifier of the profile, 2.23.140.1.5.1.x.
 func (p Profile) policy() (x509.OID, error) {

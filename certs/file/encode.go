@@ -38,23 +38,19 @@ const (
 // password better, not a bad one good, and every reader can still do it.
 const exportIterations = 100_000
 
-// MinPassword is the least number of characters of a password that is used
+// minPassword is the least number of characters of a password that is used
 // without being forced.
-const MinPassword = 8
-
-// ErrWeakPassword is the error of CheckPassword.
-var ErrWeakPassword = errors.New("weak password")
+const minPassword = 8
 
 var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; use another one, or export PEM")
 
-// CheckPassword refuses a password that is empty or shorter than MinPassword
-// characters.
+// CheckPassword refuses a password that is empty or shorter than eight characters.
 func CheckPassword(password string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case n == 0:
-		return fmt.Errorf("%w: it is empty", ErrWeakPassword)
-	case n < MinPassword:
-		return fmt.Errorf("%w: it has %d characters, and at least %d are wanted", ErrWeakPassword, n, MinPassword)
+		return errors.New("weak password: it is empty")
+	case n < minPassword:
+		return fmt.Errorf("weak password: it has %d characters, and at least %d are wanted", n, minPassword)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -144,7 +143,7 @@ func TestCheckPassword(t *testing.T) {
 		"": "empty", "1234567": "7 characters", "ÄÖÜäöüß": "7 characters", "12345678": "", "ÄÖÜäöüßẞ": "",
 	} {
 		err := CheckPassword(password)
-		if (err == nil) != (want == "") || err != nil && (!errors.Is(err, ErrWeakPassword) || !strings.Contains(err.Error(), want)) {
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", password, err)
 		}
 	}

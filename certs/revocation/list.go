@@ -139,10 +139,10 @@ func (l *List) verify(key crypto.PublicKey) bool {
 	return l.algorithm.VerifyDigest(key, l.digest, l.signature)
 }
 
-// Current says why the list does not count at the time at, "" if it does. A list
+// current says why the list does not count at the time at, "" if it does. A list
 // without nextUpdate never ends, and is not current for that reason: RFC 5280
 // section 5.1.2.5 requires the field. A list counts for the time stale longer.
-func (l *List) Current(at time.Time, stale time.Duration) string {
+func (l *List) current(at time.Time, stale time.Duration) string {
 	switch {
 	case l.unknown != nil:
 		return fmt.Sprintf("the revocation list has the critical extension %s, which is not understood", l.unknown)

@@ -177,7 +177,7 @@ func (j *judgement) point(p point) {
 }
 
 func (j *judgement) usable(l *List) string {
-	if text := l.Current(j.q.At, j.q.Stale); text != "" {
+	if text := l.current(j.q.At, j.q.Stale); text != "" {
 		return text
 	}
 	if !j.q.Verify(l) {

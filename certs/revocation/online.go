@@ -144,7 +144,7 @@ func (f *Fetcher) readList(r io.Reader) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text := l.Current(f.cfg.Clock(), 0); text != "" {
+	if text := l.current(f.cfg.Clock(), 0); text != "" {
 		return nil, errors.New(text)
 	}
 	return l, nil

@@ -18,7 +18,7 @@ func TestImport(t *testing.T) {
 		ctx := t.Context()
 		a, b, c := w.identity(1, "a@x.org"), w.identity(1, "b@x.org"), w.identity(1, "c@x.org")
 		var names []string
-		for range MaxAddresses + 1 {
+		for range maxAddresses + 1 {
 			names = append(names, "many"+string(rune('a'+len(names)%26))+strings.Repeat("x", len(names)/26)+"@x.org")
 		}
 		huge := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: names}))

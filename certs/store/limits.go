@@ -14,10 +14,10 @@ import (
 // What is refused, so that no stranger's certificate costs much whenever it is
 // looked at. docs/store.md tells them.
 const (
-	// MaxSize is the most octets of a certificate.
-	MaxSize = 64 << 10
-	// MaxAddresses is the most addresses that a certificate may name.
-	MaxAddresses = 250
+	// maxSize is the most octets of a certificate.
+	maxSize = 64 << 10
+	// maxAddresses is the most addresses that a certificate may name.
+	maxAddresses = 250
 	// MaxChain is the most further certificates with one.
 	MaxChain = 10
 )
@@ -34,8 +34,8 @@ func admit(c *x509.Certificate, chain []*x509.Certificate) ([]address.Address, e
 		return nil, fmt.Errorf("certificate %s: %d others came with it, over %d", describe(c), len(chain), MaxChain)
 	}
 	list := certs.Addresses(c)
-	if len(list) > MaxAddresses {
-		return nil, fmt.Errorf("certificate %s: it names %d addresses, over %d", describe(c), len(list), MaxAddresses)
+	if len(list) > maxAddresses {
+		return nil, fmt.Errorf("certificate %s: it names %d addresses, over %d", describe(c), len(list), maxAddresses)
 	}
 	return list, nil
 }
@@ -44,8 +44,8 @@ func admitOne(c *x509.Certificate) error {
 	if c == nil || len(c.Raw) == 0 {
 		return errors.New("a certificate without contents")
 	}
-	if len(c.Raw) > MaxSize {
-		return fmt.Errorf("certificate %s: %d octets, over %d", describe(c), len(c.Raw), MaxSize)
+	if len(c.Raw) > maxSize {
+		return fmt.Errorf("certificate %s: %d octets, over %d", describe(c), len(c.Raw), maxSize)
 	}
 	// Not every key that is kept can be used; the huge ones never can.
 	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > pkix.MaxRSA {

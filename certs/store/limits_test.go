@@ -24,8 +24,8 @@ func TestHostileCertificates(t *testing.T) {
 		for i := range 10_000 {
 			many = append(many, fmt.Sprintf("a%d@example.com", i))
 		}
-		few := many[:MaxAddresses]
-		long := strings.Repeat("x", 3*MaxSize)
+		few := many[:maxAddresses]
+		long := strings.Repeat("x", 3*maxSize)
 		hostile := func(l testpki.Leaf) *x509.Certificate { return testpki.Must(w.ca.Issue(l)).Certificate }
 		chain := make([]*x509.Certificate, MaxChain+1)
 		for i := range chain {

@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// SecretSize is the length of a secret in octets.
-const SecretSize = 32
+// secretSize is the length of a secret in octets.
+const secretSize = 32
 
 // forSecret is what a sealed secret is for; its name is bound to it.
 const forSecret = "smimerelay secret\x00" //nolint:gosec // G101: a label, no secret
@@ -25,7 +25,7 @@ func (s *Store) Secret(ctx context.Context, name string) ([]byte, error) {
 	if err != nil || kept != nil {
 		return kept, err
 	}
-	fresh := make([]byte, SecretSize)
+	fresh := make([]byte, secretSize)
 	rand.Read(fresh) // never fails
 	value := append([]byte{unsealed}, fresh...)
 	tx, err := s.write.BeginTx(ctx, nil)
@@ -64,7 +64,7 @@ func (s *Store) readSecret(ctx context.Context, from interface {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case len(value) == 1+SecretSize && value[0] == unsealed:
+	case len(value) == 1+secretSize && value[0] == unsealed:
 		return value[1:], nil
 	case s.sealer == nil:
 		return nil, fmt.Errorf("secret %q: it is encrypted and there is no key file; set store.key_file", name)

@@ -11,7 +11,7 @@ func TestSecretIsOneForAll(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := context.Background()
 		first := got[[]byte](w)(w.Secret(ctx, "a"))
-		if len(first) != SecretSize || bytes.Equal(first, make([]byte, SecretSize)) {
+		if len(first) != secretSize || bytes.Equal(first, make([]byte, secretSize)) {
 			t.Fatalf("secret %x", first)
 		}
 		if again := got[[]byte](w)(w.Secret(ctx, "a")); !bytes.Equal(again, first) {

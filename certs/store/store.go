@@ -88,7 +88,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	switch {
 	case s.cfg.URL == "":
 		err = s.openMemory(ctx)
-	case IsPostgreSQL(s.cfg.URL):
+	case isPostgreSQL(s.cfg.URL):
 		err = s.openPostgreSQL(ctx)
 	default:
 		err = s.openSQLite(ctx)
@@ -109,15 +109,15 @@ func (s *Store) Close() error {
 	return err
 }
 
-// IsPostgreSQL reports whether a Config.URL names a PostgreSQL database and not a
+// isPostgreSQL reports whether a Config.URL names a PostgreSQL database and not a
 // file.
-func IsPostgreSQL(text string) bool {
+func isPostgreSQL(text string) bool {
 	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
 }
 
 // Label is a Config.URL without what is secret in it, for logs and errors.
 func Label(text string) string {
-	if !IsPostgreSQL(text) {
+	if !isPostgreSQL(text) {
 		return text
 	}
 	u, err := url.Parse(text)

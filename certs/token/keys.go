@@ -157,7 +157,7 @@ func (t *token) Signing(ctx context.Context, a address.Address) (*certs.Identity
 	return keys.Signing(ctx, a)
 }
 
-// ForReplies implements certs.Replier.
+// ForReplies is asked by certs.ForReplies.
 func (t *token) ForReplies(ctx context.Context, a address.Address) (*certs.Identity, error) {
 	keys, err := t.list()
 	if err != nil {

@@ -126,7 +126,7 @@ func (d *decoder) size(path string, f reflect.StructField, v reflect.Value, raw 
 		s = Size(raw)
 	case string:
 		var err error
-		if s, err = ParseSize(raw); err != nil {
+		if s, err = parseSize(raw); err != nil {
 			d.complain(path, remedy, "%v", err)
 			return
 		}
@@ -134,7 +134,7 @@ func (d *decoder) size(path string, f reflect.StructField, v reflect.Value, raw 
 		d.wrongType(path, raw, "a size", remedy)
 		return
 	}
-	if least, err := ParseSize(f.Tag.Get("min")); err == nil && s < least {
+	if least, err := parseSize(f.Tag.Get("min")); err == nil && s < least {
 		d.complain(path, fmt.Sprintf("the least is %v", least), "%v is too small", s)
 		return
 	}
@@ -154,7 +154,7 @@ func (d *decoder) duration(path string, f reflect.StructField, v reflect.Value, 
 		return
 	}
 	if least, err := ParseDuration(f.Tag.Get("min")); err == nil && t < least {
-		d.complain(path, "the least is "+FormatDuration(least), "%q is too short", s)
+		d.complain(path, "the least is "+formatDuration(least), "%q is too short", s)
 		return
 	}
 	v.SetInt(int64(t))

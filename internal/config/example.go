@@ -132,7 +132,7 @@ func literal(v reflect.Value) string {
 		}
 		return strconv.FormatInt(int64(x), 10)
 	case time.Duration:
-		return strconv.Quote(FormatDuration(x))
+		return strconv.Quote(formatDuration(x))
 	case string:
 		return strconv.Quote(x)
 	}

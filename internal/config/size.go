@@ -24,7 +24,7 @@ var units = []struct {
 	size Size
 }{{"GB", gigabyte}, {"MB", megabyte}, {"KB", kilobyte}}
 
-// String returns the form that ParseSize reads, with the largest unit that
+// String returns the form that the configuration has, with the largest unit that
 // divides s.
 func (s Size) String() string {
 	for _, u := range units {
@@ -35,8 +35,8 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// ParseSize reads a whole number of octets with an optional unit.
-func ParseSize(text string) (Size, error) {
+// parseSize reads a whole number of octets with an optional unit.
+func parseSize(text string) (Size, error) {
 	number, unit := strings.TrimSpace(text), Size(1)
 	for _, u := range units {
 		if n, ok := strings.CutSuffix(strings.ToUpper(number), u.name); ok {
@@ -72,8 +72,8 @@ func ParseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// FormatDuration returns the shortest form that ParseDuration reads.
-func FormatDuration(d time.Duration) string {
+// formatDuration returns the shortest form that ParseDuration reads.
+func formatDuration(d time.Duration) string {
 	if d != 0 && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
 	}

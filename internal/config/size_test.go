@@ -11,12 +11,12 @@ func TestParseSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"0": 0, "1": 1, "1024": 1024, "1KB": 1 << 10, "50MB": 50 << 20, "50 mb": 50 << 20, " 2GB ": 2 << 30, "8589934591GB": 8589934591 << 30,
 	} {
-		if got, err := ParseSize(text); err != nil || got != want {
+		if got, err := parseSize(text); err != nil || got != want {
 			t.Errorf("ParseSize(%q) = %d, %v; want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "MB", "-1", "-1MB", "1.5MB", "1TB", "50 bananas", "8589934592GB", "99999999999999999999", "0x10"} {
-		if got, err := ParseSize(text); err == nil {
+		if got, err := parseSize(text); err == nil {
 			t.Errorf("ParseSize(%q) = %d, no error", text, got)
 		}
 	}
@@ -41,15 +41,15 @@ func TestParseDuration(t *testing.T) {
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := Size(rapid.Int64Range(0, 1<<62).Draw(t, "size"))
-		if got, err := ParseSize(size.String()); err != nil || got != size {
+		if got, err := parseSize(size.String()); err != nil || got != size {
 			t.Fatalf("%d is written %q and read %d, %v", int64(size), size, int64(got), err)
 		}
 		d := time.Duration(rapid.Int64Range(0, 1<<62).Draw(t, "duration"))
 		if rapid.Bool().Draw(t, "whole seconds") {
 			d = d.Truncate(time.Second)
 		}
-		if got, err := ParseDuration(FormatDuration(d)); err != nil || got != d {
-			t.Fatalf("%v is written %q and read %v, %v", d, FormatDuration(d), got, err)
+		if got, err := ParseDuration(formatDuration(d)); err != nil || got != d {
+			t.Fatalf("%v is written %q and read %v, %v", d, formatDuration(d), got, err)
 		}
 	})
 }

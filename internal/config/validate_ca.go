@@ -21,13 +21,13 @@ func (d *decoder) authority(c CA) {
 		d.complain("ca.country", `write its two letters, such as "DE"`, "%q is not a country", c.Country)
 	}
 	if c.Validity > maxValidity {
-		d.complain("ca.validity", "write at most 825d", "%s is too long", FormatDuration(c.Validity))
+		d.complain("ca.validity", "write at most 825d", "%s is too long", formatDuration(c.Validity))
 	}
 	if c.RenewBefore >= c.Validity {
 		d.complain("ca.renew_before", "write less than validity", "is not less than validity: a certificate would be issued for every message")
 	}
 	if c.CRLValidity > maxCRLValidity {
-		d.complain("ca.crl_validity", "write at most 10d", "%s is too long", FormatDuration(c.CRLValidity))
+		d.complain("ca.crl_validity", "write at most 10d", "%s is too long", formatDuration(c.CRLValidity))
 	}
 	if 2*c.CRLRefresh > c.CRLValidity {
 		d.complain("ca.crl_refresh", "write at most half of crl_validity", "leaves no time to publish the next CRL before the current one expires")

@@ -45,18 +45,19 @@ func fromUTF16(data []byte, low, high int) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
-// A DamagedError is about a block that begins and cannot be decoded.
-type DamagedError struct {
+// A damagedError is about a block that begins and cannot be decoded.
+type damagedError struct {
 	Number int    // in the file, from 1
 	Type   string // such as CERTIFICATE
 }
 
 // Error names the block by its number and its type.
-func (e *DamagedError) Error() string {
+func (e *damagedError) Error() string {
 	return fmt.Sprintf("PEM that is truncated or not well-formed: block %d, %s; get the file again", e.Number, e.Type)
 }
 
-// Blocks returns the blocks of data in their order. A *DamagedError ends it.
+// Blocks returns the blocks of data in their order. A block that cannot
+// be decoded ends it with an error.
 func Blocks(data []byte) iter.Seq2[*pem.Block, error] {
 	return func(yield func(*pem.Block, error) bool) {
 		rest := Text(data)
@@ -67,7 +68,7 @@ func Blocks(data []byte) iter.Seq2[*pem.Block, error] {
 			}
 			block, after := decode(rest[at:])
 			if block == nil {
-				yield(nil, &DamagedError{number, label(rest[at:])})
+				yield(nil, &damagedError{number, label(rest[at:])})
 				return
 			}
 			if !yield(block, nil) {

@@ -78,7 +78,7 @@ func TestADamagedBlockIsAnError(t *testing.T) {
 			"alone": bad,
 		} {
 			got, err := read(data)
-			damaged, ok := errors.AsType[*DamagedError](err)
+			damaged, ok := errors.AsType[*damagedError](err)
 			if name == "indented" && err == nil && strings.Count(got, "good") == strings.Count(string(data), "BEGIN")*20 {
 				continue // read as it was meant
 			}

@@ -59,7 +59,7 @@ func whole(path string) ([]byte, error) {
 		return nil, err
 	}
 	for _, err := range Blocks(data) {
-		if damaged := (*DamagedError)(nil); errors.As(err, &damaged) {
+		if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
 			return nil, fmt.Errorf("file %q: %w", path, err)
 		}
 	}

@@ -46,7 +46,7 @@ func CheckKey(key crypto.PublicKey, minRSA int) *KeyProblem {
 		if n := k.N.BitLen(); n < minRSA {
 			return weakKey("RSA key of %d bits is below %d", n, minRSA)
 		}
-		return CheckRSA(k)
+		return checkRSA(k)
 	case PSSKey:
 		return CheckKey(k.PublicKey, minRSA)
 	case *ecdsa.PublicKey:
@@ -62,8 +62,8 @@ func CheckKey(key crypto.PublicKey, minRSA int) *KeyProblem {
 	return unsupportedKey("its kind of key is not supported")
 }
 
-// CheckRSA judges an RSA key but for its lower bound.
-func CheckRSA(k *rsa.PublicKey) *KeyProblem {
+// checkRSA judges an RSA key but for its lower bound.
+func checkRSA(k *rsa.PublicKey) *KeyProblem {
 	switch n := k.N.BitLen(); {
 	case n > MaxRSA:
 		return unsupportedKey("RSA key of %d bits is over %d", n, MaxRSA)

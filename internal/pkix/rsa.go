@@ -18,15 +18,15 @@ func smallExponent(key *rsa.PublicKey) bool { return key.E <= 1<<31-1 }
 // section 5.2.2). Nothing in it is secret, so it need not take constant time.
 func recoverRSA(key *rsa.PublicKey, sig []byte) ([]byte, bool) {
 	s := new(big.Int).SetBytes(sig)
-	if CheckRSA(key) != nil || len(sig) != key.Size() || s.Cmp(key.N) >= 0 {
+	if checkRSA(key) != nil || len(sig) != key.Size() || s.Cmp(key.N) >= 0 {
 		return nil, false
 	}
 	return s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, key.Size())), true
 }
 
-// VerifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
+// verifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
 // by key (RFC 8017 section 8.2.2).
-func VerifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
+func verifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
 	if smallExponent(key) {
 		return rsa.VerifyPKCS1v15(key, hash, digest, sig) == nil
 	}

@@ -140,10 +140,10 @@ func (a Algorithm) within(limit *PSS) bool {
 
 func (a Algorithm) verifyRSA(key *rsa.PublicKey, digest, sig []byte) bool {
 	switch {
-	case CheckRSA(key) != nil:
+	case checkRSA(key) != nil:
 		return false
 	case a.scheme == PKCS1Scheme:
-		return VerifyPKCS1(key, a.hash, digest, sig)
+		return verifyPKCS1(key, a.hash, digest, sig)
 	case a.scheme == PSSScheme:
 		return a.pss.Verify(key, digest, sig)
 	}

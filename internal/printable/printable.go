@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s on one line, with each character that is not shown as itself
+// text returns s on one line, with each character that is not shown as itself
 // written as a Go escape: \n, \x1b, \u202e.
-func Text(s string) string {
+func text(s string) string {
 	if clean(s) {
 		return s
 	}
@@ -67,12 +67,12 @@ func Args(args []any) []any {
 func arg(a any) any {
 	switch v := a.(type) {
 	case error:
-		return Text(v.Error())
+		return text(v.Error())
 	case fmt.Stringer:
-		return Text(v.String())
+		return text(v.String())
 	}
 	if v := reflect.ValueOf(a); v.Kind() == reflect.String {
-		return Text(v.String())
+		return text(v.String())
 	}
 	return a
 }

@@ -21,7 +21,7 @@ func TestText(t *testing.T) {
 		"a\u2066b\u2069\u200f":          `a\u2066b\u2069\u200f`,
 		"a\u2028b\u2029c\x00d\x7f\xff!": `a\u2028b\u2029c\x00d\x7f\xff!`,
 	} {
-		if got := Text(in); got != want {
+		if got := text(in); got != want {
 			t.Errorf("Text(%q) = %s, want %s", in, got, want)
 		}
 	}
@@ -58,7 +58,7 @@ func TestJSONStaysTheSameValue(t *testing.T) {
 func FuzzText(f *testing.F) {
 	f.Add("CN=Alice\nresult: pass\x1b[A\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := Text(s)
+		got := text(s)
 		if !utf8.ValidString(got) || !clean(got) {
 			t.Errorf("Text(%q) = %q", s, got)
 		}

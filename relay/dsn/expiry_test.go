@@ -48,7 +48,7 @@ func expiryText(t *testing.T, e Expiry) (*message.Message, string) {
 }
 
 func TestExpiryNotice(t *testing.T) {
-	for _, language := range Languages() {
+	for _, language := range languages() {
 		texts, err := ReadTexts(language, nil)
 		if err != nil {
 			t.Fatal(err)

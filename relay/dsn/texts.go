@@ -59,8 +59,8 @@ type recipientFacts struct{ Address, Reason string }
 
 var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an empty line`)
 
-// Languages are those of the built-in texts.
-func Languages() []string { return []string{"de", "en"} }
+// languages are those of the built-in texts.
+func languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
 // those of folder in their place: failed.txt, delayed.txt, relayed.txt, stripped.txt,
@@ -70,8 +70,8 @@ func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {
 		language = "en"
 	}
-	if !slices.Contains(Languages(), language) {
-		return nil, fmt.Errorf("language %q: no built-in texts; use one of %s", language, strings.Join(Languages(), ", "))
+	if !slices.Contains(languages(), language) {
+		return nil, fmt.Errorf("language %q: no built-in texts; use one of %s", language, strings.Join(languages(), ", "))
 	}
 	base, err := fs.Sub(builtin, "texts/"+language)
 	if err != nil {

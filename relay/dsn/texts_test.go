@@ -20,7 +20,7 @@ func textOf(t *testing.T, r Report) string {
 }
 
 func TestBuiltInTexts(t *testing.T) {
-	for _, language := range Languages() {
+	for _, language := range languages() {
 		texts, err := ReadTexts(language, nil)
 		if err != nil {
 			t.Fatal(err)

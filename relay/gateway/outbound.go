@@ -63,7 +63,7 @@ func answerable(env *relay.Envelope, plan enforce.Plan) enforce.Plan {
 
 // missingSender is what is missing where a recipient would be held and no one
 // could be notified of it.
-const missingSender = "sender"
+const missingSender enforce.Missing = "sender"
 
 // carryOut makes the outcome of a plan.
 func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*answer.Outcome, error) {

@@ -28,9 +28,6 @@ import (
 // Limits bound what an MTA may send; zero fields have defaults.
 type Limits = wire.Limits
 
-// ErrClosed is what Serve returns after Shutdown.
-var ErrClosed = wire.ErrClosed
-
 // Config says how to serve.
 type Config struct {
 	// Listener is the name that envelopes carry.
@@ -87,7 +84,7 @@ func NewServer(c Config) *Server {
 }
 
 // Serve accepts connections on ln and closes it at the end. It returns
-// ErrClosed after Shutdown.
+// net.ErrClosed after Shutdown.
 func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln) }
 
 // Shutdown stops accepting, lets the messages under way be answered, and ends

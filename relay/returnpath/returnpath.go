@@ -28,15 +28,15 @@ import (
 // KeySize is the length of the key in octets.
 const KeySize = 32
 
-// Lifetime is how long an address is accepted: a server may try for five days, and
+// lifetime is how long an address is accepted: a server may try for five days, and
 // the report on it may wait as long.
-const Lifetime = 21 * 24 * time.Hour
+const lifetime = 21 * 24 * time.Hour
 
 var (
-	// ErrForged is for an address that this key did not make.
-	ErrForged = errors.New("not an address created by the gateway")
-	// ErrExpired is for one that is no longer accepted.
-	ErrExpired = errors.New("the address has expired")
+	// errForged is for an address that this key did not make.
+	errForged = errors.New("not an address created by the gateway")
+	// errExpired is for one that is no longer accepted.
+	errExpired = errors.New("the address has expired")
 
 	errSealed = errors.New("not authenticated with this key")
 )
@@ -131,21 +131,22 @@ func (s Stands) For(sender address.Address) bool {
 	return s.Sender.Equal(sender, address.IgnoreCase)
 }
 
-// Read returns what an address stands for. The error is ErrForged or ErrExpired.
+// Read returns what an address stands for. It fails for an address
+// that the key did not make, and for one that is no longer accepted.
 func (p *Path) Read(a address.Address, now time.Time) (Stands, error) {
 	if !p.Claims(a) {
-		return Stands{}, ErrForged
+		return Stands{}, errForged
 	}
 	parts := strings.SplitN(a.Local(), "=", 4)
 	if len(parts) != 4 || len(parts[2]) != dayChars {
-		return Stands{}, ErrForged
+		return Stands{}, errForged
 	}
 	form := strings.ToLower(parts[0])[len(prefix):]
 	if !hmac.Equal([]byte(strings.ToLower(parts[1])), []byte(p.sum(form, parts[2]+"="+parts[3]))) {
-		return Stands{}, ErrForged
+		return Stands{}, errForged
 	}
 	if !fresh(parts[2], now) {
-		return Stands{}, ErrExpired
+		return Stands{}, errExpired
 	}
 	if form == digested {
 		return Stands{digest: strings.ToLower(parts[3])}, nil
@@ -153,7 +154,7 @@ func (p *Path) Read(a address.Address, now time.Time) (Stands, error) {
 	domain, local, _ := strings.Cut(parts[3], "=")
 	sender, err := address.Parse(local + "@" + domain)
 	if err != nil {
-		return Stands{}, ErrForged
+		return Stands{}, errForged
 	}
 	return Stands{Sender: sender}, nil
 }
@@ -196,7 +197,7 @@ func stamp(day int) string {
 // fresh reports whether a stamp is of one of the days before now, or of the next:
 // the clocks of two nodes differ.
 func fresh(written string, now time.Time) bool {
-	const limit = int(Lifetime / (24 * time.Hour))
+	const limit = int(lifetime / (24 * time.Hour))
 	for age := -1; age <= limit; age++ {
 		if strings.EqualFold(written, stamp((day(now)-age+days)%days)) {
 			return true

@@ -47,7 +47,7 @@ func TestAddressStandsForItsSender(t *testing.T) {
 			t.Errorf("%s: %s", s, a)
 		}
 		for _, spelled := range []string{a.String(), strings.ToLower(a.String()), strings.ToUpper(a.String())} {
-			stands, err := p.Read(parse(t, spelled), now.Add(Lifetime-time.Hour))
+			stands, err := p.Read(parse(t, spelled), now.Add(lifetime-time.Hour))
 			if err != nil || !stands.For(sender) || stands.For(parse(t, "mallory@evil.example")) {
 				t.Errorf("%s: %s: stands for %v, error %v", s, spelled, stands, err)
 			}
@@ -73,15 +73,15 @@ func TestOnlyOwnAddressesAreAccepted(t *testing.T) {
 	}{
 		{"good", good.String(), now, nil},
 		{"a day early: the clock of another node", good.String(), now.Add(-20 * time.Hour), nil},
-		{"old", good.String(), now.Add(Lifetime + 24*time.Hour), ErrExpired},
-		{"years later", good.String(), now.AddDate(3, 0, 0), ErrExpired},
-		{"from the future", good.String(), now.AddDate(0, 0, -3), ErrExpired},
-		{"another key", other.String(), now, ErrForged},
-		{"another sender", strings.Replace(good.String(), "=bob", "=eve", 1), now, ErrForged},
-		{"another form", strings.Replace(good.String(), "smr0=", "smr1=", 1), now, ErrForged},
-		{"cut", "smr0=abc@gw.example.com", now, ErrForged},
-		{"another domain", strings.Replace(good.String(), "gw.", "x.", 1), now, ErrForged},
-		{"no such form", "smr2=a=b=c=d@gw.example.com", now, ErrForged},
+		{"old", good.String(), now.Add(lifetime + 24*time.Hour), errExpired},
+		{"years later", good.String(), now.AddDate(3, 0, 0), errExpired},
+		{"from the future", good.String(), now.AddDate(0, 0, -3), errExpired},
+		{"another key", other.String(), now, errForged},
+		{"another sender", strings.Replace(good.String(), "=bob", "=eve", 1), now, errForged},
+		{"another form", strings.Replace(good.String(), "smr0=", "smr1=", 1), now, errForged},
+		{"cut", "smr0=abc@gw.example.com", now, errForged},
+		{"another domain", strings.Replace(good.String(), "gw.", "x.", 1), now, errForged},
+		{"no such form", "smr2=a=b=c=d@gw.example.com", now, errForged},
 	} {
 		if _, err := p.Read(parse(t, tt.a), tt.at); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
@@ -90,7 +90,7 @@ func TestOnlyOwnAddressesAreAccepted(t *testing.T) {
 	// The day is under the MAC: nobody makes an old address young again.
 	parts := strings.Split(good.String(), "=")
 	parts[2] = stamp(day(now) + 10)
-	if _, err := p.Read(parse(t, strings.Join(parts, "=")), now.AddDate(0, 0, 10)); !errors.Is(err, ErrForged) {
+	if _, err := p.Read(parse(t, strings.Join(parts, "=")), now.AddDate(0, 0, 10)); !errors.Is(err, errForged) {
 		t.Errorf("with another day: %v", err)
 	}
 }

@@ -36,9 +36,6 @@ type Limits = wire.Limits
 // up. LMTP has no limit: a list of recipients may well be refused one by one.
 const defaultErrors = 100
 
-// ErrClosed is what Serve returns after Shutdown.
-var ErrClosed = wire.ErrClosed
-
 // Config says how to serve.
 type Config struct {
 	// Listener is the name that envelopes carry.
@@ -106,7 +103,7 @@ func NewServer(c Config) *Server {
 }
 
 // Serve accepts connections on ln and closes it at the end. It returns
-// ErrClosed after Shutdown.
+// net.ErrClosed after Shutdown.
 func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln) }
 
 // Shutdown stops accepting, lets the messages under way be answered, and ends

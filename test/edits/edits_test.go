@@ -99,7 +99,7 @@ func start(t *testing.T) *world {
 		if err := srv.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if err := <-done; !errors.Is(err, milter.ErrClosed) {
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})

@@ -28,7 +28,7 @@ func NewBudget(iterations int) *Budget { return &Budget{iterations} }
 // spend takes iterations from the budget, before they are done.
 func (b *Budget) spend(iterations int) error {
 	if iterations > b.left {
-		return fmt.Errorf("%w: over %d iterations in all; split the file", ErrWork, PerFile)
+		return fmt.Errorf("%w: over %d iterations in all; split the file", errWork, PerFile)
 	}
 	b.left -= iterations
 	return nil
@@ -38,10 +38,10 @@ func (b *Budget) spend(iterations int) error {
 func readIterations(s *cryptobyte.String) (int, error) {
 	n := new(big.Int)
 	if !s.ReadASN1Integer(n) || n.Sign() <= 0 {
-		return 0, ErrMalformed
+		return 0, errMalformed
 	}
 	if n.Cmp(big.NewInt(maxIterations)) > 0 {
-		return 0, fmt.Errorf("%w: %s iterations, over %d; re-encrypt the file with fewer", ErrWork, shorten(n), maxIterations)
+		return 0, fmt.Errorf("%w: %s iterations, over %d; re-encrypt the file with fewer", errWork, shorten(n), maxIterations)
 	}
 	return int(n.Int64()), nil
 }

@@ -45,7 +45,7 @@ const (
 func (c ownCipher) scheme(params cryptobyte.String, b *Budget) (*Scheme, error) {
 	var inner, salt cryptobyte.String
 	if !params.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) || !inner.ReadASN1(&salt, cryptobyte_asn1.OCTET_STRING) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	n, err := readIterations(&inner)
 	if err != nil {

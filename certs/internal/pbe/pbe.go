@@ -21,12 +21,12 @@ import (
 var (
 	// ErrPassword: the password is wrong, or the ciphertext was damaged.
 	ErrPassword = errors.New("the password is wrong")
-	// ErrMalformed: the parameters are not what their type says.
-	ErrMalformed = errors.New("the parameters of its encryption are not well-formed")
+	// errMalformed: the parameters are not what their type says.
+	errMalformed = errors.New("the parameters of its encryption are not well-formed")
 	// ErrUnsupported: an algorithm that is not known.
 	ErrUnsupported = errors.New("not supported")
-	// ErrWork: the derivation would take too long, or too much memory.
-	ErrWork = errors.New("key derivation from the password is too expensive")
+	// errWork: the derivation would take too long, or too much memory.
+	errWork = errors.New("key derivation from the password is too expensive")
 )
 
 func unsupported(what string, id fmt.Stringer) error {
@@ -80,7 +80,7 @@ func (s *Scheme) open(data []byte, f Form) ([]byte, error) {
 		return nil, err
 	}
 	if size := block.BlockSize(); len(data) == 0 || len(data)%size != 0 || len(iv) != size {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)
@@ -102,14 +102,14 @@ func OpenKey(der []byte, forms []Form, b *Budget) ([]byte, error) {
 	s := cryptobyte.String(der)
 	var info, data cryptobyte.String
 	if !s.ReadASN1(&info, cryptobyte_asn1.SEQUENCE) || !s.Empty() {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	scheme, err := ReadScheme(&info, b)
 	if err != nil {
 		return nil, err
 	}
 	if !info.ReadASN1(&data, cryptobyte_asn1.OCTET_STRING) || !info.Empty() {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	return scheme.Open(data, forms, isSequence)
 }

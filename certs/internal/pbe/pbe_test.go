@@ -69,7 +69,7 @@ func TestSealedKeysOpen(t *testing.T) {
 	if _, err := OpenKey(sealed, Forms("other"), b); !errors.Is(err, ErrPassword) {
 		t.Errorf("with another password: %v", err)
 	}
-	if _, err := OpenKey(sealed, Forms("secret"), NewBudget(9)); !errors.Is(err, ErrWork) {
+	if _, err := OpenKey(sealed, Forms("secret"), NewBudget(9)); !errors.Is(err, errWork) {
 		t.Errorf("with too small a budget: %v", err)
 	}
 	again, _ := SealKey(info, "secret", 10)
@@ -77,7 +77,7 @@ func TestSealedKeysOpen(t *testing.T) {
 		t.Error("sealed without salt")
 	}
 	for n := range sealed {
-		if _, err := OpenKey(sealed[:n], Forms("secret"), b); !errors.Is(err, ErrMalformed) {
+		if _, err := OpenKey(sealed[:n], Forms("secret"), b); !errors.Is(err, errMalformed) {
 			t.Fatalf("of %d octets: %v", n, err)
 		}
 	}
@@ -108,7 +108,7 @@ func TestWorkIsSpentBeforeItIsDone(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			_, err = scheme.Open(make([]byte, 16), Forms("x"), anything)
-			if want := map[int]error{0: ErrWork, PerFile: ErrPassword}[left]; !errors.Is(err, want) {
+			if want := map[int]error{0: errWork, PerFile: ErrPassword}[left]; !errors.Is(err, want) {
 				t.Errorf("%s with %d iterations left: %v", name, left, err)
 			}
 		}
@@ -127,20 +127,20 @@ func TestParametersAreChecked(t *testing.T) {
 		alg  string
 		want error
 	}{
-		"no iterations":       {kdf("\x02\x01\x00"), ErrMalformed},
-		"less than none":      {kdf("\x02\x01\xff"), ErrMalformed},
-		"beyond any number":   {kdf("\x02\x10" + strings.Repeat("\x7f", 16)), ErrWork},
-		"just too many":       {kdf("\x02\x04\x00\x98\x96\x81"), ErrWork},
-		"key of gigabytes":    {kdf("\x02\x01\x05\x02\x04\x7f\xff\xff\xff"), ErrMalformed},
-		"key of another size": {kdf("\x02\x01\x05\x02\x01\x10"), ErrMalformed},
+		"no iterations":       {kdf("\x02\x01\x00"), errMalformed},
+		"less than none":      {kdf("\x02\x01\xff"), errMalformed},
+		"beyond any number":   {kdf("\x02\x10" + strings.Repeat("\x7f", 16)), errWork},
+		"just too many":       {kdf("\x02\x04\x00\x98\x96\x81"), errWork},
+		"key of gigabytes":    {kdf("\x02\x01\x05\x02\x04\x7f\xff\xff\xff"), errMalformed},
+		"key of another size": {kdf("\x02\x01\x05\x02\x01\x10"), errMalformed},
 		"strange function":    {kdf("\x02\x01\x05" + der(0x30, "\x06\x02\x2a\x03")), ErrUnsupported},
-		"scrypt, big N":       {scrypt("\x02\x04\x10\x00\x00\x00\x02\x01\x01\x02\x01\x01"), ErrWork},
-		"scrypt, big r":       {scrypt("\x02\x01\x02\x02\x04\x10\x00\x00\x00\x02\x01\x01"), ErrWork},
-		"scrypt, big p":       {scrypt("\x02\x01\x02\x02\x01\x01\x02\x04\x10\x00\x00\x00"), ErrWork},
-		"scrypt, no N":        {scrypt("\x02\x01\x00\x02\x01\x01\x02\x01\x01"), ErrMalformed},
+		"scrypt, big N":       {scrypt("\x02\x04\x10\x00\x00\x00\x02\x01\x01\x02\x01\x01"), errWork},
+		"scrypt, big r":       {scrypt("\x02\x01\x02\x02\x04\x10\x00\x00\x00\x02\x01\x01"), errWork},
+		"scrypt, big p":       {scrypt("\x02\x01\x02\x02\x01\x01\x02\x04\x10\x00\x00\x00"), errWork},
+		"scrypt, no N":        {scrypt("\x02\x01\x00\x02\x01\x01\x02\x01\x01"), errMalformed},
 		"unknown":             {der(0x30, "\x06\x02\x2a\x03"), ErrUnsupported},
 		"unknown derivation":  {pbes2("\x06\x02\x2a\x03" + der(0x30, salt)), ErrUnsupported},
-		"nothing":             {"", ErrMalformed},
+		"nothing":             {"", errMalformed},
 	} {
 		s := cryptobyte.String(c.alg)
 		if _, err := ReadScheme(&s, NewBudget(PerFile)); !errors.Is(err, c.want) {

@@ -54,7 +54,7 @@ var blockCiphers = map[string]blockCipher{
 func readPBES2(params cryptobyte.String, b *Budget) (*Scheme, error) {
 	var inner, iv cryptobyte.String
 	if !params.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	kdf, err := ReadKDF(&inner, b)
 	if err != nil {
@@ -69,7 +69,7 @@ func readPBES2(params cryptobyte.String, b *Budget) (*Scheme, error) {
 		return nil, unsupported("cipher", id)
 	}
 	if !param.ReadASN1(&iv, cryptobyte_asn1.OCTET_STRING) || kdf.Length != 0 && kdf.Length != c.keySize {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	derive := func(f Form) ([]byte, []byte, error) {
 		key, err := kdf.Key(f, c.keySize)
@@ -98,7 +98,7 @@ func ReadKDF(s *cryptobyte.String, b *Budget) (*KDF, error) {
 	}
 	var inner, salt cryptobyte.String
 	if !params.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) || !inner.ReadASN1(&salt, cryptobyte_asn1.OCTET_STRING) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	switch {
 	case id.Equal(oidPBKDF2):
@@ -116,7 +116,7 @@ func readPBKDF2(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 	}
 	k := &KDF{}
 	if s.PeekASN1Tag(cryptobyte_asn1.INTEGER) && (!s.ReadASN1Integer(&k.Length) || k.Length < 1 || k.Length > maxKey) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	prf := sha1.New // the default
 	if !s.Empty() {
@@ -141,15 +141,15 @@ func readPBKDF2(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 func readScrypt(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 	var n, r, p int
 	if !s.ReadASN1Integer(&n) || !s.ReadASN1Integer(&r) || !s.ReadASN1Integer(&p) || n < 2 || r < 1 || p < 1 {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	const unit = 128 // octets that N and r count
 	if n > maxMemory/unit || r > maxMemory/unit/n || p > maxMemory/unit/r || p > maxIterations/(n*r) {
-		return nil, fmt.Errorf("%w: scrypt with N %d, r %d, p %d; re-encrypt the file with smaller parameters", ErrWork, n, r, p)
+		return nil, fmt.Errorf("%w: scrypt with N %d, r %d, p %d; re-encrypt the file with smaller parameters", errWork, n, r, p)
 	}
 	k := &KDF{}
 	if s.PeekASN1Tag(cryptobyte_asn1.INTEGER) && (!s.ReadASN1Integer(&k.Length) || k.Length < 1 || k.Length > maxKey) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	k.derive = func(password string, size int) ([]byte, error) {
 		if err := b.spend(n * r * p); err != nil {
@@ -157,7 +157,7 @@ func readScrypt(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 		}
 		key, err := scrypt.Key([]byte(password), salt, n, r, p, size)
 		if err != nil {
-			return nil, ErrMalformed // N is no power of two
+			return nil, errMalformed // N is no power of two
 		}
 		return key, nil
 	}
@@ -167,7 +167,7 @@ func readScrypt(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 // readAlgorithm reads an AlgorithmIdentifier (RFC 5280 section 4.1.1.2).
 func readAlgorithm(s *cryptobyte.String) (id asn1.ObjectIdentifier, params cryptobyte.String, err error) {
 	if !s.ReadASN1(&params, cryptobyte_asn1.SEQUENCE) || !params.ReadASN1ObjectIdentifier(&id) {
-		return nil, nil, ErrMalformed
+		return nil, nil, errMalformed
 	}
 	return id, params, nil
 }

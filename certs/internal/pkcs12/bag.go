@@ -37,7 +37,7 @@ func (r *reader) safe(raw []byte) error {
 func (r *reader) safeContents(s *cryptobyte.String, depth int) error {
 	var bags cryptobyte.String
 	if !s.ReadASN1(&bags, cryptobyte_asn1.SEQUENCE) || depth == 0 {
-		return ErrMalformed
+		return errMalformed
 	}
 	for !bags.Empty() {
 		if r.bags++; r.bags > maxBags {
@@ -55,7 +55,7 @@ func (r *reader) bag(s *cryptobyte.String, depth int) error {
 	var bag, value cryptobyte.String
 	var id asn1.ObjectIdentifier
 	if !s.ReadASN1(&bag, cryptobyte_asn1.SEQUENCE) || !bag.ReadASN1ObjectIdentifier(&id) || !bag.ReadASN1(&value, context0) {
-		return ErrMalformed
+		return errMalformed
 	}
 	switch {
 	case id.Equal(oidKeyBag):
@@ -80,7 +80,7 @@ func (r *reader) certificate(s cryptobyte.String) error {
 	var bag, explicit cryptobyte.String
 	var id asn1.ObjectIdentifier
 	if !s.ReadASN1(&bag, cryptobyte_asn1.SEQUENCE) || !bag.ReadASN1ObjectIdentifier(&id) || !bag.ReadASN1(&explicit, context0) {
-		return ErrMalformed
+		return errMalformed
 	}
 	if !id.Equal(oidX509) {
 		return nil

@@ -45,7 +45,7 @@ func (r *reader) checkMAC(s cryptobyte.String, content []byte) error {
 	var data, info, algorithm cryptobyte.String
 	if !s.ReadASN1(&data, cryptobyte_asn1.SEQUENCE) || !s.Empty() ||
 		!data.ReadASN1(&info, cryptobyte_asn1.SEQUENCE) || !info.ReadASN1(&algorithm, cryptobyte_asn1.SEQUENCE) {
-		return ErrMalformed
+		return errMalformed
 	}
 	want, err := octets(&info)
 	if err != nil {
@@ -77,7 +77,7 @@ type check struct {
 func (r *reader) readCheck(algorithm, data cryptobyte.String) (c check, err error) {
 	var id asn1.ObjectIdentifier
 	if !algorithm.ReadASN1ObjectIdentifier(&id) {
-		return c, ErrMalformed
+		return c, errMalformed
 	}
 	if id.Equal(oidPBMAC1) {
 		return r.readPBMAC1(algorithm)
@@ -98,7 +98,7 @@ func (r *reader) readCheck(algorithm, data cryptobyte.String) (c check, err erro
 func (r *reader) readPBMAC1(s cryptobyte.String) (c check, err error) {
 	var params, mac cryptobyte.String
 	if !s.ReadASN1(&params, cryptobyte_asn1.SEQUENCE) {
-		return c, ErrMalformed
+		return c, errMalformed
 	}
 	kdf, err := pbe.ReadKDF(&params, r.budget)
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *reader) readPBMAC1(s cryptobyte.String) (c check, err error) {
 	}
 	var id asn1.ObjectIdentifier
 	if !params.ReadASN1(&mac, cryptobyte_asn1.SEQUENCE) || !mac.ReadASN1ObjectIdentifier(&id) || kdf.Length < minPBMAC1Key {
-		return c, ErrMalformed
+		return c, errMalformed
 	}
 	if c.newHash = digests[id.String()]; c.newHash == nil {
 		return c, fmt.Errorf("PKCS #12 with PBMAC1 by %s, which is %w; export it again with SHA-256", id, pbe.ErrUnsupported)

@@ -18,8 +18,8 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// ErrMalformed: the file is truncated, damaged, or no PKCS #12.
-var ErrMalformed = errors.New("PKCS #12 that is truncated or not well-formed; get the file again")
+// errMalformed: the file is truncated, damaged, or no PKCS #12.
+var errMalformed = errors.New("PKCS #12 that is truncated or not well-formed; get the file again")
 
 // maxBags limits what one file may hold.
 const maxBags = 10_000
@@ -58,7 +58,7 @@ type reader struct {
 }
 
 // Decode opens a file with its password. Errors are one line, with what to do;
-// ErrMalformed and those of package pbe are among them.
+// errMalformed and those of package pbe are among them.
 func Decode(file []byte, password string) (*Contents, error) {
 	return decode(file, password, pbe.NewBudget(pbe.PerFile))
 }
@@ -70,7 +70,7 @@ func decode(file []byte, password string, budget *pbe.Budget) (*Contents, error)
 	}
 	var version int
 	if !s.ReadASN1(&s, cryptobyte_asn1.SEQUENCE) || !s.ReadASN1Integer(&version) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	if version != 3 {
 		return nil, fmt.Errorf("PKCS #12 of version %d: only version 3 is supported; export it again with another program", version)
@@ -84,7 +84,7 @@ func decode(file []byte, password string, budget *pbe.Budget) (*Contents, error)
 	}
 	safes, err := octets(&content)
 	if err != nil || !id.Equal(oidData) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	r := &reader{forms: pbe.Forms(password), budget: budget}
 	if err := r.checkMAC(s, safes); err != nil {
@@ -103,7 +103,7 @@ func (r *reader) safes(raw []byte) error {
 		return err
 	}
 	if !s.ReadASN1(&s, cryptobyte_asn1.SEQUENCE) {
-		return ErrMalformed
+		return errMalformed
 	}
 	for !s.Empty() {
 		id, content, err := contentInfo(&s)
@@ -136,7 +136,7 @@ func (r *reader) decrypt(s cryptobyte.String) ([]byte, error) {
 	var id asn1.ObjectIdentifier
 	if !s.ReadASN1(&s, cryptobyte_asn1.SEQUENCE) || !s.ReadASN1Integer(&version) ||
 		!s.ReadASN1(&info, cryptobyte_asn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&id) || !id.Equal(oidData) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	scheme, err := pbe.ReadScheme(&info, r.budget)
 	if err != nil {
@@ -157,7 +157,7 @@ func (r *reader) decrypt(s cryptobyte.String) ([]byte, error) {
 func normalized(raw []byte) (cryptobyte.String, error) {
 	der, err := cms.DER(raw)
 	if err != nil {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	return der, nil
 }
@@ -167,7 +167,7 @@ func contentInfo(s *cryptobyte.String) (id asn1.ObjectIdentifier, content crypto
 	var inner cryptobyte.String
 	if !s.ReadASN1(&inner, cryptobyte_asn1.SEQUENCE) || !inner.ReadASN1ObjectIdentifier(&id) ||
 		!inner.ReadASN1(&content, context0) {
-		return nil, nil, ErrMalformed
+		return nil, nil, errMalformed
 	}
 	return id, content, nil
 }
@@ -176,7 +176,7 @@ func contentInfo(s *cryptobyte.String) (id asn1.ObjectIdentifier, content crypto
 func octets(s *cryptobyte.String) ([]byte, error) {
 	var b cryptobyte.String
 	if !s.ReadASN1(&b, cryptobyte_asn1.OCTET_STRING) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	return b, nil
 }
@@ -187,14 +187,14 @@ func implicitOctets(s *cryptobyte.String) ([]byte, error) {
 	var whole cryptobyte.String
 	var tag cryptobyte_asn1.Tag
 	if !s.ReadAnyASN1(&whole, &tag) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	switch tag {
 	case cryptobyte_asn1.Tag(0).ContextSpecific():
 		return whole, nil
 	case context0:
 	default:
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	var joined []byte
 	for !whole.Empty() {

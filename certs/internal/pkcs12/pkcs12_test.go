@@ -74,7 +74,7 @@ func TestManySafes(t *testing.T) {
 	for range 5 {
 		nested = bag(6, der(0x30, nested))
 	}
-	if _, err := Decode(file(safe(nested)), ""); err != ErrMalformed {
+	if _, err := Decode(file(safe(nested)), ""); err != errMalformed {
 		t.Errorf("nested too deeply: %v", err)
 	}
 	if _, err := Decode(file(safe(strings.Repeat(bag(4, ""), maxBags+1))), ""); err == nil || !strings.Contains(err.Error(), "split it") {
@@ -146,7 +146,7 @@ func TestOfTheLibrary(t *testing.T) {
 	// A key of one octet would let every 256th password pass.
 	data := testpki.Must(library.Modern2026.Encode(id.Key, id.Certificate, nil, "x"))
 	short := bytes.Replace(data, []byte("\x02\x02\x08\x00\x02\x01\x20"), []byte("\x02\x02\x08\x00\x02\x01\x01"), 1)
-	if _, err := Decode(short, "x"); bytes.Equal(short, data) || err != ErrMalformed {
+	if _, err := Decode(short, "x"); bytes.Equal(short, data) || err != errMalformed {
 		t.Errorf("PBMAC1 with a key of one octet: %v", err)
 	}
 }

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// ErrClosed is what Serve returns after Shutdown.
-var ErrClosed = errors.New("server closed")
-
 // Conn is a connection as an Acceptor sees it.
 type Conn interface {
 	// Run serves the connection to its end.
@@ -47,7 +44,7 @@ type Acceptor struct {
 func (a *Acceptor) Serve(ln net.Listener) error {
 	defer ln.Close()
 	if !a.track(ln, true) {
-		return ErrClosed
+		return net.ErrClosed
 	}
 	defer a.track(ln, false)
 	var wait time.Duration
@@ -59,7 +56,7 @@ func (a *Acceptor) Serve(ln net.Listener) error {
 			continue
 		}
 		if a.isClosed() {
-			return ErrClosed
+			return net.ErrClosed
 		}
 		if !temporary(err) {
 			return err

@@ -147,7 +147,7 @@ func TestShutdown(t *testing.T) {
 	down := make(chan error, 1)
 	go func() { down <- a.Shutdown(ctx) }()
 	<-w.drained
-	if err := <-done; !errors.Is(err, ErrClosed) {
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serve: %v", err)
 	}
 	select {
@@ -164,7 +164,7 @@ func TestShutdown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Serve(other); !errors.Is(err, ErrClosed) {
+	if err := a.Serve(other); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serves after its end: %v", err)
 	}
 }

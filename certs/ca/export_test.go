@@ -1,0 +1,13 @@
+package ca
+
+// What the tests in package ca_test use.
+const (
+	Auto        = autoKey
+	MaxValidity = maxValidity
+)
+
+var (
+	Kinds       = keyKinds
+	GenerateKey = generateKey
+	ErrTooMany  = errTooMany
+)
