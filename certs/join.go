@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // joined are several Keys as one.
@@ -44,7 +45,7 @@ func (j joined) Signing(ctx context.Context, addr address.Address) (*Identity, e
 }
 
 // Decryption implements Keys.
-func (j joined) Decryption(ctx context.Context, rid RecipientID) ([]*Identity, error) {
+func (j joined) Decryption(ctx context.Context, rid cms.ID) ([]*Identity, error) {
 	var all []*Identity
 	for _, k := range j {
 		found, err := k.Decryption(ctx, rid)

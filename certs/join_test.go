@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // silent are keys that can not be asked.
@@ -17,7 +18,7 @@ var errSilent = errors.New("silent")
 
 func (silent) Signing(context.Context, address.Address) (*Identity, error) { return nil, errSilent }
 
-func (silent) Decryption(context.Context, RecipientID) ([]*Identity, error) { return nil, errSilent }
+func (silent) Decryption(context.Context, cms.ID) ([]*Identity, error) { return nil, errSilent }
 
 func TestJoin(t *testing.T) {
 	ctx := context.Background()
@@ -46,7 +47,7 @@ func TestJoin(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	rid := RecipientID{SubjectKeyID: old.Certificate.SubjectKeyId}
+	rid := cms.ID{SubjectKeyID: old.Certificate.SubjectKeyId}
 	both := Join(NewKeys(nil, old, young), NewKeys(nil, &pinned))
 	if found, err := both.Decryption(ctx, rid); err != nil || len(found) != 1 || found[0] != old {
 		t.Errorf("%d decrypt: %v", len(found), err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // FileKeys implements Keys with identities that are in memory. It never changes
@@ -125,12 +126,12 @@ func (k *FileKeys) WithLocalPart(rule address.LocalPart) *FileKeys {
 }
 
 // Decryption returns the identities that rid names, expired ones too.
-func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, error) {
+func (k *FileKeys) Decryption(_ context.Context, rid cms.ID) ([]*Identity, error) {
 	if len(rid.SubjectKeyID) > 0 {
 		return k.byKeyID[string(rid.SubjectKeyID)], nil
 	}
 	var found []*Identity
-	for _, id := range k.bySerial[serialKey(rid.Number())] {
+	for _, id := range k.bySerial[serialKey(pkix.Integer(rid.Serial))] {
 		if pkix.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
 			found = append(found, id)
 		}
@@ -142,12 +143,3 @@ func (k *FileKeys) Decryption(_ context.Context, rid RecipientID) ([]*Identity, 
 func (k *FileKeys) Identities() []*Identity { return slices.Clone(k.ids) }
 
 func serialKey(n *big.Int) string { return n.Text(62) }
-
-// Number returns the serial number as an integer.
-func (rid RecipientID) Number() *big.Int {
-	n := new(big.Int).SetBytes(rid.Serial)
-	if len(rid.Serial) > 0 && rid.Serial[0]&0x80 != 0 {
-		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(rid.Serial)*8)))
-	}
-	return n
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 func identity(t *testing.T, ca *testpki.CA, l testpki.Leaf) *Identity {
@@ -71,7 +72,7 @@ func TestKeysDecryptByEveryIdentifier(t *testing.T) {
 	k := NewKeys(nil, other, id)
 	info, _ := pkix.ReadKeyInfo(id.Certificate.RawSubjectPublicKeyInfo)
 	computed := sha1.Sum(info.Bits)
-	for name, rid := range map[string]RecipientID{
+	for name, rid := range map[string]cms.ID{
 		"issuer and serial":   {RawIssuer: ca.Root.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},
 		"key identifier":      {SubjectKeyID: id.Certificate.SubjectKeyId},
 		"computed identifier": {SubjectKeyID: computed[:]},
@@ -81,7 +82,7 @@ func TestKeysDecryptByEveryIdentifier(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	for name, rid := range map[string]RecipientID{
+	for name, rid := range map[string]cms.ID{
 		"other issuer":    {RawIssuer: id.Certificate.RawSubject, Serial: append([]byte{0}, serial.Bytes()...)},
 		"negative serial": {RawIssuer: ca.Root.RawSubject, Serial: serial.Bytes()},
 		"nothing":         {},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // overlapping are Keys that decrypt for a limited time past the end of their
@@ -28,7 +29,7 @@ func WithOverlap(keys Keys, overlap time.Duration, clock func() time.Time) Keys 
 }
 
 // Decryption implements Keys.
-func (o overlapping) Decryption(ctx context.Context, rid RecipientID) ([]*Identity, error) {
+func (o overlapping) Decryption(ctx context.Context, rid cms.ID) ([]*Identity, error) {
 	found, err := o.Keys.Decryption(ctx, rid)
 	if err != nil {
 		return nil, err

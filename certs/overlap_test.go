@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 func TestOverlap(t *testing.T) {
 	ctx := context.Background()
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	id := (*Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"a@example.com"}})))
-	rid := RecipientID{SubjectKeyID: id.Certificate.SubjectKeyId}
+	rid := cms.ID{SubjectKeyID: id.Certificate.SubjectKeyId}
 	end := id.Certificate.NotAfter
 	for _, tt := range []struct {
 		name string

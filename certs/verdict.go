@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // Result is a word of RFC 8601 section 2.7 and RFC 7281.
@@ -113,13 +114,5 @@ type Keys interface {
 	// Decryption returns every identity whose certificate bears the issuer
 	// (raw DER name) and serial, or the subject key identifier, of a recipient
 	// info (RFC 5652 section 6.2). Expired ones too: old mail stays readable.
-	Decryption(ctx context.Context, id RecipientID) ([]*Identity, error)
-}
-
-// RecipientID is the RecipientIdentifier of RFC 5652 section 6.2.1: issuer and
-// serial, or the subject key identifier.
-type RecipientID struct {
-	RawIssuer    []byte // DER Name
-	Serial       []byte // DER INTEGER contents, big-endian two's complement
-	SubjectKeyID []byte
+	Decryption(ctx context.Context, recipient cms.ID) ([]*Identity, error)
 }

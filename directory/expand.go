@@ -8,8 +8,8 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Expansion is what stands for a group's address.
-type Expansion struct {
+// Group is a group of a directory with those who stand for its address.
+type Group struct {
 	// Members are the mailboxes of the group and of the groups in it, each once.
 	Members []address.Address
 	// Notes are what an administrator should know: members without an address.
@@ -21,20 +21,20 @@ var (
 	errMailbox = errors.New("the address is not a group")
 )
 
-// expanded is an Expansion, if the address is that of a group.
+// expanded is a Group, if the address is that of one.
 type expanded struct {
-	Expansion
-	group bool
+	Group
+	isGroup bool
 }
 
 // Expand returns who stands for addr if it is the address of a group; ok is
 // false if it is not. An error means that the answer is unknown, or that not all of
 // the members can be had.
-func (d *Directory) Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error) {
+func (d *Directory) Expand(ctx context.Context, addr address.Address) (g Group, ok bool, err error) {
 	found, err := d.groups.expansions.ask(ctx, d, addr.Key(address.ExactCase), func(ctx context.Context) (expanded, error) {
 		return d.expand(ctx, addr)
 	})
-	return found.Expansion, found.group, err
+	return found.Group, found.isGroup, err
 }
 
 // expand asks the sources in their order: the first that knows the address

@@ -40,21 +40,21 @@ var (
 )
 
 // Expand returns the members of the group addr, level by level.
-func (l *LDAP) Expand(ctx context.Context, addr address.Address) (Expansion, error) {
+func (l *LDAP) Expand(ctx context.Context, addr address.Address) (Group, error) {
 	result, err := l.search(ctx, l.byAddress(addr, memberAttributes()...))
 	if err != nil {
-		return Expansion{}, err
+		return Group{}, err
 	}
 	level := groupsOf(result.Entries)
 	switch {
 	case len(result.Entries) == 0:
-		return Expansion{}, errNoGroup
+		return Group{}, errNoGroup
 	case len(level) == 0:
-		return Expansion{}, errMailbox
+		return Group{}, errMailbox
 	}
 	w := newGroupWalk(l)
 	if err := w.all(ctx, level); err != nil {
-		return Expansion{}, err
+		return Group{}, err
 	}
 	return w.expansion, nil
 }
@@ -64,7 +64,7 @@ type groupWalk struct {
 	ldap *LDAP
 
 	mu        sync.Mutex
-	expansion Expansion
+	expansion Group
 	mailboxes map[string]bool // by key: the Members of expansion
 	groups    map[string]bool // normalised DNs of groups gone into: cuts cycles
 	asked     map[string]bool // normalised DNs of members read

@@ -17,7 +17,7 @@ type Groups interface {
 	// source knows the group, for its name may have been mistyped.
 	InGroup(ctx context.Context, who address.Address, group string) (bool, error)
 	// Expand returns who stands for the address of a group; see Directory.Expand.
-	Expand(ctx context.Context, addr address.Address) (x Expansion, ok bool, err error)
+	Expand(ctx context.Context, addr address.Address) (g Group, ok bool, err error)
 	// AddressesOf returns the addresses that are listed for the name of a user.
 	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
 	// SameOwner reports whether two addresses are those of one mailbox: one entry
@@ -32,7 +32,7 @@ type groupSource interface {
 	// Expand returns the members of the group addr. It errs when they can not
 	// all be had: a member left out would be a message lost. The error is
 	// errNoGroup where nothing has the address, errMailbox where a person has.
-	Expand(ctx context.Context, addr address.Address) (Expansion, error)
+	Expand(ctx context.Context, addr address.Address) (Group, error)
 	// addressesOf returns the addresses listed for a user; ok is false where
 	// users are not looked for.
 	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)

@@ -231,8 +231,8 @@ type fakeGroups struct {
 	asked   atomic.Int64
 }
 
-func (f *fakeGroups) Expand(context.Context, address.Address) (Expansion, error) {
-	return Expansion{}, errNoGroup
+func (f *fakeGroups) Expand(context.Context, address.Address) (Group, error) {
+	return Group{}, errNoGroup
 }
 
 func (f *fakeGroups) groups() groupSource { return f }

@@ -6,7 +6,7 @@ import "time"
 type Event struct {
 	Kind EventKind
 	// About are the recipients, with the error where something failed.
-	About []Refusal
+	About []RecipientStatus
 	// Arrived is when the message came in; zero: now.
 	Arrived time.Time
 	// Until is when those who are delayed are given up.

@@ -38,9 +38,9 @@ type Reporter interface {
 	Report(d Delivery, e Event) (report Delivery, ok bool, err error)
 }
 
-// Refusal is a recipient that does not get the message, with an error that
-// ReplyFor understands.
-type Refusal struct {
+// RecipientStatus is what became of a recipient (RFC 3464 section 2.3). Err is one
+// that ReplyFor understands, nil where nothing failed.
+type RecipientStatus struct {
 	Recipient Recipient
 	Err       error
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // authorityConfig is that of a service with an authority, which issues for mail to
@@ -347,7 +348,7 @@ func TestRevokedSignsNoMore(t *testing.T) {
 	if id, err := s.Keys().Signing(t.Context(), addr); err != nil || id != nil {
 		t.Errorf("a revoked identity signs: %v", err)
 	}
-	found, err := s.Keys().Decryption(t.Context(), certs.RecipientID{SubjectKeyID: ids[0].Certificate.SubjectKeyId})
+	found, err := s.Keys().Decryption(t.Context(), cms.ID{SubjectKeyID: ids[0].Certificate.SubjectKeyId})
 	if err != nil || len(found) != 1 {
 		t.Errorf("a revoked identity does not decrypt: %v", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // TestOverlapOfTheConfiguration: how long an expired key decrypts is as it is
@@ -33,7 +33,7 @@ func TestOverlapOfTheConfiguration(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		found, err := parts.Keys.Decryption(t.Context(), certs.RecipientID{SubjectKeyID: id.Certificate.SubjectKeyId})
+		found, err := parts.Keys.Decryption(t.Context(), cms.ID{SubjectKeyID: id.Certificate.SubjectKeyId})
 		if err != nil || len(found) != want {
 			t.Errorf("%q: %d decrypt, want %d: %v", overlap, len(found), want, err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // keysTime bounds one question for identities: a database that is silent would
@@ -33,7 +34,7 @@ func (k timedKeys) Signing(ctx context.Context, addr address.Address) (*certs.Id
 }
 
 // Decryption implements certs.Keys.
-func (k timedKeys) Decryption(ctx context.Context, rid certs.RecipientID) ([]*certs.Identity, error) {
+func (k timedKeys) Decryption(ctx context.Context, rid cms.ID) ([]*certs.Identity, error) {
 	if k.store.silent.Load() {
 		return nil, errStoreSilent
 	}

@@ -55,7 +55,7 @@ func (w *walker) trials(env *cms.EnvelopedData) ([]trial, error) {
 		if r.Unsupported != "" {
 			continue
 		}
-		found, err := w.options.Keys.Decryption(w.ctx, certs.RecipientID(r.ID))
+		found, err := w.options.Keys.Decryption(w.ctx, r.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -346,7 +347,7 @@ func TestNotDecrypted(t *testing.T) {
 
 type brokenKeys struct{ certs.Keys }
 
-func (brokenKeys) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+func (brokenKeys) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return nil, errors.New("token removed")
 }
 
@@ -354,7 +355,7 @@ type wrongKeys struct{ id *certs.Identity }
 
 func (wrongKeys) Signing(context.Context, address.Address) (*certs.Identity, error) { return nil, nil }
 
-func (k wrongKeys) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+func (k wrongKeys) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return []*certs.Identity{k.id}, nil
 }
 

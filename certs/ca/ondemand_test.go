@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // cabinet keeps identities, as the store does.
@@ -37,7 +38,7 @@ func (c *cabinet) Signing(ctx context.Context, a address.Address) (*certs.Identi
 	return certs.NewKeys(func() time.Time { return c.w.now }, c.ids...).Signing(ctx, a)
 }
 
-func (c *cabinet) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+func (c *cabinet) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return nil, nil
 }
 

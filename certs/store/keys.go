@@ -6,7 +6,9 @@ import (
 	"sync"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // maxOpened is how many opened identities are kept.
@@ -65,8 +67,8 @@ func (k *keys) ofAddress(ctx context.Context, addr address.Address) (*certs.File
 }
 
 // Decryption implements certs.Keys.
-func (k *keys) Decryption(ctx context.Context, rid certs.RecipientID) ([]*certs.Identity, error) {
-	condition, arg := `WHERE c.serial = $1`, any(serialText(rid.Number()))
+func (k *keys) Decryption(ctx context.Context, rid cms.ID) ([]*certs.Identity, error) {
+	condition, arg := `WHERE c.serial = $1`, any(serialText(pkix.Integer(rid.Serial)))
 	if len(rid.SubjectKeyID) > 0 {
 		condition, arg = `WHERE (c.key_id = $1 OR c.computed_id = $1)`, rid.SubjectKeyID
 	}

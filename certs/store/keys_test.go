@@ -39,7 +39,7 @@ func (w *world) decrypts(k certs.Keys, id *certs.Identity, want int) {
 	w.t.Helper()
 	c := id.Certificate
 	serial := cms.CertificateID(c)
-	for name, rid := range map[string]certs.RecipientID{
+	for name, rid := range map[string]cms.ID{
 		"serial":   {RawIssuer: serial.RawIssuer, Serial: serial.Serial},
 		"written":  {SubjectKeyID: c.SubjectKeyId},
 		"computed": {SubjectKeyID: pkix.ComputedKeyID(c)},

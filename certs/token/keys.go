@@ -15,6 +15,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 const (
@@ -176,7 +177,7 @@ func (t *token) WhyNot(ctx context.Context, a address.Address) string {
 }
 
 // Decryption implements certs.Keys.
-func (t *token) Decryption(ctx context.Context, id certs.RecipientID) ([]*certs.Identity, error) {
+func (t *token) Decryption(ctx context.Context, id cms.ID) ([]*certs.Identity, error) {
 	keys, err := t.list()
 	if err != nil {
 		return nil, err

@@ -178,7 +178,7 @@ type reports struct {
 }
 
 // on reports refused recipients to the sender; nothing where no report is wanted.
-func (r reports) on(refused []relay.Refusal) ([]relay.Delivery, error) {
+func (r reports) on(refused []relay.RecipientStatus) ([]relay.Delivery, error) {
 	if len(refused) == 0 {
 		return nil, nil
 	}

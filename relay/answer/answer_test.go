@@ -19,8 +19,8 @@ func TestOneAnswerRefusesWhatNobodyGets(t *testing.T) {
 		}
 		return rs
 	}
-	refused := func(a address.Address, kind fault.Kind) relay.Refusal {
-		return relay.Refusal{Recipient: relay.Recipient{Address: a}, Err: fault.New(kind, "no certificate", nil)}
+	refused := func(a address.Address, kind fault.Kind) relay.RecipientStatus {
+		return relay.RecipientStatus{Recipient: relay.Recipient{Address: a}, Err: fault.New(kind, "no certificate", nil)}
 	}
 	for name, tc := range map[string]struct {
 		o    Outcome
@@ -28,10 +28,10 @@ func TestOneAnswerRefusesWhatNobodyGets(t *testing.T) {
 		text string
 	}{
 		"stripped":           {Outcome{Stripped: []address.Address{a, b}}, 550, "<a@e.net>"},
-		"refused":            {Outcome{Refused: []relay.Refusal{refused(a, fault.Policy), refused(b, fault.Policy)}}, 550, "no certificate"},
-		"one of each":        {Outcome{Refused: []relay.Refusal{refused(a, fault.Policy)}, Stripped: []address.Address{b}}, 550, "<b@e.net>"},
-		"one deferred":       {Outcome{Refused: []relay.Refusal{refused(a, fault.Unavailable)}, Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 451, "no certificate"},
-		"one gets it":        {Outcome{Refused: []relay.Refusal{refused(a, fault.Policy)}, Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 0, ""},
+		"refused":            {Outcome{Refused: []relay.RecipientStatus{refused(a, fault.Policy), refused(b, fault.Policy)}}, 550, "no certificate"},
+		"one of each":        {Outcome{Refused: []relay.RecipientStatus{refused(a, fault.Policy)}, Stripped: []address.Address{b}}, 550, "<b@e.net>"},
+		"one deferred":       {Outcome{Refused: []relay.RecipientStatus{refused(a, fault.Unavailable)}, Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 451, "no certificate"},
+		"one gets it":        {Outcome{Refused: []relay.RecipientStatus{refused(a, fault.Policy)}, Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 0, ""},
 		"one is held":        {Outcome{Stripped: []address.Address{a}, Held: &relay.Hold{Envelope: relay.Envelope{Recipients: to(b)}}}, 0, ""},
 		"one is in no place": {Outcome{Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 451, ""},
 	} {

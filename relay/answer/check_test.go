@@ -24,7 +24,7 @@ func waiting(rs ...relay.Recipient) *relay.Hold {
 func TestCheck(t *testing.T) {
 	a, b, c := recipient(t, "a@x.org"), recipient(t, "b@x.org"), recipient(t, "c@x.org")
 	to := func(rs ...relay.Recipient) relay.Delivery { return relay.Delivery{Recipients: rs} }
-	refused := []relay.Refusal{{Recipient: b, Err: errors.New("no")}}
+	refused := []relay.RecipientStatus{{Recipient: b, Err: errors.New("no")}}
 	env := &relay.Envelope{Recipients: []relay.Recipient{a, b}}
 	for _, tc := range []struct {
 		name string

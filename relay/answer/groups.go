@@ -20,7 +20,7 @@ type groups struct {
 	// refused are the answers of groups of which no member gets the message.
 	refused map[string]error
 	// unreported are refused members whom no answer names, of groups that are accepted.
-	unreported []relay.Refusal
+	unreported []relay.RecipientStatus
 }
 
 // groups errs where one member of a group is deferred and another is not: then
@@ -66,12 +66,12 @@ func (o *Outcome) groups(env *relay.Envelope) (groups, error) {
 
 // gone are the recipients of an outcome who do not get the message, by key.
 type gone struct {
-	refused  map[string]*relay.Refusal
+	refused  map[string]*relay.RecipientStatus
 	stripped map[string]bool
 }
 
 func newGone(o *Outcome) gone {
-	g := gone{refused: make(map[string]*relay.Refusal), stripped: make(map[string]bool)}
+	g := gone{refused: make(map[string]*relay.RecipientStatus), stripped: make(map[string]bool)}
 	for i, r := range o.Refused {
 		g.refused[relay.Key(r.Recipient.Address)] = &o.Refused[i]
 	}

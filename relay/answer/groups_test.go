@@ -31,7 +31,7 @@ func TestCheckOfExpandedGroups(t *testing.T) {
 		ok   bool
 	}{
 		{"members", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a, b)}, true},
-		{"one refused", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a), Refused: []relay.Refusal{{Recipient: b}}}, true},
+		{"one refused", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a), Refused: []relay.RecipientStatus{{Recipient: b}}}, true},
 		{"one removed", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a), Stripped: []address.Address{b.Address}}, true},
 		{"one named too", []relay.Recipient{a, g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a, b)}, true},
 		{"in two groups", []relay.Recipient{g, h}, Outcome{Expanded: []Expansion{group(g, a, b), group(h, b, c)}, Deliveries: to(a, b, c)}, true},
@@ -105,9 +105,9 @@ func joinCase(t *rapid.T, tb *testing.T) (*relay.Envelope, *Outcome) {
 		case "copy":
 			o.Deliveries = append(o.Deliveries, relay.Delivery{Recipients: []relay.Recipient{p}})
 		case "refused":
-			o.Refused = append(o.Refused, relay.Refusal{Recipient: p, Err: fault.New(fault.Policy, "no", nil)})
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: p, Err: fault.New(fault.Policy, "no", nil)})
 		case "deferred":
-			o.Refused = append(o.Refused, relay.Refusal{Recipient: p, Err: fault.New(fault.Unavailable, "later", nil)})
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: p, Err: fault.New(fault.Unavailable, "later", nil)})
 		default:
 			o.Stripped = append(o.Stripped, p.Address)
 		}
@@ -179,7 +179,7 @@ func TestPartialGroup(t *testing.T) {
 	o := &Outcome{
 		Expanded:   []Expansion{{Group: g.Address, Members: []address.Address{a.Address, b.Address}}},
 		Deliveries: []relay.Delivery{{Recipients: []relay.Recipient{a}}},
-		Refused:    []relay.Refusal{{Recipient: b, Err: fault.New(fault.Unavailable, "later", nil)}},
+		Refused:    []relay.RecipientStatus{{Recipient: b, Err: fault.New(fault.Unavailable, "later", nil)}},
 	}
 	of := func(r reporter) (*relay.Answer, error) {
 		return Of(o, env, nil, relay.Capabilities{EachRecipient: true}, r)

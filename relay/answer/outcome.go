@@ -18,7 +18,7 @@ type Outcome struct {
 	// Deliveries are the copies to hand on.
 	Deliveries []relay.Delivery
 	// Refused recipients get an error of their own: an LMTP reply, or a report.
-	Refused []relay.Refusal
+	Refused []relay.RecipientStatus
 	// Stripped recipients were removed; Notices tell the sender of them.
 	Stripped []address.Address
 	// Returned recipients are addresses of the gateway's own; Notices are what their

@@ -30,7 +30,7 @@ func (awayKeys) Signing(context.Context, address.Address) (*certs.Identity, erro
 	return nil, errAway
 }
 
-func (awayKeys) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+func (awayKeys) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return nil, errAway
 }
 

@@ -56,14 +56,14 @@ func (f *fakeGroups) InGroup(_ context.Context, who address.Address, group strin
 	return slices.ContainsFunc(f.list(group), func(a address.Address) bool { return a.Equal(who, address.IgnoreCase) }), nil
 }
 
-func (f *fakeGroups) Expand(_ context.Context, a address.Address) (directory.Expansion, bool, error) {
+func (f *fakeGroups) Expand(_ context.Context, a address.Address) (directory.Group, bool, error) {
 	key := a.Key(address.IgnoreCase)
 	_ = f.note("members of " + key)
 	if f.errs[key] {
-		return directory.Expansion{}, false, errors.New("secret-host: more members than allowed: 2")
+		return directory.Group{}, false, errors.New("secret-host: more members than allowed: 2")
 	}
 	_, ok := f.members[key]
-	return directory.Expansion{Members: f.list(key), Notes: []string{"a note"}}, ok, nil
+	return directory.Group{Members: f.list(key), Notes: []string{"a note"}}, ok, nil
 }
 
 func (f *fakeGroups) SameOwner(_ context.Context, a, b address.Address) (bool, error) {

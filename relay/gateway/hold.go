@@ -61,7 +61,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 	}
 	if over {
 		for _, r := range waiters {
-			o.Refused = append(o.Refused, relay.Refusal{Recipient: env.Recipients[r.Index], Err: givenUp(&h, r, order)})
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: givenUp(&h, r, order)})
 		}
 		waiters = nil
 	}

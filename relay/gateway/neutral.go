@@ -14,9 +14,9 @@ const notDelivered = "the mail system of the recipient did not accept the messag
 // without what the next hop said.
 func neutral(d relay.Delivery, e relay.Event) (relay.Delivery, relay.Event) {
 	o := d.Secret
-	about := make([]relay.Refusal, len(e.About))
+	about := make([]relay.RecipientStatus, len(e.About))
 	for i, r := range e.About {
-		about[i] = relay.Refusal{Recipient: named(o, r.Recipient), Err: fault.New(fault.Refused, notDelivered, r.Err)}
+		about[i] = relay.RecipientStatus{Recipient: named(o, r.Recipient), Err: fault.New(fault.Refused, notDelivered, r.Err)}
 	}
 	e.About = about
 	d.Sender, d.Params.EnvID = o.Sender, o.EnvelopeID

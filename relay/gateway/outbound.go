@@ -90,7 +90,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		o.Deliveries = append(o.Deliveries, d)
 	}
 	for _, r := range plan.Refused {
-		o.Refused = append(o.Refused, relay.Refusal{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
+		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
 	}
 	for _, r := range plan.Stripped {
 		o.Stripped = append(o.Stripped, r.Address)

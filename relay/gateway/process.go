@@ -68,7 +68,7 @@ func part(env *relay.Envelope) func(*answer.Outcome, error) *answer.Outcome {
 		}
 		o = &answer.Outcome{}
 		for _, r := range env.Recipients {
-			o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: err})
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: err})
 		}
 		return o
 	}

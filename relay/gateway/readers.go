@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // DecryptFor says for whom the gateway decrypts.
@@ -84,7 +85,7 @@ func (g *Gateway) keyRing(recipients []relay.Recipient) *keyRing {
 }
 
 // Decryption implements certs.Keys.
-func (k *keyRing) Decryption(ctx context.Context, id certs.RecipientID) ([]*certs.Identity, error) {
+func (k *keyRing) Decryption(ctx context.Context, id cms.ID) ([]*certs.Identity, error) {
 	all, err := k.Keys.Decryption(ctx, id)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func (r Reporting) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bo
 	e := relay.Event{Kind: relay.Relayed}
 	for i, to := range relayed {
 		if to && errs[i] == nil {
-			e.About = append(e.About, relay.Refusal{Recipient: d.Recipients[i]})
+			e.About = append(e.About, relay.RecipientStatus{Recipient: d.Recipients[i]})
 		}
 	}
 	if len(e.About) > 0 {

@@ -29,7 +29,7 @@ func (g *Gateway) Report(d relay.Delivery, e relay.Event) (report relay.Delivery
 		}
 		d, e = neutral(d, e)
 	}
-	e.About = slices.DeleteFunc(slices.Clone(e.About), func(r relay.Refusal) bool { return !wants(r.Recipient, e.Kind) })
+	e.About = slices.DeleteFunc(slices.Clone(e.About), func(r relay.RecipientStatus) bool { return !wants(r.Recipient, e.Kind) })
 	if d.Sender.IsNull() || len(e.About) == 0 {
 		return relay.Delivery{}, false, nil
 	}
@@ -63,9 +63,9 @@ func wantsFailure(r relay.Recipient) bool { return wants(r, relay.Failed) }
 // of those who are held: one notice that names all, whatever NOTIFY says, because
 // to leave out a recipient silently is worse than a message too many.
 func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *answer.Outcome) error {
-	about := func(list []enforce.Refusal, kind fault.Kind) (told []relay.Refusal) {
+	about := func(list []enforce.Refusal, kind fault.Kind) (told []relay.RecipientStatus) {
 		for _, r := range list {
-			told = append(told, relay.Refusal{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
+			told = append(told, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
 		}
 		return told
 	}
@@ -95,7 +95,7 @@ func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.P
 // newReport begins a report to the sender of d. It bears the null reverse-path, so
 // that no one reports about it. Even the header of the message is quoted only to
 // local senders: the others get what they need to find their message.
-func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Refusal) dsn.Report {
+func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.RecipientStatus) dsn.Report {
 	r := dsn.Report{
 		Recipients: recipients(about),
 		Kind:       kind, ID: rand.Text(), Hostname: g.Hostname,
@@ -115,7 +115,7 @@ func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Refus
 }
 
 // recipients says of each what it was refused with.
-func recipients(about []relay.Refusal) []dsn.Recipient {
+func recipients(about []relay.RecipientStatus) []dsn.Recipient {
 	var list []dsn.Recipient
 	for _, a := range about {
 		reply, remote := fault.Reply{}, ""

@@ -23,7 +23,7 @@ func TestReport(t *testing.T) {
 	w := newWorld(t)
 	env := w.envelope("out", "alice@own.example", dave, erin)
 	env.Params.EnvID = "e1"
-	refusals := []relay.Refusal{
+	refusals := []relay.RecipientStatus{
 		{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "no valid S/MIME certificate", nil)},
 		{Recipient: env.Recipients[1], Err: fault.New(fault.Policy, "another reason", nil)},
 	}
@@ -61,7 +61,7 @@ func TestReportIsWantedByWhom(t *testing.T) {
 		if tt.notify != "" {
 			env.Recipients[0].Notify = strings.Split(tt.notify, ",")
 		}
-		_, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: []relay.Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}})
+		_, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}})
 		if err != nil || ok != tt.want {
 			t.Errorf("sender %q, NOTIFY %q: report %v (%v), want %v", tt.sender, tt.notify, ok, err, tt.want)
 		}
@@ -87,7 +87,7 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 	w.config.Keys = certs.NewKeys(time.Now, w.issue("postmaster@own.example"))
 	w.start()
 	env := w.envelope("out", "alice@own.example", dave)
-	refused := []relay.Refusal{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}
+	refused := []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}
 	d, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: refused})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
@@ -133,7 +133,7 @@ func TestReportPlacesTheMail(t *testing.T) {
 		env := w.envelope("out", sender, dave)
 		d, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{
 			Arrived: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC),
-			About: []relay.Refusal{{Recipient: env.Recipients[0], Err: &fault.Error{
+			About: []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: &fault.Error{
 				Kind: fault.Refused, Public: "x", Host: "mx.example.net", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "no such user"},
 			}}},
 		})

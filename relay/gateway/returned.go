@@ -60,7 +60,7 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 	}
 	for _, r := range returned {
 		if err := g.takeBack(env, msg, r.Address, o); err != nil {
-			o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: err})
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: err})
 		} else {
 			o.Returned = append(o.Returned, r.Address)
 		}
@@ -144,8 +144,8 @@ func fromDaemon(msg *message.Message) bool {
 // told who is meant, as behind an alias, a message to one recipient is meant as a
 // whole; otherwise only recipients of our own domains are named: a redirection by a
 // user may depend on what was decrypted, and must not be disclosed.
-func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.Refusal {
-	var about []relay.Refusal
+func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.RecipientStatus {
+	var about []relay.RecipientStatus
 	seen := make(map[string]bool)
 	for _, f := range failed {
 		r := relay.Recipient{Address: f.Final}
@@ -163,7 +163,7 @@ func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.R
 		}
 		if k := r.Address.Key(address.IgnoreCase); !seen[k] {
 			seen[k] = true
-			about = append(about, relay.Refusal{Recipient: r})
+			about = append(about, relay.RecipientStatus{Recipient: r})
 		}
 	}
 	return about

@@ -276,7 +276,7 @@ func TestForgedReturnPathsAreRefused(t *testing.T) {
 func TestOwnReportsOfEncryptedMailAreReduced(t *testing.T) {
 	w := newReturning(t)
 	d := w.accept(attacker, w.secretMail(), "SUCCESS", "FAILURE", "DELAY")
-	about := []relay.Refusal{{Recipient: d.Recipients[0], Err: &fault.Error{
+	about := []relay.RecipientStatus{{Recipient: d.Recipients[0], Err: &fault.Error{
 		Kind: fault.Refused, Public: "hidden-text", Host: "mx.own.example", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "hidden-text"},
 	}}}
 	report, ok, err := w.gateway.Report(d, relay.Event{Kind: relay.Failed, About: about})

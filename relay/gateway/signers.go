@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -22,7 +21,7 @@ func (g *Gateway) signers(ctx context.Context, id cms.ID, author address.Address
 	}); ok {
 		found = h.Held(id)
 	}
-	own, failed := g.Keys.Decryption(ctx, certs.RecipientID(id))
+	own, failed := g.Keys.Decryption(ctx, id)
 	for _, identity := range own {
 		found = append(found, identity.Certificate)
 	}

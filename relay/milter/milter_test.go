@@ -183,9 +183,9 @@ func outcome(t *testing.T, now *message.Message) process {
 			}
 			switch r.Address.Local()[0] {
 			case 'r':
-				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
+				o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
 			case 't':
-				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
+				o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
 			case 's':
 				o.Stripped = append(o.Stripped, r.Address)
 			case 'h':

@@ -54,13 +54,13 @@ func (s *supposed) InGroup(_ context.Context, who address.Address, group string)
 }
 
 // Expand implements directory.Groups.
-func (s *supposed) Expand(_ context.Context, a address.Address) (directory.Expansion, bool, error) {
+func (s *supposed) Expand(_ context.Context, a address.Address) (directory.Group, bool, error) {
 	key := a.Key(address.IgnoreCase)
 	if s.unknownGroups[key] {
-		return directory.Expansion{}, false, errUnknown
+		return directory.Group{}, false, errUnknown
 	}
 	members, ok := s.groups[key]
-	return directory.Expansion{Members: members}, ok, nil
+	return directory.Group{Members: members}, ok, nil
 }
 
 // SameOwner implements directory.Groups. A test is of outbound mail: nothing is

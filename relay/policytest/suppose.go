@@ -14,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // source is the directory in explanations.
@@ -86,7 +87,7 @@ func (s *supposed) Signing(_ context.Context, a address.Address) (*certs.Identit
 }
 
 // Decryption implements certs.Keys.
-func (s *supposed) Decryption(context.Context, certs.RecipientID) ([]*certs.Identity, error) {
+func (s *supposed) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return nil, nil
 }
 

@@ -234,7 +234,7 @@ func TestResults(t *testing.T) {
 		}
 		return nil
 	})
-	var failed []relay.Refusal
+	var failed []relay.RecipientStatus
 	q := open(t, Config{Deliverer: h, Decider: decider{report: func(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 		failed = e.About
 		return delivery(t, "", d.Sender.String()), true, nil

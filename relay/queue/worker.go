@@ -157,7 +157,7 @@ func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error,
 // attempt is what came of an attempt.
 type attempt struct {
 	// failed are given up, delayed are to be reported, relayed are through.
-	failed, delayed, relayed []relay.Refusal
+	failed, delayed, relayed []relay.RecipientStatus
 	left                     []recipient // to try again
 	reports                  []relay.Delivery
 }
@@ -171,7 +171,7 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 		s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		a.stay(s)
 	}
-	for kind, about := range map[relay.EventKind][]relay.Refusal{relay.Delayed: a.delayed, relay.Relayed: a.relayed} {
+	for kind, about := range map[relay.EventKind][]relay.RecipientStatus{relay.Delayed: a.delayed, relay.Relayed: a.relayed} {
 		if err := q.report(s, a, kind, about); err != nil {
 			s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		}
@@ -191,7 +191,7 @@ func (q *Queue) sort(s *stored, results []error, relayed []bool) *attempt {
 	a := &attempt{}
 	for i, r := range s.recipients {
 		err := results[i]
-		about := relay.Refusal{Recipient: r.Recipient, Err: err}
+		about := relay.RecipientStatus{Recipient: r.Recipient, Err: err}
 		switch {
 		case err == nil && relayed != nil && relayed[i]:
 			a.relayed = append(a.relayed, about)
@@ -235,7 +235,7 @@ func outOfTime(last error) error {
 
 // report makes the report of an event, if one was requested. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
-func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.Refusal) error {
+func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.RecipientStatus) error {
 	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
 		return nil
 	}
@@ -337,7 +337,7 @@ func removeMessage(ctx context.Context, tx *sql.Tx, message int64) error {
 	return err
 }
 
-func (q *Queue) log(s *stored, results []error, failed []relay.Refusal, left int) {
+func (q *Queue) log(s *stored, results []error, failed []relay.RecipientStatus, left int) {
 	log := s.delivery.Origin.With(q.config.Log).With("delivery", s.id, "attempt", s.attempts+1, "sender", s.delivery.Sender.String())
 	for i, err := range results {
 		if err != nil {

@@ -23,9 +23,9 @@ func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Messa
 		for _, r := range env.Recipients {
 			switch r.Address.Local()[0] {
 			case 'r':
-				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
+				o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Policy, "no certificate", nil)})
 			case 't':
-				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
+				o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Unavailable, "no answer", nil)})
 			case 's':
 				o.Stripped = append(o.Stripped, r.Address)
 			case 'h':

@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"smime/cms":                 {"internal/pkix", "internal/rc2", "internal/cache"}, // one reader of certificates, one judgement of keys
 	"smime":                     {"smime/", "certs", "internal/"},
 	"enforce":                   {"smime/address"},
-	"certs":                     {"smime/address", "internal/"},
+	"certs":                     {"smime/cms", "smime/address", "internal/"},
 	"certs/internal":            {"certs/internal/", "smime/cms", "internal/"},
 	"certs/file":                {"certs", "certs/internal/", "certs/revocation", "smime/cms", "internal/"},
 	"certs/path":                {"certs", "certs/file", "certs/revocation", "smime/cms", "smime/address", "internal/"},

@@ -235,7 +235,7 @@ func TestRecipients(t *testing.T) {
 		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m}
 		for _, r := range env.Recipients {
 			if strings.HasPrefix(strings.ToLower(r.Address.Local()), "drop") {
-				o.Refused = append(o.Refused, relay.Refusal{Recipient: r, Err: fault.New(fault.Policy, "no", nil)})
+				o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Policy, "no", nil)})
 			} else {
 				d.Recipients = append(d.Recipients, r)
 			}

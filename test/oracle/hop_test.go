@@ -57,7 +57,7 @@ func (h *hop) Put(ctx context.Context, b relay.Batch) error {
 	for _, d := range slices.Concat(b.Copies, b.Notices) {
 		errs, _ := h.Deliver(ctx, d)
 		for i, err := range errs {
-			about := []relay.Refusal{{Recipient: d.Recipients[i], Err: err}}
+			about := []relay.RecipientStatus{{Recipient: d.Recipients[i], Err: err}}
 			kinds := []relay.EventKind{relay.Relayed}
 			if err != nil {
 				kinds = []relay.EventKind{relay.Delayed, relay.Failed}
