@@ -43,7 +43,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 		o.Deliveries = append(o.Deliveries, d)
 		for _, r := range group.recipients {
 			report := &group.opened.Report
-			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), told(report))
+			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), told(report, in.notes[r.Address.String()]))
 		}
 	}
 	for i, group := range groups {
@@ -57,12 +57,17 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 	return o, nil
 }
 
-// told is the reason for the log: the word, and what was compared or found.
-func told(r *smime.Report) string {
-	if r.Reason == "" || r.Detail == "" {
-		return r.Reason
+// told is the reason for the log: the word, what was compared or found, and how the
+// message was opened.
+func told(r *smime.Report, note string) string {
+	reason := r.Reason
+	if reason != "" && r.Detail != "" {
+		reason += ": " + ascii(r.Detail)
 	}
-	return r.Reason + ": " + ascii(r.Detail)
+	if reason != "" && note != "" {
+		reason += "; "
+	}
+	return reason + note
 }
 
 // inboundCopy makes the delivery for a group. secret says that the message was
