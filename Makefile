@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint portable bench bench-doors fuzz corpora cases certificates
+.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -89,6 +89,10 @@ MESSAGES ?= 1000
 bench-doors: ## what a message costs at each listener, beside a bare milter, go-milter, OpenDKIM and Postfix (as root)
 	@test/scripts/deps gcc libc6-dev postfix openssl opendkim
 	$(GO) test ./test/bench/listeners -run Table -table -messages $(MESSAGES) -count=1 -timeout 120m -v
+
+bench-growth: ## how cost grows with size, recipients, sessions, certificates and waiting messages (as root)
+	@test/scripts/deps gcc libc6-dev postfix openssl
+	$(GO) test ./test/bench/listeners -run Growth -growth -count=1 -timeout 60m -v
 
 FUZZTIME ?= 60s
 

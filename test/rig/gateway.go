@@ -110,6 +110,9 @@ func (g *Gateway) Kill(tb testing.TB) {
 // PID returns the number of the process.
 func (g *Gateway) PID() int { return g.cmd.Process.Pid }
 
+// Await waits until the process has ended, after a signal.
+func (g *Gateway) Await() { <-g.gone }
+
 // Log returns what the process has printed so far.
 func (g *Gateway) Log() string { return g.log.String() }
 

@@ -3,6 +3,7 @@ package listeners
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -178,8 +179,8 @@ func (b *bareRelay) Close() error {
 
 // counter is a next hop that counts messages and keeps none.
 type counter struct {
-	ln    net.Listener
-	count atomic.Int64
+	ln              net.Listener
+	count, deferred atomic.Int64
 }
 
 func startCounter() (*counter, error) {
@@ -190,8 +191,20 @@ func startCounter() (*counter, error) {
 	c := &counter{ln: ln}
 	go func() {
 		_ = serveSMTP(ln, func() (func(*transaction) error, io.Closer) { // ends with the listener
-			return func(*transaction) error { c.count.Add(1); return nil }, io.NopCloser(nil)
+			return c.take, io.NopCloser(nil)
 		})
 	}()
 	return c, nil
+}
+
+// later begins the recipients that the counter defers.
+const later = "RCPT TO:<later@"
+
+func (c *counter) take(t *transaction) error {
+	if strings.HasPrefix(t.rcpt[0], later) {
+		c.deferred.Add(1)
+		return errors.New("later")
+	}
+	c.count.Add(1)
+	return nil
 }

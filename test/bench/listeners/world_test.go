@@ -2,6 +2,9 @@ package listeners
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -25,8 +28,9 @@ const (
 
 // world is a folder with keys, certificates, and messages as smtp-source reads them.
 type world struct {
-	dir string
-	ids map[string]*testpki.Identity
+	dir     string
+	ids     map[string]*testpki.Identity
+	storeCA *testpki.CA // of the certificates in the store
 }
 
 func newWorld(tb testing.TB) *world {
@@ -40,7 +44,8 @@ func newWorld(tb testing.TB) *world {
 	}
 	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Bench root", Key: "rsa2048"}))
 	ca := testpki.Must(root.Intermediate(testpki.Options{Name: "Bench", Key: "rsa2048"}))
-	w.write(tb, "root.pem", testpki.EncodeCertificates(root.Root))
+	w.storeCA = testpki.Must(testpki.NewCA(testpki.Options{Name: "Bench store"}))
+	w.write(tb, "root.pem", testpki.EncodeCertificates(root.Root, w.storeCA.Root))
 	w.write(tb, "intermediate.pem", testpki.EncodeCertificates(ca.Chain...))
 	for addr, key := range map[string]string{senderRSA: "rsa2048", senderEC: "p256", partnerRSA: "rsa2048", partnerEC: "p256"} {
 		w.ids[addr] = testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{addr}, Key: key}))
@@ -55,7 +60,21 @@ func newWorld(tb testing.TB) *world {
 		w.ids["bob@"+domain] = to
 		w.write(tb, "certificates/"+domain+".pem", testpki.EncodeCertificates(to.Certificate))
 	}
+	w.manyRecipients(tb)
 	return w
+}
+
+// manyRecipients makes certificates for the recipients that smtp-source numbers,
+// "1x@many.example" and on, all with one key.
+func (w *world) manyRecipients(tb testing.TB) {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	var all []*x509.Certificate
+	for i := range 1000 {
+		id := testpki.Must(w.storeCA.Issue(testpki.Leaf{Addresses: []string{fmt.Sprintf("%dx@many.example", i)}, PrivateKey: key}))
+		all = append(all, id.Certificate)
+	}
+	all = append(all, testpki.Must(w.storeCA.Issue(testpki.Leaf{Addresses: []string{"x@many.example", "1000x@many.example"}, PrivateKey: key})).Certificate)
+	w.write(tb, "certificates/many.pem", testpki.EncodeCertificates(all...))
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -74,6 +93,7 @@ func (w *world) write(tb testing.TB, name string, content []byte) {
 // it comes in from outside.
 type mail struct {
 	file, from, to string
+	recipients     int // smtp-source numbers them; one where it is 0
 	inbound        bool
 }
 
@@ -145,6 +165,8 @@ domains = ["corp.example"]
 
 [limits]
 connections_per_address = 0
+message_size = "150MB"
+message_memory = "2GB"
 
 [identities]
 path = %q
@@ -161,6 +183,8 @@ tls = "off"
 [queue]
 path = %q
 workers = 20
+retry = ["4h"]
+max_size = 1000000
 
 [store]
 url = %q
@@ -214,7 +238,7 @@ encrypt = "never"
 
 [[rule]]
 name = "encrypt"
-recipient = ["encrypt.example"]
+recipient = ["encrypt.example", "many.example", "store.example"]
 sign = "never"
 encrypt = "require"
 
