@@ -57,16 +57,16 @@ func checkEncryptionUse(c *x509.Certificate) *Problem {
 // checkEncryptionKey judges whether mail can be encrypted to c, by the judgement
 // that encryption goes by.
 func checkEncryptionKey(c *x509.Certificate) *Problem {
-	if p := pkix.CheckEncryptionKey(pkix.PublicKey(c)); p != nil {
-		return Refuse(KeyReason(p.Weak), c, "%v", p)
-	}
-	return nil
+	return RefuseKey(c, pkix.CheckEncryptionKey(pkix.PublicKey(c)))
 }
 
-// KeyReason is why a key is refused: as too weak, or as one of an unsupported kind.
-func KeyReason(weak bool) Reason {
-	if weak {
-		return WeakKey
+// RefuseKey makes a Problem of what is wrong with the key of c, nil of nothing.
+func RefuseKey(c *x509.Certificate, p *pkix.KeyProblem) *Problem {
+	switch {
+	case p == nil:
+		return nil
+	case p.Weak:
+		return Refuse(WeakKey, c, "%v", p)
 	}
-	return UnsupportedKey
+	return Refuse(UnsupportedKey, c, "%v", p)
 }

@@ -205,7 +205,9 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 	if len(result.Referrals) > 0 {
 		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not followed: %q", result.Referrals))
 	}
-	return finding, err
+	aliases, failed := l.aliasesIn(ctx, addr, finding.Certificates)
+	finding.Aliases = aliases
+	return finding, errors.Join(err, failed)
 }
 
 // byAddress searches for the entries of an address.

@@ -23,10 +23,13 @@ type Policy struct {
 
 // Problem is something wrong with a rule.
 type Problem struct {
-	Rule string
-	Line int    // 0 if unknown
-	Key  string // of the rule in the file; "" where it is the rule as a whole
-	Text string // what is wrong, and what to write instead
+	// Table is the table of the file that it stands in: "rule", "inbound_rule" or
+	// "entitlement".
+	Table string
+	Rule  string
+	Line  int    // 0 if unknown
+	Key   string // of the rule in the file; "" where it is the rule as a whole
+	Text  string // what is wrong, and what to write instead
 }
 
 // Error names the rule, its line and the key.
@@ -34,7 +37,10 @@ func (p *Problem) Error() string {
 	if p.Rule == "" && p.Line == 0 {
 		return "rules: " + p.Text
 	}
-	where := fmt.Sprintf("rule %q", p.Rule)
+	where := p.Table
+	if p.Rule != "" {
+		where += fmt.Sprintf(" %q", p.Rule)
+	}
 	if p.Line > 0 {
 		where = fmt.Sprintf("line %d: %s", p.Line, where)
 	}
@@ -76,21 +82,19 @@ func (p *Policy) Profiles() []string {
 
 // compiler collects the problems of a list of rules.
 type compiler struct {
-	at       *Rule
+	at       Problem        // where in the file the compiler is
 	names    map[string]int // to the line of their rule
 	problems []error
 }
 
 func (c *compiler) problem(key, format string, args ...any) {
-	p := &Problem{Key: key, Text: fmt.Sprintf(format, args...)}
-	if c.at != nil {
-		p.Rule, p.Line = c.at.Name, c.at.Line
-	}
-	c.problems = append(c.problems, p)
+	p := c.at
+	p.Key, p.Text = key, fmt.Sprintf(format, args...)
+	c.problems = append(c.problems, &p)
 }
 
 func (c *compiler) rule(in *Rule, last bool) *rule {
-	c.at = in
+	c.at = Problem{Table: "rule", Rule: in.Name, Line: in.Line}
 	r := &rule{
 		name: in.Name, line: in.Line,
 		direction:       word(c, "direction", in.Direction, directions),
@@ -131,22 +135,22 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 	// A rule that changes nothing leaves a group where it is.
 	r.expand = in.ExpandGroups && !r.report
 	r.late = len(r.groups) > 0 || r.expand || slices.ContainsFunc(r.conditions, func(c condition) bool { return c.late })
-	c.name(in)
+	c.name(in.Name, in.Line)
 	c.actions(in, r)
 	c.place(in, r, last)
 	return r
 }
 
 // name checks that rules can be distinguished.
-func (c *compiler) name(in *Rule) {
-	if in.Name == "" {
+func (c *compiler) name(name string, line int) {
+	if name == "" {
 		c.problem("name", "is missing; every rule needs a name for logs and replies")
 		return
 	}
-	if line, ok := c.names[in.Name]; ok {
-		c.problem("name", "is used by an earlier rule too (line %d); choose another", line)
+	if earlier, ok := c.names[name]; ok {
+		c.problem("name", "is used by an earlier rule too (line %d); choose another", earlier)
 	}
-	c.names[in.Name] = in.Line
+	c.names[name] = line
 }
 
 // actions checks that the actions do not contradict each other.

@@ -24,7 +24,7 @@ func TestBrokenRules(t *testing.T) {
 		{"empty list", []Rule{{Name: "a", Line: 3, Sender: []string{}, Sign: "require"}, last},
 			`line 3: rule "a": sender: is an empty list, which never matches; remove it or add a pattern`},
 		{"no name", []Rule{{Line: 3, Recipient: some, Sign: "require"}, last},
-			`line 3: rule "": name: is missing; every rule needs a name for logs and replies`},
+			`line 3: rule: name: is missing; every rule needs a name for logs and replies`},
 		{"same name", []Rule{{Name: "a", Line: 3, Recipient: some, Sign: "require"}, {Name: "a", Line: 9, Recipient: some, Sign: "require"}, last},
 			`line 9: rule "a": name: is used by an earlier rule too (line 3); choose another`},
 		{"no action", []Rule{{Name: "a", Line: 3, Recipient: some}, last},

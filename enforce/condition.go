@@ -156,19 +156,23 @@ func (c *compiler) conditions(r *Rule) []condition {
 	var all []condition
 	for _, k := range conditionKinds {
 		yes, except := k.list(r)
-		for _, part := range []struct {
-			key    string
-			list   []string
-			except bool
-		}{{k.key, yes, false}, {"except_" + k.key, except, true}} {
-			if holds := c.anyOf(part.key, part.list, k.compile); holds != nil {
-				all = append(all, condition{late: k.late, except: part.except, holds: holds})
-			}
-		}
+		all = append(all, c.both(k.key, k.late, k.compile, yes, except)...)
 	}
 	all = append(all, c.authors(r)...)
 	all = append(all, c.states(r)...)
 	return append(all, c.numbers(r)...)
+}
+
+// both compiles the list of a condition and that of its "except" twin.
+func (c *compiler) both(key string, late bool, compile func(string) (test, error), list, except []string) []condition {
+	var all []condition
+	if holds := c.anyOf(key, list, compile); holds != nil {
+		all = append(all, condition{late: late, holds: holds})
+	}
+	if holds := c.anyOf("except_"+key, except, compile); holds != nil {
+		all = append(all, condition{late: late, except: true, holds: holds})
+	}
+	return all
 }
 
 // anyOf compiles a list of which one element must hold; nil if there is none.

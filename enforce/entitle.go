@@ -61,9 +61,8 @@ func CompileEntitlements(list []Entitlement) (*Entitlements, error) {
 }
 
 func (c *compiler) entitlement(in *Entitlement) entitlement {
-	as := Rule{Name: "entitlement", Line: in.Line, User: in.User, Network: in.Network, Listener: in.Listener}
-	c.at = &as
-	e := entitlement{conditions: c.conditions(&as)}
+	c.at = Problem{Table: "entitlement", Line: in.Line}
+	e := entitlement{conditions: c.conditions(&Rule{User: in.User, Network: in.Network, Listener: in.Listener})}
 	var patterns []string
 	for _, s := range in.From {
 		switch s {

@@ -1,5 +1,7 @@
 package relay
 
+import "slices"
+
 // Capabilities are what a listener can do with an answer.
 type Capabilities struct {
 	// EachRecipient says that the protocol has an answer for each recipient after
@@ -44,10 +46,18 @@ type Batch struct {
 	Copies  []Delivery // of the message
 	Notices []Delivery // messages of the gateway's own: notices and reports
 	Held    *Hold      // the message for those who wait; nil where no one does
+	// Quarantined is the message for those from whom an inbound rule keeps it; nil
+	// where it keeps it from no one.
+	Quarantined *Hold
+}
+
+// Holds are what a batch holds: none, Held, Quarantined, or both.
+func (b Batch) Holds() []*Hold {
+	return slices.DeleteFunc([]*Hold{b.Held, b.Quarantined}, func(h *Hold) bool { return h == nil })
 }
 
 // Empty reports whether there is nothing to store.
-func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices) == 0 && b.Held == nil }
+func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices)+len(b.Holds()) == 0 }
 
 // Disposition is what becomes of a recipient.
 type Disposition struct {
@@ -65,7 +75,9 @@ const (
 	Delivered DispositionKind = "delivered"
 	Edited    DispositionKind = "edited"
 	Refused   DispositionKind = "refused"
-	Held      DispositionKind = "held"     // waits for a certificate
-	Stripped  DispositionKind = "stripped" // was removed, and the sender is notified
-	Returned  DispositionKind = "returned" // is an address of the gateway's own, for reports
+	Held      DispositionKind = "held" // waits for a certificate
+	// Quarantined: an inbound rule keeps the message from the recipient.
+	Quarantined DispositionKind = "quarantined"
+	Stripped    DispositionKind = "stripped" // was removed, and the sender is notified
+	Returned    DispositionKind = "returned" // is an address of the gateway's own, for reports
 )

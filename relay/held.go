@@ -6,8 +6,9 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Hold is a message that is kept for recipients who have no certificate yet: as
-// it came, with everything that the decision on it needs to be made again.
+// Hold is a message that is kept for recipients who have no certificate yet, or in
+// quarantine: as it came, with everything that the decision on it needs to be made
+// again.
 type Hold struct {
 	// Envelope is that of the message; its recipients are those who wait.
 	Envelope Envelope
@@ -16,6 +17,12 @@ type Hold struct {
 	Reasons []string
 	// Since is when the message was put aside, Until when it is given up.
 	Since, Until time.Time
+	// Quarantined says that an inbound rule put the message aside: only an
+	// administrator releases it.
+	Quarantined bool
+	// Encrypted says that the message was encrypted when it came in: Reasons are then
+	// not for the sender, for they may depend on what decryption found.
+	Encrypted bool
 }
 
 // Order is what an administrator wants done with a message that is held.
@@ -34,6 +41,9 @@ const (
 	// LookAgain asks the rules again, as happens from time to time without an
 	// order.
 	LookAgain OrderVerb = ""
+	// Release asks the rules again about a message that waits for a certificate, and
+	// delivers one that is in quarantine.
+	Release OrderVerb = "release"
 	// ReleasePlain sends the message without the encryption that a rule demands.
 	ReleasePlain OrderVerb = "plain"
 	// GiveBack refuses the message: its sender gets a report.

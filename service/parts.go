@@ -105,6 +105,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	}}
 	b.hostname()
 	b.policy()
+	b.inbound = b.inboundPolicy()
 	b.entitled = b.entitlements()
 	b.texts = b.readTexts()
 	if b.store(); b.parts.store != nil {
@@ -135,6 +136,7 @@ type builder struct {
 	problems config.Problems
 	parts    *Parts
 	name     string // our host name
+	inbound  *enforce.InboundPolicy
 	entitled *enforce.Entitlements
 	texts    *dsn.Texts
 }
@@ -239,13 +241,14 @@ func (b *builder) gateway() {
 	gc := gateway.Config{
 		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Delimiters: c.Delimiter, Postmaster: postmaster,
 		Policy: b.parts.Policy, Profiles: map[string]gateway.Profile{},
-		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, SignFor: gateway.SignFor(c.Identities.SignFor), Checker: b.parts.Validator,
+		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator,
 		Inbound: gateway.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
 			DecryptFor: gateway.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
 		},
+		InboundPolicy: b.inbound, Quarantine: c.Queue.Quarantine,
 		ReturnPath:   b.returnPath(),
 		Triggers:     gateway.Triggers(c.Triggers),
 		Issuer:       b.authority(),

@@ -80,17 +80,22 @@ func (s *Service) leftOver(ctx context.Context, path string) bool {
 		return false
 	}
 	queued, err := store.Len(ctx)
-	held, _, heldErr := store.HeldLen(ctx)
+	held, heldErr := store.CountHeld(ctx)
 	if err = errors.Join(err, heldErr, store.Close()); err != nil {
 		s.log.Warn("the existing queue cannot be read", "error", err)
 	}
-	return queued+held > 0
+	return queued+held.Waiting+held.Quarantined > 0
 }
 
 // needsQueue reports whether a configuration uses the queue.
 func needsQueue(c *config.Config) bool {
 	for _, r := range c.Rules {
 		if r.NoCertificate == "hold" {
+			return true
+		}
+	}
+	for _, r := range c.InboundRules {
+		if r.OnResult == "quarantine" || r.OnResult == "reject" { // see enforce.InboundPolicy.Decide
 			return true
 		}
 	}
@@ -113,29 +118,31 @@ func (s *Service) relayQueue() relay.Queue {
 
 // held is how many messages are held, for the metrics.
 func (s *Service) held() float64 {
-	n, _ := s.countHeld()
-	return float64(n)
+	return float64(s.countHeld().Waiting)
 }
+
+// quarantined is how many messages are in quarantine.
+func (s *Service) quarantined() float64 { return float64(s.countHeld().Quarantined) }
 
 // heldAge is for how long the oldest of them is, in seconds.
 func (s *Service) heldAge() float64 {
-	n, oldest := s.countHeld()
-	if n == 0 {
+	n := s.countHeld()
+	if n.Oldest.IsZero() {
 		return 0
 	}
-	return s.options.Clock().Sub(oldest).Seconds()
+	return s.options.Clock().Sub(n.Oldest).Seconds()
 }
 
-func (s *Service) countHeld() (int, time.Time) {
+func (s *Service) countHeld() queue.HeldCount {
 	q := s.openedQueue()
 	if q == nil {
-		return 0, time.Time{}
+		return queue.HeldCount{}
 	}
-	n, oldest, err := q.HeldLen(context.Background())
+	n, err := q.CountHeld(context.Background())
 	if err != nil {
 		s.log.Warn("counting held messages failed", "error", err)
 	}
-	return n, oldest
+	return n
 }
 
 // queueTime is how long the queue may take to tell whether it works.

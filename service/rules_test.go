@@ -27,6 +27,21 @@ func TestEveryOptionOfARuleArrives(t *testing.T) {
 	}
 }
 
+// TestEveryOptionOfAnInboundRuleArrives is the same for inbound rules.
+func TestEveryOptionOfAnInboundRuleArrives(t *testing.T) {
+	var r config.InboundRule
+	fill(reflect.ValueOf(&r).Elem())
+	got := reflect.ValueOf(inboundRules(&config.Config{InboundRules: []config.InboundRule{r}})[0])
+	for f, v := range got.Fields() {
+		if v.IsZero() {
+			t.Errorf("%s does not arrive", f.Name)
+		}
+	}
+	if a, b := reflect.TypeFor[config.InboundRule]().NumField(), reflect.TypeFor[enforce.InboundRule]().NumField(); a != b {
+		t.Errorf("the file has %d options of an inbound rule, the policy %d", a, b)
+	}
+}
+
 // fill sets every field to a value that is not its zero.
 func fill(v reflect.Value) {
 	for f, fv := range v.Fields() {

@@ -134,7 +134,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s.metrics = observe.NewMetrics(observe.Depth{Up: s.queueUp, Queued: s.queued, Held: s.held, HeldAge: s.heldAge})
+	s.metrics = observe.NewMetrics(observe.Depth{Up: s.queueUp, Queued: s.queued, Held: s.held, HeldAge: s.heldAge, Quarantined: s.quarantined})
 	s.metrics.StoreUp.Set(1)
 	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	if s.inherited, err = systemdSockets(); err != nil {

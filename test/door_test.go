@@ -53,6 +53,7 @@ func TestDoors(t *testing.T) {
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)
+			t.Run("inbound rules", d.testInboundRules)
 			t.Run("harvest", d.testHarvest)
 			t.Run("directory down", d.testDirectoryDown)
 			t.Run("leaks", d.testLeaks)

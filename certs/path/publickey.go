@@ -17,8 +17,5 @@ func (v *Validator) checkKey(c *x509.Certificate, key crypto.PublicKey) *certs.P
 	if v.cfg.AllowRSA1024 {
 		low = pkix.MinRSAArchive
 	}
-	if p := pkix.CheckKey(key, low); p != nil {
-		return certs.Refuse(certs.KeyReason(p.Weak), c, "%v", p)
-	}
-	return nil
+	return certs.RefuseKey(c, pkix.CheckKey(key, low))
 }

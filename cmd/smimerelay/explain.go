@@ -95,14 +95,26 @@ func (c *explainCmd) envelope() (*relay.Envelope, error) {
 
 // explainStatus is a negative answer when a recipient does not get the message.
 func explainStatus(x *gateway.Explanation) error {
-	if x.Refused != "" {
-		return &statusError{status: exitNegative}
-	}
+	missed := x.Refused != ""
 	for _, r := range x.Recipients {
-		switch r.Outcome {
-		case "refused", "deferred", "stripped", "held":
-			return &statusError{status: exitNegative}
+		missed = missed || notReceived(r.Outcome)
+	}
+	for _, i := range x.Inbound {
+		for _, o := range i.Outcomes {
+			missed = missed || notReceived(o.Outcome)
 		}
 	}
+	if missed {
+		return &statusError{status: exitNegative}
+	}
 	return nil
+}
+
+// notReceived reports whether a recipient with this outcome gets no message now.
+func notReceived(outcome string) bool {
+	switch outcome {
+	case "refused", "deferred", "stripped", "held", "quarantined":
+		return true
+	}
+	return false
 }

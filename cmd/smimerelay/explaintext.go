@@ -26,9 +26,6 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	if x.Identity != "" {
 		p.line("  signing identity: %s", x.Identity)
 	}
-	for _, note := range x.IdentityNotes {
-		p.line("    note: %s", note)
-	}
 	p.lineIf(x.Signed, "  already signed")
 	p.lineIf(x.Encrypted, "  already encrypted")
 	p.lineIf(x.Automatic, "  automatic report or reply: passed unchanged")
@@ -42,6 +39,9 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	for _, i := range x.Inbound {
 		p.line("")
 		p.line("inbound for %s: signatures are verified, and mail is decrypted if there is a key", strings.Join(i.Recipients, ", "))
+		for _, o := range i.Outcomes {
+			p.inboundOutcome(o, file)
+		}
 		for _, r := range i.Rules {
 			asks := ", no minimum requirements"
 			if r.Minimum != "" {
@@ -49,12 +49,21 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 			}
 			p.line("  rule %q%s: profile %q%s", r.Rule, place(file, r.Line), r.Profile, asks)
 		}
-		for _, note := range i.Notes {
-			p.line("  note: %s", note)
-		}
 		printReport(p, i.Report)
 	}
 	return p.err
+}
+
+// inboundOutcome writes what becomes of an inbound message for a recipient.
+func (p *page) inboundOutcome(o gateway.InboundOutcome, file string) {
+	if o.Rule == "" && o.Outcome == "delivered" {
+		return // as all mail is without inbound rules
+	}
+	p.line("  %s: %s%s", o.Recipient, o.Outcome, because(o.Reason))
+	p.line("    inbound rule %q%s", o.Rule, place(file, o.Line))
+	p.lineIf(o.Note != "", "    "+o.Note)
+	p.lineIf(o.Report != "", "    would be "+o.Report)
+	p.lineIf(o.Reply != "", "    reply "+o.Reply)
 }
 
 func (p *page) recipient(r gateway.ExplainedRecipient, file string) {

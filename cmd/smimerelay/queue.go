@@ -17,8 +17,8 @@ type queueCmd struct {
 	Retry queueRetryCmd `cmd:"" help:"Retry deliveries now."`
 	Drop  queueDropCmd  `cmd:"" help:"Delete deliveries or held messages from the queue without a delivery report."`
 
-	Held    queueHeldCmd    `cmd:"" help:"List messages held for missing certificates, oldest first."`
-	Release queueReleaseCmd `cmd:"" help:"Recheck held messages now, or release them without encryption."`
+	Held    queueHeldCmd    `cmd:"" help:"List messages held for missing certificates or in quarantine, oldest first."`
+	Release queueReleaseCmd `cmd:"" help:"Recheck held messages now, release them without encryption, or deliver messages in quarantine."`
 	Return  queueReturnCmd  `cmd:"" help:"Return held messages to their senders, with a delivery report."`
 }
 
@@ -82,12 +82,13 @@ func (c *queueListCmd) Run(a *app) error {
 		for _, e := range entries {
 			p.entry(e, a.clock())
 		}
-		held, _, err := s.HeldLen(background())
+		held, err := s.CountHeld(background())
 		if err != nil {
 			return err
 		}
 		p.line("%d in the queue", len(entries))
-		p.lineIf(held > 0, fmt.Sprintf("%d held; see smimerelay queue held", held))
+		p.lineIf(held.Waiting > 0, fmt.Sprintf("%d held; see smimerelay queue held", held.Waiting))
+		p.lineIf(held.Quarantined > 0, fmt.Sprintf("%d in quarantine; see smimerelay queue held", held.Quarantined))
 		return p.err
 	})
 }

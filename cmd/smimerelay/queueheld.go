@@ -18,7 +18,7 @@ type queueHeldCmd struct {
 
 // Help is shown below the summary.
 func (queueHeldCmd) Help() string {
-	return `A rule with no_certificate = "hold" holds a message for recipients without a certificate. It is kept in the queue file as received, in plaintext; only the user of the gateway can read that file.`
+	return `A rule with no_certificate = "hold" holds a message for recipients without a certificate. An inbound rule with on_result = "quarantine" keeps an inbound message from its recipients until it is released. Both are kept in the queue file as received; only the user of the gateway can read that file.`
 }
 
 func (queueHeldCmd) examples() string {
@@ -47,8 +47,12 @@ func (c *queueHeldCmd) Run(a *app) error {
 
 // held writes a held message: a line for it and one for each recipient.
 func (p *page) held(e queue.HeldEntry, now time.Time) {
+	state := nextAttempt(e.Next, now)
+	if e.Quarantined {
+		state = "in quarantine"
+	}
 	p.line("%-6s %s  %8d octets  from <%s>  until %s, %s",
-		e.ID, e.Since.Format(time.RFC3339), e.Size, e.Sender, e.Until.Format(time.RFC3339), nextAttempt(e.Next, now))
+		e.ID, e.Since.Format(time.RFC3339), e.Size, e.Sender, e.Until.Format(time.RFC3339), state)
 	p.lineIf(e.Trouble != "", "       not decided at the last recheck: "+e.Trouble)
 	for _, r := range e.Recipients {
 		p.line("       for <%s>: %s", r.Address, r.Reason)
@@ -59,13 +63,13 @@ type queueReleaseCmd struct {
 	queueFlags
 	Plain  bool     `help:"Release the messages in plaintext although a rule requires encryption. Needs --reason."`
 	Reason string   `placeholder:"TEXT" help:"Why plaintext is acceptable; the gateway logs it with your name."`
-	All    bool     `help:"All held messages; not with --plain."`
+	All    bool     `help:"All messages held for missing certificates; not with --plain. Messages in quarantine are only released by number."`
 	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held."`
 }
 
 // Help is shown below the summary.
 func (queueReleaseCmd) Help() string {
-	return `The running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. The command needs the gateway to be running.`
+	return `The running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. A message in quarantine is verified and decrypted again and delivered, whatever the inbound rules say. The command needs the gateway to be running.`
 }
 
 func (queueReleaseCmd) examples() string {
@@ -83,7 +87,7 @@ func (c *queueReleaseCmd) Run(a *app) error {
 	case !c.Plain && c.Reason != "":
 		return unusable(errors.New("queue release: --reason is only for --plain"))
 	}
-	order := relay.Order{Verb: relay.LookAgain, Reason: c.Reason, By: whoami()}
+	order := relay.Order{Verb: relay.Release, Reason: c.Reason, By: whoami()}
 	if c.Plain {
 		order.Verb = relay.ReleasePlain
 	}
@@ -127,7 +131,14 @@ func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Ord
 				return err
 			}
 			for _, e := range entries {
-				ids = append(ids, e.ID)
+				if !e.Quarantined {
+					ids = append(ids, e.ID)
+				}
+			}
+		}
+		if order.Verb == relay.ReleasePlain {
+			if err := noneQuarantined(s, ids); err != nil {
+				return err
 			}
 		}
 		for _, id := range ids {
@@ -139,6 +150,20 @@ func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Ord
 		p.line("%d %s", len(ids), done)
 		return p.err
 	})
+}
+
+// noneQuarantined refuses to send in plaintext what waits for no certificate.
+func noneQuarantined(s *queue.Store, ids []queue.HoldID) error {
+	for _, id := range ids {
+		e, _, err := s.ShowHeld(background(), id)
+		if err != nil {
+			return err
+		}
+		if e.Quarantined {
+			return unusable(fmt.Errorf("%s is in quarantine; release it without --plain and --reason", id))
+		}
+	}
+	return nil
 }
 
 // whoami names who gives an order: also behind sudo.

@@ -58,7 +58,7 @@ func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 		if c.Fetcher, err = revocation.NewFetcher(revocation.FetchConfig{Clock: a.clock}); err != nil {
 			return nil, unusable(fmt.Errorf("--fetch: %w", err))
 		}
-		c.ParseIssuers = file.ParseCertificates
+		c.FetchIssuers = true
 	}
 	v, err := path.NewValidator(c)
 	if err != nil {

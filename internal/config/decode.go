@@ -235,6 +235,8 @@ func newElement(t reflect.Type) reflect.Value {
 		return reflect.ValueOf(newDirectory())
 	case reflect.TypeFor[Rule]():
 		return reflect.ValueOf(newRule())
+	case reflect.TypeFor[InboundRule]():
+		return reflect.ValueOf(newInboundRule())
 	case reflect.TypeFor[Entitlement]():
 		return reflect.ValueOf(newEntitlement())
 	}

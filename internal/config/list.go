@@ -27,6 +27,17 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.fromFile(dir, join(at, "footer"), &r.Footer)
 		d.fromFile(dir, join(at, "footer_html"), &r.FooterHTML)
 	}
+	for i := range c.InboundRules {
+		r, at := &c.InboundRules[i], index("inbound_rule", i)
+		d.patterns(dir, join(at, "sender"), &r.Sender)
+		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
+		d.patterns(dir, join(at, "from"), &r.From)
+		d.patterns(dir, join(at, "except_from"), &r.ExceptFrom)
+		d.patterns(dir, join(at, "recipient"), &r.Recipient)
+		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
+		d.patterns(dir, join(at, "signer"), &r.Signer)
+		d.patterns(dir, join(at, "except_signer"), &r.ExceptSigner)
+	}
 	for i := range c.Entitled {
 		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
 	}

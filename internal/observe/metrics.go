@@ -29,6 +29,7 @@ type Metrics struct {
 	QueueMessages  prometheus.GaugeFunc
 	QueueHeld      prometheus.GaugeFunc
 	QueueHeldAge   prometheus.GaugeFunc
+	Quarantined    prometheus.GaugeFunc
 	Reloads        *prometheus.CounterVec // result
 	ConfigLoaded   prometheus.Gauge
 	Identities     prometheus.Gauge
@@ -44,10 +45,11 @@ type Metrics struct {
 
 // Depth reports how full the queue is, whenever it is asked. Nil functions are 0.
 type Depth struct {
-	Up      func() float64 // 1 while it can store messages, or is not needed
-	Queued  func() float64 // messages that wait for delivery
-	Held    func() float64 // messages that wait for a certificate
-	HeldAge func() float64 // of the oldest of these, in seconds
+	Up          func() float64 // 1 while it can store messages, or is not needed
+	Queued      func() float64 // messages that wait for delivery
+	Held        func() float64 // messages that wait for a certificate
+	HeldAge     func() float64 // of the oldest of these, in seconds
+	Quarantined func() float64 // inbound messages in quarantine
 }
 
 // given is a function that is there: a missing one reports 0.
@@ -107,6 +109,8 @@ func NewMetrics(depth Depth) *Metrics {
 			"Messages held for missing recipient certificates."), given(depth.Held)),
 		QueueHeldAge: prometheus.NewGaugeFunc(options("queue_held_oldest_seconds",
 			"Age of the oldest held message; 0 if there is none."), given(depth.HeldAge)),
+		Quarantined: prometheus.NewGaugeFunc(options("queue_quarantined",
+			"Inbound messages in quarantine."), given(depth.Quarantined)),
 		Reloads: counters("reloads_total",
 			"Reloads of the configuration, by result: done, failed (the old configuration stays in effect).",
 			"result"),

@@ -2,17 +2,21 @@ package pkix
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"sync/atomic"
 )
 
 // Effort is how long a verification with the key takes, as a multiple of one with
 // RSA-2048. Elliptic curves count as two.
 func Effort(key crypto.PublicKey) int {
-	if k := RSAKey(key); k != nil {
+	if pss, ok := key.(PSSKey); ok {
+		key = pss.PublicKey
+	}
+	switch k := key.(type) {
+	case *rsa.PublicKey:
 		bits := min(k.N.BitLen(), MaxRSA)
 		return 1 + bits*bits/(2048*2048)
-	}
-	if _, ok := key.(*BrainpoolKey); ok {
+	case *BrainpoolKey:
 		return brainpoolEffort
 	}
 	return 2

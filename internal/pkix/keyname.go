@@ -35,7 +35,7 @@ var names = []struct {
 // supported are kinds of keys and curves of which only those that are not
 // well-formed are asked about.
 var supported = func() []asn1.ObjectIdentifier {
-	list := []asn1.ObjectIdentifier{oidRSA, oidEARSA, oidRSAPSS, oidEd25519, oidX25519, oidMLKEM768, oidMLKEM1024}
+	list := []asn1.ObjectIdentifier{oidRSA, oidRSAPSS, oidEd25519, oidX25519, oidMLKEM768, oidMLKEM1024}
 	for _, c := range nist {
 		list = append(list, c.id)
 	}

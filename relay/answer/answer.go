@@ -46,7 +46,7 @@ func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) 
 			return nil, refusal.Err
 		}
 	}
-	if len(o.Deliveries)+len(o.Returned) == 0 && o.Held == nil {
+	if len(o.Deliveries)+len(o.Returned)+len(o.holds()) == 0 {
 		return nil, rejected(o)
 	}
 	report, err := r.on(o.Refused)
@@ -58,7 +58,7 @@ func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) 
 	if can.Edit != nil && o.single() && can.Edit(o.Deliveries[0]) {
 		kind, a.Edit = relay.Edited, &o.Deliveries[0]
 	} else {
-		a.Store.Copies, a.Store.Held = o.Deliveries, o.Held
+		a.Store.Copies, a.Store.Held, a.Store.Quarantined = o.Deliveries, o.Held, o.Quarantined
 	}
 	a.Recipients = dispositions(o, env, func(string) relay.DispositionKind { return kind })
 	return a, nil
@@ -67,7 +67,7 @@ func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) 
 // single reports whether one copy is all that becomes of a message. With a message
 // held it is not: the hold and the copy must be stored together.
 func (o *Outcome) single() bool {
-	return len(o.Deliveries) == 1 && !o.ByNextHop && o.Held == nil && len(o.Expanded) == 0
+	return len(o.Deliveries) == 1 && !o.ByNextHop && len(o.holds()) == 0 && len(o.Expanded) == 0
 }
 
 // forEach is the answer where there is one for each recipient. What waits or belongs
@@ -86,8 +86,8 @@ func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) 
 		now, later := split(d, g.members)
 		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
 	}
-	a.Store.Held = o.Held
-	if notices := join(o.Notices, report); len(o.Expanded) > 0 || o.Held != nil {
+	a.Store.Held, a.Store.Quarantined = o.Held, o.Quarantined
+	if notices := join(o.Notices, report); len(o.Expanded)+len(o.holds()) > 0 {
 		a.Store.Notices = notices
 	} else {
 		a.Notices = notices
@@ -126,9 +126,13 @@ func dispositions(o *Outcome, env *relay.Envelope, given func(key string) relay.
 	for _, a := range o.Returned {
 		special[relay.Key(a)] = relay.Disposition{Kind: relay.Returned}
 	}
-	if o.Held != nil {
-		for _, r := range o.Held.Envelope.Recipients {
-			special[relay.Key(r.Address)] = relay.Disposition{Kind: relay.Held}
+	for _, h := range o.holds() {
+		kind := relay.Held
+		if h.Quarantined {
+			kind = relay.Quarantined
+		}
+		for _, r := range h.Envelope.Recipients {
+			special[relay.Key(r.Address)] = relay.Disposition{Kind: kind}
 		}
 	}
 	all := make([]relay.Disposition, len(env.Recipients))

@@ -66,8 +66,8 @@ func (o *Outcome) recipients() []address.Address {
 	for _, r := range o.Refused {
 		all = append(all, r.Recipient.Address)
 	}
-	if o.Held != nil {
-		for _, r := range o.Held.Envelope.Recipients {
+	for _, h := range o.holds() {
+		for _, r := range h.Envelope.Recipients {
 			all = append(all, r.Address)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Outcome is what was decided on a message. Every recipient of the envelope is in
-// exactly one Delivery, or in Refused, or in Stripped, or in Held; or it is a
+// exactly one Delivery, or in Refused, or in Stripped, or in Held or Quarantined; or it is a
 // group in Expanded, and then that holds for each of its members.
 type Outcome struct {
 	// Expanded are the recipients that became others.
@@ -27,12 +27,20 @@ type Outcome struct {
 	// Held is the message for those who wait for a certificate; nil where no one
 	// does.
 	Held *relay.Hold
+	// Quarantined is the message for those from whom an inbound rule keeps it; nil
+	// where it keeps it from no one.
+	Quarantined *relay.Hold
 	// Notices are messages of the gateway's own to the sender.
 	Notices []relay.Delivery
 	// ByNextHop says that the copies go to the next hop, also where an MTA could make
 	// its own message the only one: mail to some of the recipients leaves by the next
 	// hop alone.
 	ByNextHop bool
+}
+
+// holds are what is kept of the message.
+func (o *Outcome) holds() []*relay.Hold {
+	return relay.Batch{Held: o.Held, Quarantined: o.Quarantined}.Holds()
 }
 
 // Expansion is a recipient of the envelope that is a group, with the members who

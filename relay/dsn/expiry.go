@@ -3,7 +3,6 @@ package dsn
 import (
 	"errors"
 	"fmt"
-	"mime"
 	"strings"
 	"time"
 
@@ -70,22 +69,11 @@ func BuildExpiry(e Expiry) (*message.Message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expiry notice: %w", err)
 	}
-	contentType, encoding, body := written("expiry-"+token(e.ID), text, html)
-	fields, err := newFields([][2]string{
-		{"Date", e.Now.Format(time.RFC1123Z)},
-		{"From", mailbox("Mail gateway", e.From, e.Hostname)},
-		{"To", headerAddress(e.To)},
-		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
-		{"Message-ID", "<" + token(e.ID) + "@" + token(e.Hostname) + ">"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5: no message of theirs is answered
-		{"MIME-Version", "1.0"},
-		{"Content-Type", contentType},
-		{"Content-Transfer-Encoding", encoding},
-	})
+	m, err := notice{ID: e.ID, Hostname: e.Hostname, From: e.From, To: e.To, Now: e.Now}.message(subject, text, html)
 	if err != nil {
 		return nil, fmt.Errorf("expiry notice: %w", err)
 	}
-	return message.Build(fields, body)
+	return m, nil
 }
 
 func (e *Expiry) words() (subject, text, html string, err error) {

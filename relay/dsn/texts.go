@@ -19,7 +19,8 @@ var builtin embed.FS
 // one, the same in HTML. Those of reports are templates over Hostname, Recipients
 // (each with Address and Reason) and Quoted, which says that the message's header
 // is attached, MessageID and Date; those of delays also over Until, and that of those
-// who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the fields of expiryFacts.
+// who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the
+// fields of expiryFacts, and those of quarantine over the fields of quarantineFacts.
 // A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
 	named map[string]words
@@ -35,13 +36,14 @@ var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "str
 
 // samples are what each file must be fit to be filled in with.
 var samples = map[string]any{
-	"failed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
-	"delayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true, Until: "x"},
-	"relayed":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
-	"stripped": facts{Recipients: []recipientFacts{{}}, Quoted: true},
-	"held":     facts{Recipients: []recipientFacts{{}}, Quoted: true, Stripped: []recipientFacts{{}}},
-	forOwner:   expiryFacts{Identities: []identityFacts{{}}},
-	forAdmin:   expiryFacts{Identities: []identityFacts{{}}, More: 1},
+	"failed":    facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"delayed":   facts{Recipients: []recipientFacts{{}}, Quoted: true, Until: "x"},
+	"relayed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"stripped":  facts{Recipients: []recipientFacts{{}}, Quoted: true},
+	"held":      facts{Recipients: []recipientFacts{{}}, Quoted: true, Stripped: []recipientFacts{{}}},
+	forOwner:    expiryFacts{Identities: []identityFacts{{}}},
+	forAdmin:    expiryFacts{Identities: []identityFacts{{}}, More: 1},
+	quarantined: quarantineFacts{Recipients: []recipientFacts{{}}},
 }
 
 // facts are what templates are filled with.
@@ -64,7 +66,7 @@ func languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
 // those of folder in their place: failed.txt, delayed.txt, relayed.txt, stripped.txt,
-// held.txt, // expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
+// held.txt, quarantined.txt, expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {

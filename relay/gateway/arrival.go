@@ -15,19 +15,41 @@ type arrival struct {
 	env  *relay.Envelope
 	msg  *message.Message
 	kind smime.Kind
+	// facts are what rules may ask of it as it came; empty where no rule asks.
+	facts enforce.Facts
+	// secret says that the message was encrypted when it came in: then nothing that the
+	// outside learns may depend on what was found.
+	secret bool
 	// demands are the rules that ask something of the message, by recipient.
 	demands map[string][]enforce.Demand
-	// notes say by recipient what is unusual of how the message was opened.
-	notes map[string]string
 }
 
 // arrive looks at an inbound message.
 func (g *Gateway) arrive(ctx context.Context, env *relay.Envelope, msg *message.Message) *arrival {
-	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg), notes: make(map[string]string)}
-	if g.Inbound.Verify || g.Inbound.Decrypt && g.anyReadsWeak() {
+	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg)}
+	asked := g.Inbound.Verify || g.Inbound.Decrypt && g.anyReadsWeak()
+	if asked || !g.InboundPolicy.Empty() {
+		in.facts = g.inboundFacts(ctx, in)
+	}
+	if asked {
 		in.demands = g.demands(ctx, in)
 	}
 	return in
+}
+
+// inboundFacts are what rules may ask of an inbound message as it came. What cannot
+// be read of it may be anything: it is no reason to refuse it.
+func (g *Gateway) inboundFacts(ctx context.Context, in *arrival) enforce.Facts {
+	f := g.envelopeFacts(in.env, enforce.Inbound)
+	var err error
+	if f.Content, err = g.content(ctx, in.env, enforce.Inbound, in.msg, &in.kind); err != nil {
+		f.Content = headerContent(in.msg)
+		f.Content.Attachments = []enforce.Attachment{{Unread: true}}
+	}
+	if f.From, err = in.msg.Addresses("From"); err != nil {
+		f.From = nil
+	}
+	return f
 }
 
 // opened is what became of an inbound message for some of its recipients.

@@ -26,24 +26,24 @@ func (g *Gateway) maySend(env *relay.Envelope, f *enforce.Facts) bool {
 	return false
 }
 
-// entitlement finds out whether a client may have mail signed as from: it says why it
-// may not, or why that is unknown. The directory is asked only where its word can help.
-func (g *Gateway) entitlement(ctx context.Context, client enforce.Client, from address.Address) (forbidden, unknown string) {
-	if g.Entitlements.MaySign(client, from) {
-		return "", ""
+// entitlement finds out whether the client may have mail signed as from. The
+// directory is asked only where its word can help.
+func (g *Gateway) entitlement(ctx context.Context, f *enforce.Facts, from address.Address) {
+	if g.Entitlements.MaySign(f.Client, from) {
+		return
 	}
-	forbidden = "this client may not send as " + from.String()
-	if !g.Entitlements.Lists(client) {
-		return forbidden, ""
+	forbidden := "this client may not send as " + from.String()
+	if !g.Entitlements.Lists(f.Client) {
+		f.SignForbidden = forbidden
+		return
 	}
-	listed := g.listed(ctx, client.User)
+	listed := g.listed(ctx, f.Client.User)
 	switch {
 	case !listed.Told:
-		return "", "cannot look up now whether this client may send as " + from.String()
+		f.SignUnknown = "cannot look up now whether this client may send as " + from.String()
 	case !listed.Has(from):
-		return forbidden, ""
+		f.SignForbidden = forbidden
 	}
-	return "", ""
 }
 
 func (g *Gateway) listed(ctx context.Context, user string) enforce.ListedFacts {

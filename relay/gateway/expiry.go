@@ -21,9 +21,5 @@ func (g *Gateway) ExpiryNotice(to address.Address, admin bool, ids []dsn.Expirin
 	if err != nil {
 		return relay.Delivery{}, fmt.Errorf("notice to %s: %w", to, err)
 	}
-	return relay.Delivery{
-		Recipients: []relay.Recipient{{Address: to, Notify: []string{"NEVER"}}},
-		Params:     relay.MailParams{SMTPUTF8: !to.ASCII()},
-		Message:    g.signedReport(id, m),
-	}, nil
+	return g.noticeTo(to, id, m, ""), nil
 }

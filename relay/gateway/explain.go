@@ -29,13 +29,10 @@ type Explanation struct {
 	// Refused is the reply that the message as a whole would get; "" if none.
 	Refused string `json:"refused,omitempty"`
 	// Identity tells whether the message can be signed: "available", or why not.
-	Identity string `json:"identity,omitempty"`
-	// IdentityNotes say which identity signs if it is one of another address of the
-	// same mailbox, and why one does not.
-	IdentityNotes []string `json:"identity_notes,omitempty"`
-	Signed        bool     `json:"signed"`    // already, as it came
-	Encrypted     bool     `json:"encrypted"` // already, as it came
-	Automatic     bool     `json:"automatic"` // a report or reply that is not touched
+	Identity  string `json:"identity,omitempty"`
+	Signed    bool   `json:"signed"`    // already, as it came
+	Encrypted bool   `json:"encrypted"` // already, as it came
+	Automatic bool   `json:"automatic"` // a report or reply that is not touched
 	// SenderGroups are the groups that rules name for senders, as far as they were
 	// asked for.
 	SenderGroups []ExplainedMembership `json:"sender_groups,omitempty"`
@@ -116,12 +113,46 @@ type ExplainedCandidate struct {
 type Inspection struct {
 	Recipients []string     `json:"recipients"`
 	Report     smime.Report `json:"report"`
-	// Notes say for which of them the message is decrypted with the identity of another
-	// address of the same mailbox.
-	Notes []string `json:"notes,omitempty"`
+	// Outcomes are what the inbound rules say for each recipient.
+	Outcomes []InboundOutcome `json:"outcomes"`
 	// Rules are those that matched; their profiles say what the message must come
 	// up to.
 	Rules []InboundRule `json:"rules,omitempty"`
+}
+
+// InboundOutcome is what would become of an inbound message for a recipient.
+type InboundOutcome struct {
+	Recipient string `json:"recipient"`
+	// Rule is the inbound rule that decided; "" if none matched.
+	Rule string `json:"rule,omitempty"`
+	Line int    `json:"line,omitempty"` // of the rule in the configuration file
+	// Outcome is "delivered", "quarantined", "refused" or "deferred".
+	Outcome string `json:"outcome"`
+	// Reason says why it is not delivered, Note what is not obvious from the rule,
+	// Report what a rule in report mode would have done, and Reply is the SMTP reply of
+	// a recipient who is refused or deferred.
+	Reason string `json:"reason,omitempty"`
+	Note   string `json:"note,omitempty"`
+	Report string `json:"report,omitempty"`
+	Reply  string `json:"reply,omitempty"`
+}
+
+// explainDecision tells a decision.
+func explainDecision(d enforce.InboundDecision) InboundOutcome {
+	x := InboundOutcome{
+		Recipient: d.Address.String(), Rule: d.Rule, Line: d.Line, Outcome: "delivered",
+		Reason: d.Reason, Note: d.Note, Report: d.Report,
+	}
+	switch d.Action {
+	case enforce.Quarantine:
+		x.Outcome = "quarantined"
+	case enforce.Reject:
+		x.Outcome, x.Reply = "refused", replyText(rejection(d))
+		if d.Temporary {
+			x.Outcome = "deferred"
+		}
+	}
+	return x
 }
 
 // InboundRule is a rule that matched an inbound message.
@@ -200,6 +231,19 @@ func (g *Gateway) ExplainEnvelope(ctx context.Context, env *relay.Envelope, msg 
 	return g.explain(ctx, env, without(env), msg, toExplain)
 }
 
+// ExplainFound tells what would become of a message in which something was found, by
+// the inbound rules alone.
+func (g *Gateway) ExplainFound(ctx context.Context, env *relay.Envelope, msg *message.Message, found enforce.Found) []InboundOutcome {
+	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg)}
+	f := g.inboundFacts(ctx, in)
+	f.Found = found
+	var all []InboundOutcome
+	for _, d := range g.InboundPolicy.Decide(f) {
+		all = append(all, explainDecision(d))
+	}
+	return all
+}
+
 // explain does what Process does, for the recipients of either direction, up to the
 // decision.
 func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *message.Message, what purpose) *Explanation {
@@ -220,7 +264,6 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 		return x
 	}
 	x.facts(&e.facts)
-	x.IdentityNotes = e.identityNotes
 	x.groups(e)
 	x.plan(g, e, answerable(out, g.decide(g.Policy, e.facts)))
 	return x
@@ -231,13 +274,13 @@ const bothDirections enforce.Direction = "both"
 
 func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay.Envelope, msg *message.Message) {
 	in := g.arrive(ctx, env, msg)
-	for _, group := range g.measured(in, g.openFor(ctx, in)) {
+	groups := g.measured(in, g.openFor(ctx, in))
+	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
+	for _, group := range in.acted(g.InboundPolicy, groups) {
 		i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
-		for _, r := range group.recipients {
-			i.Recipients = append(i.Recipients, r.Address.String())
-			if note := in.notes[r.Address.String()]; note != "" {
-				i.Notes = append(i.Notes, note)
-			}
+		for _, d := range group.decided {
+			i.Recipients = append(i.Recipients, d.Address.String())
+			i.Outcomes = append(i.Outcomes, explainDecision(d))
 		}
 		x.Inbound = append(x.Inbound, i)
 	}

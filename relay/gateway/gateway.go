@@ -53,12 +53,13 @@ type Config struct {
 	Directory directory.Finder
 	// Groups knows groups and users; nil: none are known, and what depends on them is
 	// unknown.
-	Groups directory.Groups
-	Keys   certs.Keys
-	// SignFor says which identities sign; "" is ForAuthor.
-	SignFor SignFor
+	Groups  directory.Groups
+	Keys    certs.Keys
 	Checker certs.Checker
 	Inbound Inbound
+	// InboundPolicy says what is done with inbound mail by what was found in it; nil
+	// delivers all of it.
+	InboundPolicy *enforce.InboundPolicy
 	// Learn receives what was found in each inbound message that goes on; nil:
 	// it is dropped. It must not block.
 	Learn func(*smime.Report)
@@ -86,6 +87,9 @@ type Config struct {
 	// Hold is how long a message waits for certificates by no_certificate =
 	// "hold"; 0 is five days.
 	Hold time.Duration
+	// Quarantine is how long an inbound message is kept in quarantine before it is
+	// deleted; 0 is 14 days.
+	Quarantine time.Duration
 	// Copies is how many octets the copies of one message may have together; 0
 	// is 400 MB. Hidden recipients get a copy each.
 	Copies int
@@ -188,6 +192,10 @@ func New(c Config) (*Gateway, error) {
 			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, which does not exist", name)
 		}
 	}
+	for _, a := range c.InboundPolicy.Notified() {
+		// What decryption found must not get outside.
+		problem(domains != nil && !domains.Match(a), "inbound_rule: notify: %s is not of a local domain", a)
+	}
 	g := &Gateway{Config: c, domains: domains, below: below, listeners: make(map[string]Listener),
 		parsed: cms.NewCertificateCache(parsedCertificates), decide: enforce.Decide, encrypt: smime.Encrypt}
 	for _, l := range c.Listeners {
@@ -204,6 +212,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	if g.Hold <= 0 {
 		g.Hold = 5 * 24 * time.Hour
+	}
+	if g.Quarantine <= 0 {
+		g.Quarantine = 14 * 24 * time.Hour
 	}
 	if g.Copies <= 0 {
 		g.Copies = 400 << 20

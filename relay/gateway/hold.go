@@ -50,6 +50,9 @@ func waiting(h *relay.Hold) []enforce.Refusal {
 // An error says why nothing could be decided now; a message whose time is over
 // is given up all the same.
 func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Order) (relay.Batch, error) {
+	if h.Quarantined {
+		return g.reconsiderQuarantined(ctx, &h, order)
+	}
 	env := &h.Envelope
 	over := order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
 	o, waiters, err := g.again(ctx, &h, order)

@@ -13,74 +13,69 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// processInbound verifies and decrypts, and delivers in any case: a message
-// that cannot be understood arrives as it came, with a status that says so. Only
-// one for which our keys could not be asked waits: delivered, no one could read
-// it any more.
+// processInbound verifies, decrypts and does what the inbound rules say. Without them
+// it delivers in any case: a message that cannot be understood arrives as it came, with
+// a status that says so. Only one for which our keys could not be asked waits:
+// delivered, no one could read it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
-	o := &answer.Outcome{}
+	o, err := g.inbound(ctx, env, msg, g.InboundPolicy)
+	if err != nil {
+		g.logRefusedMessage(env, err)
+	}
+	return o, err
+}
+
+// inbound is processInbound by a policy; nil delivers all mail.
+func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message.Message, policy *enforce.InboundPolicy) (*answer.Outcome, error) {
 	in := g.arrive(ctx, env, msg)
 	groups := g.measured(in, g.openFor(ctx, in))
-	secret := g.Inbound.Decrypt && encrypted(in, groups)
-	for _, group := range groups {
-		if cause := group.opened.KeyError; cause != nil {
-			err := fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
-			g.logRefusedMessage(env, err)
-			return nil, err
-		}
-		if group.opened.NoMemory {
-			err := errNoMemory(nil)
-			g.logRefusedMessage(env, err)
-			return nil, err
-		}
+	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
+	if err := unopened(groups); err != nil {
+		return nil, err
 	}
-	for _, group := range groups {
-		d, err := g.inboundCopy(in, group, secret)
-		if err != nil {
-			g.logRefusedMessage(env, err)
+	o := &answer.Outcome{}
+	for _, group := range in.acted(policy, groups) {
+		if err := g.act(in, group, o); err != nil {
 			return nil, err
-		}
-		o.Deliveries = append(o.Deliveries, d)
-		for _, r := range group.recipients {
-			report := &group.opened.Report
-			g.logDecision(env, enforce.Assigned{Address: r.Address}, string(report.Result), told(report, in.notes[r.Address.String()]))
-		}
-	}
-	for i, group := range groups {
-		o.Deliveries[i].Treatment = found(group.opened)
-	}
-	if g.Learn != nil {
-		for _, group := range groups {
-			g.Learn(&group.opened.Report)
 		}
 	}
 	return o, nil
 }
 
-// told is the reason for the log: the word, what was compared or found, and how the
-// message was opened.
-func told(r *smime.Report, note string) string {
-	reason := r.Reason
-	if reason != "" && r.Detail != "" {
-		reason += ": " + ascii(r.Detail)
+// unopened says why a message must wait: what was found may be another thing later.
+func unopened(groups []readers) error {
+	for _, group := range groups {
+		if cause := group.opened.KeyError; cause != nil {
+			return fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
+		}
+		if group.opened.NoMemory {
+			return errNoMemory(nil)
+		}
 	}
-	if reason != "" && note != "" {
-		reason += "; "
-	}
-	return reason + note
+	return nil
 }
 
-// inboundCopy makes the delivery for a group. secret says that the message was
-// encrypted when it came in: then nothing that follows may depend on the result.
-func (g *Gateway) inboundCopy(in *arrival, group readers, secret bool) (relay.Delivery, error) {
+// foundWords is the reason for the log: the word, and what was compared or found.
+func foundWords(r *smime.Report) string {
+	if r.Reason == "" || r.Detail == "" {
+		return r.Reason
+	}
+	return r.Reason + ": " + ascii(r.Detail)
+}
+
+// inboundCopy makes the delivery for a group.
+func (g *Gateway) inboundCopy(in *arrival, group readers) (relay.Delivery, error) {
 	env := in.env
 	stamped, err := g.stamp(env, group.opened)
-	if err != nil && secret {
+	if err != nil && in.secret {
 		// A refusal would say that it was decrypted.
 		stamped, err = g.stamp(env, in.undeliverable(group.opened))
 	}
-	d := relay.Delivery{Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped}
-	if err != nil || !secret {
+	d := relay.Delivery{
+		Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped,
+		Treatment: found(group.opened),
+	}
+	if err != nil || !in.secret {
 		return d, err
 	}
 	return g.conceal(env, in.msg, d)

@@ -18,11 +18,9 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	if kind.Defect != "" {
 		return c, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
 	}
-	c = enforce.Content{
-		Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes()),
-		Encrypted: kind.Encrypted, Doubt: ascii(kind.Doubt), Signed: kind.Signed,
-		Exempt: isAutomatic(env, msg), Report: bearsReport(env, msg),
-	}
+	c = headerContent(msg)
+	c.Encrypted, c.Doubt, c.Signed = kind.Encrypted, ascii(kind.Doubt), kind.Signed
+	c.Exempt, c.Report = isAutomatic(env, msg), bearsReport(env, msg)
 	if c.Attachments, err = attachments(msg, kind.Encrypted, relay.Memory(ctx)); err != nil {
 		return c, err
 	}
@@ -35,6 +33,12 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	if kind.Encrypted {
 		c.TooWeak = g.tooWeak(kind.Encryption)
 	}
+	return c, nil
+}
+
+// headerContent is what rules may ask of a header.
+func headerContent(msg *message.Message) enforce.Content {
+	c := enforce.Content{Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes())}
 	for _, f := range msg.Fields() {
 		name := strings.ToLower(f.Name)
 		text, ok := charset.Header(f.Value())
@@ -43,7 +47,7 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 			c.Unread[name] = true
 		}
 	}
-	return c, nil
+	return c
 }
 
 // signedByAuthor reports whether a message bears the signature of the author whom

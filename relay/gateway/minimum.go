@@ -97,24 +97,13 @@ func (g *Gateway) judged(from *opened, asked []enforce.Demand) *opened {
 	return &o
 }
 
-// demands asks the rules about an inbound message; what cannot be read of it is
-// left out, for it is delivered all the same.
+// demands asks the rules about an inbound message.
 func (g *Gateway) demands(ctx context.Context, in *arrival) map[string][]enforce.Demand {
-	env, msg := in.env, in.msg
-	content, err := g.content(ctx, env, enforce.Inbound, msg, &in.kind)
-	if err != nil {
-		content = enforce.Content{Size: len(msg.Bytes()), Attachments: []enforce.Attachment{{Unread: true}}}
-	}
-	from, err := msg.Addresses("From")
-	if err != nil {
-		from = nil
-	}
-	f := g.envelopeFacts(env, enforce.Inbound)
-	f.From, f.Content = from, content
+	f := in.facts
 	g.inboundGroups(ctx, &f)
 	asked := make(map[string][]enforce.Demand)
 	for i, d := range g.Policy.Demands(f) {
-		asked[env.Recipients[i].Address.String()] = d
+		asked[in.env.Recipients[i].Address.String()] = d
 	}
 	return asked
 }

@@ -75,10 +75,12 @@ func part(env *relay.Envelope) func(*answer.Outcome, error) *answer.Outcome {
 }
 
 // join makes one outcome of those of the two directions. Only what goes out is
-// expanded, stripped, held, or reported.
+// expanded, stripped, or held, and only what comes in is quarantined.
 func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Deliveries = append(out.Deliveries, in.Deliveries...)
 	out.Refused = append(out.Refused, in.Refused...)
+	out.Notices = append(out.Notices, in.Notices...)
+	out.Quarantined = in.Quarantined
 	return out
 }
 

@@ -33,6 +33,9 @@ type readers struct {
 	opened     *opened
 	// demands are the rules whose profiles the message was held to.
 	demands []enforce.Demand
+	// decided is what the inbound rules say, for each recipient. It is nil before they
+	// are asked.
+	decided []enforce.InboundDecision
 }
 
 // openFor opens a message for the recipients: most often once, for all of them.
@@ -62,7 +65,6 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 			group.opened = g.open(ctx, in, g.keyRing(members[:1]), weak)
 		}
 		ring.explain(group)
-		ring.note(in, group)
 		groups = append(groups, group)
 	}
 	return groups
@@ -71,18 +73,18 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 // keyRing holds the identities that name one of the recipients or, where a directory
 // has aliases, another address of one. It notes which of them were asked for, so that
 // recipients can be distinguished by what they may decrypt, and which were withheld, so
-// that the log and explain can tell.
+// that the log can tell.
 type keyRing struct {
 	certs.Keys
 	gateway        *Gateway
 	recipients     []relay.Recipient
 	used, withheld []*certs.Identity
-	// claims says which of the recipients may use which identity, by fingerprint.
-	claims map[[sha256.Size]byte][]claim
+	// mine says which of the recipients may use which identity, by fingerprint.
+	mine map[[sha256.Size]byte][]bool
 }
 
 func (g *Gateway) keyRing(recipients []relay.Recipient) *keyRing {
-	return &keyRing{Keys: g.Keys, gateway: g, recipients: recipients, claims: make(map[[sha256.Size]byte][]claim)}
+	return &keyRing{Keys: g.Keys, gateway: g, recipients: recipients, mine: make(map[[sha256.Size]byte][]bool)}
 }
 
 // Decryption implements certs.Keys.
@@ -93,11 +95,11 @@ func (k *keyRing) Decryption(ctx context.Context, id cms.ID) ([]*certs.Identity,
 	}
 	var named []*certs.Identity
 	for _, identity := range all {
-		claims, err := k.readersOf(ctx, identity)
+		mine, err := k.readersOf(ctx, identity)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(claims, func(c claim) bool { return c.mine }) {
+		if slices.Contains(mine, true) {
 			named = append(named, identity)
 			k.used = noted(k.used, identity)
 		} else {
@@ -118,26 +120,26 @@ func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
 // readersOf returns which of the recipients may use an identity. While a directory
 // is unavailable the answer is unknown, and the message waits: delivered encrypted, its
 // owner could no longer read it.
-func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]claim, error) {
+func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]bool, error) {
 	sum := fingerprint(identity.Certificate)
-	if claims, ok := k.claims[sum]; ok {
-		return claims, nil
+	if mine, ok := k.mine[sum]; ok {
+		return mine, nil
 	}
-	claims := make([]claim, len(k.recipients))
+	mine := make([]bool, len(k.recipients))
 	for i, r := range k.recipients {
 		var err error
-		if claims[i], err = k.gateway.claimOn(ctx, identity, r.Address); err != nil {
+		if mine[i], err = k.gateway.namesMailbox(ctx, identity, r.Address); err != nil {
 			return nil, err
 		}
 	}
-	k.claims[sum] = claims
-	return claims, nil
+	k.mine[sum] = mine
+	return mine, nil
 }
 
 // may reports whether a recipient, by its place, may use an identity that was asked
 // for.
 func (k *keyRing) may(i int, identity *certs.Identity) bool {
-	return k.claims[fingerprint(identity.Certificate)][i].mine
+	return k.mine[fingerprint(identity.Certificate)][i]
 }
 
 // maxListed is how many addresses an explanation lists of each kind.
@@ -165,9 +167,6 @@ func (k *keyRing) explain(group readers) {
 	}
 	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s; if both are the same mailbox, set recipient_delimiter, aliases of a [[directory]], or inbound.decrypt_for = %q",
 		inQuotes(others), inQuotes(compared), ForAnyone)
-	for _, conflict := range k.conflicts(group) {
-		r.Detail += "; " + conflict
-	}
 }
 
 // inQuotes lists the first few addresses.

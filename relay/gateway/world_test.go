@@ -239,8 +239,8 @@ func (w *world) checkPlaces(env *relay.Envelope, o *answer.Outcome) {
 	for _, a := range append(o.Stripped, o.Returned...) {
 		places[a.String()]++
 	}
-	if o.Held != nil {
-		for _, r := range o.Held.Envelope.Recipients {
+	for _, h := range (relay.Batch{Held: o.Held, Quarantined: o.Quarantined}).Holds() {
+		for _, r := range h.Envelope.Recipients {
 			places[r.Address.String()]++
 		}
 	}

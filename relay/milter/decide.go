@@ -60,10 +60,12 @@ func (s *session) traced(b *relay.Batch) (err error) {
 			return err
 		}
 	}
-	if b.Held != nil {
-		b.Held.Message, err = s.trace(b.Held.Message)
+	for _, h := range b.Holds() {
+		if h.Message, err = s.trace(h.Message); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (s *session) trace(m *message.Message) (*message.Message, error) {

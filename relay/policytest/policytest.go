@@ -46,14 +46,30 @@ type Case struct {
 	// Identities are the addresses that we can sign for; where it is absent,
 	// every local address.
 	Identities []string `toml:"identities"`
+	// Found makes it a case of inbound mail: what was found in the message. Nothing is
+	// verified.
+	Found *Found `toml:"found"`
 	// Expect is what becomes of each recipient: "passed", "signed", "encrypted",
 	// "signed, encrypted", "refused", "deferred", "stripped", "held" or, in report
-	// mode, "reported"; with " by RULE" the rule is checked too.
+	// mode, "reported"; for inbound mail "delivered", "quarantined", "refused",
+	// "deferred" or "reported"; with " by RULE" the rule is checked too.
 	Expect map[string]string `toml:"expect"`
 	// Refused is the beginning of the reply that refuses the whole message.
 	Refused string `toml:"refused"`
 
 	line int
+}
+
+// Found is what was found in an inbound message.
+type Found struct {
+	Result     string   `toml:"result"` // of RFC 8601; "" is "none"
+	Reason     string   `toml:"reason"`
+	Chain      string   `toml:"chain"`
+	Signed     bool     `toml:"signed"`
+	Encrypted  bool     `toml:"encrypted"`
+	Signers    []string `toml:"signers"` // addresses of signers whose signature passed
+	Algorithms []string `toml:"algorithms"`
+	Cipher     string   `toml:"cipher"`
 }
 
 // file is the shape of a file of cases.

@@ -60,7 +60,14 @@ func (c *Case) run(ctx context.Context, gc gateway.Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.compare(g.ExplainEnvelope(ctx, env, msg)), nil
+	if c.Found == nil {
+		return c.compare(g.ExplainEnvelope(ctx, env, msg)), nil
+	}
+	found, err := c.Found.facts()
+	if err != nil {
+		return nil, err
+	}
+	return c.compare(asRecipients(g.ExplainFound(ctx, env, msg, found))), nil
 }
 
 func (c *Case) compare(x *gateway.Explanation) []string {

@@ -39,8 +39,10 @@ type HeldEntry struct {
 	Until  time.Time `json:"until"`
 	Next   time.Time `json:"next"` // when it is looked at again
 	// Trouble says why nothing could be decided at the last look; "" if it could.
-	Trouble    string          `json:"trouble,omitempty"`
-	Recipients []HeldRecipient `json:"recipients"`
+	Trouble string `json:"trouble,omitempty"`
+	// Quarantined says that an inbound rule keeps it from its recipients.
+	Quarantined bool            `json:"quarantined"`
+	Recipients  []HeldRecipient `json:"recipients"`
 }
 
 // HeldRecipient is a recipient who waits.
@@ -81,7 +83,7 @@ func scanHeld(row interface{ Scan(...any) error }) (HeldEntry, error) {
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
 		return e, err
 	}
-	e.Sender, e.Since, e.Until, e.Trouble = h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble
+	e.Sender, e.Since, e.Until, e.Trouble, e.Quarantined = h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble, h.Quarantined
 	e.Next = time.UnixMilli(next).UTC()
 	for _, r := range h.Recipients {
 		e.Recipients = append(e.Recipients, HeldRecipient{r.Address, r.Reason})
@@ -141,26 +143,43 @@ func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
 	return tx.Commit()
 }
 
-// Recheck has all that is held looked at now.
+// inQuarantine is the condition on a hold that is in quarantine. In a string of JSON
+// the quotes would have backslashes.
+const inQuarantine = `instr(hold, '"quarantined":true') > 0`
+
+// Recheck has all that waits for a certificate looked at now.
 func (s *Store) Recheck(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0`)
+	_, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0 WHERE NOT `+inQuarantine)
 	return err
 }
 
-// HeldLen returns how many messages are held, and since when the oldest is; the
-// zero time if none is.
-func (s *Store) HeldLen(ctx context.Context) (n int, oldest time.Time, err error) {
+// HeldCount is how many messages are held.
+type HeldCount struct {
+	Waiting     int // for a certificate
+	Quarantined int
+	Oldest      time.Time // since when the first of those who wait does; zero if none does
+}
+
+// CountHeld counts what is held.
+func (s *Store) CountHeld(ctx context.Context) (HeldCount, error) {
+	var n HeldCount
+	err := s.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE NOT `+inQuarantine+`), count(*) FILTER (WHERE `+inQuarantine+`) FROM smimerelay_hold`).
+		Scan(&n.Waiting, &n.Quarantined)
+	if err != nil || n.Waiting == 0 {
+		return n, err
+	}
 	var text string
-	err = s.db.QueryRowContext(ctx, `SELECT count(*) OVER (), hold FROM smimerelay_hold ORDER BY id LIMIT 1`).Scan(&n, &text)
+	err = s.db.QueryRowContext(ctx, `SELECT hold FROM smimerelay_hold WHERE NOT `+inQuarantine+` ORDER BY id LIMIT 1`).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, time.Time{}, nil
+		return n, nil // it left in the meantime
 	}
 	if err != nil {
-		return 0, time.Time{}, err
+		return n, err
 	}
 	var h storedHold
 	err = json.Unmarshal([]byte(text), &h)
-	return n, h.Since, err
+	n.Oldest = h.Since
+	return n, err
 }
 
 func notHeld(id HoldID, err error) error {

@@ -31,6 +31,9 @@ type storedHold struct {
 	Since      time.Time        `json:"since"`
 	Until      time.Time        `json:"until"`
 	Recipients []storedHeld     `json:"recipients"`
+	// Quarantined and Encrypted are those of relay.Hold.
+	Quarantined bool `json:"quarantined,omitempty"`
+	Encrypted   bool `json:"encrypted,omitempty"`
 	// Trouble says why nothing could be decided at the last look.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -53,7 +56,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		ID: env.ID, QueueID: env.QueueID, MessageID: env.MessageID, Listener: env.Listener,
 		Sender: env.Sender.String(), Params: env.Params,
 		Addr: env.Client.Addr, Helo: env.Client.Helo, TLS: env.Client.TLS, User: env.Client.User,
-		Others: env.Others, Since: h.Since, Until: h.Until,
+		Others: env.Others, Since: h.Since, Until: h.Until, Quarantined: h.Quarantined, Encrypted: h.Encrypted,
 	}
 	for i, r := range env.Recipients {
 		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i]})
@@ -63,7 +66,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 
 // hold is what was stored.
 func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
-	h := relay.Hold{Message: m, Since: s.Since, Until: s.Until, Envelope: relay.Envelope{
+	h := relay.Hold{Message: m, Since: s.Since, Until: s.Until, Quarantined: s.Quarantined, Encrypted: s.Encrypted, Envelope: relay.Envelope{
 		ID: s.ID, QueueID: s.QueueID, MessageID: s.MessageID, Listener: s.Listener, Params: s.Params, Others: s.Others,
 		Client: relay.Client{Addr: s.Addr, Helo: s.Helo, TLS: s.TLS, User: s.User},
 	}}
@@ -100,13 +103,18 @@ func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error
 		return err
 	}
 	_, err = insertRow(ctx, tx, `INSERT INTO smimerelay_hold (message_id, hold, until, next) VALUES (?, ?, ?, ?)`,
-		body, string(text), h.Until.UnixMilli(), q.nextLook(h.Until))
+		body, string(text), h.Until.UnixMilli(), q.nextLook(s))
 	return err
 }
 
 // nextLook is when a hold is looked at again: after the configured time, and not
-// all of them at once, but at its end at the latest.
-func (q *Queue) nextLook(until time.Time) int64 {
+// all of them at once, but at its end at the latest. What is in quarantine waits for
+// nothing but its end.
+func (q *Queue) nextLook(s *storedHold) int64 {
+	until := s.Until
+	if s.Quarantined {
+		return until.UnixMilli()
+	}
 	wait := q.config.Recheck
 	wait += rand.N(wait/5+1) - wait/10 //nolint:gosec // G404: it spreads load, and may be guessed
 	now := q.config.Clock()
@@ -200,7 +208,7 @@ func (q *Queue) updateHold(ctx context.Context, tx *sql.Tx, s *heldMessage, rest
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_hold SET next = ?, job_order = '' WHERE id = ? AND job_order = ?`,
-		q.nextLook(rest.Until), s.id, s.orderText)
+		q.nextLook(rest), s.id, s.orderText)
 	return err
 }
 

@@ -188,8 +188,8 @@ func TestHeldOrders(t *testing.T) {
 		e = list[0]
 		return e.Trouble == "no answer"
 	})
-	if n, oldest, err := s.HeldLen(t.Context()); n != 1 || !oldest.Equal(e.Since) || err != nil {
-		t.Errorf("%d since %v (%v)", n, oldest, err)
+	if n, err := s.CountHeld(t.Context()); n.Waiting != 1 || n.Quarantined != 0 || !n.Oldest.Equal(e.Since) || err != nil {
+		t.Errorf("%+v, %v", n, err)
 	}
 	g.mu.Lock()
 	g.err = nil
@@ -396,4 +396,42 @@ func TestHoldCrash(t *testing.T) {
 		t.Errorf("%d accepted, %d released", len(accepted), released)
 	}
 	t.Logf("%d accepted, %d released, %d messages still held", len(accepted), released, len(waiting))
+}
+
+// What is in quarantine keeps what it is, waits for no certificate, and is not counted
+// with what does.
+func TestQuarantined(t *testing.T) {
+	h, g := newHop(nil), &gate{open: map[string]bool{"b@example.net": true}}
+	q := open(t, Config{Deliverer: h, Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond})
+	start(t, q)
+	kept := held(t, "b@example.net")
+	kept.Quarantined, kept.Encrypted = true, true
+	waits := held(t, "c@example.net")
+	if err := q.Put(t.Context(), relay.Batch{Held: &waits, Quarantined: &kept}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := q.CountHeld(t.Context()); err != nil || n.Waiting != 1 || n.Quarantined != 1 || !n.Oldest.Equal(waits.Since) {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if err := q.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a look at the one that waits", func() bool { return g.times() > 0 })
+	if g.holds[0].Quarantined {
+		t.Error("a recheck looks at what is in quarantine")
+	}
+	list, err := q.Held(t.Context())
+	if err != nil || len(list) != 2 || list[0].Quarantined || !list[1].Quarantined || !list[1].Next.Equal(kept.Until.Truncate(time.Millisecond)) {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if err := q.Give(t.Context(), list[1].ID, relay.Order{Verb: relay.Release}); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := len(g.holds) - 1
+	if !g.holds[last].Quarantined || !g.holds[last].Encrypted || g.orders[last].Verb != relay.Release {
+		t.Errorf("%+v %+v", g.holds[last], g.orders[last])
+	}
 }

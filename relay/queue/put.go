@@ -28,17 +28,19 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 	// in the same transaction.
 	work := context.WithoutCancel(ctx)
 	return asFault(q.writer.write(ctx, func(tx *sql.Tx) error {
-		more := len(b.Copies) + len(b.Notices)
-		if b.Held != nil {
-			more++
-		}
+		more := len(b.Copies) + len(b.Notices) + len(b.Holds())
 		if err := q.checkSize(work, tx, more); err != nil {
 			return err
 		}
-		if err := q.insert(work, tx, slices.Concat(b.Copies, b.Notices)); err != nil || b.Held == nil {
+		if err := q.insert(work, tx, slices.Concat(b.Copies, b.Notices)); err != nil {
 			return err
 		}
-		return q.insertHold(work, tx, b.Held)
+		for _, h := range b.Holds() {
+			if err := q.insertHold(work, tx, h); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 }
 

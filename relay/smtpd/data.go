@@ -168,7 +168,7 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 	for i, f := range a.Recipients {
 		key := relay.Key(env.Recipients[i].Address)
 		switch f.Kind {
-		case relay.Queued, relay.Held:
+		case relay.Queued, relay.Held, relay.Quarantined:
 			answers[i] = stored
 		case relay.Stripped, relay.Returned:
 			answers[i] = told

@@ -142,8 +142,8 @@ func (s *Sink) Put(ctx context.Context, b relay.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = append(s.all, ds...)
-	if b.Held != nil {
-		s.held = append(s.held, *b.Held)
+	for _, h := range b.Holds() {
+		s.held = append(s.held, *h)
 	}
 	return nil
 }

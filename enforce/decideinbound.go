@@ -1,0 +1,146 @@
+package enforce
+
+import (
+	"strings"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// InboundDecision is what becomes of an inbound message for one recipient.
+type InboundDecision struct {
+	Assigned
+	Action Action
+	// Temporary says of Reject that trying again later may help.
+	Temporary bool
+	// Reason says in words why the message is rejected or in quarantine. Where the
+	// action is Reject it is for the client.
+	Reason string
+	// ToRecipient and Notify are who is notified of a message in quarantine.
+	ToRecipient bool
+	Notify      []address.Address
+}
+
+// Decide says what becomes of a message for each recipient, in their order. The
+// first rule that matches decides; where it is unknown whether a rule matches, the
+// one of those that may be the first that protects most. A message that no rule
+// matches is delivered.
+//
+// What the client learns of a message that was encrypted depends on nothing that
+// decryption found: where a rule would reject for such a reason, the message goes into
+// quarantine instead, and the client hears what it hears of every message that was
+// accepted.
+func (p *InboundPolicy) Decide(f Facts) []InboundDecision {
+	all := make([]InboundDecision, len(f.Recipients))
+	for i := range f.Recipients {
+		to := &f.Recipients[i]
+		all[i] = InboundDecision{Assigned: Assigned{Index: i, Address: to.Address}}
+		if !p.Empty() {
+			p.decide(&f, to, &all[i])
+		}
+	}
+	return all
+}
+
+func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision) {
+	r, unsure := p.first(f, to)
+	if r == nil {
+		return
+	}
+	d.Rule, d.Line, d.Action = r.name, r.line, r.action
+	d.ToRecipient, d.Notify = r.toRecipient, r.notify
+	if unsure {
+		d.Note = "the strictest rule that may match, because a header field or a file name is ambiguous"
+	}
+	found := f.Found
+	if d.Action == Reject && found.Secret {
+		if p.knownBefore(f, to) {
+			found = found.beforeDecryption()
+		} else {
+			d.Action = Quarantine
+			d.Note = "quarantined instead of rejected: the client must not learn what decryption found"
+		}
+	}
+	d.Temporary = d.Action == Reject && found.Result == "temperror"
+	if d.Action != Deliver {
+		d.Reason = found.why()
+	}
+	if r.report {
+		d.Report, d.Action, d.Temporary = d.outcome(), Deliver, false
+	}
+}
+
+// first returns the rule that decides, nil if there is none, and whether another may.
+func (p *InboundPolicy) first(f *Facts, to *RecipientFacts) (r *inboundRule, unsure bool) {
+	v := newView(f, to)
+	for i := range p.rules {
+		candidate := &p.rules[i]
+		matches := candidate.matches(&v, true)
+		if matches == no {
+			continue
+		}
+		if r == nil || candidate.strictness() > r.strictness() {
+			r = candidate
+		}
+		if matches == yes {
+			return r, unsure
+		}
+		unsure = true
+	}
+	return r, unsure
+}
+
+// strictness is a measure of what the rule does to protect the recipient.
+func (r *inboundRule) strictness() int {
+	if r.report {
+		return -1
+	}
+	return int(r.action)
+}
+
+// knownBefore reports whether the rule that decides was certain before anything
+// was decrypted.
+func (p *InboundPolicy) knownBefore(f *Facts, to *RecipientFacts) bool {
+	before := *f
+	before.Found = f.Found.beforeDecryption()
+	_, unsure := p.first(&before, to)
+	return !unsure
+}
+
+// outcome says in words what becomes of a recipient.
+func (d *InboundDecision) outcome() string {
+	switch {
+	case d.Action == Reject && d.Temporary:
+		return "deferred: " + d.Reason
+	case d.Action == Reject:
+		return "refused: " + d.Reason
+	case d.Action == Quarantine:
+		return "quarantined: " + d.Reason
+	}
+	return "delivered"
+}
+
+// why says what was found, for people.
+func (f *Found) why() string {
+	switch {
+	case f.outer:
+		return "encrypted mail is not accepted here in this form"
+	case f.Result == "temperror":
+		return "its S/MIME signature cannot be checked now" + f.because()
+	case f.Result == "pass":
+		return "its S/MIME signature is valid, and policy does not accept it"
+	case !f.Signed && f.Reason == "" && f.Encrypted:
+		return "it is encrypted and not signed"
+	case !f.Signed && f.Reason == "":
+		return "it has no S/MIME signature"
+	case !f.Signed:
+		return "it cannot be accepted as S/MIME" + f.because()
+	}
+	return "its S/MIME signature is not valid" + f.because()
+}
+
+func (f *Found) because() string {
+	if f.Reason == "" {
+		return ""
+	}
+	return ": " + strings.ReplaceAll(f.Reason, "-", " ")
+}

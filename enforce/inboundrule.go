@@ -1,0 +1,186 @@
+package enforce
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// InboundRule is an inbound rule as written: data, with the words of the
+// configuration file.
+type InboundRule struct {
+	Name string
+	Line int // where it stands in its file, for messages; 0 if unknown
+
+	// Conditions on the message as it came; see Rule.
+	Sender, ExceptSender         []string
+	Recipient, ExceptRecipient   []string
+	Network, ExceptNetwork       []string
+	Listener, ExceptListener     []string
+	From, ExceptFrom             []string
+	Header, ExceptHeader         []string
+	Subject, ExceptSubject       []string
+	Attachment, ExceptAttachment []string
+	LargerThan, SmallerThan      int // octets; 0 is no condition
+
+	// Conditions on what was found in it; see Found.
+	Result, ExceptResult       []string
+	Reason, ExceptReason       []string // globs
+	Chain, ExceptChain         []string
+	Signer, ExceptSigner       []string // see Patterns, or "sha256:" and a fingerprint
+	Algorithm, ExceptAlgorithm []string // globs
+	Signed, Encrypted          string   // "yes", "no"
+
+	// OnResult is "deliver" (the default), "quarantine" or "reject".
+	OnResult string
+	// Notify are those who are notified that a message is in quarantine: addresses, and
+	// NotifyRecipient for each recipient of it.
+	Notify []string
+	// Mode is "enforce" (the default) or "report": decide and log, and deliver.
+	Mode string
+}
+
+// NotifyRecipient, in InboundRule.Notify, is the recipient.
+const NotifyRecipient = "recipient"
+
+// Action is what is done with an inbound message for a recipient. Larger ones
+// protect more.
+type Action int
+
+// The actions.
+const (
+	Deliver Action = iota
+	Quarantine
+	Reject
+)
+
+// actionWords are the words of the configuration.
+var actionWords = map[string]Action{"": Deliver, "deliver": Deliver, "quarantine": Quarantine, "reject": Reject}
+
+// inboundRule is a compiled InboundRule.
+type inboundRule struct {
+	rule        // of which only the conditions count
+	action      Action
+	toRecipient bool
+	notify      []address.Address
+}
+
+// InboundPolicy is a compiled list of inbound rules. It does not change and may be
+// shared. A nil one delivers all mail.
+type InboundPolicy struct{ rules []inboundRule }
+
+// foundKinds are the conditions on what was found that take lists.
+var foundKinds = []struct {
+	key     string
+	compile func(string) (test, error)
+	list    func(*InboundRule) (yes, except []string)
+}{
+	{"result", wordTest(resultWords, func(f *Found) string { return f.Result }), func(r *InboundRule) ([]string, []string) { return r.Result, r.ExceptResult }},
+	{"reason", reasonTest, func(r *InboundRule) ([]string, []string) { return r.Reason, r.ExceptReason }},
+	{"chain", wordTest(chainWords, func(f *Found) string { return f.Chain }), func(r *InboundRule) ([]string, []string) { return r.Chain, r.ExceptChain }},
+	{"signer", signerTest, func(r *InboundRule) ([]string, []string) { return r.Signer, r.ExceptSigner }},
+	{"algorithm", algorithmTest, func(r *InboundRule) ([]string, []string) { return r.Algorithm, r.ExceptAlgorithm }},
+}
+
+// CompileInbound compiles inbound rules. The error joins all problems, each a
+// *Problem.
+func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
+	c := compiler{names: make(map[string]int)}
+	p := &InboundPolicy{}
+	for i := range rules {
+		p.rules = append(p.rules, c.inbound(&rules[i], i == len(rules)-1))
+	}
+	if len(c.problems) > 0 {
+		return nil, errors.Join(c.problems...)
+	}
+	return p, nil
+}
+
+// Empty reports whether there are no rules.
+func (p *InboundPolicy) Empty() bool { return p == nil || len(p.rules) == 0 }
+
+// Notified returns the addresses that rules name for notices of quarantine.
+func (p *InboundPolicy) Notified() []address.Address {
+	if p == nil {
+		return nil
+	}
+	var all []address.Address
+	for _, r := range p.rules {
+		all = append(all, r.notify...)
+	}
+	return all
+}
+
+func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
+	c.at = Problem{Table: "inbound_rule", Rule: in.Name, Line: in.Line}
+	r := inboundRule{
+		rule: rule{
+			name: in.Name, line: in.Line,
+			sender:          c.patterns("sender", in.Sender),
+			exceptSender:    c.patterns("except_sender", in.ExceptSender),
+			recipient:       c.patterns("recipient", in.Recipient),
+			exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
+			conditions:      append(c.conditions(in.asReceived()), c.found(in)...),
+			report:          word(c, "mode", in.Mode, modes),
+		},
+		action: word(c, "on_result", in.OnResult, actionWords),
+	}
+	c.name(in.Name, in.Line)
+	c.notified(in, &r)
+	if !last && r.unconditional() {
+		c.problem("", "matches every message, so the rules below it are never used; add a condition or move it to the end")
+	}
+	return r
+}
+
+// asReceived has the conditions on the message as it came.
+func (r *InboundRule) asReceived() *Rule {
+	return &Rule{
+		Network: r.Network, ExceptNetwork: r.ExceptNetwork, Listener: r.Listener, ExceptListener: r.ExceptListener,
+		From: r.From, ExceptFrom: r.ExceptFrom, Header: r.Header, ExceptHeader: r.ExceptHeader,
+		Subject: r.Subject, ExceptSubject: r.ExceptSubject, Attachment: r.Attachment, ExceptAttachment: r.ExceptAttachment,
+		LargerThan: r.LargerThan, SmallerThan: r.SmallerThan,
+	}
+}
+
+// found compiles the conditions on what was found.
+func (c *compiler) found(r *InboundRule) []condition {
+	var all []condition
+	for _, k := range foundKinds {
+		yes, except := k.list(r)
+		all = append(all, c.both(k.key, true, k.compile, yes, except)...)
+	}
+	state := func(key, value string, get func(*Found) answer) {
+		wanted := word(c, key, value, yesNo)
+		if value == "" {
+			return
+		}
+		all = append(all, condition{late: true, except: !wanted, holds: func(v *view) answer { return get(&v.facts.Found) }})
+	}
+	state("signed", r.Signed, func(f *Found) answer { return f.about(f.Signed) })
+	state("encrypted", r.Encrypted, func(f *Found) answer { return is(f.Encrypted) })
+	return all
+}
+
+// notified reads notify.
+func (c *compiler) notified(in *InboundRule, r *inboundRule) {
+	if len(in.Notify) > 0 && r.action != Quarantine {
+		if !slices.Equal(in.Notify, []string{NotifyRecipient}) {
+			c.problem("notify", `has an effect only with on_result = "quarantine"; remove it`)
+		}
+		return
+	}
+	for _, s := range in.Notify {
+		if s == NotifyRecipient {
+			r.toRecipient = true
+			continue
+		}
+		a, err := address.Parse(s)
+		if err != nil {
+			c.problem("notify", "%q is neither an address nor %q", s, NotifyRecipient)
+			continue
+		}
+		r.notify = append(r.notify, a)
+	}
+}

@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/answer"
+	"github.com/smimerelay/smimerelay/smime"
+)
+
+// acted asks the inbound rules about each group, and parts its recipients by what is
+// to be done. Those for whom nothing differs share a copy.
+func (in *arrival) acted(policy *enforce.InboundPolicy, groups []readers) []readers {
+	var all []readers
+	for _, group := range groups {
+		f := in.facts
+		f.Found = in.found(group.opened)
+		f.Recipients = nil
+		for _, r := range group.recipients {
+			f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address, Internal: true})
+		}
+		parts := make(map[enforce.Action]*readers)
+		for i, d := range policy.Decide(f) {
+			part := parts[d.Action]
+			if part == nil {
+				part = &readers{opened: group.opened, demands: group.demands}
+				parts[d.Action] = part
+			}
+			part.recipients = append(part.recipients, group.recipients[i])
+			part.decided = append(part.decided, d)
+		}
+		for _, action := range []enforce.Action{enforce.Deliver, enforce.Quarantine, enforce.Reject} {
+			if part := parts[action]; part != nil {
+				all = append(all, *part)
+			}
+		}
+	}
+	return all
+}
+
+// found is what was found in a message, for the inbound rules.
+func (in *arrival) found(o *opened) enforce.Found {
+	r := &o.Report
+	f := enforce.Found{
+		Result: word(r.Result), Reason: r.Reason,
+		Signed:    slices.Contains(r.Layers, "signed") || len(r.Signers) > 0,
+		Encrypted: r.Encryption != nil || in.kind.Encrypted,
+		Secret:    in.secret,
+	}
+	if r.Encryption != nil {
+		f.Cipher = r.Encryption.Cipher
+		f.Algorithms = append(f.Algorithms, f.Cipher)
+	}
+	if s := deciding(r); s != nil {
+		f.Chain = cmp.Or(s.Chain, "unchecked")
+	}
+	for i := range r.Signers {
+		s := &r.Signers[i]
+		f.Algorithms = append(f.Algorithms, s.Digest, s.Signature)
+		if r.Result == certs.Pass && s.Result == certs.Pass && s.Certificate != nil {
+			f.Signers = append(f.Signers, foundSigner(s))
+		}
+	}
+	return f
+}
+
+func foundSigner(s *smime.Signer) enforce.FoundSigner {
+	return enforce.FoundSigner{Addresses: certs.Addresses(s.Certificate), Fingerprint: fingerprint(s.Certificate)}
+}
+
+// act does with a message what the inbound rules say for a group.
+func (g *Gateway) act(in *arrival, group readers, o *answer.Outcome) error {
+	switch group.decided[0].Action {
+	case enforce.Reject:
+		g.reject(in, group, o)
+		return nil
+	case enforce.Quarantine:
+		return g.quarantine(in, group, o)
+	}
+	d, err := g.inboundCopy(in, group)
+	if err != nil {
+		return err
+	}
+	o.Deliveries = append(o.Deliveries, d)
+	report := &group.opened.Report
+	if g.Learn != nil {
+		g.Learn(report)
+	}
+	for _, decision := range group.decided {
+		reason := strings.Join(slices.DeleteFunc([]string{foundWords(report), decision.Note, decision.Report}, func(s string) bool { return s == "" }), "; ")
+		g.logDecision(in.env, decision.Assigned, string(report.Result), reason)
+	}
+	return nil
+}
+
+// reject refuses a message for a group.
+func (g *Gateway) reject(in *arrival, group readers, o *answer.Outcome) {
+	for i, d := range group.decided {
+		err := rejection(d)
+		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: group.recipients[i], Err: err})
+		outcome := "refused"
+		if d.Temporary {
+			outcome = "deferred"
+		}
+		g.logDecision(in.env, d.Assigned, outcome, d.Reason)
+	}
+}
+
+// rejection is the error for a recipient from whom an inbound rule keeps a message.
+func rejection(d enforce.InboundDecision) error {
+	if d.Temporary {
+		return fault.Logged(fault.New(fault.Unavailable, "message deferred: "+d.Reason, nil))
+	}
+	return fault.Logged(fault.New(fault.Policy, "message rejected by policy: "+d.Reason, nil))
+}
