@@ -14,7 +14,8 @@ var (
 )
 
 // author returns the mailbox that a signer's certificate must name (RFC 8550
-// section 3): the one of From, or the one of Sender where From has several.
+// section 3): the one of From, however often it is there, or the one of Sender where
+// From has several.
 func author(m *message.Message) (address.Address, error) {
 	if len(m.All("From")) != 1 {
 		return address.Null, errNoFrom
@@ -23,13 +24,15 @@ func author(m *message.Message) (address.Address, error) {
 	if err != nil {
 		return address.Null, err
 	}
-	switch len(from) {
-	case 0:
+	if len(from) == 0 {
 		return address.Null, errNoFrom
-	case 1:
-		return from[0], nil
 	}
-	return sender(m, from)
+	for _, a := range from[1:] {
+		if !a.Equal(from[0], address.ExactCase) {
+			return sender(m, from)
+		}
+	}
+	return from[0], nil
 }
 
 // sender returns the mailbox of Sender, which must be one of from: a reader

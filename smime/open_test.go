@@ -72,6 +72,7 @@ func TestAuthor(t *testing.T) {
 		"name shows another":      {"From: \"mallory@example.net\" <alice@example.org>\r\n", certs.Pass, ""},
 		"unreadable":              {"From: mallory@example.net <alice@example.org>\r\n", certs.Fail, "unclear-author"},
 		"encoded":                 {"From: =?utf-8?q?alice=40example.org=00?=@example.net\r\n", certs.Fail, "unclear-author"},
+		"twice":                   {"From: alice@example.org, Alice <alice@EXAMPLE.org>\r\n", certs.Pass, ""},
 		"two, no sender":          {"From: alice@example.org, bob@example.org\r\n", certs.Fail, "unclear-author"},
 		"two, sender":             {"From: bob@example.org, alice@example.org\r\nSender: alice@example.org\r\n", certs.Pass, ""},
 		"two, other sender":       {"From: bob@example.org, alice@example.org\r\nSender: bob@example.org\r\n", certs.Fail, "wrong-address"},

@@ -79,7 +79,7 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 		s.fail(result, reason, r.Err.Error())
 		s.broken = result == certs.Fail
 	case r.WeakDigest && !w.options.AllowSHA1, r.WeakKey && !w.options.AllowRSA1024:
-		s.fail(certs.PolicyNo, string(certs.WeakSignature), r.Weak)
+		s.fail(certs.PolicyNo, string(certs.WeakSignature), "the signature is weak: "+r.Weak)
 	case r.Bare && !w.options.AllowBare:
 		s.fail(certs.PolicyNo, reasonBare, "the signature is over the content itself, without signed attributes")
 	case w.options.Checker == nil:

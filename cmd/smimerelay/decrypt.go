@@ -39,14 +39,14 @@ func (c *decryptCmd) Run(a *app) error {
 	}
 	opened := smime.Open(background(), m, smime.OpenOptions{Keys: certs.NewKeys(a.clock, ids...), AllowWeak: c.AllowWeak})
 	if !opened.Decrypted {
-		return negative(fmt.Errorf("%s: %w", inputName(c.Message), notDecrypted(opened.Report)))
+		return negative(fmt.Errorf("%s: %w", inputName(c.Message), notDecrypted(opened.Report, c.AllowWeak)))
 	}
 	_, err = a.stdout.Write(opened.Message.Bytes())
 	return err
 }
 
 // notDecrypted says why nothing was decrypted, and what to do.
-func notDecrypted(r smime.Report) error {
+func notDecrypted(r smime.Report, weak bool) error {
 	because := ""
 	if r.Detail != "" {
 		because = ": " + r.Detail
@@ -55,6 +55,9 @@ func notDecrypted(r smime.Report) error {
 	case "no-key":
 		return fmt.Errorf("none of the given identities is a recipient%s; add another one with --identity", because)
 	case "weak-cipher":
+		if weak {
+			return fmt.Errorf("encrypted in a way that is never read%s; nothing was decrypted", because)
+		}
 		return fmt.Errorf("encrypted with a weak algorithm%s; use --allow-weak to accept it", because)
 	case "not-decryptable":
 		return fmt.Errorf("cannot be decrypted with the identity that it names%s; the key is a different one, or the message is damaged", because)

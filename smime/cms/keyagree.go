@@ -213,6 +213,9 @@ func (e *encrypter) agreementInfo(b *builder, cert *x509.Certificate, scheme str
 func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, error) {
 	var curve ecdh.Curve
 	if k, ok := key.(*ecdsa.PrivateKey); ok {
+		if err := checkKey(&k.PublicKey, pkix.MinRSA); err != nil {
+			return nil, err
+		}
 		converted, err := k.ECDH()
 		if err != nil {
 			return nil, badKey("%v", err)

@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -73,6 +74,20 @@ func TestWeakWrittenByOpenSSL(t *testing.T) {
 				t.Errorf("%s, %v, allowed: %q, %v", name, cipher, got, err)
 			}
 		}
+	}
+}
+
+// A short curve is weak however much is allowed, and is named: it is not a damaged
+// message.
+func TestShortCurveWrittenByOpenSSL(t *testing.T) {
+	id := newIdentity(t, "p224")
+	certFile, _ := id.files(t, t.TempDir())
+	e, err := ParseEnvelopedData(openssl(t, content, "cms", "-encrypt", "-binary", "-outform", "DER", "-aes128", "-recip", certFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Decrypt(0, id.key, DecryptOptions{AllowWeak: true}); !errors.Is(err, ErrWeak) || !strings.Contains(err.Error(), "P-224") {
+		t.Error(err)
 	}
 }
 

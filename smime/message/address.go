@@ -218,13 +218,22 @@ func (p *addressParser) found(spec, name string) error {
 		return err
 	}
 	for _, text := range p.shown {
-		if b, err := address.Parse(text); err != nil || !b.Equal(a, address.IgnoreCase) {
+		if b, err := address.Parse(withoutApostrophes(text)); err != nil || !b.Equal(a, address.IgnoreCase) {
 			return errAddrName
 		}
 	}
 	p.boxes = append(p.boxes, Mailbox{Name: name, Address: a})
 	p.full = true
 	return nil
+}
+
+// withoutApostrophes removes those that some programs put around an address that
+// they show as a name. No domain ends with one.
+func withoutApostrophes(s string) string {
+	if len(s) > 2 && s[0] == '\'' && s[len(s)-1] == '\'' {
+		return s[1 : len(s)-1]
+	}
+	return s
 }
 
 // word reads an atom; dots are allowed for dot-atoms and, as all readers do, in

@@ -27,6 +27,7 @@ func TestMailboxes(t *testing.T) {
 		{"a@[192.0.2.1]", "a@[192.0.2.1]"},
 		{"a@b.example <a@b.example>", "a@b.example=a@b.example"},
 		{"A a@b.example  <A@B.example>", "A a@b.example=A@B.example"},
+		{"'a@b.example' <a@b.example>", "'a@b.example'=a@b.example"},
 		{"Alice, Dr. <a@b.example>", "Alice, Dr.=a@b.example"},
 		{"Lund, Alice, Dr. <a@b.example>, c@d.example", "Lund, Alice, Dr.=a@b.example c@d.example"},
 		{"c@d.example, Alice, Dr. <a@b.example>", "c@d.example Alice, Dr.=a@b.example"},
@@ -56,7 +57,7 @@ func TestMailboxes(t *testing.T) {
 func TestDoubtfulMailboxes(t *testing.T) {
 	for _, in := range []string{
 		"a", "a b", "@b.example", "a@", "<>", "<a>", "<a@b.example", "a@b.example>",
-		"a@b.example <c@d.example>", "A a@b.example <c@d.example>", "a@b.example x <c@d.example>", "Alice, b@c.example",
+		"a@b.example <c@d.example>", "A a@b.example <c@d.example>", "a@b.example x <c@d.example>", "Alice, b@c.example", "'c@d.example' <a@b.example>", "'a@b.example <a@b.example>", "a@b.example' <a@b.example>",
 		"Alice, a@b.example <c@d.example>", "a@b.example a@b.example", "[a]", "a, b", ", <a@b.example> x", "a@b <a@b.example>",
 		"a@b.example c@d.example", "<a@b.example> <c@d.example>",
 		"<a@b.example> c@d.example", "a@b.example;", "x: a@b.example", "x: y: a@b.example;;",
