@@ -49,7 +49,7 @@ func breakDisk(t *testing.T) (mend func()) {
 	return sync.OnceFunc(func() { set(before.Cur) })
 }
 
-// A disk that fails while deliveries are under way, for longer than River tries to
+// A disk that fails while deliveries are under way, when it is time to
 // record what became of them, costs nothing: what the next hop took it gets once,
 // what it did not take is tried again, and everybody can see meanwhile.
 func TestDiskFailsDuringDelivery(t *testing.T) {

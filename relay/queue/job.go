@@ -5,26 +5,61 @@ import (
 	"database/sql"
 	"math"
 	"strconv"
-	"sync"
 	"time"
 )
 
-// Each attempt has a job of its own, which begins and ends in transactions of
-// the queue: River is left nothing to record. What it cannot record, because the
-// disk is full for longer than it tries, would otherwise stay "running" for ever.
+// Each attempt has a job of its own, a row in River's table, which begins and ends in
+// transactions of the queue. River's client takes no part: it would commit each step
+// of a job by itself, look for jobs many times a second, and give up on recording what
+// became of them when the disk is full for some seconds.
 
-// enqueue gives a delivery a job, which runs after wait. It is available at once,
-// and not fetched before its time: River's scheduler, which depends on its
-// election of a leader, has no part in it.
+// job is an attempt to make.
+type job struct{ id, delivery int64 }
+
+// kind is what River's table calls our jobs.
+const kind = "delivery"
+
+// enqueue gives a delivery a job, which runs after wait.
 func enqueue(ctx context.Context, tx *sql.Tx, delivery int64, wait time.Duration) error {
 	job, err := insertRow(ctx, tx, `INSERT INTO river_job (args, kind, max_attempts, scheduled_at)
 		VALUES (jsonb_object('delivery', ?), ?, ?, strftime('%Y-%m-%d %H:%M:%f', 'now', ?))`,
-		delivery, deliveryArgs{}.Kind(), math.MaxInt16, sqlSeconds(wait))
+		delivery, kind, math.MaxInt16, sqlSeconds(wait))
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET job_id = ? WHERE id = ?`, job, delivery)
 	return err
+}
+
+// selectDue are the jobs that are to run now, the longest due first, as River's index
+// has them.
+const selectDue = `SELECT id FROM river_job
+	WHERE state = 'available' AND queue = 'default' AND priority = 1
+	AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now') ORDER BY scheduled_at, id`
+
+// jobDue reports whether there is a job to run.
+func (s *Store) jobDue(ctx context.Context) (due bool, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (`+selectDue+`)`).Scan(&due)
+	return due, err
+}
+
+// takeJobs marks up to n due jobs as running.
+func takeJobs(ctx context.Context, tx *sql.Tx, n int) ([]job, error) {
+	rows, err := tx.QueryContext(ctx, `UPDATE river_job SET state = 'running'
+		WHERE id IN (`+selectDue+` LIMIT ?) RETURNING id, json_extract(args, '$.delivery')`, n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var jobs []job
+	for rows.Next() {
+		var j job
+		if err := rows.Scan(&j.id, &j.delivery); err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, rows.Err()
 }
 
 // endJob takes a job out.
@@ -44,31 +79,4 @@ func replaceJob(ctx context.Context, tx *sql.Tx, job, delivery int64, wait time.
 // sqlSeconds is a wait as the date functions of SQLite read it.
 func sqlSeconds(wait time.Duration) string {
 	return strconv.FormatFloat(wait.Seconds(), 'f', 3, 64) + " seconds"
-}
-
-// claims are the jobs that have a worker in this process.
-type claims struct {
-	mu   sync.Mutex
-	jobs map[int64]bool
-}
-
-// claim notes that a job has a worker until release.
-func (c *claims) claim(job int64) (release func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.jobs == nil {
-		c.jobs = map[int64]bool{}
-	}
-	c.jobs[job] = true
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.jobs, job)
-	}
-}
-
-func (c *claims) has(job int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.jobs[job]
 }

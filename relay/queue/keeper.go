@@ -142,10 +142,5 @@ func (k *keeper) decide(s *heldMessage) (b relay.Batch, err error) {
 
 // due returns the holds that are to be looked at.
 func (q *Queue) due(ctx context.Context) ([]int64, error) {
-	tx, err := q.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	return queryInts(ctx, tx, `SELECT id FROM smimerelay_hold WHERE next <= ? ORDER BY next, id`, q.config.Clock().UnixMilli())
+	return queryInts(ctx, q.db, `SELECT id FROM smimerelay_hold WHERE next <= ? ORDER BY next, id`, q.config.Clock().UnixMilli())
 }

@@ -1,22 +1,19 @@
-// Package queue is the durable queue: River on SQLite. What Put has accepted is
-// on the disk, with its job, in one transaction; a worker hands it to the next
-// hop, and what happened is recorded in one transaction again, bounces
+// Package queue is the durable queue: River's table of jobs on SQLite. What Put has
+// accepted is on the disk, with its job, in one transaction; a worker hands it to the
+// next hop, and what happened is recorded in one transaction again, bounces
 // included. A crash between the two delivers a message twice and never loses
 // one.
 package queue
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
@@ -53,8 +50,9 @@ type Config struct {
 	Decider relay.Decider
 	// Recheck is how often that is; 0 is 15 minutes.
 	Recheck time.Duration
-	// Look is how often the keeper looks for messages that are due, for orders
-	// of administrators and at the generation of Decider; 0 is every second.
+	// Look is how often the queue looks for deliveries and held messages that are
+	// due, for orders of administrators and at the generation of Decider; 0 is
+	// every second. What this process stores is seen at once.
 	Look time.Duration
 	// Tend is how often the queue looks after itself: whether the store works,
 	// and whether each delivery has a job; 0 is every 15 seconds.
@@ -72,12 +70,12 @@ type Queue struct {
 	*Store
 	config Config
 	lock   *os.File
-	river  *river.Client[*sql.Tx]
 	writer *writer
 	keeper *keeper
 	tender *tender
-	claims claims
 	health *health
+	// dispatcher takes jobs in the transactions of writer.
+	dispatcher *dispatcher
 }
 
 func (c Config) defaults() Config {
@@ -151,9 +149,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if q.Store, err = openStore(q.config.Path, true); err != nil {
 		return err
 	}
-	driver := riversqlite.New(q.db)
-	quiet := slog.New(warnings{q.config.Log.Handler()})
-	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet})
+	m, err := rivermigrate.New(riversqlite.New(q.db), &rivermigrate.Config{Logger: slog.New(warnings{q.config.Log.Handler()})})
 	if err != nil {
 		return err
 	}
@@ -163,29 +159,8 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err := q.migrate(ctx); err != nil {
 		return err
 	}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{queue: q})
-	q.river, err = river.NewClient(driver, &river.Config{
-		Logger:  quiet,
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Workers}},
-		Workers: workers,
-		// One process works on the file: it is polled, and needs no notices. The cool-down bounds how
-		// often a full set of workers is refilled.
-		PollOnly:          true,
-		FetchPollInterval: 100 * time.Millisecond,
-		FetchCooldown:     10 * time.Millisecond,
-		// A delivery has time-outs of its own. No job may be taken for stuck
-		// while it runs, or it would run twice: those of a dead process are
-		// found at the next start.
-		JobTimeout:                  -1,
-		RescueStuckJobsAfter:        10 * 365 * 24 * time.Hour,
-		MaxAttempts:                 math.MaxInt16,
-		CompletedJobRetentionPeriod: time.Minute,
-	})
-	if err != nil {
-		return err
-	}
-	q.writer = newWriter(q.db, q.health, q.config.changed)
+	q.dispatcher = newDispatcher(q)
+	q.writer = newWriter(q.db, q.health, q.dispatcher, q.config.changed)
 	if err := q.recover(ctx); err != nil {
 		q.writer.stop()
 		return err
@@ -194,28 +169,25 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// recover brings back the jobs of a process that died: those it was running,
-// and deliveries without a job that is to run, which no order of events should
-// produce, and which would be lost.
+// recover brings back the jobs of a process that ended: those it was running or
+// interrupted, and deliveries without a job that is to run, which no order of
+// events should produce, and which would be lost. What is over is removed.
 func (q *Queue) recover(ctx context.Context) error {
-	if _, err := q.db.ExecContext(ctx,
-		`UPDATE river_job SET state = 'available', attempted_at = NULL WHERE state = 'running'`); err != nil {
-		return err
-	}
-	// Its lease would keep the maintenance from running for a while.
-	if _, err := q.db.ExecContext(ctx, `DELETE FROM river_leader`); err != nil {
-		return err
+	for _, statement := range []string{
+		`UPDATE river_job SET state = 'available' WHERE state IN ('running', 'retryable', 'scheduled')`,
+		`DELETE FROM river_job WHERE state IN ('completed', 'cancelled', 'discarded')`,
+	} {
+		if _, err := q.db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
 	}
 	return q.rescue(ctx, func(stray) bool { return true })
 }
 
-// Start begins to deliver, and to look after what is held.
-func (q *Queue) Start(ctx context.Context) error {
-	// The client lives until Stop, not until the caller's context ends:
-	// deliveries under way are to finish.
-	if err := q.river.Start(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
+// Start begins to deliver, and to look after what is held. It goes on until Stop,
+// whatever becomes of ctx: deliveries under way are to finish.
+func (q *Queue) Start(context.Context) error {
+	q.dispatcher.start()
 	q.keeper.start()
 	q.tender.start()
 	return nil
@@ -226,13 +198,9 @@ func (q *Queue) Start(ctx context.Context) error {
 func (q *Queue) Stop(ctx context.Context) error {
 	q.keeper.stop()
 	q.tender.stop()
-	err := q.river.Stop(ctx)
-	if err != nil && ctx.Err() != nil {
-		// Interrupted deliveries end at once: they watch their context.
-		err = q.river.StopAndCancel(context.WithoutCancel(ctx))
-	}
+	q.dispatcher.stop(ctx)
 	q.writer.stop()
-	return errors.Join(err, q.Store.Close(), q.lock.Close())
+	return errors.Join(q.Store.Close(), q.lock.Close())
 }
 
 // warnings lets through what an operator must know of River.

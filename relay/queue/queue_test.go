@@ -106,6 +106,9 @@ func open(t testing.TB, c Config) *Queue {
 	if c.Retry == nil {
 		c.Retry = []time.Duration{time.Millisecond}
 	}
+	if c.Look == 0 {
+		c.Look = time.Millisecond
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -5,13 +5,12 @@ import (
 	"database/sql"
 )
 
-// stray is a delivery that nothing will try: its job is gone or over, is marked as
-// running though no worker has it, or is long due and waits for River's scheduler.
+// stray is a delivery that nothing will try: its job is gone or over, or is marked as
+// running though no worker has it.
 type stray struct{ delivery, job int64 }
 
 const selectStrays = `SELECT d.id, coalesce(d.job_id, 0) FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
-	WHERE j.id IS NULL OR j.state NOT IN ('available', 'scheduled', 'retryable')
-	OR j.state <> 'available' AND j.scheduled_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-30 seconds')
+	WHERE j.id IS NULL OR j.state <> 'available'
 	ORDER BY d.id`
 
 // strays returns the deliveries without a job that runs or will run.
@@ -27,7 +26,7 @@ func (q *Queue) strays(ctx context.Context, tx *sql.Tx) ([]stray, error) {
 		if err := rows.Scan(&s.delivery, &s.job); err != nil {
 			return nil, err
 		}
-		if !q.claims.has(s.job) {
+		if !q.dispatcher.works(s.job) {
 			all = append(all, s)
 		}
 	}

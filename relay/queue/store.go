@@ -55,6 +55,9 @@ func openStore(path string, create bool) (*Store, error) {
 			busyTimeout,
 			"journal_mode(WAL)",
 			"synchronous(FULL)", // a commit is on the disk when it returns
+			// 16 MB: what comes and goes meanwhile is written to the file once. The
+			// tender empties the journal long before it matters how much is in it.
+			"wal_autocheckpoint(4000)",
 			"foreign_keys(1)",
 			// What was delivered is gone: deleted rows are overwritten, and no
 			// temporary file ever has them.
@@ -203,8 +206,13 @@ func parseStored(s string) (address.Address, error) {
 	return address.Parse(s)
 }
 
-func queryInts(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]int64, error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func queryInts(ctx context.Context, db queryer, query string, args ...any) ([]int64, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -9,77 +9,60 @@ import (
 	"slices"
 	"time"
 
-	"github.com/riverqueue/river"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
-// deliveryArgs are the arguments of a job: which delivery it is about.
-type deliveryArgs struct {
-	Delivery int64 `json:"delivery"`
-}
-
-// Kind names the job for River.
-func (deliveryArgs) Kind() string { return "delivery" }
-
-// worker runs jobs.
-type worker struct {
-	river.WorkerDefaults[deliveryArgs]
-	queue *Queue
-}
-
-// Work makes one attempt. Its errors are those of the store at a time when the
-// queue stops: then the next process has the job again.
-func (w *worker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
-	q := w.queue
-	defer q.claims.claim(job.ID)()
-	s, err := q.load(ctx, job.Args.Delivery, job.ID)
+// attempt makes one attempt. If the queue stops before its end is recorded, the next
+// process has the job again.
+func (q *Queue) attempt(ctx context.Context, j job) {
+	s, err := q.load(ctx, j)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return err
 	case err != nil:
-		return q.postponeJob(ctx, job, err)
+		q.postponeJob(ctx, j, err)
 	case s == nil:
-		return nil
+		q.insist(ctx, j, func(ctx context.Context, tx *sql.Tx) error { return endJob(ctx, tx, j.id) })
+	default:
+		results, relayed := q.deliver(ctx, s.delivery)
+		q.record(ctx, s, results, relayed)
 	}
-	results, relayed := q.deliver(ctx, s.delivery)
-	return q.record(ctx, s, results, relayed)
-}
-
-// NextRetry is for jobs whose worker the end of the process, or a panic, cut
-// short.
-func (w *worker) NextRetry(*river.Job[deliveryArgs]) time.Time {
-	return time.Now().Add(w.queue.config.Retry[0])
 }
 
 // postponeJob ends a job whose delivery cannot be read, and gives the delivery
 // another one for later.
-func (q *Queue) postponeJob(ctx context.Context, job *river.Job[deliveryArgs], why error) error {
-	q.config.Log.Error("delivery could not be read from the queue; it is retried", "delivery", job.Args.Delivery, "error", why)
+func (q *Queue) postponeJob(ctx context.Context, j job, why error) {
+	q.config.Log.Error("delivery could not be read from the queue; it is retried", "delivery", j.delivery, "error", why)
 	if ofStore(why) {
 		q.health.failed(why)
 	}
-	return q.insist(ctx, job.Args.Delivery, func(ctx context.Context, tx *sql.Tx) error {
-		return replaceJob(ctx, tx, job.ID, job.Args.Delivery, q.config.Retry[0])
+	q.insist(ctx, j, func(ctx context.Context, tx *sql.Tx) error {
+		return replaceJob(ctx, tx, j.id, j.delivery, q.config.Retry[0])
 	})
 }
 
-// insist has a change made, however long the store fails: what the next hop was
-// given must be recorded, or it gets it twice. It is given up when ctx ends.
-func (q *Queue) insist(ctx context.Context, delivery int64, apply func(context.Context, *sql.Tx) error) error {
+// insist has the end of a job recorded, however long the store fails: what the next
+// hop was given must be known, or it gets it twice. It reports false if that was given
+// up because ctx ended.
+func (q *Queue) insist(ctx context.Context, j job, apply func(context.Context, *sql.Tx) error) bool {
 	work := context.WithoutCancel(ctx)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := q.writer.write(work, func(tx *sql.Tx) error { return apply(work, tx) })
-		if err == nil {
+		err := q.writer.writeWithOthers(func(tx *sql.Tx) error {
+			if err := apply(work, tx); err != nil {
+				return err
+			}
+			q.dispatcher.release(j.id)
 			return nil
+		})
+		if err == nil {
+			return true
 		}
-		log := q.config.Log.With("delivery", delivery, "error", err)
+		log := q.config.Log.With("delivery", j.delivery, "error", err)
 		select {
 		case <-ctx.Done():
 			log.Error("the result of a delivery could not be recorded; the delivery is repeated after the next start")
-			return err
+			return false
 		case <-time.After(wait):
 			log.Warn("the result of a delivery is not recorded yet")
 		}
@@ -89,7 +72,7 @@ func (q *Queue) insist(ctx context.Context, delivery int64, apply func(context.C
 // stored is a delivery as it is in the store.
 type stored struct {
 	id, message int64
-	job         int64 // of this attempt
+	job         job // of this attempt
 	created     time.Time
 	attempts    int
 	recipients  []recipient
@@ -99,17 +82,17 @@ type stored struct {
 
 // load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
 // another job by now.
-func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
+func (q *Queue) load(ctx context.Context, j job) (*stored, error) {
 	tx, err := q.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Rollback()
-	s := &stored{id: id, job: job}
+	s := &stored{id: j.delivery, job: j}
 	var sender, params string
 	var created int64
 	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts FROM smimerelay_delivery
-		WHERE id = ? AND job_id = ?`, id, job).
+		WHERE id = ? AND job_id = ?`, j.delivery, j.id).
 		Scan(&s.message, &sender, &params, &created, &s.attempts)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -129,7 +112,7 @@ func (q *Queue) load(ctx context.Context, id, job int64) (*stored, error) {
 	if s.delivery.Message, err = readMessage(ctx, tx, s.message); err != nil {
 		return nil, err
 	}
-	if s.recipients, err = readRecipients(ctx, tx, id); err != nil {
+	if s.recipients, err = readRecipients(ctx, tx, s.id); err != nil {
 		return nil, err
 	}
 	for _, r := range s.recipients {
@@ -154,8 +137,8 @@ func (q *Queue) deliver(ctx context.Context, d relay.Delivery) (results []error,
 	return results, relayed
 }
 
-// attempt is what came of an attempt.
-type attempt struct {
+// outcome is what came of an attempt.
+type outcome struct {
 	// failed are given up, delayed are to be reported, relayed are through.
 	failed, delayed, relayed []relay.RecipientStatus
 	left                     []recipient // to try again
@@ -164,7 +147,7 @@ type attempt struct {
 
 // record stores what happened: recipients that are through, one way or the
 // other, leave, and reports enter.
-func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed []bool) error {
+func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed []bool) {
 	a := q.sort(s, results, relayed)
 	if err := q.report(s, a, relay.Failed, a.failed); err != nil {
 		// Without a report they would be lost without a word: they stay.
@@ -176,19 +159,17 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 			s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		}
 	}
-	if err := q.commit(ctx, s, a); err != nil {
-		return err
+	if q.commit(ctx, s, a) {
+		q.log(s, results, a.failed, len(a.left))
 	}
-	q.log(s, results, a.failed, len(a.left))
-	return nil
 }
 
 // sort tells those given up from those to try again. Their error is kept in
 // left.
-func (q *Queue) sort(s *stored, results []error, relayed []bool) *attempt {
+func (q *Queue) sort(s *stored, results []error, relayed []bool) *outcome {
 	age := q.config.Clock().Sub(s.created)
 	late := q.config.NotifyDelay > 0 && age >= q.config.NotifyDelay && !s.params.ToldOfDelay
-	a := &attempt{}
+	a := &outcome{}
 	for i, r := range s.recipients {
 		err := results[i]
 		about := relay.RecipientStatus{Recipient: r.Recipient, Err: err}
@@ -213,7 +194,7 @@ func (q *Queue) sort(s *stored, results []error, relayed []bool) *attempt {
 }
 
 // stay leaves those in the queue who would be given up.
-func (a *attempt) stay(s *stored) {
+func (a *outcome) stay(s *stored) {
 	for _, f := range a.failed {
 		for _, r := range s.recipients {
 			if r.Address == f.Recipient.Address {
@@ -235,7 +216,7 @@ func outOfTime(last error) error {
 
 // report makes the report of an event, if one was requested. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
-func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []relay.RecipientStatus) error {
+func (q *Queue) report(s *stored, a *outcome, kind relay.EventKind, about []relay.RecipientStatus) error {
 	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
 		return nil
 	}
@@ -255,10 +236,10 @@ func (q *Queue) report(s *stored, a *attempt, kind relay.EventKind, about []rela
 }
 
 // commit writes it all down in one transaction, in which the job ends and that
-// of the next attempt begins.
-func (q *Queue) commit(ctx context.Context, s *stored, a *attempt) error {
-	return q.insist(ctx, s.id, func(ctx context.Context, tx *sql.Tx) error {
-		if err := endJob(ctx, tx, s.job); err != nil {
+// of the next attempt begins. It reports whether that is on the disk.
+func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
+	return q.insist(ctx, s.job, func(ctx context.Context, tx *sql.Tx) error {
+		if err := endJob(ctx, tx, s.job.id); err != nil {
 			return err
 		}
 		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = ?`, s.id)
@@ -285,7 +266,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *attempt) error {
 }
 
 // noteDelay notes that the sender was notified of a delay.
-func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *attempt) error {
+func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *outcome) error {
 	if len(a.delayed) == 0 {
 		return nil
 	}

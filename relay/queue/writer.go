@@ -5,12 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
 // maxBatch is how many changes share a commit at most.
 const maxBatch = 64
+
+// linger is how long a change that may wait does so for others, which it would hold
+// up with a commit of its own: a client that sends one message after the other would
+// wait for the record of the last one before the next is stored. A crash in this time
+// has a message delivered twice, as a crash during the commit does.
+const linger = 5 * time.Millisecond
 
 var errStopped = errors.New("the queue is stopped")
 
@@ -19,11 +26,13 @@ var errStopped = errors.New("the queue is stopped")
 // the commit is on the disk, and no sooner; one that fails takes nothing of the
 // others with it.
 type writer struct {
-	db      *sql.DB
-	health  *health
-	changed func()
-	changes chan *change
-	done    chan struct{}
+	db         *sql.DB
+	health     *health
+	dispatcher *dispatcher
+	changed    func()
+	linger     time.Duration // of patient changes
+	changes    chan *change
+	done       chan struct{}
 
 	mu      sync.RWMutex
 	stopped bool
@@ -31,30 +40,39 @@ type writer struct {
 
 // change is one caller's part of a transaction.
 type change struct {
-	apply func(*sql.Tx) error
-	err   error
-	done  chan struct{}
+	apply   func(*sql.Tx) error
+	err     error
+	done    chan struct{}
+	patient bool // may wait for others
 }
 
-func newWriter(db *sql.DB, h *health, changed func()) *writer {
-	w := &writer{db: db, health: h, changed: changed, changes: make(chan *change), done: make(chan struct{})}
+func newWriter(db *sql.DB, h *health, d *dispatcher, changed func()) *writer {
+	w := &writer{db: db, health: h, dispatcher: d, changed: changed, linger: linger, changes: make(chan *change), done: make(chan struct{})}
 	go w.run()
 	return w
 }
 
 // write applies a change and returns when it is on the disk, or was not made.
 func (w *writer) write(ctx context.Context, apply func(*sql.Tx) error) error {
+	return w.submit(&change{done: make(chan struct{}), apply: func(tx *sql.Tx) error {
+		if err := ctx.Err(); err != nil {
+			return err // given up while it waited
+		}
+		return apply(tx)
+	}})
+}
+
+// writeWithOthers is write for a change that nothing waits for.
+func (w *writer) writeWithOthers(apply func(*sql.Tx) error) error {
+	return w.submit(&change{done: make(chan struct{}), apply: apply, patient: true})
+}
+
+func (w *writer) submit(c *change) error {
 	w.mu.RLock()
 	if w.stopped {
 		w.mu.RUnlock()
 		return errStopped
 	}
-	c := &change{done: make(chan struct{}), apply: func(tx *sql.Tx) error {
-		if err := ctx.Err(); err != nil {
-			return err // given up while it waited
-		}
-		return apply(tx)
-	}}
 	w.changes <- c
 	w.mu.RUnlock()
 	// Not even the end of ctx ends this wait: the caller must know.
@@ -77,6 +95,13 @@ func (w *writer) run() {
 	defer close(w.done)
 	for c := range w.changes {
 		batch := w.gather(c)
+		var jobs []job
+		take := &change{done: make(chan struct{}), apply: func(tx *sql.Tx) (err error) {
+			jobs, err = w.dispatcher.take(tx)
+			return err
+		}}
+		// The last one: what the others stored, and the workers they freed, count.
+		batch = append(batch, take)
 		if err := w.commit(batch); err != nil {
 			for _, c := range batch {
 				c.err = errors.Join(c.err, err)
@@ -85,6 +110,9 @@ func (w *writer) run() {
 		for _, c := range batch {
 			w.note(c.err)
 			close(c.done)
+		}
+		if take.err == nil {
+			w.dispatcher.run(jobs)
 		}
 		w.changed()
 	}
@@ -100,21 +128,45 @@ func (w *writer) note(err error) {
 	}
 }
 
-// gather returns c and those that wait already.
+// gather returns c and those that wait already. If all of them may wait, and so may
+// what is in the queue, as there are workers for it, it is those that come while they
+// linger too, up to the first that may not.
 func (w *writer) gather(c *change) []*change {
 	batch := []*change{c}
-	for len(batch) < maxBatch {
-		select {
-		case c, ok := <-w.changes:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, c)
-		default:
+	end := time.NewTimer(w.linger)
+	defer end.Stop()
+	for wait := c.patient; len(batch) < maxBatch; {
+		var over <-chan time.Time
+		if wait && w.dispatcher.room() > 0 {
+			over = end.C
+		}
+		more := w.next(over)
+		if more == nil {
 			return batch
 		}
+		batch = append(batch, more)
+		wait = wait && more.patient
 	}
 	return batch
+}
+
+// next returns the next change that comes until over, which is at once if it is nil;
+// nil if none does.
+func (w *writer) next(over <-chan time.Time) *change {
+	select {
+	case c := <-w.changes: // nil when the writer is stopped
+		return c
+	default:
+	}
+	if over == nil {
+		return nil
+	}
+	select {
+	case c := <-w.changes:
+		return c
+	case <-over:
+		return nil
+	}
 }
 
 // commit applies all changes in one transaction. Its error is that of all of
