@@ -74,9 +74,9 @@ func ParseContents(data []byte, password string) (*Contents, error) {
 }
 
 // notUnderstood says why a file without a certificate is refused: by the reason of
-// its certificate, where it begins as one does.
+// what it begins as.
 func notUnderstood(data []byte, err error) error {
-	if firstInside(data) == 0x30 {
+	if firstInside(data) == 0x30 || isCMS(data) || isSerializedStore(data) {
 		return err
 	}
 	return errNotUnderstood
@@ -86,6 +86,9 @@ func notUnderstood(data []byte, err error) error {
 // with an INTEGER. A certificate has another SEQUENCE there, CMS an OBJECT
 // IDENTIFIER.
 func isPKCS12(data []byte) bool { return firstInside(data) == 0x02 }
+
+// isCMS reports whether data begins as a ContentInfo does (RFC 5652 section 3).
+func isCMS(data []byte) bool { return firstInside(data) == 0x06 }
 
 // firstInside is the identifier octet of the first element inside a SEQUENCE, of
 // definite length or not; 0 for all else.

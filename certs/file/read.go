@@ -118,15 +118,15 @@ func parseBlock(b *pem.Block, r *reading) {
 
 // parseDER reads one certificate or a bundle.
 func parseDER(der []byte, r *reading) error {
+	if isCMS(der) {
+		return parseBundle(der, r)
+	}
 	cert, err := pkix.ParseCertificate(der)
-	if err == nil {
-		r.take(cert, nil)
-		return nil
+	if err != nil {
+		return err
 	}
-	if parseBundle(der, r) == nil {
-		return nil
-	}
-	return err
+	r.take(cert, nil)
+	return nil
 }
 
 func unique(list []*x509.Certificate) []*x509.Certificate {

@@ -17,8 +17,9 @@ const (
 )
 
 var (
-	storeMagic    = []byte{0, 0, 0, 0, 'C', 'E', 'R', 'T'}
-	errStoreShape = errors.New("serialized store: truncated or not well-formed")
+	storeMagic     = []byte{0, 0, 0, 0, 'C', 'E', 'R', 'T'}
+	errStoreShape  = errors.New("serialized store: truncated or not well-formed")
+	errStoreBehind = errors.New("serialized store: something else stands behind its end; get the file again")
 )
 
 func isSerializedStore(b []byte) bool { return bytes.HasPrefix(b, storeMagic) }
@@ -38,6 +39,9 @@ func parseSerializedStore(b []byte, r *reading) error {
 		size := uint64(binary.LittleEndian.Uint32(b[8:]))
 		b = b[12:]
 		if kind == storeEnd {
+			if len(bytes.Trim(b, "\r\n\x00")) > 0 {
+				return errStoreBehind
+			}
 			return nil
 		}
 		if size > uint64(len(b)) {

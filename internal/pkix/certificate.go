@@ -16,6 +16,7 @@ import (
 
 var (
 	errNoCertificate = errors.New("certificate: not well-formed DER")
+	errBehind        = errors.New("certificate: something else stands behind it")
 	errAlgorithms    = errors.New("certificate: the signature algorithms inside and outside differ")
 	errVersion       = errors.New("certificate: its version is not 1, 2 or 3")
 )
@@ -40,8 +41,11 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	in := cryptobyte.String(TrimDER(der))
 	var outer, body, tbs, algorithm cryptobyte.String
 	c := &x509.Certificate{}
-	if !in.ReadASN1Element(&outer, cryptobyte_asn1.SEQUENCE) || !in.Empty() {
+	if !in.ReadASN1Element(&outer, cryptobyte_asn1.SEQUENCE) {
 		return nil, errNoCertificate
+	}
+	if !in.Empty() {
+		return nil, errBehind
 	}
 	c.Raw = outer
 	if !outer.ReadASN1(&body, cryptobyte_asn1.SEQUENCE) ||
