@@ -4,7 +4,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
 
@@ -29,7 +28,7 @@ func CheckPurpose(c *x509.Certificate, p Purpose) *Problem {
 
 func checkSigningUse(c *x509.Certificate) *Problem {
 	switch pkix.PublicKey(c).(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey:
+	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey, *pkix.MLDSAKey:
 	default:
 		return Refuse(WrongPurpose, c, "its key cannot sign")
 	}
@@ -42,7 +41,7 @@ func checkSigningUse(c *x509.Certificate) *Problem {
 func checkEncryptionUse(c *x509.Certificate) *Problem {
 	need, name := x509.KeyUsageKeyEncipherment, "keyEncipherment"
 	switch pkix.PublicKey(c).(type) {
-	case *rsa.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
+	case *rsa.PublicKey, *pkix.KEMKey:
 	case *ecdsa.PublicKey, *ecdh.PublicKey, *pkix.BrainpoolKey:
 		need, name = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:

@@ -21,7 +21,8 @@ import (
 type SignOptions struct {
 	// Opaque asks for application/pkcs7-mime instead of multipart/signed.
 	Opaque bool
-	// Digest is "sha-256", "sha-384" or "sha-512"; "" is the key's default.
+	// Digest is "sha-256", "sha-384" or "sha-512"; "" is the key's default. Ed25519 and
+	// ML-DSA keys have SHA-512 whatever it says.
 	Digest string
 	// Signature is "pkcs1" or "pss", for RSA keys; "" is "pkcs1".
 	Signature string
@@ -83,8 +84,12 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 	}
 	digest := cms.DefaultDigest(key.Public())
 	if o.Digest != "" {
-		if digest, ok = cms.DigestByName(o.Digest); !ok {
+		named, ok := cms.DigestByName(o.Digest)
+		if !ok {
 			return cms.Signer{}, fault.New(fault.Internal, "the message cannot be signed", fmt.Errorf("unknown digest %q", o.Digest))
+		}
+		if !pkix.SignsWhole(key.Public()) {
+			digest = named
 		}
 	}
 	signer := cms.Signer{

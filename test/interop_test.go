@@ -202,7 +202,9 @@ what the peer writes. A number says why not, below.
 
 What is in none of these is held to the standards' own values, in the tests of smime/cms:
 
-- ML-KEM-768 and -1024 (RFC 9936): the steps of appendix C
+- ML-KEM-512, -768 and -1024 (RFC 9936): the message of appendix C, with the private key
+  as seed, as expanded key and as both, and all steps between
+- ML-DSA-44, -65 and -87 (RFC 9882): the messages of appendix B
 - the derivation of the content key (RFC 9709): appendices A and B
 
 `

@@ -76,6 +76,8 @@ type world struct {
 	silent       string // an address that accepts connections and says nothing
 
 	openssl, gnupg, nss peer.Peer
+
+	more string // configuration beside the rest
 }
 
 func newWorld(t *testing.T) *world {
@@ -210,7 +212,7 @@ base = "dc=example,dc=org"
 timeout = "1s"
 `
 	replace := strings.NewReplacer("DIR", w.dir, "QUEUE", queue, "LDAP", w.slapd.URL(), "SILENT", w.silent)
-	return fmt.Sprint(replace.Replace(text), "\n", wiring, "\n", rules)
+	return fmt.Sprint(replace.Replace(text), "\n", wiring, "\n", w.more, rules)
 }
 
 // silence listens and never answers.

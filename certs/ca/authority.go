@@ -65,7 +65,7 @@ type Config struct {
 	// CRLValidity is how long a revocation list is good for; 0 is a week.
 	CRLValidity time.Duration
 	// Generate makes the keys that are certified; nil makes them in memory.
-	Generate func(kind string) (crypto.Signer, error)
+	Generate func(kind string) (PrivateKey, error)
 	Clock    func() time.Time // nil is time.Now
 }
 
@@ -138,7 +138,7 @@ func newSerial() (*big.Int, error) {
 // keyID returns a key identifier (RFC 7093 section 2, method 1): the first 160
 // bits of the SHA-256 of the public key.
 func keyID(pub crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	der, err := pkix.MarshalKeyInfo(pub)
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
 	}
@@ -162,7 +162,7 @@ func certify(t, parent *x509.Certificate, pub crypto.PublicKey, by crypto.Signer
 	if t.SubjectKeyId, err = keyID(pub); err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, parent, pub, by)
+	der, err := pkix.CreateCertificate(t, parent, pub, by)
 	if err != nil {
 		return nil, fmt.Errorf("certificate for %q: %w", t.Subject, err)
 	}

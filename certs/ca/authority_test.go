@@ -43,8 +43,9 @@ func TestPartnersBelieve(t *testing.T) {
 	w := newWorld(t, "p384", ca.Multipurpose, "example.com")
 	v := w.validator(t, crl(t, w.root), crl(t, w.issuing))
 	for _, kind := range ca.Kinds {
-		id := w.issue(t, ca.Request{Address: parse(t, "Alice@Example.COM"), Key: kind})[0]
-		for _, purpose := range []certs.Purpose{certs.ForSigning, certs.ForEncryption} {
+		ids := w.issue(t, ca.Request{Address: parse(t, "Alice@Example.COM"), Key: kind})
+		id := ids[0]
+		for purpose, id := range map[certs.Purpose]*certs.Identity{certs.ForSigning: id, certs.ForEncryption: ids[len(ids)-1]} {
 			if d := check(t, v, id, purpose); d.Result != certs.Pass || d.Revocation != "good" {
 				t.Errorf("%s to %s: %+v", kind, purpose, d)
 			}

@@ -115,7 +115,7 @@ func shorten(text string, most int) string {
 
 // root makes a self-signed authority (BR 7.1.2.1).
 func (p *Plan) root(from time.Time) (*certs.Identity, error) {
-	key, err := generateKey(p.Key)
+	key, err := authorityKey(p.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (p *Plan) root(from time.Time) (*certs.Identity, error) {
 // no authority below itself. Its name constraints are not critical, as BR 7.1.2.2 f
 // lets them be: GnuPG knows none and would refuse the chain.
 func (p *Plan) issuing(from time.Time, root *certs.Identity) (*certs.Identity, error) {
-	key, err := generateKey(p.Key)
+	key, err := authorityKey(p.Key)
 	if err != nil {
 		return nil, err
 	}

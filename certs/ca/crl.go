@@ -2,7 +2,6 @@ package ca
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"math/big"
@@ -52,7 +51,7 @@ func (a *Authority) CRL(ctx context.Context) ([]byte, error) {
 			from = e.RevocationTime
 		}
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+	der, err := pkix.CreateRevocationList(&x509.RevocationList{
 		Number: big.NewInt(number), ThisUpdate: from, NextUpdate: a.nextUpdate(now), RevokedCertificateEntries: entries,
 	}, cert, a.Key)
 	if err != nil {

@@ -22,7 +22,7 @@ type Request struct {
 	// Validity is how long it shall be valid; 0 is a year. It is cut at the end of
 	// the authority.
 	Validity time.Duration
-	// Separate asks for two keys, one that signs and one that is encrypted to: the
+	// Separate asks for two keys, which there are with ML-DSA in any case, one that signs and one that is encrypted to: the
 	// latter can then be deposited for safe keeping, and no one else can
 	// sign.
 	Separate bool
@@ -41,7 +41,7 @@ func (a *Authority) Issue(ctx context.Context, r Request) ([]*certs.Identity, er
 	if err := a.Check(r); err != nil {
 		return nil, err
 	}
-	if !r.Separate {
+	if !r.Separate && !TwoKeys(r.Key) {
 		id, err := a.issue(ctx, r, SignAndEncrypt)
 		if err != nil {
 			return nil, err

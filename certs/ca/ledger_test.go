@@ -2,7 +2,6 @@ package ca_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -126,12 +125,12 @@ type world struct {
 var rsaKeys sync.Map
 
 // key returns a new key, of RSA one of two.
-func (w *world) key(t *testing.T, kind string) crypto.Signer {
+func (w *world) key(t *testing.T, kind string) ca.PrivateKey {
 	t.Helper()
 	made := w.made.Add(1)
 	name := fmt.Sprintf("%s %d", kind, made%2)
 	if k, ok := rsaKeys.Load(name); ok {
-		return k.(crypto.Signer)
+		return k.(ca.PrivateKey)
 	}
 	k, err := ca.GenerateKey(kind)
 	if err != nil {
@@ -175,7 +174,7 @@ func (w *world) authority(t *testing.T, id *certs.Identity, name string, profile
 	c := ca.Config{
 		Certificate: id.Certificate, Key: signer(t, id), Ledger: w.ledger,
 		Place: ca.Place{URL: w.url, Name: name}, Profile: profile, Clock: func() time.Time { return w.now },
-		Generate: func(kind string) (crypto.Signer, error) { return w.key(t, kind), nil },
+		Generate: func(kind string) (ca.PrivateKey, error) { return w.key(t, kind), nil },
 	}
 	if name == ca.Root {
 		c.CRLValidity = ca.RootCRLValidity

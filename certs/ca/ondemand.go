@@ -102,7 +102,7 @@ func (o *OnDemand) issue(ctx context.Context, a address.Address) (*certs.Identit
 // enter counts what is about to be issued against the bound.
 func (o *OnDemand) enter(ctx context.Context) (leave func(), err error) {
 	each := 1
-	if o.Separate {
+	if o.Separate || TwoKeys(o.Key) {
 		each = 2
 	}
 	o.mu.Lock()

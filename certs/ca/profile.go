@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Profile is a generation of the Baseline Requirements for mailbox-validated
@@ -45,7 +47,8 @@ const (
 // keyUsage returns the bits for a key (BR 7.1.2.3 e).
 func (u Use) keyUsage(pub crypto.PublicKey) x509.KeyUsage {
 	management := x509.KeyUsageKeyAgreement
-	if _, ok := pub.(*rsa.PublicKey); ok {
+	switch pub.(type) {
+	case *rsa.PublicKey, *pkix.KEMKey: // RFC 9935 section 5
 		management = x509.KeyUsageKeyEncipherment
 	}
 	switch u {

@@ -3,10 +3,6 @@ package file
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -42,6 +38,8 @@ const exportIterations = 100_000
 // without being forced.
 const minPassword = 8
 
+var errPKCS12Key = errors.New("a PKCS #12 file with an ML-DSA or ML-KEM key would be read by few programs and is not written; export PEM")
+
 var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; use another one, or export PEM")
 
 // CheckPassword refuses a password that is empty or shorter than eight characters.
@@ -60,6 +58,9 @@ func CheckPassword(password string) error {
 func EncodePKCS12(id *certs.Identity, password string, how PKCS12) ([]byte, error) {
 	if err := checkExportable(id.Key); err != nil {
 		return nil, err
+	}
+	if !pkix.LibraryKey(id.Key) {
+		return nil, errPKCS12Key
 	}
 	if strings.ContainsFunc(password, func(r rune) bool { return r > 0xffff }) || !utf8.ValidString(password) {
 		return nil, errPasswordForm
@@ -81,7 +82,7 @@ func EncodePEM(id *certs.Identity, password string) ([]byte, error) {
 	if err := checkExportable(id.Key); err != nil {
 		return nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(id.Key)
+	der, err := pkix.MarshalPrivateKey(id.Key)
 	if err != nil {
 		return nil, fmt.Errorf("private key of %q: %w", pkix.Label(id.Certificate), err)
 	}
@@ -106,8 +107,7 @@ func EncodeCertificates(list []*x509.Certificate) []byte {
 
 // checkExportable refuses a key that is not at hand as a value.
 func checkExportable(key crypto.PrivateKey) error {
-	switch key.(type) {
-	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey, *ecdh.PrivateKey:
+	if pkix.Exportable(key) {
 		return nil
 	}
 	return errors.New("the private key cannot be exported: it stays where it is, in a token for example")

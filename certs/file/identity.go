@@ -113,7 +113,7 @@ func (s *shelf) certificatesOf(key crypto.PrivateKey) []*x509.Certificate {
 	if !ok {
 		return nil
 	}
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	der, err := pkix.MarshalKeyInfo(pub)
 	info, ok := pkix.ReadKeyInfo(der)
 	if err != nil || !ok {
 		return nil

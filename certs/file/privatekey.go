@@ -20,7 +20,7 @@ const maxKeyOctets = 8 << 10
 var (
 	errKeySize       = fmt.Errorf("an RSA key over %d bits is not used; have a smaller one certified", pkix.MaxRSA)
 	errOldEncryption = errors.New("traditional PEM encryption is not supported; re-encrypt it: openssl pkcs8 -topk8 -in FILE -out NEW")
-	errKeyKind       = errors.New("not well-formed, or of a kind that is not supported: RSA, P-256, P-384, P-521, Ed25519 and X25519 are")
+	errKeyKind       = errors.New("not well-formed, or of a kind that is not supported: RSA, P-256, P-384, P-521, Ed25519, X25519, ML-DSA and ML-KEM are")
 )
 
 // The block type of a private key under a password (RFC 7468 section 11).
@@ -59,7 +59,7 @@ func parsePKCS8(der []byte) (crypto.PrivateKey, error) {
 	if len(der) > maxKeyOctets {
 		return nil, errKeySize
 	}
-	return checkedKey(x509.ParsePKCS8PrivateKey(der))
+	return checkedKey(pkix.ParsePrivateKey(der))
 }
 
 // checkedKey has the last word on what a parser made. What the parser says is not

@@ -2,12 +2,12 @@ package store
 
 import (
 	"context"
-	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // PutIdentity stores identities with their keys, which are sealed, and chains.
@@ -36,7 +36,7 @@ func (s *Store) prepareIdentity(id *certs.Identity) (item, error) {
 	if err := id.Check(); err != nil {
 		return it, fmt.Errorf("certificate %s: %w", describe(id.Certificate), err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(id.Key)
+	der, err := pkix.MarshalPrivateKey(id.Key)
 	if err != nil {
 		return it, fmt.Errorf("certificate %s: a private key of type %T can not be kept in the store", describe(id.Certificate), id.Key)
 	}
@@ -104,7 +104,7 @@ func (s *Store) unseal(sealed, fingerprint []byte) (any, error) {
 		return nil, err
 	}
 	defer clear(der)
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := pkix.ParsePrivateKey(der)
 	if err != nil {
 		return nil, errSealed // the cause might quote the key
 	}

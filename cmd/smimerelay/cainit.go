@@ -21,7 +21,7 @@ type caInitCmd struct {
 	JSON         bool     `name:"json" help:"Print the CA as JSON."`
 	Organization string   `placeholder:"NAME" help:"Name of your organization (default: ca.organization)."`
 	Country      string   `placeholder:"XX" help:"Country, two capital letters (default: ca.country)."`
-	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Type of the CA keys: p256, p384, rsa2048, rsa3072, rsa4096."`
+	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096,ml-dsa-44,ml-dsa-65,ml-dsa-87" default:"rsa4096" placeholder:"KIND" help:"Type of the CA keys: p256, p384, rsa2048, rsa3072, rsa4096, ml-dsa-44, ml-dsa-65, ml-dsa-87."`
 	Domain       []string `placeholder:"DOMAIN" help:"Add a name constraint: issue only for this domain (.example.com: its subdomains). Repeatable."`
 	RootOut      string   `placeholder:"FILE" help:"Write the root key to FILE (PKCS #12) and do not store it."`
 	Import       string   `placeholder:"FILE" help:"Import an existing CA with its private key (PKCS #12 or PEM)."`

@@ -14,7 +14,7 @@ type caRenewCmd struct {
 	authorityFlags
 	JSON         bool     `name:"json" help:"Print the CAs as JSON."`
 	Revoke       bool     `help:"Revoke the previous issuing CA (ca-compromise), and with it every certificate that it issued."`
-	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096" default:"rsa4096" placeholder:"KIND" help:"Type of the CA key: p256, p384, rsa2048, rsa3072, rsa4096."`
+	Key          string   `enum:"p256,p384,rsa2048,rsa3072,rsa4096,ml-dsa-44,ml-dsa-65,ml-dsa-87" default:"rsa4096" placeholder:"KIND" help:"Type of the CA key: p256, p384, rsa2048, rsa3072, rsa4096, ml-dsa-44, ml-dsa-65, ml-dsa-87."`
 	Domain       []string `placeholder:"DOMAIN" help:"Add a name constraint for this domain (default: those of the previous CA). Repeatable."`
 	Root         string   `placeholder:"FILE" help:"The root key, if it is not in the store (PKCS #12 or PEM)."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the --root file."`

@@ -20,7 +20,7 @@ import (
 type certIssueCmd struct {
 	authorityFlags
 	JSON         bool     `name:"json" help:"Print what was issued as JSON."`
-	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096" default:"" placeholder:"KIND" help:"Key type: auto (what all partners can use), p256, p384, rsa2048, rsa3072, rsa4096 (default: ca.key_type)."`
+	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096,ml-dsa-44,ml-dsa-65,ml-dsa-87" default:"" placeholder:"KIND" help:"Key type: auto (what all partners can use), p256, p384, rsa2048, rsa3072, rsa4096, ml-dsa-44, ml-dsa-65, ml-dsa-87 (default: ca.key_type). With ML-DSA there are always two certificates: the second one has an ML-KEM key."`
 	Days         int      `placeholder:"N" help:"Days of validity, at most 825 (default: ca.validity)."`
 	Separate     bool     `help:"Issue two certificates with separate keys, one for signing and one for encryption, as ca.separate_keys does."`
 	File         string   `placeholder:"FILE" help:"Also issue for the addresses in FILE, one per line."`
@@ -128,7 +128,7 @@ func (c *certIssueCmd) password(addresses int) (string, error) {
 	if c.Out == "" {
 		return "", nil
 	}
-	if addresses > 1 || c.Separate {
+	if addresses > 1 || c.Separate || ca.TwoKeys(c.Key) {
 		return "", errors.New("--out: only for one identity; use smimerelay cert export for several")
 	}
 	if _, err := os.Lstat(c.Out); err == nil {
@@ -157,8 +157,8 @@ func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]
 	if c.Days < 0 {
 		return nil, errors.New("--days: give a number above 0")
 	}
-	if c.Out != "" && o.config.CA.SeparateKeys {
-		return nil, errors.New("--out: only for one identity, but ca.separate_keys issues two; use smimerelay cert export")
+	if c.Out != "" && (o.config.CA.SeparateKeys || c.Key == "" && ca.TwoKeys(o.config.CA.KeyType)) {
+		return nil, errors.New("--out: only for one identity, but ca.separate_keys or ca.key_type issues two; use smimerelay cert export")
 	}
 	validity := o.config.CA.Validity
 	if c.Days > 0 {

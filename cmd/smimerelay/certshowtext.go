@@ -4,7 +4,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/x509"
 	x509pkix "crypto/x509/pkix"
@@ -199,10 +198,6 @@ func keyKind(c *x509.Certificate) string {
 		return "X25519"
 	case ed25519.PublicKey:
 		return "Ed25519"
-	case *mlkem.EncapsulationKey768:
-		return "ML-KEM-768"
-	case *mlkem.EncapsulationKey1024:
-		return "ML-KEM-1024"
 	}
 	return pkix.KeyName(c)
 }

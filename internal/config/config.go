@@ -134,7 +134,7 @@ type CA struct {
 	Organization string        `toml:"organization" doc:"organization name in the CA certificates"`
 	Country      string        `toml:"country" doc:"country in the CA certificates: two capital letters, such as DE"`
 	Profile      string        `toml:"profile" doc:"generation of the S/MIME Baseline Requirements that issued certificates follow" enum:"multipurpose,strict"`
-	KeyType      string        `toml:"key_type" doc:"type of the keys of issued certificates; auto selects what all partners can use: rsa3072, and p256 for the signing key if separate_keys is set" enum:"auto,p256,p384,rsa2048,rsa3072,rsa4096"`
+	KeyType      string        `toml:"key_type" doc:"type of the keys of issued certificates; auto selects what all partners can use: rsa3072, and p256 for the signing key if separate_keys is set; ml-dsa-44, -65 and -87 sign, and a second certificate with ML-KEM-512, -768 or -1024 is for encryption" enum:"auto,p256,p384,rsa2048,rsa3072,rsa4096,ml-dsa-44,ml-dsa-65,ml-dsa-87"`
 	SeparateKeys bool          `toml:"separate_keys" doc:"issue two certificates with separate keys: one for signing, one for encryption"`
 	Validity     time.Duration `toml:"validity" doc:"validity period of issued certificates, at most 825d" min:"1d"`
 	RenewBefore  time.Duration `toml:"renew_before" doc:"how long before expiry an identity of a rule with issue = true is renewed; the new one signs at once, the old one is still used to decrypt" min:"1h"`
@@ -228,7 +228,7 @@ type Lookup struct {
 
 // Profile is one [profile.NAME].
 type Profile struct {
-	Digest           string `toml:"digest" doc:"digest algorithm of signatures" enum:"sha-256,sha-384,sha-512"`
+	Digest           string `toml:"digest" doc:"digest algorithm of signatures; Ed25519 and ML-DSA keys always use sha-512" enum:"sha-256,sha-384,sha-512"`
 	Signature        string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
 	Cipher           string `toml:"cipher" doc:"content encryption; auto is aes-256-cbc, which every client can read" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
 	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`

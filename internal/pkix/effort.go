@@ -18,9 +18,14 @@ func Effort(key crypto.PublicKey) int {
 		return 1 + bits*bits/(2048*2048)
 	case *BrainpoolKey:
 		return brainpoolEffort
+	case *MLDSAKey:
+		return mldsaEffort
 	}
 	return 2
 }
+
+// mldsaEffort: the matrix is made of its seed with the key, the rest is fast.
+const mldsaEffort = 4
 
 // brainpoolEffort: the arithmetic is that of math/big.
 const brainpoolEffort = 40

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/mlkem"
 	"crypto/rsa"
 	"fmt"
 )
@@ -56,7 +55,7 @@ func CheckKey(key crypto.PublicKey, minRSA int) *KeyProblem {
 		return nil
 	case *ecdh.PublicKey:
 		return checkAgreement(k)
-	case ed25519.PublicKey, *BrainpoolKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
+	case ed25519.PublicKey, *BrainpoolKey, *MLDSAKey, *KEMKey:
 		return nil
 	}
 	return unsupportedKey("its kind of key is not supported")

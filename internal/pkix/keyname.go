@@ -26,16 +26,18 @@ var names = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1}, "DSA"},
 	{asn1.ObjectIdentifier{1, 3, 101, 111}, "X448"},
 	{asn1.ObjectIdentifier{1, 3, 101, 113}, "Ed448"},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 1}, "ML-KEM-512"},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}, "ML-DSA-44"},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 18}, "ML-DSA-65"},
-	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 19}, "ML-DSA-87"},
 }
 
 // supported are kinds of keys and curves of which only those that are not
 // well-formed are asked about.
 var supported = func() []asn1.ObjectIdentifier {
-	list := []asn1.ObjectIdentifier{oidRSA, oidRSAPSS, oidEd25519, oidX25519, oidMLKEM768, oidMLKEM1024}
+	list := []asn1.ObjectIdentifier{oidRSA, oidRSAPSS, oidEd25519, oidX25519}
+	for _, set := range mldsaSets {
+		list = append(list, set.id)
+	}
+	for _, set := range kemSets {
+		list = append(list, set.id)
+	}
 	for _, c := range nist {
 		list = append(list, c.id)
 	}
@@ -48,8 +50,13 @@ var supported = func() []asn1.ObjectIdentifier {
 // KeyName says what kind of key c has, for explanations: a name, or the object
 // identifier of the algorithm or the curve.
 func KeyName(c *x509.Certificate) string {
-	if k, ok := PublicKey(c).(*BrainpoolKey); ok {
+	switch k := PublicKey(c).(type) {
+	case *BrainpoolKey:
 		return k.Curve()
+	case *MLDSAKey:
+		return mldsaOf(k).name
+	case *KEMKey:
+		return k.Name()
 	}
 	info, ok := ReadKeyInfo(c.RawSubjectPublicKeyInfo)
 	if !ok {

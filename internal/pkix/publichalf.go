@@ -4,9 +4,16 @@ import "crypto"
 
 // PublicHalf returns the public key of a private one, whatever holds it.
 func PublicHalf(key crypto.PrivateKey) (crypto.PublicKey, bool) {
-	k, ok := key.(interface{ Public() crypto.PublicKey })
-	if !ok {
-		return nil, false
+	switch k := key.(type) {
+	case interface{ Public() crypto.PublicKey }:
+		return k.Public(), true
+	case crypto.Decapsulator: // crypto/mlkem has no Public
+		bits := k.Encapsulator().Bytes()
+		for i := range kemSets {
+			if kemSets[i].public == len(bits) {
+				return &KEMKey{k.Encapsulator(), &kemSets[i]}, true
+			}
+		}
 	}
-	return k.Public(), true
+	return nil, false
 }

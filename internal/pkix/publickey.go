@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/mlkem"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
@@ -27,12 +26,10 @@ type PSSKey struct {
 }
 
 var (
-	oidRSA       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	oidRSAPSS    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
-	oidEd25519   = asn1.ObjectIdentifier{1, 3, 101, 112}
-	oidX25519    = asn1.ObjectIdentifier{1, 3, 101, 110}
-	oidMLKEM768  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 2}
-	oidMLKEM1024 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 4, 3}
+	oidRSA     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidRSAPSS  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidEd25519 = asn1.ObjectIdentifier{1, 3, 101, 112}
+	oidX25519  = asn1.ObjectIdentifier{1, 3, 101, 110}
 )
 
 // key returns the key, nil if its kind is not supported or it is not well-formed.
@@ -51,10 +48,10 @@ func (k KeyInfo) key() crypto.PublicKey {
 		return ed25519.PublicKey(k.Bits)
 	case id.Equal(oidX25519) && plain:
 		key, err = ecdh.X25519().NewPublicKey(k.Bits)
-	case id.Equal(oidMLKEM768):
-		key, err = mlkem.NewEncapsulationKey768(k.Bits)
-	case id.Equal(oidMLKEM1024):
-		key, err = mlkem.NewEncapsulationKey1024(k.Bits)
+	case mldsaByID(id) != nil && plain: // RFC 9881 section 4
+		return mldsaByID(id).key(k.Bits)
+	case kemByID(id) != nil && plain: // RFC 9935 section 4
+		return kemByID(id).key(k.Bits)
 	}
 	if err != nil {
 		return nil

@@ -22,12 +22,15 @@ const (
 	PSSScheme     Scheme = "rsa-pss"
 	ECDSAScheme   Scheme = "ecdsa"
 	Ed25519Scheme Scheme = "ed25519"
+	MLDSA44Scheme Scheme = "ml-dsa-44"
+	MLDSA65Scheme Scheme = "ml-dsa-65"
+	MLDSA87Scheme Scheme = "ml-dsa-87"
 )
 
 // Algorithm is a signature algorithm with its parameters. The zero value is none.
 type Algorithm struct {
 	scheme Scheme
-	hash   crypto.Hash // 0 for Ed25519
+	hash   crypto.Hash // 0 where Whole
 	pss    PSS
 }
 
@@ -63,6 +66,9 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 		a.scheme, a.hash = PSSScheme, a.pss.Hash
 		return a, id, ok
 	}
+	if set := mldsaByID(id); set != nil { // RFC 9881 section 2: no parameters
+		return Algorithm{scheme: set.scheme}, id, seq.Empty()
+	}
 	for _, known := range algorithms {
 		if known.id.Equal(id) {
 			// NULL or nothing, whatever the standards say of each: both are written.
@@ -79,9 +85,6 @@ func WithDigest(s Scheme, h crypto.Hash) Algorithm { return Algorithm{scheme: s,
 // Scheme returns the family of a.
 func (a Algorithm) Scheme() Scheme { return a.scheme }
 
-// HashFunc returns the digest of the signed data; 0 where Whole.
-func (a Algorithm) HashFunc() crypto.Hash { return a.hash }
-
 // Weak reports a digest for which others can find collisions.
 func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypto.MD5 }
 
@@ -89,7 +92,37 @@ func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypt
 func (a Algorithm) Broken() bool { return a.hash == crypto.MD5 }
 
 // Whole reports an algorithm that signs the data itself and not its digest.
-func (a Algorithm) Whole() bool { return a.scheme == Ed25519Scheme }
+func (a Algorithm) Whole() bool {
+	switch a.scheme {
+	case Ed25519Scheme, MLDSA44Scheme, MLDSA65Scheme, MLDSA87Scheme:
+		return true
+	}
+	return false
+}
+
+// SignsWhole reports whether the algorithms of a key are Whole.
+func SignsWhole(key crypto.PublicKey) bool {
+	switch key.(type) {
+	case ed25519.PublicKey, *MLDSAKey:
+		return true
+	}
+	return false
+}
+
+// AllowsDigest reports whether signed attributes may have a digest by h, where the
+// signature itself is Whole: SHA-512 with Ed25519 (RFC 8419 section 3), one as strong
+// as the key with ML-DSA (RFC 9882 section 3.3). All others name their digest.
+func (a Algorithm) AllowsDigest(h crypto.Hash) bool {
+	for _, set := range mldsaSets {
+		if set.scheme == a.scheme {
+			return h.Available() && 8*h.Size() >= set.digest
+		}
+	}
+	if a.Whole() {
+		return h == crypto.SHA512
+	}
+	return h == a.hash
+}
 
 // Hash returns a new hash for the data; nil where Whole.
 func (a Algorithm) Hash() hash.Hash {
@@ -106,8 +139,7 @@ func (a Algorithm) Digest() string { return a.hash.String() }
 func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
 	if a.Whole() {
 		spent.Add(int64(Effort(key)))
-		k, ok := key.(ed25519.PublicKey)
-		return ok && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, data, sig)
+		return a.verifyWhole(key, data, sig)
 	}
 	h := a.Hash()
 	if h == nil {
@@ -115,6 +147,17 @@ func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
 	}
 	h.Write(data)
 	return a.VerifyDigest(key, h.Sum(nil), sig)
+}
+
+func (a Algorithm) verifyWhole(key crypto.PublicKey, data, sig []byte) bool {
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+		return a.scheme == Ed25519Scheme && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, data, sig)
+	case *MLDSAKey:
+		set := mldsaOf(k)
+		return set.scheme == a.scheme && set.verify(k, data, sig)
+	}
+	return false
 }
 
 // VerifyDigest is Verify for data that was hashed already.

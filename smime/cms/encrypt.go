@@ -5,7 +5,6 @@ import (
 	"crypto/aes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
-	"crypto/mlkem"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -150,10 +149,8 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 		return e.keyAgreement(b, cert, k)
 	case *pkix.BrainpoolKey:
 		return e.brainpool(b, cert, k)
-	case *mlkem.EncapsulationKey768:
-		return e.encapsulation(b, cert, oidMLKEM768, k)
-	case *mlkem.EncapsulationKey1024:
-		return e.encapsulation(b, cert, oidMLKEM1024, k)
+	case *pkix.KEMKey:
+		return e.encapsulation(b, cert, k)
 	}
 	return unsupported("the key is for signing only")
 }

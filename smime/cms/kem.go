@@ -4,22 +4,38 @@ import (
 	"crypto"
 	"crypto/hkdf"
 	"crypto/x509"
+	"slices"
+	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-// An encapsulator is a public key of a key encapsulation mechanism.
-type encapsulator interface {
-	Encapsulate() (sharedKey, ciphertext []byte)
+// A kemSpec is what there is to know of a key encapsulation mechanism. The key wrap is
+// as strong as it, whatever the content cipher (RFC 9936 section 2.2.1).
+type kemSpec struct {
+	name, oid string
+	wrap      string
+	kekSize   int
+}
+
+var kems = [...]kemSpec{
+	{"ml-kem-512", oidMLKEM512, oidWrapAES128, 16},
+	{"ml-kem-768", oidMLKEM768, oidWrapAES256, 32},
+	{"ml-kem-1024", oidMLKEM1024, oidWrapAES256, 32},
 }
 
 // encapsulation appends KEMRecipientInfo inside OtherRecipientInfo (RFC 9629
-// section 3) for ML-KEM. The key wrap is AES-256 whatever the content cipher,
-// which RFC 9936 section 2.2.1 asks for.
-func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, kem string, pub encapsulator) error {
-	const kekSize = 32
+// section 3) for ML-KEM.
+func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, pub *pkix.KEMKey) error {
+	i := slices.IndexFunc(kems[:], func(k kemSpec) bool { return strings.EqualFold(k.name, pub.Name()) })
+	if i < 0 {
+		return unsupported("%s", pub.Name())
+	}
+	kem := &kems[i]
 	var wrapAlg builder
-	wrapAlg.algorithm(oidWrapAES256, nil)
+	wrapAlg.algorithm(kem.wrap, nil)
 	secret, ciphertext := pub.Encapsulate()
-	kek, err := hkdf.Key(crypto.SHA256.New, secret, nil, string(kemInfo(wrapAlg, nil, kekSize)), kekSize)
+	kek, err := hkdf.Key(crypto.SHA256.New, secret, nil, string(kemInfo(wrapAlg, nil, kem.kekSize)), kem.kekSize)
 	if err != nil {
 		return err
 	}
@@ -32,10 +48,10 @@ func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, kem string
 	s := b.open(tagSequence)
 	b.int(0)
 	b.identifier(cert, e.request.UseSKI)
-	b.algorithm(kem, nil)
+	b.algorithm(kem.oid, nil)
 	b.tlv(tagOctetString, ciphertext)
 	b.algorithm(oidHKDFSHA256, nil)
-	b.int(kekSize)
+	b.int(kem.kekSize)
 	b.raw(wrapAlg)
 	b.tlv(tagOctetString, wrapped)
 	b.close(s)
@@ -107,18 +123,12 @@ func (c *cursor) otherRecipient() (r RecipientInfo) {
 // setKEM looks at the algorithms of a key encapsulation.
 func (r *RecipientInfo) setKEM(badWrap bool) {
 	r.kind = kemKind
-	switch string(r.alg.oid) {
-	case oidMLKEM768:
-		r.KeyManagement = "ml-kem-768"
-	case oidMLKEM1024:
-		r.KeyManagement = "ml-kem-1024"
-	case oidMLKEM512:
-		r.unsupported("ml-kem-512", "ML-KEM-512")
-		return
-	default:
+	i := slices.IndexFunc(kems[:], func(k kemSpec) bool { return r.alg.is(k.oid) })
+	if i < 0 {
 		r.unsupported(r.alg.String(), "key encapsulation mechanism")
 		return
 	}
+	r.KeyManagement = kems[i].name
 	if hkdfOf(r.kdf) == 0 {
 		r.unsupported(r.KeyManagement, "key derivation "+r.kdf.String())
 	} else if n := wrapSize(r.wrap); badWrap || n == 0 || n != r.kekSize {

@@ -205,7 +205,7 @@ func TestEncryptRefuses(t *testing.T) {
 		"transport":       {EncryptRequest{KeyTransport: "kem", Recipients: certificates(rsaID)}, ErrUnsupported},
 		"oaep with md5":   {EncryptRequest{KeyTransport: OAEP, OAEPHash: crypto.MD5, Recipients: certificates(rsaID)}, ErrUnsupported},
 		"key of no kind":  {EncryptRequest{Recipients: []*x509.Certificate{issueFor(t, "x448", spki("\x2b\x65\x6f", nil, make([]byte, 56)))}}, ErrUnsupported},
-		"ml-kem-512":      {EncryptRequest{Recipients: []*x509.Certificate{issueFor(t, "kem512", spki(oidMLKEM512, nil, make([]byte, 800)))}}, ErrUnsupported},
+		"ml-kem, short":   {EncryptRequest{Recipients: []*x509.Certificate{issueFor(t, "kem512", spki(oidMLKEM512, nil, make([]byte, 799)))}}, ErrUnsupported},
 		"x25519 too long": {EncryptRequest{Recipients: []*x509.Certificate{issueFor(t, "x", spki(oidX25519, nil, make([]byte, 33)))}}, ErrUnsupported},
 		"x25519 of zero":  {EncryptRequest{Recipients: []*x509.Certificate{issueFor(t, "x", spki(oidX25519, nil, make([]byte, 32)))}}, ErrWeak},
 	} {

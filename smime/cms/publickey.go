@@ -8,8 +8,8 @@ import (
 )
 
 // PublicKey returns the public key of a certificate, also those that x509 does not
-// know: X25519 (*ecdh.PublicKey), RSASSA-PSS (*rsa.PublicKey), ML-KEM
-// (*mlkem.EncapsulationKey768 or 1024), and brainpool curves.
+// know: X25519 (*ecdh.PublicKey), RSASSA-PSS (*rsa.PublicKey), ML-DSA
+// (*mldsa.PublicKey), ML-KEM (a crypto.Encapsulator), and brainpool curves.
 func PublicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
 	key, err := publicKey(cert)
 	if pss, ok := key.(pkix.PSSKey); ok {

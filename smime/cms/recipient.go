@@ -29,7 +29,7 @@ type RecipientInfo struct {
 	// belong to a certificate: a password, a shared key.
 	ID ID
 	// KeyManagement is "rsa-pkcs1", "rsa-oaep", "ecdh", "x25519",
-	// "ml-kem-768", "ml-kem-1024"; a dotted object identifier or another word
+	// "ml-kem-512", "ml-kem-768", "ml-kem-1024"; a dotted object identifier or another word
 	// where Unsupported is set.
 	KeyManagement string
 	// Unsupported says why this recipient info can not be used, "" if it can.

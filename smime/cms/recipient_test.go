@@ -225,7 +225,6 @@ func TestUnsupportedRecipients(t *testing.T) {
 	}{
 		{"agreement", id.cert, oidDHSHA256, "\x2b\x81\x04\x01\x0b\x09", "key agreement algorithm"},
 		{"wrap", id.cert, oidWrapAES256, "\x60\x86\x48\x01\x65\x03\x04\x01\x2f", "key wrap algorithm"},
-		{"kem", kemCert, oidMLKEM768, oidMLKEM512, "ML-KEM-512"},
 		{"unknown kem", kemCert, oidMLKEM768, "\x60\x86\x48\x01\x65\x03\x04\x04\x09", "key encapsulation mechanism"},
 		{"kdf", kemCert, oidHKDFSHA256, "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x09", "key derivation 1.2.840.113549.1.9.16.3.9"},
 		{"kem wrap", kemCert, oidWrapAES256, oidWrapAES128[:8] + "\x05", "key wrap algorithm"},

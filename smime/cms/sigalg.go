@@ -7,8 +7,8 @@ import (
 )
 
 // signatureAlgorithm reads a signatureAlgorithm. It must agree with the digest
-// algorithm of the signer (RFC 4056 section 3, RFC 5754 section 3, RFC 8419 section
-// 3).
+// algorithm of the signer (RFC 4056 section 3, RFC 5754 section 3, RFC 8419 section 3,
+// RFC 9882 section 3.3).
 func signatureAlgorithm(a algorithm, digest crypto.Hash) (s pkix.Algorithm, err error) {
 	switch string(a.oid) {
 	case oidRSA: // RFC 3370 section 3.2
@@ -24,11 +24,7 @@ func signatureAlgorithm(a algorithm, digest crypto.Hash) (s pkix.Algorithm, err 
 	if !ok {
 		return s, unsupported("signature algorithm %v, or its parameters", a)
 	}
-	expected := s.HashFunc()
-	if s.Whole() {
-		expected = crypto.SHA512 // RFC 8419 section 3
-	}
-	if expected != digest {
+	if !s.AllowsDigest(digest) {
 		return s, malformed("signature algorithm %v with digest %s", a, DigestName(digest))
 	}
 	return s, nil

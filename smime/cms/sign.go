@@ -68,10 +68,11 @@ type Signer struct {
 }
 
 // DefaultDigest returns the digest that fits the strength of the key. Ed25519
-// must have SHA-512 (RFC 8419 section 3.1).
+// must have SHA-512 (RFC 8419 section 3.1), and with ML-DSA all readers know it (RFC
+// 9882 section 3.3).
 func DefaultDigest(pub crypto.PublicKey) crypto.Hash {
 	switch k := pub.(type) {
-	case ed25519.PublicKey:
+	case ed25519.PublicKey, *pkix.MLDSAKey:
 		return crypto.SHA512
 	case *ecdsa.PublicKey:
 		switch k.Params().BitSize {
@@ -200,7 +201,7 @@ func (r *SignRequest) checkBare(contentType string, p signPlan) error {
 	case contentType != oidData:
 		return unsupported("a content other than data without signed attributes")
 	case r.Digests != nil && p.direct:
-		return unsupported("Ed25519 without signed attributes, and the content is not at hand")
+		return unsupported("a signature over the content itself, of which only the digest is given")
 	case r.Digests == nil && readsAsAttributes(slices.Concat(r.Content...)):
 		return unsupported("a content in the form of signed attributes without them")
 	}

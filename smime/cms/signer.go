@@ -49,7 +49,7 @@ func (s *Signer) plan() (p signPlan, err error) {
 	}
 	p.opts = p.hash
 	b := make(builder, 0, 80)
-	switch pub.(type) {
+	switch k := pub.(type) {
 	case *rsa.PublicKey:
 		if _, alone := pkix.PublicKey(s.Certificate).(pkix.PSSKey); s.PSS || alone {
 			p.opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: p.hash}
@@ -65,11 +65,28 @@ func (s *Signer) plan() (p signPlan, err error) {
 		}
 		p.opts, p.direct = crypto.Hash(0), true
 		b.algorithm(oidEd25519, nil)
+	case *pkix.MLDSAKey:
+		p.opts, p.direct = crypto.Hash(0), true
+		oid := mldsaOID(pkix.MLDSAScheme(k))
+		if _, err := signatureAlgorithm(algorithm{oid: []byte(oid)}, p.hash); err != nil {
+			return p, unsupported("%s with digest %s", pkix.KeyName(s.Certificate), DigestName(p.hash))
+		}
+		b.algorithm(oid, nil)
 	default:
 		return p, badKey("%T can not sign", pub)
 	}
 	p.algorithm = b
 	return p, nil
+}
+
+func mldsaOID(s pkix.Scheme) string {
+	switch s {
+	case pkix.MLDSA44Scheme:
+		return oidMLDSA44
+	case pkix.MLDSA65Scheme:
+		return oidMLDSA65
+	}
+	return oidMLDSA87
 }
 
 func ecdsaOID(h crypto.Hash) string {

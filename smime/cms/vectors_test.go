@@ -3,18 +3,20 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"encoding/hex"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-// The example of RFC 9936 appendix C, step by step. It uses ML-KEM-512, which
-// we do not have: its shared secret is taken from the example, and everything
-// that follows from it is ours.
+// The example of RFC 9936 appendix C, step by step, with the private key in each of
+// its three forms.
 func TestKEMRecipientVectors(t *testing.T) {
 	dir := filepath.Join(corporaDir(t), "lamps-cms-kyber")
 	value := func(name string) []byte {
@@ -29,7 +31,7 @@ func TestKEMRecipientVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &e.Recipients[0]
-	if r.KeyManagement != "ml-kem-512" || r.Unsupported == "" || len(r.ID.SubjectKeyID) == 0 {
+	if r.KeyManagement != "ml-kem-512" || r.Unsupported != "" || len(r.ID.SubjectKeyID) == 0 {
 		t.Errorf("recipient %+v", r)
 	}
 	if !bytes.Equal(r.ciphertext, value("ciphertext.txt")) || !bytes.Equal(r.encrypted, value("encrypted_cek.txt")) {
@@ -39,22 +41,71 @@ func TestKEMRecipientVectors(t *testing.T) {
 	if !bytes.Equal(info, value("ori_info.txt")) {
 		t.Errorf("info %x", info)
 	}
-	kek, err := kdf{hkdfOf(r.kdf), true}.derive(value("shared_secret.txt"), nil, info, r.kekSize)
-	if err != nil || !bytes.Equal(kek, value("kek.txt")) {
-		t.Errorf("key encryption key %x, %v", kek, err)
+	for _, form := range []string{"seed", "expanded", "both"} {
+		key := readKey(t, filepath.Join(dir, "ML-KEM-512-"+form+".priv"))
+		secret, err := key.(crypto.Decapsulator).Decapsulate(r.ciphertext)
+		if err != nil || !bytes.Equal(secret, value("shared_secret.txt")) {
+			t.Errorf("%s: shared secret %x, %v", form, secret, err)
+		}
+		kek, err := kdf{hkdfOf(r.kdf), true}.derive(secret, nil, info, r.kekSize)
+		if err != nil || !bytes.Equal(kek, value("kek.txt")) {
+			t.Errorf("%s: key encryption key %x, %v", form, kek, err)
+		}
+		if got := r.unwrapped(kek); !bytes.Equal(got, value("cek.txt")) {
+			t.Errorf("%s: content key %x", form, got)
+		}
+		plain, err := e.Decrypt(0, key, DecryptOptions{})
+		if err != nil || !bytes.Equal(plain, mustRead(t, filepath.Join(dir, "plaintext.txt"))) {
+			t.Errorf("%s: plaintext %q, %v", form, plain, err)
+		}
 	}
-	key := r.unwrapped(kek)
-	if !bytes.Equal(key, value("cek.txt")) {
-		t.Errorf("content key %x", key)
+}
+
+// The examples of RFC 9882 appendix B. Their certificates are in RFC 9881, with keys
+// that are made of a known seed, and not in the objects.
+func TestMLDSAVectors(t *testing.T) {
+	seed := make([]byte, 32)
+	for i := range seed {
+		seed[i] = byte(i)
 	}
-	open, err := e.opener(DecryptOptions{})
+	for oid, file := range map[string]string{oidMLDSA44: "mldsa44", oidMLDSA65: "mldsa65", oidMLDSA87: "mldsa87"} {
+		var info builder
+		m := info.open(tagSequence)
+		info.int(0)
+		info.algorithm(oid, nil)
+		inner := info.open(tagOctetString)
+		info.tlv(tagContext, seed)
+		info.close(inner)
+		info.close(m)
+		key, err := pkix.ParsePrivateKey(info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ParseSignedData(decodeObject(mustRead(t, filepath.Join(corporaDir(t), "lamps-cms-ml-dsa", file+"-signed-attrs.pem"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert := issueNamed(t, s.signers[0].id, key.(crypto.Signer))
+		if r := s.Verify(VerifyOptions{Certificates: []*x509.Certificate{cert}})[0]; r.Err != nil || r.Digest != "sha-512" {
+			t.Errorf("%s: %v, digest %s", file, r.Err, r.Digest)
+		}
+	}
+}
+
+// issueNamed makes a self-signed certificate with the name and the serial number that
+// an ID has.
+func issueNamed(t *testing.T, id ID, key crypto.Signer) *x509.Certificate {
+	t.Helper()
+	tmpl := &x509.Certificate{RawSubject: id.RawIssuer, SerialNumber: new(big.Int).SetBytes(id.Serial), NotAfter: time.Now().Add(time.Hour)}
+	der, err := pkix.CreateCertificate(tmpl, tmpl, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := open.open(key)
-	if err != nil || !bytes.Equal(plain, mustRead(t, filepath.Join(dir, "plaintext.txt"))) {
-		t.Errorf("plaintext %q, %v", plain, err)
+	cert, err := pkix.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return cert
 }
 
 // X9.63 with SHA-256, from NIST's CAVP vectors for ANS X9.63-2001.

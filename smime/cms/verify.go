@@ -42,7 +42,7 @@ type SignerResult struct {
 	// Where Err is set it is the one that would have been used.
 	Certificate *x509.Certificate
 	// Digest is "sha-256" and so on, Signature "rsa-pkcs1", "rsa-pss",
-	// "ecdsa" or "ed25519"; "" where unknown.
+	// "ecdsa", "ed25519" or "ml-dsa-44", 65, 87; "" where unknown.
 	Digest, Signature string
 	// Weak says what is weak in a signature that AllowWeak let pass, WeakDigest
 	// and WeakKey whether it is the digest or the key.

@@ -5,6 +5,8 @@ go 1.26.0
 require github.com/smimerelay/smimerelay v0.0.0
 
 require (
+	filippo.io/mldsa v1.0.0 // indirect
+	github.com/cloudflare/circl v1.6.5 // indirect
 	go.mozilla.org/pkcs7 v0.10.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
