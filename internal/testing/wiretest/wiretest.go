@@ -4,6 +4,7 @@ package wiretest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -221,7 +222,7 @@ func Start(tb testing.TB, s Server) string {
 		if err := s.Shutdown(ctx); err != nil {
 			tb.Errorf("shutdown: %v", err)
 		}
-		if err := <-done; err == nil || err.Error() != "server closed" {
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			tb.Errorf("serve: %v", err)
 		}
 	})
