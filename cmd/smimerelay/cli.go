@@ -28,6 +28,9 @@ type cli struct {
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
 	Cert    certCmd    `cmd:"" group:"offline" help:"Manage certificates and identities."`
 	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
+
+	Help       helpCmd       `cmd:"" group:"offline" help:"Print the help of a verb."`
+	Completion completionCmd `cmd:"" group:"offline" help:"Print what a shell needs to complete commands."`
 }
 
 const description = `An S/MIME gateway for mail.
@@ -83,6 +86,9 @@ func run(args []string, a *app) (status int) {
 	k, err := parser(&cli{}, a)
 	if err != nil {
 		return a.fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
 	}
 	ctx, err := k.Parse(args)
 	if err != nil {
