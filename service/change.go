@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // change is the step from one configuration to the next, prepared so far that
@@ -20,7 +19,7 @@ type change struct {
 	doors  []*door // all that serve after it
 	fresh  []*door // of these, those that do not serve yet
 	opened []*socket
-	memory *semaphore.Weighted
+	memory *relay.Memory
 	queue  bool // the queue was opened for it
 }
 
@@ -36,7 +35,7 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 	}
 	c := &change{parts: p, memory: s.memory, queue: !had && s.queue != nil}
 	if limit := int64(p.Config.Limits.MessageMemory); c.memory == nil || s.memoryLimit != limit {
-		c.memory = semaphore.NewWeighted(limit)
+		c.memory = relay.NewMemory(limit)
 	}
 	for _, spec := range specs(p) {
 		if i := slices.IndexFunc(s.doors, func(d *door) bool { return d.spec == spec }); i >= 0 {

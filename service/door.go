@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/milter"
 	"github.com/smimerelay/smimerelay/relay/smtpd"
@@ -69,7 +68,7 @@ func specs(p *Parts) []doorSpec {
 }
 
 // newServer makes the server for a door.
-func (s *Service) newServer(spec doorSpec, memory *semaphore.Weighted) server {
+func (s *Service) newServer(spec doorSpec, memory *relay.Memory) server {
 	c := spec.limits
 	limits := smtpd.Limits{
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,

@@ -255,7 +255,6 @@ func (b *builder) gateway() {
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Exit:         c.NextHop.Local != "",
-		Copies:       int(c.Limits.MessageMemory),
 		Hold:         c.Queue.HoldLifetime,
 		Clock:        b.clock, Log: b.log,
 	}

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
 
@@ -48,7 +48,7 @@ type Service struct {
 	work      sync.WaitGroup
 
 	// memory bounds the messages in work, for all doors together.
-	memory      *semaphore.Weighted
+	memory      *relay.Memory
 	memoryLimit int64
 
 	storeSilent bool // the watch's: the store did not answer last time
@@ -151,8 +151,8 @@ func start(ctx context.Context, o Options) (*Service, error) {
 
 // installed notes that parts are in use.
 func (s *Service) installed(p *Parts) {
-	if p.Config.Limits.MemoryLimit > 0 {
-		debug.SetMemoryLimit(int64(p.Config.Limits.MemoryLimit))
+	if limit := memoryLimit(&p.Config.Limits, os.Getenv("GOMEMLIMIT")); limit > 0 {
+		debug.SetMemoryLimit(limit)
 	}
 	if err := s.level.UnmarshalText([]byte(p.Config.Log.Level)); err != nil {
 		s.log.Error("log level", "error", err)

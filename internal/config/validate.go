@@ -35,8 +35,8 @@ func validate(c *Config, d *decoder) {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}
 	d.mode("admin.socket_mode", c.Admin.SocketMode)
-	if c.Limits.MessageMemory < c.Limits.MessageSize {
-		d.complain("limits.message_memory", fmt.Sprintf("write at least %v", c.Limits.MessageSize), "is less than one message of message_size")
+	if least := MemoryFactor * c.Limits.MessageSize; c.Limits.MessageMemory < least {
+		d.complain("limits.message_memory", fmt.Sprintf("write at least %v, or a smaller limits.message_size", least), "is less than one message of message_size takes")
 	}
 	d.listeners(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/charset"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -17,10 +18,10 @@ import (
 // attachments lists what a message carries besides its text, also inside of
 // messages and of signatures that anybody can read. What cannot be looked into is
 // listed as something that may hold anything. encrypted says that the whole message
-// is, and has nothing that anybody could read. reserve is asked for the memory that
+// is, and has nothing that anybody could read. memory is asked for what
 // it takes; the error is that it refused.
-func attachments(msg *message.Message, encrypted bool, reserve func(octets int64) bool) ([]enforce.Attachment, error) {
-	s := search{encrypted: encrypted, reserve: reserve}
+func attachments(msg *message.Message, encrypted bool, memory relay.Reserver) ([]enforce.Attachment, error) {
+	s := search{encrypted: encrypted, memory: memory}
 	s.part(msg.Root())
 	return s.found, s.err
 }
@@ -37,9 +38,9 @@ type search struct {
 	depth     int
 	parts     int
 	encrypted bool
-	// reserve is relay.Memory; err is set once it has refused.
-	reserve func(octets int64) bool
-	err     error
+	// memory is relay.MemoryOf; err is set once it has refused.
+	memory relay.Reserver
+	err    error
 }
 
 // unread notes that something of the type may hold anything.
@@ -117,7 +118,7 @@ func (s *search) hidden(p *message.Part) {
 	inner, err := s.readable(p)
 	switch {
 	case errors.Is(err, cms.ErrMemory):
-		s.err = errNoMemory(err)
+		s.err = relay.NoMemory(s.memory, err)
 	case err != nil:
 		s.unread(p.MediaType)
 	case inner != nil:
@@ -140,7 +141,7 @@ func (s *search) readable(p *message.Part) (*message.Message, error) {
 	if s.encrypted {
 		return nil, nil
 	}
-	return smime.Readable(p, s.reserve)
+	return smime.Readable(p, s.memory.Reserve)
 }
 
 // fieldsOnly are messages that are none.

@@ -90,9 +90,6 @@ type Config struct {
 	// Quarantine is how long an inbound message is kept in quarantine before it is
 	// deleted; 0 is 14 days.
 	Quarantine time.Duration
-	// Copies is how many octets the copies of one message may have together; 0
-	// is 400 MB. Hidden recipients get a copy each.
-	Copies int
 	// Lookups is how many lookups a message may have under way at once; 0 is 8.
 	Lookups int
 	Clock   func() time.Time // nil is time.Now
@@ -215,9 +212,6 @@ func New(c Config) (*Gateway, error) {
 	}
 	if g.Quarantine <= 0 {
 		g.Quarantine = 14 * 24 * time.Hour
-	}
-	if g.Copies <= 0 {
-		g.Copies = 400 << 20
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 	in := g.arrive(ctx, env, msg)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
-	if err := unopened(groups); err != nil {
+	if err := unopened(relay.MemoryOf(ctx), groups); err != nil {
 		return nil, err
 	}
 	o := &answer.Outcome{}
@@ -43,13 +43,13 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 }
 
 // unopened says why a message must wait: what was found may be another thing later.
-func unopened(groups []readers) error {
+func unopened(memory relay.Reserver, groups []readers) error {
 	for _, group := range groups {
 		if cause := group.opened.KeyError; cause != nil {
 			return fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
 		}
 		if group.opened.NoMemory {
-			return errNoMemory(nil)
+			return relay.NoMemory(memory, nil)
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (g *Gateway) open(ctx context.Context, in *arrival, keys certs.Keys, weak b
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
 		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
 		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
-		Reserve: relay.Memory(ctx), Kind: &in.kind,
+		Reserve: relay.MemoryOf(ctx).Reserve, Kind: &in.kind,
 	}))
 	if !g.Inbound.Verify {
 		o.Report = unchecked(o.Report)

@@ -21,7 +21,7 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	c = headerContent(msg)
 	c.Encrypted, c.Doubt, c.Signed = kind.Encrypted, ascii(kind.Doubt), kind.Signed
 	c.Exempt, c.Report = isAutomatic(env, msg), bearsReport(env, msg)
-	if c.Attachments, err = attachments(msg, kind.Encrypted, relay.Memory(ctx)); err != nil {
+	if c.Attachments, err = attachments(msg, kind.Encrypted, relay.MemoryOf(ctx)); err != nil {
 		return c, err
 	}
 	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
@@ -56,10 +56,10 @@ func headerContent(msg *message.Message) enforce.Content {
 func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message, kind *smime.Kind) (signed bool, doubt string, err error) {
 	opened := smime.Open(ctx, msg, smime.OpenOptions{
 		Checker: g.Checker, Revocation: certs.RevocationOff, At: g.Clock(), Certificates: g.parsed,
-		Reserve: relay.Memory(ctx), Kind: kind,
+		Reserve: relay.MemoryOf(ctx).Reserve, Kind: kind,
 	})
 	if opened.NoMemory {
-		return false, "", errNoMemory(nil)
+		return false, "", relay.NoMemory(relay.MemoryOf(ctx), nil)
 	}
 	r := &opened.Report
 	if r.Result == certs.Pass {

@@ -19,12 +19,12 @@ import (
 func TestCompressedMailNeedsMemory(t *testing.T) {
 	w := newWorld(t)
 	msg := compressedMessage(t)
-	ctx := relay.WithMemory(context.Background(), func(int64) bool { return false })
+	ctx := relay.WithMemory(context.Background(), reserver(func(int64) bool { return false }))
 	if _, err := w.gateway.outcome(ctx, w.envelope("in", "eve@far.example", "alice@own.example"), msg); err == nil || relay.ReplyFor(err).Code != 452 {
 		t.Errorf("%v", err)
 	}
 	asked := int64(0)
-	ctx = relay.WithMemory(context.Background(), func(n int64) bool { asked += n; return true })
+	ctx = relay.WithMemory(context.Background(), reserver(func(n int64) bool { asked += n; return true }))
 	if _, err := w.gateway.outcome(ctx, w.envelope("in", "eve@far.example", "alice@own.example"), msg); err != nil || asked == 0 {
 		t.Errorf("%v, asked for %d octets", err, asked)
 	}
@@ -38,12 +38,12 @@ func TestCompressedAttachmentsNeedMemory(t *testing.T) {
 		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"+compressedEntity(t)+"\r\n--b--\r\n"))
 	for listener, to := range map[string]string{"out": bob, "in": "alice@own.example"} {
 		asked := int64(0)
-		ctx := relay.WithMemory(context.Background(), func(n int64) bool { asked += n; return true })
+		ctx := relay.WithMemory(context.Background(), reserver(func(n int64) bool { asked += n; return true }))
 		if _, err := w.gateway.outcome(ctx, w.envelope(listener, "alice@own.example", to), msg); err != nil || asked == 0 {
 			t.Errorf("by %q: %v, asked for %d octets", listener, err, asked)
 		}
 	}
-	ctx := relay.WithMemory(context.Background(), func(int64) bool { return false })
+	ctx := relay.WithMemory(context.Background(), reserver(func(int64) bool { return false }))
 	if _, err := w.gateway.outcome(ctx, w.envelope("out", "alice@own.example", bob), msg); err == nil || relay.ReplyFor(err).Code != 452 {
 		t.Errorf("without memory: %v", err)
 	}
@@ -54,7 +54,7 @@ func TestSignedCompressedMailNeedsMemory(t *testing.T) {
 	w := newWorld(t)
 	msg := w.signedBy(w.issue("alice@own.example"), strings.ReplaceAll(compressedEntity(t), "\r\n", "\n"), smime.SignOptions{})
 	first := true
-	ctx := relay.WithMemory(context.Background(), func(int64) bool { was := first; first = false; return was })
+	ctx := relay.WithMemory(context.Background(), reserver(func(int64) bool { was := first; first = false; return was }))
 	if _, err := w.gateway.outcome(ctx, w.envelope("out", "alice@own.example", bob), msg); err == nil || relay.ReplyFor(err).Code != 452 {
 		t.Errorf("without memory for the second look: %v", err)
 	}
@@ -104,3 +104,10 @@ func compressedMessage(t *testing.T) *message.Message {
 	}
 	return m
 }
+
+// reserver is a relay.Reserver of which all may be had later.
+type reserver func(int64) bool
+
+func (r reserver) Reserve(octets int64) bool { return r(octets) }
+
+func (r reserver) Never() bool { return false }

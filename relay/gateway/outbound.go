@@ -67,7 +67,7 @@ const missingSender enforce.Missing = "sender"
 
 // carryOut makes the outcome of a plan.
 func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*answer.Outcome, error) {
-	if err := g.affordable(plan, len(msg.Bytes())); err != nil {
+	if err := reserveCopies(ctx, plan, len(msg.Bytes())); err != nil {
 		return nil, err
 	}
 	o := &answer.Outcome{Expanded: e.expansions}
@@ -98,19 +98,22 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 	return o, nil
 }
 
-// affordable refuses a message whose copies would not fit into memory: trying
-// again would not make them smaller.
-func (g *Gateway) affordable(plan enforce.Plan, size int) error {
+// reserveCopies takes the memory for all encrypted copies but the first, which
+// relay.MessageFactor has room for: hidden recipients get one each.
+func reserveCopies(ctx context.Context, plan enforce.Plan, size int) error {
 	copies := 0
 	for _, c := range plan.Copies {
 		if c.Encrypt != nil {
 			copies++
 		}
 	}
+	if copies < 2 {
+		return nil
+	}
 	// Base64 makes four octets of three, and quoted-printable may have been there
 	// before it.
-	if copies > 1 && copies > g.Copies/(size*3/2+1) {
-		return fault.New(fault.TooLarge, fmt.Sprintf("the message needs %d encrypted copies, one for each hidden recipient, and is too large for that", copies), nil)
+	if r := relay.MemoryOf(ctx); !r.Reserve(int64(copies-1) * int64(size) * 3 / 2) {
+		return relay.NoMemory(r, fmt.Errorf("%d encrypted copies of a message of %d octets", copies, size))
 	}
 	return nil
 }

@@ -236,15 +236,22 @@ func TestEnvelopeSurvives(t *testing.T) {
 func TestTooManyCopies(t *testing.T) {
 	w := newWorld(t)
 	msg := parseMessage(t, "From: alice@own.example\n\n"+text+"\n")
-	w.config.Copies = 4 * len(msg.Bytes())
-	w.start()
-	if o, err := w.process(w.envelope("out", "alice@own.example", bob, carol), msg); err != nil || len(o.Deliveries) != 2 {
-		t.Fatal(o, err)
+	size := int64(len(msg.Bytes()))
+	env := w.envelope("out", "alice@own.example", bob, carol)
+	for memory, code := range map[int64]int{2 * size: 0, size: 552} {
+		ctx := relay.WithMemory(t.Context(), relay.NewMemory(memory).Share())
+		o, err := w.gateway.outcome(ctx, env, msg)
+		switch {
+		case code == 0 && (err != nil || len(o.Deliveries) != 2):
+			t.Errorf("two hidden recipients in %d octets: %v", memory, err)
+		case code != 0 && (err == nil || relay.ReplyFor(err).Code != code):
+			t.Errorf("two hidden recipients in %d octets: %v, want %d", memory, err, code)
+		}
 	}
-	w.config.Copies = 2 * len(msg.Bytes())
-	w.start()
-	if _, err := w.process(w.envelope("out", "alice@own.example", bob, carol), msg); err == nil || relay.ReplyFor(err).Code != 552 {
-		t.Errorf("two hidden recipients: %v", err)
+	budget := relay.NewMemory(2 * size)
+	budget.Share().Reserve(size)
+	if _, err := w.gateway.outcome(relay.WithMemory(t.Context(), budget.Share()), env, msg); err == nil || relay.ReplyFor(err).Code != 452 {
+		t.Errorf("beside another message: %v", err)
 	}
 	if o, err := w.send(bob, carol); err != nil || len(o.Deliveries) != 1 {
 		t.Errorf("one copy: %v", err)

@@ -62,12 +62,21 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 	for _, members := range ring.groups() {
 		group := readers{recipients: members, opened: together}
 		if !ring.complete(members[0]) {
-			group.opened = g.open(ctx, in, g.keyRing(members[:1]), weak)
+			group.opened = g.openAgain(ctx, in, g.keyRing(members[:1]), weak)
 		}
 		ring.explain(group)
 		groups = append(groups, group)
 	}
 	return groups
+}
+
+// openAgain opens a message a further time: what is decrypted then takes memory besides
+// that of the first.
+func (g *Gateway) openAgain(ctx context.Context, in *arrival, keys certs.Keys, weak bool) *opened {
+	if !relay.MemoryOf(ctx).Reserve(int64(len(in.msg.Bytes())) * 3 / 2) {
+		return in.opened(&smime.Opened{Message: in.msg, NoMemory: true})
+	}
+	return g.open(ctx, in, keys, weak)
 }
 
 // keyRing holds the identities that name one of the recipients or, where a directory

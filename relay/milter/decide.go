@@ -32,7 +32,7 @@ func (s *session) decide() (verdict, error) {
 		return verdict{}, err
 	}
 	tx.env.MessageID = wire.MessageID(msg)
-	ctx, cancel := context.WithTimeout(relay.WithMemory(s.conn.ctx, tx.in.Reserve), s.config.Limits.Process)
+	ctx, cancel := context.WithTimeout(relay.WithMemory(s.conn.ctx, tx.in.Reserver()), s.config.Limits.Process)
 	defer cancel()
 	a, err := s.config.Handler.Process(ctx, tx.env, msg, relay.Capabilities{Edit: s.editable})
 	tx.decided = a

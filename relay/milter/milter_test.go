@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
@@ -304,7 +302,7 @@ func TestWithoutDomain(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	w := start(t, Config{Memory: semaphore.NewWeighted(100_000)})
+	w := start(t, Config{Memory: relay.NewMemory(300_000)})
 	m := w.dial()
 	for range 5 {
 		m.mail("a@example.org")
@@ -348,13 +346,21 @@ func TestChunkAtTheEnd(t *testing.T) {
 	}
 }
 
+// shared is a budget of which other messages have most.
+func shared(octets int64) *relay.Memory {
+	m := relay.NewMemory(octets)
+	m.Share().Reserve(octets * 3 / 4)
+	return m
+}
+
 func TestRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name, text, want string
 		config           Config
 	}{
 		{"size", text, "y552 5.3.4", Config{Limits: Limits{MessageSize: len(text) - 1}}},
-		{"memory", text + strings.Repeat("x\r\n", 100_000), "y452 4.3.1", Config{Memory: semaphore.NewWeighted(100_000)}},
+		{"memory", text + strings.Repeat("x\r\n", 100_000), "y452 4.3.1", Config{Memory: shared(2_000_000)}},
+		{"memory for ever", text + strings.Repeat("x\r\n", 100_000), "y552 5.3.4", Config{Memory: relay.NewMemory(500_000)}},
 		{"panic", text, "y451 4.3.0", Config{Handler: &wiretest.Handler{OnProcess: func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
 			panic("oh")
 		}}}},

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
 	"github.com/smimerelay/smimerelay/relay/smtpd"
 )
@@ -41,7 +40,7 @@ func soak(t *testing.T, lmtp bool) {
 	defer cl.Close()
 	c := smtpd.Config{
 		Hostname: "gw.example.com", LMTP: lmtp, Handler: &wiretest.Handler{}, Deliverer: cl, Log: log,
-		Memory: semaphore.NewWeighted(64 << 20), Limits: smtpd.Limits{Errors: 1000},
+		Memory: relay.NewMemory(64 << 20), Limits: smtpd.Limits{Errors: 1000},
 	}
 	var q *queue.Queue
 	if !lmtp {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
@@ -157,7 +155,10 @@ func TestLimits(t *testing.T) {
 		p.gone()
 	})
 	t.Run("memory", func(t *testing.T) {
-		w := start(t, Config{Memory: semaphore.NewWeighted(200_000)})
+		budget := relay.NewMemory(1_500_000)
+		others := budget.Share()
+		others.Reserve(700_000)
+		w := start(t, Config{Memory: budget})
 		big := text + strings.Repeat("x\r\n", 100_000)
 		p := w.dial()
 		p.envelope("EHLO", "b@example.net")
@@ -264,11 +265,11 @@ func TestShutdownCuts(t *testing.T) {
 // The handler may take from the budget of the messages in work, and what it took is
 // given back with the answer.
 func TestHandlersTakeMemory(t *testing.T) {
-	budget := semaphore.NewWeighted(1 << 20)
+	budget := relay.NewMemory(3 << 19)
 	for _, lmtp := range []bool{false, true} {
 		var taken, refused bool
 		h := &wiretest.Handler{OnProcess: func(ctx context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
-			reserve := relay.Memory(ctx)
+			reserve := relay.MemoryOf(ctx).Reserve
 			taken, refused = reserve(900<<10), !reserve(900<<10)
 			return wiretest.Pass(env, m), nil
 		}}
@@ -280,11 +281,9 @@ func TestHandlersTakeMemory(t *testing.T) {
 			t.Errorf("taken %t, refused %t", taken, refused)
 		}
 		wiretest.Until(t, "the budget back", func() bool {
-			if !budget.TryAcquire(1 << 20) {
-				return false
-			}
-			budget.Release(1 << 20)
-			return true
+			all := budget.Share()
+			defer all.Release()
+			return all.Reserve(3 << 19)
 		})
 	}
 }

@@ -21,8 +21,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
@@ -64,7 +62,7 @@ type Config struct {
 	Limits Limits
 	// Memory is the budget, in octets, for messages in work, shared by all
 	// listeners; nil is no limit.
-	Memory *semaphore.Weighted
+	Memory *relay.Memory
 	// Meter counts what clients are answered; nil counts nothing.
 	Meter relay.Meter
 	// Log is where failures go; nil is slog.Default.

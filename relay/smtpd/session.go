@@ -184,7 +184,7 @@ func (s *session) log(env *relay.Envelope) *slog.Logger { return wire.Logger(s.c
 func (s *session) work() (context.Context, context.CancelFunc) {
 	ctx := s.client.ctx
 	if tx := s.current(); tx != nil && tx.in != nil {
-		ctx = relay.WithMemory(ctx, tx.in.Reserve)
+		ctx = relay.WithMemory(ctx, tx.in.Reserver())
 	}
 	return context.WithTimeout(ctx, s.config().Limits.Process)
 }

@@ -1,40 +1,48 @@
 package wire
 
 import (
+	"runtime/debug"
 	"sync"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // step is by how much a Collector asks the budget: often enough to be fair,
 // seldom enough to be cheap.
 const step = 64 << 10
 
-// roomSize holds nearly every message while it comes, and the next one after it: what
-// is kept of a message has its size, and has not grown to it in steps.
-const roomSize = 128 << 10
+const (
+	// roomSize holds nearly every message while it comes, and the next one after it:
+	// what is kept of a message has its size, and has not grown to it in steps.
+	roomSize = 128 << 10
+	// blockSize is the largest of the blocks in which a larger message is gathered.
+	blockSize = 4 << 20
+	// hugeSize is from which size on a message's memory is given back to the system at
+	// once: the garbage collector would do it after as much again was allocated.
+	hugeSize = 16 << 20
+)
 
 // rooms are used again.
 var rooms = sync.Pool{New: func() any { return new([roomSize]byte) }}
 
 // Collector gathers a message. It never holds more than its limit, nor more
-// than the budget that all collectors share gives it; it takes everything that
+// than the budget that all messages share gives it; it takes everything that
 // is written to it all the same, for the peer must be read to the end before it
 // can be answered.
 type Collector struct {
 	limit  int
-	budget *semaphore.Weighted // nil: no budget
-	room   *[roomSize]byte     // holds buf while that fits in, until Bytes
-	buf    []byte
-	held   int64
+	share  *relay.Share
+	room   *[roomSize]byte // the first block, while it is the only one
+	blocks [][]byte
+	size   int
+	whole  []byte // all of it, once it was asked for
 	err    error
 }
 
 // NewCollector returns a Collector for a message of at most limit octets.
-func NewCollector(limit int, budget *semaphore.Weighted) *Collector {
-	return &Collector{limit: limit, budget: budget}
+func NewCollector(limit int, budget *relay.Memory) *Collector {
+	return &Collector{limit: limit, share: budget.Share()}
 }
 
 // Write keeps p or, once the message has grown too large, forgets all of it. It
@@ -43,63 +51,55 @@ func (c *Collector) Write(p []byte) (int, error) {
 	if c.err != nil {
 		return len(p), nil
 	}
-	if len(c.buf)+len(p) > c.limit {
+	if c.size+len(p) > c.limit {
 		c.fail(fault.New(fault.TooLarge, "message too large", nil))
 		return len(p), nil
 	}
-	if !c.reserve(len(c.buf) + len(p)) {
-		c.fail(fault.New(fault.Capacity, "too much mail is being processed, try again later", nil))
+	covered := (int64(c.size+len(p)) + step - 1) / step * step
+	if !c.share.Cover(relay.MessageFactor * covered) {
+		c.fail(relay.NoMemory(c.share, nil))
 		return len(p), nil
 	}
-	if c.buf == nil {
-		c.room = rooms.Get().(*[roomSize]byte)
-		c.buf = c.room[:0]
+	c.size += len(p)
+	if c.whole != nil {
+		c.whole = append(c.whole, p...)
+		return len(p), nil
 	}
-	if c.room != nil && len(c.buf)+len(p) > roomSize {
-		c.own(len(c.buf) + max(len(p), roomSize))
-	}
-	c.buf = append(c.buf, p...)
+	c.keep(p)
 	return len(p), nil
 }
 
-// own moves what is there out of the room, which others use next, into memory of its
-// own.
-func (c *Collector) own(size int) {
-	c.buf = append(make([]byte, 0, size), c.buf...)
-	c.leave()
+// keep puts p into the last block and, where that is full, into a new one.
+func (c *Collector) keep(p []byte) {
+	for len(p) > 0 {
+		last := len(c.blocks) - 1
+		if last < 0 || len(c.blocks[last]) == cap(c.blocks[last]) {
+			c.blocks = append(c.blocks, c.block())
+			continue
+		}
+		b := c.blocks[last]
+		n := min(len(p), cap(b)-len(b))
+		c.blocks[last] = append(b, p[:n]...)
+		p = p[n:]
+	}
 }
 
-func (c *Collector) leave() {
-	rooms.Put(c.room)
-	c.room = nil
+// block returns the memory for what comes next: as much as there is already.
+func (c *Collector) block() []byte {
+	if len(c.blocks) == 0 {
+		c.room = rooms.Get().(*[roomSize]byte)
+		return c.room[:0]
+	}
+	have := 0
+	for _, b := range c.blocks {
+		have += len(b)
+	}
+	return make([]byte, 0, min(have, blockSize))
 }
 
-// Reserve takes more of the budget, for what the message becomes while it is
-// worked on; Release gives it back.
-func (c *Collector) Reserve(octets int64) bool {
-	if c.budget == nil {
-		return true
-	}
-	if !c.budget.TryAcquire(octets) {
-		return false
-	}
-	c.held += octets
-	return true
-}
-
-// reserve makes the budget cover n octets. It does not wait: collectors that
-// wait for each other while each holds a part would wait for ever.
-func (c *Collector) reserve(n int) bool {
-	if c.budget == nil || int64(n) <= c.held {
-		return true
-	}
-	more := (int64(n) - c.held + step - 1) / step * step
-	if !c.budget.TryAcquire(more) {
-		return false
-	}
-	c.held += more
-	return true
-}
+// Reserver reserves memory for what the message becomes while it is worked on; Release
+// gives it back.
+func (c *Collector) Reserver() relay.Reserver { return c.share }
 
 func (c *Collector) fail(err error) {
 	c.Release()
@@ -112,20 +112,33 @@ func (c *Collector) Err() error { return c.err }
 
 // Bytes returns what was gathered. It is the caller's, also after Release.
 func (c *Collector) Bytes() []byte {
-	if c.room != nil {
-		c.own(len(c.buf))
+	if c.whole == nil && c.size > 0 {
+		// A line end may be missing.
+		whole := make([]byte, 0, c.size+2)
+		for _, b := range c.blocks {
+			whole = append(whole, b...)
+		}
+		c.drop()
+		c.whole = whole
 	}
-	return c.buf
+	return c.whole
+}
+
+// drop forgets what is gathered; the room is for others.
+func (c *Collector) drop() {
+	if c.room != nil {
+		rooms.Put(c.room)
+	}
+	c.room, c.blocks, c.whole = nil, nil, nil
+	if c.size >= hugeSize {
+		debug.FreeOSMemory()
+	}
 }
 
 // Release forgets the message and gives back its part of the budget. It may be
 // called more than once.
 func (c *Collector) Release() {
-	if c.budget != nil && c.held > 0 {
-		c.budget.Release(c.held)
-	}
-	if c.room != nil {
-		c.leave()
-	}
-	c.held, c.buf = 0, nil
+	c.drop()
+	c.size = 0
+	c.share.Release()
 }

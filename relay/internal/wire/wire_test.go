@@ -10,11 +10,11 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sync/semaphore"
 	"pgregory.net/rapid"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -46,11 +46,11 @@ func TestReply(t *testing.T) {
 // covers what it holds, and all of it comes back.
 func TestCollector(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		total := int64(10 * step)
-		budget := semaphore.NewWeighted(total)
+		total := int64(30 * step)
+		budget := relay.NewMemory(total)
 		limit := rapid.IntRange(0, 8*step).Draw(t, "limit")
 		other := rapid.Int64Range(0, total).Draw(t, "taken by others")
-		if !budget.TryAcquire(other) {
+		if !budget.Share().Reserve(other) {
 			t.Fatal("an empty budget is full")
 		}
 		c := NewCollector(limit, budget)
@@ -67,15 +67,18 @@ func TestCollector(t *testing.T) {
 		}
 		switch err := c.Err(); {
 		case err == nil:
-			if string(c.Bytes()) != string(want) || len(want) > limit || c.held < int64(len(want)) {
-				t.Fatalf("%d octets of %d, limit %d, held %d", len(c.Bytes()), len(want), limit, c.held)
+			if string(c.Bytes()) != string(want) || len(want) > limit || relay.MessageFactor*int64(len(want)) > total-other {
+				t.Fatalf("%d octets of %d, limit %d, with %d of %d taken", len(c.Bytes()), len(want), limit, other, total)
+			}
+			if budget.Share().Reserve(total - other - relay.MessageFactor*int64(len(want)) + 1) {
+				t.Fatalf("%d octets are not covered", len(want))
 			}
 		case fault.Of(err).Kind == fault.TooLarge:
 			if len(want) <= limit {
 				t.Fatalf("%d octets are too large for %d", len(want), limit)
 			}
 		case fault.Of(err).Kind == fault.Capacity:
-			if int64(len(want))+step < total-other {
+			if relay.MessageFactor*(int64(len(want))+step) < total-other {
 				t.Fatalf("no budget for %d octets with %d left", len(want), total-other)
 			}
 		default:
@@ -83,7 +86,7 @@ func TestCollector(t *testing.T) {
 		}
 		c.Release()
 		c.Release()
-		if !budget.TryAcquire(total - other) {
+		if !budget.Share().Reserve(total - other) {
 			t.Fatal("the budget did not come back")
 		}
 	})
