@@ -24,11 +24,10 @@ const smallShare = 4 << 20
 // and the queue. Large messages never get all of it: an eighth is left for small
 // ones, so that these pass while large ones are in work or refused.
 type Memory struct {
+	mu                sync.Mutex
 	limit, largeLimit int64
-
-	mu          sync.Mutex
-	used, large int64 // large is the part of used that large shares have
-	waiting     []*waiter
+	used, large       int64 // large is the part of used that large shares have
+	waiting           []*waiter
 }
 
 // waiter waits until its share can grow.
@@ -40,7 +39,17 @@ type waiter struct {
 
 // NewMemory returns a budget of limit octets.
 func NewMemory(limit int64) *Memory {
-	return &Memory{limit: limit, largeLimit: limit - limit/8}
+	m := &Memory{}
+	m.SetLimit(limit)
+	return m
+}
+
+// SetLimit changes the limit. What is held beyond a smaller one is kept.
+func (m *Memory) SetLimit(limit int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limit, m.largeLimit = limit, limit-limit/8
+	m.wake()
 }
 
 // Share is the part of a Memory that one message has. It is for one goroutine at a

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
-	"github.com/smimerelay/smimerelay/relay"
 )
 
 // change is the step from one configuration to the next, prepared so far that
@@ -19,7 +18,6 @@ type change struct {
 	doors  []*door // all that serve after it
 	fresh  []*door // of these, those that do not serve yet
 	opened []*socket
-	memory *relay.Memory
 	queue  bool // the queue was opened for it
 }
 
@@ -33,10 +31,7 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 	if err := s.openQueue(ctx, p.Config); err != nil {
 		return nil, err
 	}
-	c := &change{parts: p, memory: s.memory, queue: !had && s.queue != nil}
-	if limit := int64(p.Config.Limits.MessageMemory); c.memory == nil || s.memoryLimit != limit {
-		c.memory = relay.NewMemory(limit)
-	}
+	c := &change{parts: p, queue: !had && s.queue != nil}
 	for _, spec := range specs(p) {
 		if i := slices.IndexFunc(s.doors, func(d *door) bool { return d.spec == spec }); i >= 0 {
 			c.doors = append(c.doors, s.doors[i])
@@ -74,7 +69,7 @@ func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) err
 	if d.listener, err = d.socket.share(); err != nil {
 		return err
 	}
-	d.server = s.newServer(spec, c.memory)
+	d.server = s.newServer(spec)
 	c.doors, c.fresh = append(c.doors, d), append(c.fresh, d)
 	return nil
 }
@@ -107,7 +102,7 @@ func (s *Service) commit(c *change) {
 	c.parts.Directory.Observe(s.looked(c.parts))
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
-	s.doors, s.memory, s.memoryLimit = c.doors, c.memory, int64(c.parts.Config.Limits.MessageMemory)
+	s.doors = c.doors
 	if c.queue {
 		s.startQueue()
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
-	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/milter"
 	"github.com/smimerelay/smimerelay/relay/smtpd"
@@ -52,7 +51,7 @@ type server interface {
 // specs returns the doors that parts ask for.
 func specs(p *Parts) []doorSpec {
 	limits := p.Config.Limits
-	limits.ShutdownTimeout, limits.MemoryLimit = 0, 0 // not the doors' business
+	limits.ShutdownTimeout, limits.MemoryLimit, limits.MessageMemory = 0, 0, 0 // not the doors' business
 	var list []doorSpec
 	for _, l := range p.Config.Listeners {
 		list = append(list, doorSpec{
@@ -68,7 +67,7 @@ func specs(p *Parts) []doorSpec {
 }
 
 // newServer makes the server for a door.
-func (s *Service) newServer(spec doorSpec, memory *relay.Memory) server {
+func (s *Service) newServer(spec doorSpec) server {
 	c := spec.limits
 	limits := smtpd.Limits{
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
@@ -82,7 +81,7 @@ func (s *Service) newServer(spec doorSpec, memory *relay.Memory) server {
 	case "milter":
 		return milter.NewServer(milter.Config{
 			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),
-			Limits: limits, Memory: memory, Log: s.log,
+			Limits: limits, Memory: s.memory, Log: s.log,
 		})
 	case "smtp":
 		// By the other protocols an MTA speaks for all of its clients.
@@ -93,7 +92,7 @@ func (s *Service) newServer(spec doorSpec, memory *relay.Memory) server {
 		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
 		Queue: s.relayQueue(), TLS: s.tlsConfig(spec),
 		Deliverer: gateway.Reporting{Deliverer: nextHop{listener: spec.name, service: s}, Reporter: exchangeable{&s.current}, Log: s.log},
-		Limits:    limits, Memory: memory, Log: s.log, Clock: s.options.Clock,
+		Limits:    limits, Memory: s.memory, Log: s.log, Clock: s.options.Clock,
 	})
 }
 

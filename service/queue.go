@@ -21,7 +21,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	q, err := queue.Open(ctx, queue.Config{
 		Path: config.Place(c.Queue.Path), Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
-		Recheck: c.Queue.HoldRecheck,
+		Recheck: c.Queue.HoldRecheck, Memory: s.memory,
 	})
 	if err != nil {
 		return err

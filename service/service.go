@@ -47,9 +47,8 @@ type Service struct {
 	problem   string        // why that is not in use yet; "" when it is
 	work      sync.WaitGroup
 
-	// memory bounds the messages in work, for all doors together.
-	memory      *relay.Memory
-	memoryLimit int64
+	// memory bounds the messages in work, for all listeners and the queue together.
+	memory *relay.Memory
 
 	storeSilent bool // the watch's: the store did not answer last time
 
@@ -117,7 +116,8 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 && c == nil {
 		return nil, problems
 	}
-	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), state: errStarting}
+	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), state: errStarting,
+		memory: relay.NewMemory(int64(c.Limits.MessageMemory))}
 	var err error
 	if s.log, s.level, err = observe.NewLogger(o.Stderr, c.Log.Level, c.Log.Format); err != nil {
 		return nil, problems // they say what is wrong with [log]
@@ -151,6 +151,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 
 // installed notes that parts are in use.
 func (s *Service) installed(p *Parts) {
+	s.memory.SetLimit(int64(p.Config.Limits.MessageMemory))
 	if limit := memoryLimit(&p.Config.Limits, os.Getenv("GOMEMLIMIT")); limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}

@@ -29,7 +29,7 @@ type EntryRecipient struct {
 // ErrNotFound is returned for an id that is not, or no longer, in the queue.
 var ErrNotFound = errors.New("not in the queue")
 
-const selectEntries = `SELECT d.id, d.sender, length(m.data), d.created, d.attempts,
+const selectEntries = `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts,
 	coalesce(strftime('%s', j.scheduled_at), 0), coalesce(j.state, '')
 	FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id
 	LEFT JOIN river_job j ON j.id = d.job_id`
@@ -79,10 +79,12 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 	if err := fillRecipients(ctx, tx, &e); err != nil {
 		return Entry{}, nil, err
 	}
-	var data []byte
-	err = tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message
-		WHERE id = (SELECT message_id FROM smimerelay_delivery WHERE id = ?)`, id).Scan(&data)
-	return e, data, err
+	var message int64
+	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = ?`, id).Scan(&message); err != nil {
+		return e, nil, err
+	}
+	text, err := readText(ctx, tx, message, e.Size)
+	return e, text, err
 }
 
 // Retry has a delivery tried again now. It reports false, and changes nothing,

@@ -51,7 +51,7 @@ type HeldRecipient struct {
 	Reason  string `json:"reason"`
 }
 
-const selectHeld = `SELECT h.id, length(m.data), h.hold, h.next
+const selectHeld = `SELECT h.id, ` + messageSize + `, h.hold, h.next
 	FROM smimerelay_hold h JOIN smimerelay_message m ON m.id = h.message_id`
 
 // Held returns what is held, oldest first.
@@ -102,10 +102,12 @@ func (s *Store) ShowHeld(ctx context.Context, id HoldID) (HeldEntry, []byte, err
 	if err != nil {
 		return HeldEntry{}, nil, notHeld(id, err)
 	}
-	var data []byte
-	err = tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message
-		WHERE id = (SELECT message_id FROM smimerelay_hold WHERE id = ?)`, int64(id)).Scan(&data)
-	return e, data, err
+	var message int64
+	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = ?`, int64(id)).Scan(&message); err != nil {
+		return e, nil, err
+	}
+	text, err := readText(ctx, tx, message, e.Size)
+	return e, text, err
 }
 
 // Give has the keeper carry out an order now; a gateway must be working on the

@@ -98,7 +98,7 @@ func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error
 	if err != nil {
 		return err
 	}
-	body, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, h.Message.Bytes())
+	body, err := insertMessage(ctx, tx, h.Message)
 	if err != nil {
 		return err
 	}
@@ -134,8 +134,8 @@ type heldMessage struct {
 	hold        relay.Hold
 }
 
-// loadHold reads a hold; nil if it is gone.
-func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
+// loadHold reads a hold; nil if it is gone. The memory for its message is of share.
+func (q *Queue) loadHold(ctx context.Context, id int64, share *relay.Share) (*heldMessage, error) {
 	tx, err := q.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -143,8 +143,10 @@ func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
 	defer tx.Rollback()
 	s := &heldMessage{id: id}
 	var text string
-	err = tx.QueryRowContext(ctx, `SELECT message_id, hold, job_order FROM smimerelay_hold WHERE id = ?`, id).
-		Scan(&s.message, &text, &s.orderText)
+	var size int
+	err = tx.QueryRowContext(ctx, `SELECT message_id, hold, job_order, `+messageSize+`
+		FROM smimerelay_hold h JOIN smimerelay_message m ON m.id = h.message_id WHERE h.id = ?`, id).
+		Scan(&s.message, &text, &s.orderText, &size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -159,7 +161,10 @@ func (q *Queue) loadHold(ctx context.Context, id int64) (*heldMessage, error) {
 			return nil, err
 		}
 	}
-	m, err := readMessage(ctx, tx, s.message)
+	if err := reserve(share, relay.MessageFactor*int64(size)); err != nil {
+		return nil, err
+	}
+	m, err := readMessage(ctx, tx, s.message, size)
 	if err != nil {
 		return nil, err
 	}

@@ -110,11 +110,13 @@ func (k *keeper) checkGeneration() error {
 // reconsider decides again on one message and stores what came of it.
 func (k *keeper) reconsider(id int64) error {
 	q := k.queue
-	s, err := q.loadHold(k.ctx, id)
+	share := q.config.Memory.Share()
+	defer share.Release()
+	s, err := withMemory(k.ctx, share, func(s *relay.Share) (*heldMessage, error) { return q.loadHold(k.ctx, id, s) })
 	if err != nil || s == nil {
 		return err
 	}
-	b, err := k.decide(s)
+	b, err := k.decide(relay.WithMemory(k.ctx, share), s)
 	work := context.WithoutCancel(k.ctx)
 	switch {
 	case k.ctx.Err() != nil:
@@ -135,9 +137,9 @@ func (k *keeper) reconsider(id int64) error {
 }
 
 // decide asks; a panic is no answer.
-func (k *keeper) decide(s *heldMessage) (b relay.Batch, err error) {
+func (k *keeper) decide(ctx context.Context, s *heldMessage) (b relay.Batch, err error) {
 	defer guard.Recover(&err, k.queue.config.Log, "held message", "")
-	return k.queue.config.Decider.Reconsider(k.ctx, s.hold, s.order)
+	return k.queue.config.Decider.Reconsider(ctx, s.hold, s.order)
 }
 
 // due returns the holds that are to be looked at.

@@ -93,7 +93,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) err
 		body, ok := stored[d.Message]
 		if !ok {
 			var err error
-			if body, err = insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, d.Message.Bytes()); err != nil {
+			if body, err = insertMessage(ctx, tx, d.Message); err != nil {
 				return err
 			}
 			stored[d.Message] = body

@@ -40,6 +40,9 @@ type Config struct {
 	// MinFree is how many octets of disk are left alone; 0 is 64 MiB, negative
 	// is no limit.
 	MinFree int64
+	// Memory is the budget, in octets, for messages in work, shared with all
+	// listeners; nil is no limit. Deliveries wait for it.
+	Memory *relay.Memory
 	// NotifyDelay is after what time senders are notified that a message is not
 	// delivered yet, once; 0 is never.
 	NotifyDelay time.Duration

@@ -92,10 +92,10 @@ func TestLateJobDeliversNothing(t *testing.T) {
 		t.Fatal(now, err)
 	}
 	read(&after)
-	if s, err := q.load(t.Context(), job{before, 1}); s != nil || err != nil {
+	if s, err := q.load(t.Context(), job{before, 1}, nil); s != nil || err != nil {
 		t.Errorf("the old job reads %v (%v)", s, err)
 	}
-	if s, err := q.load(t.Context(), job{after, 1}); s == nil || err != nil {
+	if s, err := q.load(t.Context(), job{after, 1}, nil); s == nil || err != nil {
 		t.Errorf("the new job reads nothing (%v)", err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // Store is the queue's file, for looking into it and for the operator's hand,
@@ -91,6 +90,13 @@ CREATE TABLE IF NOT EXISTS smimerelay_message (
 	id   INTEGER PRIMARY KEY,
 	data BLOB NOT NULL
 );
+-- What of a message has no room in its row, in the order of the numbers.
+CREATE TABLE IF NOT EXISTS smimerelay_part (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id) ON DELETE CASCADE,
+	data       BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS smimerelay_part_message ON smimerelay_part (message_id);
 CREATE TABLE IF NOT EXISTS smimerelay_delivery (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,
 	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),
@@ -157,15 +163,6 @@ func (s *Store) reconnect() {
 	}
 	defer conn.Close()
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // drops it
-}
-
-// readMessage returns a stored message.
-func readMessage(ctx context.Context, tx *sql.Tx, id int64) (*message.Message, error) {
-	var data []byte
-	if err := tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = ?`, id).Scan(&data); err != nil {
-		return nil, err
-	}
-	return message.Parse(data)
 }
 
 // recipient is a stored recipient and its place in the delivery.

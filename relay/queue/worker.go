@@ -17,7 +17,9 @@ import (
 // attempt makes one attempt. If the queue stops before its end is recorded, the next
 // process has the job again.
 func (q *Queue) attempt(ctx context.Context, j job) {
-	s, err := q.load(ctx, j)
+	share := q.config.Memory.Share()
+	defer share.Release()
+	s, err := withMemory(ctx, share, func(share *relay.Share) (*stored, error) { return q.load(ctx, j, share) })
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
@@ -81,8 +83,8 @@ type stored struct {
 }
 
 // load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
-// another job by now.
-func (q *Queue) load(ctx context.Context, j job) (*stored, error) {
+// another job by now. The memory for its message is of share.
+func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, error) {
 	tx, err := q.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -91,9 +93,10 @@ func (q *Queue) load(ctx context.Context, j job) (*stored, error) {
 	s := &stored{id: j.delivery, job: j}
 	var sender, params string
 	var created int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts FROM smimerelay_delivery
-		WHERE id = ? AND job_id = ?`, j.delivery, j.id).
-		Scan(&s.message, &sender, &params, &created, &s.attempts)
+	var size int
+	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts, `+messageSize+`
+		FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id WHERE d.id = ? AND job_id = ?`, j.delivery, j.id).
+		Scan(&s.message, &sender, &params, &created, &s.attempts, &size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -109,7 +112,10 @@ func (q *Queue) load(ctx context.Context, j job) (*stored, error) {
 		return nil, err
 	}
 	s.delivery.Params, s.delivery.Listener, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Listener, p.Origin, p.Secret
-	if s.delivery.Message, err = readMessage(ctx, tx, s.message); err != nil {
+	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
+		return nil, err
+	}
+	if s.delivery.Message, err = readMessage(ctx, tx, s.message, size); err != nil {
 		return nil, err
 	}
 	if s.recipients, err = readRecipients(ctx, tx, s.id); err != nil {

@@ -53,8 +53,8 @@ func TestOneLargeMessage(t *testing.T) {
 			{"lmtp", bySMTP("LHLO"), func(g *gateway) string { return g.lmtp }},
 		} {
 			t.Run(work.name+" by "+way.name, func(t *testing.T) {
-				g := w.start(t, `message_size = "150MB"
-message_memory = "500MB"`)
+				g := w.start(t, `message_size = "120MB"
+message_memory = "480MB"`)
 				before := g.peak(t)
 				if code := way.send(t, way.addr(g), work.from, work.to, work.text); code != 250 {
 					t.Fatalf("answer %d", code)
