@@ -20,6 +20,10 @@ func (silent) Signing(context.Context, address.Address) (*Identity, error) { ret
 
 func (silent) Decryption(context.Context, cms.ID) ([]*Identity, error) { return nil, errSilent }
 
+func (silent) ForReplies(context.Context, address.Address) (*Identity, error) { return nil, errSilent }
+
+func (silent) WhyNot(context.Context, address.Address) string { return "" }
+
 func TestJoin(t *testing.T) {
 	ctx := context.Background()
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))

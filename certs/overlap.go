@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -38,14 +37,4 @@ func (o overlapping) Decryption(ctx context.Context, rid cms.ID) ([]*Identity, e
 	return slices.DeleteFunc(slices.Clone(found), func(id *Identity) bool {
 		return now.After(id.Certificate.NotAfter.Add(o.overlap))
 	}), nil
-}
-
-// ForReplies implements replier.
-func (o overlapping) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
-	return ForReplies(ctx, o.Keys, addr)
-}
-
-// WhyNot implements Excuser.
-func (o overlapping) WhyNot(ctx context.Context, addr address.Address) string {
-	return WhyNot(ctx, o.Keys, addr)
 }

@@ -9,22 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// replier is implemented by Keys that know what an address can be encrypted to.
-type replier interface {
-	// ForReplies returns the identity with the newest certificate that names addr,
-	// can be encrypted to and is valid now; nil if there is none.
-	ForReplies(ctx context.Context, addr address.Address) (*Identity, error)
-}
-
-// ForReplies asks keys, if they know.
-func ForReplies(ctx context.Context, keys Keys, addr address.Address) (*Identity, error) {
-	if r, ok := keys.(replier); ok {
-		return r.ForReplies(ctx, addr)
-	}
-	return nil, nil
-}
-
-// ForReplies implements replier.
+// ForReplies implements Keys.
 func (k *FileKeys) ForReplies(_ context.Context, addr address.Address) (*Identity, error) {
 	if addr.IsNull() {
 		return nil, nil
@@ -33,11 +18,11 @@ func (k *FileKeys) ForReplies(_ context.Context, addr address.Address) (*Identit
 	return newest(k.toEncrypt[addr.Key(address.IgnoreCase)], k.clock(), named), nil
 }
 
-// ForReplies implements replier.
+// ForReplies implements Keys.
 func (j joined) ForReplies(ctx context.Context, addr address.Address) (*Identity, error) {
 	var best *Identity
 	for _, k := range j {
-		id, err := ForReplies(ctx, k, addr)
+		id, err := k.ForReplies(ctx, addr)
 		if err != nil {
 			return nil, err
 		}

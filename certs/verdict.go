@@ -108,9 +108,20 @@ type Identity struct {
 
 // Keys finds identities.
 type Keys interface {
+	DecryptionKeys
 	// Signing returns the identity that signs for addr now, or nil when there
 	// is none. An identity outside its validity is not returned.
 	Signing(ctx context.Context, addr address.Address) (*Identity, error)
+	// ForReplies returns the identity with the newest certificate that names addr,
+	// can be encrypted to and is valid now; nil if there is none.
+	ForReplies(ctx context.Context, addr address.Address) (*Identity, error)
+	// WhyNot returns in words why no identity signs for addr now, "revoked
+	// 2026-03-01"; "" if there is none for it at all, or the reason is unknown.
+	WhyNot(ctx context.Context, addr address.Address) string
+}
+
+// DecryptionKeys finds identities to decrypt with.
+type DecryptionKeys interface {
 	// Decryption returns every identity whose certificate bears the issuer
 	// (raw DER name) and serial, or the subject key identifier, of a recipient
 	// info (RFC 5652 section 6.2). Expired ones too: old mail stays readable.

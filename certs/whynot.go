@@ -8,23 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Excuser is implemented by Keys that can tell why none of their identities signs
-// for an address now.
-type Excuser interface {
-	// WhyNot returns the reason in words, "revoked 2026-03-01"; "" if there is no
-	// identity for the address at all, or it is unknown.
-	WhyNot(ctx context.Context, addr address.Address) string
-}
-
-// WhyNot asks keys, if they can tell.
-func WhyNot(ctx context.Context, keys Keys, addr address.Address) string {
-	if e, ok := keys.(Excuser); ok {
-		return e.WhyNot(ctx, addr)
-	}
-	return ""
-}
-
-// WhyNot implements Excuser. Of several identities the one that Signing would
+// WhyNot implements Keys. Of several identities the one that Signing would
 // prefer is the one that people ask about.
 func (k *FileKeys) WhyNot(_ context.Context, addr address.Address) string {
 	if addr.IsNull() {
@@ -49,10 +33,10 @@ func outside(c *x509.Certificate, at time.Time) string {
 	return ""
 }
 
-// WhyNot implements Excuser.
+// WhyNot implements Keys.
 func (j joined) WhyNot(ctx context.Context, addr address.Address) string {
 	for _, k := range j {
-		if why := WhyNot(ctx, k, addr); why != "" {
+		if why := k.WhyNot(ctx, addr); why != "" {
 			return why
 		}
 	}

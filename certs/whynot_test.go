@@ -25,7 +25,7 @@ func TestWhyNot(t *testing.T) {
 	} {
 		clock := func() time.Time { return begin.Add(tt.at) }
 		keys := WithOverlap(Join(NewKeys(clock), NewKeys(clock, id)), time.Hour, clock)
-		if got := WhyNot(context.Background(), keys, testpki.Must(address.Parse(tt.who))); got != tt.want {
+		if got := keys.WhyNot(context.Background(), testpki.Must(address.Parse(tt.who))); got != tt.want {
 			t.Errorf("%s after %s: %q, want %q", tt.who, tt.at, got, tt.want)
 		}
 	}

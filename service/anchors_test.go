@@ -10,6 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // TestPrivateAuthority: a certificate that says nowhere what is revoked is refused
@@ -70,6 +71,9 @@ func TestAnchorTables(t *testing.T) {
 				t.Fatal(problems)
 			}
 			defer parts.Close()
+			if found := parts.Gateway.Trusted(cms.CertificateID(ca.Root)); len(found) == 0 {
+				t.Error("the gateway does not know the anchor")
+			}
 			if got := about(parts.Warnings(Holdings{}), "can pass"); strings.Contains(got, warning) != (c.warned != "") {
 				t.Errorf("warnings: %q", got)
 			}

@@ -23,42 +23,34 @@ type timedKeys struct {
 
 var errStoreSilent = errors.New("certificate store unavailable")
 
-// Signing implements certs.Keys.
-func (k timedKeys) Signing(ctx context.Context, addr address.Address) (*certs.Identity, error) {
+// askStore asks the keys of the store, if it is available.
+func askStore[T any](ctx context.Context, k timedKeys, ask func(context.Context) (T, error)) (T, error) {
 	if k.store.silent.Load() {
-		return nil, errStoreSilent
+		var none T
+		return none, errStoreSilent
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysTime)
 	defer cancel()
-	return k.Keys.Signing(ctx, addr)
+	return ask(ctx)
+}
+
+// Signing implements certs.Keys.
+func (k timedKeys) Signing(ctx context.Context, addr address.Address) (*certs.Identity, error) {
+	return askStore(ctx, k, func(ctx context.Context) (*certs.Identity, error) { return k.Keys.Signing(ctx, addr) })
 }
 
 // Decryption implements certs.Keys.
 func (k timedKeys) Decryption(ctx context.Context, rid cms.ID) ([]*certs.Identity, error) {
-	if k.store.silent.Load() {
-		return nil, errStoreSilent
-	}
-	ctx, cancel := context.WithTimeout(ctx, keysTime)
-	defer cancel()
-	return k.Keys.Decryption(ctx, rid)
+	return askStore(ctx, k, func(ctx context.Context) ([]*certs.Identity, error) { return k.Keys.Decryption(ctx, rid) })
 }
 
-// ForReplies is asked by certs.ForReplies.
+// ForReplies implements certs.Keys.
 func (k timedKeys) ForReplies(ctx context.Context, addr address.Address) (*certs.Identity, error) {
-	if k.store.silent.Load() {
-		return nil, errStoreSilent
-	}
-	ctx, cancel := context.WithTimeout(ctx, keysTime)
-	defer cancel()
-	return certs.ForReplies(ctx, k.Keys, addr)
+	return askStore(ctx, k, func(ctx context.Context) (*certs.Identity, error) { return k.Keys.ForReplies(ctx, addr) })
 }
 
-// WhyNot implements certs.Excuser.
+// WhyNot implements certs.Keys. An unavailable store has no reason.
 func (k timedKeys) WhyNot(ctx context.Context, addr address.Address) string {
-	if k.store.silent.Load() {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, keysTime)
-	defer cancel()
-	return certs.WhyNot(ctx, k.Keys, addr)
+	why, _ := askStore(ctx, k, func(ctx context.Context) (string, error) { return k.Keys.WhyNot(ctx, addr), nil })
+	return why
 }

@@ -14,7 +14,7 @@ import (
 // OpenOptions say what Open may use.
 type OpenOptions struct {
 	// Keys decrypt; nil: nothing is decrypted.
-	Keys certs.Keys
+	Keys certs.DecryptionKeys
 	// Checker judges the signers; nil: the chain is not checked, and nothing
 	// passes.
 	Checker certs.Checker

@@ -12,11 +12,11 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/smime/address"
-	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// cabinet keeps identities, as the store does.
+// cabinet keeps identities, as the store does. They are only asked who signs.
 type cabinet struct {
+	certs.Keys
 	w    *world
 	mu   sync.Mutex
 	ids  []*certs.Identity
@@ -36,10 +36,6 @@ func (c *cabinet) Signing(ctx context.Context, a address.Address) (*certs.Identi
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return certs.NewKeys(func() time.Time { return c.w.now }, c.ids...).Signing(ctx, a)
-}
-
-func (c *cabinet) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
-	return nil, nil
 }
 
 func onDemand(t *testing.T, change func(*ca.OnDemandConfig)) (*world, *cabinet, *ca.OnDemand) {

@@ -40,7 +40,7 @@ func (k *keys) Signing(ctx context.Context, addr address.Address) (*certs.Identi
 	return index.Signing(ctx, addr)
 }
 
-// ForReplies is asked by certs.ForReplies.
+// ForReplies implements certs.Keys.
 func (k *keys) ForReplies(ctx context.Context, addr address.Address) (*certs.Identity, error) {
 	index, err := k.ofAddress(ctx, addr)
 	if err != nil || index == nil {

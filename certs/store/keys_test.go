@@ -198,7 +198,7 @@ func TestBlockedIdentity(t *testing.T) {
 		got[Stored](w)(w.PutIdentity(ctx, Imported, id))
 		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", now.Add(time.Hour)))
 		w.signs(w.Keys(), "a@example.com", nil)
-		if why := certs.WhyNot(ctx, w.Keys(), addr("a@example.com")); why != "blocked by an administrator" {
+		if why := w.Keys().WhyNot(ctx, addr("a@example.com")); why != "blocked by an administrator" {
 			t.Errorf("why not: %q", why)
 		}
 		w.decrypts(w.Keys(), id, 1)

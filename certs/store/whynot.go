@@ -4,11 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// WhyNot implements certs.Excuser: what our own authority revoked, or what was
+// WhyNot implements certs.Keys: what our own authority revoked, or what was
 // blocked, is still there and signs no more.
 func (k *keys) WhyNot(ctx context.Context, addr address.Address) string {
 	key, ok := addressKey(addr)
@@ -43,5 +42,3 @@ func (k *keys) withdrawn(ctx context.Context, key string) string {
 	}
 	return "blocked by an administrator"
 }
-
-var _ certs.Excuser = (*keys)(nil)

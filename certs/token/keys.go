@@ -158,7 +158,7 @@ func (t *token) Signing(ctx context.Context, a address.Address) (*certs.Identity
 	return keys.Signing(ctx, a)
 }
 
-// ForReplies is asked by certs.ForReplies.
+// ForReplies implements certs.Keys.
 func (t *token) ForReplies(ctx context.Context, a address.Address) (*certs.Identity, error) {
 	keys, err := t.list()
 	if err != nil {
@@ -167,7 +167,7 @@ func (t *token) ForReplies(ctx context.Context, a address.Address) (*certs.Ident
 	return keys.ForReplies(ctx, a)
 }
 
-// WhyNot implements certs.Excuser.
+// WhyNot implements certs.Keys.
 func (t *token) WhyNot(ctx context.Context, a address.Address) string {
 	keys, err := t.list()
 	if err != nil {

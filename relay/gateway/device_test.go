@@ -34,6 +34,12 @@ func (awayKeys) Decryption(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return nil, errAway
 }
 
+func (awayKeys) ForReplies(context.Context, address.Address) (*certs.Identity, error) {
+	return nil, errAway
+}
+
+func (awayKeys) WhyNot(context.Context, address.Address) string { return "" }
+
 // A token that fails defers: nothing is signed by another, sent unsigned, or
 // delivered as something that nobody can read.
 func TestTokenAway(t *testing.T) {

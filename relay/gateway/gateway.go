@@ -56,6 +56,9 @@ type Config struct {
 	Groups  directory.Groups
 	Keys    certs.Keys
 	Checker certs.Checker
+	// Trusted returns the certificates of the configuration that an identifier names,
+	// for signers whose message does not bring theirs; nil: there are none.
+	Trusted func(cms.ID) []*x509.Certificate
 	Inbound Inbound
 	// InboundPolicy says what is done with inbound mail by what was found in it; nil
 	// delivers all of it.

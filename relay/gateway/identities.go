@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -66,7 +65,7 @@ func (g *Gateway) findIdentity(ctx context.Context, e *evidence, name string, a 
 		return enforce.IdentityFacts{State: enforce.Unknown, Reason: "the identity of " + a.String() + " cannot be reached"}
 	case id == nil:
 		reason := "there is no valid identity for " + a.String()
-		if why := certs.WhyNot(ctx, g.Keys, a); why != "" {
+		if why := g.Keys.WhyNot(ctx, a); why != "" {
 			reason += ": " + why
 		}
 		return enforce.IdentityFacts{State: enforce.None, Reason: reason}

@@ -16,10 +16,8 @@ import (
 // for the author. It is smime.SignerLookup.
 func (g *Gateway) signers(ctx context.Context, id cms.ID, author address.Address) ([]*x509.Certificate, error) {
 	var found []*x509.Certificate
-	if h, ok := g.Checker.(interface {
-		Held(cms.ID) []*x509.Certificate
-	}); ok {
-		found = h.Held(id)
+	if g.Trusted != nil {
+		found = g.Trusted(id)
 	}
 	own, failed := g.Keys.Decryption(ctx, id)
 	for _, identity := range own {

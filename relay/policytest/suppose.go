@@ -91,6 +91,14 @@ func (s *supposed) Decryption(context.Context, cms.ID) ([]*certs.Identity, error
 	return nil, nil
 }
 
+// ForReplies implements certs.Keys.
+func (s *supposed) ForReplies(context.Context, address.Address) (*certs.Identity, error) {
+	return nil, nil
+}
+
+// WhyNot implements certs.Keys.
+func (s *supposed) WhyNot(context.Context, address.Address) string { return "" }
+
 // Issue implements relay.Issuer: a test of rules makes nothing that is kept.
 func (s *supposed) Issue(context.Context, address.Address) (*certs.Identity, error) {
 	return nil, errors.New("nothing is issued in a test of rules")
