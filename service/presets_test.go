@@ -13,6 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -49,7 +50,7 @@ func TestPresets(t *testing.T) {
 	for name, want := range presets {
 		p := profiles[name]
 		report := roundTrip(t, p, alice, checker)
-		if report.Result != certs.Pass || report.Signers[0].Signature != want.signature || report.Signers[0].Digest != want.digest || report.Encryption.Cipher != want.cipher {
+		if report.Result != certs.Pass || string(report.Signers[0].Signature) != want.signature || report.Signers[0].Digest != want.digest || string(report.Encryption.Cipher) != want.cipher {
 			t.Errorf("%s: %+v, encrypted as %+v", name, report, report.Encryption)
 		}
 		if got := p.Minimum().String(); got != want.minimum {
@@ -65,11 +66,12 @@ func TestPresets(t *testing.T) {
 func roundTrip(t *testing.T, p gateway.Profile, id *certs.Identity, checker certs.Checker) smime.Report {
 	t.Helper()
 	m := testpki.Must(message.Parse([]byte("From: alice@example.org\r\n\r\nhello\r\n")))
-	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: p.Digest, Signature: p.Signature, Opaque: p.Opaque}))
-	cipher := p.Cipher
+	digest, _ := cms.DigestByName(p.Digest)
+	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: digest, PSS: p.Signature == "pss", Opaque: p.Opaque}))
+	cipher := cms.Cipher(p.Cipher)
 	if cipher == "auto" {
 		cipher = ""
 	}
-	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: p.KeyTransport}))
+	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(p.KeyTransport)}))
 	return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id), Checker: checker, At: time.Now()}).Report
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -68,8 +69,8 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 func BenchmarkEncrypt(b *testing.B) {
-	for _, cipher := range []string{"aes-256-cbc", "aes-256-gcm"} {
-		b.Run(cipher, func(b *testing.B) {
+	for _, cipher := range []cms.Cipher{cms.AES256CBC, cms.AES256GCM} {
+		b.Run(string(cipher), func(b *testing.B) {
 			forEachSize(b, func(b *testing.B, w *world, id *certs.Identity, m *message.Message) {
 				for b.Loop() {
 					encrypt(b, m, EncryptOptions{Cipher: cipher}, id)
@@ -80,8 +81,8 @@ func BenchmarkEncrypt(b *testing.B) {
 }
 
 func BenchmarkDecrypt(b *testing.B) {
-	for _, cipher := range []string{"aes-256-cbc", "aes-256-gcm"} {
-		b.Run(cipher, func(b *testing.B) {
+	for _, cipher := range []cms.Cipher{cms.AES256CBC, cms.AES256GCM} {
+		b.Run(string(cipher), func(b *testing.B) {
 			forEachSize(b, func(b *testing.B, w *world, id *certs.Identity, m *message.Message) {
 				raw := encrypt(b, m, EncryptOptions{Cipher: cipher}, id).Bytes()
 				keys := certs.NewKeys(nil, id)

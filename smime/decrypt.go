@@ -95,7 +95,7 @@ func addressee(r cms.RecipientInfo) string {
 	case r.ID.SubjectKeyID != nil:
 		return fmt.Sprintf("key identifier %.40x", r.ID.SubjectKeyID)
 	}
-	return "a key without a certificate (" + r.KeyManagement + ")"
+	return "a key without a certificate (" + string(r.KeyManagement) + ")"
 }
 
 // unreachable ends the walk because our keys cannot be asked.

@@ -11,10 +11,10 @@ import (
 // EncryptOptions choose how to encrypt. The zero value is AES-256-CBC with, for
 // RSA keys, PKCS #1 v1.5 key transport.
 type EncryptOptions struct {
-	// Cipher is one of the names of the command line: "aes-256-cbc", ...
-	Cipher string
-	// KeyTransport is "pkcs1" or "oaep", for RSA keys; "" is "pkcs1".
-	KeyTransport string
+	// Cipher is cms.AES256CBC where it is "".
+	Cipher cms.Cipher
+	// KeyTransport is for RSA keys; "" is cms.PKCS1.
+	KeyTransport cms.KeyTransport
 	// DeriveKey binds the content key to the cipher (RFC 9709); few programs read it.
 	DeriveKey bool
 	// Headers protects header fields too: anything but HeadersOpen means
@@ -41,18 +41,17 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 	if err != nil {
 		return nil, err
 	}
-	cipher := cms.Cipher(o.Cipher)
 	object, err := cms.Encrypt(cms.EncryptRequest{
 		Content:      content,
 		Recipients:   distinct(to),
-		Cipher:       cipher,
-		KeyTransport: cms.KeyTransport(o.KeyTransport),
+		Cipher:       o.Cipher,
+		KeyTransport: o.KeyTransport,
 		DeriveKey:    o.DeriveKey,
 	})
 	if err != nil {
 		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
 	}
-	if cipher.Authenticated() {
+	if o.Cipher.Authenticated() {
 		return wrap(m, o.Headers, "authEnveloped-data", object)
 	}
 	return wrap(m, o.Headers, "enveloped-data", object)

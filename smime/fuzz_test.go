@@ -13,6 +13,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -51,7 +52,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(signed.Bytes())
 		f.Add([]byte(strings.ReplaceAll(string(signed.Bytes()), "\r\n", "\n")))
-		for _, cipher := range []string{"", "aes-128-gcm"} {
+		for _, cipher := range []cms.Cipher{"", cms.AES128GCM} {
 			secret, err := Encrypt(signed, to, EncryptOptions{Cipher: cipher})
 			if err != nil {
 				f.Fatal(err)

@@ -159,7 +159,7 @@ func (k Kind) withEnveloped(object []byte, lonely bool) Kind {
 
 // describe returns what a report says of an encrypted layer.
 func describe(env *cms.EnvelopedData) *Encryption {
-	e := &Encryption{Cipher: string(env.Cipher), Authenticated: env.Authenticated, DerivedKey: env.DerivedKey, Recipients: len(env.Recipients)}
+	e := &Encryption{Cipher: env.Cipher, Authenticated: env.Authenticated, DerivedKey: env.DerivedKey, Recipients: len(env.Recipients)}
 	for _, r := range env.Recipients {
 		e.keyManagement = append(e.keyManagement, r.KeyManagement)
 	}

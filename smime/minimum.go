@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // Minimum has the requirements for a message, above those for every message. The
@@ -55,7 +56,7 @@ func (m Minimum) signer(s *Signer) string {
 	if bits(s.Digest) < bits(m.Digest) {
 		return fmt.Sprintf("the digest is %s, and %s is the least", s.Digest, m.Digest)
 	}
-	if m.PSS && s.Signature == "rsa-pkcs1" {
+	if m.PSS && s.Signature == cms.RSAPKCS1 {
 		return "the RSA signature has PKCS #1 v1.5 padding, and it must be PSS"
 	}
 	if s.Certificate == nil {
@@ -77,7 +78,7 @@ func (m Minimum) encryption(e *Encryption) string {
 		return fmt.Sprintf("the cipher is %s, and %s is the least", e.Cipher, m.Cipher)
 	case m.Authenticated && !e.Authenticated:
 		return fmt.Sprintf("the cipher is %s, which does not authenticate", e.Cipher)
-	case m.OAEP && slices.Contains(e.keyManagement, "rsa-pkcs1"):
+	case m.OAEP && slices.Contains(e.keyManagement, cms.KeyTransportPKCS1):
 		return "the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"
 	}
 	return ""
@@ -85,11 +86,11 @@ func (m Minimum) encryption(e *Encryption) string {
 
 // strength is the size of a content cipher's key; 0 for those that no one should
 // use any more.
-func strength(cipher string) int {
+func strength(cipher cms.Cipher) int {
 	switch {
-	case strings.HasPrefix(cipher, "aes-"):
-		return bits(cipher)
-	case cipher == "chacha20-poly1305":
+	case strings.HasPrefix(string(cipher), "aes-"):
+		return bits(string(cipher))
+	case cipher == cms.ChaCha20Poly1305:
 		return 256
 	}
 	return 0

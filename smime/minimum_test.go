@@ -4,15 +4,16 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // What is below takes the pass, and nothing else: what failed keeps its reason,
 // and what comes up to everything passes.
 func TestMinimum(t *testing.T) {
 	w := newWorld(t)
-	const pkcs1, pss = "pkcs1", "pss"
-	open := func(signature, cipher, transport string) Report {
-		m := w.sign(t, mail(t, text), w.alice, SignOptions{Signature: signature})
+	const pkcs1, pss = false, true
+	open := func(pss bool, cipher cms.Cipher, transport cms.KeyTransport) Report {
+		m := w.sign(t, mail(t, text), w.alice, SignOptions{PSS: pss})
 		if cipher == "" {
 			return w.open(m, w.bob).Report
 		}
@@ -26,15 +27,15 @@ func TestMinimum(t *testing.T) {
 		report  Report
 		want    string
 	}{
-		{"nothing asked", Minimum{}, open(pkcs1, "aes-128-cbc", pkcs1), "pass"},
-		{"all met", strong, open(pss, "aes-128-gcm", "oaep"), "pass"},
+		{"nothing asked", Minimum{}, open(pkcs1, "aes-128-cbc", cms.PKCS1), "pass"},
+		{"all met", strong, open(pss, "aes-128-gcm", cms.OAEP), "pass"},
 		{"signed only", strong, open(pss, "", ""), "pass"},
 		{"digest", Minimum{Digest: "sha-384"}, open(pss, "", ""), "policy below-minimum the digest is sha-256, and sha-384 is the least"},
 		{"key", Minimum{RSA: 3072}, open(pss, "", ""), "policy below-minimum the signer's RSA key has 2048 bits, and 3072 are the least"},
 		{"padding", Minimum{PSS: true}, open(pkcs1, "", ""), "policy below-minimum the RSA signature has PKCS #1 v1.5 padding, and it must be PSS"},
-		{"cipher", Minimum{Cipher: "aes-256"}, open(pss, "aes-128-gcm", pkcs1), "policy below-minimum the cipher is aes-128-gcm, and aes-256 is the least"},
-		{"authenticated", Minimum{Authenticated: true}, open(pss, "aes-256-cbc", pkcs1), "policy below-minimum the cipher is aes-256-cbc, which does not authenticate"},
-		{"transport", Minimum{OAEP: true}, open(pss, "aes-256-cbc", pkcs1), "policy below-minimum the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"},
+		{"cipher", Minimum{Cipher: "aes-256"}, open(pss, "aes-128-gcm", cms.PKCS1), "policy below-minimum the cipher is aes-128-gcm, and aes-256 is the least"},
+		{"authenticated", Minimum{Authenticated: true}, open(pss, "aes-256-cbc", cms.PKCS1), "policy below-minimum the cipher is aes-256-cbc, which does not authenticate"},
+		{"transport", Minimum{OAEP: true}, open(pss, "aes-256-cbc", cms.PKCS1), "policy below-minimum the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"},
 		{"not signed", Minimum{Cipher: "aes-256"}, unsigned, "policy below-minimum the cipher is aes-128-cbc, and aes-256 is the least"},
 		{"not signed, nothing asked", Minimum{Digest: "sha-512"}, unsigned, "none"},
 		{"failed before", Minimum{Digest: "sha-512"}, Report{Result: certs.Fail, Reason: reasonTampered, Signers: []Signer{{Result: certs.Fail, Digest: "sha-1"}}}, "fail content-changed"},

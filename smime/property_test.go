@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // drawText draws lines of the kinds that relays change.
@@ -66,7 +67,7 @@ func TestRoundTripProperty(t *testing.T) {
 			m = parse(t, strings.ReplaceAll(string(m.Bytes()), "\r\n", "\n"))
 		}
 		id := w.bob
-		cipher := rapid.SampledFrom([]string{"", "aes-128-gcm", "chacha20-poly1305"}).Draw(rt, "cipher")
+		cipher := rapid.SampledFrom([]cms.Cipher{"", cms.AES128GCM, cms.ChaCha20Poly1305}).Draw(rt, "cipher")
 		headers := rapid.SampledFrom([]HeaderProtection{HeadersOpen, HeadersCipher}).Draw(rt, "headers")
 		signed := w.sign(t, m, id, SignOptions{Opaque: rapid.Bool().Draw(rt, "opaque"), Headers: headers})
 		if !signedTravels(signed.Body()) {

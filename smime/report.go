@@ -43,10 +43,12 @@ type Signer struct {
 	Serial      string       `json:"serial"` // lower-case hexadecimal
 	SHA256      string       `json:"sha256"`
 	SigningTime *time.Time   `json:"signing_time,omitempty"` // claimed by the signer
-	Digest      string       `json:"digest"`
-	Signature   string       `json:"signature"`
-	Chain       string       `json:"chain"`
-	Revocation  string       `json:"revocation"`
+	// Digest is the name that the micalg parameter has (RFC 8551 section 3.5.3.2); ""
+	// where it is unknown, as Signature is.
+	Digest     string              `json:"digest"`
+	Signature  cms.SignatureScheme `json:"signature"`
+	Chain      string              `json:"chain"`
+	Revocation string              `json:"revocation"`
 	// Layer is the index in Report.Layers of the layer that was signed.
 	Layer int `json:"layer"`
 	// Certificate is the signer's, nil if it was not found.
@@ -65,15 +67,15 @@ type Signer struct {
 
 // Encryption describes the outermost encrypted layer.
 type Encryption struct {
-	Cipher        string `json:"cipher"`
-	Authenticated bool   `json:"authenticated"`
+	Cipher        cms.Cipher `json:"cipher"`
+	Authenticated bool       `json:"authenticated"`
 	// DerivedKey says that the content key is bound to the cipher (RFC 9709).
 	DerivedKey bool `json:"derived_key,omitempty"`
 	Recipients int  `json:"recipients"`
 
 	// keyManagement is how the content key got to each recipient; see
 	// cms.RecipientInfo.
-	keyManagement []string
+	keyManagement []cms.KeyManagement
 }
 
 // ReasonNoKey is the word of Reason for a message that no identity given opens.

@@ -39,7 +39,7 @@ func TestReasonsAreDocumented(t *testing.T) {
 // that others rely on.
 func TestReportJSON(t *testing.T) {
 	w := newWorld(t)
-	signed := w.sign(t, mail(t, text), w.alice, SignOptions{Signature: "pss"})
+	signed := w.sign(t, mail(t, text), w.alice, SignOptions{PSS: true})
 	out, err := json.Marshal(w.open(encrypt(t, signed, EncryptOptions{Cipher: "aes-256-gcm"}, w.bob), w.bob).Report)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -101,7 +102,7 @@ func TestEncryptRoundTrip(t *testing.T) {
 	for name, text := range all {
 		t.Run(name, func(t *testing.T) {
 			m := mail(t, "Bcc: secret@example.org\nResent-Bcc: secret@example.org\n"+text)
-			for _, cipher := range []string{"", "aes-256-gcm"} {
+			for _, cipher := range []cms.Cipher{"", cms.AES256GCM} {
 				encrypted := encrypt(t, m, EncryptOptions{Cipher: cipher}, w.alice, w.bob)
 				if !travels(encrypted.Body(), safeLine) || bytes.Contains(encrypted.Bytes(), []byte("secret")) {
 					t.Fatalf("does not travel, or with Bcc: %q", encrypted.Bytes())

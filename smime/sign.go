@@ -21,11 +21,11 @@ import (
 type SignOptions struct {
 	// Opaque asks for application/pkcs7-mime instead of multipart/signed.
 	Opaque bool
-	// Digest is "sha-256", "sha-384" or "sha-512"; "" is the key's default. Ed25519 and
-	// ML-DSA keys have SHA-512 whatever it says.
-	Digest string
-	// Signature is "pkcs1" or "pss", for RSA keys; "" is "pkcs1".
-	Signature string
+	// Digest is SHA-256, SHA-384 or SHA-512; 0 is cms.DefaultDigest of the key. Ed25519
+	// and ML-DSA keys have SHA-512 whatever it says.
+	Digest crypto.Hash
+	// PSS signs with RSASSA-PSS instead of PKCS #1 v1.5. RSA keys only.
+	PSS bool
 	// Time is the signing time.
 	Time time.Time
 	// Headers protects header fields too.
@@ -83,20 +83,14 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", pkix.SubjectString(id.Certificate), id.Key))
 	}
 	digest := cms.DefaultDigest(key.Public())
-	if o.Digest != "" {
-		named, ok := cms.DigestByName(o.Digest)
-		if !ok {
-			return cms.Signer{}, fault.New(fault.Internal, "the message cannot be signed", fmt.Errorf("unknown digest %q", o.Digest))
-		}
-		if !pkix.SignsWhole(key.Public()) {
-			digest = named
-		}
+	if o.Digest != 0 && !pkix.SignsWhole(key.Public()) {
+		digest = o.Digest
 	}
 	signer := cms.Signer{
 		Certificate: id.Certificate,
 		Key:         key,
 		Digest:      digest,
-		PSS:         o.Signature == "pss",
+		PSS:         o.PSS,
 		Time:        o.Time,
 	}
 	signer.EncryptionCertificate = forReplies(id, o.Time)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -100,11 +101,11 @@ func TestOpenTwice(t *testing.T) {
 	// A key that the message does not fit, under the name of one that it does.
 	stranger := *w.issue("stranger@example.org", "rsa2048")
 	wrong := &certs.Identity{Key: stranger.Key, Certificate: w.alice.Certificate}
-	for _, cipher := range []string{"aes-256-cbc", "aes-256-gcm"} {
+	for _, cipher := range []cms.Cipher{"aes-256-cbc", "aes-256-gcm"} {
 		inner := encrypt(t, mail(t, text), EncryptOptions{Cipher: cipher}, w.alice)
 		for _, encoding := range transferEncodings {
 			raw := encodedAs(t, inner, encoding)
-			name := cipher + " in " + encoding
+			name := string(cipher) + " in " + encoding
 			right := openTwice(t, name, raw, w.options(w.alice))
 			if right == nil || !right.Decrypted {
 				t.Errorf("%s: not decrypted", name)

@@ -61,7 +61,7 @@ func allChanged(results []cms.SignerResult) bool {
 // with the verdict on the certificate.
 func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	s := Signer{
-		Addresses: []string{}, Digest: r.Digest, Signature: r.Signature,
+		Addresses: []string{}, Digest: cms.DigestName(r.Digest), Signature: r.Signature,
 		Chain: "unchecked", Revocation: "unchecked",
 	}
 	if !r.SigningTime.IsZero() {

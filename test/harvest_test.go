@@ -156,7 +156,7 @@ func (d *door) answered(t *testing.T, addr, id string) {
 	if !opened.Decrypted || e == nil || e.Recipients != 1 {
 		t.Fatalf("%s cannot read it: %+v", addr, opened.Report)
 	}
-	if cipher := map[string]string{anna: "aes-256-gcm", berta: "aes-256-cbc"}[addr]; e.Cipher != cipher {
+	if cipher := map[string]string{anna: "aes-256-gcm", berta: "aes-256-cbc"}[addr]; string(e.Cipher) != cipher {
 		t.Errorf("%s: %s, want %s", addr, e.Cipher, cipher)
 	}
 	if addr == berta {

@@ -17,7 +17,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// ecKey is a key on a NIST curve in a token: crypto.Signer, cms.Agreement and
+// ecKey is a key on a NIST curve in a token: crypto.Signer, ecdh.KeyExchanger and
 // cms.Device.
 type ecKey struct {
 	key
@@ -45,11 +45,28 @@ func (k *ecKey) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, e
 
 var errNoSecret = errors.New("it does not give out the secret")
 
-// ECDH implements cms.Agreement: it agrees on a secret with the holder of the
+// PublicKey implements ecdh.KeyExchanger; nil for a curve that package ecdh does not
+// know.
+func (k *ecKey) PublicKey() *ecdh.PublicKey {
+	public, err := k.public.ECDH()
+	if err != nil {
+		return nil
+	}
+	return public
+}
+
+// Curve implements ecdh.KeyExchanger; nil for one that package ecdh does not know.
+func (k *ecKey) Curve() ecdh.Curve {
+	if public := k.PublicKey(); public != nil {
+		return public.Curve()
+	}
+	return nil
+}
+
+// ECDH implements ecdh.KeyExchanger: it agrees on a secret with the holder of the
 // private half of remote, which package ecdh has checked to be on its curve.
 func (k *ecKey) ECDH(remote *ecdh.PublicKey) ([]byte, error) {
-	own, err := k.public.ECDH()
-	if err != nil || own.Curve() != remote.Curve() {
+	if k.Curve() != remote.Curve() {
 		return nil, fmt.Errorf("%w: a point on another curve", cms.ErrUnsupported)
 	}
 	size := (k.public.Params().BitSize + 7) / 8

@@ -1,7 +1,7 @@
 // Package token finds identities whose private keys stay in a PKCS #11 token: a
 // smart card, a hardware security module, or SoftHSM. The token is named by a
 // URI (RFC 7512); what signs and decrypts for it are crypto.Signer,
-// crypto.Decrypter and cms.Agreement, so that no other package knows of tokens.
+// crypto.Decrypter and ecdh.KeyExchanger, so that no other package knows of tokens.
 //
 // PKCS #11 is a C interface, so that all but the URI stands behind the build tag
 // pkcs11. A binary without it says so when a token is asked for.

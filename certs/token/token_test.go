@@ -25,12 +25,12 @@ import (
 )
 
 var (
-	_ crypto.Signer    = (*rsaKey)(nil)
-	_ crypto.Decrypter = (*rsaKey)(nil)
-	_ cms.Device       = (*rsaKey)(nil)
-	_ crypto.Signer    = (*ecKey)(nil)
-	_ cms.Agreement    = (*ecKey)(nil)
-	_ cms.Device       = (*ecKey)(nil)
+	_ crypto.Signer     = (*rsaKey)(nil)
+	_ crypto.Decrypter  = (*rsaKey)(nil)
+	_ cms.Device        = (*rsaKey)(nil)
+	_ crypto.Signer     = (*ecKey)(nil)
+	_ ecdh.KeyExchanger = (*ecKey)(nil)
+	_ cms.Device        = (*ecKey)(nil)
 )
 
 const (

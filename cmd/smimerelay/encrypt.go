@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 type encryptCmd struct {
@@ -34,7 +35,7 @@ func (c *encryptCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	encrypted, err := smime.Encrypt(m, to, smime.EncryptOptions{Cipher: c.Cipher, KeyTransport: c.KeyTransport, DeriveKey: c.DeriveKey})
+	encrypted, err := smime.Encrypt(m, to, smime.EncryptOptions{Cipher: cms.Cipher(c.Cipher), KeyTransport: cms.KeyTransport(c.KeyTransport), DeriveKey: c.DeriveKey})
 	if err != nil {
 		return unusable(fmt.Errorf("encrypt %s: %w", inputName(c.Message), err))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 type signCmd struct {
@@ -37,8 +38,9 @@ func (c *signCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	digest, _ := cms.DigestByName(c.Digest)
 	signed, err := smime.Sign(m, signerOf(ids, a.clock()), smime.SignOptions{
-		Opaque: c.Opaque, Digest: c.Digest, Signature: c.Signature, Time: a.clock(),
+		Opaque: c.Opaque, Digest: digest, PSS: c.Signature == "pss", Time: a.clock(),
 	})
 	if err != nil {
 		return unusable(fmt.Errorf("sign %s: %w", inputName(c.Message), err))

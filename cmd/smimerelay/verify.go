@@ -115,7 +115,7 @@ func printReport(p *page, r smime.Report) {
 		if s.SigningTime != nil {
 			row("signing time", s.SigningTime.UTC().Format(time.RFC3339)+" (as the signer says)")
 		}
-		row("algorithms", strings.Trim(s.Signature+" with "+s.Digest, " "))
+		row("algorithms", strings.Trim(string(s.Signature)+" with "+s.Digest, " "))
 		row("chain", s.Chain)
 		row("revocation", s.Revocation)
 	}

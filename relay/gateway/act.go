@@ -53,7 +53,7 @@ func (in *arrival) found(o *opened) enforce.Found {
 		Secret:    in.secret,
 	}
 	if r.Encryption != nil {
-		f.Cipher = r.Encryption.Cipher
+		f.Cipher = string(r.Encryption.Cipher)
 		f.Algorithms = append(f.Algorithms, f.Cipher)
 	}
 	if s := deciding(r); s != nil {
@@ -61,7 +61,7 @@ func (in *arrival) found(o *opened) enforce.Found {
 	}
 	for i := range r.Signers {
 		s := &r.Signers[i]
-		f.Algorithms = append(f.Algorithms, s.Digest, s.Signature)
+		f.Algorithms = append(f.Algorithms, s.Digest, string(s.Signature))
 		if r.Result == certs.Pass && s.Result == certs.Pass && s.Certificate != nil {
 			f.Signers = append(f.Signers, foundSigner(s))
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // TestEncryptedAlready: who can read what is encrypted already is told, and a rule
@@ -39,7 +40,7 @@ func TestEncryptedAlready(t *testing.T) {
 		{"x@gcm.example", "aes-256-cbc", other.Certificate, "encrypted", ""},
 		{"x@gcm.example", "aes-128-gcm", other.Certificate, "as it was", ""},
 	} {
-		m, err := smime.Encrypt(w.letter(tt.to), []*x509.Certificate{tt.reader}, smime.EncryptOptions{Cipher: tt.cipher})
+		m, err := smime.Encrypt(w.letter(tt.to), []*x509.Certificate{tt.reader}, smime.EncryptOptions{Cipher: cms.Cipher(tt.cipher)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,9 +17,9 @@ var presumed = []cms.Cipher{cms.AES256CBC, cms.AES128CBC}
 // cipher returns the content cipher for a copy, and why it is this one. With
 // "auto" it is the best that every reader claims to understand (RFC 8551 section
 // 2.7.1.1).
-func (e *evidence) cipher(p Profile, s enforce.Encrypt) (name, why string) {
+func (e *evidence) cipher(p Profile, s enforce.Encrypt) (c cms.Cipher, why string) {
 	if p.Cipher != "" && p.Cipher != "auto" {
-		return p.Cipher, "the profile names it"
+		return cms.Cipher(p.Cipher), "the profile names it"
 	}
 	reads := func(c cms.Cipher) bool {
 		return !slices.ContainsFunc(s.Certificates, func(fp enforce.Fingerprint) bool {
@@ -33,9 +33,9 @@ func (e *evidence) cipher(p Profile, s enforce.Encrypt) (name, why string) {
 	if i := slices.IndexFunc(preferred, reads); i >= 0 {
 		c := preferred[i]
 		if c.Authenticated() {
-			return string(c), "every reader claims to understand it"
+			return c, "every reader claims to understand it"
 		}
-		return string(c), "the best that every reader is known or presumed to understand"
+		return c, "the best that every reader is known or presumed to understand"
 	}
-	return string(presumed[0]), "the readers have nothing in common, and most understand this one"
+	return presumed[0], "the readers have nothing in common, and most understand this one"
 }

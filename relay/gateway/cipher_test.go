@@ -29,7 +29,7 @@ func TestCipher(t *testing.T) {
 		{"auto", []enforce.Fingerprint{old}, "aes-256-cbc"}, // never a weak one
 		{"aes-256-gcm", []enforce.Fingerprint{silent}, "aes-256-gcm"},
 	} {
-		if got, why := e.cipher(Profile{Cipher: tt.profile}, enforce.Encrypt{Certificates: tt.to}); got != tt.want || why == "" {
+		if got, why := e.cipher(Profile{Cipher: tt.profile}, enforce.Encrypt{Certificates: tt.to}); string(got) != tt.want || why == "" {
 			t.Errorf("profile %q, %x: %s (%s), want %s", tt.profile, tt.to, got, why, tt.want)
 		}
 	}

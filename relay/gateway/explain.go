@@ -64,10 +64,10 @@ type ExplainedRecipient struct {
 	// Reply is the SMTP reply of one who is refused or deferred.
 	Reply string `json:"reply,omitempty"`
 	// Copy numbers the copies from 1: who has the same shares one.
-	Copy      int    `json:"copy,omitempty"`
-	Profile   string `json:"profile,omitempty"`
-	Cipher    string `json:"cipher,omitempty"`
-	CipherWhy string `json:"cipher_why,omitempty"`
+	Copy      int        `json:"copy,omitempty"`
+	Profile   string     `json:"profile,omitempty"`
+	Cipher    cms.Cipher `json:"cipher,omitempty"`
+	CipherWhy string     `json:"cipher_why,omitempty"`
 	// Sources were asked for certificates; Candidates are what they had.
 	Sources    []ExplainedSource    `json:"sources,omitempty"`
 	Candidates []ExplainedCandidate `json:"candidates,omitempty"`

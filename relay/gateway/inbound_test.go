@@ -494,7 +494,7 @@ func TestCipherIsTheRecipients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return w.read(o.Deliveries[0].Message).Report.Encryption.Cipher
+		return string(w.read(o.Deliveries[0].Message).Report.Encryption.Cipher)
 	}
 	if got := cipher(); got != "aes-256-cbc" {
 		t.Errorf("nothing is known: %s", got)

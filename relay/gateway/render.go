@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/footer"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -138,9 +139,13 @@ func (p *renderer) sign(base *message.Message, s signing) (*message.Message, err
 	if id == nil {
 		return nil, p.internal(fmt.Errorf("no identity %q", s.Identity))
 	}
+	digest, ok := cms.DigestByName(profile.Digest)
+	if !ok && profile.Digest != "" {
+		return nil, p.internal(fmt.Errorf("profile %q: unknown digest %q", s.Profile, profile.Digest))
+	}
 	m, err := smime.Sign(base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
-		Digest: profile.Digest, Signature: profile.Signature,
+		Digest: digest, PSS: profile.Signature == "pss",
 		Time: p.g.Clock(), Headers: s.headers,
 	})
 	if err != nil {
@@ -157,7 +162,7 @@ func (p *renderer) encrypt(m *message.Message, c enforce.Copy) (*message.Message
 	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
-	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: profile.KeyTransport, DeriveKey: profile.DeriveKey}
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey}
 	if c.Sign == nil && profile.ProtectEncrypted {
 		options.Headers = smime.HeadersCipher
 	}

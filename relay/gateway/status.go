@@ -42,7 +42,7 @@ func authenticationResults(hostname string, r *smime.Report) string {
 		}
 		return b.String()
 	}
-	remarks := []string{s.Digest, s.Signature, "chain " + s.Chain}
+	remarks := []string{s.Digest, string(s.Signature), "chain " + s.Chain}
 	if r.Result != certs.Pass && r.Reason != "" {
 		remarks = append(remarks, r.Reason)
 	}

@@ -21,7 +21,7 @@ type DecryptOptions struct {
 }
 
 // Decrypt opens the content with the key of recipient i. The key is a
-// crypto.Decrypter (RSA), an Agreement or *ecdsa.PrivateKey, or a
+// crypto.Decrypter (RSA), an ecdh.KeyExchanger or *ecdsa.PrivateKey, or a
 // crypto.Decapsulator (ML-KEM).
 //
 // ErrUnsupported, ErrWeak and ErrKey depend on what the message says openly and

@@ -48,8 +48,8 @@
 //
 // Private keys are interfaces, so that they may live in hardware: a
 // crypto.Signer to sign, and to decrypt a crypto.Decrypter (RSA, with
-// *rsa.PKCS1v15DecryptOptions or *rsa.OAEPOptions), an Agreement
-// (Diffie-Hellman), or a crypto.Decapsulator (ML-KEM). PublicKey finds the key
+// *rsa.PKCS1v15DecryptOptions or *rsa.OAEPOptions), an ecdh.KeyExchanger
+// (Diffie-Hellman; *ecdsa.PrivateKey serves too), or a crypto.Decapsulator (ML-KEM). PublicKey finds the key
 // of a certificate also where x509 does not know its kind.
 //
 // # Hostile input

@@ -50,7 +50,7 @@ func ExampleSign() {
 		panic(err)
 	}
 	for _, r := range s.Verify(cms.VerifyOptions{Content: content}) {
-		fmt.Println(r.Certificate.Subject, r.Digest, r.Signature, r.Err)
+		fmt.Println(r.Certificate.Subject, cms.DigestName(r.Digest), r.Signature, r.Err)
 	}
 	for _, r := range s.Verify(cms.VerifyOptions{Content: [][]byte{[]byte("Good-bye.\r\n")}}) {
 		fmt.Println(r.Err)

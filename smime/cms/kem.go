@@ -13,21 +13,22 @@ import (
 // A kemSpec is what there is to know of a key encapsulation mechanism. The key wrap is
 // as strong as it, whatever the content cipher (RFC 9936 section 2.2.1).
 type kemSpec struct {
-	name, oid string
-	wrap      string
-	kekSize   int
+	name    KeyManagement
+	oid     string
+	wrap    string
+	kekSize int
 }
 
 var kems = [...]kemSpec{
-	{"ml-kem-512", oidMLKEM512, oidWrapAES128, 16},
-	{"ml-kem-768", oidMLKEM768, oidWrapAES256, 32},
-	{"ml-kem-1024", oidMLKEM1024, oidWrapAES256, 32},
+	{MLKEM512, oidMLKEM512, oidWrapAES128, 16},
+	{MLKEM768, oidMLKEM768, oidWrapAES256, 32},
+	{MLKEM1024, oidMLKEM1024, oidWrapAES256, 32},
 }
 
 // encapsulation appends KEMRecipientInfo inside OtherRecipientInfo (RFC 9629
 // section 3) for ML-KEM.
 func (e *encrypter) encapsulation(b *builder, cert *x509.Certificate, pub *pkix.KEMKey) error {
-	i := slices.IndexFunc(kems[:], func(k kemSpec) bool { return strings.EqualFold(k.name, pub.Name()) })
+	i := slices.IndexFunc(kems[:], func(k kemSpec) bool { return strings.EqualFold(string(k.name), pub.Name()) })
 	if i < 0 {
 		return unsupported("%s", pub.Name())
 	}
@@ -94,7 +95,7 @@ func hkdfOf(a algorithm) crypto.Hash {
 func (c *cursor) otherRecipient() (r RecipientInfo) {
 	c.enter(tagContext0 + 4)
 	if oid := c.primitive(tagOID); string(oid) != oidKEMRecipientInfo {
-		r.unsupported(dotted(oid), "other recipient info")
+		r.unsupported(KeyManagement(dotted(oid)), "other recipient info")
 		r.encrypted = c.raw()
 		c.leave()
 		return r
@@ -125,7 +126,7 @@ func (r *RecipientInfo) setKEM(badWrap bool) {
 	r.kind = kemKind
 	i := slices.IndexFunc(kems[:], func(k kemSpec) bool { return r.alg.is(k.oid) })
 	if i < 0 {
-		r.unsupported(r.alg.String(), "key encapsulation mechanism")
+		r.unsupported(KeyManagement(r.alg.String()), "key encapsulation mechanism")
 		return
 	}
 	r.KeyManagement = kems[i].name

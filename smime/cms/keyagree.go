@@ -13,12 +13,6 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-// Agreement is a private key that can do Diffie-Hellman: *ecdh.PrivateKey, or a
-// key in hardware. *ecdsa.PrivateKey serves too, and need not be converted.
-type Agreement interface {
-	ECDH(remote *ecdh.PublicKey) ([]byte, error)
-}
-
 // A Device is a key that can be away: in a token, or across a network.
 type Device interface {
 	// Ready returns nil when the key can be used now, else an error that wraps
@@ -211,7 +205,6 @@ func (e *encrypter) agreementInfo(b *builder, cert *x509.Certificate, scheme str
 // agree performs Diffie-Hellman between the recipient's key and the
 // originator's point. The curve follows from the recipient's key.
 func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, error) {
-	var curve ecdh.Curve
 	if k, ok := key.(*ecdsa.PrivateKey); ok {
 		if err := checkKey(&k.PublicKey, pkix.MinRSA); err != nil {
 			return nil, err
@@ -222,11 +215,12 @@ func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, e
 		}
 		key = converted
 	}
-	a, ok := key.(Agreement)
+	a, ok := key.(ecdh.KeyExchanger)
 	if !ok {
 		return nil, badKey("%T can not agree on a key", key)
 	}
-	if curve = curveOf(key); curve == nil {
+	curve := a.Curve()
+	if curve == nil {
 		return nil, badKey("curve of %T", key)
 	}
 	if originator.is(oidX25519) != (curve == ecdh.X25519()) {
@@ -244,22 +238,4 @@ func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, e
 		return nil, ErrDecrypt
 	}
 	return secret, nil
-}
-
-// curveOf returns the curve of a key for agreement, nil if it does not say.
-func curveOf(key crypto.PrivateKey) ecdh.Curve {
-	switch k := key.(type) {
-	case interface{ Curve() ecdh.Curve }:
-		return k.Curve()
-	case interface{ Public() crypto.PublicKey }:
-		switch pub := k.Public().(type) {
-		case *ecdh.PublicKey:
-			return pub.Curve()
-		case *ecdsa.PublicKey:
-			if p, err := pub.ECDH(); err == nil {
-				return p.Curve()
-			}
-		}
-	}
-	return nil
 }

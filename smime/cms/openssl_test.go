@@ -115,7 +115,7 @@ func TestVerifyWrittenByOpenSSL(t *testing.T) {
 				if len(r) != 1 || r[0].Err != nil {
 					t.Fatalf("results %+v", r)
 				}
-				if r[0].Digest != tc.digest || r[0].SigningTime.IsZero() || !r[0].Certificate.Equal(id.cert) {
+				if DigestName(r[0].Digest) != tc.digest || r[0].SigningTime.IsZero() || !r[0].Certificate.Equal(id.cert) {
 					t.Errorf("result %+v", r[0])
 				}
 			})

@@ -188,6 +188,8 @@ func (k deafKey) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error
 	return nil, errors.New("no")
 }
 
+func (k deafKey) Curve() ecdh.Curve          { return ecdh.P256() }
+func (k deafKey) PublicKey() *ecdh.PublicKey { return nil }
 func (k deafKey) ECDH(*ecdh.PublicKey) ([]byte, error) {
 	*k.asked++
 	return make([]byte, 32), nil
@@ -230,6 +232,8 @@ func (awayKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { retu
 func (awayKey) Decrypt(io.Reader, []byte, crypto.DecrypterOpts) ([]byte, error) {
 	return nil, errAway
 }
+func (awayKey) Curve() ecdh.Curve                    { return ecdh.P256() }
+func (awayKey) PublicKey() *ecdh.PublicKey           { return nil }
 func (awayKey) ECDH(*ecdh.PublicKey) ([]byte, error) { return nil, errAway }
 
 // A device that is away is no bad message, whatever its ciphertext is like.

@@ -54,7 +54,7 @@ func TestSignVerifyMLDSA(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := signed.Verify(VerifyOptions{})[0]; r.Err != nil || r.Signature != string(s) {
+			if r := signed.Verify(VerifyOptions{})[0]; r.Err != nil || r.Signature != SignatureScheme(s) {
 				t.Errorf("%s with %v: %v, %s", s, digest, r.Err, r.Signature)
 			}
 			if r := signed.Verify(VerifyOptions{Content: [][]byte{[]byte("other")}})[0]; !errors.Is(r.Err, ErrDigest) {

@@ -23,15 +23,29 @@ const (
 	kemKind
 )
 
+// KeyManagement is a way for the content key to get to a recipient (RFC 5652 section
+// 6.2).
+type KeyManagement string
+
+// The ways that this package knows.
+const (
+	KeyTransportPKCS1  KeyManagement = "rsa-pkcs1"
+	KeyTransportOAEP   KeyManagement = "rsa-oaep"
+	KeyAgreementECDH   KeyManagement = "ecdh"
+	KeyAgreementX25519 KeyManagement = "x25519"
+	MLKEM512           KeyManagement = "ml-kem-512"
+	MLKEM768           KeyManagement = "ml-kem-768"
+	MLKEM1024          KeyManagement = "ml-kem-1024"
+)
+
 // RecipientInfo says for whom, and how, the content key is encrypted.
 type RecipientInfo struct {
 	// ID names the recipient's certificate. It is empty where the key does not
 	// belong to a certificate: a password, a shared key.
 	ID ID
-	// KeyManagement is "rsa-pkcs1", "rsa-oaep", "ecdh", "x25519",
-	// "ml-kem-512", "ml-kem-768", "ml-kem-1024"; a dotted object identifier or another word
-	// where Unsupported is set.
-	KeyManagement string
+	// KeyManagement is one of the constants, or where Unsupported is set also a
+	// dotted object identifier or another word.
+	KeyManagement KeyManagement
 	// Unsupported says why this recipient info can not be used, "" if it can.
 	Unsupported string
 
@@ -84,17 +98,17 @@ func (c *cursor) keyTransport() (r RecipientInfo) {
 	r.kind = transportKind
 	switch string(r.alg.oid) {
 	case oidRSA:
-		r.KeyManagement = "rsa-pkcs1"
+		r.KeyManagement = KeyTransportPKCS1
 	case oidOAEP:
-		r.KeyManagement = "rsa-oaep"
+		r.KeyManagement = KeyTransportOAEP
 	default:
-		r.unsupported(r.alg.String(), "key transport algorithm")
+		r.unsupported(KeyManagement(r.alg.String()), "key transport algorithm")
 	}
 	return r
 }
 
 // unsupported marks r as one that can not be used.
-func (r *RecipientInfo) unsupported(management, why string) {
+func (r *RecipientInfo) unsupported(management KeyManagement, why string) {
 	r.KeyManagement, r.Unsupported, r.kind = management, why, otherKind
 }
 
@@ -173,9 +187,9 @@ func (c *cursor) agreementID() (id ID) {
 
 // setAgreement looks at the algorithms of a key agreement.
 func (r *RecipientInfo) setAgreement(static bool) {
-	r.KeyManagement = "ecdh"
+	r.KeyManagement = KeyAgreementECDH
 	if r.originator.is(oidX25519) {
-		r.KeyManagement = "x25519"
+		r.KeyManagement = KeyAgreementX25519
 	}
 	r.rawWrap = r.alg.params
 	in := newCursor(r.rawWrap)
@@ -183,11 +197,11 @@ func (r *RecipientInfo) setAgreement(static bool) {
 	_, known := kdfOf(r.alg.oid)
 	switch {
 	case !known:
-		r.unsupported(r.alg.String(), "key agreement algorithm")
+		r.unsupported(KeyManagement(r.alg.String()), "key agreement algorithm")
 	case static:
-		r.unsupported(r.alg.String(), "static key agreement")
+		r.unsupported(KeyManagement(r.alg.String()), "static key agreement")
 	case in.err != nil || wrapSize(r.wrap) == 0:
-		r.unsupported(r.alg.String(), "key wrap algorithm")
+		r.unsupported(KeyManagement(r.alg.String()), "key wrap algorithm")
 	}
 }
 

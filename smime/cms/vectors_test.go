@@ -86,7 +86,7 @@ func TestMLDSAVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		cert := issueNamed(t, s.signers[0].id, key.(crypto.Signer))
-		if r := s.Verify(VerifyOptions{Certificates: []*x509.Certificate{cert}})[0]; r.Err != nil || r.Digest != "sha-512" {
+		if r := s.Verify(VerifyOptions{Certificates: []*x509.Certificate{cert}})[0]; r.Err != nil || r.Digest != crypto.SHA512 {
 			t.Errorf("%s: %v, digest %s", file, r.Err, r.Digest)
 		}
 	}

@@ -41,9 +41,9 @@ type SignerResult struct {
 	// Certificate bears the key of the signature, nil if it was not found.
 	// Where Err is set it is the one that would have been used.
 	Certificate *x509.Certificate
-	// Digest is "sha-256" and so on, Signature "rsa-pkcs1", "rsa-pss",
-	// "ecdsa", "ed25519" or "ml-dsa-44", 65, 87; "" where unknown.
-	Digest, Signature string
+	// Digest and Signature are the algorithms; 0 and "" where unknown.
+	Digest    crypto.Hash
+	Signature SignatureScheme
 	// Weak says what is weak in a signature that AllowWeak let pass, WeakDigest
 	// and WeakKey whether it is the digest or the key.
 	Weak                string
@@ -62,6 +62,20 @@ type SignerResult struct {
 	// signatures only.
 	SignedAttributes, UnsignedAttributes []Attribute
 }
+
+// SignatureScheme is a family of signature algorithms, whatever their digest.
+type SignatureScheme string
+
+// The signature schemes.
+const (
+	RSAPKCS1 SignatureScheme = "rsa-pkcs1" // RSASSA-PKCS1-v1_5
+	RSAPSS   SignatureScheme = "rsa-pss"   // RSASSA-PSS
+	ECDSA    SignatureScheme = "ecdsa"
+	Ed25519  SignatureScheme = "ed25519"
+	MLDSA44  SignatureScheme = "ml-dsa-44"
+	MLDSA65  SignatureScheme = "ml-dsa-65"
+	MLDSA87  SignatureScheme = "ml-dsa-87"
+)
 
 // Verify checks every signature over the content, and returns one result for
 // each signer, in the order of the message. It says nothing about trust.
@@ -97,18 +111,18 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 	if hash == 0 {
 		return unsupported("digest %v", s.digest)
 	}
-	r.Digest = DigestName(hash)
+	r.Digest = hash
 	alg, err := signatureAlgorithm(s.signature, hash)
 	if err != nil {
 		return err
 	}
-	r.Signature = string(alg.Scheme())
+	r.Signature = SignatureScheme(alg.Scheme())
 	candidates := v.candidates(s.id)
 	if len(candidates) > 0 {
 		r.Certificate = candidates[0]
 	}
 	if !v.data.listed(s.digest) {
-		return malformed("digest %s is not listed", r.Digest)
+		return malformed("digest %s is not listed", DigestName(hash))
 	}
 	if s.attrs == nil {
 		return v.verifyBare(s, candidates, alg, r)
@@ -138,9 +152,9 @@ func (v *verifier) checkStrength(hash crypto.Hash, r *SignerResult) error {
 		return nil
 	}
 	if hash == crypto.MD5 || !v.options.AllowWeak {
-		return weak("digest %s", r.Digest)
+		return weak("digest %s", DigestName(hash))
 	}
-	r.Weak, r.WeakDigest = r.Digest, true
+	r.Weak, r.WeakDigest = DigestName(hash), true
 	return nil
 }
 
