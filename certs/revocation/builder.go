@@ -43,14 +43,17 @@ func (b *builder) signedPart(s *scanner) error {
 	if err := b.fields(s); err != nil {
 		return err
 	}
+	hasEntries, hasExtensions := false, false
 	for s.pos < end {
 		tag, length, err := s.header()
 		switch {
 		case err != nil:
 			return err
-		case tag == tagSequence:
+		case tag == tagSequence && !hasEntries && !hasExtensions:
+			hasEntries = true
 			err = b.entries(s, s.pos+length)
-		case tag == tagExtensions:
+		case tag == tagExtensions && !hasExtensions:
+			hasExtensions = true
 			err = b.extensions(s, tag, length)
 		default:
 			err = errShape
@@ -197,8 +200,11 @@ func (b *builder) entryExtensions(der cryptobyte.String) (reason int, err error)
 	err = eachExtension(der, func(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
 		switch {
 		case id.Equal(oidReasonCode):
-			if !value.ReadASN1Enum(&reason) || !value.Empty() || reason < 0 || reason > 10 {
+			if !value.ReadASN1Enum(&reason) || !value.Empty() {
 				return errShape
+			}
+			if reason < 0 || reason >= len(reasonNames) { // revoked all the same
+				reason = 0
 			}
 		case id.Equal(oidCertificateIssuer):
 			names, ok := directoryNames(value)
@@ -226,9 +232,14 @@ func (b *builder) extensions(s *scanner, tag byte, length int64) error {
 	return eachExtension(inner, b.extension)
 }
 
+// extension reads one of the list. One that counts is there once (RFC 5280 section
+// 5.2 by section 4.2): two readers could take different ones.
 func (b *builder) extension(id asn1.ObjectIdentifier, critical bool, value cryptobyte.String) error {
 	l, ok := b.list, true
 	switch {
+	case id.Equal(oidCRLNumber) && l.Number != nil, id.Equal(oidDeltaIndicator) && l.Base != nil,
+		id.Equal(oidAuthorityKeyID) && l.authority != nil, id.Equal(oidIssuingPoint) && l.point != nil:
+		return errShape
 	case id.Equal(oidCRLNumber):
 		l.Number = new(big.Int)
 		ok = value.ReadASN1Integer(l.Number) && value.Empty()

@@ -108,7 +108,7 @@ const (
 
 var reasonNames = [...]string{
 	"no reason given", "key compromise", "compromise of the authority", "affiliation changed", "superseded",
-	"cessation of operation", "on hold", "", "removed from the list", "privilege withdrawn", "compromise of an attribute authority",
+	"cessation of operation", "on hold", "no reason given", "removed from the list", "privilege withdrawn", "compromise of an attribute authority",
 }
 
 // find looks a certificate up. An error means that the index could not be read,
@@ -128,10 +128,14 @@ func (x index) find(issuer string, serial []byte) (e entry, found bool, err erro
 	if err != nil || i == x.n {
 		return e, false, err
 	}
-	if read(i); err != nil || !bytes.Equal(r[:idSize], id[:idSize]) {
-		return e, false, err
+	// Of several entries the first that revokes is it.
+	for ; i < x.n && (!found || e.reason == reasonRemove); i++ {
+		if read(i); err != nil || !bytes.Equal(r[:idSize], id[:idSize]) {
+			break
+		}
+		found = true
+		e.at = time.Unix(int64(binary.BigEndian.Uint32(r[idSize:])), 0)
+		e.reason = int(r[idSize+4])
 	}
-	e.at = time.Unix(int64(binary.BigEndian.Uint32(r[idSize:])), 0)
-	e.reason = int(r[idSize+4])
-	return e, true, nil
+	return e, found, err
 }

@@ -20,6 +20,9 @@ func readIssuingPoint(der cryptobyte.String) (*issuingPoint, bool) {
 		!readFlag(&seq, 4, &p.indirect) || !readFlag(&seq, 5, &p.attr) || !seq.Empty() {
 		return nil, false
 	}
+	if hasName && len(name) == 0 { // not: no name, which covers everything
+		return nil, false
+	}
 	if hasFlags {
 		p.reasons = readReasons(flags)
 	}

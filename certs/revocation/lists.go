@@ -166,12 +166,14 @@ func (j *judgement) point(p point) {
 			}
 			if text := j.usable(l); text != "" {
 				j.text = text
-				continue
+				j.remember(l)
+			} else {
+				j.look(l)
+				j.covered |= covers
 			}
-			if j.look(l); j.revoked != nil {
+			if j.revoked != nil {
 				return
 			}
-			j.covered |= covers
 		}
 	}
 }
@@ -184,6 +186,21 @@ func (j *judgement) usable(l *List) string {
 		return "the CRL is not signed by an authorized issuer"
 	}
 	return ""
+}
+
+// remember searches a list that no longer says what is good: a revocation on it
+// stands, unless it was one that can be undone (RFC 5280 section 5.3.1). Whoever
+// forgets to get the next list does not let a revoked signer pass.
+func (j *judgement) remember(l *List) {
+	if l.unknown != nil || j.q.At.Before(l.ThisUpdate) || !j.q.Verify(l) {
+		return
+	}
+	e, found, err := l.entries.find(j.q.Issuer, j.serial)
+	if err != nil || !found || e.reason == reasonHold || e.reason == reasonRemove {
+		return
+	}
+	j.revoked = &Answer{Status: Revoked,
+		Text: fmt.Sprintf("revoked at %s: %s; %s", stamp(e.at), reasonNames[e.reason], j.text)}
 }
 
 // look searches a complete list and the newest delta list that builds on it.

@@ -59,8 +59,10 @@ func delegate(c, issuer *x509.Certificate, at time.Time, allowSHA1 bool) error {
 		return errors.New("the certificate of the OCSP responder is not from the issuer")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
 		return errors.New("the certificate of the OCSP responder is not for OCSP")
-	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+	case !pkix.AllowsUse(c, x509.KeyUsageDigitalSignature):
 		return errors.New("the certificate of the OCSP responder is not for signatures")
+	case pkix.CheckKey(pkix.PublicKey(c), pkix.MinRSAArchive) != nil:
+		return errors.New("the key of the OCSP responder is too weak")
 	case at.Before(c.NotBefore) || at.After(c.NotAfter):
 		return errors.New("the certificate of the OCSP responder is not valid now")
 	case len(c.UnhandledCriticalExtensions) > 0:
