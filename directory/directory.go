@@ -88,8 +88,8 @@ type Finder interface {
 type Finding struct {
 	Certificates []*x509.Certificate
 	Claims       []Claim
-	// Aliases are further addresses of the mailbox: a certificate may name one of
-	// them instead.
+	// Aliases are further addresses of the mailbox, which the Directory finds out: a
+	// certificate may name one of them instead.
 	Aliases []address.Address
 	// Group tells that the address is that of a group.
 	Group bool

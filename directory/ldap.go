@@ -205,9 +205,7 @@ func (l *LDAP) Find(ctx context.Context, addr address.Address) (Finding, error) 
 	if len(result.Referrals) > 0 {
 		finding.Notes = append(finding.Notes, fmt.Sprintf("referrals not followed: %q", result.Referrals))
 	}
-	aliases, failed := l.aliasesIn(ctx, addr, finding.Certificates)
-	finding.Aliases = aliases
-	return finding, errors.Join(err, failed)
+	return finding, err
 }
 
 // byAddress searches for the entries of an address.

@@ -236,7 +236,7 @@ func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *
 	found, err := s.Find(ctx, addr)
 	total := len(found.Certificates)
 	found = trimmed(found, start)
-	found = s.withAliases(found, addr)
+	err = errors.Join(err, d.addAliases(ctx, s, &found, addr))
 	judged := r.additions(d.judge(ctx, addr, s.Name(), r.unjudged(found)))
 	r.Candidates = append(r.Candidates, judged...)
 	if found.Group && r.Group == "" {

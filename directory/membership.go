@@ -20,10 +20,14 @@ type Groups interface {
 	Expand(ctx context.Context, addr address.Address) (g Group, ok bool, err error)
 	// AddressesOf returns the addresses that are listed for the name of a user.
 	AddressesOf(ctx context.Context, user string) ([]address.Address, error)
-	// SameOwner reports whether two addresses are those of one mailbox: one entry
-	// lists both, and no other entry lists either. An error means that the answer is
+	// SameOwner returns whether two addresses are those of one mailbox: one entry
+	// lists both, and no other entry contradicts it. An error means that the answer is
 	// unknown.
-	SameOwner(ctx context.Context, a, b address.Address) (bool, error)
+	SameOwner(ctx context.Context, a, b address.Address) (Ownership, error)
+	// Aliases returns what else the entries list that list an address, in the order
+	// of the entries. Only what SameOwner confirms is of the same mailbox. An error
+	// means that the answer is unknown.
+	Aliases(ctx context.Context, addr address.Address) ([]address.Address, error)
 }
 
 // groupSource is what a source knows of groups and users.
@@ -36,8 +40,11 @@ type groupSource interface {
 	// addressesOf returns the addresses listed for a user; ok is false where
 	// users are not looked for.
 	addressesOf(ctx context.Context, user string) (list []address.Address, ok bool, err error)
-	// sameOwner reports whether one entry, and no other, lists both addresses.
-	sameOwner(ctx context.Context, a, b address.Address) (bool, error)
+	// hasAliases reports whether the further addresses of an entry count.
+	hasAliases() bool
+	// holders returns the entries of any kind that list an address; none if the source
+	// has no aliases. Of more than one entry some may be missing.
+	holders(ctx context.Context, addr address.Address) ([]holder, error)
 	// entriesOf returns the names of the entries that bear an address.
 	entriesOf(ctx context.Context, addr address.Address) ([]string, error)
 	// groupsNamed returns the names of the entries that a group's address or
@@ -59,7 +66,8 @@ type groupMemory struct {
 	names      memory[[]string]
 	everybody  memory[map[string]bool]
 	users      memory[[]address.Address]
-	owners     memory[bool]
+	owners     memory[Ownership]
+	aliases    memory[[]address.Address]
 }
 
 func newGroupMemory(d *Directory) groupMemory {
@@ -67,7 +75,7 @@ func newGroupMemory(d *Directory) groupMemory {
 		expansions: newMemory[expanded](d), members: newMemory[bool](d),
 		entries: newMemory[[]string](d), names: newMemory[[]string](d),
 		everybody: newMemory[map[string]bool](d), users: newMemory[[]address.Address](d),
-		owners: newMemory[bool](d),
+		owners: newMemory[Ownership](d), aliases: newMemory[[]address.Address](d),
 	}
 }
 

@@ -241,8 +241,10 @@ func (f *fakeGroups) addressesOf(context.Context, string) ([]address.Address, bo
 	return nil, false, nil
 }
 
-func (f *fakeGroups) sameOwner(context.Context, address.Address, address.Address) (bool, error) {
-	return false, f.err
+func (f *fakeGroups) hasAliases() bool { return false }
+
+func (f *fakeGroups) holders(context.Context, address.Address) ([]holder, error) {
+	return nil, f.err
 }
 
 func (f *fakeGroups) entriesOf(_ context.Context, a address.Address) ([]string, error) {

@@ -253,7 +253,7 @@ func (t *decision) identity(f *Facts) {
 		t.ownSignature(f, forbidden)
 		return
 	}
-	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason}
+	id := IdentityFacts{State: f.Identity, Reason: f.IdentityReason, Note: f.IdentityNote}
 	if t.signer = t.rule.steps.identity; t.signer != "" {
 		id = f.Identities[t.signer]
 	}
@@ -272,6 +272,9 @@ func (t *decision) identity(f *Facts) {
 	}
 	if forbidden == "" && id.State == Available {
 		t.sign = true
+		if id.Note != "" {
+			t.remark(id.Note)
+		}
 		return
 	}
 	reason := forbidden

@@ -42,8 +42,9 @@ type Facts struct {
 	From      []address.Address // mailboxes of the From field
 	// Identity says whether an identity of the sender can sign now.
 	Identity Availability
-	// IdentityReason says why not, in words.
-	IdentityReason string
+	// IdentityReason says why not, in words; IdentityNote what is unusual of the one that
+	// can: it does not name the author.
+	IdentityReason, IdentityNote string
 	// Issuable says that an identity of the sender would be made for a rule that has
 	// one made, and was not: the facts are for an explanation, or only rules in
 	// report mode ask.
@@ -87,6 +88,7 @@ type Facts struct {
 type IdentityFacts struct {
 	State  Availability
 	Reason string // why not
+	Note   string // what is unusual of one that is Available
 }
 
 // CertificateFacts is what is known of the certificates of an address.

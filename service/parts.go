@@ -241,7 +241,7 @@ func (b *builder) gateway() {
 	gc := gateway.Config{
 		Hostname: b.name, Domains: b.domains(), AllowRouted: c.Routed, LocalPart: b.localPart(), Delimiters: c.Delimiter, Postmaster: postmaster,
 		Policy: b.parts.Policy, Profiles: map[string]gateway.Profile{},
-		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, Checker: b.parts.Validator, Trusted: b.parts.Validator.Held,
+		Directory: b.parts.Directory, Groups: b.parts.Directory, Keys: b.parts.Keys, SignFor: gateway.SignFor(c.Identities.SignFor), Checker: b.parts.Validator, Trusted: b.parts.Validator.Held,
 		Inbound: gateway.Inbound{
 			Verify: c.Inbound.Verify, Decrypt: c.Inbound.Decrypt,
 			DecryptFor: gateway.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),

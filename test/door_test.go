@@ -50,6 +50,7 @@ func TestDoors(t *testing.T) {
 			t.Run("rules", d.testRules)
 			t.Run("policy", d.testPolicy)
 			t.Run("groups", d.testGroups)
+			t.Run("aliases", d.testAliases)
 			t.Run("sessions", d.testSessions)
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)

@@ -94,6 +94,7 @@ func newWorld(t *testing.T) *world {
 	w.people(t)
 	w.correspondents(t)
 	w.groups(t)
+	w.aliases(t)
 	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
 	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
 	for _, addr := range []string{alice, erika, refused} {
@@ -181,6 +182,7 @@ key_file = "QUEUE.key"
 
 [identities]
 path = "DIR/identities"
+sign_for = "mailbox"
 
 [trust]
 anchors = ["DIR/root.pem"]
@@ -197,6 +199,22 @@ name = "ldap"
 type = "ldap"
 urls = ["LDAP"]
 base = "ou=people,dc=example,dc=org"
+
+[[directory]]
+name = "people"
+type = "ldap"
+domains = ["corp.example"]
+urls = ["LDAP"]
+base = "ou=people,dc=example,dc=org"
+aliases = ["proxyAddresses", "mailAlternateAddress", "mailLocalAddress"]
+
+[[directory]]
+name = "contacts"
+type = "ldap"
+domains = ["corp.example"]
+urls = ["LDAP"]
+base = "ou=contacts,dc=example,dc=org"
+aliases = ["proxyAddresses"]
 
 [[directory]]
 name = "files"

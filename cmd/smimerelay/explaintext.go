@@ -26,6 +26,9 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 	if x.Identity != "" {
 		p.line("  signing identity: %s", x.Identity)
 	}
+	for _, note := range x.IdentityNotes {
+		p.line("    note: %s", note)
+	}
 	p.lineIf(x.Signed, "  already signed")
 	p.lineIf(x.Encrypted, "  already encrypted")
 	p.lineIf(x.Automatic, "  automatic report or reply: passed unchanged")
@@ -48,6 +51,9 @@ func printExplanation(w io.Writer, x *gateway.Explanation, file string) error {
 				asks = ", minimum requirements: " + r.Minimum
 			}
 			p.line("  rule %q%s: profile %q%s", r.Rule, place(file, r.Line), r.Profile, asks)
+		}
+		for _, note := range i.Notes {
+			p.line("  note: %s", note)
 		}
 		printReport(p, i.Report)
 	}

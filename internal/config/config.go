@@ -17,7 +17,7 @@ type Config struct {
 	Hostname   string   `toml:"hostname" doc:"host name of the gateway in EHLO and in Authentication-Results; empty uses the name of the host"`
 	Domains    []string `toml:"domains" doc:"local domains: outbound mail comes from them, inbound mail goes to them; empty uses the domain of hostname"`
 	LocalPart  string   `toml:"local_part" doc:"how the local parts of two addresses are compared" enum:"ignore-case,exact"`
-	Delimiter  string   `toml:"recipient_delimiter" doc:"characters that separate a mailbox from an address extension, as in Postfix: with \"+\", mail for carol+lists@ in a local domain is decrypted with the identity of carol@, and a recipient bob+news@ without a certificate gets the certificate of bob@. Empty turns it off"`
+	Delimiter  string   `toml:"recipient_delimiter" doc:"characters that separate a mailbox from an address extension, as in Postfix: with \"+\", mail for carol+lists@ in a local domain is decrypted with the identity of carol@, and a recipient bob+news@ without a certificate gets the certificate of bob@; with identities.sign_for = \"mailbox\", mail from carol+lists@ is signed with the identity of carol@. Empty turns it off"`
 	Postmaster string   `toml:"postmaster" doc:"sender of notices and delivery reports; empty uses postmaster@hostname"`
 	Routed     bool     `toml:"allow_routed_addresses" doc:"accept recipients that route mail to another recipient: %, !, @ or / in a local part in a local domain, an address literal, a source route, or an address without a domain"`
 
@@ -127,6 +127,7 @@ type Identities struct {
 	Path               string        `toml:"path" doc:"folder with .p12, .pfx and .pem files, or a single file; empty loads none" path:"any"`
 	PasswordFile       string        `toml:"password_file" doc:"file with the password of files that have no NAME.password next to them" path:"file"`
 	Tokens             []string      `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; certificates that are not in the token are read from path"`
+	SignFor            string        `toml:"sign_for" doc:"which identities sign: author, those whose certificate names the address in From; mailbox, if there is none, also one of the same mailbox: by recipient_delimiter or aliases of a [[directory]]. Mail programs then report that the certificate does not name the author" enum:"author,mailbox"`
 	DecryptAfterExpiry time.Duration `toml:"decrypt_after_expiry" doc:"how long after its certificate has expired a key is still used to decrypt, whether it is in the store, in a file or in a token; 0s is without limit" min:"0s"`
 }
 
@@ -217,7 +218,7 @@ type Directory struct {
 	GroupDepth    int      `toml:"group_depth" doc:"ldap: maximum nesting depth of groups" min:"1"`
 	UserFilter    string   `toml:"user_filter" doc:"ldap: search filter for the authenticated user, for [[entitlement]] with from = \"directory\"; {user} is replaced with the user name, escaped; empty finds no user"`
 	UserAddresses []string `toml:"user_addresses" doc:"ldap: attributes of the user entry with mail addresses, or with the DNs of entries whose addresses count as well"`
-	Aliases       []string `toml:"aliases" doc:"ldap: attributes with further addresses of an entry, such as proxyAddresses, mailAlternateAddress or mailLocalAddress: all of them, and mail, are one mailbox. A certificate of the entry may then name any of them, and inbound mail for one in a local domain is decrypted with the identity of another. Only for a directory whose addresses the users cannot change. Empty: a certificate must name the recipient"`
+	Aliases       []string `toml:"aliases" doc:"ldap: attributes with further addresses of an entry, such as proxyAddresses, mailAlternateAddress or mailLocalAddress: all of them, and mail, are one mailbox. A certificate of the entry may then name any of them, and inbound mail for one in a local domain is decrypted with the identity of another; identities.sign_for says whether mail from one is signed with it, too. Only for a directory whose addresses the users cannot change. Empty: a certificate must name the recipient"`
 }
 
 // Lookup is the section [lookup].

@@ -39,7 +39,7 @@ func Default() *Config {
 		},
 		Notices:    Notices{Language: "en"},
 		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient", ReturnPath: "gateway", Harvest: true, HarvestDomains: []string{}, HarvestExcept: []string{}},
-		Identities: Identities{Tokens: []string{}},
+		Identities: Identities{Tokens: []string{}, SignFor: "author"},
 	}
 }
 

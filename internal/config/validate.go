@@ -52,6 +52,7 @@ func validate(c *Config, d *decoder) {
 	if len(c.Queue.Retry) == 0 {
 		d.complain("queue.retry", `write at least one wait, such as ["5m"]`, "is empty")
 	}
+	d.signFor(c)
 	d.store(c.Store)
 	d.expiry(c.Expiry)
 	d.authority(c.CA)
@@ -65,6 +66,14 @@ func validate(c *Config, d *decoder) {
 func noDelimiter(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '@' || r == '"' || r == '\\' ||
 		'0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
+}
+
+// signFor refuses what would change nothing.
+func (d *decoder) signFor(c *Config) {
+	aliases := slices.ContainsFunc(c.Directory, func(t Directory) bool { return t.Type == "ldap" && len(t.Aliases) > 0 })
+	if c.Identities.SignFor == "mailbox" && c.Delimiter == "" && !aliases {
+		d.complain("identities.sign_for", "set recipient_delimiter, or aliases of a [[directory]] of type ldap", `"mailbox" has no effect: nothing says which addresses are one mailbox`)
+	}
 }
 
 func (d *decoder) hostname(name string) {

@@ -21,3 +21,12 @@ objectclass ( 1.2.840.113556.1.5.15 NAME 'contact' SUP organizationalPerson STRU
 objectclass ( 1.2.840.113556.1.5.8 NAME 'group' SUP top STRUCTURAL
   MUST cn MAY ( groupType $ mail $ proxyAddresses $ sAMAccountName $ member $ description ) )
 `
+
+// mailSchema has the further addresses of an entry as qmail-ldap has them; OpenLDAP has
+// those of inetLocalMailRecipient in misc.schema.
+const mailSchema = `
+attributetype ( 1.3.6.1.4.1.7914.1.2.1.4 NAME 'mailAlternateAddress'
+  EQUALITY caseIgnoreIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 )
+objectclass ( 1.3.6.1.4.1.7914.1.2.2.1 NAME 'qmailUser' SUP top AUXILIARY
+  MAY ( mail $ mailAlternateAddress ) )
+`

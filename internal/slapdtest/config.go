@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// schemas of Debian's slapd that every server loads, besides adSchema.
-var schemas = []string{"core", "cosine", "inetorgperson", "nis", "dyngroup"}
+// schemas of Debian's slapd that every server loads, besides adSchema and mailSchema.
+var schemas = []string{"core", "cosine", "inetorgperson", "nis", "dyngroup", "misc"}
 
 // writeConfig writes slapd.conf, and the files that it names, into s.dir.
 func (s *Server) writeConfig(cfg Config) error {
@@ -21,7 +21,7 @@ func (s *Server) writeConfig(cfg Config) error {
 		fmt.Fprintf(&b, "include /etc/ldap/schema/%s.schema\n", name)
 	}
 	ad := filepath.Join(s.dir, "ad.schema")
-	if err := os.WriteFile(ad, []byte(adSchema), 0o600); err != nil {
+	if err := os.WriteFile(ad, []byte(adSchema+mailSchema), 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(&b, "include %s\n", ad)

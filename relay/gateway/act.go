@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -92,8 +91,7 @@ func (g *Gateway) act(in *arrival, group readers, o *answer.Outcome) error {
 		g.Learn(report)
 	}
 	for _, decision := range group.decided {
-		reason := strings.Join(slices.DeleteFunc([]string{foundWords(report), decision.Note, decision.Report}, func(s string) bool { return s == "" }), "; ")
-		g.logDecision(in.env, decision.Assigned, string(report.Result), reason)
+		g.logDecision(in.env, decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, decision.Report))
 	}
 	return nil
 }

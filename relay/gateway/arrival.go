@@ -22,11 +22,13 @@ type arrival struct {
 	secret bool
 	// demands are the rules that ask something of the message, by recipient.
 	demands map[string][]enforce.Demand
+	// notes say by recipient what is unusual of how the message was opened.
+	notes map[string]string
 }
 
 // arrive looks at an inbound message.
 func (g *Gateway) arrive(ctx context.Context, env *relay.Envelope, msg *message.Message) *arrival {
-	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg)}
+	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg), notes: make(map[string]string)}
 	asked := g.Inbound.Verify || g.Inbound.Decrypt && g.anyReadsWeak()
 	if asked || !g.InboundPolicy.Empty() {
 		in.facts = g.inboundFacts(ctx, in)

@@ -26,24 +26,24 @@ func (g *Gateway) maySend(env *relay.Envelope, f *enforce.Facts) bool {
 	return false
 }
 
-// entitlement finds out whether the client may have mail signed as from. The
-// directory is asked only where its word can help.
-func (g *Gateway) entitlement(ctx context.Context, f *enforce.Facts, from address.Address) {
-	if g.Entitlements.MaySign(f.Client, from) {
-		return
+// entitlement finds out whether a client may have mail signed as from: it says why it
+// may not, or why that is unknown. The directory is asked only where its word can help.
+func (g *Gateway) entitlement(ctx context.Context, client enforce.Client, from address.Address) (forbidden, unknown string) {
+	if g.Entitlements.MaySign(client, from) {
+		return "", ""
 	}
-	forbidden := "this client may not send as " + from.String()
-	if !g.Entitlements.Lists(f.Client) {
-		f.SignForbidden = forbidden
-		return
+	forbidden = "this client may not send as " + from.String()
+	if !g.Entitlements.Lists(client) {
+		return forbidden, ""
 	}
-	listed := g.listed(ctx, f.Client.User)
+	listed := g.listed(ctx, client.User)
 	switch {
 	case !listed.Told:
-		f.SignUnknown = "cannot look up now whether this client may send as " + from.String()
+		return "", "cannot look up now whether this client may send as " + from.String()
 	case !listed.Has(from):
-		f.SignForbidden = forbidden
+		return forbidden, ""
 	}
+	return "", ""
 }
 
 func (g *Gateway) listed(ctx context.Context, user string) enforce.ListedFacts {

@@ -29,10 +29,13 @@ type Explanation struct {
 	// Refused is the reply that the message as a whole would get; "" if none.
 	Refused string `json:"refused,omitempty"`
 	// Identity tells whether the message can be signed: "available", or why not.
-	Identity  string `json:"identity,omitempty"`
-	Signed    bool   `json:"signed"`    // already, as it came
-	Encrypted bool   `json:"encrypted"` // already, as it came
-	Automatic bool   `json:"automatic"` // a report or reply that is not touched
+	Identity string `json:"identity,omitempty"`
+	// IdentityNotes say which identity signs if it is one of another address of the
+	// same mailbox, and why one does not.
+	IdentityNotes []string `json:"identity_notes,omitempty"`
+	Signed        bool     `json:"signed"`    // already, as it came
+	Encrypted     bool     `json:"encrypted"` // already, as it came
+	Automatic     bool     `json:"automatic"` // a report or reply that is not touched
 	// SenderGroups are the groups that rules name for senders, as far as they were
 	// asked for.
 	SenderGroups []ExplainedMembership `json:"sender_groups,omitempty"`
@@ -115,6 +118,9 @@ type Inspection struct {
 	Report     smime.Report `json:"report"`
 	// Outcomes are what the inbound rules say for each recipient.
 	Outcomes []InboundOutcome `json:"outcomes"`
+	// Notes say for which of them the message is decrypted with the identity of another
+	// address of the same mailbox.
+	Notes []string `json:"notes,omitempty"`
 	// Rules are those that matched; their profiles say what the message must come
 	// up to.
 	Rules []InboundRule `json:"rules,omitempty"`
@@ -264,6 +270,7 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 		return x
 	}
 	x.facts(&e.facts)
+	x.IdentityNotes = e.identityNotes
 	x.groups(e)
 	x.plan(g, e, answerable(out, g.decide(g.Policy, e.facts)))
 	return x
@@ -281,6 +288,9 @@ func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay
 		for _, d := range group.decided {
 			i.Recipients = append(i.Recipients, d.Address.String())
 			i.Outcomes = append(i.Outcomes, explainDecision(d))
+			if note := in.notes[d.Address.String()]; note != "" {
+				i.Notes = append(i.Notes, note)
+			}
 		}
 		x.Inbound = append(x.Inbound, i)
 	}

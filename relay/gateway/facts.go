@@ -25,8 +25,10 @@ type evidence struct {
 	purpose purpose
 	// identities are those that can sign, by the word of the rule; "" is the
 	// sender's.
-	identities   map[string]*certs.Identity
-	certificates map[enforce.Fingerprint]*x509.Certificate
+	identities map[string]*certs.Identity
+	// identityNotes are remarks on the identities of the author's mailbox, for explain.
+	identityNotes []string
+	certificates  map[enforce.Fingerprint]*x509.Certificate
 	// ciphers are what the owners of certificates claim to read.
 	ciphers map[enforce.Fingerprint][]cms.Cipher
 	// kind is what the message was when it came: its readers are those to whom it is
@@ -139,7 +141,7 @@ func (g *Gateway) author(ctx context.Context, env *relay.Envelope, e *evidence, 
 		// Who asks without naming a client asks about one who may.
 	case e.purpose != toExplain && !g.maySend(env, f):
 	default:
-		g.entitlement(ctx, f, from[0])
+		f.SignForbidden, f.SignUnknown = g.entitlement(ctx, f.Client, from[0])
 	}
 	return nil
 }

@@ -53,8 +53,10 @@ type Config struct {
 	Directory directory.Finder
 	// Groups knows groups and users; nil: none are known, and what depends on them is
 	// unknown.
-	Groups  directory.Groups
-	Keys    certs.Keys
+	Groups directory.Groups
+	Keys   certs.Keys
+	// SignFor says which identities sign; "" is ForAuthor.
+	SignFor SignFor
 	Checker certs.Checker
 	// Trusted returns the certificates of the configuration that an identifier names,
 	// for signers whose message does not bring theirs; nil: there are none.

@@ -24,6 +24,10 @@ type fakeGroups struct {
 	errs    map[string]bool
 	asked   map[string]int
 	panics  bool
+	// conflicts are why an address is ambiguous; oneWay says that no entry of an alias
+	// confirms it.
+	conflicts map[string]string
+	oneWay    bool
 }
 
 func (f *fakeGroups) list(group string) []address.Address {
@@ -66,12 +70,29 @@ func (f *fakeGroups) Expand(_ context.Context, a address.Address) (directory.Gro
 	return directory.Group{Members: f.list(key), Notes: []string{"a note"}}, ok, nil
 }
 
-func (f *fakeGroups) SameOwner(_ context.Context, a, b address.Address) (bool, error) {
+func (f *fakeGroups) SameOwner(_ context.Context, a, b address.Address) (directory.Ownership, error) {
 	_ = f.note("owner of " + a.Key(address.IgnoreCase))
-	if f.errs[a.Key(address.IgnoreCase)] {
-		return false, errors.New("secret-host: no answer")
+	list, err := f.aliases(a)
+	if err != nil {
+		return directory.Ownership{}, err
 	}
-	return slices.ContainsFunc(f.list("aliases of "+a.Key(address.IgnoreCase)), func(o address.Address) bool { return o.Equal(b, address.IgnoreCase) }), nil
+	same := slices.ContainsFunc(list, func(o address.Address) bool { return o.Equal(b, address.IgnoreCase) })
+	if conflict := f.conflicts[b.Key(address.IgnoreCase)]; same && conflict != "" {
+		return directory.Ownership{Conflict: conflict}, nil
+	}
+	return directory.Ownership{Same: same && !f.oneWay}, nil
+}
+
+func (f *fakeGroups) Aliases(_ context.Context, a address.Address) ([]address.Address, error) {
+	_ = f.note("aliases of " + a.Key(address.IgnoreCase))
+	return f.aliases(a)
+}
+
+func (f *fakeGroups) aliases(a address.Address) ([]address.Address, error) {
+	if f.errs[a.Key(address.IgnoreCase)] {
+		return nil, errors.New("secret-host: no answer")
+	}
+	return f.list("aliases of " + a.Key(address.IgnoreCase)), nil
 }
 
 func (f *fakeGroups) AddressesOf(_ context.Context, user string) ([]address.Address, error) {

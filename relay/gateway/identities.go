@@ -31,8 +31,9 @@ func (g *Gateway) findIdentities(ctx context.Context, e *evidence, needs enforce
 	own := enforce.IdentityFacts{State: enforce.None, Reason: "no rule signs the message as its sender"}
 	if needs.Sender || e.purpose.explains() {
 		own = g.issue(ctx, e, needs, from, g.findIdentity(ctx, e, "", from))
+		own = g.mailboxIdentity(ctx, e, needs, from, own)
 	}
-	f.Identity, f.IdentityReason = own.State, own.Reason
+	f.Identity, f.IdentityReason, f.IdentityNote = own.State, own.Reason, own.Note
 	f.Identities = make(map[string]enforce.IdentityFacts)
 	for _, name := range needs.Identities {
 		of := name

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -10,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -55,12 +57,15 @@ func unopened(memory relay.Reserver, groups []readers) error {
 	return nil
 }
 
-// foundWords is the reason for the log: the word, and what was compared or found.
-func foundWords(r *smime.Report) string {
-	if r.Reason == "" || r.Detail == "" {
-		return r.Reason
+// reason is what the log says of a recipient: the word of what was found with what was
+// compared, how the message was opened, and more.
+func (in *arrival) reason(r *smime.Report, to address.Address, more ...string) string {
+	found := r.Reason
+	if r.Reason != "" && r.Detail != "" {
+		found += ": " + ascii(r.Detail)
 	}
-	return r.Reason + ": " + ascii(r.Detail)
+	all := append([]string{found, in.notes[to.String()]}, more...)
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
 }
 
 // inboundCopy makes the delivery for a group.

@@ -32,11 +32,7 @@ func (g *Gateway) quarantine(in *arrival, group readers, o *answer.Outcome) erro
 		h.Envelope.Recipients = append(h.Envelope.Recipients, group.recipients[i])
 		h.Envelope.Others--
 		h.Reasons = append(h.Reasons, d.Reason)
-		reason := foundWords(&group.opened.Report)
-		if d.Note != "" {
-			reason += "; " + d.Note
-		}
-		g.logDecision(env, d.Assigned, "quarantined", reason)
+		g.logDecision(env, d.Assigned, "quarantined", in.reason(&group.opened.Report, d.Address, d.Note))
 	}
 	notices, err := g.quarantineNotices(in, group.decided, h)
 	o.Notices = append(o.Notices, notices...)

@@ -65,6 +65,7 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 			group.opened = g.openAgain(ctx, in, g.keyRing(members[:1]), weak)
 		}
 		ring.explain(group)
+		ring.note(in, group)
 		groups = append(groups, group)
 	}
 	return groups
@@ -82,18 +83,18 @@ func (g *Gateway) openAgain(ctx context.Context, in *arrival, keys certs.Keys, w
 // keyRing holds the identities that name one of the recipients or, where a directory
 // has aliases, another address of one. It notes which of them were asked for, so that
 // recipients can be distinguished by what they may decrypt, and which were withheld, so
-// that the log can tell.
+// that the log and explain can tell.
 type keyRing struct {
 	certs.Keys
 	gateway        *Gateway
 	recipients     []relay.Recipient
 	used, withheld []*certs.Identity
-	// mine says which of the recipients may use which identity, by fingerprint.
-	mine map[[sha256.Size]byte][]bool
+	// claims says which of the recipients may use which identity, by fingerprint.
+	claims map[[sha256.Size]byte][]claim
 }
 
 func (g *Gateway) keyRing(recipients []relay.Recipient) *keyRing {
-	return &keyRing{Keys: g.Keys, gateway: g, recipients: recipients, mine: make(map[[sha256.Size]byte][]bool)}
+	return &keyRing{Keys: g.Keys, gateway: g, recipients: recipients, claims: make(map[[sha256.Size]byte][]claim)}
 }
 
 // Decryption implements certs.Keys.
@@ -104,11 +105,11 @@ func (k *keyRing) Decryption(ctx context.Context, id cms.ID) ([]*certs.Identity,
 	}
 	var named []*certs.Identity
 	for _, identity := range all {
-		mine, err := k.readersOf(ctx, identity)
+		claims, err := k.readersOf(ctx, identity)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(mine, true) {
+		if slices.ContainsFunc(claims, func(c claim) bool { return c.mine }) {
 			named = append(named, identity)
 			k.used = noted(k.used, identity)
 		} else {
@@ -129,26 +130,26 @@ func noted(list []*certs.Identity, identity *certs.Identity) []*certs.Identity {
 // readersOf returns which of the recipients may use an identity. While a directory
 // is unavailable the answer is unknown, and the message waits: delivered encrypted, its
 // owner could no longer read it.
-func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]bool, error) {
+func (k *keyRing) readersOf(ctx context.Context, identity *certs.Identity) ([]claim, error) {
 	sum := fingerprint(identity.Certificate)
-	if mine, ok := k.mine[sum]; ok {
-		return mine, nil
+	if claims, ok := k.claims[sum]; ok {
+		return claims, nil
 	}
-	mine := make([]bool, len(k.recipients))
+	claims := make([]claim, len(k.recipients))
 	for i, r := range k.recipients {
 		var err error
-		if mine[i], err = k.gateway.namesMailbox(ctx, identity, r.Address); err != nil {
+		if claims[i], err = k.gateway.claimOn(ctx, identity, r.Address); err != nil {
 			return nil, err
 		}
 	}
-	k.mine[sum] = mine
-	return mine, nil
+	k.claims[sum] = claims
+	return claims, nil
 }
 
 // may reports whether a recipient, by its place, may use an identity that was asked
 // for.
 func (k *keyRing) may(i int, identity *certs.Identity) bool {
-	return k.mine[fingerprint(identity.Certificate)][i]
+	return k.claims[fingerprint(identity.Certificate)][i].mine
 }
 
 // maxListed is how many addresses an explanation lists of each kind.
@@ -174,8 +175,12 @@ func (k *keyRing) explain(group readers) {
 	for _, to := range group.recipients {
 		compared = append(compared, to.Address.String())
 	}
-	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s; if both are the same mailbox, set recipient_delimiter, aliases of a [[directory]], or inbound.decrypt_for = %q",
-		inQuotes(others), inQuotes(compared), ForAnyone)
+	r.Detail = fmt.Sprintf("the gateway has a key of %s for it, but not of %s", inQuotes(others), inQuotes(compared))
+	if conflicts := k.conflicts(group); len(conflicts) > 0 {
+		r.Detail += "; " + strings.Join(conflicts, "; ")
+		return
+	}
+	r.Detail += fmt.Sprintf("; if both are the same mailbox, set recipient_delimiter, aliases of a [[directory]], or inbound.decrypt_for = %q", ForAnyone)
 }
 
 // inQuotes lists the first few addresses.

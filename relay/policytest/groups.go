@@ -63,10 +63,15 @@ func (s *supposed) Expand(_ context.Context, a address.Address) (directory.Group
 	return directory.Group{Members: members}, ok, nil
 }
 
-// SameOwner implements directory.Groups. A test is of outbound mail: nothing is
-// decrypted for an alias.
-func (s *supposed) SameOwner(context.Context, address.Address, address.Address) (bool, error) {
-	return false, nil
+// SameOwner implements directory.Groups. A case names the identities that there are
+// by the authors they sign for: no author is an alias of another.
+func (s *supposed) SameOwner(context.Context, address.Address, address.Address) (directory.Ownership, error) {
+	return directory.Ownership{}, nil
+}
+
+// Aliases implements directory.Groups.
+func (s *supposed) Aliases(context.Context, address.Address) ([]address.Address, error) {
+	return nil, nil
 }
 
 // AddressesOf implements directory.Groups.
