@@ -29,6 +29,7 @@ type wire struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	silent bool
+	down   bool
 	listen net.Listener
 	conns  []net.Conn
 	work   sync.WaitGroup
@@ -64,7 +65,7 @@ func (w *wire) connect() {
 		w.t.Fatal(err)
 	}
 	w.mu.Lock()
-	w.listen, w.silent = l, false
+	w.listen, w.silent, w.down = l, false, false
 	w.mu.Unlock()
 	w.work.Go(func() {
 		for {
@@ -80,7 +81,7 @@ func (w *wire) connect() {
 // cut ends the connections and refuses new ones.
 func (w *wire) cut() {
 	w.mu.Lock()
-	w.silent = false
+	w.silent, w.down = false, true
 	w.listen.Close()
 	for _, c := range w.conns {
 		c.Close()
@@ -106,6 +107,12 @@ func (w *wire) carry(c net.Conn) {
 		return
 	}
 	w.mu.Lock()
+	if w.down { // since it was accepted
+		w.mu.Unlock()
+		server.Close()
+		c.Close()
+		return
+	}
 	w.conns = append(w.conns, c, server)
 	w.mu.Unlock()
 	w.work.Go(func() { w.copy(server, c) })
@@ -170,6 +177,11 @@ func TestOutageOfTheDatabase(t *testing.T) {
 	for _, name := range []string{"answers", "away", "back", "silent", "last"} {
 		put(t, s, testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{name + "@enc.example"}})))
 	}
+	// What the gateway has not seen yet would empty its cache later.
+	if err := s.SetMark(t.Context(), put(t, s, testpki.Must(w.ca.Issue(testpki.Leaf{}))), store.Blocked, "", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(s)
 	all := func(name string, code int) {
 		t.Helper()
 		for _, to := range []string{name + "@enc.example", "dave@signed.example"} {

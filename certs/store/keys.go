@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/cache"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -22,10 +23,12 @@ type keys struct {
 	mu sync.Mutex
 	// removals is the counter of removed keys that opened is as old as.
 	removals int64
-	opened   map[[32]byte]*certs.Identity
+	opened   *cache.Cache[[32]byte, *certs.Identity]
 }
 
-func newKeys(s *Store) *keys { return &keys{store: s, opened: map[[32]byte]*certs.Identity{}} }
+func newKeys(s *Store) *keys {
+	return &keys{store: s, opened: cache.New[[32]byte, *certs.Identity](maxOpened, nil)}
+}
 
 // Keys returns the identities in the store but for those of our authorities. They
 // are always those that are in it now, whichever process put or removed them.
@@ -133,20 +136,19 @@ func (k *keys) query(ctx context.Context, condition string, args []any) (list []
 // open returns an identity, from those kept if it is there.
 func (k *keys) open(ctx context.Context, f found, removals int64) (*certs.Identity, error) {
 	k.mu.Lock()
-	if removals != k.removals || len(k.opened) >= maxOpened {
+	if removals != k.removals {
 		// A key was removed: it does not stay in our memory.
-		k.opened, k.removals = map[[32]byte]*certs.Identity{}, removals
+		k.opened.Clear()
+		k.removals = removals
 	}
-	id := k.opened[f.fingerprint]
 	k.mu.Unlock()
-	if id == nil {
+	id, ok := k.opened.Get(f.fingerprint)
+	if !ok {
 		var err error
 		if id, err = k.store.identity(ctx, f.fingerprint[:]); err != nil {
 			return nil, err
 		}
-		k.mu.Lock()
-		k.opened[f.fingerprint] = id
-		k.mu.Unlock()
+		k.opened.Put(f.fingerprint, id)
 	}
 	if id.Pinned == f.pinned {
 		return id, nil
@@ -157,8 +159,4 @@ func (k *keys) open(ctx context.Context, f found, removals int64) (*certs.Identi
 }
 
 // forget drops what is kept.
-func (k *keys) forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	clear(k.opened)
-}
+func (k *keys) forget() { k.opened.Clear() }

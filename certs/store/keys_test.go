@@ -129,14 +129,14 @@ func TestRemovedElsewhere(t *testing.T) {
 		got[Stored](w)(elsewhere.PutIdentity(ctx, Imported, a, b))
 		w.signs(w.Keys(), "a@example.com", a)
 		w.signs(w.Keys(), "b@example.com", b)
-		if n := len(w.keys.opened); n != 2 {
+		if n := w.keys.opened.Len(); n != 2 {
 			t.Fatalf("%d are kept", n)
 		}
 		w.must(elsewhere.Remove(ctx, fingerprint(a), true))
 		w.signs(w.Keys(), "a@example.com", nil)
 		w.decrypts(w.Keys(), a, 0)
 		w.signs(w.Keys(), "b@example.com", b)
-		if _, ok := w.keys.opened[fingerprint(a)]; ok {
+		if _, ok := w.keys.opened.Get(fingerprint(a)); ok {
 			t.Error("the removed key is kept in memory")
 		}
 		w.must(elsewhere.Pin(ctx, fingerprint(b), true))
