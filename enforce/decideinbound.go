@@ -10,6 +10,8 @@ import (
 type InboundDecision struct {
 	Assigned
 	Action Action
+	// Form is how the message is delivered, now or when it is released.
+	Form Form
 	// Temporary says of Reject that trying again later may help.
 	Temporary bool
 	// Reason says in words why the message is rejected or in quarantine. Where the
@@ -46,7 +48,7 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 	if r == nil {
 		return
 	}
-	d.Rule, d.Line, d.Action = r.name, r.line, r.action
+	d.Rule, d.Line, d.Action, d.Form = r.name, r.line, r.action, r.form
 	d.ToRecipient, d.Notify = r.toRecipient, r.notify
 	if unsure {
 		d.Note = "the strictest rule that may match, because a header field or a file name is ambiguous"
@@ -65,7 +67,7 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 		d.Reason = found.why()
 	}
 	if r.report {
-		d.Report, d.Action, d.Temporary = d.outcome(), Deliver, false
+		d.Report, d.Action, d.Form, d.Temporary = d.outcome(), Deliver, Form{}, false
 	}
 }
 

@@ -34,6 +34,15 @@ type InboundRule struct {
 
 	// OnResult is "deliver" (the default), "quarantine" or "reject".
 	OnResult string
+	// Deliver is "decrypted" (the default), "readable" or "as-is"; see Form.
+	Deliver string
+	// StripSignature is "never" (the default), "valid" or "always", with deliver =
+	// "readable".
+	StripSignature string
+	// Original is "none" (the default) or "attach", with deliver = "readable" or
+	// "decrypted".
+	Original string
+
 	// Notify are those who are notified that a message is in quarantine: addresses, and
 	// NotifyRecipient for each recipient of it.
 	Notify []string
@@ -55,6 +64,55 @@ const (
 	Reject
 )
 
+// Form is the form in which an inbound message is delivered. The zero value is
+// decrypted.
+type Form struct {
+	Layers Layers
+	// Strip is which clear signatures are removed from what is Readable.
+	Strip Strip
+	// AttachOriginal adds the message as it came to one that is delivered in another
+	// form.
+	AttachOriginal bool
+}
+
+// Layers say which layers of a message are removed for its recipients.
+type Layers int
+
+// The layers that are removed: those that encrypt; those too that a reader without
+// S/MIME cannot open; none.
+const (
+	Decrypted Layers = iota
+	Readable
+	AsIs
+)
+
+// String is the word of the configuration.
+func (l Layers) String() string {
+	switch l {
+	case Readable:
+		return "readable"
+	case AsIs:
+		return "as-is"
+	}
+	return "decrypted"
+}
+
+// Strip says which clear signatures are removed.
+type Strip int
+
+// The signatures.
+const (
+	StripNever Strip = iota
+	StripValid
+	StripAlways
+)
+
+var (
+	layerWords    = map[string]Layers{"": Decrypted, "decrypted": Decrypted, "readable": Readable, "as-is": AsIs}
+	stripWords    = map[string]Strip{"": StripNever, "never": StripNever, "valid": StripValid, "always": StripAlways}
+	originalWords = map[string]bool{"": false, "none": false, "attach": true}
+)
+
 // actionWords are the words of the configuration.
 var actionWords = map[string]Action{"": Deliver, "deliver": Deliver, "quarantine": Quarantine, "reject": Reject}
 
@@ -62,6 +120,7 @@ var actionWords = map[string]Action{"": Deliver, "deliver": Deliver, "quarantine
 type inboundRule struct {
 	rule        // of which only the conditions count
 	action      Action
+	form        Form
 	toRecipient bool
 	notify      []address.Address
 }
@@ -125,6 +184,17 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 			report:          word(c, "mode", in.Mode, modes),
 		},
 		action: word(c, "on_result", in.OnResult, actionWords),
+		form: Form{
+			Layers:         word(c, "deliver", in.Deliver, layerWords),
+			Strip:          word(c, "strip_signature", in.StripSignature, stripWords),
+			AttachOriginal: word(c, "original", in.Original, originalWords),
+		},
+	}
+	if r.form.Strip != StripNever && r.form.Layers != Readable {
+		c.problem("strip_signature", `has an effect only with deliver = "readable"; remove it`)
+	}
+	if r.form.AttachOriginal && r.form.Layers == AsIs {
+		c.problem("original", `has no effect with deliver = "as-is"; remove it`)
 	}
 	c.name(in.Name, in.Line)
 	c.notified(in, &r)

@@ -37,7 +37,7 @@ func inboundRule(r *config.InboundRule) enforce.InboundRule {
 		Signer: condition(r.Signer), ExceptSigner: given(r.ExceptSigner),
 		Algorithm: condition(r.Algorithm), ExceptAlgorithm: given(r.ExceptAlgorithm),
 		Signed: r.Signed, Encrypted: r.Encrypted,
-		OnResult: r.OnResult, Notify: r.Notify, Mode: r.Mode,
+		OnResult: r.OnResult, Deliver: r.Deliver, StripSignature: r.StripSignature, Original: r.Original, Notify: r.Notify, Mode: r.Mode,
 	}
 }
 

@@ -26,6 +26,8 @@ func carried(m *message.Message) *message.Entity {
 type carrier struct {
 	raw    []byte
 	pieces []message.Piece
+	// readable says that the readers know no S/MIME.
+	readable bool
 }
 
 // fits reports whether SMTP carries text as it is, with 8BITMIME where there are
@@ -148,19 +150,16 @@ func (c *carrier) signed(p *message.Part, s message.Scan, fields []message.Field
 		c.emit(s)
 		return eightBit(fields, p)
 	}
+	if c.readable {
+		return c.unsigned(p, fields)
+	}
 	opaque, err := cms.Enclose(object, [][]byte{content})
 	if err != nil {
 		c.lines(p.Content())
 		return fields
 	}
 	c.pieces = append(c.pieces, message.Base64(opaque))
-	kept := make([]message.Field, 0, len(fields)+3)
-	for _, f := range fields {
-		if !f.Is("Content-Type", "Content-Transfer-Encoding", "Content-Disposition") {
-			kept = append(kept, f)
-		}
-	}
-	return append(kept, objectFields("signed-data")...)
+	return append(withoutType(fields), objectFields("signed-data")...)
 }
 
 // eightBit returns the fields of a part that SMTP carries without BINARYMIME.

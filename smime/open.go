@@ -56,6 +56,12 @@ type Opened struct {
 	// NoMemory says that OpenOptions.Reserve refused what a layer needs: trying
 	// again later may help.
 	NoMemory bool
+
+	// given is what was opened, unwrapped the message inside of its innermost CMS
+	// object, and payload what is inside of all layers; nil where there is none, or it
+	// was not reached.
+	given, unwrapped *message.Message
+	payload          *message.Part
 }
 
 const (
@@ -70,13 +76,16 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 		Result: certs.None, Layers: []string{}, Signers: []Signer{},
 	}}
 	w.walk()
-	opened := &Opened{Message: m}
+	opened := &Opened{Message: m, given: m}
 	if w.surface != nil {
 		if delivered, err := bringUp(m, w.surface, w.payload()); err != nil {
 			w.stop(certs.PermError, reasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
 		} else {
 			opened.Message, opened.Decrypted = delivered, true
 		}
+	}
+	if opened.payload = w.payload(); opened.payload != nil {
+		opened.unwrapped = w.unwrapped
 	}
 	w.conclude()
 	opened.Report, opened.KeyError, opened.NoMemory = w.report, w.keyError, w.noMemory
@@ -108,9 +117,11 @@ type walker struct {
 	sealed   bool
 	keyError error // why our keys could not be asked
 
-	noMemory bool  // for what a layer holds
-	lookups  int   // of signers' certificates
-	heldOut  error // why one of these failed
+	// unwrapped is what the last CMS object held.
+	unwrapped *message.Message
+	noMemory  bool  // for what a layer holds
+	lookups   int   // of signers' certificates
+	heldOut   error // why one of these failed
 }
 
 // signedLayer is a signed layer with its signers, as indices in the report.
@@ -312,14 +323,20 @@ func (w *walker) openCompressed(object []byte) {
 // inner makes what was in a layer the next one: a message of its own, parsed
 // again. What cannot be a MIME entity is text.
 func (w *walker) inner(content []byte) *message.Message {
-	m, err := message.Parse(content)
+	m, err := parseEntity(content)
 	if err != nil {
-		text := append(message.WriteHeader([]message.Field{message.RawField("Content-Type", "text/plain; charset="+charset(content))}), content...)
-		if m, err = message.Parse(text); err != nil {
-			w.stop(certs.PermError, reasonMalformed, err.Error())
-			return nil
-		}
+		w.stop(certs.PermError, reasonMalformed, err.Error())
+		return nil
 	}
-	w.part = m.Root()
+	w.part, w.unwrapped = m.Root(), m
 	return m
+}
+
+// parseEntity parses a MIME entity; what cannot be one is text.
+func parseEntity(content []byte) (*message.Message, error) {
+	if m, err := message.Parse(content); err == nil {
+		return m, nil
+	}
+	kind := message.RawField("Content-Type", "text/plain; charset="+charset(content))
+	return message.Parse(append(message.WriteHeader([]message.Field{kind}), content...))
 }

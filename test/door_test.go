@@ -55,6 +55,7 @@ func TestDoors(t *testing.T) {
 			t.Run("claims", d.testClaims)
 			t.Run("inbound", d.testInbound)
 			t.Run("inbound rules", d.testInboundRules)
+			t.Run("forms", d.testForms)
 			t.Run("harvest", d.testHarvest)
 			t.Run("directory down", d.testDirectoryDown)
 			t.Run("leaks", d.testLeaks)

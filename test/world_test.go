@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = inboundRules + moreRules + harvestRules + groupRules + policyRules + `
+const rules = inboundRules + formRules + moreRules + harvestRules + groupRules + policyRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]

@@ -66,7 +66,7 @@ func (p *page) inboundOutcome(o gateway.InboundOutcome, file string) {
 		return // as all mail is without inbound rules
 	}
 	p.line("  %s: %s%s", o.Recipient, o.Outcome, because(o.Reason))
-	p.line("    inbound rule %q%s", o.Rule, place(file, o.Line))
+	p.line("    inbound rule %q%s: deliver %s", o.Rule, place(file, o.Line), o.Deliver)
 	p.lineIf(o.Note != "", "    "+o.Note)
 	p.lineIf(o.Report != "", "    would be "+o.Report)
 	p.lineIf(o.Reply != "", "    reply "+o.Reply)

@@ -38,9 +38,13 @@ type InboundRule struct {
 	Signed          string   `toml:"signed" doc:"condition: the message has an S/MIME signature, valid or not; empty is either" enum:",yes,no"`
 	Encrypted       string   `toml:"encrypted" doc:"condition: the message was received S/MIME encrypted; empty is either" enum:",yes,no"`
 
-	OnResult string   `toml:"on_result" doc:"what is done with the message: deliver, keep it in quarantine until an administrator releases it, or reject it. A received encrypted message is never rejected for what decryption found, which the sender could learn from it: it is quarantined instead" enum:"deliver,quarantine,reject"`
-	Notify   []string `toml:"notify" doc:"who is notified that a message is in quarantine: recipient, or addresses in local domains; an empty list notifies no one"`
-	Mode     string   `toml:"mode" doc:"enforce applies the rule; report decides and logs, but delivers; empty is enforce" enum:",enforce,report"`
+	OnResult       string `toml:"on_result" doc:"what is done with the message: deliver, keep it in quarantine until an administrator releases it, or reject it. A received encrypted message is never rejected for what decryption found, which the sender could learn from it: it is quarantined instead" enum:"deliver,quarantine,reject"`
+	Deliver        string `toml:"deliver" doc:"form of what is delivered: decrypted removes encryption for which there is an identity; readable also turns opaque signed and compressed mail into ordinary MIME, for readers without S/MIME; as-is changes nothing" enum:"decrypted,readable,as-is"`
+	StripSignature string `toml:"strip_signature" doc:"with deliver = \"readable\": which clear signatures are removed; one that covers what SMTP cannot carry is always removed" enum:"never,valid,always"`
+	Original       string `toml:"original" doc:"whether the message as received is attached to one that is delivered in another form" enum:"none,attach"`
+
+	Notify []string `toml:"notify" doc:"who is notified that a message is in quarantine: recipient, or addresses in local domains; an empty list notifies no one"`
+	Mode   string   `toml:"mode" doc:"enforce applies the rule; report decides and logs, but delivers; empty is enforce" enum:",enforce,report"`
 	// Line is where the rule stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }
@@ -55,7 +59,7 @@ func newInboundRule() InboundRule {
 		ExceptSender: none, ExceptFrom: none, ExceptRecipient: none, ExceptNetwork: none, ExceptListener: none,
 		ExceptHeader: none, ExceptSubject: none, ExceptAttachment: none,
 		ExceptResult: none, ExceptReason: none, ExceptChain: none, ExceptSigner: none, ExceptAlgorithm: none,
-		OnResult: "deliver", Notify: []string{"recipient"},
+		OnResult: "deliver", Deliver: "decrypted", StripSignature: "never", Original: "none", Notify: []string{"recipient"},
 	}
 }
 

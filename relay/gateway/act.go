@@ -13,8 +13,9 @@ import (
 )
 
 // acted asks the inbound rules about each group, and parts its recipients by what is
-// to be done. Those for whom nothing differs share a copy.
-func (in *arrival) acted(policy *enforce.InboundPolicy, groups []readers) []readers {
+// to be done. Those for whom nothing differs share a copy. released says that an
+// administrator released the message from quarantine.
+func (g *Gateway) acted(in *arrival, groups []readers, released bool) []readers {
 	var all []readers
 	for _, group := range groups {
 		f := in.facts
@@ -23,21 +24,35 @@ func (in *arrival) acted(policy *enforce.InboundPolicy, groups []readers) []read
 		for _, r := range group.recipients {
 			f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address, Internal: true})
 		}
-		parts := make(map[enforce.Action]*readers)
-		for i, d := range policy.Decide(f) {
-			part := parts[d.Action]
-			if part == nil {
-				part = &readers{opened: group.opened, demands: group.demands}
-				parts[d.Action] = part
-			}
-			part.recipients = append(part.recipients, group.recipients[i])
-			part.decided = append(part.decided, d)
+		all = append(all, group.by(g.InboundPolicy.Decide(f), released)...)
+	}
+	return all
+}
+
+// handling is what recipients must share to share a copy.
+type handling struct {
+	action enforce.Action
+	form   enforce.Form
+}
+
+// by parts a group by what is decided for its recipients. What an administrator
+// released is delivered, in the form that the rule says.
+func (r readers) by(decided []enforce.InboundDecision, released bool) []readers {
+	var all []readers
+	index := make(map[handling]int)
+	for i, d := range decided {
+		if released {
+			d.Action = enforce.Deliver
 		}
-		for _, action := range []enforce.Action{enforce.Deliver, enforce.Quarantine, enforce.Reject} {
-			if part := parts[action]; part != nil {
-				all = append(all, *part)
-			}
+		key := handling{d.Action, d.Form}
+		at, ok := index[key]
+		if !ok {
+			at = len(all)
+			index[key] = at
+			all = append(all, readers{opened: r.opened, demands: r.demands})
 		}
+		all[at].recipients = append(all[at].recipients, r.recipients[i])
+		all[at].decided = append(all[at].decided, d)
 	}
 	return all
 }
@@ -81,7 +96,7 @@ func (g *Gateway) act(in *arrival, group readers, o *answer.Outcome) error {
 	case enforce.Quarantine:
 		return g.quarantine(in, group, o)
 	}
-	d, err := g.inboundCopy(in, group)
+	d, note, err := g.inboundCopy(in, group)
 	if err != nil {
 		return err
 	}
@@ -91,7 +106,7 @@ func (g *Gateway) act(in *arrival, group readers, o *answer.Outcome) error {
 		g.Learn(report)
 	}
 	for _, decision := range group.decided {
-		g.logDecision(in.env, decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, decision.Report))
+		g.logDecision(in.env, decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, note, decision.Report))
 	}
 	return nil
 }

@@ -134,6 +134,8 @@ type InboundOutcome struct {
 	Line int    `json:"line,omitempty"` // of the rule in the configuration file
 	// Outcome is "delivered", "quarantined", "refused" or "deferred".
 	Outcome string `json:"outcome"`
+	// Deliver is the form in which it is delivered: "decrypted", "readable" or "as-is".
+	Deliver string `json:"deliver"`
 	// Reason says why it is not delivered, Note what is not obvious from the rule,
 	// Report what a rule in report mode would have done, and Reply is the SMTP reply of
 	// a recipient who is refused or deferred.
@@ -146,7 +148,7 @@ type InboundOutcome struct {
 // explainDecision tells a decision.
 func explainDecision(d enforce.InboundDecision) InboundOutcome {
 	x := InboundOutcome{
-		Recipient: d.Address.String(), Rule: d.Rule, Line: d.Line, Outcome: "delivered",
+		Recipient: d.Address.String(), Rule: d.Rule, Line: d.Line, Outcome: "delivered", Deliver: d.Form.Layers.String(),
 		Reason: d.Reason, Note: d.Note, Report: d.Report,
 	}
 	switch d.Action {
@@ -283,7 +285,7 @@ func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay
 	in := g.arrive(ctx, env, msg)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
-	for _, group := range in.acted(g.InboundPolicy, groups) {
+	for _, group := range g.acted(in, groups, false) {
 		i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
 		for _, d := range group.decided {
 			i.Recipients = append(i.Recipients, d.Address.String())

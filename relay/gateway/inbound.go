@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
@@ -20,15 +19,16 @@ import (
 // a status that says so. Only one for which our keys could not be asked waits:
 // delivered, no one could read it any more.
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
-	o, err := g.inbound(ctx, env, msg, g.InboundPolicy)
+	o, err := g.inbound(ctx, env, msg, false)
 	if err != nil {
 		g.logRefusedMessage(env, err)
 	}
 	return o, err
 }
 
-// inbound is processInbound by a policy; nil delivers all mail.
-func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message.Message, policy *enforce.InboundPolicy) (*answer.Outcome, error) {
+// inbound is processInbound for a message that comes in or is released from
+// quarantine.
+func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message.Message, released bool) (*answer.Outcome, error) {
 	in := g.arrive(ctx, env, msg)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
@@ -36,7 +36,7 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 		return nil, err
 	}
 	o := &answer.Outcome{}
-	for _, group := range in.acted(policy, groups) {
+	for _, group := range g.acted(in, groups, released) {
 		if err := g.act(in, group, o); err != nil {
 			return nil, err
 		}
@@ -68,22 +68,24 @@ func (in *arrival) reason(r *smime.Report, to address.Address, more ...string) s
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
 }
 
-// inboundCopy makes the delivery for a group.
-func (g *Gateway) inboundCopy(in *arrival, group readers) (relay.Delivery, error) {
+// inboundCopy makes the delivery for a group. note says what is not obvious from the
+// rule.
+func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, note string, err error) {
 	env := in.env
-	stamped, err := g.stamp(env, group.opened)
+	opened, note := in.formed(group.opened, group.decided[0].Form)
+	stamped, err := g.stamp(env, opened)
 	if err != nil && in.secret {
 		// A refusal would say that it was decrypted.
-		stamped, err = g.stamp(env, in.undeliverable(group.opened))
+		stamped, err = g.stamp(env, in.undeliverable(opened))
 	}
-	d := relay.Delivery{
+	d = relay.Delivery{
 		Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped,
-		Treatment: found(group.opened),
+		Treatment: found(opened),
 	}
-	if err != nil || !in.secret {
-		return d, err
+	if err == nil && in.secret {
+		d, err = g.conceal(env, in.msg, d)
 	}
-	return g.conceal(env, in.msg, d)
+	return d, note, err
 }
 
 // undeliverable is the message as it came, because what was found in it cannot be

@@ -128,7 +128,7 @@ func (g *Gateway) release(ctx context.Context, h *relay.Hold, order relay.Order)
 			return b, fault.New(fault.Policy, fmt.Sprintf("%s is not an inbound recipient any more", r.Address), nil)
 		}
 	}
-	o, err := g.inbound(ctx, env, h.Message, nil)
+	o, err := g.inbound(ctx, env, h.Message, true)
 	if err != nil {
 		return b, err
 	}
