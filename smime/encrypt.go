@@ -24,8 +24,9 @@ type EncryptOptions struct {
 }
 
 // Encrypt returns m encrypted to the certificates. Bcc fields are deleted: every
-// recipient reads them. An error of kind fault.Malformed means that m cannot be
-// encrypted.
+// recipient reads them. An error is message.ErrMalformed where m cannot be
+// encrypted; else it wraps one of package cms, and a *cms.RecipientError where one
+// certificate is to blame.
 func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*message.Message, error) {
 	if err := sendable(m); err != nil {
 		return nil, err

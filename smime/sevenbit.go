@@ -10,7 +10,7 @@ import (
 // SevenBit returns m with its 8-bit parts encoded, for a hop that does not offer
 // 8BITMIME (RFC 6152 section 3). What is signed or encrypted inside stays byte
 // for byte; a message that has 8-bit octets there, or between its parts, is an
-// error of the kind fault.Malformed. The header of m is not touched.
+// error, message.ErrMalformed. The header of m is not touched.
 func SevenBit(m *message.Message) (*message.Message, error) {
 	e, err := safeEntity(m, HeadersOpen)
 	if err != nil {

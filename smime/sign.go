@@ -16,6 +16,10 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
+// ErrIdentity is the error of an identity that cannot sign. What is wrong with it is
+// wrapped too, as one of the errors of package cms where it comes from there.
+var ErrIdentity error = fault.Identity
+
 // SignOptions choose how to sign. The zero value is a clear signature with
 // SHA-256 and, for RSA keys, PKCS #1 v1.5.
 type SignOptions struct {
@@ -34,8 +38,8 @@ type SignOptions struct {
 
 // Sign returns m signed by id. The content is made 7-bit safe first (RFC 8551
 // section 3.1); what cannot be is signed opaque. Bcc fields are deleted. An
-// error of kind fault.Identity means that id cannot sign, of fault.Malformed
-// that m cannot be signed.
+// error is ErrIdentity where id cannot sign, and message.ErrMalformed where m cannot be
+// signed.
 func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Message, error) {
 	signer, err := o.signer(id)
 	if err != nil {

@@ -61,6 +61,10 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
+// Error returns the word of String: a kind is an error, so that errors.Is finds out
+// whether an Error is of it.
+func (k Kind) Error() string { return k.String() }
+
 // Temporary reports whether the peer should try again later.
 func (k Kind) Temporary() bool {
 	switch k {
@@ -109,6 +113,9 @@ func (e *Error) Error() string {
 	}
 	return e.Public + ": " + e.Cause.Error()
 }
+
+// Is reports whether target is the kind of e, for errors.Is.
+func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Unwrap returns the private cause.
 func (e *Error) Unwrap() error { return e.Cause }

@@ -46,8 +46,8 @@ var (
 // Apply renders the message with the change. The result has CRLF line ends; LF
 // line ends of m become CRLF. It refuses to write a bare CR or LF anywhere, and
 // a line over 998 octets or octets over 127 in what is new; what was received
-// keeps its long lines. Where what was received is at fault the error is of the
-// kind fault.Malformed.
+// keeps its long lines. Where what was received is at fault the error is
+// ErrMalformed.
 func (m *Message) Apply(c Change) (*Message, error) {
 	fields, err := c.header(m.canonicalFields())
 	if err != nil {

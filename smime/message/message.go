@@ -31,10 +31,14 @@ type Message struct {
 	canonical bool
 }
 
+// ErrMalformed is the error of a message that is not well-formed. Errors wrap it and
+// say in one line what is wrong, without anything private.
+var ErrMalformed error = fault.Malformed
+
 // Parse reads raw, which it keeps and which must not be changed afterwards. It
 // refuses a header it cannot split into fields; everything else parses. Where
 // the MIME structure is over the limits (depth 20, 1000 parts) the tree is the
-// root alone, and that is Ambiguous. Errors are of the kind fault.Malformed.
+// root alone, and that is Ambiguous. Errors are ErrMalformed.
 func Parse(raw []byte) (*Message, error) {
 	s := scanner{raw: raw}
 	root, err := s.scan()

@@ -4,6 +4,7 @@ package importer
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -92,5 +93,29 @@ func TestReader(t *testing.T) {
 	o.AllowBare = true
 	if err := s.Verify(o)[0].Err; err != nil {
 		t.Error(err)
+	}
+}
+
+// Errors are known by errors.Is, whatever their text.
+func TestErrors(t *testing.T) {
+	id := newIdentity()
+	good := must(message.Parse([]byte("From: alice@example.org\r\n\r\nHello.\r\n")))
+	twice := must(message.Parse([]byte("Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\nHello.\r\n")))
+	weak := &certs.Identity{Certificate: id.Certificate, Key: must(ecdh.X25519().GenerateKey(rand.Reader))}
+	_, header := message.Parse([]byte("no header\r\n\r\n"))
+	_, malformed := smime.Sign(twice, id, smime.SignOptions{})
+	_, identity := smime.Sign(good, weak, smime.SignOptions{})
+	_, cipher := smime.Encrypt(good, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cms.RC2})
+	_, nobody := cms.ParseEnvelopedData(nil)
+	for _, c := range []struct{ got, want error }{
+		{header, message.ErrMalformed}, {malformed, message.ErrMalformed}, {identity, smime.ErrIdentity},
+		{cipher, cms.ErrUnsupported}, {nobody, cms.ErrMalformed},
+	} {
+		if !errors.Is(c.got, c.want) {
+			t.Errorf("%v is not %v", c.got, c.want)
+		}
+	}
+	if errors.Is(identity, message.ErrMalformed) || errors.Is(malformed, smime.ErrIdentity) {
+		t.Errorf("%v and %v are one error", identity, malformed)
 	}
 }
