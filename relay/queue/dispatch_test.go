@@ -16,7 +16,7 @@ import (
 // attempt has the next one made: nothing waits for a look at the file.
 func TestCommitsTakeJobs(t *testing.T) {
 	h := newHop(nil)
-	q := open(t, Config{Deliverer: h, Look: time.Hour, Workers: 1})
+	q := open(t, Config{Deliverer: h, Look: time.Hour, Tend: time.Hour, Workers: 1})
 	for i := range 3 {
 		if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", fmt.Sprintf("early%d@example.net", i)))); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,6 @@
-// Package outbound delivers messages to the next hop over SMTP (RFC 5321), with
-// STARTTLS (RFC 3207), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC
-// 1870) and DSN (RFC 3461) where the hop offers them.
+// Package smtpclient delivers messages to the next hop over SMTP (RFC 5321), with
+// STARTTLS (RFC 3207), PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC
+// 6531), SIZE (RFC 1870) and DSN (RFC 3461) where the hop offers them.
 //
 // A message goes out exactly as it is, with one exception: 8-bit content for a
 // hop without 8BITMIME is converted (RFC 6152 section 3) where nothing that is
@@ -62,7 +62,7 @@ type Client struct {
 }
 
 const (
-	maxIdle    = 8                // connections kept open
+	maxIdle    = 20               // connections kept open: as many as the queue has workers
 	idleTime   = 10 * time.Second // how long
 	maxPerConn = 100              // messages over one connection
 )

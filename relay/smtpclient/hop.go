@@ -29,6 +29,7 @@ type hop struct {
 
 var (
 	errHandshake = errors.New("TLS handshake failed")
+	errClosed    = errors.New("next hop closed the connection")
 	errNoTLS     = errors.New("the next hop does not offer STARTTLS, which is required")
 )
 
@@ -150,27 +151,40 @@ func (h *hop) command(ctx context.Context, d time.Duration, line string) (fault.
 }
 
 func (h *hop) commandLines(ctx context.Context, d time.Duration, line string) ([]string, fault.Reply, error) {
-	if strings.ContainsAny(line, "\r\n") {
-		return nil, fault.Reply{}, fmt.Errorf("command %q: line end inside", line)
-	}
-	if err := h.allow(ctx, d); err != nil {
-		return nil, fault.Reply{}, err
-	}
-	if _, err := h.w.WriteString(line + "\r\n"); err != nil {
-		return nil, fault.Reply{}, err
-	}
-	if err := h.w.Flush(); err != nil {
+	if err := h.write(ctx, []step{{line: line, wait: d}}); err != nil {
 		return nil, fault.Reply{}, err
 	}
 	return readReply(h.r)
 }
 
-// expect reads a reply and wants it of the class.
-func (h *hop) expect(ctx context.Context, d time.Duration, class int) error {
-	if err := h.allow(ctx, d); err != nil {
+// write sends commands at once, and leaves the first of their replies its time.
+func (h *hop) write(ctx context.Context, group []step) error {
+	if err := h.allow(ctx, group[0].wait); err != nil {
 		return err
 	}
+	for _, s := range group {
+		if strings.ContainsAny(s.line, "\r\n") {
+			return fmt.Errorf("command %q: line end inside", s.line)
+		}
+		if _, err := h.w.WriteString(s.line + "\r\n"); err != nil {
+			return err
+		}
+	}
+	return h.w.Flush()
+}
+
+// reply reads a reply, which may take d.
+func (h *hop) reply(ctx context.Context, d time.Duration) (fault.Reply, error) {
+	if err := h.allow(ctx, d); err != nil {
+		return fault.Reply{}, err
+	}
 	_, r, err := readReply(h.r)
+	return r, err
+}
+
+// expect reads a reply and wants it of the class.
+func (h *hop) expect(ctx context.Context, d time.Duration, class int) error {
+	r, err := h.reply(ctx, d)
 	if err != nil {
 		return err
 	}

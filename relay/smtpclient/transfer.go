@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -67,58 +68,52 @@ func (t *transfer) check() error {
 }
 
 // fail gives every open recipient the error.
-func (t *transfer) fail(err error) {
-	for _, i := range t.open {
+func (t *transfer) fail(err error) { t.settle(t.open, err) }
+
+// settle gives recipients their result; they are open no more.
+func (t *transfer) settle(recipients []int, err error) {
+	for _, i := range recipients {
 		t.results[i] = err
 	}
-	t.open = nil
+	rest := slices.DeleteFunc(slices.Clone(t.open), func(i int) bool { return slices.Contains(recipients, i) })
+	t.open = rest
 }
 
-// delivered gives every open recipient the promise of the hop.
-func (t *transfer) delivered() { t.fail(nil) }
-
-// send runs a mail transaction for the open recipients. Its error means that
-// the connection is of no use any more; t then says who has no result.
+// send runs a mail transaction for the open recipients. Those that the hop wants in
+// another transaction stay open. Its error means that the connection is of no use any
+// more; then those stay open whose result is not known.
 func (h *hop) send(ctx context.Context, t *transfer) error {
 	defer h.watch(ctx)()
 	if err := h.suits(t); err != nil {
 		t.fail(err)
 		return nil
 	}
-	r, err := h.command(ctx, h.client.timeouts.command, h.mailFrom(t))
+	e, err := h.envelope(ctx, t)
 	if err != nil {
 		return err
 	}
-	if r.Code/100 != 2 {
-		t.fail(h.said(r))
-		return h.after(ctx, r)
+	if e.data.Code == 354 && len(e.accepted) > 0 {
+		return h.content(ctx, t, e.accepted)
 	}
-	accepted, later, err := h.recipients(ctx, t)
-	if err != nil {
-		return err
+	if e.data.Code == 354 {
+		if err := h.noContent(ctx); err != nil {
+			return err
+		}
 	}
-	if len(accepted) == 0 {
-		t.open = later
-		return h.reset(ctx)
+	last := e.data
+	if e.mail.Code/100 != 2 {
+		last = e.mail
+		t.fail(h.said(last))
 	}
-	t.open = accepted
-	if err := h.data(ctx, t); err != nil {
-		t.open = append(t.open, later...)
-		return err
-	}
-	t.open = later
-	return nil
+	t.settle(e.accepted, h.said(last))
+	return h.after(ctx, last)
 }
 
-// after ends a transaction that the hop refused with r.
+// after ends a transaction to which the hop's last answer was r.
 func (h *hop) after(ctx context.Context, r fault.Reply) error {
 	if r.Code == 421 {
-		return errors.New("next hop closed the connection")
+		return errClosed
 	}
-	return h.reset(ctx)
-}
-
-func (h *hop) reset(ctx context.Context) error {
 	r, err := h.command(ctx, h.client.timeouts.command, "RSET")
 	if err != nil {
 		return err
@@ -129,89 +124,45 @@ func (h *hop) reset(ctx context.Context) error {
 	return nil
 }
 
-// recipients names the open recipients. Those refused get their result;
-// accepted ones go on to DATA, and later holds those that the hop wants in a
-// transaction of their own. When the connection fails, those refused for good
-// keep their results and the rest stays open.
-func (h *hop) recipients(ctx context.Context, t *transfer) (accepted, later []int, err error) {
-	for n, i := range t.open {
-		line, err := h.rcptTo(t.d.Recipients[i])
-		if err != nil {
-			t.results[i] = err
-			continue
-		}
-		r, err := h.command(ctx, h.client.timeouts.command, line)
-		if err == nil && r.Code == 421 {
-			err = asError(r)
-		}
-		switch {
-		case err != nil:
-			t.open = append(append(accepted, later...), t.open[n:]...)
-			return nil, nil, err
-		case r.Code/100 == 2:
-			accepted = append(accepted, i)
-		case tooMany(r) && len(accepted) > 0:
-			later = append(later, i)
-		case r.Code == 552 && r.Enhanced[1] != 2:
-			// RFC 5321 section 4.5.3.1.10: too many recipients, and temporary.
-			t.results[i] = fault.Narrow(fault.NextHop, fault.ManyRecipients, "next hop accepts no more recipients: "+r.Text, nil)
-		default:
-			t.results[i] = h.said(r)
-		}
-	}
-	return accepted, later, nil
-}
-
-// tooMany reports a reply that means "not in this transaction" (RFC 5321
-// section 4.5.3.1.10): 452, or 552 from older servers, unless it is about the
-// mailbox.
-func tooMany(r fault.Reply) bool {
-	return (r.Code == 452 || r.Code == 552) && r.Enhanced[1] != 2
-}
-
-// data sends the message. Once the final dot may have been read there is no
+// content sends the message. Once the final dot may have been read there is no
 // taking it back: the connection counts as committed.
-func (h *hop) data(ctx context.Context, t *transfer) error {
-	r, err := h.command(ctx, h.client.timeouts.data, "DATA")
-	if err != nil {
-		return err
-	}
-	if r.Code != 354 {
-		t.fail(h.said(r))
-		return h.after(ctx, r)
-	}
+func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
 	h.committed = true
 	w := &blockWriter{h: h, ctx: ctx}
 	if err := writeDotted(w, t.text); err != nil {
 		return err
 	}
-	if err := h.allow(ctx, h.client.timeouts.end); err != nil {
-		return err
-	}
-	_, r, err = readReply(h.r)
+	r, err := h.reply(ctx, h.client.timeouts.end)
 	if err != nil {
 		return err
 	}
 	if r.Code/100 != 2 {
-		t.fail(h.said(r))
+		t.settle(accepted, h.said(r))
 		if r.Code == 421 {
-			return errors.New("next hop closed the connection")
+			return errClosed
 		}
 		return nil
 	}
-	h.client.logDelivered(t, r)
-	for _, i := range t.open {
+	h.client.logDelivered(t, accepted, r)
+	for _, i := range accepted {
 		t.relayed[i] = !h.offers("DSN")
 	}
-	t.delivered()
+	t.settle(accepted, nil)
 	return nil
 }
 
-// logDelivered writes by which answer the hop took the message, for each open
-// recipient: it is there that the hop's own log continues.
-func (c *Client) logDelivered(t *transfer, r fault.Reply) {
+// noContent ends the data of a message that has no recipient (RFC 2920 section 3.1).
+// What the hop says of it is of no interest: it took nothing that was for anybody.
+func (h *hop) noContent(ctx context.Context) error {
+	_, err := h.command(ctx, h.client.timeouts.end, ".")
+	return err
+}
+
+// logDelivered writes by which answer the hop took the message, for each recipient:
+// it is there that the hop's own log continues.
+func (c *Client) logDelivered(t *transfer, accepted []int, r fault.Reply) {
 	log := t.d.Origin.With(c.config.Log).With("sender", t.d.Sender.String(), "next_hop", c.config.Address)
-	for _, i := range t.open {
+	for _, i := range accepted {
 		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", fmt.Sprintf("%d %s", r.Code, r.Text))
 	}
 }

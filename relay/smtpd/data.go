@@ -158,8 +158,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 		told = s.notify(env, a.Notices)
 	}
 	results := make(map[string]error)
-	for _, d := range a.Deliver {
-		for i, err := range s.handOver(s.client.ctx, d) {
+	for n, errs := range s.handOverAll(s.client.ctx, a.Deliver) {
+		d := a.Deliver[n]
+		for i, err := range errs {
 			results[relay.Key(d.Recipients[i].Address)] = d.Tell(err)
 			s.logFailure(env, d.Recipients[i], err)
 		}
@@ -213,19 +214,6 @@ func (s *session) notify(env *relay.Envelope, notices []relay.Delivery) error {
 		}
 	}
 	return nil
-}
-
-// handOver delivers d and makes sure that there is one answer a recipient.
-func (s *session) handOver(ctx context.Context, d relay.Delivery) []error {
-	errs, _ := s.config().Deliverer.Deliver(ctx, d)
-	if len(errs) == len(d.Recipients) {
-		return errs
-	}
-	all := make([]error, len(d.Recipients))
-	for i := range all {
-		all[i] = fault.Of(fmt.Errorf("%d results for %d recipients", len(errs), len(d.Recipients)))
-	}
-	return all
 }
 
 // logFailure writes why a recipient was not delivered at the next hop: the MTA in

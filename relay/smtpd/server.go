@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/internal/wire"
@@ -75,6 +77,7 @@ type Config struct {
 type Server struct {
 	config   Config
 	acceptor wire.Acceptor
+	helpers  *semaphore.Weighted // deliveries beside those of the sessions
 }
 
 // NewServer returns a Server.
@@ -92,7 +95,7 @@ func NewServer(c Config) *Server {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	s := &Server{config: c}
+	s := &Server{config: c, helpers: semaphore.NewWeighted(maxHelpers)}
 	s.acceptor.Limits = c.Limits
 	s.acceptor.Exempt = s.config.trusts
 	s.acceptor.New = s.newClient

@@ -1,0 +1,122 @@
+package smtpclient
+
+import (
+	"context"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// maxGroup is how many commands are sent before their replies are read (RFC 2920
+// section 3.1): so few that their replies find room in the buffers, and the hop never
+// waits for us to read while we wait for it to do so.
+const maxGroup = 100
+
+// groupSize is how many commands this hop may get at once.
+func (h *hop) groupSize() int {
+	if h.offers("PIPELINING") {
+		return maxGroup
+	}
+	return 1
+}
+
+// step is a command of a transaction before its content.
+type step struct {
+	line      string
+	wait      time.Duration
+	recipient int // of RCPT; else stepMail or stepData
+}
+
+const (
+	stepMail = -1
+	stepData = -2
+)
+
+// envelope is what the hop answered up to DATA.
+type envelope struct {
+	mail, data fault.Reply
+	accepted   []int // recipients, of whom it will take the content
+}
+
+// envelope sends MAIL, a RCPT for each open recipient, and DATA. A recipient that is
+// refused gets its result; those accepted stay open, and so do those that the hop
+// wants in another transaction. Its error means that the connection is of no use any
+// more: the hop has no content, and all that are open may be tried again.
+func (h *hop) envelope(ctx context.Context, t *transfer) (*envelope, error) {
+	e := &envelope{}
+	for steps := h.steps(t); len(steps) > 0 && e.wants(steps[0]); {
+		group := steps[:min(len(steps), h.groupSize())]
+		steps = steps[len(group):]
+		if err := h.write(ctx, group); err != nil {
+			return nil, err
+		}
+		for _, s := range group {
+			r, err := h.reply(ctx, s.wait)
+			if err != nil {
+				return nil, err
+			}
+			if r.Code == 421 && s.recipient >= 0 {
+				return nil, asError(r)
+			}
+			h.take(t, e, s, r)
+			if r.Code == 421 {
+				return e, nil
+			}
+		}
+	}
+	return e, nil
+}
+
+// steps returns the commands. A recipient whom this hop cannot be told of gets its
+// result.
+func (h *hop) steps(t *transfer) []step {
+	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}
+	for _, i := range t.open {
+		line, err := h.rcptTo(t.d.Recipients[i])
+		if err != nil {
+			t.settle([]int{i}, err)
+			continue
+		}
+		all = append(all, step{line, h.client.timeouts.command, i})
+	}
+	return append(all, step{"DATA", h.client.timeouts.data, stepData})
+}
+
+// wants reports whether a step makes sense after the answers so far.
+func (e *envelope) wants(s step) bool {
+	switch {
+	case s.recipient == stepMail:
+		return true
+	case e.mail.Code/100 != 2:
+		return false
+	}
+	return s.recipient >= 0 || len(e.accepted) > 0
+}
+
+// take notes the answer to a step.
+func (h *hop) take(t *transfer, e *envelope, s step, r fault.Reply) {
+	switch {
+	case s.recipient == stepMail:
+		e.mail = r
+	case s.recipient == stepData:
+		e.data = r
+	case e.mail.Code/100 != 2:
+		// Sent before the hop had refused the sender: the answer is about that.
+	case r.Code/100 == 2:
+		e.accepted = append(e.accepted, s.recipient)
+	case tooMany(r) && len(e.accepted) > 0:
+		// It stays open for another transaction.
+	case r.Code == 552 && r.Enhanced[1] != 2:
+		// RFC 5321 section 4.5.3.1.10: too many recipients, and temporary.
+		t.settle([]int{s.recipient}, fault.Narrow(fault.NextHop, fault.ManyRecipients, "next hop accepts no more recipients: "+r.Text, nil))
+	default:
+		t.settle([]int{s.recipient}, h.said(r))
+	}
+}
+
+// tooMany reports a reply that means "not in this transaction" (RFC 5321
+// section 4.5.3.1.10): 452, or 552 from older servers, unless it is about the
+// mailbox.
+func tooMany(r fault.Reply) bool {
+	return (r.Code == 452 || r.Code == 552) && r.Enhanced[1] != 2
+}
