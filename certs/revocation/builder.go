@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"math/big"
 	"time"
@@ -29,6 +30,7 @@ type builder struct {
 	dir     string
 	name    []byte // the list's issuer, DER
 	issuer  string // of the present entry: that of the list until an entry says otherwise
+	foreign bool   // there are entries of another issuer
 	buf     []byte // of the present entry
 	records []record
 }
@@ -64,6 +66,9 @@ func (b *builder) signedPart(s *scanner) error {
 	}
 	if s.pos != end {
 		return errShape
+	}
+	if p := b.list.point; b.foreign && (p == nil || !p.indirect) { // RFC 5280 section 5.3.3
+		return errors.New("revocation list: it has entries of another issuer and is not indirect")
 	}
 	s.signed = false
 	b.list.digest = s.digest()
@@ -212,6 +217,7 @@ func (b *builder) entryExtensions(der cryptobyte.String) (reason int, err error)
 				return errShape
 			}
 			b.issuer = names[0]
+			b.foreign = b.foreign || b.issuer != b.list.Issuer
 		case critical:
 			b.list.unknown = id
 		}
@@ -239,7 +245,7 @@ func (b *builder) extension(id asn1.ObjectIdentifier, critical bool, value crypt
 	switch {
 	case id.Equal(oidCRLNumber) && l.Number != nil, id.Equal(oidDeltaIndicator) && l.Base != nil,
 		id.Equal(oidAuthorityKeyID) && l.authority != nil, id.Equal(oidIssuingPoint) && l.point != nil:
-		return errShape
+		return fmt.Errorf("revocation list: its extension %s stands there twice", id)
 	case id.Equal(oidCRLNumber):
 		l.Number = new(big.Int)
 		ok = value.ReadASN1Integer(l.Number) && value.Empty()
@@ -255,7 +261,7 @@ func (b *builder) extension(id asn1.ObjectIdentifier, critical bool, value crypt
 		l.unknown = id
 	}
 	if !ok {
-		return errShape
+		return fmt.Errorf("revocation list: its extension %s is not well-formed", id)
 	}
 	return nil
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
@@ -100,6 +103,16 @@ func TestDoubledPartsOfAList(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// Entries of another issuer are only on an indirect list.
+	other := testpki.Must(testpki.NewCA(testpki.Options{Name: "other"})).Root
+	issuer := x509pkix.Extension{Id: oidCertificateIssuer, Critical: true, Value: sequenceOf(explicit(4, other.RawSubject))}
+	entry := x509.RevocationListEntry{SerialNumber: ca.Root.SerialNumber, RevocationTime: time.Now(), ExtraExtensions: []x509pkix.Extension{issuer}}
+	for _, indirect := range []bool{false, true} {
+		c := testpki.CRL{Entries: []x509.RevocationListEntry{entry}, Extensions: []x509pkix.Extension{issuingPointOf("", indirect)}}
+		if _, err := ParseList(testpki.Must(ca.CRL(c))); (err == nil) != indirect {
+			t.Errorf("an entry of another issuer, indirect %v: %v", indirect, err)
+		}
+	}
 	// The list of entries and the extensions are there once each, in this order.
 	der := testpki.Must(ca.CRL(testpki.CRL{Revoked: []*x509.Certificate{ca.Root}}))
 	var parts, fields []asn1.RawValue
@@ -117,6 +130,12 @@ func TestDoubledPartsOfAList(t *testing.T) {
 			t.Errorf("%s: taken for a list", name)
 		}
 	}
+}
+
+func sequenceOf(element []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(element) })
+	return b.BytesOrPanic()
 }
 
 // The delegate of an authority must have a key that protects something, and a key

@@ -50,7 +50,7 @@ func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 	for _, path := range f.CRL {
 		found, err := file.OpenLists(path, "")
 		if err != nil {
-			return nil, unusable(fmt.Errorf("--crl: %w; use CRLs as PEM or DER", err))
+			return nil, badFile("--crl", err)
 		}
 		c.Lists = append(c.Lists, found...)
 	}
