@@ -28,7 +28,7 @@ func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Me
 	a, err := t.exchangeable.Process(ctx, env, msg, can)
 	direction := directionOf(t.Direction, env)
 	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
-	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(len(msg.Bytes())))
+	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(msg.Size()))
 	return a, err
 }
 

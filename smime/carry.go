@@ -17,15 +17,15 @@ const maxSMTPLine = 998
 // 3.1.2). What fits stays as it is; of what does not, only the transfer encoding
 // and the line ends change, and nothing that a signature covers.
 func carried(m *message.Message) *message.Entity {
-	c := carrier{raw: m.Bytes()}
+	c := carrier{message: m}
 	fields := c.content(m.Root(), canonicalFields(contentFields(m)))
 	return &message.Entity{Fields: fields, Body: c.pieces, Received: true}
 }
 
 // carrier renders a MIME tree for SMTP.
 type carrier struct {
-	raw    []byte
-	pieces []message.Piece
+	message *message.Message
+	pieces  []message.Piece
 	// readable says that the readers know no S/MIME.
 	readable bool
 }
@@ -86,11 +86,11 @@ func (c *carrier) emit(s message.Scan) {
 func (c *carrier) multipart(p *message.Part) {
 	pos := p.Body
 	for _, child := range p.Children {
-		c.lines(c.raw[pos:child.Start])
+		c.lines(c.message.Between(pos, child.Start))
 		c.part(child)
 		pos = child.End
 	}
-	c.lines(c.raw[pos:p.End])
+	c.lines(c.message.Between(pos, p.End))
 }
 
 // leaf adds data. Line ends are CRLF in text, and in what says that it has lines;

@@ -39,7 +39,7 @@ func (e *entity) bytes() (list [][]byte, ok bool) {
 // conversion looks at every octet of the body anyway, so that line ends other
 // than CRLF are found by it, and only then is the whole made canonical.
 func safeEntity(m *message.Message, p HeaderProtection) (*entity, error) {
-	c := converter{raw: m.Bytes()}
+	c := converter{whole: m}
 	e, err := c.root(m, p)
 	if message.LineEnds(m.Header()) == message.CRLF && !c.odd {
 		return e, err
@@ -51,7 +51,7 @@ func safeEntity(m *message.Message, p HeaderProtection) (*entity, error) {
 	if again == m {
 		return e, err
 	}
-	c = converter{raw: again.Bytes()}
+	c = converter{whole: again}
 	return c.root(again, p)
 }
 
@@ -83,7 +83,7 @@ func travelsHeader(data []byte) bool {
 // converter rewrites a MIME tree into pieces; what stays as it is stays a piece
 // of the message.
 type converter struct {
-	raw    []byte
+	whole  *message.Message
 	pieces []message.Piece
 	odd    bool // a line end other than CRLF was seen
 }
@@ -102,7 +102,7 @@ func (c *converter) emit(piece message.Scan) {
 
 // part converts a part below the root, header and content.
 func (c *converter) part(p *message.Part, fields []message.Field) error {
-	c.scan(c.raw[p.Start:p.Body])
+	c.scan(c.whole.Between(p.Start, p.Body))
 	fields = plainFields(fields)
 	if !travelsHeader(message.WriteHeader(fields)) {
 		return errUnsafe
@@ -203,7 +203,7 @@ func (c *converter) multipart(p *message.Part) error {
 }
 
 func (c *converter) gap(from, to int) error {
-	s := c.scan(c.raw[from:to])
+	s := c.scan(c.whole.Between(from, to))
 	if !s.Sturdy(maxFieldLine) {
 		return errUnsafe
 	}

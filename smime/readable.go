@@ -34,7 +34,7 @@ func (o *Opened) Readable(strip bool) (*message.Message, error) {
 // readableEntity is carried for readers without S/MIME: a clear signature over what
 // SMTP cannot carry is removed, and does not become an opaque one.
 func readableEntity(m *message.Message) *message.Entity {
-	c := carrier{raw: m.Bytes(), readable: true}
+	c := carrier{message: m, readable: true}
 	fields := c.content(m.Root(), canonicalFields(contentFields(m)))
 	return &message.Entity{Fields: fields, Body: c.pieces, Received: true}
 }

@@ -133,12 +133,12 @@ func splice(m *message.Message, edits []edit) *message.Entity {
 		return &message.Entity{Fields: content(edits[0].fields), Body: []message.Piece{edits[0].body}, Received: true}
 	}
 	e := &message.Entity{Fields: content(root.Fields), Received: true}
-	raw, at := m.Bytes(), root.Body
+	at := root.Body
 	for _, c := range edits {
-		e.Body = append(e.Body, message.Text(raw[at:c.part.Start]), message.Text(message.WriteHeader(c.fields)), c.body)
+		e.Body = append(e.Body, message.Text(m.Between(at, c.part.Start)), message.Text(message.WriteHeader(c.fields)), c.body)
 		at = c.part.End
 	}
-	e.Body = append(e.Body, message.Text(raw[at:]))
+	e.Body = append(e.Body, message.Text(m.Between(at, root.End)))
 	return e
 }
 

@@ -38,7 +38,7 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 
 // headerContent is what rules may ask of a header.
 func headerContent(msg *message.Message) enforce.Content {
-	c := enforce.Content{Header: make(map[string][]string), Unread: make(map[string]bool), Size: len(msg.Bytes())}
+	c := enforce.Content{Header: make(map[string][]string), Unread: make(map[string]bool), Size: msg.Size()}
 	for _, f := range msg.Fields() {
 		name := strings.ToLower(f.Name)
 		text, ok := charset.Header(f.Value())

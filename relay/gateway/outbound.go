@@ -67,7 +67,7 @@ const missingSender enforce.Missing = "sender"
 
 // carryOut makes the outcome of a plan.
 func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*answer.Outcome, error) {
-	if err := reserveCopies(ctx, plan, len(msg.Bytes())); err != nil {
+	if err := reserveCopies(ctx, plan, msg.Size()); err != nil {
 		return nil, err
 	}
 	o := &answer.Outcome{Expanded: e.expansions}

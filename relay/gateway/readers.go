@@ -74,7 +74,7 @@ func (g *Gateway) openWith(ctx context.Context, in *arrival, recipients []relay.
 // openAgain opens a message a further time: what is decrypted then takes memory besides
 // that of the first.
 func (g *Gateway) openAgain(ctx context.Context, in *arrival, keys certs.Keys, weak bool) *opened {
-	if !relay.MemoryOf(ctx).Reserve(int64(len(in.msg.Bytes())) * 3 / 2) {
+	if !relay.MemoryOf(ctx).Reserve(int64(in.msg.Size()) * 3 / 2) {
 		return in.opened(&smime.Opened{Message: in.msg, NoMemory: true})
 	}
 	return g.open(ctx, in, keys, weak)

@@ -71,7 +71,7 @@ func (s *session) traced(b *relay.Batch) (err error) {
 func (s *session) trace(m *message.Message) (*message.Message, error) {
 	env := s.tx.env
 	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP"), cmp.Or(env.QueueID, env.ID), s.config.Clock())
-	return message.Parse(append([]byte(field), m.Bytes()...))
+	return m.Apply(message.Change{Prepend: []message.Field{{Name: "Received", Raw: []byte(field)}}})
 }
 
 // message returns the message exactly as the MTA would send it. Our idea of the

@@ -18,18 +18,28 @@ const messageSize = `length(m.data) + coalesce((SELECT sum(length(p.data)) FROM 
 
 // insertMessage stores a message and returns its number.
 func insertMessage(ctx context.Context, tx *sql.Tx, m *message.Message) (int64, error) {
-	text := m.Bytes()
-	first := min(len(text), partSize)
-	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, text[:first])
+	first, rest := parts(m)
+	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, first)
 	if err != nil {
 		return 0, err
 	}
-	for part := range slices.Chunk(text[first:], partSize) {
+	for part := range slices.Chunk(rest, partSize) {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_part (message_id, data) VALUES (?, ?)`, id, part); err != nil {
 			return 0, err
 		}
 	}
 	return id, nil
+}
+
+// parts returns what of a message stands in its row, and what follows. A large one
+// is not joined for that.
+func parts(m *message.Message) (first, rest []byte) {
+	if m.Size() <= partSize {
+		return m.Bytes(), nil
+	}
+	head, body := m.Header(), m.Body()
+	n := min(len(body), max(0, partSize-len(head)))
+	return slices.Concat(head, body[:n]), body[n:]
 }
 
 // readText returns the text of a stored message of size octets.

@@ -15,7 +15,7 @@ func (h *hop) mailFrom(t *transfer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "MAIL FROM:<%s>", h.path(t.d.Sender))
 	if h.offers("SIZE") {
-		fmt.Fprintf(&b, " SIZE=%d", len(t.text))
+		fmt.Fprintf(&b, " SIZE=%d", t.size())
 	}
 	if t.eight && h.offers("8BITMIME") {
 		b.WriteString(" BODY=8BITMIME")

@@ -6,32 +6,21 @@ import (
 	"io"
 )
 
-// writeDotted writes text as the data of a message: a dot before each line that
-// begins with one, and the final dot (RFC 5321 section 4.5.2). text has no bare
-// CR or LF, so that nothing in it can be taken for an end.
-func writeDotted(w io.Writer, text []byte) error {
-	rest := text
-	if bytes.HasPrefix(rest, []byte(".")) {
-		if _, err := w.Write([]byte(".")); err != nil {
+// writeDotted writes a message in pieces that begin with a line each: a dot before
+// each line that begins with one, and the final dot (RFC 5321 section 4.5.2). They
+// have no bare CR or LF, so that nothing in them can be taken for an end.
+func writeDotted(w io.Writer, pieces ...[]byte) error {
+	end := ".\r\n"
+	for _, text := range pieces {
+		if len(text) == 0 {
+			continue
+		}
+		if err := writeLines(w, text); err != nil {
 			return err
 		}
-	}
-	for {
-		i := bytes.Index(rest, []byte("\r\n."))
-		if i < 0 {
-			break
+		if end = ".\r\n"; !bytes.HasSuffix(text, []byte("\r\n")) {
+			end = "\r\n.\r\n"
 		}
-		if _, err := w.Write(rest[:i+3]); err != nil {
-			return err
-		}
-		rest = rest[i+2:] // its dot again
-	}
-	if _, err := w.Write(rest); err != nil {
-		return err
-	}
-	end := "\r\n.\r\n"
-	if len(text) == 0 || bytes.HasSuffix(text, []byte("\r\n")) {
-		end = ".\r\n"
 	}
 	if _, err := io.WriteString(w, end); err != nil {
 		return err
@@ -40,6 +29,26 @@ func writeDotted(w io.Writer, text []byte) error {
 		return f.Flush()
 	}
 	return nil
+}
+
+// writeLines writes lines with their dots doubled.
+func writeLines(w io.Writer, text []byte) error {
+	if bytes.HasPrefix(text, []byte(".")) {
+		if _, err := w.Write([]byte(".")); err != nil {
+			return err
+		}
+	}
+	for {
+		i := bytes.Index(text, []byte("\r\n."))
+		if i < 0 {
+			_, err := w.Write(text)
+			return err
+		}
+		if _, err := w.Write(text[:i+3]); err != nil {
+			return err
+		}
+		text = text[i+2:] // its dot again
+	}
 }
 
 // bareLineEnd reports a CR without LF or an LF without CR.

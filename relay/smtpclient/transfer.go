@@ -1,7 +1,6 @@
 package smtpclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,8 @@ import (
 // transfer is a delivery on its way, with what is known of its recipients.
 type transfer struct {
 	d       relay.Delivery
-	text    []byte
+	head    []byte // of the message, with the empty line
+	body    []byte
 	eight   bool  // has octets over 127
 	utf8    bool  // needs SMTPUTF8: the header has octets over 127 and may
 	open    []int // recipients without a result
@@ -38,10 +38,14 @@ func newTransfer(d relay.Delivery) *transfer {
 }
 
 func (t *transfer) load(m *message.Message) {
-	t.text = m.Bytes()
-	t.eight = eightBit(t.text)
-	t.utf8 = t.d.Params.SMTPUTF8 && eightBit(headerOf(t.text))
+	t.head, t.body = m.Header(), m.Body()
+	inHeader := eightBit(t.head)
+	t.eight = inHeader || eightBit(t.body)
+	t.utf8 = t.d.Params.SMTPUTF8 && inHeader
 }
+
+// size is the size of the message in octets.
+func (t *transfer) size() int { return len(t.head) + len(t.body) }
 
 // convert makes the message 7-bit and reports whether it is.
 func (t *transfer) convert(sevenBit func(*message.Message) (*message.Message, error)) bool {
@@ -61,7 +65,7 @@ func (t *transfer) check() error {
 	switch {
 	case t.d.Message == nil:
 		return fault.Of(errors.New("delivery without a message"))
-	case bareLineEnd(t.text):
+	case bareLineEnd(t.head), bareLineEnd(t.body):
 		return fault.New(fault.Malformed, "bare CR or LF in the message", nil)
 	}
 	return nil
@@ -129,7 +133,7 @@ func (h *hop) after(ctx context.Context, r fault.Reply) error {
 func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
 	h.committed = true
 	w := &blockWriter{h: h, ctx: ctx}
-	if err := writeDotted(w, t.text); err != nil {
+	if err := writeDotted(w, t.head, t.body); err != nil {
 		return err
 	}
 	r, err := h.reply(ctx, h.client.timeouts.end)
@@ -175,8 +179,8 @@ func (h *hop) suits(t *transfer) error {
 	if (t.utf8 || !t.d.Sender.ASCII()) && !h.offers("SMTPUTF8") {
 		return fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized mail", nil)
 	}
-	if limit, err := strconv.ParseInt(h.extensions["SIZE"], 10, 64); err == nil && limit > 0 && int64(len(t.text)) > limit {
-		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets exceeds the limit of the next hop, %d", len(t.text), limit), nil)
+	if limit, err := strconv.ParseInt(h.extensions["SIZE"], 10, 64); err == nil && limit > 0 && int64(t.size()) > limit {
+		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets exceeds the limit of the next hop, %d", t.size(), limit), nil)
 	}
 	return nil
 }
@@ -188,11 +192,4 @@ func eightBit(p []byte) bool {
 		}
 	}
 	return false
-}
-
-func headerOf(text []byte) []byte {
-	if i := bytes.Index(text, []byte("\r\n\r\n")); i >= 0 {
-		return text[:i]
-	}
-	return text
 }

@@ -2,8 +2,10 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
@@ -57,7 +59,48 @@ func (m *Message) Apply(c Change) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Entity == nil && sameEntity(m.fields, fields) && m.hasBody(body) {
+		return m.withHeader(fields)
+	}
 	return render(fields, body)
+}
+
+// sameEntity reports whether two headers describe a body in the same words.
+func sameEntity(old, now []Field) bool {
+	describes := func(f Field) bool { return hasPrefixFold(f.Name, "Content-") }
+	i := 0
+	for _, f := range now {
+		if !describes(f) {
+			continue
+		}
+		for i < len(old) && !describes(old[i]) {
+			i++
+		}
+		if i == len(old) || !bytes.Equal(old[i].Raw, f.Raw) {
+			return false
+		}
+		i++
+	}
+	return !slices.ContainsFunc(old[i:], describes)
+}
+
+// hasBody reports whether the only piece is the body of m.
+func (m *Message) hasBody(body []Piece) bool {
+	s, ok := body[0].(Scan)
+	return ok && len(body) == 1 && len(s.text) == len(m.Body()) && len(s.text) > 0 && &s.text[0] == &m.Body()[0]
+}
+
+// withHeader returns the message with other fields, none of which describes the body
+// in another way.
+func (m *Message) withHeader(fields []Field) (*Message, error) {
+	head := WriteHeader(fields)
+	h := readHeader(head, 0, func(int) bool { return false })
+	if h.err != nil || h.body != len(head) {
+		return nil, fault.New(fault.Malformed, "malformed message: "+cmp.Or(h.err, errNotField).Error(), nil)
+	}
+	root := *m.root
+	root.Fields, root.head = h.fields, head
+	return &Message{head: head, raw: m.raw, fields: h.fields, root: &root, canonical: true}, nil
 }
 
 // canonicalFields returns the header fields with CRLF line ends.
@@ -135,6 +178,9 @@ func (c *Change) header(old []Field) ([]Field, error) {
 
 func (c *Change) body(m *Message) ([]Piece, error) {
 	if c.Entity == nil {
+		if m.canonical {
+			return []Piece{Scan{CRLF: true, text: m.Body()}}, nil
+		}
 		kept := ScanLines(m.Body())
 		if !kept.CRLF && LineEnds(m.Body()) == LF {
 			kept = ScanLines(Canonical(m.Body()))

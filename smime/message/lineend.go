@@ -23,7 +23,14 @@ func (m *Message) LineEnd() LineEnd {
 	if m.canonical {
 		return CRLF
 	}
-	return LineEnds(m.raw)
+	head, body := LineEnds(m.head), LineEnds(m.Body())
+	switch {
+	case head == body, len(m.Body()) == 0:
+		return head
+	case bytes.IndexByte(m.Body(), '\n') < 0 && body == CRLF:
+		return head // no line end at all
+	}
+	return Mixed
 }
 
 // LineEnds tells how the lines in data end.

@@ -24,6 +24,11 @@ const (
 // Message is an immutable view of the bytes received. All line ends are CRLF
 // or, for input from files, all LF; LineEnd tells.
 type Message struct {
+	// head is the header with the empty line that ends it: the start of raw or, in a
+	// message that is another one with other fields, memory of its own. The body is
+	// the same then, and the same memory: to copy it would be most of the work.
+	head []byte
+	// raw is what the parts are offsets into.
 	raw    []byte
 	fields []Field
 	root   *Part
@@ -45,11 +50,19 @@ func Parse(raw []byte) (*Message, error) {
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)
 	}
-	return &Message{raw: raw, fields: root.Fields, root: root}, nil
+	return &Message{head: raw[:root.Body], raw: raw, fields: root.Fields, root: root}, nil
 }
 
-// Bytes returns the message as received. It must not be changed.
-func (m *Message) Bytes() []byte { return m.raw }
+// Bytes returns the message as received. It must not be changed. Where only the header
+// was changed header and body are joined for it: Header and Body are cheaper.
+func (m *Message) Bytes() []byte { return m.root.Bytes() }
+
+// Size returns the number of octets in Bytes.
+func (m *Message) Size() int { return len(m.head) + len(m.Body()) }
+
+// Between returns the octets between two offsets of parts, neither of which is in the
+// header of the root.
+func (m *Message) Between(from, to int) []byte { return m.raw[from:to] }
 
 // Fields returns the header fields in order.
 func (m *Message) Fields() []Field { return m.fields }
@@ -58,7 +71,7 @@ func (m *Message) Fields() []Field { return m.fields }
 func (m *Message) Root() *Part { return m.root }
 
 // Header returns the bytes of the header with the empty line that ends it.
-func (m *Message) Header() []byte { return m.raw[:m.root.Body] }
+func (m *Message) Header() []byte { return m.head }
 
 // Body returns the bytes after the empty line that ends the header.
 func (m *Message) Body() []byte { return m.raw[m.root.Body:] }

@@ -1,6 +1,9 @@
 package message
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Part is a node of the MIME tree: offsets into the bytes of its message.
 type Part struct {
@@ -33,10 +36,17 @@ type Part struct {
 	Ambiguous bool
 
 	raw []byte
+	// head is the header of a root that has it apart: see Message.
+	head []byte
 }
 
 // Bytes returns header and content as received.
-func (p *Part) Bytes() []byte { return p.raw[p.Start:p.End] }
+func (p *Part) Bytes() []byte {
+	if p.head != nil {
+		return slices.Concat(p.head, p.Content())
+	}
+	return p.raw[p.Start:p.End]
+}
 
 // Content returns the content as received, still encoded.
 func (p *Part) Content() []byte { return p.raw[p.Body:p.End] }
