@@ -5,12 +5,12 @@
 # PACKAGE=COMMAND is there where the command is: Node.js of another source brings npm.
 PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound libbcmail-java openjdk-17-jdk-headless systemd postgresql \
-	python3 nodejs=node npm=npm libmime-tools-perl
+	python3 nodejs=node npm=npm libmime-tools-perl lintian apparmor prometheus=promtool
 
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz corpora cases certificates
+.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,36 @@ build: ## build ./bin/smimerelay, static
 
 build-pkcs11: ## build it with PKCS #11 tokens, by cgo
 	@$(MAKE) --no-print-directory build TAGS=pkcs11
+
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+install: build ## install the binary, units, manual pages and completions below DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 bin/smimerelay $(DESTDIR)$(PREFIX)/bin/smimerelay
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/smimerelay.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 docs/smimerelay.toml.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d systemd/sysusers.d/smimerelay.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d systemd/tmpfiles.d/smimerelay.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in smimerelay.service smimerelay.socket smimerelay-inbound.socket; do \
+		sed 's|/usr/bin/smimerelay|$(PREFIX)/bin/smimerelay|' systemd/$$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	bin/smimerelay completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/smimerelay
+	[ -e $(DESTDIR)/etc/smimerelay/config.toml ] || install -D -m 640 config.toml.example $(DESTDIR)/etc/smimerelay/config.toml
+
+deb: ## make ./dist/*.deb
+	packaging/build deb
+
+rpm: ## make ./dist/*.rpm
+	packaging/build rpm
+
+release: ## make all packages in ./dist, with their checksums
+	rm -rf dist
+	packaging/build deb
+	packaging/build deb smimerelay-pkcs11
+	packaging/build rpm
+	packaging/build rpm smimerelay-pkcs11
+	cd dist && sha256sum -- * >SHA256SUMS
 
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
