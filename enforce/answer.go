@@ -44,7 +44,7 @@ func (p *Policy) decided(f *Facts, to *RecipientFacts) choice {
 	}
 	var c choice
 	v := newView(f, to)
-	p.index.first(p.rules, &v, func(r *rule) bool {
+	p.index.first(p.rules, &v, true, func(r *rule) bool {
 		matches, belongs := r.matches(&v, true), r.belongs(&v)
 		switch {
 		case matches == no || belongs == NotMember:

@@ -104,6 +104,8 @@ func (c *compiler) rule(in *Rule, last bool) *rule {
 		exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
 		conditions:      c.conditions(in),
 		groups:          c.groupConditions(in),
+		subjects:        foldedAll(in.Subject),
+		fields:          fieldConditions(in.Header),
 		unsure:          word(c, "group_unknown", in.GroupUnknown, unsures),
 		sign:            word(c, "sign", in.Sign, wants),
 		encrypt:         word(c, "encrypt", in.Encrypt, wants),

@@ -69,35 +69,66 @@ func listenerTest(s string) (test, error) {
 	return func(v *view) answer { return is(Wildcard(s, v.facts.Client.Listener)) }, nil
 }
 
-// headerTest reads "Name" (the field is there), "Name: value" (it is exactly
-// that, whatever the case) and "Name ~ expression" (it matches).
-func headerTest(s string) (test, error) {
-	name, op, value := s, byte(0), ""
+// fieldCondition is a condition on a field of the header.
+type fieldCondition struct {
+	name  string // in lower case
+	op    byte
+	value string
+}
+
+// What a fieldCondition asks for.
+const (
+	fieldIsThere byte = 0
+	fieldIs      byte = ':' // value, whatever the case
+	fieldMatches byte = '~' // the regular expression value
+)
+
+// parseField reads "Name", "Name: value" and "Name ~ expression".
+func parseField(s string) fieldCondition {
+	c := fieldCondition{name: s}
 	if i := strings.IndexAny(s, ":~"); i >= 0 {
-		name, op, value = s[:i], s[i], strings.TrimSpace(s[i+1:])
+		c.name, c.op, c.value = s[:i], s[i], strings.TrimSpace(s[i+1:])
 	}
-	name = strings.ToLower(strings.TrimSpace(name))
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	c.name = strings.ToLower(strings.TrimSpace(c.name))
+	return c
+}
+
+func fieldConditions(list []string) []fieldCondition {
+	var all []fieldCondition
+	for _, s := range list {
+		all = append(all, parseField(s))
+	}
+	return all
+}
+
+func headerTest(s string) (test, error) {
+	c := parseField(s)
+	if c.name == "" || strings.ContainsFunc(c.name, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New(`not a header condition; write "Name", "Name: value" or "Name ~ expression"`)
 	}
 	ok := func(string) bool { return true }
-	switch op {
-	case ':':
-		ok = func(s string) bool { return strings.EqualFold(s, value) }
-	case '~':
-		re, err := regexp.Compile(value)
+	switch c.op {
+	case fieldIs:
+		ok = func(s string) bool { return strings.EqualFold(s, c.value) }
+	case fieldMatches:
+		re, err := regexp.Compile(c.value)
 		if err != nil {
 			return nil, fmt.Errorf("not a regular expression of RE2: %w", err)
 		}
 		ok = re.MatchString
 	}
-	return func(v *view) answer { return v.facts.Content.field(name, ok) }, nil
+	return func(v *view) answer { return v.facts.Content.field(c.name, ok) }, nil
 }
 
 // field judges a condition on the values of a field, of which one must be ok.
 func (m *Content) field(name string, ok func(string) bool) answer {
+	return m.found(name, slices.ContainsFunc(m.Header[name], ok))
+}
+
+// found is the answer on a field of which a value that can be read is ok, or none is.
+func (m *Content) found(name string, ok bool) answer {
 	switch {
-	case slices.ContainsFunc(m.Header[name], ok):
+	case ok:
 		return yes
 	case m.Unread[name]:
 		return maybe
@@ -108,8 +139,16 @@ func (m *Content) field(name string, ok func(string) bool) answer {
 func subjectTest(s string) (test, error) {
 	s = folded(s)
 	return func(v *view) answer {
-		return v.facts.Content.field("subject", func(subject string) bool { return strings.Contains(folded(subject), s) })
+		return v.facts.Content.found("subject", slices.ContainsFunc(v.subjects(), func(subject string) bool { return strings.Contains(subject, s) }))
 	}, nil
+}
+
+func foldedAll(list []string) []string {
+	var all []string
+	for _, s := range list {
+		all = append(all, folded(s))
+	}
+	return all
 }
 
 // folded returns s in the form in which words are compared: an "ü" is one, however

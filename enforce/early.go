@@ -25,7 +25,7 @@ type Early struct {
 // refuses makes it wait.
 func (p *Policy) Early(f Facts) Early {
 	v := newView(&f, &f.Recipients[0])
-	r := p.index.first(p.rules, &v, func(r *rule) bool { return r.matches(&v, false) == yes })
+	r := p.index.first(p.rules, &v, false, func(r *rule) bool { return r.matches(&v, false) == yes })
 	switch {
 	case r == nil:
 		return Early{}

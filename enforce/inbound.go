@@ -44,7 +44,7 @@ func (p *Policy) possible(f *Facts, to *RecipientFacts, found func(*rule)) {
 		return
 	}
 	v := newView(f, to)
-	p.index.first(p.rules, &v, func(r *rule) bool {
+	p.index.first(p.rules, &v, true, func(r *rule) bool {
 		matches, state := r.matches(&v, true), r.belongs(&v)
 		if matches == no || state == NotMember {
 			return false

@@ -101,7 +101,7 @@ func (p *Policy) groupNeeds(f *Facts) (recipients [][]string, sender []string) {
 	}
 	for i := range f.Recipients {
 		v := newView(f, &f.Recipients[i])
-		p.index.first(p.rules, &v, func(r *rule) bool {
+		p.index.first(p.rules, &v, true, func(r *rule) bool {
 			// What a rule takes for granted counts only after a directory was asked.
 			matches := r.matches(&v, true)
 			if matches == no || r.assuming(&v, MemberUnknown) == NotMember {

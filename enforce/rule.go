@@ -172,8 +172,10 @@ type rule struct {
 	recipient, exceptRecipient *Patterns
 	conditions                 []condition // the others, early ones first
 	groups                     []groups    // judged after all others
-	unsure                     Membership  // what groups with unknown members are taken for
-	late                       bool        // some need header, body or directory
+	subjects                   []string    // of which one must be in the subject, folded; none if it may be any
+	fields                     []fieldCondition
+	unsure                     Membership // what groups with unknown members are taken for
+	late                       bool       // some need header, body or directory
 	expand                     bool
 
 	sign, encrypt want
@@ -208,6 +210,19 @@ type view struct {
 	facts             *Facts
 	to                *RecipientFacts
 	sender, recipient mailbox
+
+	folded []string // see subjects; nil before it is first asked for
+}
+
+// subjects returns the subjects of the message, folded.
+func (v *view) subjects() []string {
+	if v.folded == nil {
+		v.folded = []string{}
+		for _, s := range v.facts.Content.Header["subject"] {
+			v.folded = append(v.folded, folded(s))
+		}
+	}
+	return v.folded
 }
 
 func newView(f *Facts, to *RecipientFacts) view {
