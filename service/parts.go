@@ -106,6 +106,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	b.hostname()
 	b.policy()
 	b.inbound = b.inboundPolicy()
+	b.partners = b.agreements()
 	b.entitled = b.entitlements()
 	b.texts = b.readTexts()
 	if b.store(); b.parts.store != nil {
@@ -137,6 +138,7 @@ type builder struct {
 	parts    *Parts
 	name     string // our host name
 	inbound  *enforce.InboundPolicy
+	partners *enforce.Partners
 	entitled *enforce.Entitlements
 	texts    *dsn.Texts
 }
@@ -248,7 +250,7 @@ func (b *builder) gateway() {
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
 		},
-		InboundPolicy: b.inbound, Quarantine: c.Queue.Quarantine,
+		InboundPolicy: b.inbound, Partners: b.partners, Quarantine: c.Queue.Quarantine,
 		ReturnPath:   b.returnPath(),
 		Triggers:     gateway.Triggers(c.Triggers),
 		Issuer:       b.authority(),

@@ -89,7 +89,7 @@ func (w *walker) concludeSigned() {
 // result makes the result of one signer the report's.
 func (w *walker) result(s Signer) {
 	w.report.Result, w.report.Reason, w.report.Detail = s.Result, s.Reason, s.Detail
-	if s.Result == certs.Pass && w.second {
+	if s.Result == certs.Pass && w.second && s.DomainSigner == "" {
 		w.report.Reason = reasonLineEnds
 		w.report.Detail = "the signature was made over CRLF line endings, but the message has others"
 	}

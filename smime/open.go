@@ -2,11 +2,13 @@ package smime
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -31,6 +33,9 @@ type OpenOptions struct {
 	// Signers finds the certificates of signers that the message does not
 	// bring; nil: only the message's count.
 	Signers SignerLookup
+	// DomainSigner says by what name a certificate, which names another, is one that
+	// signs for the author's domain (RFC 3183); "" if it is not. Nil: none is.
+	DomainSigner func(author address.Address, cert *x509.Certificate) string
 	// Reserve is asked for memory, in octets, for what is decompressed; nil allows
 	// all. See Opened.NoMemory.
 	Reserve func(octets int64) bool

@@ -49,6 +49,9 @@ type Signer struct {
 	Signature  cms.SignatureScheme `json:"signature"`
 	Chain      string              `json:"chain"`
 	Revocation string              `json:"revocation"`
+	// DomainSigner is by what name the signer signs for the author's domain; "" where
+	// the certificate names the author.
+	DomainSigner string `json:"domain_signer,omitempty"`
 	// Layer is the index in Report.Layers of the layer that was signed.
 	Layer int `json:"layer"`
 	// Certificate is the signer's, nil if it was not found.
@@ -81,9 +84,14 @@ type Encryption struct {
 // ReasonNoKey is the word of Reason for a message that no identity given opens.
 const ReasonNoKey = reasonNoKey
 
+// ReasonDomainSignature is the word of Reason for a message that passed because its
+// signer signs for the author's domain.
+const ReasonDomainSignature = reasonDomain
+
 // The words of Reason that are not about certificates.
 const (
 	reasonTampered    = "content-changed"
+	reasonDomain      = "domain-signature"
 	reasonSignature   = "wrong-signature"
 	reasonAttributes  = "bad-attributes"
 	reasonNoSigner    = "no-certificate"

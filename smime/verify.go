@@ -90,7 +90,7 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	if r.Err == nil {
 		s.Capabilities, s.Preferred, s.Bundle = r.Capabilities, r.EncryptionID, data.Certificates
 	}
-	if s.Result == certs.Pass && r.Bare {
+	if s.Result == certs.Pass && r.Bare && s.DomainSigner == "" {
 		s.Reason, s.Detail = reasonBare, "accepted by configuration"
 	}
 	if s.Result == certs.Pass {
@@ -135,11 +135,32 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 		request.Addresses, w.report.Author = []address.Address{from}, from
 	}
 	v := w.options.Checker.Check(w.ctx, s.Certificate, request)
+	if v.Reason == certs.WrongAddress && err == nil {
+		v = w.checkDomainSigner(s, request, v)
+	}
 	s.Result, s.Reason, s.Detail = v.Result, string(v.Reason), v.Detail
 	s.Chain, s.Revocation = v.ChainState, v.Revocation
 	if err != nil && v.Result == certs.Pass {
 		s.fail(certs.Fail, reasonNoAuthor, err.Error())
 	}
+	if s.DomainSigner != "" && s.Result == certs.Pass {
+		s.Reason, s.Detail = ReasonDomainSignature, s.DomainSigner+" signs for "+from.Domain()
+	}
+}
+
+// checkDomainSigner judges a certificate that does not name the author and may sign
+// for the author's domain: all but the name must be good.
+func (w *walker) checkDomainSigner(s *Signer, request certs.Request, wrong certs.Verdict) certs.Verdict {
+	if w.options.DomainSigner == nil {
+		return wrong
+	}
+	name := w.options.DomainSigner(request.Addresses[0], s.Certificate)
+	if name == "" {
+		return wrong
+	}
+	s.DomainSigner = name
+	request.Addresses = nil
+	return w.options.Checker.Check(w.ctx, s.Certificate, request)
 }
 
 // maxDelay is how much later than the signing time the Date field may be. A

@@ -56,6 +56,7 @@ func TestDoors(t *testing.T) {
 			t.Run("inbound", d.testInbound)
 			t.Run("inbound rules", d.testInboundRules)
 			t.Run("forms", d.testForms)
+			t.Run("partner", d.testPartner)
 			t.Run("harvest", d.testHarvest)
 			t.Run("directory down", d.testDirectoryDown)
 			t.Run("leaks", d.testLeaks)

@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = inboundRules + formRules + moreRules + harvestRules + groupRules + policyRules + `
+const rules = inboundRules + formRules + partners + moreRules + harvestRules + groupRules + policyRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -138,6 +138,7 @@ func (w *world) people(t *testing.T) {
 	w.issue(testpki.Leaf{Addresses: []string{refused}, Key: "rsa2048"})
 	w.policyPeople(t)
 	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
+	w.issue(testpki.Leaf{Addresses: []string{gatewaySigner}})
 	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
 }
 

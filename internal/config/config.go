@@ -43,6 +43,7 @@ type Config struct {
 	Inbound    Inbound            `toml:"inbound" doc:"How inbound mail is verified and decrypted."`
 
 	InboundRules []InboundRule `toml:"inbound_rule" doc:"What is done with inbound mail by the result of verification: the first matching rule decides, and mail that no rule matches is delivered. Repeat the table for each."`
+	Partners     []Partner     `toml:"partner" doc:"Agreements with other domains; repeat the table for each."`
 
 	source source
 }

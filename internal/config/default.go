@@ -33,6 +33,7 @@ func Default() *Config {
 		Rules:        []Rule{defaultRule()},
 		Entitled:     []Entitlement{},
 		InboundRules: []InboundRule{},
+		Partners:     []Partner{},
 		Triggers: Triggers{
 			Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"},
 			Header: "X-SMIME", Sensitivity: []string{},

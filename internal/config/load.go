@@ -38,6 +38,9 @@ func Parse(path string, data []byte) (*Config, Problems) {
 	for i := range c.Rules {
 		c.Rules[i].Line = c.source.line(index("rule", i))
 	}
+	for i := range c.Partners {
+		c.Partners[i].Line = c.source.line(index("partner", i))
+	}
 	for i := range c.InboundRules {
 		c.InboundRules[i].Line = c.source.line(index("inbound_rule", i))
 	}

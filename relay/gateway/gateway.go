@@ -65,6 +65,8 @@ type Config struct {
 	// InboundPolicy says what is done with inbound mail by what was found in it; nil
 	// delivers all of it.
 	InboundPolicy *enforce.InboundPolicy
+	// Partners are who signs for the domains of others; nil: no one does.
+	Partners *enforce.Partners
 	// Learn receives what was found in each inbound message that goes on; nil:
 	// it is dropped. It must not block.
 	Learn func(*smime.Report)

@@ -133,7 +133,7 @@ func (g *Gateway) open(ctx context.Context, in *arrival, keys certs.Keys, weak b
 	}
 	o := in.opened(smime.Open(ctx, in.msg, smime.OpenOptions{
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
-		Certificates: g.parsed, Signers: g.signers, AllowWeak: weak,
+		Certificates: g.parsed, Signers: g.signers, DomainSigner: g.domainSigner, AllowWeak: weak,
 		AllowSHA1: g.Inbound.AllowSHA1, AllowRSA1024: g.Inbound.AllowRSA1024, AllowBare: g.Inbound.AllowNoAttributes,
 		Reserve: relay.MemoryOf(ctx).Reserve, Kind: &in.kind,
 	}))

@@ -5,10 +5,20 @@ import (
 	"crypto/x509"
 	"fmt"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/directory"
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
+
+// domainSigner is by what name a certificate signs for the author's domain, where an
+// agreement with a partner says so.
+func (g *Gateway) domainSigner(author address.Address, cert *x509.Certificate) string {
+	return g.Partners.Signer(author, enforce.SignerFacts{
+		Addresses: certs.Addresses(cert), Hosts: cert.DNSNames, Fingerprint: fingerprint(cert),
+	})
+}
 
 // signers finds the certificate of a signer that a message does not bring (RFC
 // 8550 section 2.3): among those of [trust], those of the gateway's identities,

@@ -43,7 +43,7 @@ func authenticationResults(hostname string, r *smime.Report) string {
 		return b.String()
 	}
 	remarks := []string{s.Digest, string(s.Signature), "chain " + s.Chain}
-	if r.Result != certs.Pass && r.Reason != "" {
+	if r.Reason != "" && tells(r) {
 		remarks = append(remarks, r.Reason)
 	}
 	remarks = slices.DeleteFunc(remarks, func(s string) bool { return s == "" })
@@ -56,7 +56,17 @@ func authenticationResults(hostname string, r *smime.Report) string {
 		b.WriteString(" body.smime-serial=" + value(strings.ToUpper(s.Serial)))
 		b.WriteString(" body.smime-issuer=" + quotedString(s.Issuer))
 	}
+	if s.DomainSigner != "" && r.Result == certs.Pass {
+		// RFC 8601 section 2.4: what local policy decided by.
+		b.WriteString(" policy.signer=" + value(s.DomainSigner))
+	}
 	return b.String()
+}
+
+// tells reports whether the status gives the reason of a report: always where it did
+// not pass, and where it passed by an agreement.
+func tells(r *smime.Report) bool {
+	return r.Result != certs.Pass || r.Reason == smime.ReasonDomainSignature
 }
 
 // status returns the value of X-SMIME-Status.
@@ -73,7 +83,7 @@ func status(o *opened) string {
 		}
 		parts = append(parts, "chain="+value(or(s.Chain, "unchecked")), "revocation="+value(or(s.Revocation, "unchecked")))
 	}
-	if r.Result != certs.Pass && r.Reason != "" {
+	if r.Reason != "" && tells(r) {
 		parts = append(parts, "reason="+value(r.Reason))
 	}
 	return strings.Join(parts, "; ")
