@@ -208,9 +208,9 @@ func (s *session) answer(packets ...packet) error {
 
 // forget drops the message, not the connection.
 func (s *session) forget() {
-	if s.tx != nil {
-		s.tx.in.Release()
-		s.tx = nil
+	if tx := s.tx; tx != nil {
+		s.tx = nil // first: what Release gives back must not be referred to any more
+		tx.in.Release()
 	}
 	s.conn.setBusy(false)
 }

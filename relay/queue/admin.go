@@ -127,7 +127,10 @@ func (s *Store) Drop(ctx context.Context, id int64) error {
 	if err := remove(ctx, tx, id, message); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return s.wipe(ctx)
 }
 
 // Len returns how many deliveries are in the queue.

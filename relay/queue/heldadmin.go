@@ -142,7 +142,10 @@ func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
 	if err := removeHold(ctx, tx, int64(id), message); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return s.wipe(ctx)
 }
 
 // inQuarantine is the condition on a hold that is in quarantine. In a string of JSON

@@ -90,13 +90,22 @@ CREATE TABLE IF NOT EXISTS smimerelay_message (
 	id   INTEGER PRIMARY KEY,
 	data BLOB NOT NULL
 );
--- What of a message has no room in its row, in the order of the numbers.
-CREATE TABLE IF NOT EXISTS smimerelay_part (
-	id         INTEGER PRIMARY KEY AUTOINCREMENT,
-	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id) ON DELETE CASCADE,
-	data       BLOB NOT NULL
+-- A message that has no room in its row, and what follows of it in the order of the
+-- numbers. The parts of a message that is gone are wiped afterwards.
+CREATE TABLE IF NOT EXISTS smimerelay_large (
+	message_id INTEGER PRIMARY KEY REFERENCES smimerelay_message (id) ON DELETE CASCADE,
+	size       INTEGER NOT NULL, -- octets of the whole
+	parts      INTEGER NOT NULL  -- by which its parts are found; never used again
 );
-CREATE INDEX IF NOT EXISTS smimerelay_part_message ON smimerelay_part (message_id);
+CREATE TABLE IF NOT EXISTS smimerelay_part (
+	id    INTEGER PRIMARY KEY AUTOINCREMENT,
+	parts INTEGER NOT NULL,
+	data  BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS smimerelay_part_parts ON smimerelay_part (parts);
+CREATE TABLE IF NOT EXISTS smimerelay_wipe (parts INTEGER PRIMARY KEY); -- of messages that are gone
+CREATE TRIGGER IF NOT EXISTS smimerelay_large_gone AFTER DELETE ON smimerelay_large
+	BEGIN INSERT INTO smimerelay_wipe (parts) VALUES (old.parts); END;
 CREATE TABLE IF NOT EXISTS smimerelay_delivery (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,
 	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),

@@ -8,8 +8,8 @@ import (
 )
 
 // tender keeps the queue itself in order: it finds out whether the store works,
-// gives a new job to deliveries that have none, and wipes the journal of the text
-// that was in it.
+// gives a new job to deliveries that have none, and wipes the file and its journal of
+// the text that was in it.
 type tender struct {
 	queue    *Queue
 	ctx      context.Context //nolint:containedctx // ends with Stop, not with a call
@@ -54,6 +54,10 @@ func (t *tender) poll() {
 	}
 	if err := t.rescue(); err != nil {
 		q.config.Log.Error("checking for orphaned deliveries failed", "error", err)
+	}
+	err := wipe(t.ctx, q.db, func(apply func(*sql.Tx) error) error { return q.writer.write(t.ctx, apply) })
+	if err != nil && t.ctx.Err() == nil {
+		q.config.Log.Error("wiping delivered messages failed", "error", err)
 	}
 	if err := q.wipeJournal(t.ctx); err != nil && t.ctx.Err() == nil {
 		q.health.failed(err)

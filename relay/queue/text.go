@@ -3,6 +3,10 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -14,26 +18,30 @@ import (
 const partSize = 1 << 20
 
 // messageSize is the size of the message m in a query.
-const messageSize = `length(m.data) + coalesce((SELECT sum(length(p.data)) FROM smimerelay_part p WHERE p.message_id = m.id), 0)`
+const messageSize = `coalesce((SELECT l.size FROM smimerelay_large l WHERE l.message_id = m.id), length(m.data))`
 
 // insertMessage stores a message and returns its number.
 func insertMessage(ctx context.Context, tx *sql.Tx, m *message.Message) (int64, error) {
-	first, rest := parts(m)
+	first, rest := divided(m)
 	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, first)
-	if err != nil {
+	if err != nil || len(rest) == 0 {
+		return id, err
+	}
+	parts := rand.Int64() //nolint:gosec // G404: it names, and may be guessed
+	if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_large (message_id, size, parts) VALUES (?, ?, ?)`, id, m.Size(), parts); err != nil {
 		return 0, err
 	}
 	for part := range slices.Chunk(rest, partSize) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_part (message_id, data) VALUES (?, ?)`, id, part); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_part (parts, data) VALUES (?, ?)`, parts, part); err != nil {
 			return 0, err
 		}
 	}
 	return id, nil
 }
 
-// parts returns what of a message stands in its row, and what follows. A large one
+// divided returns what of a message stands in its row, and what follows. A large one
 // is not joined for that.
-func parts(m *message.Message) (first, rest []byte) {
+func divided(m *message.Message) (first, rest []byte) {
 	if m.Size() <= partSize {
 		return m.Bytes(), nil
 	}
@@ -42,6 +50,10 @@ func parts(m *message.Message) (first, rest []byte) {
 	return slices.Concat(head, body[:n]), body[n:]
 }
 
+// collectEvery is after how many octets read the garbage is collected: the driver
+// leaves as much behind as it reads.
+const collectEvery = 16 << 20
+
 // readText returns the text of a stored message of size octets.
 func readText(ctx context.Context, tx *sql.Tx, id int64, size int) ([]byte, error) {
 	var first []byte
@@ -49,7 +61,8 @@ func readText(ctx context.Context, tx *sql.Tx, id int64, size int) ([]byte, erro
 	if err != nil || size == len(first) {
 		return first, err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT data FROM smimerelay_part WHERE message_id = ? ORDER BY id`, id)
+	rows, err := tx.QueryContext(ctx, `SELECT p.data FROM smimerelay_large l JOIN smimerelay_part p ON p.parts = l.parts
+		WHERE l.message_id = ? ORDER BY p.id`, id)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +73,18 @@ func readText(ctx context.Context, tx *sql.Tx, id int64, size int) ([]byte, erro
 		if err := rows.Scan(&part); err != nil {
 			return nil, err
 		}
+		if len(text)/collectEvery != (len(text)+len(part))/collectEvery {
+			runtime.GC()
+		}
 		text = append(text, part...)
 	}
-	return text, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(text) != size {
+		return nil, fmt.Errorf("%d octets of a message of %d are stored", len(text), size)
+	}
+	return text, nil
 }
 
 // readMessage returns a stored message of size octets.
@@ -72,4 +94,52 @@ func readMessage(ctx context.Context, tx *sql.Tx, id int64, size int) (*message.
 		return nil, err
 	}
 	return message.Parse(text)
+}
+
+// wipe deletes the parts of messages that are gone, a few in each transaction that
+// write makes: the file overwrites what is deleted, and SQLite holds what a savepoint
+// may bring back in memory.
+func wipe(ctx context.Context, db *sql.DB, write func(func(*sql.Tx) error) error) error {
+	for {
+		var parts int64
+		err := db.QueryRowContext(ctx, `SELECT parts FROM smimerelay_wipe LIMIT 1`).Scan(&parts)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			err = write(func(tx *sql.Tx) error { return wipeSome(context.WithoutCancel(ctx), tx, parts) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// wipeSome deletes a few parts or, if there are none left, the note of them.
+func wipeSome(ctx context.Context, tx *sql.Tx, parts int64) error {
+	res, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_part WHERE id IN
+		(SELECT id FROM smimerelay_part WHERE parts = ? LIMIT 4)`, parts)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM smimerelay_wipe WHERE parts = ?`, parts)
+	return err
+}
+
+// wipe is wipe for a queue that no process may be working on.
+func (s *Store) wipe(ctx context.Context) error {
+	return wipe(ctx, s.db, func(apply func(*sql.Tx) error) error {
+		tx, err := s.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := apply(tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
 }

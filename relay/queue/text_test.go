@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -14,7 +15,7 @@ import (
 func TestLargeMessages(t *testing.T) {
 	h := newHop(nil)
 	memory := relay.NewMemory(64 << 20)
-	q := open(t, Config{Deliverer: h, MinFree: -1, Memory: memory})
+	q := open(t, Config{Deliverer: h, MinFree: -1, Memory: memory, Tend: 10 * time.Millisecond})
 	var texts [][]byte
 	for _, size := range []int{partSize - 1, partSize, partSize + 1, 5*partSize + 17} {
 		d := delivery(t, "a@example.org", fmt.Sprintf("b%d@example.net", size))
@@ -54,8 +55,10 @@ func TestLargeMessages(t *testing.T) {
 		t.Errorf("%d octets are delivered, want others, %d", len(d.Message.Bytes()), len(large))
 	}
 	drained(t, q)
-	var left int
-	if err := q.db.QueryRow(`SELECT (SELECT count(*) FROM smimerelay_message) + (SELECT count(*) FROM smimerelay_part)`).Scan(&left); err != nil || left != 0 {
-		t.Errorf("%d rows are left (%v)", left, err)
-	}
+	until(t, "nothing to be left", func() bool {
+		var left int
+		err := q.db.QueryRow(`SELECT (SELECT count(*) FROM smimerelay_message) + (SELECT count(*) FROM smimerelay_large) +
+			(SELECT count(*) FROM smimerelay_part) + (SELECT count(*) FROM smimerelay_wipe)`).Scan(&left)
+		return err == nil && left == 0
+	})
 }

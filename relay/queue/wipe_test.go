@@ -21,7 +21,11 @@ func TestDeliveredTextIsWiped(t *testing.T) {
 	}
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h, Tend: 10 * time.Millisecond})
-	for range 3 {
+	large, err := message.Parse(bytes.Repeat(text, 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*message.Message{m, large, m} {
 		d := delivery(t, "a@example.org", "b@example.net")
 		d.Message = m
 		dropped := held(t, "c@example.net")

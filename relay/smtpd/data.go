@@ -69,7 +69,10 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 	s.link.begin(time.Now().Add(s.config().Limits.Message))
 	field := s.received(tx.env)
 	in := wire.NewCollector(s.config().Limits.MessageSize+len(field), s.config().Memory)
-	defer in.Release()
+	defer func() {
+		tx.decided = nil // its copies are to be given back, too
+		in.Release()
+	}()
 	tx.in = in
 	return s.guard(theMessage, tx.env, func() error {
 		_, _ = io.WriteString(in, field) // a Collector's writes do not fail

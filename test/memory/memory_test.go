@@ -43,6 +43,8 @@ func TestOneLargeMessage(t *testing.T) {
 		{"sign", alice, "reader@sign.example", "outcome=signed", text(alice, "reader@sign.example", size)},
 		{"encrypt", alice, "reader@encrypt.example", "outcome=encrypted", text(alice, "reader@encrypt.example", size)},
 		{"verify", bob, alice, "outcome=pass", w.signed(alice, size)},
+		{"decrypt", bob, alice, "outcome=none", w.encrypted(alice, size)},
+		{"decrypt and verify", bob, alice, "outcome=pass", w.sealed(alice, size)},
 	} {
 		for _, way := range []struct {
 			name string
@@ -51,6 +53,7 @@ func TestOneLargeMessage(t *testing.T) {
 		}{
 			{"milter", byMilter, func(g *gateway) string { return g.milter }},
 			{"lmtp", bySMTP("LHLO"), func(g *gateway) string { return g.lmtp }},
+			{"smtp", bySMTP("EHLO"), func(g *gateway) string { return g.smtp }},
 		} {
 			t.Run(work.name+" by "+way.name, func(t *testing.T) {
 				g := w.start(t, `message_size = "120MB"
@@ -60,6 +63,9 @@ message_memory = "480MB"`)
 					t.Fatalf("answer %d", code)
 				}
 				g.WaitLog(t, work.outcome, 1)
+				if way.name == "smtp" {
+					g.WaitLog(t, "attempt", 1)
+				}
 				factor := float64(g.peak(t)) / float64(len(work.text))
 				t.Logf("%.2f times the message, %d MB before", factor, before/megabyte)
 				if factor > 3 {

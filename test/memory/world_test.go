@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -156,4 +157,19 @@ func (w *world) signed(to string, size int) []byte {
 func (w *world) sign(to string, size int, o smime.SignOptions) *message.Message {
 	m := testpki.Must(message.Parse(text(bob, to, size)))
 	return testpki.Must(smime.Sign(m, (*certs.Identity)(w.bob), o))
+}
+
+// encrypted is a message of bob's that only alice can read.
+func (w *world) encrypted(to string, size int) []byte {
+	m := testpki.Must(message.Parse(text(bob, to, size*57/78)))
+	return w.encrypt(m)
+}
+
+// sealed is a message that bob has signed and encrypted.
+func (w *world) sealed(to string, size int) []byte {
+	return w.encrypt(w.sign(to, size*57/78, smime.SignOptions{Time: time.Now()}))
+}
+
+func (w *world) encrypt(m *message.Message) []byte {
+	return testpki.Must(smime.Encrypt(m, []*x509.Certificate{w.alice.Certificate}, smime.EncryptOptions{})).Bytes()
 }
