@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -264,6 +265,22 @@ func TestReplayedSignature(t *testing.T) {
 		expect(t, opened, certs.PolicyNo, "signing-time")
 		if s := opened.Report.Signers; len(s) != 1 || s[0].Result == certs.Pass {
 			t.Errorf("%q: signers %+v", date, s)
+		}
+	}
+}
+
+// A message may wait for four hours between its signature and its Date, and no
+// longer.
+func TestSigningTimeBeforeDate(t *testing.T) {
+	w := newWorld(t)
+	for after, result := range map[time.Duration]certs.Result{
+		-100 * time.Hour: certs.Pass, 4 * time.Hour: certs.Pass, 4*time.Hour + time.Second: certs.PolicyNo,
+	} {
+		f := w.form(t, plainContent)
+		date := "Date: " + w.now.Add(after).UTC().Format("Mon, 2 Jan 2006 15:04:05 -0700") + "\r\n"
+		f.fields = strings.Replace(f.fields, "Date: Thu, 1 Jan 2026 09:00:00 +0000\r\n", date, 1)
+		if r := w.open(parse(t, f.String())).Report; r.Result != result {
+			t.Errorf("Date %s after the signature: %s %s", after, r.Result, r.Reason)
 		}
 	}
 }

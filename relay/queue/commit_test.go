@@ -53,6 +53,49 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
+// What an operator asks for is reported as done only when it is committed, and
+// nothing of it is done otherwise.
+func TestFailedCommitOfAnOrder(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	b := batch(delivery(t, "a@example.org", "b@example.net"))
+	h := held(t, "c@example.net")
+	b.Held = &h
+	if err := q.Put(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := q.List(t.Context())
+	if err != nil || len(entries) != 1 {
+		t.Fatal(entries, err)
+	}
+	waiting, err := q.Held(t.Context())
+	if err != nil || len(waiting) != 1 {
+		t.Fatal(waiting, err)
+	}
+	// References to nothing that are found out when the commit is tried.
+	if _, err := q.db.Exec(`CREATE TABLE test_spoilt (x INTEGER REFERENCES smimerelay_message (id) DEFERRABLE INITIALLY DEFERRED);
+		CREATE TRIGGER test_job AFTER INSERT ON river_job BEGIN INSERT INTO test_spoilt VALUES (99); END;
+		CREATE TRIGGER test_delivery AFTER DELETE ON smimerelay_delivery BEGIN INSERT INTO test_spoilt VALUES (99); END;
+		CREATE TRIGGER test_hold AFTER DELETE ON smimerelay_hold BEGIN INSERT INTO test_spoilt VALUES (99); END;`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Retry(t.Context(), entries[0].ID); err == nil {
+		t.Error("an attempt that is not stored is reported as ordered")
+	}
+	if err := q.Drop(t.Context(), entries[0].ID); err == nil {
+		t.Error("a delivery that is still there is reported as dropped")
+	}
+	if err := q.DropHeld(t.Context(), waiting[0].ID); err == nil {
+		t.Error("a held message that is still there is reported as dropped")
+	}
+	if list, err := q.List(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("%d deliveries (%v), want 1", len(list), err)
+	}
+	if list, err := q.Held(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("%d held messages (%v), want 1", len(list), err)
+	}
+}
+
 // A commit is on the disk when it returns, whatever the machine does then.
 func TestCommitIsSynced(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
