@@ -35,7 +35,7 @@ type Decider interface {
 type Reporter interface {
 	// Report tells the sender of d of an event. ok is false when no report is
 	// wanted (null sender, NOTIFY).
-	Report(d Delivery, e Event) (report Delivery, ok bool, err error)
+	Report(ctx context.Context, d Delivery, e Event) (report Delivery, ok bool, err error)
 }
 
 // RecipientStatus is what became of a recipient (RFC 3464 section 2.3). Err is one

@@ -205,7 +205,7 @@ func (t *teller) mail(ctx context.Context, n notice) error {
 	for _, e := range news[:min(len(news), listedExpiring)] {
 		list = append(list, expiring(e))
 	}
-	d, err := t.parts.Gateway.ExpiryNotice(n.to, n.admin, list, len(news)-len(list))
+	d, err := t.parts.Gateway.ExpiryNotice(ctx, n.to, n.admin, list, len(news)-len(list))
 	if err == nil {
 		err = t.handOn(ctx, d)
 	}

@@ -86,10 +86,10 @@ func (e exchangeable) Process(ctx context.Context, env *relay.Envelope, msg *mes
 }
 
 // Report implements relay.Reporter.
-func (e exchangeable) Report(d relay.Delivery, ev relay.Event) (relay.Delivery, bool, error) {
+func (e exchangeable) Report(ctx context.Context, d relay.Delivery, ev relay.Event) (relay.Delivery, bool, error) {
 	p, release := e.use()
 	defer release()
-	return p.Gateway.Report(d, ev)
+	return p.Gateway.Report(ctx, d, ev)
 }
 
 // Reconsider implements relay.Decider. A user who gives an order wants to know how it is

@@ -1,8 +1,10 @@
 package answer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -12,7 +14,7 @@ import (
 
 // Of returns the answer for an outcome by a listener that can do what door says. An
 // error is the answer to all recipients instead, and then nothing may be handed on.
-func Of(o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabilities, reporter relay.Reporter) (*relay.Answer, error) {
+func Of(ctx context.Context, o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabilities, reporter relay.Reporter) (*relay.Answer, error) {
 	if err := check(env, o); err != nil {
 		return nil, err
 	}
@@ -20,9 +22,9 @@ func Of(o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabil
 	var a *relay.Answer
 	var err error
 	if can.EachRecipient {
-		a, err = forEach(o, env, r)
+		a, err = forEach(ctx, o, env, r)
 	} else {
-		a, err = forAll(o, env, can, r)
+		a, err = forAll(ctx, o, env, can, r)
 	}
 	if err != nil {
 		return nil, err
@@ -40,16 +42,16 @@ func Of(o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabil
 // defers the whole message, and a message that no recipient gets is refused, for
 // otherwise it would vanish behind a 250. The sender gets a report of all others who
 // are refused.
-func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) (*relay.Answer, error) {
+func forAll(ctx context.Context, o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) (*relay.Answer, error) {
 	for _, refusal := range o.Refused {
 		if relay.Temporary(refusal.Err) {
-			return nil, refusal.Err
+			return nil, o.forMessage(refusal.Err)
 		}
 	}
 	if len(o.Deliveries)+len(o.Returned)+len(o.holds()) == 0 {
-		return nil, rejected(o)
+		return nil, o.forMessage(rejected(o))
 	}
-	report, err := r.on(o.Refused)
+	report, err := r.on(ctx, o.Refused)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +66,16 @@ func forAll(o *Outcome, env *relay.Envelope, can relay.Capabilities, r reports) 
 	return a, nil
 }
 
+// forMessage returns err as the answer for the whole message. Where the log has a
+// refusal of each recipient by itself, it has this; where some are only refused because
+// of others, it has not.
+func (o *Outcome) forMessage(err error) error {
+	f := *fault.Of(err)
+	f.Logged = len(o.Deliveries)+len(o.Returned)+len(o.Stripped)+len(o.holds()) == 0 &&
+		!slices.ContainsFunc(o.Refused, func(r relay.RecipientStatus) bool { return !fault.Of(cause(r.Err)).Logged })
+	return &f
+}
+
 // single reports whether one copy is all that becomes of a message. With a message
 // held it is not: the hold and the copy must be stored together.
 func (o *Outcome) single() bool {
@@ -72,12 +84,12 @@ func (o *Outcome) single() bool {
 
 // forEach is the answer where there is one for each recipient. What waits or belongs
 // to a group is stored, and the rest is delivered while the client waits.
-func forEach(o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) {
+func forEach(ctx context.Context, o *Outcome, env *relay.Envelope, r reports) (*relay.Answer, error) {
 	g, err := o.groups(env)
 	if err != nil {
 		return nil, err
 	}
-	report, err := r.on(g.unreported)
+	report, err := r.on(ctx, g.unreported)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +194,12 @@ type reports struct {
 }
 
 // on reports refused recipients to the sender; nothing where no report is wanted.
-func (r reports) on(refused []relay.RecipientStatus) ([]relay.Delivery, error) {
+func (r reports) on(ctx context.Context, refused []relay.RecipientStatus) ([]relay.Delivery, error) {
 	if len(refused) == 0 {
 		return nil, nil
 	}
 	d := relay.Delivery{Sender: r.env.Sender, Params: r.env.Params, Message: r.msg, Listener: r.env.Listener}
-	report, ok, err := r.reporter.Report(d, relay.Event{Kind: relay.Failed, About: refused})
+	report, ok, err := r.reporter.Report(ctx, d, relay.Event{Kind: relay.Failed, About: refused})
 	switch {
 	case err != nil:
 		return nil, fault.Of(err)

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestOneAnswerRefusesWhatNobodyGets(t *testing.T) {
 		"one is held":        {Outcome{Stripped: []address.Address{a}, Held: &relay.Hold{Envelope: relay.Envelope{Recipients: to(b)}}}, 0, ""},
 		"one is in no place": {Outcome{Deliveries: []relay.Delivery{{Recipients: to(b)}}}, 451, ""},
 	} {
-		_, err := Of(&tc.o, &relay.Envelope{Recipients: to(a, b)}, nil, relay.Capabilities{}, reporter{silent: true})
+		_, err := Of(context.Background(), &tc.o, &relay.Envelope{Recipients: to(a, b)}, nil, relay.Capabilities{}, reporter{silent: true})
 		if tc.code == 0 {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -65,7 +66,7 @@ func TestEdit(t *testing.T) {
 		"by the next hop": {Outcome{Deliveries: whole.Deliveries, ByNextHop: true}, true, false},
 	} {
 		env := &relay.Envelope{ID: "x", Recipients: []relay.Recipient{a, b}}
-		got, err := Of(&tc.o, env, nil, relay.Capabilities{Edit: func(relay.Delivery) bool { return tc.can }}, reporter{})
+		got, err := Of(context.Background(), &tc.o, env, nil, relay.Capabilities{Edit: func(relay.Delivery) bool { return tc.can }}, reporter{})
 		if err != nil || (got.Edit != nil) != tc.edit || (len(got.Store.Copies) == 0) != tc.edit {
 			t.Errorf("%s: %+v, %v", name, got, err)
 			continue

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +57,7 @@ func TestCheckOfExpandedGroups(t *testing.T) {
 // reporter reports all recipients it is asked about.
 type reporter struct{ fails, silent bool }
 
-func (r reporter) Report(_ relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+func (r reporter) Report(_ context.Context, _ relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	var all []relay.Recipient
 	for _, r := range e.About {
 		all = append(all, r.Recipient)
@@ -123,7 +124,7 @@ func TestGroups(t *testing.T) {
 		if err := check(env, o); err != nil {
 			rt.Fatalf("the case is none: %v", err)
 		}
-		a, err := Of(o, env, nil, relay.Capabilities{EachRecipient: true}, reporter{})
+		a, err := Of(context.Background(), o, env, nil, relay.Capabilities{EachRecipient: true}, reporter{})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -182,7 +183,7 @@ func TestPartialGroup(t *testing.T) {
 		Refused:    []relay.RecipientStatus{{Recipient: b, Err: fault.New(fault.Unavailable, "later", nil)}},
 	}
 	of := func(r reporter) (*relay.Answer, error) {
-		return Of(o, env, nil, relay.Capabilities{EachRecipient: true}, r)
+		return Of(context.Background(), o, env, nil, relay.Capabilities{EachRecipient: true}, r)
 	}
 	if got, err := of(reporter{}); err == nil || !relay.Temporary(err) {
 		t.Errorf("%+v, %v", got, err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -88,13 +89,13 @@ func foundSigner(s *smime.Signer) enforce.FoundSigner {
 }
 
 // act does with a message what the inbound rules say for a group.
-func (g *Gateway) act(in *arrival, group readers, o *answer.Outcome) error {
+func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer.Outcome) error {
 	switch group.decided[0].Action {
 	case enforce.Reject:
 		g.reject(in, group, o)
 		return nil
 	case enforce.Quarantine:
-		return g.quarantine(in, group, o)
+		return g.quarantine(ctx, in, group, o)
 	}
 	d, note, err := g.inboundCopy(in, group)
 	if err != nil {

@@ -169,7 +169,7 @@ func TestHeldAndQuarantined(t *testing.T) {
 	if err != nil || o.Held == nil || o.Quarantined == nil {
 		t.Fatalf("%+v, %v", o, err)
 	}
-	a, err := answer.Of(o, env, w.bobsLetter(""), relay.Capabilities{EachRecipient: true}, w.gateway)
+	a, err := answer.Of(t.Context(), o, env, w.bobsLetter(""), relay.Capabilities{EachRecipient: true}, w.gateway)
 	if err != nil || len(a.Store.Holds()) != 2 || a.Recipients[0].Kind != relay.Held || a.Recipients[1].Kind != relay.Quarantined {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 // ExpiryNotice writes the mail that tells an owner, or an administrator, of
 // identities that end soon; more is how many it leaves out. It bears the null
 // reverse-path and is signed like a report.
-func (g *Gateway) ExpiryNotice(to address.Address, admin bool, ids []dsn.Expiring, more int) (relay.Delivery, error) {
+func (g *Gateway) ExpiryNotice(ctx context.Context, to address.Address, admin bool, ids []dsn.Expiring, more int) (relay.Delivery, error) {
 	id := rand.Text()
 	m, err := dsn.BuildExpiry(dsn.Expiry{
 		ID: id, Hostname: g.Hostname, From: g.Postmaster, To: to, ToAdmin: admin,
@@ -21,5 +22,5 @@ func (g *Gateway) ExpiryNotice(to address.Address, admin bool, ids []dsn.Expirin
 	if err != nil {
 		return relay.Delivery{}, fmt.Errorf("notice to %s: %w", to, err)
 	}
-	return g.noticeTo(to, id, m, ""), nil
+	return g.noticeTo(ctx, to, id, m, ""), nil
 }

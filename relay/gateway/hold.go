@@ -69,7 +69,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 		waiters = nil
 	}
 	if len(o.Refused) > 0 {
-		d, ok, err := g.Report(relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
+		d, ok, err := g.Report(ctx, relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
 			relay.Event{Kind: relay.Failed, About: o.Refused, Arrived: h.Since})
 		if err != nil {
 			return relay.Batch{}, err

@@ -21,7 +21,7 @@ import (
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o, err := g.inbound(ctx, env, msg, false)
 	if err != nil {
-		g.logRefusedMessage(env, err)
+		err = g.logRefusedMessage(env, err)
 	}
 	return o, err
 }
@@ -37,7 +37,7 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 	}
 	o := &answer.Outcome{}
 	for _, group := range g.acted(in, groups, released) {
-		if err := g.act(in, group, o); err != nil {
+		if err := g.act(ctx, in, group, o); err != nil {
 			return nil, err
 		}
 	}

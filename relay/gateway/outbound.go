@@ -17,18 +17,16 @@ import (
 func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	e, err := g.judge(ctx, env, msg, toCarryOut)
 	if err != nil {
-		g.logRefusedMessage(env, err)
-		return nil, err
+		return nil, g.logRefusedMessage(env, err)
 	}
 	env = e.expanded(env)
 	plan, o, err := g.settle(ctx, env, msg, e, func(plan enforce.Plan) enforce.Plan { return answerable(env, plan) })
 	if err == nil {
 		o.Held = g.hold(env, msg, plan)
-		err = g.tell(env, msg, plan, o)
+		err = g.tell(ctx, env, msg, plan, o)
 	}
 	if err != nil {
-		g.logRefusedMessage(env, err)
-		return nil, err
+		return nil, g.logRefusedMessage(env, err)
 	}
 	g.logExpansions(env, e)
 	g.logPlan(env, plan)
@@ -90,7 +88,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		o.Deliveries = append(o.Deliveries, d)
 	}
 	for _, r := range plan.Refused {
-		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: refusalError(r)})
+		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.Logged(refusalError(r))}) // by logPlan
 	}
 	for _, r := range plan.Stripped {
 		o.Stripped = append(o.Stripped, r.Address)
@@ -161,8 +159,9 @@ func treatment(c enforce.Copy) string {
 	return "passed"
 }
 
-// logRefusedMessage writes that a message was refused as a whole.
-func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) {
+// logRefusedMessage writes that a message was refused as a whole, and returns the error
+// to answer with.
+func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) error {
 	f := fault.Of(err)
 	word := "refused"
 	if f.Kind.Temporary() {
@@ -178,5 +177,5 @@ func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) {
 	if len(env.Recipients) == 0 {
 		g.logDecision(env, enforce.Assigned{Address: address.Null}, word, reason)
 	}
-	_ = fault.Logged(err)
+	return fault.Logged(f)
 }

@@ -19,7 +19,7 @@ func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message
 	if err != nil {
 		return nil, err
 	}
-	return answer.Of(o, env, msg, can, g)
+	return answer.Of(ctx, o, env, msg, can, g)
 }
 
 // outcome decides and carries out what is decided.

@@ -18,7 +18,7 @@ import (
 
 // quarantine keeps a message from a group. It is kept as it came: what is released
 // goes through verification and decryption again.
-func (g *Gateway) quarantine(in *arrival, group readers, o *answer.Outcome) error {
+func (g *Gateway) quarantine(ctx context.Context, in *arrival, group readers, o *answer.Outcome) error {
 	env := in.env
 	if o.Quarantined == nil {
 		now := g.Clock()
@@ -34,17 +34,17 @@ func (g *Gateway) quarantine(in *arrival, group readers, o *answer.Outcome) erro
 		h.Reasons = append(h.Reasons, d.Reason)
 		g.logDecision(env, d.Assigned, "quarantined", in.reason(&group.opened.Report, d.Address, d.Note))
 	}
-	notices, err := g.quarantineNotices(in, group.decided, h)
+	notices, err := g.quarantineNotices(ctx, in, group.decided, h)
 	o.Notices = append(o.Notices, notices...)
 	return err
 }
 
 // quarantineNotices are the notices that the rules ask for: a recipient is notified of
 // itself, and an administrator once of all.
-func (g *Gateway) quarantineNotices(in *arrival, decided []enforce.InboundDecision, h *relay.Hold) ([]relay.Delivery, error) {
+func (g *Gateway) quarantineNotices(ctx context.Context, in *arrival, decided []enforce.InboundDecision, h *relay.Hold) ([]relay.Delivery, error) {
 	var all []relay.Delivery
 	add := func(to address.Address, kept []dsn.Kept) error {
-		d, err := g.quarantineNotice(in, to, kept, h)
+		d, err := g.quarantineNotice(ctx, in, to, kept, h)
 		if err == nil {
 			all = append(all, d)
 		}
@@ -76,7 +76,7 @@ func (g *Gateway) quarantineNotices(in *arrival, decided []enforce.InboundDecisi
 
 // quarantineNotice is one notice. It bears the null reverse-path and is signed like a
 // report.
-func (g *Gateway) quarantineNotice(in *arrival, to address.Address, kept []dsn.Kept, h *relay.Hold) (relay.Delivery, error) {
+func (g *Gateway) quarantineNotice(ctx context.Context, in *arrival, to address.Address, kept []dsn.Kept, h *relay.Hold) (relay.Delivery, error) {
 	id := rand.Text()
 	m, err := dsn.BuildQuarantine(dsn.Quarantine{
 		ID: id, Hostname: g.Hostname, From: g.Postmaster, To: to, Now: g.Clock(),
@@ -86,15 +86,15 @@ func (g *Gateway) quarantineNotice(in *arrival, to address.Address, kept []dsn.K
 	if err != nil {
 		return relay.Delivery{}, fault.New(fault.Internal, "internal error, try again later ("+in.env.ID+")", err)
 	}
-	return g.noticeTo(to, id, m, in.env.Listener), nil
+	return g.noticeTo(ctx, to, id, m, in.env.Listener), nil
 }
 
 // noticeTo is the delivery of a notice to someone of the house.
-func (g *Gateway) noticeTo(to address.Address, id string, m *message.Message, listener string) relay.Delivery {
+func (g *Gateway) noticeTo(ctx context.Context, to address.Address, id string, m *message.Message, listener string) relay.Delivery {
 	return relay.Delivery{
 		Recipients: []relay.Recipient{{Address: to, Notify: []string{"NEVER"}}},
 		Params:     relay.MailParams{SMTPUTF8: !to.ASCII()},
-		Message:    g.signedReport(id, m), Listener: listener,
+		Message:    g.signedReport(ctx, id, m), Listener: listener,
 	}
 }
 
@@ -108,7 +108,7 @@ func (g *Gateway) reconsiderQuarantined(ctx context.Context, h *relay.Hold, orde
 	case order.Verb == relay.Release:
 		return g.release(ctx, h, order)
 	case order.Verb == relay.GiveBack:
-		return g.returnQuarantined(h, order)
+		return g.returnQuarantined(ctx, h, order)
 	case g.Clock().Before(h.Until):
 		return relay.Batch{Held: h}, nil
 	}
@@ -138,7 +138,7 @@ func (g *Gateway) release(ctx context.Context, h *relay.Hold, order relay.Order)
 
 // returnQuarantined gives a message back to its sender, with the words of the
 // administrator.
-func (g *Gateway) returnQuarantined(h *relay.Hold, order relay.Order) (relay.Batch, error) {
+func (g *Gateway) returnQuarantined(ctx context.Context, h *relay.Hold, order relay.Order) (relay.Batch, error) {
 	env := &h.Envelope
 	o := &answer.Outcome{}
 	for i, r := range env.Recipients {
@@ -151,7 +151,7 @@ func (g *Gateway) returnQuarantined(h *relay.Hold, order relay.Order) (relay.Bat
 		}
 		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.New(fault.Policy, text, nil)})
 	}
-	d, ok, err := g.Report(relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
+	d, ok, err := g.Report(ctx, relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
 		relay.Event{Kind: relay.Failed, About: o.Refused, Arrived: h.Since})
 	if err != nil {
 		return relay.Batch{}, err

@@ -40,7 +40,7 @@ func (r Reporting) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bo
 }
 
 func (r Reporting) report(ctx context.Context, d relay.Delivery, e relay.Event) error {
-	report, ok, err := r.Reporter.Report(d, e)
+	report, ok, err := r.Reporter.Report(ctx, d, e)
 	if err != nil || !ok {
 		return err
 	}

@@ -21,7 +21,7 @@ var reportKinds = map[relay.EventKind]dsn.Kind{relay.Failed: dsn.Failed, relay.D
 
 // Report implements relay.Reporter. Recipients whose NOTIFY does not ask for it (RFC 3461
 // section 4.1) are left out.
-func (g *Gateway) Report(d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error) {
+func (g *Gateway) Report(ctx context.Context, d relay.Delivery, e relay.Event) (report relay.Delivery, ok bool, err error) {
 	defer guard.Recover(&err, g.Log, "report", "")
 	if d.Secret != nil {
 		if e.Kind != relay.Failed {
@@ -38,7 +38,7 @@ func (g *Gateway) Report(d relay.Delivery, e relay.Event) (report relay.Delivery
 	if e.Arrived.IsZero() {
 		r.Arrived = r.Now
 	}
-	report, err = g.send(d, r)
+	report, err = g.send(ctx, d, r)
 	return report, err == nil, err
 }
 
@@ -62,7 +62,7 @@ func wantsFailure(r relay.Recipient) bool { return wants(r, relay.Failed) }
 // tell adds the notice that tells the sender of recipients who were stripped and
 // of those who are held: one notice that names all, whatever NOTIFY says, because
 // to leave out a recipient silently is worse than a message too many.
-func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *answer.Outcome) error {
+func (g *Gateway) tell(ctx context.Context, env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *answer.Outcome) error {
 	about := func(list []enforce.Refusal, kind fault.Kind) (told []relay.RecipientStatus) {
 		for _, r := range list {
 			told = append(told, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
@@ -84,7 +84,7 @@ func (g *Gateway) tell(env *relay.Envelope, msg *message.Message, plan enforce.P
 		r.Stripped = recipients(stripped)
 	}
 	r.Arrived = r.Now
-	notice, err := g.send(d, r)
+	notice, err := g.send(ctx, d, r)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func recipients(about []relay.RecipientStatus) []dsn.Recipient {
 }
 
 // send makes a report ready to leave.
-func (g *Gateway) send(d relay.Delivery, r dsn.Report) (relay.Delivery, error) {
+func (g *Gateway) send(ctx context.Context, d relay.Delivery, r dsn.Report) (relay.Delivery, error) {
 	m, err := dsn.Build(r)
 	if err != nil {
 		return relay.Delivery{}, fault.New(fault.Internal, "internal error, try again later ("+r.ID+")", err)
@@ -140,21 +140,24 @@ func (g *Gateway) send(d relay.Delivery, r dsn.Report) (relay.Delivery, error) {
 	return relay.Delivery{
 		Recipients: []relay.Recipient{{Address: d.Sender, Notify: []string{"NEVER"}}},
 		Params:     relay.MailParams{SMTPUTF8: !d.Sender.ASCII()},
-		Message:    g.signedReport(r.ID, m), Listener: d.Listener,
+		Message:    g.signedReport(ctx, r.ID, m), Listener: d.Listener,
 	}, nil
 }
 
 // signedReport signs a report with the postmaster's identity, if there is one; id
 // is for the log. A report without a signature is better than none.
-func (g *Gateway) signedReport(id string, m *message.Message) *message.Message {
+func (g *Gateway) signedReport(ctx context.Context, id string, m *message.Message) *message.Message {
 	if g.Postmaster.IsNull() {
 		return m
 	}
-	own, err := g.Keys.Signing(context.Background(), g.Postmaster)
-	if own == nil || err != nil {
+	own, err := g.Keys.Signing(ctx, g.Postmaster)
+	if own == nil && err == nil {
 		return m
 	}
-	signed, err := smime.Sign(m, own, smime.SignOptions{Time: g.Clock()})
+	var signed *message.Message
+	if err == nil {
+		signed, err = smime.Sign(m, own, smime.SignOptions{Time: g.Clock()})
+	}
 	if err != nil {
 		g.Log.Warn("report is not signed", "id", id, "error", err)
 		return m

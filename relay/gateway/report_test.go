@@ -27,7 +27,7 @@ func TestReport(t *testing.T) {
 		{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "no valid S/MIME certificate", nil)},
 		{Recipient: env.Recipients[1], Err: fault.New(fault.Policy, "another reason", nil)},
 	}
-	d, ok, err := w.gateway.Report(about(env, w.letter(dave, erin)), relay.Event{About: refusals})
+	d, ok, err := w.gateway.Report(t.Context(), about(env, w.letter(dave, erin)), relay.Event{About: refusals})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -61,7 +61,7 @@ func TestReportIsWantedByWhom(t *testing.T) {
 		if tt.notify != "" {
 			env.Recipients[0].Notify = strings.Split(tt.notify, ",")
 		}
-		_, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}})
+		_, ok, err := w.gateway.Report(t.Context(), about(env, w.letter(dave)), relay.Event{About: []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}})
 		if err != nil || ok != tt.want {
 			t.Errorf("sender %q, NOTIFY %q: report %v (%v), want %v", tt.sender, tt.notify, ok, err, tt.want)
 		}
@@ -88,7 +88,7 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 	w.start()
 	env := w.envelope("out", "alice@own.example", dave)
 	refused := []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "x", nil)}}
-	d, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: refused})
+	d, ok, err := w.gateway.Report(t.Context(), about(env, w.letter(dave)), relay.Event{About: refused})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -99,7 +99,7 @@ func TestReportIsSignedAndTellsStrangersNothing(t *testing.T) {
 		t.Errorf("the report lost something:\n%s", d.Message.Bytes())
 	}
 	env.Sender = w.addr("bounce@elsewhere.example")
-	d, _, err = w.gateway.Report(about(env, w.letter(dave)), relay.Event{About: refused})
+	d, _, err = w.gateway.Report(t.Context(), about(env, w.letter(dave)), relay.Event{About: refused})
 	if err != nil || bytes.Contains(d.Message.Bytes(), []byte("confidential-subject")) {
 		t.Errorf("a stranger reads the header: %v", err)
 	}
@@ -110,7 +110,7 @@ func TestExpiryNoticeIsSigned(t *testing.T) {
 	w.config.Keys = certs.NewKeys(time.Now, w.issue("postmaster@own.example"))
 	w.start()
 	to := w.addr("alice@own.example")
-	d, err := w.gateway.ExpiryNotice(to, false, []dsn.Expiring{{Addresses: []address.Address{to}, Ends: time.Now()}}, 0)
+	d, err := w.gateway.ExpiryNotice(t.Context(), to, false, []dsn.Expiring{{Addresses: []address.Address{to}, Ends: time.Now()}}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestExpiryNoticeIsSigned(t *testing.T) {
 	if !d.Sender.IsNull() || len(d.Recipients) != 1 || d.Recipients[0].Address.String() != to.String() || d.Recipients[0].Notify[0] != "NEVER" {
 		t.Errorf("envelope: %+v", d)
 	}
-	if _, err := w.gateway.ExpiryNotice(to, true, nil, 0); err == nil {
+	if _, err := w.gateway.ExpiryNotice(t.Context(), to, true, nil, 0); err == nil {
 		t.Error("a notice about nothing")
 	}
 }
@@ -131,7 +131,7 @@ func TestReportPlacesTheMail(t *testing.T) {
 	w := newWorld(t)
 	for _, sender := range []string{"alice@own.example", "news@shop.example"} {
 		env := w.envelope("out", sender, dave)
-		d, ok, err := w.gateway.Report(about(env, w.letter(dave)), relay.Event{
+		d, ok, err := w.gateway.Report(t.Context(), about(env, w.letter(dave)), relay.Event{
 			Arrived: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC),
 			About: []relay.RecipientStatus{{Recipient: env.Recipients[0], Err: &fault.Error{
 				Kind: fault.Refused, Public: "x", Host: "mx.example.net", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "no such user"},

@@ -59,8 +59,10 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 		o = part(rest)(g.processRecipients(ctx, rest, msg))
 	}
 	for _, r := range returned {
-		if err := g.takeBack(env, msg, r.Address, o); err != nil {
-			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: err})
+		if err := g.takeBack(ctx, env, msg, r.Address, o); err != nil {
+			f := fault.Of(err)
+			g.logReturned(env, r.Address, "refused", f.Error())
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: fault.Logged(f)})
 		} else {
 			o.Returned = append(o.Returned, r.Address)
 		}
@@ -70,7 +72,7 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 
 // takeBack adds to o the notice to the sender that an address stands for. Its error
 // is the answer.
-func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.Address, o *answer.Outcome) error {
+func (g *Gateway) takeBack(ctx context.Context, env *relay.Envelope, msg *message.Message, a address.Address, o *answer.Outcome) error {
 	stands, err := g.admitReturned(a)
 	if err != nil {
 		return err
@@ -95,7 +97,7 @@ func (g *Gateway) takeBack(env *relay.Envelope, msg *message.Message, a address.
 		return nil
 	}
 	d := relay.Delivery{Secret: secret, Listener: env.Listener}
-	report, ok, err := g.Report(d, relay.Event{Kind: relay.Failed, About: g.aboutReturned(secret, failed), Arrived: secret.Arrived})
+	report, ok, err := g.Report(ctx, d, relay.Event{Kind: relay.Failed, About: g.aboutReturned(secret, failed), Arrived: secret.Arrived})
 	switch {
 	case err != nil:
 		return err

@@ -279,7 +279,7 @@ func TestOwnReportsOfEncryptedMailAreReduced(t *testing.T) {
 	about := []relay.RecipientStatus{{Recipient: d.Recipients[0], Err: &fault.Error{
 		Kind: fault.Refused, Public: "hidden-text", Host: "mx.own.example", Reply: fault.Reply{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "hidden-text"},
 	}}}
-	report, ok, err := w.gateway.Report(d, relay.Event{Kind: relay.Failed, About: about})
+	report, ok, err := w.gateway.Report(t.Context(), d, relay.Event{Kind: relay.Failed, About: about})
 	if err != nil || !ok || report.Recipients[0].Address.String() != attacker {
 		t.Fatalf("%+v, %v, %v", report, ok, err)
 	}
@@ -288,7 +288,7 @@ func TestOwnReportsOfEncryptedMailAreReduced(t *testing.T) {
 		t.Errorf("report:\n%s", raw)
 	}
 	for _, kind := range []relay.EventKind{relay.Delayed, relay.Relayed} {
-		if _, ok, err := w.gateway.Report(d, relay.Event{Kind: kind, About: about}); ok || err != nil {
+		if _, ok, err := w.gateway.Report(t.Context(), d, relay.Event{Kind: kind, About: about}); ok || err != nil {
 			t.Errorf("event %d is reported, error %v", kind, err)
 		}
 	}

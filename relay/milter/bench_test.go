@@ -61,7 +61,7 @@ func (h *quietHandler) Process(ctx context.Context, env *relay.Envelope, m *mess
 	if err != nil {
 		return nil, err
 	}
-	return answer.Of(o, env, m, can, h)
+	return answer.Of(ctx, o, env, m, can, h)
 }
 
 type libraryServer struct{ *milter.Server }

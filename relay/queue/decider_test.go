@@ -14,7 +14,7 @@ type decider struct {
 	generation func() int64
 }
 
-func (d decider) Report(to relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+func (d decider) Report(_ context.Context, to relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	if d.report == nil {
 		return relay.Delivery{}, false, nil
 	}

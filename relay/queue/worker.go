@@ -155,13 +155,13 @@ type outcome struct {
 // other, leave, and reports enter.
 func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed []bool) {
 	a := q.sort(s, results, relayed)
-	if err := q.report(s, a, relay.Failed, a.failed); err != nil {
+	if err := q.report(ctx, s, a, relay.Failed, a.failed); err != nil {
 		// Without a report they would be lost without a word: they stay.
 		s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		a.stay(s)
 	}
 	for kind, about := range map[relay.EventKind][]relay.RecipientStatus{relay.Delayed: a.delayed, relay.Relayed: a.relayed} {
-		if err := q.report(s, a, kind, about); err != nil {
+		if err := q.report(ctx, s, a, kind, about); err != nil {
 			s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		}
 	}
@@ -222,7 +222,7 @@ func outOfTime(last error) error {
 
 // report makes the report of an event, if one was requested. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
-func (q *Queue) report(s *stored, a *outcome, kind relay.EventKind, about []relay.RecipientStatus) error {
+func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.EventKind, about []relay.RecipientStatus) error {
 	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (q *Queue) report(s *stored, a *outcome, kind relay.EventKind, about []rela
 	if kind == relay.Delayed {
 		e.Until = s.created.Add(q.config.Lifetime)
 	}
-	d, ok, err := q.config.Decider.Report(s.delivery, e)
+	d, ok, err := q.config.Decider.Report(ctx, s.delivery, e)
 	if err != nil || !ok {
 		return err
 	}

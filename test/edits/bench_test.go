@@ -74,12 +74,12 @@ type stateless struct {
 	edit func(*relay.Envelope, *message.Message) (*answer.Outcome, error)
 }
 
-func (f *stateless) Process(_ context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
+func (f *stateless) Process(ctx context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	o, err := f.edit(env, m)
 	if err != nil {
 		return nil, err
 	}
-	return answer.Of(o, env, m, can, f)
+	return answer.Of(ctx, o, env, m, can, f)
 }
 
 func deliverAll(b *testing.B, start func() server) {

@@ -42,7 +42,7 @@ func (f *filter) Recipient(_ context.Context, _ *relay.Envelope, r relay.Recipie
 	return nil
 }
 
-func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
+func (f *filter) Process(ctx context.Context, env *relay.Envelope, m *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, *env)
@@ -54,10 +54,10 @@ func (f *filter) Process(_ context.Context, env *relay.Envelope, m *message.Mess
 			return nil, err
 		}
 	}
-	return answer.Of(o, env, m, can, f)
+	return answer.Of(ctx, o, env, m, can, f)
 }
 
-func (f *filter) Report(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
+func (f *filter) Report(context.Context, relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 	return relay.Delivery{}, false, nil
 }
 

@@ -63,7 +63,7 @@ func (h *hop) Put(ctx context.Context, b relay.Batch) error {
 				kinds = []relay.EventKind{relay.Delayed, relay.Failed}
 			}
 			for _, kind := range kinds {
-				report, ok, err := h.gateway.Report(d, relay.Event{Kind: kind, About: about})
+				report, ok, err := h.gateway.Report(context.Background(), d, relay.Event{Kind: kind, About: about})
 				if err != nil {
 					return err
 				}

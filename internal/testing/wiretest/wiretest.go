@@ -53,11 +53,11 @@ func (h *Handler) Process(ctx context.Context, env *relay.Envelope, m *message.M
 			return nil, err
 		}
 	}
-	return answer.Of(o, env, m, can, h)
+	return answer.Of(ctx, o, env, m, can, h)
 }
 
 // Report calls OnReport.
-func (h *Handler) Report(d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+func (h *Handler) Report(_ context.Context, d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
 	if h.OnReport == nil {
 		return relay.Delivery{}, false, nil
 	}
