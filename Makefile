@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz corpora cases certificates
+.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -126,6 +126,8 @@ bench-growth: ## how cost grows with size, recipients, sessions, certificates an
 
 FUZZTIME ?= 60s
 
+INBOUND_INPUTS ?= 10000000
+
 CRASH_ROUNDS ?= 200
 
 test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with deliveries and once with held mail: nothing may be lost
@@ -133,6 +135,9 @@ test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with 
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/scripts/fuzz $(FUZZTIME)
+
+fuzz-inbound: ## INBOUND_INPUTS (10,000,000) hostile messages through the inbound rules, with CORPORA as seeds; the last line says how many
+	$(GO) test -run '^$$' -fuzz '^FuzzInbound$$' -fuzztime $(INBOUND_INPUTS)x -fuzzminimizetime 20x -timeout 0 ./relay/gateway
 
 certificates: ## our certificate reader beside libcrypto's, on 100,000 mutated certificates
 	$(GO) test -count=1 -v ./test/certificates -certificates 100000

@@ -351,6 +351,9 @@ type Inbound struct {
 	Revocation     string   `toml:"revocation" doc:"as in [trust], for signers of inbound mail; empty uses the value of [trust]" enum:",require,prefer,off"`
 	ReturnPath     string   `toml:"return_path" doc:"envelope sender of mail that was received encrypted: gateway uses an address of the gateway, which forwards failure reports without decrypted content; sender keeps the original, so that servers behind the gateway may return decrypted content to it" enum:"gateway,sender"`
 	BounceDomain   string   `toml:"bounce_domain" doc:"domain of these gateway addresses; mail to it must reach a listener of the gateway; empty uses hostname"`
+	TagSigned      string   `toml:"tag_signed" doc:"text added before the subject of delivered mail whose signature passed, such as [signed]; empty adds none. Whatever looks like one of the three tags is first removed from the subject of all inbound mail; mail that a rule delivers as-is keeps its subject"`
+	TagEncrypted   string   `toml:"tag_encrypted" doc:"text added before the subject of delivered mail that was decrypted; empty adds none"`
+	TagUnverified  string   `toml:"tag_unverified" doc:"text added before the subject of delivered mail that has a signature which did not pass, and of mail whose subject cannot be read; empty adds none"`
 	Harvest        bool     `toml:"harvest" doc:"keep the certificates and cipher preferences of authors whose signature passed, for encrypting replies"`
 	HarvestDomains []string `toml:"harvest_domains" doc:"authors whose certificates are kept: address, domain, .subdomains or glob; an empty list is all except local domains"`
 	HarvestExcept  []string `toml:"harvest_except" doc:"authors whose certificates are not kept"`

@@ -154,6 +154,8 @@ type Inbound struct {
 	// KeepSender leaves mail that was encrypted its envelope sender: then a server
 	// behind the gateway reports to strangers.
 	KeepSender bool
+	// Tags are put before the subject of what is delivered.
+	Tags Tags
 }
 
 // Gateway decides on messages and does what was decided. It is the one Handler.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
@@ -73,6 +74,9 @@ func (in *arrival) reason(r *smime.Report, to address.Address, more ...string) s
 func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, note string, err error) {
 	env := in.env
 	opened, note := in.formed(group.opened, group.decided[0].Form)
+	if group.decided[0].Form.Layers != enforce.AsIs {
+		opened = g.Inbound.Tags.tagged(opened)
+	}
 	stamped, err := g.stamp(env, opened)
 	if err != nil && in.secret {
 		// A refusal would say that it was decrypted.

@@ -227,6 +227,16 @@ func (w *world) process(env *relay.Envelope, msg *message.Message) (*answer.Outc
 
 func (w *world) checkPlaces(env *relay.Envelope, o *answer.Outcome) {
 	w.t.Helper()
+	places := w.placesOf(o)
+	for _, r := range env.Recipients {
+		if n := places[r.Address.String()]; n != 1 {
+			w.t.Errorf("%s is in %d places", r.Address, n)
+		}
+	}
+}
+
+// placesOf counts in how many places of an outcome each recipient is.
+func (w *world) placesOf(o *answer.Outcome) map[string]int {
 	places := make(map[string]int)
 	for _, d := range o.Deliveries {
 		for _, r := range d.Recipients {
@@ -244,11 +254,7 @@ func (w *world) checkPlaces(env *relay.Envelope, o *answer.Outcome) {
 			places[r.Address.String()]++
 		}
 	}
-	for _, r := range env.Recipients {
-		if n := places[r.Address.String()]; n != 1 {
-			w.t.Errorf("%s is in %d places", r.Address, n)
-		}
-	}
+	return places
 }
 
 // read opens a message as one of the recipients would.

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+func taggedWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.config.Inbound.Tags = Tags{Signed: "[signed]", Encrypted: "[verschlüsselt]", Unverified: "[not verified]"}
+	w.start()
+	return w
+}
+
+// subjectOf is what a reader sees.
+func subjectOf(m *message.Message) string { return decoded(m.Get("Subject")) }
+
+func TestTags(t *testing.T) {
+	w := taggedWorld(t)
+	plain := func(subject string) *message.Message {
+		return parseMessage(t, "From: x@y.example\nSubject: "+subject+"\n\nhello\n")
+	}
+	for name, tt := range map[string]struct {
+		message *message.Message
+		want    string
+	}{
+		"signed":            {w.bobsLetter(""), "[signed] hello"},
+		"encrypted":         {w.toAlice(plain("hello")), "[verschlüsselt] hello"},
+		"both":              {w.toAlice(w.bobsLetter("")), "[signed] [verschlüsselt] hello"},
+		"changed":           {w.changed(), "[not verified] hello"},
+		"plain":             {plain("hello"), "hello"},
+		"forged":            {plain("[signed] hello"), "hello"},
+		"forged, encoded":   {plain("=?utf-8?b?77y7U0lHTkVE77y9?= hello"), "hello"},
+		"forged, twice":     {plain("[sig[signed]ned] [not verified] hello"), "hello"},
+		"forged in German":  {plain("=?iso-8859-1?q?[VERSCHL=DCSSELT]?= hello"), "hello"},
+		"8-bit":             {parseMessage(t, "From: x@y.example\nSubject: [signed] gr\xc3\xbc\xc3\x9fe\n\nhello\n"), "grüße"},
+		"no subject":        {parseMessage(t, "From: x@y.example\n\nhello\n"), ""},
+		"an unread charset": {plain("=?x-unknown?q?[signed]?= hello"), "[not verified] [signed] hello"},
+	} {
+		got := w.receive(tt.message)
+		if s := subjectOf(got); s != tt.want || len(got.All("Subject")) > 1 {
+			t.Errorf("%s: %q", name, s)
+		}
+	}
+	if got := w.receive(w.bobsLetter("")); statusWord(got) != "pass" || !isSigned(got) {
+		t.Errorf("the signature is gone:\n%s", got.Bytes())
+	}
+}
+
+// A second subject is shown by some readers.
+func TestTagsOfSeveralSubjects(t *testing.T) {
+	w := taggedWorld(t)
+	got := w.receive(parseMessage(t, "From: x@y.example\nSubject: hello\nSubject: [Signed] hello\n\nhello\n"))
+	if s := strings.Join(got.All("Subject"), "|"); s != "hello|hello" {
+		t.Errorf("subjects %q", s)
+	}
+}
+
+func TestAsItIsHasNoTags(t *testing.T) {
+	w := newWorld(t)
+	w.config.Inbound.Tags = Tags{Signed: "[signed]"}
+	w.config.InboundPolicy = testpki.Must(enforce.CompileInbound([]enforce.InboundRule{{Name: "all", Deliver: "as-is"}}))
+	w.start()
+	if s := subjectOf(w.receive(w.bobsLetter(""))); s != "hello" {
+		t.Errorf("subject %q", s)
+	}
+}
