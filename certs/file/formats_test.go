@@ -40,6 +40,12 @@ func wantIdentities(t *testing.T, name string, data []byte, password string, wan
 			t.Errorf("%s: the identity %v is missing, or its chain", name, w.Certificate.Subject)
 		}
 	}
+}
+
+// wantPassword wants a wrong password refused. Deriving a key is most of the time of
+// these tests: once for each encryption is enough.
+func wantPassword(t *testing.T, name string, data []byte, password string) {
+	t.Helper()
 	if _, err := ParseContents(data, password+"x"); !errors.Is(err, ErrWrongPassword) {
 		t.Errorf("%s: with a wrong password: %v", name, err)
 	}
@@ -140,6 +146,9 @@ func TestIdentitiesOfOpenSSL(t *testing.T) {
 				data = append(data, id.CertificatePEM()...)
 			}
 			wantIdentities(t, kind+" "+name, data, "pw", id)
+			if kind == "p256" {
+				wantPassword(t, name, data, "pw")
+			}
 		}
 	}
 }
@@ -157,6 +166,7 @@ func TestPasswordsOfOpenSSL(t *testing.T) {
 			}
 			p.run(args...)
 			wantIdentities(t, password+" "+kind, p.read("out"), password, id)
+			wantPassword(t, password+" "+kind, p.read("out"), password)
 		}
 	}
 }
@@ -188,35 +198,40 @@ func TestIdentitiesOfNSS(t *testing.T) {
 				t.Errorf("%s %s: not of indefinite length, so this test shows less than it says", kind, name)
 			}
 			wantIdentities(t, kind+" "+name, data, "Mötley", id)
+			if kind == "p256" {
+				wantPassword(t, name, data, "Mötley")
+			}
 		}
 	}
 }
 
 // TestIdentitiesOfJava reads a key store with several keys, a trusted certificate
-// and a secret key.
+// and a secret key, and the same store as older versions wrote it.
 func TestIdentitiesOfJava(t *testing.T) {
 	t.Parallel()
 	ca := chained(t)
-	for name, options := range map[string][]string{"modern": nil, "legacy": {"-J-Dkeystore.pkcs12.legacy"}} {
-		p := newTools(t)
-		var ids []*testpki.Identity
-		store := []string{"-storetype", "PKCS12", "-storepass", "changeit"}
-		keytool := func(args ...string) {
-			p.keytool(append(append(args, store...), options...)...)
-		}
-		for _, kind := range []string{"rsa2048", "p256", "ed25519"} {
-			id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Addresses: []string{kind + "@x.org"}}))
-			ids = append(ids, id)
-			p.write(kind+".p12", testpki.Must(id.PKCS12("changeit")))
-			keytool("-importkeystore", "-srckeystore", kind+".p12", "-srcstorepass", "changeit", "-srcalias", "1",
-				"-destalias", kind, "-destkeystore", "all.p12", "-deststoretype", "PKCS12", "-deststorepass", "changeit")
-		}
-		other := testpki.Must(ca.Issue(testpki.Leaf{Name: "Other"}))
-		p.write("other.cer", other.Certificate.Raw)
-		keytool("-importcert", "-noprompt", "-alias", "other", "-file", "other.cer", "-keystore", "all.p12")
-		keytool("-genseckey", "-alias", "secret", "-keyalg", "AES", "-keysize", "128", "-keystore", "all.p12")
-		data := p.read("all.p12")
+	p := newTools(t)
+	var ids []*testpki.Identity
+	convert := func(from, to string, more ...string) {
+		p.keytool(append([]string{"-importkeystore", "-srckeystore", from, "-srcstorepass", "changeit", "-srcstoretype", "PKCS12",
+			"-destkeystore", to, "-deststorepass", "changeit", "-deststoretype", "PKCS12"}, more...)...)
+	}
+	for _, kind := range []string{"rsa2048", "p256", "ed25519"} {
+		id := testpki.Must(ca.Issue(testpki.Leaf{Key: kind, Addresses: []string{kind + "@x.org"}}))
+		ids = append(ids, id)
+		p.write(kind+".p12", testpki.Must(id.PKCS12("changeit")))
+		convert(kind+".p12", "modern.p12", "-srcalias", "1", "-destalias", kind)
+	}
+	other := testpki.Must(ca.Issue(testpki.Leaf{Name: "Other"}))
+	p.write("other.cer", other.Certificate.Raw)
+	store := []string{"-keystore", "modern.p12", "-storetype", "PKCS12", "-storepass", "changeit"}
+	p.keytool(append(store, "-importcert", "-noprompt", "-alias", "other", "-file", "other.cer")...)
+	p.keytool(append(store, "-genseckey", "-alias", "secret", "-keyalg", "AES", "-keysize", "128")...)
+	convert("modern.p12", "legacy.p12", "-J-Dkeystore.pkcs12.legacy")
+	for _, name := range []string{"modern", "legacy"} {
+		data := p.read(name + ".p12")
 		wantIdentities(t, name, data, "changeit", ids...)
+		wantPassword(t, name, data, "changeit")
 		c, err := ParseContents(data, "changeit")
 		if err != nil || len(c.Certificates) != 1 || !c.Certificates[0].Equal(other.Certificate) {
 			t.Errorf("%s: trusted certificates: %v, %v", name, c, err)
@@ -255,6 +270,7 @@ func TestPEMWithSeveralKeys(t *testing.T) {
 		file.Write(testpki.Must(EncodePEM((*certs.Identity)(id), "of all of them")))
 	}
 	wantIdentities(t, "bundle", file.Bytes(), "of all of them", ids...)
+	wantPassword(t, "bundle", file.Bytes(), "of all of them")
 
 	renewed := testpki.Must(ca.Issue(testpki.Leaf{PrivateKey: ids[0].Key, Name: "Renewed"}))
 	stranger := testpki.Must(ca.Issue(testpki.Leaf{Name: "Stranger"}))
