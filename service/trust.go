@@ -117,7 +117,8 @@ func (b *builder) lists() []*revocation.List {
 	var all []*revocation.List
 	for i, path := range b.config.Trust.CRLs {
 		found := read(b, fmt.Sprintf("trust.crls[%d]", i), path, func(p string) ([]*revocation.List, error) {
-			return file.OpenLists(p, "")
+			found, err := file.OpenLists(p, "")
+			return found, b.skip(fmt.Sprintf("trust.crls[%d]", i), err)
 		})
 		for _, l := range found {
 			b.parts.closers = append(b.parts.closers, l.Close)
@@ -171,13 +172,22 @@ func (b *builder) certificates(key string, paths []string) []*x509.Certificate {
 func (b *builder) file(key, path string) []*x509.Certificate {
 	return read(b, key, path, func(path string) ([]*x509.Certificate, error) {
 		found, err := file.ReadCertificates(path)
-		skipped, err := file.Skipped(err)
-		for _, s := range skipped {
-			b.log.Warn("certificate skipped", "key", key, "file", s.File, "number", s.Number, "error", s.Err)
-			b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), "remove it from the file, or replace it with a well-formed one"))
-		}
-		return found, err
+		return found, b.skip(key, err)
 	})
+}
+
+// skip reports what was passed over in a file, and returns what else is wrong with it.
+func (b *builder) skip(key string, err error) error {
+	skipped, err := file.Skipped(err)
+	for _, s := range skipped {
+		what, remedy := "certificate skipped", "remove it from the file, or replace it with a well-formed one"
+		if s.List {
+			what, remedy = "revocation list skipped", "what it covers has no revocation information; have its issuer sign it in another way, or remove it from the file"
+		}
+		b.log.Warn(what, "key", key, "file", s.File, "number", s.Number, "error", s.Err)
+		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, s.Error(), remedy))
+	}
+	return err
 }
 
 // read reads a file, unless it is known that it can not be.

@@ -101,11 +101,11 @@ func parsePEM(data []byte, r *reading) error {
 // parseBlock reads the certificates of a PEM block, none of one of another type.
 func parseBlock(b *pem.Block, r *reading) {
 	switch b.Type {
-	case "CERTIFICATE", "X509 CERTIFICATE", "PKCS7", "CMS":
+	case pemfile.Certificate, pemfile.PKCS7:
 		if err := parseDER(b.Bytes, r); err != nil {
 			r.take(nil, err)
 		}
-	case "TRUSTED CERTIFICATE":
+	case pemfile.TrustedCertificate:
 		// OpenSSL's own form: a certificate with its opinion of it behind.
 		var cert asn1.RawValue
 		if _, err := asn1.Unmarshal(b.Bytes, &cert); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,6 +111,45 @@ func FuzzParseCertificates(f *testing.F) {
 			certs.CheckPurpose(c, certs.ForEncryption)
 		}
 	})
+}
+
+// TestListsBehindOneThatIsNotSupportedCount: such a list is named, and those behind it in
+// the file are read.
+func TestListsBehindOneThatIsNotSupportedCount(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{Key: "p256"}))
+	good := testpki.Must(ca.CRL(testpki.CRL{}))
+	ecdsaWithSHA256 := []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2}
+	odd := bytes.ReplaceAll(good, ecdsaWithSHA256, []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 0x7f})
+	dir := t.TempDir()
+	write(t, 0o644, slices.Concat(testpki.EncodeCRL(good), testpki.EncodeCRL(odd), testpki.EncodeCRL(good)), dir, "a.pem")
+	write(t, 0o644, odd, dir, "b.crl")
+	lists, err := OpenLists(dir, "")
+	skipped, other := Skipped(err)
+	if len(lists) != 2 || other != nil || len(skipped) != 2 {
+		t.Fatalf("%d lists, %v", len(lists), err)
+	}
+	for i, want := range []string{`a.pem": revocation list 2 in it is skipped: `, `b.crl": revocation list 1 in it is skipped: `} {
+		if got := skipped[i].Error(); !strings.HasPrefix(got, "revocation lists ") || !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// TestAListIsMissedInNoBlock: a list under another type would be passed over.
+func TestAListIsMissedInNoBlock(t *testing.T) {
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	der := testpki.Must(ca.CRL(testpki.CRL{}))
+	block := func(kind string) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
+	for kind, read := range map[string]bool{"CRL": true, "X509CRL": false, "CERTIFICATE": false, "PKCS7": false} {
+		lists, err := ReadCRLs(write(t, 0o644, append(testpki.EncodeCRL(der), block(kind)...), t.TempDir(), "a.pem"))
+		if read != (err == nil) || read && len(lists) != 2 || !read && !strings.Contains(err.Error(), "block ") {
+			t.Errorf("%s: %d lists, %v", kind, len(lists), err)
+		}
+	}
+	with := append(testpki.EncodeCertificates(ca.Root), testpki.EncodeCRL(der)...)
+	if lists, err := ReadCRLs(write(t, 0o644, with, t.TempDir(), "a.pem")); len(lists) != 1 || err != nil {
+		t.Errorf("beside a certificate: %d lists, %v", len(lists), err)
+	}
 }
 
 func TestReadCRLs(t *testing.T) {

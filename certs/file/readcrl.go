@@ -6,9 +6,11 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pemfile"
 )
 
@@ -46,8 +48,8 @@ func ReadCRLs(path string) ([][]byte, error) {
 // OpenLists is ReadCRLs for sets that are too large for memory: the lists are
 // parsed as they are read, and the indexes of large ones are kept in files without
 // a name in folder, "" for the one for temporary files. Give them to a Validator
-// as Lists. A list whose signature algorithm is not supported is passed over: what
-// it covers stays unknown.
+// as Lists. A list whose signature algorithm is not supported is passed over, with a
+// SkippedError: what it covers stays unknown.
 func OpenLists(path, folder string) ([]*revocation.List, error) {
 	if folder == "" {
 		folder = os.TempDir()
@@ -60,41 +62,55 @@ func OpenLists(path, folder string) ([]*revocation.List, error) {
 	var problems []error
 	for _, f := range files {
 		found, err := openList(f, folder)
-		if err != nil && !errors.Is(err, revocation.ErrUnsupported) {
-			problems = append(problems, fmt.Errorf("revocation list %q: %w", f, err))
-		}
+		problems = append(problems, fault.Each(err)...)
 		lists = append(lists, found...)
 	}
 	return lists, errors.Join(problems...)
 }
 
+// openList opens the lists of one file.
 func openList(path, folder string) ([]*revocation.List, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("revocation list %q: %w", path, err)
 	}
 	defer f.Close()
+	o := opening{path: path, folder: folder}
 	r := bufio.NewReader(f)
 	if first, err := r.Peek(1); err == nil && first[0] == 0x30 { // a SEQUENCE, so DER
-		l, err := revocation.ReadList(r, folder)
-		if err != nil {
-			return nil, err
-		}
-		return []*revocation.List{l}, nil
+		o.add(r)
+		return o.lists, errors.Join(o.problems...)
 	}
 	ders, err := ReadCRLs(path)
 	if err != nil {
 		return nil, err
 	}
-	var lists []*revocation.List
 	for _, der := range ders {
-		l, err := revocation.ReadList(bytes.NewReader(der), folder)
-		if err != nil {
-			return lists, err
-		}
-		lists = append(lists, l)
+		o.add(bytes.NewReader(der))
 	}
-	return lists, nil
+	return o.lists, errors.Join(o.problems...)
+}
+
+// opening collects the lists of a file.
+type opening struct {
+	path, folder string
+	number       int
+	lists        []*revocation.List
+	problems     []error
+}
+
+// add opens one list.
+func (o *opening) add(r io.Reader) {
+	o.number++
+	l, err := revocation.ReadList(r, o.folder)
+	switch {
+	case err == nil:
+		o.lists = append(o.lists, l)
+	case errors.Is(err, revocation.ErrUnsupported):
+		o.problems = append(o.problems, &SkippedError{File: o.path, List: true, Number: o.number, Err: err})
+	default:
+		o.problems = append(o.problems, fmt.Errorf("revocation list %q: %w", o.path, err))
+	}
 }
 
 func parseCRLFile(data []byte) ([][]byte, error) {
@@ -107,16 +123,35 @@ func parseCRLFile(data []byte) ([][]byte, error) {
 		return [][]byte{data}, nil
 	}
 	var lists [][]byte
+	number := 0
 	for block, err := range pemfile.Blocks(data) {
 		if err != nil {
 			return nil, err
 		}
-		if block.Type == "X509 CRL" {
+		number++
+		switch block.Type {
+		case pemfile.CRL:
 			lists = append(lists, block.Bytes)
+		case pemfile.PKCS7:
+			return nil, fmt.Errorf("block %d is PKCS #7, in which no revocation list is looked for; write the lists as %q", number, pemfile.CRL)
+		case pemfile.Certificate:
+			// One that is mislabelled would be missed.
+			if mayBeList(block.Bytes) {
+				return nil, fmt.Errorf("block %d is a revocation list, and no certificate as its type says; write it as %q", number, pemfile.CRL)
+			}
 		}
 	}
 	if len(lists) == 0 {
 		return nil, errNoCRL
 	}
 	return lists, nil
+}
+
+// mayBeList reports whether DER can be read as a revocation list.
+func mayBeList(der []byte) bool {
+	l, err := revocation.ReadList(bytes.NewReader(der), "")
+	if err == nil {
+		err = l.Close()
+	}
+	return err == nil
 }

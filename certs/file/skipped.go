@@ -8,27 +8,33 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
-// A SkippedError names a certificate that was passed over because it could not be
-// read. One odd certificate is no reason to do without the others.
+// A SkippedError names a certificate or a revocation list that was passed over because
+// it could not be read. One odd certificate is no reason to do without the others.
 type SkippedError struct {
 	File   string // "" where it is not known
+	List   bool   // a revocation list, not a certificate
 	Number int    // in the file, from 1
 	Err    error
 }
 
-// Error names the certificate and its place.
+// Error names the certificate or the list, and its place.
 func (e *SkippedError) Error() string {
-	if e.File == "" {
-		return fmt.Sprintf("certificate %d in it is skipped: %v", e.Number, e.Err)
+	what := "certificate"
+	if e.List {
+		what = "revocation list"
 	}
-	return fmt.Sprintf("certificates %q: certificate %d in it is skipped: %v", e.File, e.Number, e.Err)
+	text := fmt.Sprintf("%s %d in it is skipped: %v", what, e.Number, e.Err)
+	if e.File == "" {
+		return text
+	}
+	return fmt.Sprintf("%ss %q: %s", what, e.File, text)
 }
 
 // Unwrap returns why it was skipped.
 func (e *SkippedError) Unwrap() error { return e.Err }
 
-// Skipped takes an error of ReadCertificates or ParseCertificates apart: what was
-// passed over, and all else, which is nil where the certificates are good to use.
+// Skipped takes an error of ReadCertificates, ParseCertificates or OpenLists apart: what
+// was passed over, and all else, which is nil where the rest is good to use.
 func Skipped(err error) (skipped []*SkippedError, other error) {
 	var others []error
 	for _, e := range fault.Each(err) {

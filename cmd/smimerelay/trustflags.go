@@ -49,8 +49,12 @@ func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 	}
 	for _, path := range f.CRL {
 		found, err := file.OpenLists(path, "")
+		skipped, err := file.Skipped(err)
 		if err != nil {
 			return nil, badFile("--crl", err)
+		}
+		for _, s := range skipped {
+			a.say("warning: --crl: %s", s)
 		}
 		c.Lists = append(c.Lists, found...)
 	}

@@ -117,7 +117,7 @@ func NewMetrics(depth Depth) *Metrics {
 		ConfigLoaded: gauge("config_loaded_timestamp_seconds",
 			"When the current configuration was loaded."),
 		Skipped: gauge("certificates_skipped",
-			"Certificates in the files of trust.anchors and trust.intermediates that could not be read and were skipped."),
+			"Certificates and CRLs in the files of trust.anchors, trust.intermediates and trust.crls that could not be read and were skipped."),
 		Identities: gauge("identities",
 			"Identities (private keys with a certificate) in the store, in files and in tokens."),
 		IdentityExpiry: gauge("identity_expiry_timestamp_seconds",

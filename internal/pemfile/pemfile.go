@@ -8,6 +8,7 @@ package pemfile
 import (
 	"bytes"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"iter"
 	"unicode/utf16"
@@ -45,6 +46,17 @@ func fromUTF16(data []byte, low, high int) []byte {
 	return []byte(string(utf16.Decode(units)))
 }
 
+var errMixed = errors.New("files of different encodings were joined to this one; save each of them as UTF-8 first")
+
+// mixed reports whether a part of data is lost in text because it is not in the encoding
+// that data begins with.
+func mixed(data, text []byte) bool {
+	if !bytes.HasPrefix(data, []byte{0xff, 0xfe}) && !bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		return false
+	}
+	return bytes.Count(bytes.ReplaceAll(data, []byte{0}, nil), begin) != bytes.Count(text, begin)
+}
+
 // A damagedError is about a block that begins and cannot be decoded.
 type damagedError struct {
 	Number int    // in the file, from 1
@@ -56,27 +68,57 @@ func (e *damagedError) Error() string {
 	return fmt.Sprintf("PEM that is truncated or not well-formed: block %d, %s; get the file again", e.Number, e.Type)
 }
 
-// Blocks returns the blocks of data in their order. A block that cannot
-// be decoded ends it with an error.
+// An unknownError is about a block whose type is not known.
+type unknownError struct {
+	Number int // in the file, from 1
+	Type   string
+}
+
+// Error names the block by its number and its type.
+func (e *unknownError) Error() string {
+	return fmt.Sprintf("PEM with a block of an unknown type: block %d, %.40q; write %q or %q, or remove the block", e.Number, e.Type, Certificate, CRL)
+}
+
+// Blocks returns the blocks of data in their order, with the types of this package. A
+// block that cannot be decoded, or whose type is not known, ends it with an error.
 func Blocks(data []byte) iter.Seq2[*pem.Block, error] {
 	return func(yield func(*pem.Block, error) bool) {
 		rest := Text(data)
+		if mixed(data, rest) {
+			yield(nil, errMixed)
+			return
+		}
 		for number := 1; ; number++ {
-			at := bytes.Index(rest, begin)
-			if at < 0 {
-				return
-			}
-			block, after := decode(rest[at:])
-			if block == nil {
-				yield(nil, &damagedError{number, label(rest[at:])})
-				return
-			}
-			if !yield(block, nil) {
+			block, after, err := next(rest, number)
+			if block == nil && err == nil || !yield(block, err) || err != nil {
 				return
 			}
 			rest = after
 		}
 	}
+}
+
+// next returns the first block of data, nil if there is none, and what follows it.
+func next(data []byte, number int) (*pem.Block, []byte, error) {
+	at := bytes.Index(data, begin)
+	before := data
+	if at >= 0 {
+		before = data[:at]
+	}
+	if t, ok := remnant(before); ok {
+		return nil, nil, &damagedError{number, t}
+	}
+	if at < 0 {
+		return nil, nil, nil
+	}
+	block, rest := decode(data[at:])
+	switch {
+	case block == nil:
+		return nil, nil, &damagedError{number, label(data[at:])}
+	case !typed(block):
+		return nil, nil, &unknownError{number, block.Type}
+	}
+	return block, rest, nil
 }
 
 // decode decodes the block that data begins with; nil if that cannot be done,

@@ -63,6 +63,65 @@ func TestBlocksAreReadHoweverTheFileIsWritten(t *testing.T) {
 	}
 }
 
+// TestABlockThatIsNotSeenAsOneIsAnError: what people and programs make of the lines that
+// begin and end a block must not hide it.
+func TestABlockThatIsNotSeenAsOneIsAnError(t *testing.T) {
+	good := block("X509 CRL", "good")
+	replaced := func(old, with string) []byte { return []byte(strings.ReplaceAll(string(good), old, with)) }
+	lost := map[string][]byte{
+		"four dashes":         good[1:],
+		"en dashes":           replaced("-----", "–––––"),
+		"em dash":             replaced("-----", "—-"),
+		"lower case":          replaced("BEGIN X509", "begin x509"),
+		"no-break space":      replaced("BEGIN ", "BEGIN\u00a0"),
+		"zero width space":    replaced("-BEGIN", "-\u200bBEGIN"),
+		"no blank":            replaced("BEGIN ", "BEGIN"),
+		"no dashes":           replaced("-----", ""),
+		"no beginning":        []byte(strings.SplitAfterN(string(good), "\n", 2)[1]),
+		"UTF-16":              wide(good, false),
+		"UTF-16, big":         wide(good, true),
+		"UTF-16 without mark": wide(good, false)[2:],
+		"big without mark":    wide(good, true)[2:],
+		"another type":        replaced("X509 CRL", "X509CRL"),
+		"mixed case":          replaced("X509 CRL", "x509 Crl"),
+		"two blanks":          replaced("X509 CRL", "X509  CRL"),
+	}
+	other := block("CERTIFICATE", "other")
+	for name, bad := range lost {
+		for place, data := range map[string][]byte{
+			"before": append(append([]byte{}, bad...), append([]byte("\n"), other...)...), "behind": append(append([]byte{}, other...), bad...),
+		} {
+			if got, err := read(data); err == nil {
+				t.Errorf("%s, %s: %q without an error", name, place, got)
+			}
+		}
+	}
+	if got, err := read(append(wide(other, false), wide(good, false)...)); got != "other good" || err != nil {
+		t.Errorf("two of UTF-16: %q, %v", got, err)
+	}
+	for _, note := range []string{
+		"Bag Attributes\n    friendlyName: Begin of the end\n", "# BEGIN of all\n", "--- intermediates ---\n", "=====\nEnd entity\n",
+		"            X509v3 Subject Key Identifier:\n", "END\n", "\x00\x00\x00",
+	} {
+		if got, err := read(append([]byte(note), append(good, note...)...)); got != "good" || err != nil {
+			t.Errorf("%q around: %q, %v", note, got, err)
+		}
+	}
+}
+
+func TestTypesAreThoseOfRFC7468(t *testing.T) {
+	for written, want := range map[string]string{
+		"X509 CERTIFICATE": Certificate, "X.509 CERTIFICATE": Certificate, "CRL": CRL, "CMS": PKCS7, "PKCS #7 SIGNED DATA": PKCS7,
+		"CERTIFICATE CHAIN": PKCS7, "EC PRIVATE KEY": "EC PRIVATE KEY",
+	} {
+		for b, err := range Blocks(block(written, "x")) {
+			if err != nil || b.Type != want {
+				t.Errorf("%s: %v, %v", written, b, err)
+			}
+		}
+	}
+}
+
 func TestADamagedBlockIsAnError(t *testing.T) {
 	good := block("CERTIFICATE", strings.Repeat("good", 20))
 	for name, bad := range map[string][]byte{

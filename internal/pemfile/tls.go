@@ -23,7 +23,7 @@ func Pool(path string) (*x509.CertPool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("file %q: %w", path, err)
 		}
-		if block.Type != "CERTIFICATE" {
+		if block.Type != Certificate {
 			continue
 		}
 		n++
