@@ -8,10 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// genIndexed draws rules with the conditions that are indexed, and a message that some
-// of them may match.
-func genIndexed(t *rapid.T) ([]Rule, Facts) {
-	rules, f := genRules(t), genFacts(t)
+// genIndexed draws rules with the conditions that are indexed.
+func genIndexed(t *rapid.T) *Policy {
+	rules := genRules(t)
 	some := func(label string, words ...string) []string {
 		if rapid.Bool().Draw(t, label+" absent") {
 			return nil
@@ -33,15 +32,27 @@ func genIndexed(t *rapid.T) ([]Rule, Facts) {
 				"X-Class ~ (top )?s", "X-Class ~ (?:cr){0,1}x", "X-Kelvin: \u212a", "X-Kelvin ~ (?i)k", "Subject: a word", "X-Bad: \ufffd")
 		}
 	}
-	h := f.Content.Header
-	h["subject"] = rapid.SliceOfN(rapid.SampledFrom([]string{"a word", "another", "\u00dcN Word", "U\u0308n", ""}), 0, 2).Draw(t, "subjects")
-	h["x-class"] = rapid.SliceOfN(rapid.SampledFrom([]string{"secret", "top \u017fecret", "SECRETRET", "b", ""}), 0, 2).Draw(t, "classes")
-	h["x-kelvin"] = rapid.SliceOfN(rapid.SampledFrom([]string{"k", "K", "\u212a"}), 0, 1).Draw(t, "kelvins")
-	h["x-bad"] = rapid.SliceOfN(rapid.SampledFrom([]string{"\xff", "\ufffd"}), 0, 1).Draw(t, "bad")
-	for _, name := range []string{"subject", "x-class", "x-nothing"} {
-		f.Content.Unread[name] = rapid.IntRange(0, 3).Draw(t, "unread "+name) == 0
+	p, err := Compile(rules)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return rules, f
+	return p
+}
+
+// contentsToMatch calls f for messages that some of the conditions match.
+func contentsToMatch(f func(header map[string][]string, unread map[string]bool)) {
+	n := 0
+	for _, subject := range [][]string{nil, {"a word"}, {"another"}, {"\u00dcN Word"}, {"U\u0308n", ""}} {
+		for _, class := range [][]string{nil, {"secret", "b"}, {"top \u017fecret"}, {"SECRETRET"}, {"x"}} {
+			for _, unread := range []map[string]bool{nil, {"subject": true}, {"x-class": true}, {"x-nothing": true, "subject": true}} {
+				n++
+				f(map[string][]string{
+					"subject": subject, "x-class": class,
+					"x-kelvin": {[]string{"k", "K", "\u212a"}[n%3]}, "x-bad": {[]string{"\xff", "\ufffd"}[n%2]},
+				}, unread)
+			}
+		}
+	}
 }
 
 // unindexed is p with every rule a candidate for everybody.
@@ -57,21 +68,22 @@ func unindexed(p *Policy) *Policy {
 // The index must find what a look at every rule finds.
 func TestIndexFindsTheFirstRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rules, f := genIndexed(t)
-		p, err := Compile(rules)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p, f := genIndexed(t), genFacts(t)
 		all := unindexed(p)
-		for i := range f.Recipients {
-			to := &f.Recipients[i]
-			if got, want := p.decided(&f, to), all.decided(&f, to); got != want {
-				t.Fatalf("%s: the index finds %+v, and a look at every rule %+v", to.Address, got, want)
+		contentsToMatch(func(header map[string][]string, unread map[string]bool) {
+			f.Content.Header, f.Content.Unread = header, unread
+			for i := range f.Recipients {
+				to := &f.Recipients[i]
+				if got, want := p.decided(&f, to), all.decided(&f, to); got != want {
+					t.Fatalf("%s, %q, unread %v: the index finds %+v, and a look at every rule %+v", to.Address, header, unread, got, want)
+				}
 			}
+		})
+		for i := range f.Recipients {
 			one := f
-			one.Recipients = f.Recipients[i : i+1]
+			one.Content, one.Recipients = Content{}, f.Recipients[i:i+1]
 			if got, want := p.Early(one), all.Early(one); got != want {
-				t.Fatalf("%s: the index finds early %+v, and a look at every rule %+v", to.Address, got, want)
+				t.Fatalf("%s: the index finds early %+v, and a look at every rule %+v", f.Recipients[i].Address, got, want)
 			}
 		}
 	})
@@ -79,15 +91,43 @@ func TestIndexFindsTheFirstRule(t *testing.T) {
 
 // Texts share a key exactly if they are equal whatever their case.
 func TestFoldKey(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		letters := rapid.StringOfN(rapid.SampledFrom([]rune("kK\u212asS\u017f\u00df\u1e9eiI\u0130\u0131\u03c3\u03c2\u03a3x\ufffd")), 0, 3, -1)
-		a, b := letters.Draw(t, "a"), letters.Draw(t, "b")
-		if strings.EqualFold(a, b) != (foldKey(a) == foldKey(b)) {
-			t.Fatalf("%q and %q: keys %q and %q", a, b, foldKey(a), foldKey(b))
+	letters := []string{"", "k", "K", "\u212a", "s", "S", "\u017f", "\u00df", "\u1e9e", "i", "I", "\u0130", "\u0131", "\u03c3", "\u03c2", "\u03a3", "\xff", "\ufffd", "sk", "S\u212a"}
+	for _, a := range letters {
+		for _, b := range letters {
+			if strings.EqualFold(a, b) != (foldKey(a) == foldKey(b)) {
+				t.Errorf("%q and %q: keys %q and %q", a, b, foldKey(a), foldKey(b))
+			}
 		}
-	})
-	if foldKey("\xff") != foldKey("\ufffd") {
-		t.Error("what is no character has another key than its replacement")
+	}
+}
+
+func TestRequired(t *testing.T) {
+	for expression, want := range map[string]string{
+		"abc": "ABC", "^abc$": "ABC", "ab|cd": "", "a|abc": "A", "(?i)Secret": "SECRET", "(?:cr){0,1}x": "X", "(?:cr){1,3}x": "CR",
+		"(abc)+d": "ABC", "(abc)*d": "D", "abc?": "AB", "[ab]cd.*efg": "EFG", ".": "", "(": "", "k\u017f": "KS",
+	} {
+		if got := required(expression); got != want {
+			t.Errorf("%s requires %q, want %q", expression, got, want)
+		}
+	}
+}
+
+// A rule with a glob is found whatever the case of the address.
+func TestGlobsAreFound(t *testing.T) {
+	for glob, address := range map[string]string{
+		"boss*@*": "BossBaby@p.example", "*@*.Partner.example": "x@a.PARTNER.example", "b?ss@p*": "BOSS@p.example", "*x@p.example": "aX@P.example",
+	} {
+		p, err := Compile([]Rule{
+			{Name: "glob", Recipient: []string{glob}, Sign: "never", Encrypt: "require"},
+			{Name: DefaultRule, Sign: "never", Encrypt: "never"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := Facts{Direction: Outbound, Sender: mustParse(t, "a@own.example"), Recipients: []RecipientFacts{{Address: mustParse(t, address)}}}
+		if r := p.match(&f, &f.Recipients[0]); r.name != "glob" || len(p.index.everybody) != 1 {
+			t.Errorf("%s: the rule for %s is %q, and %d rules are looked at for everybody", address, glob, r.name, len(p.index.everybody))
+		}
 	}
 }
 
