@@ -1,13 +1,13 @@
 package smime
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -62,7 +62,7 @@ func (m Minimum) signer(s *Signer) string {
 	if s.Certificate == nil {
 		return ""
 	}
-	if key, ok := s.Certificate.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < m.RSA {
+	if key := pkix.RSAKey(pkix.PublicKey(s.Certificate)); key != nil && key.N.BitLen() < m.RSA {
 		return fmt.Sprintf("the signer's RSA key has %d bits, and %d are the least", key.N.BitLen(), m.RSA)
 	}
 	return ""

@@ -1,9 +1,11 @@
 package smime
 
 import (
+	"crypto/x509"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
@@ -20,6 +22,8 @@ func TestMinimum(t *testing.T) {
 		return w.open(encrypt(t, m, EncryptOptions{Cipher: cipher, KeyTransport: transport}, w.alice), w.alice).Report
 	}
 	unsigned := w.open(encrypt(t, mail(t, text), EncryptOptions{Cipher: "aes-128-cbc"}, w.bob), w.bob).Report
+	pssOnly := open(pss, "", "")
+	pssOnly.Signers[0].Certificate = &x509.Certificate{PublicKey: pkix.PSSKey{PublicKey: pkix.RSAKey(w.alice.Certificate.PublicKey)}}
 	strong := Minimum{Digest: "sha-256", RSA: 2048, PSS: true, Cipher: "aes-128", Authenticated: true, OAEP: true}
 	for _, tt := range []struct {
 		name    string
@@ -32,6 +36,7 @@ func TestMinimum(t *testing.T) {
 		{"signed only", strong, open(pss, "", ""), "pass"},
 		{"digest", Minimum{Digest: "sha-384"}, open(pss, "", ""), "policy below-minimum the digest is sha-256, and sha-384 is the least"},
 		{"key", Minimum{RSA: 3072}, open(pss, "", ""), "policy below-minimum the signer's RSA key has 2048 bits, and 3072 are the least"},
+		{"key for PSS alone", Minimum{RSA: 3072}, pssOnly, "policy below-minimum the signer's RSA key has 2048 bits, and 3072 are the least"},
 		{"padding", Minimum{PSS: true}, open(pkcs1, "", ""), "policy below-minimum the RSA signature has PKCS #1 v1.5 padding, and it must be PSS"},
 		{"cipher", Minimum{Cipher: "aes-256"}, open(pss, "aes-128-gcm", cms.PKCS1), "policy below-minimum the cipher is aes-128-gcm, and aes-256 is the least"},
 		{"authenticated", Minimum{Authenticated: true}, open(pss, "aes-256-cbc", cms.PKCS1), "policy below-minimum the cipher is aes-256-cbc, which does not authenticate"},

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -48,7 +47,7 @@ func admitOne(c *x509.Certificate) error {
 		return fmt.Errorf("certificate %s: %d octets, over %d", describe(c), len(c.Raw), maxSize)
 	}
 	// Not every key that is kept can be used; the huge ones never can.
-	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > pkix.MaxRSA {
+	if key := pkix.RSAKey(pkix.PublicKey(c)); key != nil && key.N.BitLen() > pkix.MaxRSA {
 		return fmt.Errorf("certificate %s: RSA key of %d bits, over %d", describe(c), key.N.BitLen(), pkix.MaxRSA)
 	}
 	return nil

@@ -53,6 +53,9 @@ func (c *brainpoolCurve) size() int { return (c.p.BitLen() + 7) / 8 }
 // key reads a point (SEC 1 section 2.3.4), and makes sure that it is on the curve.
 func (c *brainpoolCurve) key(point []byte) (*BrainpoolKey, error) {
 	size := c.size()
+	if isHybrid(point, size) {
+		point = plainPoint(point)
+	}
 	switch {
 	case len(point) == 1+2*size && point[0] == 4:
 		x, y := new(big.Int).SetBytes(point[1:1+size]), new(big.Int).SetBytes(point[1+size:])

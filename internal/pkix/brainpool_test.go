@@ -127,11 +127,18 @@ func TestBrainpoolPoints(t *testing.T) {
 		}
 		size := key.curve.size()
 		long := append([]byte{4}, append(key.x.FillBytes(make([]byte, size)), key.y.FillBytes(make([]byte, size))...)...)
+		hybrid := bytes.Clone(long)
+		hybrid[0] = 6 | long[len(long)-1]&1
+		if same, err := key.curve.key(hybrid); err != nil || !same.Equal(key) {
+			t.Errorf("%s: the hybrid point is another one: %v", curve, err)
+		}
+		contradiction := bytes.Clone(hybrid)
+		contradiction[0] ^= 1
 		off := bytes.Clone(long)
 		off[len(off)-1] ^= 1
 		above := bytes.Clone(info.Bits)
 		new(big.Int).Add(key.curve.p, big.NewInt(0)).FillBytes(above[1:])
-		for name, point := range map[string][]byte{"off the curve": off, "cut": long[:len(long)-1], "infinity": {0}, "empty": {}, "over p": above} {
+		for name, point := range map[string][]byte{"off the curve": off, "cut": long[:len(long)-1], "infinity": {0}, "empty": {}, "over p": above, "hybrid of the other half": contradiction} {
 			if _, err := key.curve.key(point); err == nil {
 				t.Errorf("%s: %s is taken for a point", curve, name)
 			}

@@ -143,8 +143,10 @@ func TestOddCertificatesAreRead(t *testing.T) {
 		"also: negative serial":      func(o *odd) { o.serial = []byte{0x80, 1} },
 		"also: serial number of 0":   func(o *odd) { o.serial = []byte{0} },
 		"also: serial number of 40":  func(o *odd) { o.serial = bytes.Repeat([]byte{0x11}, 40) },
-		"RSA without NULL":           func(o *odd) { o.key = rsaInfo(t, o.key, false, false) },
-		"RSA modulus without its 0":  func(o *odd) { o.key = rsaInfo(t, o.key, true, true) },
+		"RSA without NULL":           func(o *odd) { o.key = rsaInfo(t, o.key, oidRSA, nil, false) },
+		"RSA with a size":            func(o *odd) { o.key = rsaInfo(t, o.key, oidRSA, []byte{2, 2, 8, 0}, false) },
+		"RSA modulus without its 0":  func(o *odd) { o.key = rsaInfo(t, o.key, oidRSA, asn1.NullBytes, true) },
+		"also: RSA of X.509":         func(o *odd) { o.key = rsaInfo(t, o.key, oidEARSA, []byte{2, 2, 8, 0}, false) },
 		"UTF-8 in rfc822Name": func(o *odd) {
 			o.extensions = [][]byte{extension(extAltName, 0, names(mail, append([]byte{0x81, 4}, "ö@x"...)))}
 		},
@@ -202,7 +204,7 @@ func TestOddCertificatesAreRead(t *testing.T) {
 }
 
 // rsaInfo writes the key of an info in another way.
-func rsaInfo(t *testing.T, info []byte, null, short bool) []byte {
+func rsaInfo(t *testing.T, info []byte, id asn1.ObjectIdentifier, params []byte, short bool) []byte {
 	t.Helper()
 	k, ok := ReadKeyInfo(info)
 	key := k.key().(*rsa.PublicKey)
@@ -220,10 +222,8 @@ func rsaInfo(t *testing.T, info []byte, null, short bool) []byte {
 	})
 	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oidRSA)
-			if null {
-				b.AddASN1NULL()
-			}
+			b.AddASN1ObjectIdentifier(id)
+			b.AddBytes(params)
 		})
 		b.AddASN1BitString(inner.BytesOrPanic())
 	})
@@ -385,6 +385,15 @@ func TestCompressedPoints(t *testing.T) {
 		key, isEC := short.key().(*ecdsa.PublicKey)
 		if !isEC || !key.Equal(long.key()) {
 			t.Errorf("%s: the compressed point is another one", curve)
+		}
+		hybrid := bytes.Clone(long.Bits)
+		hybrid[0] = 6 | hybrid[len(hybrid)-1]&1
+		if info, _ := ReadKeyInfo(ecInfo(params, hybrid)); !key.Equal(info.key()) {
+			t.Errorf("%s: the hybrid point is another one", curve)
+		}
+		hybrid[0] ^= 1
+		if info, _ := ReadKeyInfo(ecInfo(params, hybrid)); info.key() != nil {
+			t.Errorf("%s: a hybrid point that contradicts itself is read", curve)
 		}
 		wrong := bytes.Clone(short.Bits)
 		for i := range 64 { // half of all x have no point

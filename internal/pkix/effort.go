@@ -2,20 +2,17 @@ package pkix
 
 import (
 	"crypto"
-	"crypto/rsa"
 	"sync/atomic"
 )
 
 // Effort is how long a verification with the key takes, as a multiple of one with
 // RSA-2048. Elliptic curves count as two.
 func Effort(key crypto.PublicKey) int {
-	if pss, ok := key.(PSSKey); ok {
-		key = pss.PublicKey
-	}
-	switch k := key.(type) {
-	case *rsa.PublicKey:
+	if k := RSAKey(key); k != nil {
 		bits := min(k.N.BitLen(), MaxRSA)
 		return 1 + bits*bits/(2048*2048)
+	}
+	switch key.(type) {
 	case *BrainpoolKey:
 		return brainpoolEffort
 	case *MLDSAKey:

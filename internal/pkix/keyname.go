@@ -31,7 +31,7 @@ var names = []struct {
 // supported are kinds of keys and curves of which only those that are not
 // well-formed are asked about.
 var supported = func() []asn1.ObjectIdentifier {
-	list := []asn1.ObjectIdentifier{oidRSA, oidRSAPSS, oidEd25519, oidX25519}
+	list := []asn1.ObjectIdentifier{oidRSA, oidEARSA, oidRSAPSS, oidEd25519, oidX25519}
 	for _, set := range mldsaSets {
 		list = append(list, set.id)
 	}

@@ -1,6 +1,7 @@
 package pkix
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -27,6 +28,7 @@ type PSSKey struct {
 
 var (
 	oidRSA     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidEARSA   = asn1.ObjectIdentifier{2, 5, 8, 1, 1} // the RSA key of X.509, before PKCS #1
 	oidRSAPSS  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 	oidEd25519 = asn1.ObjectIdentifier{1, 3, 101, 112}
 	oidX25519  = asn1.ObjectIdentifier{1, 3, 101, 110}
@@ -38,7 +40,7 @@ func (k KeyInfo) key() crypto.PublicKey {
 	var key crypto.PublicKey
 	err := errKeyKind
 	switch {
-	case id.Equal(oidRSA) && absentOrNull(k.Parameters): // the NULL is forgotten by some
+	case id.Equal(oidRSA), id.Equal(oidEARSA): // whatever the parameters: they mean nothing, and some forget the NULL
 		key, err = rsaKey(k.Bits)
 	case id.Equal(oidRSAPSS):
 		key, err = pssKey(k)
@@ -101,8 +103,20 @@ var nist = []struct {
 	{asn1.ObjectIdentifier{1, 3, 132, 0, 33}, elliptic.P224()},
 }
 
+// RSAKey returns the RSA key that key is, for PSS alone or for all uses; nil if it
+// is of another kind.
+func RSAKey(key crypto.PublicKey) *rsa.PublicKey {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return k
+	case PSSKey:
+		return k.PublicKey
+	}
+	return nil
+}
+
 // ecKey reads a key on a named curve, its point compressed or not (RFC 5480
-// section 2.2). Explicit parameters are not looked at: RFC 5480 forbids them, and
+// section 2.2), or both at once, as X9.62 has it besides. Explicit parameters are not looked at: RFC 5480 forbids them, and
 // they can be chosen so that anyone knows the private key.
 func ecKey(info KeyInfo) (crypto.PublicKey, error) {
 	params := cryptobyte.String(info.Parameters)
@@ -128,16 +142,32 @@ func uncompressed(curve elliptic.Curve, point []byte) []byte {
 	if len(point) == 0 || point[0] == 4 {
 		return point
 	}
+	size := (curve.Params().BitSize + 7) / 8
+	if isHybrid(point, size) {
+		return plainPoint(point)
+	}
 	x, y := elliptic.UnmarshalCompressed(curve, point)
 	if x == nil {
 		return point
 	}
-	size := (curve.Params().BitSize + 7) / 8
 	long := make([]byte, 1+2*size)
 	long[0] = 4
 	x.FillBytes(long[1 : 1+size])
 	y.FillBytes(long[1+size:])
 	return long
+}
+
+// isHybrid reports whether a point of two coordinates of size octets says besides,
+// and rightly, whether y is odd (X9.62 section 4.3.6).
+func isHybrid(point []byte, size int) bool {
+	return len(point) == 1+2*size && point[0] == 6|point[2*size]&1
+}
+
+// plainPoint returns a hybrid point in the usual form.
+func plainPoint(hybrid []byte) []byte {
+	point := bytes.Clone(hybrid)
+	point[0] = 4
+	return point
 }
 
 // KeyInfo is a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
