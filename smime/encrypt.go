@@ -2,6 +2,7 @@ package smime
 
 import (
 	"crypto/x509"
+	"errors"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -42,6 +43,38 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 	if err != nil {
 		return nil, err
 	}
+	enveloped, err := envelop(content, to, o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Apply(outerChange(m, o.Headers, enveloped))
+}
+
+// EncryptDraft is Encrypt for what SignDraft made: as many times as there are copies.
+// The header is protected by the signature, or not at all.
+func EncryptDraft(d *message.Draft, to []*x509.Certificate, o EncryptOptions) (*message.Message, error) {
+	if o.Headers != HeadersOpen {
+		return nil, fault.New(fault.Internal, "the message cannot be encrypted", errors.New("the header of what is signed must be protected by the signature"))
+	}
+	var described []message.Field
+	for _, f := range d.Fields() {
+		if f.Structural() && !f.Is("MIME-Version") {
+			described = append(described, f)
+		}
+	}
+	body, err := d.Body()
+	if err != nil {
+		return nil, err
+	}
+	enveloped, err := envelop(append([][]byte{message.WriteHeader(described)}, body...), to, o)
+	if err != nil {
+		return nil, err
+	}
+	return d.Apply(message.Change{Remove: message.Field.NamesHidden, Entity: enveloped})
+}
+
+// envelop encrypts an entity.
+func envelop(content [][]byte, to []*x509.Certificate, o EncryptOptions) (*message.Entity, error) {
 	object, err := cms.Encrypt(cms.EncryptRequest{
 		Content:      content,
 		Recipients:   distinct(to),
@@ -53,9 +86,9 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
 	}
 	if o.Cipher.Authenticated() {
-		return wrap(m, o.Headers, "authEnveloped-data", object)
+		return objectEntity("authEnveloped-data", object), nil
 	}
-	return wrap(m, o.Headers, "enveloped-data", object)
+	return objectEntity("enveloped-data", object), nil
 }
 
 // distinct leaves out certificates that were there before.

@@ -41,6 +41,20 @@ type SignOptions struct {
 // error is ErrIdentity where id cannot sign, and message.ErrMalformed where m cannot be
 // signed.
 func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Message, error) {
+	return sign(m, id, o, (*message.Draft).Message)
+}
+
+// SignDraft is Sign for a message that is encrypted next, by EncryptDraft: the signed
+// form is not written in between, which would take as much memory as the message.
+func SignDraft(m *message.Message, id *certs.Identity, o SignOptions) (*message.Draft, error) {
+	return sign(m, id, o, func(d *message.Draft) (*message.Draft, error) {
+		_, err := d.Body() // by this it is signed
+		return d, err
+	})
+}
+
+// sign hands what is signed, or will be as soon as it is written, to finish.
+func sign[T any](m *message.Message, id *certs.Identity, o SignOptions, finish func(*message.Draft) (*T, error)) (*T, error) {
 	signer, err := o.signer(id)
 	if err != nil {
 		return nil, err
@@ -52,7 +66,7 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	if !o.Opaque {
 		content, err := safeEntity(m, o.Headers)
 		if err == nil {
-			return clear(m, o.Headers, content, request)
+			return clear(m, o.Headers, content, request, finish)
 		}
 		if !errors.Is(err, errUnsafe) {
 			return nil, err
@@ -68,7 +82,11 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	if err != nil {
 		return nil, err
 	}
-	return wrap(m, o.Headers, "signed-data", object)
+	d, err := m.Draft(outerChange(m, o.Headers, objectEntity("signed-data", object)))
+	if err != nil {
+		return nil, err
+	}
+	return finish(d)
 }
 
 func signObject(request cms.SignRequest) (*cms.Object, error) {
@@ -132,8 +150,8 @@ func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
 	return out
 }
 
-// clear renders multipart/signed (RFC 8551 section 3.5.3).
-func clear(m *message.Message, p HeaderProtection, content *entity, request cms.SignRequest) (*message.Message, error) {
+// clear makes multipart/signed (RFC 8551 section 3.5.3).
+func clear[T any](m *message.Message, p HeaderProtection, content *entity, request cms.SignRequest, finish func(*message.Draft) (*T, error)) (*T, error) {
 	digest := request.Signers[0].Digest
 	var d digester
 	if raw, ok := content.bytes(); ok {
@@ -148,9 +166,9 @@ func clear(m *message.Message, p HeaderProtection, content *entity, request cms.
 		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
 	body := append([]message.Piece{message.Text(before), message.Text(message.WriteHeader(content.fields))}, content.body...)
 	body = append(body, message.Text(behind),
-		message.Later(objectGuess(request), func(written []byte) (message.Piece, error) {
+		message.Later(objectGuess(request), func(written [][]byte) (message.Piece, error) {
 			if !d.started {
-				d.start(digest, [][]byte{written[len(before) : len(written)-len(behind)]})
+				d.start(digest, trimmed(written, len(before), len(behind)))
 			}
 			request.Detached, request.Digests = true, map[crypto.Hash][]byte{digest: d.wait()}
 			object, err := signObject(request)
@@ -160,12 +178,32 @@ func clear(m *message.Message, p HeaderProtection, content *entity, request cms.
 			return message.Base64(object), nil
 		}),
 		message.Text("\r\n--"+boundary+"--\r\n"))
-	return m.Apply(outerChange(m, p, &message.Entity{
+	draft, err := m.Draft(outerChange(m, p, &message.Entity{
 		Fields: []message.Field{{Name: "Content-Type", Raw: []byte(
 			"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +
 				" micalg=" + cms.DigestName(digest) + "; boundary=\"" + boundary + "\"\r\n")}},
 		Body: body,
 	}))
+	if err != nil {
+		return nil, err
+	}
+	return finish(draft)
+}
+
+// trimmed returns pieces without the first and the last octets.
+func trimmed(pieces [][]byte, first, last int) [][]byte {
+	out := make([][]byte, 0, len(pieces))
+	for _, p := range pieces {
+		n := min(first, len(p))
+		first -= n
+		out = append(out, p[n:])
+	}
+	for i := len(out) - 1; last > 0 && i >= 0; i-- {
+		n := min(last, len(out[i]))
+		last -= n
+		out[i] = out[i][:len(out[i])-n]
+	}
+	return out
 }
 
 // objectGuess is about how long a detached signature will be in base64.
@@ -177,12 +215,9 @@ func objectGuess(request cms.SignRequest) int {
 	return n * 3 / 2
 }
 
-// wrap renders application/pkcs7-mime (RFC 8551 section 3.2).
-func wrap(m *message.Message, p HeaderProtection, smimeType string, object *cms.Object) (*message.Message, error) {
-	return m.Apply(outerChange(m, p, &message.Entity{
-		Fields: objectFields(smimeType),
-		Body:   []message.Piece{message.Base64(object)},
-	}))
+// objectEntity is application/pkcs7-mime (RFC 8551 section 3.2).
+func objectEntity(smimeType string, object *cms.Object) *message.Entity {
+	return &message.Entity{Fields: objectFields(smimeType), Body: []message.Piece{message.Base64(object)}}
 }
 
 // objectFields are the fields of a CMS object (RFC 8551 section 3.2).

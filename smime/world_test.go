@@ -194,3 +194,8 @@ func signedContent(t testing.TB, m *message.Message) *message.Part {
 	}
 	return parse(t, string(data.Content.Bytes())).Root()
 }
+
+// wrap makes a CMS object the body of m.
+func wrap(m *message.Message, p HeaderProtection, smimeType string, object *cms.Object) (*message.Message, error) {
+	return m.Apply(outerChange(m, p, objectEntity(smimeType, object)))
+}

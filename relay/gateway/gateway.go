@@ -169,8 +169,9 @@ type Gateway struct {
 
 	// What the last guards watch: enforce.Decide and smime.Encrypt, unless a test
 	// has something worse.
-	decide  func(*enforce.Policy, enforce.Facts) enforce.Plan
-	encrypt func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
+	decide       func(*enforce.Policy, enforce.Facts) enforce.Plan
+	encrypt      func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
+	encryptDraft func(*message.Draft, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
 }
 
 // parsedCertificates is how much DER of certificates seen in mail is kept
@@ -203,7 +204,7 @@ func New(c Config) (*Gateway, error) {
 		problem(domains != nil && !domains.Match(a), "inbound_rule: notify: %s is not of a local domain", a)
 	}
 	g := &Gateway{Config: c, domains: domains, below: below, listeners: make(map[string]Listener),
-		parsed: cms.NewCertificateCache(parsedCertificates), decide: enforce.Decide, encrypt: smime.Encrypt}
+		parsed: cms.NewCertificateCache(parsedCertificates), decide: enforce.Decide, encrypt: smime.Encrypt, encryptDraft: smime.EncryptDraft}
 	for _, l := range c.Listeners {
 		g.listeners[l.Name] = l
 	}

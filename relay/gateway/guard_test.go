@@ -21,6 +21,9 @@ func TestUnencryptedCopyNeverLeaves(t *testing.T) {
 		w.gateway.encrypt = func(m *message.Message, _ []*x509.Certificate, _ smime.EncryptOptions) (*message.Message, error) {
 			return m, nil
 		}
+		w.gateway.encryptDraft = func(d *message.Draft, _ []*x509.Certificate, _ smime.EncryptOptions) (*message.Message, error) {
+			return d.Message()
+		}
 		o, err := w.send(to)
 		if err == nil || relay.ReplyFor(err).Code != 451 || o != nil {
 			t.Errorf("%s: %v, %v", to, o, err)

@@ -65,7 +65,7 @@ const missingSender enforce.Missing = "sender"
 
 // carryOut makes the outcome of a plan.
 func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *message.Message, e *evidence, plan enforce.Plan) (*answer.Outcome, error) {
-	if err := reserveCopies(ctx, plan, msg.Size()); err != nil {
+	if err := g.reserveCopies(ctx, plan, msg); err != nil {
 		return nil, err
 	}
 	o := &answer.Outcome{Expanded: e.expansions}
@@ -97,21 +97,27 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 }
 
 // reserveCopies takes the memory for all encrypted copies but the first, which
-// relay.MessageFactor has room for: hidden recipients get one each.
-func reserveCopies(ctx context.Context, plan enforce.Plan, size int) error {
-	copies := 0
+// relay.MessageFactor has room for: hidden recipients get one each. What must be
+// encoded to be signed is a copy more.
+func (g *Gateway) reserveCopies(ctx context.Context, plan enforce.Plan, msg *message.Message) error {
+	copies, encoded := 0, false
 	for _, c := range plan.Copies {
 		if c.Encrypt != nil {
 			copies++
+			encoded = encoded || c.Sign != nil && (g.Profiles[c.Sign.Profile].Opaque || !message.ScanLines(msg.Body()).ASCII)
 		}
 	}
-	if copies < 2 {
+	more := copies - 1
+	if encoded {
+		more++
+	}
+	if more < 1 {
 		return nil
 	}
 	// Base64 makes four octets of three, and quoted-printable may have been there
 	// before it.
-	if r := relay.MemoryOf(ctx); !r.Reserve(int64(copies-1) * int64(size) * 3 / 2) {
-		return relay.NoMemory(r, fmt.Errorf("%d encrypted copies of a message of %d octets", copies, size))
+	if r := relay.MemoryOf(ctx); !r.Reserve(int64(more) * int64(msg.Size()) * 3 / 2) {
+		return relay.NoMemory(r, fmt.Errorf("%d encrypted copies of a message of %d octets", copies, msg.Size()))
 	}
 	return nil
 }

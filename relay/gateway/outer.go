@@ -28,6 +28,18 @@ func leavesSigned(m *message.Message) bool {
 	return m.Root().MediaType == "multipart/signed" && len(m.Root().Children) == 2 || isObject(m, signedData)
 }
 
+// describesSigned is leavesSigned for a draft, of which only the header is looked at.
+func describesSigned(fields []message.Field) bool {
+	for _, f := range fields {
+		if f.Is("Content-Type") {
+			value := strings.ToLower(f.Value())
+			return strings.HasPrefix(value, "multipart/signed;") ||
+				strings.HasPrefix(value, "application/pkcs7-mime;") && strings.Contains(value, "smime-type=signed-data")
+		}
+	}
+	return false
+}
+
 // isObject reports whether the body of a message begins as a CMS object of a type, in
 // the only way in which the gateway writes one: application/pkcs7-mime in base64.
 func isObject(m *message.Message, objectType []byte) bool {

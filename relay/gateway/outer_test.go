@@ -69,6 +69,9 @@ func TestFalseCopyNeverLeaves(t *testing.T) {
 		w.gateway.encrypt = func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error) {
 			return object(t, []byte(body)), nil
 		}
+		w.gateway.encryptDraft = func(*message.Draft, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error) {
+			return object(t, []byte(body)), nil
+		}
 		if o, err := w.send(bob); err == nil || relay.ReplyFor(err).Code != 451 {
 			t.Errorf("%s: %+v, %v", name, o, err)
 		}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/smimerelay/smimerelay/internal/footer"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
-	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -24,6 +22,7 @@ type renderer struct {
 	base       *message.Message
 	withFooter map[enforce.Footer]*message.Message // base with a footer
 	signed     map[signing]*message.Message
+	drafts     map[signing]*message.Draft // of what is signed to be encrypted
 }
 
 // signing is what copies must share to share a signature.
@@ -37,7 +36,7 @@ type signing struct {
 // names of hidden recipients (RFC 5322 section 3.6.3), the sender's triggers,
 // and results that only a gateway may write, which a colleague might trust.
 func (g *Gateway) newRenderer(env *relay.Envelope, msg *message.Message, e *evidence) (*renderer, error) {
-	p := &renderer{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), withFooter: make(map[enforce.Footer]*message.Message)}
+	p := &renderer{g: g, env: env, e: e, base: msg, signed: make(map[signing]*message.Message), drafts: make(map[signing]*message.Draft), withFooter: make(map[enforce.Footer]*message.Message)}
 	change, err := g.Triggers.removal(msg)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "the subject cannot be re-encoded", err)
@@ -63,15 +62,8 @@ func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, erro
 		return nil, relay.Treatment{}, err
 	}
 	how := p.treatment(c, m != p.base)
-	if c.Sign != nil {
-		if m, err = p.sign(m, signing{*c.Sign, p.protection(c), c.Footer}); err != nil {
-			return nil, how, err
-		}
-	}
-	if c.Encrypt != nil {
-		if m, err = p.encrypt(m, c); err != nil {
-			return nil, how, err
-		}
+	if m, err = p.protect(m, c); err != nil {
+		return nil, how, err
 	}
 	m, err = tagged(m, c.SubjectTag)
 	if err != nil {
@@ -128,60 +120,6 @@ func (p *renderer) addFooter(f enforce.Footer) (*message.Message, error) {
 	}
 	p.withFooter[f] = m
 	return m, nil
-}
-
-func (p *renderer) sign(base *message.Message, s signing) (*message.Message, error) {
-	if m := p.signed[s]; m != nil {
-		return m, nil
-	}
-	profile := p.g.Profiles[s.Profile]
-	id := p.e.identities[s.Identity]
-	if id == nil {
-		return nil, p.internal(fmt.Errorf("no identity %q", s.Identity))
-	}
-	digest, ok := cms.DigestByName(profile.Digest)
-	if !ok && profile.Digest != "" {
-		return nil, p.internal(fmt.Errorf("profile %q: unknown digest %q", s.Profile, profile.Digest))
-	}
-	m, err := smime.Sign(base, id, smime.SignOptions{
-		Opaque: profile.Opaque,
-		Digest: digest, PSS: profile.Signature == "pss",
-		Time: p.g.Clock(), Headers: s.headers,
-	})
-	if err != nil {
-		return nil, p.failed("sign", err)
-	}
-	if !leavesSigned(m) {
-		return nil, p.internal(errors.New("a copy that must be signed is not signed"))
-	}
-	p.signed[s] = m
-	return m, nil
-}
-
-func (p *renderer) encrypt(m *message.Message, c enforce.Copy) (*message.Message, error) {
-	s := *c.Encrypt
-	profile := p.g.Profiles[s.Profile]
-	cipher, _ := p.e.cipher(profile, s)
-	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey}
-	if c.Sign == nil && profile.ProtectEncrypted {
-		options.Headers = smime.HeadersCipher
-	}
-	var to []*x509.Certificate
-	for _, fp := range s.Certificates {
-		cert := p.e.certificates[fp]
-		if cert == nil {
-			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
-		}
-		to = append(to, cert)
-	}
-	if len(to) == 0 {
-		return nil, p.internal(errors.New("no certificate to encrypt to"))
-	}
-	out, err := p.g.encrypt(m, to, options)
-	if err != nil {
-		return nil, p.failed("encrypt", err)
-	}
-	return out, nil
 }
 
 // failed keeps the kind that package smime gave an error; what it did not

@@ -51,18 +51,14 @@ var (
 // keeps its long lines. Where what was received is at fault the error is
 // ErrMalformed.
 func (m *Message) Apply(c Change) (*Message, error) {
-	fields, err := c.header(m.canonicalFields())
+	d, err := m.Draft(c)
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.body(m)
-	if err != nil {
-		return nil, err
+	if c.Entity == nil && sameEntity(m.fields, d.fields) && m.hasBody(d.body) {
+		return m.withHeader(d.fields)
 	}
-	if c.Entity == nil && sameEntity(m.fields, fields) && m.hasBody(body) {
-		return m.withHeader(fields)
-	}
-	return render(fields, body)
+	return d.Message()
 }
 
 // sameEntity reports whether two headers describe a body in the same words.

@@ -19,13 +19,13 @@ func (t Text) check(limit int) error               { return checkLines(t, limit)
 func (t Text) appendTo(dst []byte) ([]byte, error) { return append(dst, t...), nil }
 
 // Later returns a piece that is made when everything before it has been written:
-// make gets the body so far, which it must not change. guess is about how long
-// the piece will be; what is made is not a Later again.
-func Later(guess int, make func(body []byte) (Piece, error)) Piece { return laterPiece{guess, make} }
+// make gets the body so far, in pieces, which it must not change. guess is about how
+// long the piece will be; what is made is not a Later again.
+func Later(guess int, make func(body [][]byte) (Piece, error)) Piece { return laterPiece{guess, make} }
 
 type laterPiece struct {
 	guess int
-	make  func(body []byte) (Piece, error)
+	make  func(body [][]byte) (Piece, error)
 }
 
 func (p laterPiece) size() int       { return p.guess }
@@ -34,14 +34,20 @@ func (p laterPiece) check(int) error { return nil }
 func (p laterPiece) appendTo(dst []byte) ([]byte, error) {
 	// The header has no empty line, so the first one ends it.
 	_, body, _ := bytes.Cut(dst, []byte("\r\n\r\n"))
-	made, err := p.make(body)
+	made, err := p.made([][]byte{body})
 	if err != nil {
 		return nil, err
 	}
-	if err := made.check(maxLine); err != nil {
+	return made.appendTo(dst)
+}
+
+// made makes the piece and checks it.
+func (p laterPiece) made(body [][]byte) (Piece, error) {
+	piece, err := p.make(body)
+	if err != nil {
 		return nil, err
 	}
-	return made.appendTo(dst)
+	return piece, piece.check(maxLine)
 }
 
 // Source is what Base64 encodes: Len is exact, and AppendTo allocates nothing

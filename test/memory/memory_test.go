@@ -42,6 +42,7 @@ func TestOneLargeMessage(t *testing.T) {
 		{"pass", alice, "reader@pass.example", "outcome=passed", text(alice, "reader@pass.example", size)},
 		{"sign", alice, "reader@sign.example", "outcome=signed", text(alice, "reader@sign.example", size)},
 		{"encrypt", alice, "reader@encrypt.example", "outcome=encrypted", text(alice, "reader@encrypt.example", size)},
+		{"sign and encrypt", alice, "reader@both.example", `outcome="signed, encrypted"`, text(alice, "reader@both.example", size)},
 		{"verify", bob, alice, "outcome=pass", w.signed(alice, size)},
 		{"decrypt", bob, alice, "outcome=none", w.encrypted(alice, size)},
 		{"decrypt and verify", bob, alice, "outcome=pass", w.sealed(alice, size)},

@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// protect signs and encrypts. What is signed and encrypted is signed as a draft, which
+// is never written by itself.
+func (p *renderer) protect(m *message.Message, c enforce.Copy) (*message.Message, error) {
+	switch {
+	case c.Sign != nil && c.Encrypt != nil:
+		d, err := p.signDraft(m, signing{*c.Sign, p.protection(c), c.Footer})
+		if err != nil {
+			return nil, err
+		}
+		return encrypt(p, p.g.encryptDraft, d, c)
+	case c.Sign != nil:
+		return p.sign(m, signing{*c.Sign, p.protection(c), c.Footer})
+	case c.Encrypt != nil:
+		return encrypt(p, p.g.encrypt, m, c)
+	}
+	return m, nil
+}
+
+func (p *renderer) sign(base *message.Message, s signing) (*message.Message, error) {
+	if m := p.signed[s]; m != nil {
+		return m, nil
+	}
+	var m *message.Message
+	var err error
+	if d := p.drafts[s]; d != nil {
+		m, err = d.Message()
+	} else {
+		m, err = signBy(p, smime.Sign, base, s)
+	}
+	if err != nil {
+		return nil, p.failed("sign", err)
+	}
+	if !leavesSigned(m) {
+		return nil, p.internal(errors.New("a copy that must be signed is not signed"))
+	}
+	p.signed[s] = m
+	return m, nil
+}
+
+func (p *renderer) signDraft(base *message.Message, s signing) (*message.Draft, error) {
+	if d := p.drafts[s]; d != nil {
+		return d, nil
+	}
+	d, err := signBy(p, smime.SignDraft, base, s)
+	if err != nil {
+		return nil, p.failed("sign", err)
+	}
+	if !describesSigned(d.Fields()) {
+		return nil, p.internal(errors.New("a copy that must be signed is not signed"))
+	}
+	p.drafts[s] = d
+	return d, nil
+}
+
+// signBy signs as the profile says.
+func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smime.SignOptions) (*T, error), base *message.Message, s signing) (*T, error) {
+	profile := p.g.Profiles[s.Profile]
+	id := p.e.identities[s.Identity]
+	if id == nil {
+		return nil, fmt.Errorf("no identity %q", s.Identity)
+	}
+	digest, ok := cms.DigestByName(profile.Digest)
+	if !ok && profile.Digest != "" {
+		return nil, fmt.Errorf("profile %q: unknown digest %q", s.Profile, profile.Digest)
+	}
+	return sign(base, id, smime.SignOptions{
+		Opaque: profile.Opaque,
+		Digest: digest, PSS: profile.Signature == "pss",
+		Time: p.g.Clock(), Headers: s.headers,
+	})
+}
+
+// encrypt encrypts a message, or the draft of one that is signed, by the engine.
+func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error), m T, c enforce.Copy) (*message.Message, error) {
+	s := *c.Encrypt
+	profile := p.g.Profiles[s.Profile]
+	cipher, _ := p.e.cipher(profile, s)
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey}
+	if c.Sign == nil && profile.ProtectEncrypted {
+		options.Headers = smime.HeadersCipher
+	}
+	var to []*x509.Certificate
+	for _, fp := range s.Certificates {
+		cert := p.e.certificates[fp]
+		if cert == nil {
+			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
+		}
+		to = append(to, cert)
+	}
+	if len(to) == 0 {
+		return nil, p.internal(errors.New("no certificate to encrypt to"))
+	}
+	out, err := by(m, to, options)
+	if err != nil {
+		return nil, p.failed("encrypt", err)
+	}
+	return out, nil
+}
