@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound corpora cases certificates
+.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,12 @@ e2e: # the whole-system tests
 
 readers: # structures around a signature, as four other mail readers show them
 	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers
+
+FIPS := ./smime/... ./certs/store ./relay/returnpath
+
+fips: ## the tests of the engine and the store with GODEBUG=fips140=on, and with =only but for what is not approved
+	GODEBUG=fips140=on $(GO) test -count=1 $(FIPS)
+	GODEBUG=fips140=only $(GO) test -count=1 -skip "$$(test/scripts/notapproved)" $(FIPS)
 
 # The tools are in a module of their own, so that none of what they need is in go.mod.
 TOOL := $(GO) tool -modfile=test/tools/go.mod

@@ -66,6 +66,8 @@ func RefuseKey(c *x509.Certificate, p *pkix.KeyProblem) *Problem {
 		return nil
 	case p.Weak:
 		return Refuse(WeakKey, c, "%v", p)
+	case p.NotApproved:
+		return Refuse(NotApproved, c, "%v", p)
 	}
 	return Refuse(UnsupportedKey, c, "%v", p)
 }

@@ -27,6 +27,7 @@ const (
 	Malformed          Reason = "malformed"
 	Blocked            Reason = "blocked"
 	TooComplex         Reason = "too-complex"
+	NotApproved        Reason = "not-approved"
 )
 
 // Result is the word of RFC 8601 that goes with r.
@@ -36,7 +37,7 @@ func (r Reason) Result() Result {
 		return Pass
 	case RevocationUnknown:
 		return TempError
-	case WeakKey, WeakSignature, Blocked, PolicyMissing, NoRevocationInfo:
+	case WeakKey, WeakSignature, Blocked, PolicyMissing, NoRevocationInfo, NotApproved:
 		return PolicyNo
 	}
 	return Fail

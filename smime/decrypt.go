@@ -137,13 +137,15 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, 
 		case errors.Is(err, cms.ErrDevice):
 			w.unreachable(err)
 			return nil, false
-		case errors.Is(err, cms.ErrWeak), open == nil && errors.Is(err, cms.ErrUnsupported):
+		case errors.Is(err, cms.ErrWeak), errors.Is(err, cms.ErrNotApproved), open == nil && errors.Is(err, cms.ErrUnsupported):
 			open = err
 		}
 	}
 	switch {
 	case errors.Is(open, cms.ErrWeak):
 		w.stop(certs.PolicyNo, reasonWeakCipher, open.Error())
+	case errors.Is(open, cms.ErrNotApproved):
+		w.stop(certs.PolicyNo, reasonNotApproved, open.Error())
 	case open != nil:
 		w.stop(certs.PermError, reasonUnsupported, open.Error())
 	default:

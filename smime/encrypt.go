@@ -14,7 +14,7 @@ import (
 type EncryptOptions struct {
 	// Cipher is cms.AES256CBC where it is "".
 	Cipher cms.Cipher
-	// KeyTransport is for RSA keys; "" is cms.PKCS1.
+	// KeyTransport is for RSA keys; "" is cms.AutoTransport.
 	KeyTransport cms.KeyTransport
 	// DeriveKey binds the content key to the cipher (RFC 9709); few programs read it.
 	DeriveKey bool

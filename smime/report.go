@@ -114,6 +114,7 @@ const (
 	reasonNoAuthor    = "unclear-author"
 	reasonOuter       = "signature-outside-encryption"
 	reasonMinimum     = "below-minimum"
+	reasonNotApproved = "not-approved"
 )
 
 // describe fills in what the certificate says.

@@ -112,6 +112,8 @@ func signerError(err error) (certs.Result, string) {
 		return certs.PermError, reasonNoSigner
 	case errors.Is(err, cms.ErrWeak):
 		return certs.PolicyNo, string(certs.WeakSignature)
+	case errors.Is(err, cms.ErrNotApproved):
+		return certs.PolicyNo, reasonNotApproved
 	case errors.Is(err, cms.ErrUnsupported):
 		return certs.Neutral, reasonUnsupported
 	case errors.Is(err, cms.ErrMalformed), errors.Is(err, cms.ErrCertificate):

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"crypto"
+	"crypto/fips140"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -69,7 +70,15 @@ func EncodePKCS12(id *certs.Identity, password string, how PKCS12) ([]byte, erro
 	if how == Legacy {
 		encoder = pkcs12.LegacyDES
 	}
-	der, err := encoder.WithIterations(exportIterations).Encode(id.Key, id.Certificate, id.Chain, password)
+	if how == Legacy && fips140.Enforced() {
+		return nil, fmt.Errorf("PKCS #12 with Triple DES and SHA-1 is %s; use the modern form", pkix.NotApproved)
+	}
+	var der []byte
+	var err error
+	// In the modern form SHA-1 only makes a name for the key.
+	fips140.WithoutEnforcement(func() {
+		der, err = encoder.WithIterations(exportIterations).Encode(id.Key, id.Certificate, id.Chain, password)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("PKCS #12 of %q: %w", pkix.Label(id.Certificate), err)
 	}

@@ -13,6 +13,9 @@ func signatureAlgorithm(c *x509.Certificate) (pkix.Algorithm, *certs.Problem) {
 	if !ok {
 		return a, certs.Refuse(certs.UnsupportedSigning, c, "its signature algorithm %s is not supported", id)
 	}
+	if !a.Approved() {
+		return a, certs.Refuse(certs.NotApproved, c, "it is signed with %s: %s", a.Digest(), pkix.NotApproved)
+	}
 	return a, nil
 }
 

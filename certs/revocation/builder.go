@@ -88,6 +88,9 @@ func (b *builder) fields(s *scanner) error {
 	if !ok {
 		return fmt.Errorf("revocation list: signature algorithm %s: %w", id, ErrUnsupported)
 	}
+	if !algorithm.Approved() {
+		return fmt.Errorf("revocation list: signature algorithm %s is %s: %w", id, pkix.NotApproved, ErrUnsupported)
+	}
 	b.list.algorithm = algorithm
 	s.use(algorithm)
 	if tag, der, err = s.element(); err != nil || tag != tagSequence {

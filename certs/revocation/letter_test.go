@@ -141,7 +141,7 @@ func TestResponsesByTheLetter(t *testing.T) {
 	named := func(id []byte) wholeAnswer { return with(of(says(Good)), func(w *wholeAnswer) { w.responder = id }) }
 	byKey := func(c *x509.Certificate) []byte {
 		info, _ := pkix.ReadKeyInfo(c.RawSubjectPublicKeyInfo)
-		return explicit(2, testpki.Must(asn1.Marshal(digest(crypto.SHA1, info.Bits))))
+		return explicit(2, testpki.Must(asn1.Marshal(pkix.Identifier(crypto.SHA1, info.Bits))))
 	}
 	old := answerAbout{status: Revoked, this: now.Add(-3 * time.Hour), next: now.Add(-2 * time.Hour)}
 	backwards := answerAbout{status: Good, this: now.Add(4 * time.Minute), next: now.Add(time.Minute)}

@@ -211,14 +211,8 @@ func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
 		return false
 	}
 	info, ok := pkix.ReadKeyInfo(issuer.RawSubjectPublicKeyInfo)
-	return ok && bytes.Equal(name, digest(hash, cert.RawIssuer)) && bytes.Equal(key, digest(hash, info.Bits)) &&
+	return ok && bytes.Equal(name, pkix.Identifier(hash, cert.RawIssuer)) && bytes.Equal(key, pkix.Identifier(hash, info.Bits)) &&
 		bytes.Equal(serial, serialOf(cert))
-}
-
-func digest(h crypto.Hash, data []byte) []byte {
-	s := h.New()
-	s.Write(data)
-	return s.Sum(nil)
 }
 
 // readSingle reads a SingleResponse behind its CertID.

@@ -48,5 +48,5 @@ func (id *responderID) names(c *x509.Certificate) bool {
 		return pkix.SameName(id.name, c.RawSubject)
 	}
 	info, ok := pkix.ReadKeyInfo(c.RawSubjectPublicKeyInfo)
-	return ok && bytes.Equal(id.key, digest(crypto.SHA1, info.Bits))
+	return ok && bytes.Equal(id.key, pkix.Identifier(crypto.SHA1, info.Bits))
 }

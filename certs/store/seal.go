@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ func newSealer(key []byte) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block) // the nonce stands before the ciphertext
 	if err != nil {
 		return nil, err
 	}
@@ -50,19 +49,14 @@ func newSealer(key []byte) (*sealer, error) {
 
 // seal returns version, nonce, and ciphertext with tag.
 func (s *sealer) seal(plain []byte, purpose string, about []byte) []byte {
-	out := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+len(plain)+s.aead.Overhead())
-	out[0] = sealVersion
-	nonce := out[1:]
-	rand.Read(nonce)                                                  // never fails
-	return s.aead.Seal(out, nonce, plain, additional(purpose, about)) //nolint:gosec // G407: the nonce is random
+	return s.aead.Seal([]byte{sealVersion}, nil, plain, additional(purpose, about))
 }
 
 func (s *sealer) open(sealed []byte, purpose string, about []byte) ([]byte, error) {
-	if len(sealed) < 1+s.aead.NonceSize() || sealed[0] != sealVersion {
+	if len(sealed) == 0 || sealed[0] != sealVersion {
 		return nil, errSealed
 	}
-	nonce, box := sealed[1:1+s.aead.NonceSize()], sealed[1+s.aead.NonceSize():]
-	plain, err := s.aead.Open(nil, nonce, box, additional(purpose, about))
+	plain, err := s.aead.Open(nil, nil, sealed[1:], additional(purpose, about))
 	if err != nil {
 		return nil, errSealed
 	}

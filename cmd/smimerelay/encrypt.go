@@ -10,7 +10,7 @@ import (
 type encryptCmd struct {
 	To           []string `required:"" sep:"none" placeholder:"CERT" help:"Encrypt to the certificates in this file (PEM, DER, .p7b). Repeatable."`
 	Cipher       string   `enum:",${ciphers}" default:"" placeholder:"NAME" help:"Content encryption: aes-128-cbc, aes-192-cbc, aes-256-cbc (default), aes-128-gcm, aes-256-gcm, chacha20-poly1305."`
-	KeyTransport string   `enum:",pkcs1,oaep" default:"" placeholder:"NAME" help:"Padding of RSA key transport: pkcs1 (default), oaep."`
+	KeyTransport string   `enum:",auto,pkcs1,oaep" default:"" placeholder:"NAME" help:"Padding of RSA key transport: pkcs1, oaep, auto (default: pkcs1, and oaep with GODEBUG=fips140=only)."`
 	DeriveKey    bool     `help:"Derive the content encryption key with HKDF, so that the cipher cannot be changed (RFC 9709). Few clients can read it."`
 	Message      string   `arg:"" optional:"" help:"File with the message (default: standard input, or -)."`
 }

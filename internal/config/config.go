@@ -236,7 +236,7 @@ type Profile struct {
 	Digest           string `toml:"digest" doc:"digest algorithm of signatures; Ed25519 and ML-DSA keys always use sha-512" enum:"sha-256,sha-384,sha-512"`
 	Signature        string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
 	Cipher           string `toml:"cipher" doc:"content encryption; auto is aes-256-cbc, which every client can read" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
-	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport" enum:"pkcs1,oaep"`
+	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport; auto is pkcs1, which every client can read, and oaep with GODEBUG=fips140=only" enum:"auto,pkcs1,oaep"`
 	DeriveKey        bool   `toml:"derive_key" doc:"derive the content encryption key with HKDF, so that the cipher named in the message cannot be changed (RFC 9709); few clients can read it"`
 	Opaque           bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool   `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`

@@ -98,8 +98,8 @@ func defaultDirectory() Directory {
 // decides, the rest is as strong.
 func defaultProfiles() map[string]Profile {
 	return map[string]Profile{
-		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "pkcs1"},
-		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "pkcs1"},
+		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "auto"},
+		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "auto"},
 		"rfc8551": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep",
 			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumCipher: "aes-128"},
 		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-128-gcm", KeyTransport: "oaep",

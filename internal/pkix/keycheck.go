@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/fips140"
 	"crypto/rsa"
 	"fmt"
 )
@@ -22,7 +23,9 @@ const (
 type KeyProblem struct {
 	// Weak tells a key that protects nothing from one of an unsupported kind.
 	Weak bool
-	text string
+	// NotApproved: GODEBUG=fips140=only forbids it.
+	NotApproved bool
+	text        string
 }
 
 // Error says what is wrong with the key.
@@ -40,6 +43,14 @@ func unsupportedKey(format string, args ...any) *KeyProblem {
 // be verified with it. RSA keys have at least minRSA bits. It is the one judgement
 // of lookups, of path validation and of the S/MIME engine.
 func CheckKey(key crypto.PublicKey, minRSA int) *KeyProblem {
+	if p := checkStrength(key, minRSA); p != nil {
+		return p
+	}
+	return approved(key)
+}
+
+// checkStrength is CheckKey whether FIPS 140-3 is enforced or not.
+func checkStrength(key crypto.PublicKey, minRSA int) *KeyProblem {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n < minRSA {
@@ -47,7 +58,7 @@ func CheckKey(key crypto.PublicKey, minRSA int) *KeyProblem {
 		}
 		return checkRSA(k)
 	case PSSKey:
-		return CheckKey(k.PublicKey, minRSA)
+		return checkStrength(k.PublicKey, minRSA)
 	case *ecdsa.PublicKey:
 		if p := k.Params(); p.BitSize < 256 {
 			return weakKey("curve %s is below 256 bits", p.Name)
@@ -79,8 +90,8 @@ func checkRSA(k *rsa.PublicKey) *KeyProblem {
 var probe, _ = ecdh.X25519().NewPrivateKey(append(make([]byte, 31), 0x40))
 
 func checkAgreement(k *ecdh.PublicKey) *KeyProblem {
-	if k.Curve() != ecdh.X25519() {
-		return nil // of prime order: every point serves
+	if k.Curve() != ecdh.X25519() || fips140.Enforced() {
+		return nil // of prime order: every point serves; or refused by approved
 	}
 	if _, err := probe.ECDH(k); err != nil {
 		return weakKey("the X25519 key is a point of low order")

@@ -7,8 +7,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -49,7 +49,8 @@ func (k KeyInfo) key() crypto.PublicKey {
 	case id.Equal(oidEd25519) && plain && len(k.Bits) == ed25519.PublicKeySize:
 		return ed25519.PublicKey(k.Bits)
 	case id.Equal(oidX25519) && plain:
-		key, err = ecdh.X25519().NewPublicKey(k.Bits)
+		// Where FIPS 140-3 is enforced it is read, and refused by CheckKey.
+		fips140.WithoutEnforcement(func() { key, err = ecdh.X25519().NewPublicKey(k.Bits) })
 	case mldsaByID(id) != nil && plain: // RFC 9881 section 4
 		return mldsaByID(id).key(k.Bits)
 	case kemByID(id) != nil && plain: // RFC 9935 section 4
@@ -201,6 +202,5 @@ func ComputedKeyID(c *x509.Certificate) []byte {
 	if !ok {
 		return nil
 	}
-	sum := sha1.Sum(info.Bits)
-	return sum[:]
+	return Identifier(crypto.SHA1, info.Bits)
 }

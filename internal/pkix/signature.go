@@ -89,7 +89,9 @@ func (a Algorithm) Scheme() Scheme { return a.scheme }
 func (a Algorithm) Weak() bool { return a.hash == crypto.SHA1 || a.hash == crypto.MD5 }
 
 // Broken reports a digest that is refused whatever the configuration says.
-func (a Algorithm) Broken() bool { return a.hash == crypto.MD5 }
+func (a Algorithm) Broken() bool {
+	return a.hash == crypto.MD5 || !a.Approved()
+}
 
 // Whole reports an algorithm that signs the data itself and not its digest.
 func (a Algorithm) Whole() bool {
@@ -142,7 +144,7 @@ func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {
 		return a.verifyWhole(key, data, sig)
 	}
 	h := a.Hash()
-	if h == nil {
+	if h == nil || !a.Approved() {
 		return false
 	}
 	h.Write(data)

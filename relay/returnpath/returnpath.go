@@ -13,7 +13,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
@@ -71,7 +70,7 @@ func New(key []byte, domain string) (*Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCM(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block) // the nonce stands before the ciphertext
 	if err != nil {
 		return nil, err
 	}
@@ -208,9 +207,7 @@ func fresh(written string, now time.Time) bool {
 
 // Seal encrypts a value for a header field: words of letters and digits.
 func (p *Path) Seal(plain []byte) string {
-	nonce := make([]byte, p.aead.NonceSize())
-	rand.Read(nonce) // never fails
-	sealed := base64.StdEncoding.EncodeToString(p.aead.Seal(nonce, nonce, plain, nil))
+	sealed := base64.StdEncoding.EncodeToString(p.aead.Seal(nil, nil, plain, nil))
 	var words []string
 	const word = 64
 	for len(sealed) > word {
@@ -223,11 +220,10 @@ func (p *Path) Seal(plain []byte) string {
 // Open decrypts what Seal made, whatever white space came into it.
 func (p *Path) Open(value string) ([]byte, error) {
 	sealed, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value), ""))
-	if err != nil || len(sealed) < p.aead.NonceSize() {
+	if err != nil {
 		return nil, errSealed
 	}
-	n := p.aead.NonceSize()
-	plain, err := p.aead.Open(nil, sealed[:n], sealed[n:], nil)
+	plain, err := p.aead.Open(nil, nil, sealed, nil)
 	if err != nil {
 		return nil, errSealed
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/fips140"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -95,6 +96,9 @@ func (s *cipherSpec) newAEAD(key []byte, nonceLen, tagLen int) (cipher.AEAD, err
 	b, err := s.block(key)
 	if err != nil {
 		return nil, err
+	}
+	if fips140.Enforced() {
+		return newApprovedGCM(b, nonceLen, tagLen)
 	}
 	if tagLen == tagSize {
 		return cipher.NewGCMWithNonceSize(b, nonceLen)

@@ -3,6 +3,7 @@ package cms
 import (
 	"crypto"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/rsa"
@@ -24,7 +25,7 @@ type DecryptOptions struct {
 // crypto.Decrypter (RSA), an ecdh.KeyExchanger or *ecdsa.PrivateKey, or a
 // crypto.Decapsulator (ML-KEM).
 //
-// ErrUnsupported, ErrWeak and ErrKey depend on what the message says openly and
+// ErrUnsupported, ErrWeak, ErrNotApproved and ErrKey depend on what the message says openly and
 // on the kind of key, ErrDevice on the device that holds the key. Everything
 // else is ErrDecrypt: where a content key can
 // not be recovered, a random one takes its place and the content is tried all
@@ -64,6 +65,9 @@ func (r *RecipientInfo) contentKey(key crypto.PrivateKey, size int, o DecryptOpt
 		if r.wrap.is(oidWrapDES3) && !o.AllowWeak {
 			return nil, weak("key wrap 3des")
 		}
+		if err := r.approvedAgreement(); err != nil {
+			return nil, err
+		}
 		return r.agreed(key)
 	case kemKind:
 		return r.decapsulated(key)
@@ -83,6 +87,11 @@ func (r *RecipientInfo) transported(key crypto.PrivateKey, size int, o DecryptOp
 	}
 	if err := checkKey(pub, minRSABits(o.AllowWeak)); err != nil {
 		return nil, err
+	}
+	if !r.alg.is(oidOAEP) {
+		if err := approvedTransport(PKCS1); err != nil {
+			return nil, err
+		}
 	}
 	opts := pkcs1Options(d, size)
 	if r.alg.is(oidOAEP) {
@@ -111,6 +120,15 @@ func pkcs1Options(key crypto.Decrypter, size int) crypto.DecrypterOpts {
 	}
 	// RFC 8551 section 2.3 demands it.
 	return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size}
+}
+
+// approvedAgreement refuses what GODEBUG=fips140=only forbids.
+func (r *RecipientInfo) approvedAgreement() error {
+	if fips140.Enforced() && (r.wrap.is(oidWrapDES3) || r.originator.is(oidX25519)) {
+		return notApproved("key agreement " + string(r.KeyManagement))
+	}
+	kdf, _ := kdfOf(r.alg.oid)
+	return approvedDigest(kdf.hash)
 }
 
 // agreed undoes key agreement.
@@ -190,6 +208,8 @@ func (e *EnvelopedData) cipherOpener(o DecryptOptions) (opener, error) {
 		return opener{}, unsupported("cipher %s in %s", e.Cipher, e.Type)
 	case spec.weak && !o.AllowWeak:
 		return opener{}, weak("cipher %s", e.Cipher)
+	case spec.approved() != nil:
+		return opener{}, spec.approved()
 	case e.content == nil:
 		return opener{}, unsupported("detached ciphertext")
 	case spec.aead:
@@ -221,6 +241,9 @@ func (e *EnvelopedData) openCBC(key, iv []byte, block func([]byte) (cipher.Block
 func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, error) {
 	nonce, tagLen, err := e.aeadParams(spec)
 	if err != nil {
+		return opener{}, err
+	}
+	if _, err := spec.newAEAD(make([]byte, spec.key), len(nonce), tagLen); errors.Is(err, ErrNotApproved) {
 		return opener{}, err
 	}
 	covered, err := e.additionalData()

@@ -22,7 +22,7 @@ func TestDeriveContentKeyVectors(t *testing.T) {
 
 func TestDerivedKeyRoundTrip(t *testing.T) {
 	id := newIdentity(t, "rsa2048")
-	for _, c := range []Cipher{AES128CBC, AES256CBC, AES128GCM, AES256GCM, ChaCha20Poly1305} {
+	for _, c := range permitted(AES128CBC, AES256CBC, AES128GCM, AES256GCM, ChaCha20Poly1305) {
 		e := derivedKey(t, id, c)
 		if e.Cipher != c || !e.DerivedKey || e.Authenticated != c.Authenticated() || e.Sound() != nil {
 			t.Errorf("%s: parsed as %s, derived %v, authenticated %v, %v", c, e.Cipher, e.DerivedKey, e.Authenticated, e.Sound())

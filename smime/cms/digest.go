@@ -15,6 +15,9 @@ func Digest(r io.Reader, functions ...crypto.Hash) (map[crypto.Hash][]byte, erro
 		if DigestName(f) == "" || !f.Available() {
 			return nil, unsupported("digest %d", f)
 		}
+		if err := approvedDigest(f); err != nil {
+			return nil, err
+		}
 		states[i] = f.New()
 	}
 	if _, err := io.Copy(io.MultiWriter(states...), r); err != nil {

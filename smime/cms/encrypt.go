@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -20,10 +21,12 @@ const maxRecipientsWritten = 2000
 // nothing to choose.
 type KeyTransport string
 
-// The key transports.
+// The key transports. AutoTransport is PKCS1, which all programs read, or OAEP with
+// GODEBUG=fips140=only.
 const (
-	PKCS1 KeyTransport = "pkcs1"
-	OAEP  KeyTransport = "oaep"
+	PKCS1         KeyTransport = "pkcs1"
+	OAEP          KeyTransport = "oaep"
+	AutoTransport KeyTransport = "auto"
 )
 
 // EncryptRequest says what to encrypt, to whom, and how.
@@ -38,7 +41,7 @@ type EncryptRequest struct {
 	// Cipher is AES256CBC where it is "". An authenticated one makes
 	// AuthEnvelopedData, the others EnvelopedData.
 	Cipher Cipher
-	// KeyTransport is PKCS1 where it is "".
+	// KeyTransport is AutoTransport where it is "".
 	KeyTransport KeyTransport
 	// OAEPHash is SHA-1, SHA-256, SHA-384 or SHA-512; 0 is SHA-256.
 	OAEPHash crypto.Hash
@@ -81,6 +84,9 @@ func (r *EncryptRequest) defaults() (*cipherSpec, error) {
 	if r.Cipher == "" {
 		r.Cipher = AES256CBC
 	}
+	if r.KeyTransport == "" || r.KeyTransport == AutoTransport {
+		r.KeyTransport = defaultTransport()
+	}
 	if r.OAEPHash == 0 {
 		r.OAEPHash = crypto.SHA256
 	}
@@ -88,12 +94,15 @@ func (r *EncryptRequest) defaults() (*cipherSpec, error) {
 	switch {
 	case spec == nil || spec.weak:
 		return nil, unsupported("cipher %q for writing", string(r.Cipher))
-	case r.KeyTransport != "" && r.KeyTransport != PKCS1 && r.KeyTransport != OAEP:
+	case r.KeyTransport != PKCS1 && r.KeyTransport != OAEP:
 		return nil, unsupported("key transport %q", string(r.KeyTransport))
 	case r.OAEPHash != crypto.SHA1 && !sendable(r.OAEPHash):
 		return nil, unsupported("OAEP with %s", DigestName(r.OAEPHash))
 	}
-	return spec, nil
+	if err := approvedDigest(r.OAEPHash); err != nil {
+		return nil, err
+	}
+	return spec, spec.approved()
 }
 
 // An encrypter makes the recipient infos of one content key.
@@ -191,6 +200,9 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 // arm gives the object its cipher with a fresh IV or nonce, and returns
 // contentEncryptionAlgorithm and the size of the ciphertext.
 func (e *encrypter) arm(o *Object) (algorithm []byte, size int, err error) {
+	if e.spec.aead && fips140.Enforced() {
+		return e.sealNow(o)
+	}
 	if e.spec.aead {
 		o.nonce = make([]byte, nonceSize)
 		rand.Read(o.nonce)
@@ -211,6 +223,26 @@ func (e *encrypter) arm(o *Object) (algorithm []byte, size int, err error) {
 	}
 	o.block, err = e.spec.block(key)
 	return algorithm, paddedSize(o.size, len(o.iv)), err
+}
+
+// sealNow is arm with GODEBUG=fips140=only: the nonce is only known once the content
+// was sealed, and the key cannot be derived from it then.
+func (e *encrypter) sealNow(o *Object) (algorithm []byte, size int, err error) {
+	if e.request.DeriveKey {
+		return nil, 0, notApproved("AES-GCM with a key derived from its nonce (RFC 9709)")
+	}
+	aead, err := e.spec.newAEAD(e.key, nonceSize, tagSize)
+	if err != nil {
+		return nil, 0, err
+	}
+	gcm, ok := aead.(approvedGCM)
+	if !ok {
+		return nil, 0, notApproved("cipher " + string(e.spec.name))
+	}
+	o.nonce, o.sealed = gcm.seal(o.content)
+	o.aead = gcm
+	algorithm, _, err = e.contentEncryption(e.spec.aeadParams(o.nonce))
+	return algorithm, o.size, err
 }
 
 // keyTransport appends KeyTransRecipientInfo (RFC 5652 section 6.2.1).
@@ -239,6 +271,9 @@ func (e *encrypter) keyTransport(b *builder, cert *x509.Certificate, pub *rsa.Pu
 
 // transport encrypts the content key with RSA.
 func (e *encrypter) transport(pub *rsa.PublicKey) (encrypted []byte, err error) {
+	if err := approvedTransport(e.request.KeyTransport); err != nil {
+		return nil, err
+	}
 	if e.request.KeyTransport == OAEP {
 		encrypted, err = rsa.EncryptOAEP(e.request.OAEPHash.New(), rand.Reader, pub, e.key, nil)
 	} else {

@@ -18,6 +18,9 @@ var (
 	ErrUnsupported = errors.New("cms: unsupported")
 	// ErrWeak: the algorithm or the key is known, and refused as too weak.
 	ErrWeak = errors.New("cms: weak")
+	// ErrNotApproved: the algorithm or the key is known, and GODEBUG=fips140=only
+	// forbids it.
+	ErrNotApproved = errors.New("cms: not approved")
 	// ErrKey: the key given is not of the kind that the operation needs. It
 	// depends on the kind of the key alone, never on ciphertext.
 	ErrKey = errors.New("cms: unsuitable key")

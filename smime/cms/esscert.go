@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // A certHash is ESSCertID or ESSCertIDv2 (RFC 5035 sections 3 and 4): the hash
@@ -51,7 +53,7 @@ func (c *cursor) certHash(defaultDigest string) (h certHash) {
 // matches reports whether h names cert.
 func (h certHash) matches(cert *x509.Certificate) bool {
 	f := digestOf(h.digest)
-	if f == 0 || f == crypto.MD5 || !bytes.Equal(sum(f, cert.Raw), h.hash) {
+	if f == 0 || f == crypto.MD5 || !bytes.Equal(pkix.Identifier(f, cert.Raw), h.hash) {
 		return false
 	}
 	return h.id == nil || h.id.Matches(cert)

@@ -18,6 +18,8 @@ type Object struct {
 	iv    []byte
 	aead  cipher.AEAD // AEAD
 	nonce []byte
+	// sealed is the ciphertext with its tag where it had to be made at once.
+	sealed []byte
 }
 
 // Len returns the exact size in octets.
@@ -74,6 +76,9 @@ func (o *Object) appendCBC(dst []byte) []byte {
 func (o *Object) appendAEAD(dst []byte) []byte {
 	start := len(dst)
 	var plain []byte
+	if o.sealed != nil {
+		return appendTag(append(dst, o.sealed...))
+	}
 	if len(o.content) == 1 {
 		plain = o.content[0]
 	} else {
@@ -82,7 +87,11 @@ func (o *Object) appendAEAD(dst []byte) []byte {
 		}
 		plain = dst[start:]
 	}
-	dst = o.aead.Seal(dst[:start], o.nonce, plain, nil)
+	return appendTag(o.aead.Seal(dst[:start], o.nonce, plain, nil))
+}
+
+// appendTag makes an element of the tag at the end of dst.
+func appendTag(dst []byte) []byte {
 	tag := [tagSize]byte(dst[len(dst)-tagSize:])
 	dst = append(dst[:len(dst)-tagSize], tagOctetString, tagSize)
 	return append(dst, tag[:]...)

@@ -28,7 +28,8 @@ func publicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
 }
 
 // checkKey says whether signatures by a public key are verified, with RSA keys from
-// minBits. The error is ErrWeak or ErrUnsupported.
+// minBits. The error is ErrWeak, ErrNotApproved or
+// ErrUnsupported.
 func checkKey(pub crypto.PublicKey, minBits int) error {
 	return keyError(pkix.CheckKey(pub, minBits))
 }
@@ -40,6 +41,8 @@ func keyError(p *pkix.KeyProblem) error {
 		return nil
 	case p.Weak:
 		return weak("%v", p)
+	case p.NotApproved:
+		return kindError(ErrNotApproved, "%v", []any{p})
 	}
 	return unsupported("%v", p)
 }

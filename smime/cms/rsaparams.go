@@ -92,5 +92,10 @@ func oaepOf(params []byte) (*rsa.OAEPOptions, error) {
 	if o.Hash == 0 || o.MGFHash == 0 || o.Hash == crypto.MD5 || o.MGFHash == crypto.MD5 {
 		return nil, unsupported("OAEP with this digest")
 	}
+	for _, h := range []crypto.Hash{o.Hash, o.MGFHash} {
+		if err := approvedDigest(h); err != nil {
+			return nil, err
+		}
+	}
 	return o, nil
 }

@@ -24,6 +24,9 @@ func signatureAlgorithm(a algorithm, digest crypto.Hash) (s pkix.Algorithm, err 
 	if !ok {
 		return s, unsupported("signature algorithm %v, or its parameters", a)
 	}
+	if !s.Approved() {
+		return s, notApproved("signature algorithm " + a.String() + ", or its parameters")
+	}
 	if !s.AllowsDigest(digest) {
 		return s, malformed("signature algorithm %v with digest %s", a, DigestName(digest))
 	}

@@ -261,7 +261,7 @@ func (s *SignedData) Digests() []crypto.Hash {
 next:
 	for i := range s.signers {
 		h := digestOf(s.signers[i].digest)
-		if h == 0 || h == crypto.MD5 {
+		if h == 0 || h == crypto.MD5 || !pkix.ApprovedDigest(h) {
 			continue
 		}
 		for _, known := range hashes {

@@ -34,7 +34,7 @@ type SignerResult struct {
 	// Err is nil if the signature is good, which says nothing about the
 	// certificate. Otherwise it is one of ErrSignature, ErrDigest,
 	// ErrAttributes, ErrNoCertificate, ErrCertificate, ErrWeak,
-	// ErrUnsupported, ErrMalformed.
+	// ErrNotApproved, ErrUnsupported, ErrMalformed.
 	Err error
 	// ID is who the signer says it is.
 	ID ID
@@ -112,6 +112,9 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 		return unsupported("digest %v", s.digest)
 	}
 	r.Digest = hash
+	if err := approvedDigest(hash); err != nil {
+		return err
+	}
 	alg, err := signatureAlgorithm(s.signature, hash)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ var (
 	errWork = errors.New("key derivation from the password is too expensive")
 )
 
-func unsupported(what string, id fmt.Stringer) error {
+func unsupported(what, id string) error {
 	return fmt.Errorf("%s %s is %w; re-encrypt it with AES, for example: openssl pkcs8 -topk8 or openssl pkcs12 -export", what, id, ErrUnsupported)
 }
 
@@ -52,7 +52,7 @@ func ReadScheme(s *cryptobyte.String, b *Budget) (*Scheme, error) {
 	if id.Equal(oidPBES2) {
 		return readPBES2(params, b)
 	}
-	return nil, unsupported("encryption", id)
+	return nil, unsupported("encryption", id.String())
 }
 
 // Open decrypts data with the first of the forms for which accept takes the

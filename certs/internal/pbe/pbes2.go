@@ -29,7 +29,7 @@ const maxKey = 64
 // prfs are the pseudo-random functions of PBKDF2, all HMAC, by object identifier
 // (RFC 8018 appendix B.1.2).
 var prfs = map[string]func() hash.Hash{
-	"1.2.840.113549.2.7":  sha1.New,
+	hmacSHA1:              sha1.New,
 	"1.2.840.113549.2.8":  sha256.New224,
 	"1.2.840.113549.2.9":  sha256.New,
 	"1.2.840.113549.2.10": sha512.New384,
@@ -47,7 +47,7 @@ var blockCiphers = map[string]blockCipher{
 	"2.16.840.1.101.3.4.1.2":  {16, aes.NewCipher},
 	"2.16.840.1.101.3.4.1.22": {24, aes.NewCipher},
 	"2.16.840.1.101.3.4.1.42": {32, aes.NewCipher},
-	"1.2.840.113549.3.7":      {24, des.NewTripleDESCipher},
+	tripleDES:                 {24, des.NewTripleDESCipher},
 }
 
 // readPBES2 reads PBES2-params (RFC 8018 appendix A.4).
@@ -66,7 +66,7 @@ func readPBES2(params cryptobyte.String, b *Budget) (*Scheme, error) {
 	}
 	c, ok := blockCiphers[id.String()]
 	if !ok {
-		return nil, unsupported("cipher", id)
+		return nil, unsupported("cipher", id.String())
 	}
 	if !param.ReadASN1(&iv, cryptobyte_asn1.OCTET_STRING) || kdf.Length != 0 && kdf.Length != c.keySize {
 		return nil, errMalformed
@@ -106,7 +106,7 @@ func ReadKDF(s *cryptobyte.String, b *Budget) (*KDF, error) {
 	case id.Equal(oidScrypt):
 		return readScrypt(inner, salt, b)
 	}
-	return nil, unsupported("key derivation", id)
+	return nil, unsupported("key derivation", id.String())
 }
 
 func readPBKDF2(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
@@ -118,15 +118,17 @@ func readPBKDF2(s cryptobyte.String, salt []byte, b *Budget) (*KDF, error) {
 	if s.PeekASN1Tag(cryptobyte_asn1.INTEGER) && (!s.ReadASN1Integer(&k.Length) || k.Length < 1 || k.Length > maxKey) {
 		return nil, errMalformed
 	}
-	prf := sha1.New // the default
+	id := hmacSHA1 // the default
 	if !s.Empty() {
-		id, _, err := readAlgorithm(&s)
+		named, _, err := readAlgorithm(&s)
 		if err != nil {
 			return nil, err
 		}
-		if prf = prfs[id.String()]; prf == nil {
-			return nil, unsupported("pseudo-random function", id)
-		}
+		id = named.String()
+	}
+	prf := prfs[id]
+	if prf == nil {
+		return nil, unsupported("pseudo-random function", id)
 	}
 	k.derive = func(password string, size int) ([]byte, error) {
 		blocks := (size + prf().Size() - 1) / prf().Size()

@@ -1,6 +1,7 @@
 package pkcs12
 
 import (
+	"crypto/fips140"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -30,6 +31,14 @@ var digests = map[string]func() hash.Hash{
 	"1.2.840.113549.2.9":     sha256.New,
 	"1.2.840.113549.2.10":    sha512.New384,
 	"1.2.840.113549.2.11":    sha512.New,
+}
+
+// Where FIPS 140-3 is enforced, integrity checks by SHA-1 are not supported.
+func init() {
+	if fips140.Enforced() {
+		delete(digests, "1.3.14.3.2.26")
+		delete(digests, "1.2.840.113549.2.7")
+	}
 }
 
 // minPBMAC1Key is the shortest key, in octets, that PBMAC1 may use (RFC 9579
