@@ -92,7 +92,7 @@ func foundSigner(s *smime.Signer) enforce.FoundSigner {
 func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer.Outcome) error {
 	switch group.decided[0].Action {
 	case enforce.Reject:
-		g.reject(in, group, o)
+		in.reject(group, o)
 		return nil
 	case enforce.Quarantine:
 		return g.quarantine(ctx, in, group, o)
@@ -107,13 +107,13 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 		g.Learn(report)
 	}
 	for _, decision := range group.decided {
-		g.logDecision(in.env, decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, note, decision.Report))
+		in.log(decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, note, decision.Report))
 	}
 	return nil
 }
 
 // reject refuses a message for a group.
-func (g *Gateway) reject(in *arrival, group readers, o *answer.Outcome) {
+func (in *arrival) reject(group readers, o *answer.Outcome) {
 	for i, d := range group.decided {
 		err := rejection(d)
 		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: group.recipients[i], Err: err})
@@ -121,7 +121,7 @@ func (g *Gateway) reject(in *arrival, group readers, o *answer.Outcome) {
 		if d.Temporary {
 			outcome = "deferred"
 		}
-		g.logDecision(in.env, d.Assigned, outcome, d.Reason)
+		in.log(d.Assigned, outcome, d.Reason)
 	}
 }
 

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -158,6 +161,25 @@ func TestInboundRulesOfRecipients(t *testing.T) {
 	o := w.arrives(w.changed(), "a@own.example", "b@own.example", "c@own.example")
 	if len(o.Refused) != 1 || len(o.Deliveries) != 1 || o.Quarantined == nil || len(o.Quarantined.Envelope.Recipients) != 1 || o.Quarantined.Envelope.Others != 2 {
 		t.Fatalf("%s %+v", w.outline(o), o.Quarantined)
+	}
+}
+
+// Where the answer is one for all in the end, the log does not have another before it.
+func TestInboundRefusalsAreLoggedOnce(t *testing.T) {
+	rule := quarantineBad
+	rule.Recipient = []string{"b@own.example"}
+	w := withInboundRules(t, rule)
+	dir := t.TempDir()
+	broken := "Subject: x\n\n{{if .Sender}}{{index .Recipients 9}}{{end}}\n"
+	if err := os.WriteFile(filepath.Join(dir, "quarantined.txt"), []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.gateway.Texts = testpki.Must(dsn.ReadTexts("en", os.DirFS(dir)))
+	if _, err := w.process(w.envelope("in", "bob@enc.example", "a@own.example", "b@own.example"), w.changed()); err == nil {
+		t.Fatal("accepted without a notice")
+	}
+	if n := strings.Count(w.log.String(), "recipient=a@own.example"); n != 1 {
+		t.Errorf("%d lines about a recipient:\n%s", n, w.log)
 	}
 }
 

@@ -24,6 +24,18 @@ type arrival struct {
 	demands map[string][]enforce.Demand
 	// notes say by recipient what is unusual of how the message was opened.
 	notes map[string]string
+	// lines are those of the log about its recipients, once all of it could be done.
+	lines []line
+}
+
+// line is what the log says of a recipient.
+type line struct {
+	enforce.Assigned
+	outcome, reason string
+}
+
+func (in *arrival) log(a enforce.Assigned, outcome, reason string) {
+	in.lines = append(in.lines, line{a, outcome, reason})
 }
 
 // arrive looks at an inbound message.

@@ -42,6 +42,9 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 			return nil, err
 		}
 	}
+	for _, l := range in.lines {
+		g.logDecision(env, l.Assigned, l.outcome, l.reason)
+	}
 	return o, nil
 }
 

@@ -32,7 +32,7 @@ func (g *Gateway) quarantine(ctx context.Context, in *arrival, group readers, o 
 		h.Envelope.Recipients = append(h.Envelope.Recipients, group.recipients[i])
 		h.Envelope.Others--
 		h.Reasons = append(h.Reasons, d.Reason)
-		g.logDecision(env, d.Assigned, "quarantined", in.reason(&group.opened.Report, d.Address, d.Note))
+		in.log(d.Assigned, "quarantined", in.reason(&group.opened.Report, d.Address, d.Note))
 	}
 	notices, err := g.quarantineNotices(ctx, in, group.decided, h)
 	o.Notices = append(o.Notices, notices...)
