@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound corpora cases certificates
+.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -134,6 +134,12 @@ FUZZTIME ?= 60s
 
 INBOUND_INPUTS ?= 10000000
 
+# What certs/publicroots/mozilla.pem is made of: mozilla/certdata.txt in the source
+# package of Debian ("apt-get source ca-certificates=VERSION").
+CERTDATA ?= certdata.txt
+CERTDATA_SOURCE ?= mozilla/certdata.txt of Debian's ca-certificates 20250419
+CERTDATA_DATE ?= 2025-04-19
+
 CRASH_ROUNDS ?= 200
 
 test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with deliveries and once with held mail: nothing may be lost
@@ -141,6 +147,9 @@ test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, once with 
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/scripts/fuzz $(FUZZTIME)
+
+public-roots: ## the list of public authorities from CERTDATA; set CERTDATA_SOURCE and CERTDATA_DATE for another file
+	$(GO) run ./cmd/smimerelay trust update --from $(CERTDATA) --source "$(CERTDATA_SOURCE)" --date $(CERTDATA_DATE) --output certs/publicroots/mozilla.pem
 
 fuzz-inbound: ## INBOUND_INPUTS (10,000,000) hostile messages through the inbound rules, with CORPORA as seeds; the last line says how many
 	$(GO) test -run '^$$' -fuzz '^FuzzInbound$$' -fuzztime $(INBOUND_INPUTS)x -fuzzminimizetime 20x -timeout 0 ./relay/gateway

@@ -48,6 +48,8 @@ type Parts struct {
 	tls       map[string]*tls.Certificate // by listener
 	routes    routes
 	closers   []func() error // of what the validator uses
+	// outdatedRoots says that the list of public authorities should be replaced.
+	outdatedRoots bool
 
 	authorities *Authorities // our own; nil where there are none
 }

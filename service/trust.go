@@ -56,10 +56,14 @@ func (b *builder) validator() {
 	t := b.config.Trust
 	b.parts.trusted = b.storedTrust()
 	tables, modes := b.anchorTables()
-	anchors := slices.Concat(b.certificates("trust.anchors", t.Anchors), tables, b.parts.trusted.anchors())
+	public, distrust := b.publicRoots()
+	anchors := slices.Concat(b.certificates("trust.anchors", t.Anchors), tables, b.parts.trusted.anchors(), public)
+	for _, c := range anchors[:len(anchors)-len(public)] {
+		delete(distrust, sha256.Sum256(c.Raw)) // what is named here is trusted without a limit
+	}
 	b.parts.Anchors = len(anchors)
 	v, err := path.NewValidator(path.Config{
-		Anchors: anchors, AnchorRevocation: modes,
+		Anchors: anchors, AnchorRevocation: modes, DistrustAfter: distrust,
 		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),
 		Exceptions:    append(b.exceptions(), b.parts.trusted.exceptions...),
 		Lists:         b.lists(),

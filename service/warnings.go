@@ -33,6 +33,8 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 	}
 	warn(p.Anchors == 0, "trust.anchors", "there is no trust anchor: no certificate is trusted",
 		"add the CA certificates of your partners")
+	warn(p.outdatedRoots, "trust.public", "the list of public authorities is older than a year: some may not be trusted any more",
+		"update smimerelay, or make a newer list with smimerelay trust update")
 	blind := c.Trust.Revocation == "require" && !c.Trust.Fetch && len(c.Trust.CRLs) == 0 && len(c.Trust.Anchor) == 0
 	warn(blind, "trust.revocation",
 		"no revocation information is available: nothing can be encrypted, and no signature passes", `set fetch = true, name crls, or write "prefer"`)

@@ -13,6 +13,9 @@ import (
 // good (RFC 5280 section 6.1). The constraints of the anchor count as those of
 // any other authority (RFC 5937).
 func (v *Validator) checkPath(path []*node, at time.Time) *certs.Problem {
+	if p := v.checkDistrust(path); p != nil {
+		return p
+	}
 	var inForce []*constraints
 	room := maxPath // max_path_length
 	for i := len(path) - 1; i >= 0; i-- {
@@ -121,4 +124,14 @@ func checkConstraints(n *node, inForce []*constraints) *certs.Problem {
 		}
 	}
 	return nil
+}
+
+// checkDistrust refuses what was issued after the time from which the anchor of a path
+// is not trusted for new certificates.
+func (v *Validator) checkDistrust(path []*node) *certs.Problem {
+	after, ok := v.cfg.DistrustAfter[path[len(path)-1].fp]
+	if !ok || !path[0].NotBefore.After(after) {
+		return nil
+	}
+	return certs.Refuse(certs.Untrusted, path[0].Certificate, "its trust anchor is trusted only for certificates issued up to %s", after.UTC().Format(time.DateOnly))
 }

@@ -25,6 +25,9 @@ type Config struct {
 	// AnchorRevocation is the mode for paths that end at an anchor, where it has
 	// one of its own: it comes before that of a request.
 	AnchorRevocation map[[sha256.Size]byte]certs.RevocationMode
+	// DistrustAfter are anchors of which certificates count only if their notBefore is
+	// not later, by fingerprint.
+	DistrustAfter map[[sha256.Size]byte]time.Time
 	// Intermediates help to build paths and are not trusted.
 	Intermediates []*x509.Certificate
 	// Exceptions trust or block single certificates.

@@ -26,6 +26,7 @@ type cli struct {
 	Decrypt decryptCmd `cmd:"" group:"offline" help:"Decrypt a message."`
 	Sign    signCmd    `cmd:"" group:"offline" help:"Sign a message."`
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
+	Trust   trustCmd   `cmd:"" group:"offline" help:"Show and update the list of public authorities."`
 	Cert    certCmd    `cmd:"" group:"offline" help:"Manage certificates and identities."`
 	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
 

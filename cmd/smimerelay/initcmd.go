@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -15,7 +16,7 @@ type initCmd struct {
 
 // Help is shown below the summary.
 func (initCmd) Help() string {
-	return `The file lists every option with its default, commented out. An existing file is never overwritten.`
+	return `The file lists every option with its default, commented out, except trust.public: the public authorities are trusted. An existing file is never overwritten.`
 }
 
 func (initCmd) examples() string {
@@ -23,10 +24,15 @@ func (initCmd) examples() string {
 		smimerelay init --config - | less`
 }
 
-// Run writes the example, every option commented out, and never over a file.
+// initial is the example with the options that a new installation sets.
+func initial() string {
+	return strings.Replace(config.Example(), "\n#public = \"\"\n", "\npublic = \""+config.PublicRoots+"\"\n", 1)
+}
+
+// Run writes the example, and never over a file.
 func (c *initCmd) Run(a *app) error {
 	if c.Config == "-" {
-		_, err := fmt.Fprint(a.stdout, config.Example())
+		_, err := fmt.Fprint(a.stdout, initial())
 		return err
 	}
 	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // G302: the group of the gateway reads it
@@ -36,7 +42,7 @@ func (c *initCmd) Run(a *app) error {
 	if err != nil {
 		return unusable(fmt.Errorf("init: %w; use --config to name a file that you may write", err))
 	}
-	if _, err := f.WriteString(config.Example()); err != nil {
+	if _, err := f.WriteString(initial()); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	if err := f.Close(); err != nil {

@@ -158,6 +158,7 @@ type Expiry struct {
 // Trust is the section [trust].
 type Trust struct {
 	Anchors            []string      `toml:"anchors" doc:"files or folders (PEM, DER, .p7b) with the CA certificates used as trust anchors" path:"any"`
+	Public             string        `toml:"public" doc:"also trust the authorities that Mozilla trusts for mail: mozilla for the built-in list (see smimerelay trust list), or a file made by smimerelay trust update; empty trusts none of them"`
 	Anchor             []Anchor      `toml:"anchor" doc:"further trust anchors, each with its own revocation mode; repeat the table [[trust.anchor]] for each"`
 	Intermediates      []string      `toml:"intermediates" doc:"files or folders with intermediate certificates for building chains" path:"any"`
 	CRLs               []string      `toml:"crls" doc:"files or folders with CRLs" path:"any"`
@@ -174,6 +175,9 @@ type Trust struct {
 
 	AllowNoAttributes bool `toml:"allow_no_attributes" doc:"accept message signatures without signed attributes; they do not protect the signing time, the certificate or the algorithms"`
 }
+
+// PublicRoots is the value of trust.public for the list inside the program.
+const PublicRoots = "mozilla"
 
 // Anchor is one [[trust.anchor]].
 type Anchor struct {

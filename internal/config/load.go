@@ -49,6 +49,9 @@ func Parse(path string, data []byte) (*Config, Problems) {
 	}
 	d.lists(filepath.Dir(path), c)
 	resolvePaths(filepath.Dir(path), reflect.ValueOf(c).Elem())
+	if p := c.Trust.Public; p != "" && p != PublicRoots && !filepath.IsAbs(p) {
+		c.Trust.Public = filepath.Join(filepath.Dir(path), p)
+	}
 	validate(c, d)
 	return c, d.problems.InOrder()
 }
