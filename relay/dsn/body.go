@@ -53,7 +53,7 @@ func (r *Report) status() string {
 	var b strings.Builder
 	field := func(name, value string) { b.WriteString(name + ": " + printable(value) + "\r\n") }
 	if r.EnvelopeID != "" {
-		field("Original-Envelope-Id", xtext(r.EnvelopeID))
+		field("Original-Envelope-Id", r.EnvelopeID) // xtext is for SMTP: RFC 3461 section 4
 	}
 	field("Reporting-MTA", "dns; "+r.Hostname)
 	if !r.Arrived.IsZero() {

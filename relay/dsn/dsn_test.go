@@ -109,7 +109,7 @@ func TestFailedReport(t *testing.T) {
 	if len(g) != 2 {
 		t.Fatalf("%d groups of fields, want 2", len(g))
 	}
-	for name, want := range map[string]string{"Original-Envelope-Id": "QQ+20314159+2Bx", "Reporting-Mta": "dns; gw.example.org", "Arrival-Date": "Sun, 01 Mar 2026 10:00:00 +0000"} {
+	for name, want := range map[string]string{"Original-Envelope-Id": "QQ 314159+x", "Reporting-Mta": "dns; gw.example.org", "Arrival-Date": "Sun, 01 Mar 2026 10:00:00 +0000"} {
 		if got := g[0].Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

@@ -48,19 +48,6 @@ func token(s string) string {
 	}, s)
 }
 
-// xtext encodes s (RFC 3461 section 4).
-func xtext(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || c == '+' || c == '=' {
-			fmt.Fprintf(&b, "+%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
 // typed returns an address with its type: RFC 3464 section 2.3.2, and RFC 6533
 // section 3 for one that is not ASCII.
 func typed(a address.Address) string {

@@ -10,6 +10,34 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 )
 
+// The report on a message is joined to it, too.
+func TestReportsNameTheMessage(t *testing.T) {
+	log, origin := &wiretest.Log{}, relay.Origin{ID: "ID1", MessageID: "<m@example.org>"}
+	refuse := newHop(func(to string, _ int) error {
+		if to == "a@example.org" {
+			return nil
+		}
+		return fault.New(fault.Refused, "next hop answered 550 no such user", nil)
+	})
+	report := decider{report: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
+		return delivery(t, "", "a@example.org"), true, nil
+	}}
+	q := open(t, Config{Deliverer: refuse, Decider: report, Log: log.Logger()})
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d := delivery(t, "a@example.org", "b@example.net")
+	d.Origin = origin
+	if err := q.Put(t.Context(), batch(d)); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	stop(t, q)
+	if want := `msg=attempt id=ID1 message_id=<m@example.org> delivery=2 attempt=1 sender=""`; !strings.Contains(log.String(), want) {
+		t.Errorf("%s\nhas no %s", log, want)
+	}
+}
+
 // An attempt is joined to its message by the names that the log of the listener
 // has, also after a restart.
 func TestAttemptsNameTheMessage(t *testing.T) {

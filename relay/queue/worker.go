@@ -234,6 +234,7 @@ func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.Ev
 	if err != nil || !ok {
 		return err
 	}
+	d.Origin = s.delivery.Origin // the log joins the report to its message
 	if err := storable(d); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (h *hop) mailFrom(t *transfer) string {
 	if t.eight && h.offers("8BITMIME") {
 		b.WriteString(" BODY=8BITMIME")
 	}
-	if h.offers("SMTPUTF8") && (t.d.Params.SMTPUTF8 || t.anyUTF8()) {
+	if t.international(h) {
 		b.WriteString(" SMTPUTF8")
 	}
 	if h.offers("DSN") {
@@ -34,6 +34,12 @@ func (h *hop) mailFrom(t *transfer) string {
 	return b.String()
 }
 
+// international reports whether the transaction is one of SMTPUTF8 (RFC 6531 section
+// 3.4).
+func (t *transfer) international(h *hop) bool {
+	return h.offers("SMTPUTF8") && (t.d.Params.SMTPUTF8 || t.anyUTF8())
+}
+
 // anyUTF8 reports an address that needs SMTPUTF8.
 func (t *transfer) anyUTF8() bool {
 	for _, i := range t.open {
@@ -45,7 +51,7 @@ func (t *transfer) anyUTF8() bool {
 }
 
 // rcptTo returns the RCPT command for a recipient whose address the hop supports.
-func (h *hop) rcptTo(r relay.Recipient) (string, error) {
+func (t *transfer) rcptTo(h *hop, r relay.Recipient) (string, error) {
 	if !r.Address.ASCII() && !h.offers("SMTPUTF8") {
 		return "", fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized addresses", nil)
 	}
@@ -57,7 +63,7 @@ func (h *hop) rcptTo(r relay.Recipient) (string, error) {
 		line += " NOTIFY=" + n
 	}
 	if r.Original != "" && isAtom(r.OriginalType) {
-		line += " ORCPT=" + r.OriginalType + ";" + h.original(r)
+		line += " ORCPT=" + r.OriginalType + ";" + original(r, t.international(h))
 	}
 	return line, nil
 }
@@ -86,15 +92,16 @@ func notify(keywords []string) string {
 }
 
 // original returns the address of ORCPT, encoded as its type asks: RFC 3461
-// section 4.2, or RFC 6533 section 3 for the type "utf-8".
-func (h *hop) original(r relay.Recipient) string {
+// section 4.2, or RFC 6533 section 3 for the type "utf-8", which has characters beyond
+// ASCII only in a transaction of SMTPUTF8.
+func original(r relay.Recipient, international bool) string {
 	if !strings.EqualFold(r.OriginalType, "utf-8") {
 		return xtext(r.Original)
 	}
 	var b strings.Builder
 	for _, c := range r.Original {
 		switch {
-		case c >= '!' && c <= '~' && c != '+' && c != '=' && c != '\\', c > '~' && h.offers("SMTPUTF8"):
+		case c >= '!' && c <= '~' && c != '+' && c != '=' && c != '\\', c > '~' && international:
 			b.WriteRune(c)
 		default:
 			fmt.Fprintf(&b, `\x{%02X}`, c)

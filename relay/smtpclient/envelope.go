@@ -72,7 +72,7 @@ func (h *hop) envelope(ctx context.Context, t *transfer) (*envelope, error) {
 func (h *hop) steps(t *transfer) []step {
 	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}
 	for _, i := range t.open {
-		line, err := h.rcptTo(t.d.Recipients[i])
+		line, err := t.rcptTo(h, t.d.Recipients[i])
 		if err != nil {
 			t.settle([]int{i}, err)
 			continue

@@ -102,6 +102,19 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
+// TestOriginalRecipientInASCII: beyond ASCII only where MAIL says so (RFC 6533 section 3).
+func TestOriginalRecipientInASCII(t *testing.T) {
+	s := &server{t: t, offers: "DSN, SMTPUTF8"}
+	d := delivery(t, text, "a@example.org", "b@example.net")
+	d.Recipients[0].OriginalType, d.Recipients[0].Original = "utf-8", "ü@example.net"
+	if got := codes(s.start(Config{}).Deliver(t.Context(), d)); got != "ok" {
+		t.Fatalf("results %s", got)
+	}
+	if got := s.commands(""); !slices.Contains(got, `RCPT TO:<b@example.net> ORCPT=utf-8;\x{FC}@example.net`) {
+		t.Errorf("commands\n%s", strings.Join(got, "\n"))
+	}
+}
+
 func TestPlainHop(t *testing.T) {
 	s := &server{t: t, answer: func(_ int, line string) string {
 		if strings.HasPrefix(line, "EHLO") {
