@@ -157,7 +157,7 @@ func TestCarriedSignature(t *testing.T) {
 			continue
 		}
 		carriable(t, name, o.Message)
-		if again := w.open(o.Message); again.Report.Result != certs.Pass || again.Report.Reason == reasonLineEnds {
+		if again := w.open(o.Message); again.Report.Result != certs.Pass || again.Report.Reason == ReasonLineEnds {
 			t.Errorf("%s: delivered, the signature is %q: %s", name, again.Report.Result, again.Report.Detail)
 		}
 		if opaque := layerOf(o.Message.Root()) == cmsLayer; opaque != tt.opaque {

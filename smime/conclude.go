@@ -22,7 +22,7 @@ func (w *walker) conclude() {
 // concludeUnsigned looks for signatures and ciphertexts that are only a part.
 func (w *walker) concludeUnsigned() {
 	if w.ignored {
-		w.report.Reason = reasonOuter
+		w.report.Reason = ReasonOuter
 	}
 	if w.part == nil {
 		return
@@ -33,9 +33,9 @@ func (w *walker) concludeUnsigned() {
 		}
 		switch k := partKind(p); {
 		case k.Signed:
-			w.report.Result, w.report.Reason = certs.Neutral, reasonPartial
+			w.report.Result, w.report.Reason = certs.Neutral, ReasonPartial
 		case k.Encrypted:
-			w.report.Reason = reasonIsolated
+			w.report.Reason = ReasonIsolated
 		}
 		return true
 	})
@@ -76,12 +76,12 @@ func (w *walker) concludeSigned() {
 		opaque = opaque && !l.clear
 	}
 	if !opaque && 0 < passed && passed < len(layers) {
-		w.report.Result, w.report.Reason = certs.PolicyNo, reasonNested
+		w.report.Result, w.report.Reason = certs.PolicyNo, ReasonNested
 		return
 	}
 	w.result(best(layers))
 	if p := w.payload(); w.report.Result == certs.Pass && protectedHeader(p) && !sameAuthor(w.given, p) {
-		w.report.Result, w.report.Reason = certs.PolicyNo, reasonAuthor
+		w.report.Result, w.report.Reason = certs.PolicyNo, ReasonAuthor
 		w.report.Detail = "the protected From is another than the one outside"
 	}
 }
@@ -90,7 +90,7 @@ func (w *walker) concludeSigned() {
 func (w *walker) result(s Signer) {
 	w.report.Result, w.report.Reason, w.report.Detail = s.Result, s.Reason, s.Detail
 	if s.Result == certs.Pass && w.second && s.DomainSigner == "" {
-		w.report.Reason = reasonLineEnds
+		w.report.Reason = ReasonLineEnds
 		w.report.Detail = "the signature was made over CRLF line endings, but the message has others"
 	}
 }
@@ -103,7 +103,7 @@ var rank = map[certs.Result]int{
 
 // best returns the signer that speaks for a layer.
 func best(signers []Signer) Signer {
-	top := Signer{Result: certs.PermError, Reason: reasonMalformed}
+	top := Signer{Result: certs.PermError, Reason: ReasonMalformed}
 	for i, s := range signers {
 		if i == 0 || rank[s.Result] > rank[top.Result] {
 			top = s

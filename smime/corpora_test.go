@@ -193,7 +193,7 @@ func corpusVerdict(raw []byte, o OpenOptions) verdict {
 	}
 	words = append(words, string(r.Result))
 	if r.Reason != "" {
-		words = append(words, "("+r.Reason+")")
+		words = append(words, "("+string(r.Reason)+")")
 	}
 	return verdict{word: strings.Join(words, " "), report: r, opened: opened}
 }

@@ -26,7 +26,7 @@ type trial struct {
 func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 	env, err := cms.ParseEnvelopedData(object)
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return nil, false
 	}
 	w.report.Layers = append(w.report.Layers, "enveloped")
@@ -39,7 +39,7 @@ func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 		w.unreachable(err)
 		return nil, false
 	case len(trials) == 0:
-		w.stop(certs.None, reasonNoKey, "it is encrypted to "+addressees(env)+", and no identity at hand is one of these")
+		w.stop(certs.None, ReasonNoKey, "it is encrypted to "+addressees(env)+", and no identity at hand is one of these")
 		return nil, false
 	}
 	return w.try(env, trials, own)
@@ -101,7 +101,7 @@ func addressee(r cms.RecipientInfo) string {
 // unreachable ends the walk because our keys cannot be asked.
 func (w *walker) unreachable(err error) {
 	w.keyError = err
-	w.stop(certs.TempError, reasonKeyStore, "the keys cannot be reached now")
+	w.stop(certs.TempError, ReasonKeyStore, "the keys cannot be reached now")
 }
 
 // ready asks the devices of all identities that a message names whether they
@@ -143,13 +143,13 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, 
 	}
 	switch {
 	case errors.Is(open, cms.ErrWeak):
-		w.stop(certs.PolicyNo, reasonWeakCipher, open.Error())
+		w.stop(certs.PolicyNo, ReasonWeakCipher, open.Error())
 	case errors.Is(open, cms.ErrNotApproved):
-		w.stop(certs.PolicyNo, reasonNotApproved, open.Error())
+		w.stop(certs.PolicyNo, ReasonNotApproved, open.Error())
 	case open != nil:
-		w.stop(certs.PermError, reasonUnsupported, open.Error())
+		w.stop(certs.PermError, ReasonUnsupported, open.Error())
 	default:
-		w.stop(certs.PermError, reasonDecrypt, "")
+		w.stop(certs.PermError, ReasonDecrypt, "")
 	}
 	return nil, false
 }

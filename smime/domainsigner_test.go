@@ -26,7 +26,7 @@ func TestDomainSignerIsJudged(t *testing.T) {
 	o.Checker = namedFirst{}
 	o.DomainSigner = func(address.Address, *x509.Certificate) string { return "gateway" }
 	got := Open(t.Context(), w.sign(t, mail(t, text), w.bob, SignOptions{}), o)
-	if r := got.Report; r.Result != certs.Fail || r.Reason != string(certs.Revoked) {
+	if r := got.Report; r.Result != certs.Fail || r.Reason != certs.Revoked {
 		t.Errorf("%+v", r)
 	}
 }

@@ -39,7 +39,7 @@ func (m Minimum) Judge(r *Report) {
 	for i := range r.Signers {
 		s := &r.Signers[i]
 		if below := m.signer(s); below != "" && s.Result == certs.Pass {
-			s.fail(certs.PolicyNo, reasonMinimum, below)
+			s.fail(certs.PolicyNo, ReasonMinimum, below)
 			why = below
 		}
 	}
@@ -47,7 +47,7 @@ func (m Minimum) Judge(r *Report) {
 		why = below
 	}
 	if why != "" {
-		r.Result, r.Reason, r.Detail = certs.PolicyNo, reasonMinimum, why
+		r.Result, r.Reason, r.Detail = certs.PolicyNo, ReasonMinimum, why
 	}
 }
 

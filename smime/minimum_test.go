@@ -43,16 +43,16 @@ func TestMinimum(t *testing.T) {
 		{"transport", Minimum{OAEP: true}, open(pss, "aes-256-cbc", cms.PKCS1), "policy below-minimum the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"},
 		{"not signed", Minimum{Cipher: "aes-256"}, unsigned, "policy below-minimum the cipher is aes-128-cbc, and aes-256 is the least"},
 		{"not signed, nothing asked", Minimum{Digest: "sha-512"}, unsigned, "none"},
-		{"failed before", Minimum{Digest: "sha-512"}, Report{Result: certs.Fail, Reason: reasonTampered, Signers: []Signer{{Result: certs.Fail, Digest: "sha-1"}}}, "fail content-changed"},
+		{"failed before", Minimum{Digest: "sha-512"}, Report{Result: certs.Fail, Reason: ReasonTampered, Signers: []Signer{{Result: certs.Fail, Digest: "sha-1"}}}, "fail content-changed"},
 	} {
 		before := len(tt.report.Signers) > 0 && tt.report.Signers[0].Result == certs.Pass
 		report := tt.report
 		tt.minimum.Judge(&report)
 		got := string(report.Result)
 		if report.Reason != "" {
-			got += " " + report.Reason
+			got += " " + string(report.Reason)
 		}
-		if report.Reason == reasonMinimum {
+		if report.Reason == ReasonMinimum {
 			got += " " + report.Detail
 		}
 		if got != tt.want {

@@ -45,9 +45,9 @@ func TestOldSignatures(t *testing.T) {
 	all := func(o *OpenOptions) { o.AllowSHA1, o.AllowRSA1024, o.AllowBare = true, true, true }
 	for name, tt := range map[string]struct {
 		m      *message.Message
-		reason string
+		reason certs.Reason
 		allow  func(*OpenOptions)
-		passes string // the reason of the pass
+		passes certs.Reason // the reason of the pass
 	}{
 		"sha-1":           {openssl(t, w.alice, "-sign", "-md", "sha1"), "weak-signature", func(o *OpenOptions) { o.AllowSHA1 = true }, ""},
 		"short key":       {openssl(t, short, "-sign"), "weak-signature", func(o *OpenOptions) { o.AllowRSA1024 = true }, ""},
@@ -86,7 +86,7 @@ func TestOldEncryption(t *testing.T) {
 		m      *message.Message
 		id     *certs.Identity
 		result certs.Result
-		reason string
+		reason certs.Reason
 		opens  bool
 	}{
 		"3des":         {openssl(t, w.alice, "-encrypt", "-des3", "-recip"), w.alice, certs.PolicyNo, "weak-cipher", true},

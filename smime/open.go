@@ -84,7 +84,7 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 	opened := &Opened{Message: m, given: m}
 	if w.surface != nil {
 		if delivered, err := bringUp(m, w.surface, w.payload()); err != nil {
-			w.stop(certs.PermError, reasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
+			w.stop(certs.PermError, ReasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
 		} else {
 			opened.Message, opened.Decrypted = delivered, true
 		}
@@ -136,7 +136,7 @@ type signedLayer struct {
 }
 
 // stop ends the walk with a result.
-func (w *walker) stop(result certs.Result, reason, detail string) {
+func (w *walker) stop(result certs.Result, reason certs.Reason, detail string) {
 	w.report.Result, w.report.Reason, w.report.Detail = result, reason, detail
 	w.stopped = true
 }
@@ -149,7 +149,7 @@ func (w *walker) walk() {
 	w.part = w.given.Root()
 	for n := 0; !w.stopped; n++ {
 		if w.part.Ambiguous {
-			w.stop(certs.PermError, reasonAmbiguous, w.part.Defect)
+			w.stop(certs.PermError, ReasonAmbiguous, w.part.Defect)
 			return
 		}
 		form := layerOf(w.part)
@@ -160,7 +160,7 @@ func (w *walker) walk() {
 			return
 		}
 		if n == limit {
-			w.stop(certs.PermError, reasonLayers, "")
+			w.stop(certs.PermError, ReasonLayers, "")
 			return
 		}
 		if form == clearLayer {
@@ -191,7 +191,7 @@ func (w *walker) oneReading() bool {
 		return true
 	}
 	w.sealed = true
-	w.stop(certs.PermError, reasonAmbiguous, w.doubt)
+	w.stop(certs.PermError, ReasonAmbiguous, w.doubt)
 	return false
 }
 
@@ -202,21 +202,21 @@ func (w *walker) openClear() {
 	}
 	content, second, err := clearParts(w.part)
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	object, err := second.Decode()
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	data, err := w.options.Certificates.ParseSignedData(object)
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	if data.ContentType != cms.TypeData {
-		w.stop(certs.PermError, reasonUnsupported, foreign(data))
+		w.stop(certs.PermError, ReasonUnsupported, foreign(data))
 		return
 	}
 	w.signed(&signature{data: data, content: content.Bytes(), clear: true})
@@ -254,12 +254,12 @@ func (w *walker) openCMS() {
 	own := w.part.Encoded()
 	w.part = nil
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	kind, err := cms.ContentType(object)
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	switch kind {
@@ -270,7 +270,7 @@ func (w *walker) openCMS() {
 	case cms.TypeCompressed:
 		w.openCompressed(object)
 	default:
-		w.stop(certs.PermError, reasonUnsupported, "content type "+string(kind))
+		w.stop(certs.PermError, ReasonUnsupported, "content type "+string(kind))
 	}
 }
 
@@ -279,13 +279,13 @@ func (w *walker) openSigned(object []byte) {
 	data, err := w.options.Certificates.ParseSignedData(object)
 	switch {
 	case err != nil:
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 	case data.Signers() == 0:
 		w.report.Layers = append(w.report.Layers, "certs-only")
 	case data.Content == nil:
-		w.stop(certs.PermError, reasonMalformed, "a signature without what it signs")
+		w.stop(certs.PermError, ReasonMalformed, "a signature without what it signs")
 	case data.ContentType != cms.TypeData:
-		w.stop(certs.PermError, reasonUnsupported, foreign(data))
+		w.stop(certs.PermError, ReasonUnsupported, foreign(data))
 	case !w.oneReading():
 	default:
 		w.signed(&signature{data: data})
@@ -315,7 +315,7 @@ func (w *walker) openCompressed(object []byte) {
 		return
 	}
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
 	w.report.Layers = append(w.report.Layers, "compressed")
@@ -330,7 +330,7 @@ func (w *walker) openCompressed(object []byte) {
 func (w *walker) inner(content []byte) *message.Message {
 	m, err := parseEntity(content)
 	if err != nil {
-		w.stop(certs.PermError, reasonMalformed, err.Error())
+		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return nil
 	}
 	w.part, w.unwrapped = m.Root(), m

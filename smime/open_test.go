@@ -25,7 +25,7 @@ func replace(t testing.TB, m *message.Message, old, with string) *message.Messag
 	return parse(t, strings.Replace(string(m.Bytes()), old, with, 1))
 }
 
-func expect(t testing.TB, o *Opened, result certs.Result, reason string) {
+func expect(t testing.TB, o *Opened, result certs.Result, reason certs.Reason) {
 	t.Helper()
 	if o.Report.Result != result || o.Report.Reason != reason {
 		t.Errorf("result %q, reason %q; want %q, %q: %+v", o.Report.Result, o.Report.Reason, result, reason, o.Report)
@@ -62,7 +62,7 @@ func TestAuthor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header string
 		result certs.Result
-		reason string
+		reason certs.Reason
 	}{
 		"same":                    {from, certs.Pass, ""},
 		"case":                    {"From: ALICE@Example.ORG\r\n", certs.Pass, ""},
@@ -254,7 +254,7 @@ func TestNestedSignatures(t *testing.T) {
 		for _, outer := range []bool{false, true} {
 			m := w.sign(t, mail(t, text), w.alice, SignOptions{Opaque: inner})
 			expect(t, w.open(w.sign(t, m, w.alice, SignOptions{Opaque: outer})), certs.Pass, "")
-			result, reason := certs.PolicyNo, "nested-signatures"
+			result, reason := certs.PolicyNo, ReasonNested
 			if inner && outer {
 				result, reason = certs.Pass, ""
 			}
@@ -330,7 +330,7 @@ func TestNotDecrypted(t *testing.T) {
 	for name, tt := range map[string]struct {
 		o      OpenOptions
 		result certs.Result
-		reason string
+		reason certs.Reason
 	}{
 		"no keys":   {OpenOptions{}, certs.None, "no-key"},
 		"other key": {w.options(w.alice), certs.None, "no-key"},

@@ -75,7 +75,7 @@ func TestRoundTripProperty(t *testing.T) {
 		}
 		opened := w.open(encrypt(t, signed, EncryptOptions{Cipher: cipher}, w.alice), w.alice)
 		r := opened.Report
-		if !opened.Decrypted || len(r.Signers) != 1 || r.Signers[0].broken || r.Signers[0].Reason != string(certs.WrongAddress) {
+		if !opened.Decrypted || len(r.Signers) != 1 || r.Signers[0].broken || r.Signers[0].Reason != certs.WrongAddress {
 			rt.Fatalf("%+v", r)
 		}
 		if opened.Message.Get("Subject") != "hello" {

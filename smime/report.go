@@ -17,7 +17,7 @@ type Report struct {
 	Result certs.Result `json:"result"`
 	// Reason is a word of docs/reasons.md or docs/message-reasons.md, "" where
 	// the result needs none.
-	Reason string `json:"reason"`
+	Reason certs.Reason `json:"reason"`
 	// Detail says more for people.
 	Detail string `json:"detail,omitempty"`
 	// Layers are the layers that were opened, outermost first: "signed",
@@ -35,7 +35,7 @@ type Report struct {
 // Signer is the result for one signer.
 type Signer struct {
 	Result      certs.Result `json:"result"`
-	Reason      string       `json:"reason"`
+	Reason      certs.Reason `json:"reason"`
 	Detail      string       `json:"detail,omitempty"`
 	Addresses   []string     `json:"addresses"`
 	Subject     string       `json:"subject"`
@@ -81,40 +81,34 @@ type Encryption struct {
 	keyManagement []cms.KeyManagement
 }
 
-// ReasonNoKey is the word of Reason for a message that no identity given opens.
-const ReasonNoKey = reasonNoKey
-
-// ReasonDomainSignature is the word of Reason for a message that passed because its
-// signer signs for the author's domain.
-const ReasonDomainSignature = reasonDomain
-
-// The words of Reason that are not about certificates.
+// The reasons that are not about certificates: docs/message-reasons.md says what each
+// means. The others are those of package certs.
 const (
-	reasonTampered    = "content-changed"
-	reasonDomain      = "domain-signature"
-	reasonSignature   = "wrong-signature"
-	reasonAttributes  = "bad-attributes"
-	reasonNoSigner    = "no-certificate"
-	reasonBare        = "no-signed-attributes"
-	reasonUnsupported = "unsupported-algorithm"
-	reasonMalformed   = "malformed"
-	reasonAmbiguous   = "ambiguous"
-	reasonUnchecked   = "chain-unchecked"
-	reasonPartial     = "partial-signature"
-	reasonNested      = "nested-signatures"
-	reasonStale       = "signing-time"
-	reasonLineEnds    = "line-ends"
-	reasonNoKey       = "no-key"
-	reasonKeyStore    = "key-store"
-	reasonDecrypt     = "not-decryptable"
-	reasonWeakCipher  = "weak-cipher"
-	reasonIsolated    = "encrypted-part"
-	reasonLayers      = "too-many-layers"
-	reasonAuthor      = "from-mismatch"
-	reasonNoAuthor    = "unclear-author"
-	reasonOuter       = "signature-outside-encryption"
-	reasonMinimum     = "below-minimum"
-	reasonNotApproved = "not-approved"
+	ReasonTampered        certs.Reason = "content-changed"
+	ReasonDomainSignature certs.Reason = "domain-signature"
+	ReasonSignature       certs.Reason = "wrong-signature"
+	ReasonAttributes      certs.Reason = "bad-attributes"
+	ReasonNoSigner        certs.Reason = "no-certificate"
+	ReasonBare            certs.Reason = "no-signed-attributes"
+	ReasonUnsupported     certs.Reason = "unsupported-algorithm"
+	ReasonMalformed       certs.Reason = "malformed"
+	ReasonAmbiguous       certs.Reason = "ambiguous"
+	ReasonUnchecked       certs.Reason = "chain-unchecked"
+	ReasonPartial         certs.Reason = "partial-signature"
+	ReasonNested          certs.Reason = "nested-signatures"
+	ReasonStale           certs.Reason = "signing-time"
+	ReasonLineEnds        certs.Reason = "line-ends"
+	ReasonNoKey           certs.Reason = "no-key"
+	ReasonKeyStore        certs.Reason = "key-store"
+	ReasonDecrypt         certs.Reason = "not-decryptable"
+	ReasonWeakCipher      certs.Reason = "weak-cipher"
+	ReasonIsolated        certs.Reason = "encrypted-part"
+	ReasonLayers          certs.Reason = "too-many-layers"
+	ReasonAuthor          certs.Reason = "from-mismatch"
+	ReasonNoAuthor        certs.Reason = "unclear-author"
+	ReasonOuter           certs.Reason = "signature-outside-encryption"
+	ReasonMinimum         certs.Reason = "below-minimum"
+	ReasonNotApproved     certs.Reason = "not-approved"
 )
 
 // describe fills in what the certificate says.
@@ -130,6 +124,6 @@ func (s *Signer) describe(cert *x509.Certificate) {
 }
 
 // fail sets the result of a signer.
-func (s *Signer) fail(result certs.Result, reason, detail string) {
+func (s *Signer) fail(result certs.Result, reason certs.Reason, detail string) {
 	s.Result, s.Reason, s.Detail = result, reason, detail
 }

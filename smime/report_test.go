@@ -24,7 +24,7 @@ func TestReasonsAreDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllSubmatch(doc, -1) {
 		documented[string(m[1])] = true
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\treason\w+ += "([a-z-]+)"$`).FindAllSubmatch(code, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\tReason\w+ +certs.Reason += "([a-z-]+)"$`).FindAllSubmatch(code, -1) {
 		if !documented[string(m[1])] {
 			t.Errorf("%s is not documented", m[1])
 		}

@@ -120,7 +120,7 @@ func TestOpenTwice(t *testing.T) {
 				twice := encodedAs(t, again, outer)
 				openTwice(t, name+" in "+outer, twice, w.options(w.bob, w.alice))
 				half := unchanged(t, name+" in "+outer+", wrong key inside", twice, w.options(w.bob, wrong))
-				if half.Report.Reason == reasonDecrypt && !bytes.Equal(decoded(t, half.Message), decoded(t, inner)) {
+				if half.Report.Reason == ReasonDecrypt && !bytes.Equal(decoded(t, half.Message), decoded(t, inner)) {
 					t.Errorf("%s in %s: the inner ciphertext is delivered changed", name, outer)
 				}
 			}

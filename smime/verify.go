@@ -73,17 +73,17 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 	}
 	switch {
 	case errors.Is(r.Err, cms.ErrNoCertificate) && w.heldOut != nil:
-		s.fail(certs.TempError, reasonNoSigner, "it could not be looked up: "+w.heldOut.Error())
+		s.fail(certs.TempError, ReasonNoSigner, "it could not be looked up: "+w.heldOut.Error())
 	case r.Err != nil:
 		result, reason := signerError(r.Err)
 		s.fail(result, reason, r.Err.Error())
 		s.broken = result == certs.Fail
 	case r.WeakDigest && !w.options.AllowSHA1, r.WeakKey && !w.options.AllowRSA1024:
-		s.fail(certs.PolicyNo, string(certs.WeakSignature), "the signature is weak: "+r.Weak)
+		s.fail(certs.PolicyNo, certs.WeakSignature, "the signature is weak: "+r.Weak)
 	case r.Bare && !w.options.AllowBare:
-		s.fail(certs.PolicyNo, reasonBare, "the signature is over the content itself, without signed attributes")
+		s.fail(certs.PolicyNo, ReasonBare, "the signature is over the content itself, without signed attributes")
 	case w.options.Checker == nil:
-		s.fail(certs.Neutral, reasonUnchecked, "")
+		s.fail(certs.Neutral, ReasonUnchecked, "")
 	default:
 		w.check(&s, data)
 	}
@@ -91,35 +91,35 @@ func (w *walker) judge(r cms.SignerResult, data *cms.SignedData) Signer {
 		s.Capabilities, s.Preferred, s.Bundle = r.Capabilities, r.EncryptionID, data.Certificates
 	}
 	if s.Result == certs.Pass && r.Bare && s.DomainSigner == "" {
-		s.Reason, s.Detail = reasonBare, "accepted by configuration"
+		s.Reason, s.Detail = ReasonBare, "accepted by configuration"
 	}
 	if s.Result == certs.Pass {
 		if d := w.stale(r.SigningTime); d != "" {
-			s.fail(certs.PolicyNo, reasonStale, d)
+			s.fail(certs.PolicyNo, ReasonStale, d)
 		}
 	}
 	return s
 }
 
 // signerError maps an error of the arithmetic (RFC 7281 section 4).
-func signerError(err error) (certs.Result, string) {
+func signerError(err error) (certs.Result, certs.Reason) {
 	switch {
 	case errors.Is(err, cms.ErrDigest):
-		return certs.Fail, reasonTampered
+		return certs.Fail, ReasonTampered
 	case errors.Is(err, cms.ErrAttributes):
-		return certs.Fail, reasonAttributes
+		return certs.Fail, ReasonAttributes
 	case errors.Is(err, cms.ErrNoCertificate):
-		return certs.PermError, reasonNoSigner
+		return certs.PermError, ReasonNoSigner
 	case errors.Is(err, cms.ErrWeak):
-		return certs.PolicyNo, string(certs.WeakSignature)
+		return certs.PolicyNo, certs.WeakSignature
 	case errors.Is(err, cms.ErrNotApproved):
-		return certs.PolicyNo, reasonNotApproved
+		return certs.PolicyNo, ReasonNotApproved
 	case errors.Is(err, cms.ErrUnsupported):
-		return certs.Neutral, reasonUnsupported
+		return certs.Neutral, ReasonUnsupported
 	case errors.Is(err, cms.ErrMalformed), errors.Is(err, cms.ErrCertificate):
-		return certs.PermError, reasonMalformed
+		return certs.PermError, ReasonMalformed
 	}
-	return certs.Fail, reasonSignature
+	return certs.Fail, ReasonSignature
 }
 
 // check asks for the verdict on the certificate of a good signature. Where the
@@ -140,10 +140,10 @@ func (w *walker) check(s *Signer, data *cms.SignedData) {
 	if v.Reason == certs.WrongAddress && err == nil {
 		v = w.checkDomainSigner(s, request, v)
 	}
-	s.Result, s.Reason, s.Detail = v.Result, string(v.Reason), v.Detail
+	s.Result, s.Reason, s.Detail = v.Result, v.Reason, v.Detail
 	s.Chain, s.Revocation = v.ChainState, v.Revocation
 	if err != nil && v.Result == certs.Pass {
-		s.fail(certs.Fail, reasonNoAuthor, err.Error())
+		s.fail(certs.Fail, ReasonNoAuthor, err.Error())
 	}
 	if s.DomainSigner != "" && s.Result == certs.Pass {
 		s.Reason, s.Detail = ReasonDomainSignature, s.DomainSigner+" signs for "+from.Domain()

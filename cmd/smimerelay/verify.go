@@ -89,7 +89,7 @@ func verifyStatus(r smime.Report) error {
 
 // printReport writes a report for people.
 func printReport(p *page, r smime.Report) {
-	p.line("result: %s%s", r.Result, because(r.Reason))
+	p.line("result: %s%s", r.Result, because(string(r.Reason)))
 	if len(r.Layers) > 0 {
 		p.line("layers: %s", strings.Join(r.Layers, " > "))
 	}
@@ -101,7 +101,7 @@ func printReport(p *page, r smime.Report) {
 		p.line("encryption: %s, authenticated: %s, recipients: %d", cipher, yesNo(e.Authenticated), e.Recipients)
 	}
 	for _, s := range r.Signers {
-		p.line("signer: %s%s", s.Result, because(s.Reason))
+		p.line("signer: %s%s", s.Result, because(string(s.Reason)))
 		row := func(name, value string) {
 			if value != "" {
 				p.line("  %-13s %s", name+":", value)

@@ -62,7 +62,7 @@ func (r readers) by(decided []enforce.InboundDecision, released bool) []readers 
 func (in *arrival) found(o *opened) enforce.Found {
 	r := &o.Report
 	f := enforce.Found{
-		Result: word(r.Result), Reason: r.Reason,
+		Result: word(r.Result), Reason: string(r.Reason),
 		Signed:    slices.Contains(r.Layers, "signed") || len(r.Signers) > 0,
 		Encrypted: r.Encryption != nil || in.kind.Encrypted,
 		Secret:    in.secret,

@@ -64,7 +64,7 @@ func unopened(memory relay.Reserver, groups []readers) error {
 // reason is what the log says of a recipient: the word of what was found with what was
 // compared, how the message was opened, and more.
 func (in *arrival) reason(r *smime.Report, to address.Address, more ...string) string {
-	found := r.Reason
+	found := string(r.Reason)
 	if r.Reason != "" && r.Detail != "" {
 		found += ": " + ascii(r.Detail)
 	}
@@ -99,7 +99,7 @@ func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, not
 // delivered.
 func (in *arrival) undeliverable(o *opened) *opened {
 	r := o.Report
-	r.Result, r.Reason, r.Signers = certs.PermError, "not-decryptable", nil
+	r.Result, r.Reason, r.Signers = certs.PermError, smime.ReasonDecrypt, nil
 	return in.opened(&smime.Opened{Message: in.msg, Report: r})
 }
 

@@ -233,7 +233,7 @@ func TestInboundOff(t *testing.T) {
 func TestCertificateTextsCannotInject(t *testing.T) {
 	evil := "x\"; smime=pass (\r\nX-SMIME-Status: pass) \u00fc\\ " + strings.Repeat("y", 2000)
 	o := &smime.Opened{Message: parseMessage(t, "From: a@b.example\n\nx\n"), Report: smime.Report{
-		Result: certs.Fail, Reason: evil, Layers: []string{"signed"},
+		Result: certs.Fail, Reason: certs.Reason(evil), Layers: []string{"signed"},
 		Signers: []smime.Signer{{Result: certs.Fail, Addresses: []string{evil}, Issuer: evil, Serial: "0a", Chain: evil, Revocation: evil, Digest: evil}},
 	}}
 	fields, err := statusFields("gw.own.example", &opened{Opened: *o})

@@ -66,7 +66,7 @@ func (g *Gateway) signedByAuthor(ctx context.Context, msg *message.Message, kind
 		return true, "", nil
 	}
 	doubt = "the existing signature is not accepted: " + string(r.Result)
-	for _, more := range []string{r.Reason, r.Detail} {
+	for _, more := range []string{string(r.Reason), r.Detail} {
 		if more != "" {
 			doubt += ", " + ascii(more)
 		}

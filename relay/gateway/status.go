@@ -38,13 +38,13 @@ func authenticationResults(hostname string, r *smime.Report) string {
 	s := deciding(r)
 	if s == nil {
 		if r.Reason != "" {
-			b.WriteString(" (" + comment(r.Reason) + ")")
+			b.WriteString(" (" + comment(string(r.Reason)) + ")")
 		}
 		return b.String()
 	}
 	remarks := []string{s.Digest, string(s.Signature), "chain " + s.Chain}
 	if r.Reason != "" && tells(r) {
-		remarks = append(remarks, r.Reason)
+		remarks = append(remarks, string(r.Reason))
 	}
 	remarks = slices.DeleteFunc(remarks, func(s string) bool { return s == "" })
 	b.WriteString(" (" + comment(strings.Join(remarks, ", ")) + ")")
@@ -84,7 +84,7 @@ func status(o *opened) string {
 		parts = append(parts, "chain="+value(or(s.Chain, "unchecked")), "revocation="+value(or(s.Revocation, "unchecked")))
 	}
 	if r.Reason != "" && tells(r) {
-		parts = append(parts, "reason="+value(r.Reason))
+		parts = append(parts, "reason="+value(string(r.Reason)))
 	}
 	return strings.Join(parts, "; ")
 }
