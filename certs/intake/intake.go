@@ -8,6 +8,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/smimerelay/smimerelay/certs/store"
 )
 
@@ -69,18 +71,24 @@ type Config struct {
 // Limits of a batch. The time is that after which a user who watches wants to
 // see something.
 const (
-	maxBatch = 500      // files
-	maxSize  = 16 << 20 // octets
+	maxBatch = 500     // files
+	maxSize  = 4 << 20 // octets
 	maxWait  = 300 * time.Millisecond
 )
+
+// maxOpen is how many octets of files are open at a time, from reading to the end of
+// their transaction: what is parsed takes several times its size. It leaves room to
+// open the next batch while one is stored. A larger file is open alone.
+const maxOpen = 2 * maxSize
 
 // Run imports files and calls report for each, in order, when it is stored. It
 // ends early with the first error of the store or of report; what was reported
 // until then stays stored.
 func Run(ctx context.Context, cfg Config, files []string, report func(Outcome) error) (Summary, error) {
 	ctx, stop := context.WithCancel(ctx)
-	opened := open(ctx, cfg, files)
-	b := &batch{cfg: cfg, report: report}
+	room := semaphore.NewWeighted(maxOpen)
+	opened := open(ctx, cfg, room, files)
+	b := &batch{cfg: cfg, report: report, room: room}
 	err := b.fill(ctx, opened)
 	stop()
 	for range opened { // until all workers have ended
@@ -92,6 +100,7 @@ func Run(ctx context.Context, cfg Config, files []string, report func(Outcome) e
 type batch struct {
 	cfg     Config
 	report  func(Outcome) error
+	room    *semaphore.Weighted // see maxOpen
 	waiting []candidate
 	size    int // octets of those
 	summary Summary
@@ -143,6 +152,9 @@ func (b *batch) flush(ctx context.Context) error {
 		if err := b.report(c.outcome); err != nil {
 			return err
 		}
+	}
+	for _, c := range b.waiting {
+		b.room.Release(c.room)
 	}
 	b.waiting, b.size = nil, 0
 	return nil

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -16,7 +19,8 @@ import (
 type candidate struct {
 	file    store.File
 	outcome Outcome
-	size    int // of the file, octets
+	size    int   // of the file, octets
+	room    int64 // that it takes of maxOpen, to be released
 }
 
 // judge completes the outcome with what the store did.
@@ -44,9 +48,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// open opens files with so many workers, and returns them in order. The channel
-// is closed when all workers have ended: after the last file, or soon after ctx.
-func open(ctx context.Context, cfg Config, files []string) <-chan candidate {
+// open opens files with so many workers, and returns them in order, as far as there is
+// room. The channel is closed when all workers have ended: after the last file, or soon
+// after ctx.
+func open(ctx context.Context, cfg Config, room *semaphore.Weighted, files []string) <-chan candidate {
 	workers := max(1, cfg.Workers)
 	slots := make(chan chan candidate, 4*workers) // in order; each is filled by a worker
 	free := make(chan struct{}, workers)
@@ -59,9 +64,13 @@ func open(ctx context.Context, cfg Config, files []string) <-chan candidate {
 				return
 			case free <- struct{}{}:
 			}
+			need := roomFor(f)
+			if room.Acquire(ctx, need) != nil {
+				return // ctx has ended
+			}
 			go func() {
 				defer func() { <-free }()
-				slot <- openFile(ctx, cfg, f)
+				slot <- openFile(ctx, cfg, f, need)
 			}()
 			slots <- slot
 		}
@@ -80,8 +89,17 @@ func open(ctx context.Context, cfg Config, files []string) <-chan candidate {
 	return out
 }
 
-func openFile(ctx context.Context, cfg Config, name string) candidate {
-	c := candidate{outcome: Outcome{File: name}}
+// roomFor returns what a file takes of maxOpen. One that cannot be read takes nothing.
+func roomFor(name string) int64 {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0
+	}
+	return min(info.Size(), maxOpen)
+}
+
+func openFile(ctx context.Context, cfg Config, name string, room int64) candidate {
+	c := candidate{outcome: Outcome{File: name}, room: room}
 	if err := c.read(ctx, cfg, name); err != nil {
 		c.refuse(err)
 	}
