@@ -75,6 +75,19 @@ type Form struct {
 	AttachOriginal bool
 }
 
+// Copies is how many times its size a message takes in this form, beside what decrypting
+// it takes.
+func (f Form) Copies() int64 {
+	var n int64
+	if f.Layers == Readable {
+		n++
+	}
+	if f.AttachOriginal {
+		n += 2
+	}
+	return n
+}
+
 // Layers say which layers of a message are removed for its recipients.
 type Layers int
 

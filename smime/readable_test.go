@@ -17,8 +17,8 @@ func compressedEntity(t testing.TB, entity string) string {
 	t.Helper()
 	var z bytes.Buffer
 	w := zlib.NewWriter(&z)
-	_, err := w.Write([]byte(entity))
-	if err = w.Close(); err != nil {
+	testpki.Must(w.Write([]byte(entity)))
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	type content struct {

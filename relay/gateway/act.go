@@ -97,6 +97,9 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 	case enforce.Quarantine:
 		return g.quarantine(ctx, in, group, o)
 	}
+	if r := relay.MemoryOf(ctx); !r.Reserve(group.decided[0].Form.Copies() * int64(in.msg.Size())) {
+		return relay.NoMemory(r, nil)
+	}
 	d, note, err := g.inboundCopy(in, group)
 	if err != nil {
 		return err

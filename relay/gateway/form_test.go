@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -112,5 +113,23 @@ func TestFormsOfRecipients(t *testing.T) {
 		if (d.Message.Root().MediaType == "text/plain") != readable {
 			t.Errorf("%v:\n%s", d.Recipients, d.Message.Bytes())
 		}
+	}
+}
+
+// A form that takes more memory waits until there is some.
+func TestFormsTakeReservedMemory(t *testing.T) {
+	w := withInboundRules(t, enforce.InboundRule{Name: "all", Deliver: "readable", Original: "attach"})
+	m := w.opaqueLetter()
+	process := func(limit int64) error {
+		share := relay.NewMemory(limit).Share()
+		defer share.Release()
+		_, err := w.gateway.outcome(relay.WithMemory(t.Context(), share), w.envelope("in", "bob@enc.example", alice), m)
+		return err
+	}
+	if err := process(100 * int64(m.Size())); err != nil {
+		t.Errorf("with enough: %v", err)
+	}
+	if err := process(2 * int64(m.Size())); err == nil || relay.ReplyFor(err).Code/100 == 2 {
+		t.Errorf("with too little: %v", err)
 	}
 }

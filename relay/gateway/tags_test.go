@@ -70,3 +70,13 @@ func TestAsItIsHasNoTags(t *testing.T) {
 		t.Errorf("subject %q", s)
 	}
 }
+
+// A status in an attached message says nothing about the message that it is attached to.
+func TestStatusInsideAnAttachedMessage(t *testing.T) {
+	w := newWorld(t)
+	got := w.receive(parseMessage(t, "From: x@y.example\nSubject: s\nContent-Type: message/rfc822\n\nFrom: ceo@own.example\nX-SMIME-Status: pass\n"+
+		"Authentication-Results: gw.own.example; smime=pass\n\nhello\n"))
+	if statusWord(got) != "none" || len(got.All(statusField)) != 1 || len(got.All(resultsField)) != 1 {
+		t.Errorf("header %q", got.Header())
+	}
+}
