@@ -20,7 +20,7 @@ func Addresses(cert *x509.Certificate) []address.Address {
 	var list []address.Address
 	seen := map[string]bool{}
 	for _, n := range names {
-		a, err := ParseMailbox(n)
+		a, err := ParseMailbox(n.Text, n.UTF8)
 		if err != nil || seen[a.Key(address.ExactCase)] {
 			continue
 		}
@@ -30,11 +30,12 @@ func Addresses(cert *x509.Certificate) []address.Address {
 	return list
 }
 
-// ParseMailbox returns the address that a name of a certificate is. An rfc822Name
-// has ASCII only (RFC 9598 section 3).
-func ParseMailbox(m pkix.Mailbox) (address.Address, error) {
-	if !m.UTF8 && !pkix.IsASCII(m.Text) {
+// ParseMailbox returns the address that a name of a certificate is: a
+// SmtpUTF8Mailbox if utf8 says so, else an rfc822Name, which has ASCII only (RFC
+// 9598 section 3).
+func ParseMailbox(name string, utf8 bool) (address.Address, error) {
+	if !utf8 && !pkix.IsASCII(name) {
 		return address.Address{}, errNotIA5
 	}
-	return address.Parse(m.Text)
+	return address.Parse(name)
 }

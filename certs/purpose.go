@@ -56,18 +56,20 @@ func checkEncryptionUse(c *x509.Certificate) *Problem {
 // checkEncryptionKey judges whether mail can be encrypted to c, by the judgement
 // that encryption goes by.
 func checkEncryptionKey(c *x509.Certificate) *Problem {
-	return RefuseKey(c, pkix.CheckEncryptionKey(pkix.PublicKey(c)))
+	if p := pkix.CheckEncryptionKey(pkix.PublicKey(c)); p != nil {
+		return Refuse(KeyReason(p.Weak, p.NotApproved), c, "%v", p)
+	}
+	return nil
 }
 
-// RefuseKey makes a Problem of what is wrong with the key of c, nil of nothing.
-func RefuseKey(c *x509.Certificate, p *pkix.KeyProblem) *Problem {
+// KeyReason is why a key is refused: as too weak, as one that is not approved, or as
+// one of an unsupported kind.
+func KeyReason(weak, notApproved bool) Reason {
 	switch {
-	case p == nil:
-		return nil
-	case p.Weak:
-		return Refuse(WeakKey, c, "%v", p)
-	case p.NotApproved:
-		return Refuse(NotApproved, c, "%v", p)
+	case weak:
+		return WeakKey
+	case notApproved:
+		return NotApproved
 	}
-	return Refuse(UnsupportedKey, c, "%v", p)
+	return UnsupportedKey
 }

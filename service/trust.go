@@ -69,7 +69,7 @@ func (b *builder) validator() {
 		Lists:         b.lists(),
 		CRLs:          b.parts.trusted.crls,
 		Fetcher:       b.fetcher(),
-		FetchIssuers:  t.FetchIntermediates,
+		ParseIssuers:  parseIssuers(t),
 		Revocation:    certs.RevocationMode(t.Revocation),
 		LocalPart:     b.localPart(),
 		RequirePolicy: len(t.Policies) > 0,
@@ -82,6 +82,15 @@ func (b *builder) validator() {
 		b.complain("trust", err.Error(), "")
 	}
 	b.parts.Validator = v
+}
+
+// parseIssuers reads what a certificate names as that of its issuer; nil if the
+// configuration does not want that fetched.
+func parseIssuers(t config.Trust) func([]byte) ([]*x509.Certificate, error) {
+	if !t.FetchIntermediates {
+		return nil
+	}
+	return file.ParseCertificates
 }
 
 // anchorTables reads the anchors that have tables, and their own revocation modes.

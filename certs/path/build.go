@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
@@ -169,12 +168,12 @@ const maxIssuerFetches = 3
 // fetchIssuers adds to the hints who has issued the last certificate of a path
 // that leads nowhere. It reports whether there is anything new.
 func (s *search) fetchIssuers(ctx context.Context, path []*node) bool {
-	if !s.v.cfg.FetchIssuers || s.v.cfg.Fetcher == nil || len(path) == 0 {
+	if s.v.cfg.ParseIssuers == nil || s.v.cfg.Fetcher == nil || len(path) == 0 {
 		return false
 	}
 	s.known()
 	found := false
-	for _, c := range s.v.cfg.Fetcher.Issuers(ctx, path[len(path)-1].Certificate, file.ParseCertificates) {
+	for _, c := range s.v.cfg.Fetcher.Issuers(ctx, path[len(path)-1].Certificate, s.v.cfg.ParseIssuers) {
 		n := newNode(c)
 		if !slices.ContainsFunc(s.hints[n.subject], func(o *node) bool { return o.fp == n.fp }) {
 			s.hints[n.subject] = append(s.hints[n.subject], n)

@@ -157,7 +157,7 @@ func (v *Validator) checkUse(cert *x509.Certificate, r certs.Request) *certs.Pro
 // none, "" if all are.
 func notAddresses(cert *x509.Certificate) string {
 	for _, m := range pkix.Mailboxes(cert) {
-		if _, err := certs.ParseMailbox(m); err != nil {
+		if _, err := certs.ParseMailbox(m.Text, m.UTF8); err != nil {
 			return fmt.Sprintf(" (the name %q is not an address)", printable.Clip(m.Text, maxMailbox))
 		}
 	}

@@ -118,7 +118,7 @@ func subjectNames(c *x509.Certificate) []subjectName {
 		names = append(names, subjectName{kind: nameDirectory, rdns: subject, valid: ok})
 	}
 	for _, m := range pkix.Mailboxes(c) {
-		_, err := certs.ParseMailbox(m)
+		_, err := certs.ParseMailbox(m.Text, m.UTF8)
 		names = append(names, subjectName{kind: nameMailbox, text: m.Text, utf8: m.UTF8, valid: err == nil})
 	}
 	for _, e := range c.Extensions {
@@ -213,7 +213,7 @@ func (t subtree) matches(name subjectName) bool {
 // matchesMailbox follows RFC 5280 section 4.2.1.10: a mailbox, a host, or all
 // hosts of a domain; for SmtpUTF8Mailboxes RFC 9598 section 6.
 func (t subtree) matchesMailbox(name subjectName) bool {
-	a, err := certs.ParseMailbox(pkix.Mailbox{Text: name.text, UTF8: name.utf8})
+	a, err := certs.ParseMailbox(name.text, name.utf8)
 	if err != nil {
 		return false
 	}

@@ -378,7 +378,7 @@ func TestIssuersAreFetchedOnlyWhereAsked(t *testing.T) {
 	if n := s.asked.Load(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
-	v.cfg.FetchIssuers = true
+	v.cfg.ParseIssuers = x509.ParseCertificates
 	v.cfg.Revocation = certs.RevocationOff
 	s.check(v, leaf, "")
 	if n := s.asked.Load(); n != 1 {

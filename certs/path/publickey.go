@@ -17,5 +17,8 @@ func (v *Validator) checkKey(c *x509.Certificate, key crypto.PublicKey) *certs.P
 	if v.cfg.AllowRSA1024 {
 		low = pkix.MinRSAArchive
 	}
-	return certs.RefuseKey(c, pkix.CheckKey(key, low))
+	if p := pkix.CheckKey(key, low); p != nil {
+		return certs.Refuse(certs.KeyReason(p.Weak, p.NotApproved), c, "%v", p)
+	}
+	return nil
 }

@@ -39,10 +39,12 @@ type Config struct {
 	// Fetcher asks the revocation services that certificates name, for chains
 	// that lead to a trust anchor; nil: no lookup is made. The caller closes it.
 	Fetcher *revocation.Fetcher
-	// FetchIssuers also fetches missing intermediates from the addresses that
-	// certificates name. These are chains that lead nowhere yet: whoever sends a
-	// message can see by it when the message is read.
-	FetchIssuers bool
+	// ParseIssuers also has missing intermediates fetched, from the addresses that
+	// certificates name (RFC 5280 section 4.2.2.1), and reads what is there:
+	// x509.ParseCertificates reads DER, certs/file.ParseCertificates all common
+	// forms. Nil: none are fetched. These are chains that lead nowhere yet: the
+	// sender of a message can see by it when the message is read.
+	ParseIssuers func([]byte) ([]*x509.Certificate, error)
 	// Revocation is what an unknown status means where the request does not
 	// say; "" is RevocationRequire.
 	Revocation certs.RevocationMode

@@ -62,7 +62,7 @@ func (f *trustFlags) validator(a *app) (*path.Validator, error) {
 		if c.Fetcher, err = revocation.NewFetcher(revocation.FetchConfig{Clock: a.clock}); err != nil {
 			return nil, unusable(fmt.Errorf("--fetch: %w", err))
 		}
-		c.FetchIssuers = true
+		c.ParseIssuers = file.ParseCertificates
 	}
 	v, err := path.NewValidator(c)
 	if err != nil {

@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"certs":                     {"smime/cms", "smime/address", "internal/"},
 	"certs/internal":            {"certs/internal/", "smime/cms", "internal/"},
 	"certs/file":                {"certs", "certs/internal/", "certs/revocation", "smime/cms", "internal/"},
-	"certs/path":                {"certs", "certs/file", "certs/revocation", "smime/cms", "smime/address", "internal/"},
+	"certs/path":                {"certs", "certs/revocation", "smime/cms", "smime/address", "internal/"},
 	"certs/publicroots":         {"internal/"},
 	"certs/ca":                  {"certs", "certs/file", "certs/store", "smime/address", "internal/"},
 	"certs/token":               {"certs", "certs/file", "smime/cms", "smime/address", "internal/"},

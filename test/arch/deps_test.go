@@ -17,7 +17,7 @@ var unreachable = map[string][]string{
 	"relay/queue":      {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/gateway", ldap, "net/http"},
 	"enforce":          {ours + "certs/", ours + "directory/", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
 	"smime/cms":        {ours + "certs/", ours + "directory/", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
-	"smime":            {ours + "directory/", ours + "relay/", sql, postgres, sqlite, ldap, river},
+	"smime":            {ours + "directory/", ours + "relay/", ours + "certs/file", ours + "certs/path", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
 }
 
 const (
