@@ -22,6 +22,8 @@ type Needs struct {
 	// address.
 	Certificate []bool
 	Domain      []string
+	// Profile is by recipient the profile that its copy is encrypted by.
+	Profile []string
 	// Issue says that an identity of the sender is to be made where there is none,
 	// and Issuable that some rule, perhaps one in report mode, would have one made.
 	Issue, Issuable bool
@@ -42,7 +44,7 @@ type Needs struct {
 // Needs returns what to find out for Decide. The facts need to be complete but
 // for what it names.
 func (p *Policy) Needs(f Facts) Needs {
-	n := Needs{Certificate: make([]bool, len(f.Recipients)), Domain: make([]string, len(f.Recipients)), Expand: make([]bool, len(f.Recipients))}
+	n := Needs{Certificate: make([]bool, len(f.Recipients)), Domain: make([]string, len(f.Recipients)), Profile: make([]string, len(f.Recipients)), Expand: make([]bool, len(f.Recipients))}
 	n.Groups, n.SenderGroups = p.groupNeeds(&f)
 	identities, further := make(map[string]bool), make(map[string]bool)
 	for i := range f.Recipients {
@@ -72,7 +74,7 @@ func (p *Policy) Needs(f Facts) Needs {
 		if encrypt == never {
 			continue
 		}
-		n.Certificate[i], n.Domain[i] = true, r.steps.domainCertificate
+		n.Certificate[i], n.Domain[i], n.Profile[i] = true, r.steps.domainCertificate, r.profile
 		for also := range strings.FieldsSeq(r.steps.also) {
 			further[also] = true
 		}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"crypto"
 	"crypto/x509"
 	"log/slog"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/path"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime"
@@ -24,6 +26,8 @@ var presets = map[string]struct{ signature, digest, cipher, minimum string }{
 	"compatible": {"rsa-pkcs1", "sha-256", "aes-128-cbc", ""},
 	"rfc8551":    {"rsa-pss", "sha-256", "aes-256-gcm", "sha-256, RSA keys of 2048 bits, aes-128"},
 	"edi-energy": {"rsa-pss", "sha-256", "aes-128-gcm", "sha-256, RSA keys of 2048 bits, PSS, aes-128, OAEP"},
+	"bsi":        {"rsa-pss", "sha-256", "aes-256-gcm", "sha-256, RSA keys of 3000 bits, PSS, aes-128, OAEP, keys of rsa ec brainpool"},
+	"cnsa2":      {"ml-dsa-87", "sha-512", "aes-256-gcm", "sha-384, aes-256, an authenticating cipher, keys of ml-dsa-87 ml-kem-1024"},
 	"pqc":        {"rsa-pss", "sha-512", "aes-256-gcm", "sha-384, RSA keys of 3072 bits, PSS, aes-256, an authenticating cipher, OAEP"},
 }
 
@@ -49,7 +53,17 @@ func TestPresets(t *testing.T) {
 	checker := testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff}))
 	for name, want := range presets {
 		p := profiles[name]
-		report := roundTrip(t, p, alice, checker)
+		signer, reader := alice, alice
+		if name == "cnsa2" {
+			mldsa, kem := testpki.Must(pkix.GenerateMLDSA(pkix.MLDSA87Scheme)), testpki.Must(pkix.GenerateKEM("ML-KEM-1024"))
+			signer, reader = postQuantum(ca, mldsa, x509.KeyUsageDigitalSignature), postQuantum(ca, kem, x509.KeyUsageKeyEncipherment)
+		}
+		for _, id := range []*certs.Identity{signer, reader} {
+			if why := p.Minimum().Keys.Allow(id.Certificate); why != "" {
+				t.Errorf("%s: %s", name, why)
+			}
+		}
+		report := roundTrip(t, p, signer, reader, checker)
 		if report.Result != certs.Pass || string(report.Signers[0].Signature) != want.signature || report.Signers[0].Digest != want.digest || string(report.Encryption.Cipher) != want.cipher {
 			t.Errorf("%s: %+v, encrypted as %+v", name, report, report.Encryption)
 		}
@@ -62,8 +76,15 @@ func TestPresets(t *testing.T) {
 	}
 }
 
+// postQuantum is an identity of alice with a key that testpki does not make.
+func postQuantum(ca *testpki.CA, key interface{ Public() crypto.PublicKey }, usage x509.KeyUsage) *certs.Identity {
+	return (*certs.Identity)(testpki.Must(ca.Issue(testpki.Leaf{
+		Addresses: []string{"alice@example.org"}, PrivateKey: key, PublicKeyInfo: testpki.Must(pkix.MarshalKeyInfo(key.Public())), KeyUsage: usage,
+	})))
+}
+
 // roundTrip signs and encrypts by a profile and opens it again.
-func roundTrip(t *testing.T, p gateway.Profile, id *certs.Identity, checker certs.Checker) smime.Report {
+func roundTrip(t *testing.T, p gateway.Profile, id, reader *certs.Identity, checker certs.Checker) smime.Report {
 	t.Helper()
 	m := testpki.Must(message.Parse([]byte("From: alice@example.org\r\n\r\nhello\r\n")))
 	digest, _ := cms.DigestByName(p.Digest)
@@ -72,6 +93,6 @@ func roundTrip(t *testing.T, p gateway.Profile, id *certs.Identity, checker cert
 	if cipher == "auto" {
 		cipher = ""
 	}
-	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(p.KeyTransport)}))
-	return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id), Checker: checker, At: time.Now()}).Report
+	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{reader.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(p.KeyTransport)}))
+	return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id, reader), Checker: checker, At: time.Now()}).Report
 }

@@ -24,6 +24,8 @@ type Minimum struct {
 	// do, such as AES in CBC mode.
 	Authenticated bool
 	OAEP          bool // RSA key transport with PKCS #1 v1.5 padding does not do
+	// Keys are the kinds of keys that may sign and be encrypted to.
+	Keys KeyKinds
 }
 
 // Judge takes the pass from a report of a message that does not come up to the
@@ -65,7 +67,7 @@ func (m Minimum) signer(s *Signer) string {
 	if key := pkix.RSAKey(pkix.PublicKey(s.Certificate)); key != nil && key.N.BitLen() < m.RSA {
 		return fmt.Sprintf("the signer's RSA key has %d bits, and %d are the least", key.N.BitLen(), m.RSA)
 	}
-	return ""
+	return m.Keys.Allow(s.Certificate)
 }
 
 // encryption says how an encryption is below the minimum; "" if it is not, or if
@@ -80,6 +82,8 @@ func (m Minimum) encryption(e *Encryption) string {
 		return fmt.Sprintf("the cipher is %s, which does not authenticate", e.Cipher)
 	case m.OAEP && slices.Contains(e.keyManagement, cms.KeyTransportPKCS1):
 		return "the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"
+	case m.Keys != "":
+		return m.Keys.managed(e.keyManagement)
 	}
 	return ""
 }
@@ -121,5 +125,6 @@ func (m Minimum) String() string {
 	add(m.Cipher != "", m.Cipher)
 	add(m.Authenticated, "an authenticating cipher")
 	add(m.OAEP, "OAEP")
+	add(m.Keys != "", "keys of "+string(m.Keys))
 	return strings.Join(parts, ", ")
 }

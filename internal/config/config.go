@@ -237,14 +237,17 @@ type Lookup struct {
 
 // Profile is one [profile.NAME].
 type Profile struct {
-	Digest           string `toml:"digest" doc:"digest algorithm of signatures; Ed25519 and ML-DSA keys always use sha-512" enum:"sha-256,sha-384,sha-512"`
-	Signature        string `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
-	Cipher           string `toml:"cipher" doc:"content encryption; auto is aes-256-cbc, which every client can read" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
-	KeyTransport     string `toml:"key_transport" doc:"padding of RSA key transport; auto is pkcs1, which every client can read, and oaep with GODEBUG=fips140=only" enum:"auto,pkcs1,oaep"`
-	DeriveKey        bool   `toml:"derive_key" doc:"derive the content encryption key with HKDF, so that the cipher named in the message cannot be changed (RFC 9709); few clients can read it"`
-	Opaque           bool   `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
-	ProtectSigned    bool   `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
-	ProtectEncrypted bool   `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`
+	Digest       string   `toml:"digest" doc:"digest algorithm of signatures; Ed25519 and ML-DSA keys always use sha-512" enum:"sha-256,sha-384,sha-512"`
+	Signature    string   `toml:"signature" doc:"padding of RSA signatures" enum:"pkcs1,pss"`
+	Cipher       string   `toml:"cipher" doc:"content encryption; auto is aes-256-cbc, which every client can read" enum:"auto,aes-128-cbc,aes-192-cbc,aes-256-cbc,aes-128-gcm,aes-256-gcm,chacha20-poly1305"`
+	KeyTransport string   `toml:"key_transport" doc:"padding of RSA key transport; auto is pkcs1, which every client can read, and oaep with GODEBUG=fips140=only" enum:"auto,pkcs1,oaep"`
+	DeriveKey    bool     `toml:"derive_key" doc:"derive the content encryption key with HKDF, so that the cipher named in the message cannot be changed (RFC 9709); few clients can read it"`
+	Keys         []string `toml:"keys" doc:"kinds of keys that may sign and be encrypted to, outbound and inbound; an empty list allows all: a recipient with other certificates alone counts as without, a sender with another identity is deferred" enum:"rsa,ec,brainpool,ed25519,x25519,ml-dsa-44,ml-dsa-65,ml-dsa-87,ml-kem-512,ml-kem-768,ml-kem-1024"`
+	Hybrid       bool     `toml:"hybrid" doc:"encrypt to all usable certificates of a recipient, so that software with and without ML-KEM can read the message; false uses the ML-KEM certificates alone where there are any"`
+
+	Opaque           bool `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
+	ProtectSigned    bool `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
+	ProtectEncrypted bool `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`
 
 	MinimumDigest        string `toml:"minimum_digest" doc:"inbound: weakest accepted digest of signatures; empty adds no requirement" enum:",sha-256,sha-384,sha-512"`
 	MinimumRSA           int    `toml:"minimum_rsa" doc:"inbound: minimum size in bits of a signer's RSA key; 0 adds no requirement" min:"0"`

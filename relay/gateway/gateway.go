@@ -126,7 +126,13 @@ type Profile struct {
 	Cipher       string // "auto" is the default
 	KeyTransport string
 	DeriveKey    bool // binds the content key to the cipher (RFC 9709)
-	Opaque       bool
+	// Keys are the kinds of keys that may sign and be encrypted to; none is all. See
+	// smime.KeyKinds.
+	Keys []string
+	// Hybrid encrypts to all certificates of a recipient. Without it those with ML-KEM
+	// keys alone are used where there are any.
+	Hybrid bool
+	Opaque bool
 	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),
 	// for copies that are signed and for copies that are encrypted.
 	ProtectSigned    bool

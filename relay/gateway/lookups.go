@@ -44,19 +44,26 @@ func (l *lookups) run(ctx context.Context) {
 	l.order = nil
 }
 
-// answer returns the facts about the certificates of an address; unknown if no source
-// asked.
-func (l *lookups) answer(e *evidence, a address.Address) enforce.CertificateFacts {
+// answer returns the facts about the certificates of an address that a profile allows;
+// "" is every one. They are unknown if no source was asked.
+func (l *lookups) answer(e *evidence, a address.Address, profile string) enforce.CertificateFacts {
 	result := l.results[a.Key(address.ExactCase)]
 	if result == nil {
 		return enforce.CertificateFacts{}
 	}
-	c := certificateFacts(*result)
+	usable := *result
+	if profile != "" {
+		usable = l.g.Profiles[profile].usable(usable)
+	}
+	c := certificateFacts(usable)
 	if c.State != enforce.Available {
+		if usable.Outcome != result.Outcome {
+			c.Reason = l.g.Profiles[profile].refusal(*result)
+		}
 		return c
 	}
 	for i, fp := range c.Usable {
-		e.certificates[fp] = result.Certificates[i]
+		e.certificates[fp] = usable.Certificates[i]
 	}
 	for _, candidate := range result.Candidates {
 		if len(candidate.Ciphers) > 0 {
@@ -84,14 +91,14 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 	f.Further = make(map[string]enforce.CertificateFacts)
 	for _, name := range needs.Further {
 		if a, err := address.Parse(furtherAddress(f, name)); err == nil {
-			f.Further[name] = l.answer(e, a)
+			f.Further[name] = l.answer(e, a, "")
 		}
 	}
 	e.results = make([]directory.Result, len(f.Recipients))
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
 		if result := l.results[r.Address.Key(address.ExactCase)]; needs.Certificate[i] && result != nil {
-			e.results[i], r.Certificate = *result, l.answer(e, r.Address)
+			e.results[i], r.Certificate = *result, l.answer(e, r.Address, needs.Profile[i])
 			r.Reads = e.reads(result)
 		}
 		if r.Certificate.State == enforce.None && needs.Domain[i] != "" {
@@ -102,7 +109,7 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
 		if a, err := address.Parse(domainAddress(r.Address, needs.Domain[i])); err == nil && needs.Domain[i] != "" {
-			r.Domain = l.answer(e, a)
+			r.Domain = l.answer(e, a, needs.Profile[i])
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 func (p Profile) Minimum() smime.Minimum {
 	return smime.Minimum{
 		Digest: p.MinimumDigest, RSA: p.MinimumRSA, PSS: p.MinimumSignature == "pss",
-		Cipher: p.MinimumCipher, Authenticated: p.MinimumAuthenticated, OAEP: p.MinimumKeyTransport == "oaep",
+		Cipher: p.MinimumCipher, Authenticated: p.MinimumAuthenticated, OAEP: p.MinimumKeyTransport == "oaep", Keys: p.kinds(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -73,6 +74,9 @@ func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smi
 	if id == nil {
 		return nil, fmt.Errorf("no identity %q", s.Identity)
 	}
+	if err := profile.permits(s.Profile, fault.Identity, id.Certificate); err != nil {
+		return nil, err
+	}
 	digest, ok := cms.DigestByName(profile.Digest)
 	if !ok && profile.Digest != "" {
 		return nil, fmt.Errorf("profile %q: unknown digest %q", s.Profile, profile.Digest)
@@ -98,6 +102,9 @@ func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOp
 		cert := p.e.certificates[fp]
 		if cert == nil {
 			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
+		}
+		if err := profile.permits(s.Profile, fault.Policy, cert); err != nil {
+			return nil, err
 		}
 		to = append(to, cert)
 	}
