@@ -74,7 +74,7 @@ deps: # install what the tests need, or say what is missing
 
 unit: # every package but the whole-system tests
 	test/scripts/run ./test/arch
-	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch)?$$')
+	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch|/memory)?$$')
 
 HSM := ./certs/token ./test/hsm
 
@@ -83,7 +83,7 @@ hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
 	CGO_ENABLED=1 test/scripts/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
-	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test
+	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test ./test/memory
 
 readers: # structures around a signature, as four other mail readers show them
 	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers

@@ -24,9 +24,11 @@ const (
 	headerSize = lengthSize + 1
 	// maxPacket is the largest packet that is taken, without its length.
 	maxPacket = 1 << 20
-	// bufferSize holds the largest chunk of a body as a packet: a message of usual
-	// size is read with one system call, and its edits are written with one.
-	bufferSize = headerSize + 64<<10
+	// bufferSize holds a message of usual size: it is read with one system call, and its
+	// edits are written with one.
+	bufferSize = 16 << 10
+	// chunkSize holds the largest chunk of a body that MTAs send, with its code.
+	chunkSize = 1 + 64<<10
 )
 
 // conn is a connection of an MTA.
@@ -39,6 +41,7 @@ type conn struct {
 	cancel context.CancelFunc
 
 	session *session
+	chunk   []byte // for packets that the buffer does not hold, while a message is under way
 
 	mu       sync.Mutex
 	busy     bool // a message is under way
@@ -136,7 +139,7 @@ func (c *conn) take(n int) ([]byte, error) {
 		return nil, err
 	}
 	if n > c.r.Size() {
-		data := make([]byte, n)
+		data := c.large(n)
 		_, err := io.ReadFull(c.r, data)
 		return data, err
 	}
@@ -146,6 +149,25 @@ func (c *conn) take(n int) ([]byte, error) {
 	}
 	_, err = c.r.Discard(n)
 	return data, err
+}
+
+// large returns memory for a packet of n octets, which is used for the next one, too.
+func (c *conn) large(n int) []byte {
+	if n > chunkSize {
+		return make([]byte, n)
+	}
+	if c.chunk == nil {
+		c.chunk = c.server.chunks.Get().(*[chunkSize]byte)[:]
+	}
+	return c.chunk[:n]
+}
+
+// leaveChunk leaves that memory to others.
+func (c *conn) leaveChunk() {
+	if c.chunk != nil {
+		c.server.chunks.Put((*[chunkSize]byte)(c.chunk))
+		c.chunk = nil
+	}
 }
 
 // wait gives the MTA d to send n octets, if they are not there yet.

@@ -58,7 +58,7 @@ type Server struct {
 	acceptor wire.Acceptor
 	// An MTA opens a connection for each of its clients: their buffers are
 	// used again.
-	readers, writers sync.Pool
+	readers, writers, chunks sync.Pool
 }
 
 // NewServer returns a Server.
@@ -76,6 +76,7 @@ func NewServer(c Config) *Server {
 	s := &Server{config: c}
 	s.acceptor.Limits = c.Limits
 	s.acceptor.New = func(nc net.Conn) wire.Conn { return s.newConn(nc) }
+	s.chunks.New = func() any { return new([chunkSize]byte) }
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, bufferSize) }
 	s.writers.New = func() any { return bufio.NewWriterSize(nil, bufferSize) }
 	return s

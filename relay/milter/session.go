@@ -212,6 +212,7 @@ func (s *session) forget() {
 		s.tx = nil // first: what Release gives back must not be referred to any more
 		tx.in.Release()
 	}
+	s.conn.leaveChunk()
 	s.conn.setBusy(false)
 }
 

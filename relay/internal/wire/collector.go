@@ -13,9 +13,11 @@ import (
 const step = 64 << 10
 
 const (
-	// roomSize holds nearly every message while it comes, and the next one after it:
-	// what is kept of a message has its size, and has not grown to it in steps.
-	roomSize = 128 << 10
+	// smallRoom holds most messages while they come, and roomSize nearly all of them;
+	// both are used again. What is kept of a message has its size, and has not grown
+	// to it in steps.
+	smallRoom = 16 << 10
+	roomSize  = 128 << 10
 	// blockSize is the largest of the blocks in which a larger message is gathered.
 	blockSize = 4 << 20
 	// hugeSize is from which size on a message's memory is given back to the system at
@@ -23,8 +25,10 @@ const (
 	hugeSize = 16 << 20
 )
 
-// rooms are used again.
-var rooms = sync.Pool{New: func() any { return new([roomSize]byte) }}
+var (
+	smallRooms = sync.Pool{New: func() any { return new([smallRoom]byte) }}
+	rooms      = sync.Pool{New: func() any { return new([roomSize]byte) }}
+)
 
 // Collector gathers a message. It never holds more than its limit, nor more
 // than the budget that all messages share gives it; it takes everything that
@@ -33,8 +37,10 @@ var rooms = sync.Pool{New: func() any { return new([roomSize]byte) }}
 type Collector struct {
 	limit  int
 	share  *relay.Share
-	room   *[roomSize]byte // the first block, while it is the only one
+	small  *[smallRoom]byte // the only block, until it is full
+	room   *[roomSize]byte  // the first block then
 	blocks [][]byte
+	few    [4][]byte // the memory of blocks, while they are few
 	size   int
 	whole  []byte // all of it, once it was asked for
 	err    error
@@ -74,7 +80,7 @@ func (c *Collector) keep(p []byte) {
 	for len(p) > 0 {
 		last := len(c.blocks) - 1
 		if last < 0 || len(c.blocks[last]) == cap(c.blocks[last]) {
-			c.blocks = append(c.blocks, c.block())
+			c.grow()
 			continue
 		}
 		b := c.blocks[last]
@@ -84,26 +90,36 @@ func (c *Collector) keep(p []byte) {
 	}
 }
 
-// block returns the memory for what comes next: as much as there is already.
-func (c *Collector) block() []byte {
-	if len(c.blocks) == 0 {
+// grow makes room for what comes next: behind the rooms as much as there is already.
+func (c *Collector) grow() {
+	switch {
+	case len(c.blocks) == 0:
+		c.small = smallRooms.Get().(*[smallRoom]byte)
+		c.blocks = append(c.few[:0], c.small[:0])
+	case c.small != nil:
 		c.room = rooms.Get().(*[roomSize]byte)
-		return c.room[:0]
+		c.blocks[0] = append(c.room[:0], c.blocks[0]...)
+		smallRooms.Put(c.small)
+		c.small = nil
+	default:
+		have := 0
+		for _, b := range c.blocks {
+			have += len(b)
+		}
+		c.blocks = append(c.blocks, make([]byte, 0, min(have, blockSize)))
 	}
-	have := 0
-	for _, b := range c.blocks {
-		have += len(b)
-	}
-	return make([]byte, 0, min(have, blockSize))
 }
 
 // Reserver reserves memory for what the message becomes while it is worked on; Release
 // gives it back.
 func (c *Collector) Reserver() relay.Reserver { return c.share }
 
+// fail gives the budget back before the memory, which takes longer: messages that come
+// at once would all be refused meanwhile, where one would do.
 func (c *Collector) fail(err error) {
-	c.Release()
 	c.err = err
+	c.share.Release()
+	c.Release()
 }
 
 // Err returns why the message is not to be had: a fault.TooLarge or a
@@ -126,10 +142,14 @@ func (c *Collector) Bytes() []byte {
 
 // drop forgets what is gathered; the room is for others.
 func (c *Collector) drop() {
+	if c.small != nil {
+		smallRooms.Put(c.small)
+	}
 	if c.room != nil {
 		rooms.Put(c.room)
 	}
-	c.room, c.blocks, c.whole = nil, nil, nil
+	c.small, c.room, c.blocks, c.whole = nil, nil, nil, nil
+	c.few = [4][]byte{}
 	if c.size >= hugeSize {
 		debug.FreeOSMemory()
 	}

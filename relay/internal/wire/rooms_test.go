@@ -8,7 +8,7 @@ import (
 // TestMessageSharesNothing: what a Collector gave away stays as it is, whatever comes
 // into the memory in which it was gathered.
 func TestMessageSharesNothing(t *testing.T) {
-	for _, size := range []int{1, 5000, roomSize - 1, roomSize, roomSize + 1, 3 * roomSize} {
+	for _, size := range []int{1, 5000, smallRoom, smallRoom + 1, roomSize - 1, roomSize, roomSize + 1, 3 * roomSize} {
 		want := bytes.Repeat([]byte("m"), size)
 		c := NewCollector(4*roomSize, nil)
 		for part := want; len(part) > 0; {
@@ -16,8 +16,11 @@ func TestMessageSharesNothing(t *testing.T) {
 			_, _ = c.Write(part[:n])
 			part = part[n:]
 		}
-		room := c.room
+		small, room := c.small, c.room
 		got := c.Bytes()
+		if small != nil {
+			poison(small[:])
+		}
 		if room != nil {
 			poison(room[:])
 		}
