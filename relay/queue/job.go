@@ -33,7 +33,7 @@ func enqueue(ctx context.Context, tx *sql.Tx, delivery int64, wait time.Duration
 
 // selectDue are the jobs that are to run now, the longest due first, as River's index
 // has them.
-const selectDue = `SELECT id FROM river_job
+const selectDue = `SELECT id, json_extract(args, '$.delivery') FROM river_job
 	WHERE state = 'available' AND queue = 'default' AND priority = 1
 	AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now') ORDER BY scheduled_at, id`
 
@@ -45,14 +45,27 @@ func (s *Store) jobDue(ctx context.Context) (due bool, err error) {
 
 // takeJobs marks up to n due jobs as running.
 func takeJobs(ctx context.Context, tx *sql.Tx, n int) ([]job, error) {
-	rows, err := tx.QueryContext(ctx, `UPDATE river_job SET state = 'running'
-		WHERE id IN (`+selectDue+` LIMIT ?) RETURNING id, json_extract(args, '$.delivery')`, n)
+	jobs, err := dueJobs(ctx, tx, n)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range jobs {
+		if _, err := tx.ExecContext(ctx, `UPDATE river_job SET state = 'running' WHERE id = ?`, j.id); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+// dueJobs returns up to n due jobs. It stops reading in place of a LIMIT, with whose
+// parameter SQLite would compile the statement again each time.
+func dueJobs(ctx context.Context, tx *sql.Tx, n int) (jobs []job, err error) {
+	rows, err := tx.QueryContext(ctx, selectDue)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var jobs []job
-	for rows.Next() {
+	for len(jobs) < n && rows.Next() {
 		var j job
 		if err := rows.Scan(&j.id, &j.delivery); err != nil {
 			return nil, err
