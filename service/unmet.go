@@ -17,10 +17,19 @@ func unmet(c *config.Config) config.Problems {
 		u.client("rule", i, "except_user", r.ExceptUser, r.Listener)
 		u.listeners("rule", i, "listener", r.Listener)
 		u.listeners("rule", i, "except_listener", r.ExceptListener)
+		u.contradictions("rule", i, r)
+		u.sizes("rule", i, int64(r.LargerThan), int64(r.SmallerThan))
 		if r.Mixed == "forbid" && u.has(func(l config.Listener) bool { return l.Protocol == "lmtp" }) {
 			u.warn(key("rule", i, "mixed"), "applies only to recipients in the same transaction, and Postfix splits a message after 50 recipients for LMTP",
 				"set lmtp_destination_recipient_limit in main.cf to at least limits.recipients")
 		}
+	}
+	for i := range c.InboundRules {
+		r := &c.InboundRules[i]
+		u.listeners("inbound_rule", i, "listener", r.Listener)
+		u.listeners("inbound_rule", i, "except_listener", r.ExceptListener)
+		u.contradictions("inbound_rule", i, r)
+		u.sizes("inbound_rule", i, int64(r.LargerThan), int64(r.SmallerThan))
 	}
 	for i := range c.Entitled {
 		e := &c.Entitled[i]
@@ -29,6 +38,7 @@ func unmet(c *config.Config) config.Problems {
 			u.client("entitlement", i, "from", e.From, e.Listener)
 		}
 		u.listeners("entitlement", i, "listener", e.Listener)
+		u.authors(i, e.From)
 	}
 	return u.found
 }
