@@ -74,7 +74,7 @@ func TestAnchorTables(t *testing.T) {
 			if found := parts.Gateway.Trusted(cms.CertificateID(ca.Root)); len(found) == 0 {
 				t.Error("the gateway does not know the anchor")
 			}
-			if got := about(parts.Warnings(Holdings{}), "can pass"); strings.Contains(got, warning) != (c.warned != "") {
+			if got := about(parts.Warnings(Holdings{}, time.Now()), "can pass"); strings.Contains(got, warning) != (c.warned != "") {
 				t.Errorf("warnings: %q", got)
 			}
 		})

@@ -35,7 +35,7 @@ func TestOddAnchorDoesNotKeepFromStarting(t *testing.T) {
 	if parts.Anchors != 1 || len(parts.skipped) != 1 {
 		t.Errorf("%d anchors, skipped %v", parts.Anchors, parts.skipped)
 	}
-	for what, said := range map[string]string{"the log": log.String(), "check": parts.Warnings(Holdings{}).Error()} {
+	for what, said := range map[string]string{"the log": log.String(), "check": parts.Warnings(Holdings{}, time.Now()).Error()} {
 		if !strings.Contains(said, "ca.pem") || !strings.Contains(said, "trust.anchors[0]") || !strings.Contains(said, "skipped") {
 			t.Errorf("%s does not say which: %s", what, said)
 		}

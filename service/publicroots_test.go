@@ -30,10 +30,10 @@ func TestPublicRoots(t *testing.T) {
 		t.Errorf("%d anchors without being asked for", p.Anchors)
 	}
 	p := with("mozilla", now)
-	if p.Anchors < 50 || strings.Contains(p.Warnings(Holdings{}).Error(), "public authorities") {
-		t.Errorf("%d anchors, %v", p.Anchors, p.Warnings(Holdings{}))
+	if p.Anchors < 50 || strings.Contains(p.Warnings(Holdings{}, now).Error(), "public authorities") {
+		t.Errorf("%d anchors, %v", p.Anchors, p.Warnings(Holdings{}, now))
 	}
-	if old := with("mozilla", now.AddDate(2, 0, 0)); !strings.Contains(old.Warnings(Holdings{}).Error(), "older than a year") {
-		t.Errorf("%v", old.Warnings(Holdings{}))
+	if old := with("mozilla", now.AddDate(2, 0, 0)); !strings.Contains(old.Warnings(Holdings{}, now).Error(), "older than a year") {
+		t.Errorf("%v", old.Warnings(Holdings{}, now))
 	}
 }

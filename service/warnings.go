@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -23,7 +24,7 @@ func Within(c *config.Config) time.Duration {
 }
 
 // Warnings are what is allowed and probably not meant.
-func (p *Parts) Warnings(h Holdings) config.Problems {
+func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	ws := slices.Clone(p.skipped)
 	c := p.Config
 	warn := func(bad bool, key, text, remedy string) {
@@ -52,6 +53,9 @@ func (p *Parts) Warnings(h Holdings) config.Problems {
 	if len(h.Expiring) > 0 {
 		warn(true, "expiry", "identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; list all with smimerelay cert expiring")
 	}
+	warn(!strings.Contains(p.Gateway.Hostname, "."), "hostname", fmt.Sprintf("%q has no domain: other hosts may refuse it in EHLO", p.Gateway.Hostname),
+		"write the full name, such as gw.example.com")
+	ws = append(ws, exposed(c, now)...)
 	ws = append(ws, unmet(c)...)
 	return ws.InOrder()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -51,7 +52,7 @@ func (c *checkCmd) Run(a *app) error {
 		if holdings, err = parts.Survey(background(), a.clock()); err != nil {
 			return err
 		}
-		warnings = parts.Warnings(holdings)
+		warnings = parts.Warnings(holdings, a.clock())
 	}
 	if c.JSON {
 		report := checkReport{OK: len(problems) == 0, Problems: jsonProblems(problems), Warnings: jsonProblems(warnings)}
@@ -87,6 +88,7 @@ func jsonProblems(ps config.Problems) []checkProblem {
 // summary says what the file comes to.
 func (c *checkCmd) summary(a *app, p *service.Parts, h service.Holdings) error {
 	out := a.page()
+	out.line("hostname %s, local domains %s", p.Gateway.Hostname, strings.Join(p.Gateway.Domains, " "))
 	for _, l := range p.Config.Listeners {
 		out.line("listener %-12s %-6s %-24s %s", l.Name, l.Protocol, l.Address, l.Direction)
 	}

@@ -88,7 +88,7 @@ type Listener struct {
 	Direction  string   `toml:"direction" doc:"direction of mail to recipients in local domains; auto is outbound for authenticated clients and for clients in networks, and inbound for all others. Mail to other domains is always outbound; a listener with direction = \"inbound\" and protocol = \"smtp\" rejects it" enum:"outbound,inbound,auto"`
 	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound mail"`
 	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with the certificate chain for STARTTLS; empty turns STARTTLS off" path:"file"`
-	TLSKey     string   `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file"`
+	TLSKey     string   `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
 	XForward   []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may identify their client with XFORWARD; the local host always may"`
 	NextHop    string   `toml:"next_hop" doc:"lmtp: next hop for mail from this listener; empty uses [next_hop]"`
 }
@@ -119,14 +119,14 @@ type Queue struct {
 // Store is the section [store].
 type Store struct {
 	URL          string `toml:"url" doc:"SQLite file in a writable folder on a local disk, or postgres://USER@HOST/DATABASE for several nodes; empty keeps nothing across a restart" path:"new"`
-	PasswordFile string `toml:"password_file" doc:"postgres: file with the password of the database user" path:"file"`
-	KeyFile      string `toml:"key_file" doc:"file with the key that encrypts the private keys in the store, the same on all nodes; smimerelay cert import creates it; empty stores no private keys" path:"new"`
+	PasswordFile string `toml:"password_file" doc:"postgres: file with the password of the database user" path:"file" secret:"yes"`
+	KeyFile      string `toml:"key_file" doc:"file with the key that encrypts the private keys in the store, the same on all nodes; smimerelay cert import creates it; empty stores no private keys" path:"new" secret:"yes"`
 }
 
 // Identities is the section [identities].
 type Identities struct {
 	Path               string        `toml:"path" doc:"folder with .p12, .pfx and .pem files, or a single file; empty loads none" path:"any"`
-	PasswordFile       string        `toml:"password_file" doc:"file with the password of files that have no NAME.password next to them" path:"file"`
+	PasswordFile       string        `toml:"password_file" doc:"file with the password of files that have no NAME.password next to them" path:"file" secret:"yes"`
 	Tokens             []string      `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; certificates that are not in the token are read from path"`
 	SignFor            string        `toml:"sign_for" doc:"which identities sign: author, those whose certificate names the address in From; mailbox, if there is none, also one of the same mailbox: by recipient_delimiter or aliases of a [[directory]]. Mail programs then report that the certificate does not name the author" enum:"author,mailbox"`
 	DecryptAfterExpiry time.Duration `toml:"decrypt_after_expiry" doc:"how long after its certificate has expired a key is still used to decrypt, whether it is in the store, in a file or in a token; 0s is without limit" min:"0s"`
@@ -202,11 +202,11 @@ type Directory struct {
 	Merge        bool          `toml:"merge" doc:"query the next source even if this one returned a usable certificate"`
 	Path         string        `toml:"path" doc:"files: folder with ADDRESS.pem, .cer, .crt, .der or .p7b files" path:"any"`
 	URL          string        `toml:"url" doc:"https: URL; {addr}, {local} and {domain} are replaced with the recipient, percent-encoded"`
-	TokenFile    string        `toml:"token_file" doc:"https: file with a bearer token" path:"file"`
+	TokenFile    string        `toml:"token_file" doc:"https: file with a bearer token" path:"file" secret:"yes"`
 	Resolver     string        `toml:"resolver" doc:"smimea: DNSSEC-validating resolver: 127.0.0.1:53 or tls://name:853"`
 	URLs         []string      `toml:"urls" doc:"ldap: servers, tried in this order: ldaps://host, ldap://host:389, ldapi:///path, host"`
 	BindDN       string        `toml:"bind_dn" doc:"ldap: DN to bind as; empty binds anonymously"`
-	PasswordFile string        `toml:"password_file" doc:"ldap: file with the password of bind_dn" path:"file"`
+	PasswordFile string        `toml:"password_file" doc:"ldap: file with the password of bind_dn" path:"file" secret:"yes"`
 	SASLExternal bool          `toml:"sasl_external" doc:"ldap: bind with SASL EXTERNAL: as the client certificate, or over ldapi as the user that the gateway runs as"`
 	Base         string        `toml:"base" doc:"ldap: base DN of searches"`
 	Filter       string        `toml:"filter" doc:"ldap: search filter; {addr}, {local} and {domain} are replaced with the recipient, escaped"`
@@ -214,7 +214,7 @@ type Directory struct {
 	StartTLS     bool          `toml:"start_tls" doc:"ldap: require StartTLS (for ldap:// URLs)"`
 	CA           string        `toml:"ca" doc:"ldap, https, smimea: PEM file with the CA certificates trusted for the server; empty uses those of the system" path:"file"`
 	ClientCert   string        `toml:"client_certificate" doc:"ldap, https: PEM file with the client certificate" path:"file"`
-	ClientKey    string        `toml:"client_key" doc:"ldap, https: PEM file with the private key of client_certificate" path:"file"`
+	ClientKey    string        `toml:"client_key" doc:"ldap, https: PEM file with the private key of client_certificate" path:"file" secret:"yes"`
 	Timeout      time.Duration `toml:"timeout" doc:"ldap, https, smimea: how long to wait for one answer" min:"10ms"`
 	Connections  int           `toml:"connections" doc:"ldap: connections per server" min:"1"`
 

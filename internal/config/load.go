@@ -106,32 +106,9 @@ func syntaxProblems(path, text string) Problems {
 
 // resolvePaths makes every option that names a file absolute. A URL names none.
 func resolvePaths(dir string, v reflect.Value) {
-	eachPath(v, func(p reflect.Value) {
+	eachFile("", v, func(_ string, _ reflect.StructTag, p reflect.Value) {
 		if s := p.String(); s != "" && !filepath.IsAbs(s) && !strings.Contains(s, "://") {
 			p.SetString(filepath.Join(dir, s))
 		}
 	})
-}
-
-func eachPath(v reflect.Value, do func(reflect.Value)) {
-	switch v.Kind() {
-	case reflect.Slice:
-		for i := range v.Len() {
-			eachPath(v.Index(i), do)
-		}
-	case reflect.Struct:
-		for f, fv := range v.Fields() {
-			if f.Tag.Get("path") == "" {
-				eachPath(fv, do)
-				continue
-			}
-			if fv.Kind() == reflect.String {
-				do(fv)
-				continue
-			}
-			for i := range fv.Len() {
-				do(fv.Index(i))
-			}
-		}
-	}
 }

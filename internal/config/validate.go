@@ -15,7 +15,7 @@ import (
 
 // validate notes what is wrong with values that have the right type.
 func validate(c *Config, d *decoder) {
-	d.files("", reflect.ValueOf(c).Elem())
+	d.files(reflect.ValueOf(c).Elem())
 	d.hostname(c.Hostname)
 	for i, name := range c.Domains {
 		d.domain(index("domains", i), strings.TrimPrefix(name, "."))
@@ -91,29 +91,11 @@ func (d *decoder) domain(key, name string) {
 	}
 }
 
-// files checks that what a path option names is there, and of the right sort.
-func (d *decoder) files(path string, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Slice:
-		for i := range v.Len() {
-			d.files(index(path, i), v.Index(i))
-		}
-	case reflect.Struct:
-		for f, fv := range v.Fields() {
-			key := join(path, f.Tag.Get("toml"))
-			sort := f.Tag.Get("path")
-			switch {
-			case sort == "":
-				d.files(key, fv)
-			case fv.Kind() == reflect.String:
-				d.file(key, sort, fv.String())
-			default:
-				for i := range fv.Len() {
-					d.file(index(key, i), sort, fv.Index(i).String())
-				}
-			}
-		}
-	}
+// files checks that what each path option names is there, and of the right sort.
+func (d *decoder) files(v reflect.Value) {
+	eachFile("", v, func(key string, tag reflect.StructTag, p reflect.Value) {
+		d.file(key, tag.Get("path"), p.String())
+	})
 }
 
 func (d *decoder) file(key, sort, path string) {

@@ -1,0 +1,145 @@
+package service
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/filesystem"
+)
+
+// serviceUser is the user of the units that the project ships.
+const serviceUser = "smimerelay"
+
+// exposed are secrets that others can read, and files that the service cannot read
+// although check, as another user, can.
+func exposed(c *config.Config, now time.Time) config.Problems {
+	var ws config.Problems
+	warn := func(key, text, remedy string) { ws = append(ws, c.Problem(key, text, remedy)) }
+	reader := serviceReader()
+	for f := range c.Files() {
+		info, err := os.Stat(f.Path)
+		if err != nil {
+			continue // told elsewhere, or not there yet
+		}
+		if f.Secret && info.Mode().Perm()&0o007 != 0 {
+			warn(f.Key, fmt.Sprintf("%q can be read by every user of this machine", f.Path), "chmod o-rwx "+f.Path)
+		}
+		if reader != nil && !reader.reads(info) {
+			warn(f.Key, fmt.Sprintf("%q cannot be read by the user %s of the service", f.Path, serviceUser),
+				fmt.Sprintf("chgrp %s %s and chmod g+rX it", serviceUser, f.Path))
+		}
+	}
+	for i, d := range c.Directory {
+		for n, server := range d.URLs {
+			if d.BindDN != "" && !d.StartTLS && isPlain(server) {
+				warn(fmt.Sprintf("%s[%d]", key("directory", i, "urls"), n), fmt.Sprintf("the password of bind_dn goes to %q without TLS", server),
+					"write ldaps://, or set start_tls = true")
+			}
+		}
+	}
+	for i, l := range c.Listeners {
+		if text := expired(l.TLSCert, now); text != "" {
+			warn(key("listener", i, "tls_certificate"), text, "renew it: clients that check it refuse the connection or send without TLS")
+		}
+	}
+	return ws
+}
+
+// isPlain reports whether a server of a directory is spoken to without TLS over the
+// network. A bare host is spoken to over TLS unless its port is that of LDAP.
+func isPlain(server string) bool {
+	host := server
+	if strings.Contains(server, "://") {
+		u, err := url.Parse(server)
+		if err != nil || !strings.EqualFold(u.Scheme, "ldap") {
+			return false
+		}
+		host = u.Hostname()
+	} else if name, port, err := net.SplitHostPort(server); err == nil && port == "389" {
+		host = name
+	} else {
+		return false
+	}
+	return host != "localhost" && !net.ParseIP(host).IsLoopback()
+}
+
+// expired says of a certificate file of a listener that its certificate is not valid now.
+func expired(path string, now time.Time) string {
+	if path == "" {
+		return ""
+	}
+	list, err := file.ReadCertificates(path)
+	if err != nil || len(list) == 0 {
+		return "" // a problem of its own
+	}
+	switch c := list[0]; {
+	case now.After(c.NotAfter):
+		return "the certificate expired on " + c.NotAfter.UTC().Format(time.DateOnly)
+	case now.Before(c.NotBefore):
+		return "the certificate is not valid before " + c.NotBefore.UTC().Format(time.DateOnly)
+	}
+	return ""
+}
+
+// reader is a user with their groups.
+type reader struct {
+	user   int
+	groups []int
+}
+
+// serviceReader returns the service's user where this process is root, which can read
+// everything, and nil elsewhere.
+func serviceReader() *reader {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(serviceUser)
+	if err != nil {
+		return nil
+	}
+	names, err := u.GroupIds()
+	if err != nil {
+		return nil
+	}
+	r := &reader{}
+	if r.user, err = strconv.Atoi(u.Uid); err != nil {
+		return nil
+	}
+	for _, name := range names {
+		if id, err := strconv.Atoi(name); err == nil {
+			r.groups = append(r.groups, id)
+		}
+	}
+	return r
+}
+
+// reads reports whether the permissions of a file let the user read it; a folder must
+// let them in, too.
+func (r *reader) reads(info fs.FileInfo) bool {
+	owner, group, ok := filesystem.Owner(info)
+	if !ok {
+		return true
+	}
+	shift := 0
+	switch {
+	case owner == r.user:
+		shift = 6
+	case slices.Contains(r.groups, group):
+		shift = 3
+	}
+	wanted := fs.FileMode(0o4)
+	if info.IsDir() {
+		wanted = 0o5
+	}
+	return info.Mode().Perm()>>shift&wanted == wanted
+}
