@@ -2,11 +2,14 @@ package service
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 )
@@ -35,5 +38,47 @@ func TestPublicRoots(t *testing.T) {
 	}
 	if old := with("mozilla", now.AddDate(2, 0, 0)); !strings.Contains(old.Warnings(Holdings{}, now).Error(), "older than a year") {
 		t.Errorf("%v", old.Warnings(Holdings{}, now))
+	}
+}
+
+// TestPublicChains: a chain of a public authority that others made leads to the list,
+// and signs no mail, for it is a web server's; those of others lead nowhere.
+func TestPublicChains(t *testing.T) {
+	folder := os.Getenv("CORPORA")
+	if folder == "" {
+		folder = "../../shared/corpora"
+	}
+	if _, err := os.Stat(folder); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("no corpora: %v", err)
+	}
+	check := func(public, name string) certs.Verdict {
+		t.Helper()
+		text := configtest.Elsewhere("[trust]\npublic = \""+public+"\"\nrevocation = \"off\"\n", t.TempDir())
+		c, problems := config.Parse(filepath.Join(t.TempDir(), "gw.toml"), []byte(text))
+		parts, problems := build(c, problems, setting{clock: time.Now, log: slog.New(slog.DiscardHandler)})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		defer parts.Close()
+		list, err := file.ReadCertificates(filepath.Join(folder, name))
+		if err != nil || len(list) == 0 {
+			t.Fatal(err)
+		}
+		return parts.Validator.Check(t.Context(), list[0], certs.Request{
+			Purpose: certs.ForSigning, Intermediates: list[1:], At: list[0].NotBefore.Add(time.Hour),
+		})
+	}
+	const public = "tika-pkcs7/testPKCS7_certs_only_def.p7c"
+	if v := check(config.PublicRoots, public); len(v.Chain) != 3 || v.Reason != certs.WrongPurpose {
+		t.Errorf("a public chain: %+v", v)
+	}
+	if v := check("", public); v.Reason != certs.Untrusted {
+		t.Errorf("a public chain without the list: %+v", v)
+	}
+	if v := check(config.PublicRoots, "keys/tb-Alice.pem"); v.Reason != certs.Untrusted {
+		t.Errorf("a private chain: %+v", v)
 	}
 }
