@@ -12,6 +12,10 @@ type InboundDecision struct {
 	Action Action
 	// Form is how the message is delivered, now or when it is released.
 	Form Form
+	// Silent says that what decryption found may decide between delivery and quarantine.
+	// Nothing may be reported to the outside then: that a delivery failed would tell that
+	// there was one.
+	Silent bool
 	// Temporary says of Reject that trying again later may help.
 	Temporary bool
 	// Reason says in words why the message is rejected or in quarantine. Where the
@@ -38,6 +42,7 @@ func (p *InboundPolicy) Decide(f Facts) []InboundDecision {
 		all[i] = InboundDecision{Assigned: Assigned{Index: i, Address: to.Address}}
 		if !p.Empty() {
 			p.decide(&f, to, &all[i])
+			all[i].Silent = f.Found.Secret && p.mayWithhold(&f, to)
 		}
 	}
 	return all
@@ -106,6 +111,28 @@ func (p *InboundPolicy) knownBefore(f *Facts, to *RecipientFacts) bool {
 	before.Found = f.Found.beforeDecryption()
 	_, unsure := p.first(&before, to)
 	return !unsure
+}
+
+// mayWithhold reports whether, by what was known before anything was decrypted, some
+// rule may have withheld the message that did not have to.
+func (p *InboundPolicy) mayWithhold(f *Facts, to *RecipientFacts) bool {
+	before := *f
+	before.Found = f.Found.beforeDecryption()
+	v := newView(&before, to)
+	withheld, unsure := false, false
+	for i := range p.rules {
+		r := &p.rules[i]
+		matches := r.matches(&v, true)
+		if matches == no {
+			continue
+		}
+		withheld = withheld || r.action != Deliver && !r.report
+		if matches == yes {
+			return withheld && unsure
+		}
+		unsure = true
+	}
+	return withheld
 }
 
 // outcome says in words what becomes of a recipient.

@@ -62,7 +62,14 @@ type Secret struct {
 	Date      string      `json:"date,omitempty"`
 	Arrived   time.Time   `json:"arrived"`
 	To        []Recipient `json:"to"`
+	// Silent says that the sender learns nothing at all: what was decrypted decided
+	// whether the message is delivered or in quarantine.
+	Silent bool `json:"silent,omitempty"`
 }
+
+// Silent reports whether nothing of the delivery may reach the outside, not even that it
+// failed. It is made after the client has its answer.
+func (d *Delivery) Silent() bool { return d.Secret != nil && d.Secret.Silent }
 
 // Tell is the error that the client that handed the message over gets for one of the
 // delivery. The next hop has seen what was decrypted: its own words, which may quote

@@ -79,7 +79,7 @@ func (o *Outcome) forMessage(err error) error {
 // single reports whether one copy is all that becomes of a message. With a message
 // held it is not: the hold and the copy must be stored together.
 func (o *Outcome) single() bool {
-	return len(o.Deliveries) == 1 && !o.ByNextHop && len(o.holds()) == 0 && len(o.Expanded) == 0
+	return len(o.Deliveries) == 1 && !o.Deliveries[0].Silent() && !o.ByNextHop && len(o.holds()) == 0 && len(o.Expanded) == 0
 }
 
 // forEach is the answer where there is one for each recipient. What waits or belongs
@@ -95,11 +95,18 @@ func forEach(ctx context.Context, o *Outcome, env *relay.Envelope, r reports) (*
 	}
 	a := &relay.Answer{}
 	for _, d := range o.Deliveries {
+		if d.Silent() {
+			a.Store.Copies = append(a.Store.Copies, d)
+			for _, r := range d.Recipients {
+				g.stored[relay.Key(r.Address)] = true
+			}
+			continue
+		}
 		now, later := split(d, g.members)
 		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
 	}
 	a.Store.Held, a.Store.Quarantined = o.Held, o.Quarantined
-	if notices := join(o.Notices, report); len(o.Expanded)+len(o.holds()) > 0 {
+	if notices := join(o.Notices, report); len(o.Expanded) > 0 || !a.Store.Empty() {
 		a.Store.Notices = notices
 	} else {
 		a.Notices = notices

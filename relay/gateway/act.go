@@ -34,6 +34,7 @@ func (g *Gateway) acted(in *arrival, groups []readers, released bool) []readers 
 type handling struct {
 	action enforce.Action
 	form   enforce.Form
+	silent bool
 }
 
 // by parts a group by what is decided for its recipients. What an administrator
@@ -45,7 +46,7 @@ func (r readers) by(decided []enforce.InboundDecision, released bool) []readers 
 		if released {
 			d.Action = enforce.Deliver
 		}
-		key := handling{d.Action, d.Form}
+		key := handling{d.Action, d.Form, d.Silent}
 		at, ok := index[key]
 		if !ok {
 			at = len(all)

@@ -207,3 +207,36 @@ func TestQuarantineNotifiesNoStranger(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Where decryption decides whether there is a delivery at all, its failure is not
+// reported to the sender, and no later server can report to the outside.
+func TestSilentDelivery(t *testing.T) {
+	w := withInboundRules(t, rejectBad)
+	o := w.arrives(w.toAlice(w.bobsLetter("")), alice)
+	if len(o.Deliveries) != 1 {
+		t.Fatal(w.outline(o))
+	}
+	d := o.Deliveries[0]
+	if !d.Silent() || !d.Sender.IsNull() || d.Recipients[0].Notify[0] != "NEVER" {
+		t.Errorf("%+v", d)
+	}
+	report, ok, err := w.gateway.Report(t.Context(), d, relay.Event{Kind: relay.Failed,
+		About: []relay.RecipientStatus{{Recipient: d.Recipients[0], Err: fault.New(fault.Refused, "no such mailbox", nil)}}})
+	if err != nil || !ok || report.Recipients[0].Address.String() != "postmaster@own.example" {
+		t.Errorf("%+v, %v, %v", report, ok, err)
+	}
+	env := w.envelope("in", "bob@enc.example", alice)
+	for _, can := range []relay.Capabilities{{EachRecipient: true}, {Edit: func(relay.Delivery) bool { return true }}} {
+		a, err := answer.Of(t.Context(), o, env, w.bobsLetter(""), can, w.gateway)
+		if err != nil || len(a.Store.Copies) != 1 || len(a.Deliver) != 0 || a.Edit != nil || a.Recipients[0].Kind != relay.Queued {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+	if o := w.arrives(w.bobsLetter(""), alice); o.Deliveries[0].Silent() {
+		t.Error("mail that came in the clear is silent")
+	}
+	w = withInboundRules(t, enforce.InboundRule{Name: "form", Deliver: "readable"})
+	if o := w.arrives(w.toAlice(w.bobsLetter("")), alice); o.Deliveries[0].Silent() {
+		t.Error("rules that only deliver make mail silent")
+	}
+}

@@ -90,7 +90,7 @@ func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, not
 		Treatment: found(opened),
 	}
 	if err == nil && in.secret {
-		d, err = g.conceal(env, in.msg, d)
+		d, err = g.conceal(env, in.msg, d, group.decided[0].Silent)
 	}
 	return d, note, err
 }

@@ -28,6 +28,10 @@ func (g *Gateway) Report(ctx context.Context, d relay.Delivery, e relay.Event) (
 			return relay.Delivery{}, false, nil
 		}
 		d, e = neutral(d, e)
+		if d.Secret.Silent {
+			// The postmaster hears of it, so that nothing is lost in silence.
+			return g.reportInside(ctx, d, e)
+		}
 	}
 	e.About = slices.DeleteFunc(slices.Clone(e.About), func(r relay.RecipientStatus) bool { return !wants(r.Recipient, e.Kind) })
 	if d.Sender.IsNull() || len(e.About) == 0 {
@@ -39,6 +43,21 @@ func (g *Gateway) Report(ctx context.Context, d relay.Delivery, e relay.Event) (
 		r.Arrived = r.Now
 	}
 	report, err = g.send(ctx, d, r)
+	return report, err == nil, err
+}
+
+// reportInside reports a failure to the postmaster in the place of the sender.
+func (g *Gateway) reportInside(ctx context.Context, d relay.Delivery, e relay.Event) (relay.Delivery, bool, error) {
+	if !g.own(g.Postmaster) && !g.isPostmaster(g.Postmaster) {
+		return relay.Delivery{}, false, nil
+	}
+	d.Sender, d.Params.EnvID = g.Postmaster, ""
+	r := g.newReport(d, reportKinds[e.Kind], e.About)
+	r.Arrived, r.Until = e.Arrived, e.Until
+	if e.Arrived.IsZero() {
+		r.Arrived = r.Now
+	}
+	report, err := g.send(ctx, d, r)
 	return report, err == nil, err
 }
 

@@ -26,22 +26,33 @@ const (
 
 // conceal makes d a delivery about which nothing is reported to its sender but what
 // Secret has. The result of decryption must not change anything here.
-func (g *Gateway) conceal(env *relay.Envelope, received *message.Message, d relay.Delivery) (relay.Delivery, error) {
+//
+// Where silent says that a failure may not be reported either, the delivery has the null
+// sender: no server behind the gateway can report to the outside.
+func (g *Gateway) conceal(env *relay.Envelope, received *message.Message, d relay.Delivery, silent bool) (relay.Delivery, error) {
 	d.Secret = &relay.Secret{
 		Sender: env.Sender, EnvelopeID: env.Params.EnvID, Arrived: g.Clock(),
 		MessageID: place(received.Get("Message-ID")), Date: place(received.Get("Date")), To: d.Recipients,
+		Silent: silent,
 	}
 	// RFC 3461 section 4.3: a report of failure returns the header only.
 	d.Params.Return = "HDRS"
 	d.Recipients = nil
 	for _, r := range d.Secret.To {
 		r.Notify = []string{failureOnly(r)}
+		if silent {
+			r.Notify = []string{"NEVER"}
+		}
 		if r.Original == "" {
 			// So that a report names the address that the sender wrote to, and
 			// not one that a server behind us made of it.
 			r.OriginalType, r.Original = originalType(r.Address), r.Address.String()
 		}
 		d.Recipients = append(d.Recipients, r)
+	}
+	if silent {
+		d.Sender, d.Params.EnvID = address.Null, ""
+		return d, nil
 	}
 	if g.ReturnPath == nil || g.Inbound.KeepSender || env.Sender.IsNull() || g.ReturnPath.Claims(env.Sender) {
 		return d, nil

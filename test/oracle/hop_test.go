@@ -32,6 +32,7 @@ type hop struct {
 
 	mu             sync.Mutex
 	opened, closed int        // messages by what became of them
+	kept           int        // those in quarantine
 	outside        []string   // what leaves the house
 	returned       []returned // reports to addresses of the gateway's own
 }
@@ -54,6 +55,9 @@ func (h *hop) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool) {
 
 // Put implements relay.Queue: the queue tries once, and tells of what fails.
 func (h *hop) Put(ctx context.Context, b relay.Batch) error {
+	h.mu.Lock()
+	h.kept += len(b.Holds())
+	h.mu.Unlock()
 	for _, d := range slices.Concat(b.Copies, b.Notices) {
 		errs, _ := h.Deliver(ctx, d)
 		for i, err := range errs {

@@ -43,11 +43,30 @@ const guesses = 640
 
 // TestNobodyLearnsTheTextFromWhatComesBack sends 10,240 messages.
 func TestNobodyLearnsTheTextFromWhatComesBack(t *testing.T) {
+	attack(t, nil)
+}
+
+// TestNobodyLearnsTheTextFromInboundRules is the same where rules reject, or keep in
+// quarantine, what cannot be decrypted, or all that can: 30,720 messages.
+func TestNobodyLearnsTheTextFromInboundRules(t *testing.T) {
+	for name, rule := range map[string]enforce.InboundRule{
+		"reject what does not open":   {Name: "closed", Result: []string{"permerror"}, OnResult: "reject"},
+		"quarantine all that does":    {Name: "opened", ExceptResult: []string{"permerror"}, OnResult: "quarantine"},
+		"reject all that is unsigned": {Name: "unsigned", Signed: "no", OnResult: "reject"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attack(t, testpki.Must(enforce.CompileInbound([]enforce.InboundRule{rule})))
+		})
+	}
+}
+
+// attack plays the attack by every listener, with every habit of the next hop.
+func attack(t *testing.T, policy *enforce.InboundPolicy) {
 	for _, door := range []string{"smtp", "lmtp", "milter", "milter without envelope edits"} {
 		for _, habit := range []habit{reports, refuses, returns, defers} {
 			t.Run(fmt.Sprintf("%s/%s", door, habit), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, door, habit)
+				w := newWorld(t, door, habit, policy)
 				captured := w.captured()
 				views := map[string]int{}
 				for n := range guesses {
@@ -63,8 +82,11 @@ func TestNobodyLearnsTheTextFromWhatComesBack(t *testing.T) {
 						}
 					}
 				}
-				if w.hop.opened < 2 || w.hop.opened > guesses/100 || w.hop.closed < guesses/2 {
+				if policy == nil && (w.hop.opened < 2 || w.hop.opened > guesses/100 || w.hop.closed < guesses/2) {
 					t.Errorf("%d messages were decrypted, %d were not: the attack did not take place", w.hop.opened, w.hop.closed)
+				}
+				if policy != nil && w.hop.kept < 2 {
+					t.Errorf("%d messages are in quarantine: the attack did not take place", w.hop.kept)
 				}
 			})
 		}
@@ -101,7 +123,7 @@ func (nobody) Lookup(context.Context, address.Address) directory.Result {
 	return directory.Result{Outcome: directory.None}
 }
 
-func newWorld(t *testing.T, name string, h habit) *world {
+func newWorld(t *testing.T, name string, h habit, policy *enforce.InboundPolicy) *world {
 	t.Helper()
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	id := (*certs.Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{alice}})))
@@ -111,8 +133,8 @@ func newWorld(t *testing.T, name string, h habit) *world {
 		Listeners: []gateway.Listener{{Name: "in", Direction: "inbound", Relay: name == "smtp", Networks: []netip.Prefix{}}},
 		Policy:    testpki.Must(enforce.Compile([]enforce.Rule{{Name: "default", Sign: "never", Encrypt: "never"}})),
 		Directory: nobody{}, Keys: certs.NewKeys(time.Now, id),
-		Checker:    testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
-		Inbound:    gateway.Inbound{Verify: true, Decrypt: true},
+		Checker: testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
+		Inbound: gateway.Inbound{Verify: true, Decrypt: true}, InboundPolicy: policy,
 		ReturnPath: testpki.Must(returnpath.New(bytes.Repeat([]byte{7}, returnpath.KeySize), "gw.own.example")),
 		Clock:      func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) },
 		Log:        slog.New(slog.DiscardHandler),
