@@ -56,14 +56,15 @@ type Origin struct {
 
 // With returns a logger whose lines bear the names.
 func (o Origin) With(log *slog.Logger) *slog.Logger {
+	attrs := make([]any, 0, 3)
 	for _, attr := range []slog.Attr{
 		slog.String("id", o.ID), slog.String("queue_id", o.QueueID), slog.String("message_id", o.MessageID),
 	} {
 		if attr.Value.String() != "" {
-			log = log.With(attr)
+			attrs = append(attrs, attr)
 		}
 	}
-	return log
+	return log.With(attrs...)
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 
@@ -147,7 +148,7 @@ func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
 		}
 		return nil
 	}
-	h.client.logDelivered(t, accepted, r)
+	h.client.logDelivered(ctx, t, accepted, r)
 	for _, i := range accepted {
 		t.relayed[i] = !h.offers("DSN")
 	}
@@ -164,7 +165,10 @@ func (h *hop) noContent(ctx context.Context) error {
 
 // logDelivered writes by which answer the hop took the message, for each recipient:
 // it is there that the hop's own log continues.
-func (c *Client) logDelivered(t *transfer, accepted []int, r fault.Reply) {
+func (c *Client) logDelivered(ctx context.Context, t *transfer, accepted []int, r fault.Reply) {
+	if !c.config.Log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
 	log := t.d.Origin.With(c.config.Log).With("sender", t.d.Sender.String(), "next_hop", c.config.Address)
 	for _, i := range accepted {
 		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", fmt.Sprintf("%d %s", r.Code, r.Text))

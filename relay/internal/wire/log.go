@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -10,12 +11,38 @@ import (
 )
 
 // Logger returns a logger whose lines say which message they are about, and
-// whose: what is not known yet is left out.
+// whose: what is not known yet is left out. That is found out when a line is written,
+// for most messages have a logger ready and no line.
 func Logger(log *slog.Logger, env *relay.Envelope) *slog.Logger {
-	attrs := []any{"listener", env.Listener, "id", env.ID}
+	return slog.New(&envelopeHandler{log.Handler(), env})
+}
+
+// envelopeHandler adds what is known of an envelope.
+type envelopeHandler struct {
+	slog.Handler
+	env *relay.Envelope
+}
+
+// Handle implements slog.Handler.
+func (h *envelopeHandler) Handle(ctx context.Context, r slog.Record) error {
+	return h.Handler.WithAttrs(envelopeAttrs(h.env)).Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *envelopeHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.Handler.WithAttrs(envelopeAttrs(h.env)).WithAttrs(attrs)
+}
+
+// WithGroup implements slog.Handler.
+func (h *envelopeHandler) WithGroup(name string) slog.Handler {
+	return h.Handler.WithAttrs(envelopeAttrs(h.env)).WithGroup(name)
+}
+
+func envelopeAttrs(env *relay.Envelope) []slog.Attr {
+	attrs := []slog.Attr{slog.String("listener", env.Listener), slog.String("id", env.ID)}
 	add := func(key, value string) {
 		if value != "" {
-			attrs = append(attrs, key, value)
+			attrs = append(attrs, slog.String(key, value))
 		}
 	}
 	add("queue_id", env.QueueID)
@@ -25,7 +52,7 @@ func Logger(log *slog.Logger, env *relay.Envelope) *slog.Logger {
 	}
 	add("helo", env.Client.Helo)
 	add("user", env.Client.User)
-	return log.With(append(attrs, "sender", env.Sender.String())...)
+	return append(attrs, slog.String("sender", env.Sender.String()))
 }
 
 // maxMessageID keeps a line of the log readable.

@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
+
+// counting counts how often attributes are formatted for lines to come.
+type counting struct {
+	slog.Handler
+	formatted *int
+}
+
+func (h counting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	*h.formatted++
+	return h.Handler.WithAttrs(attrs)
+}
+
+// What a line says of its message is found out when the line is written, not for lines
+// that are not.
+func TestLoggerWaitsForALine(t *testing.T) {
+	var out bytes.Buffer
+	formatted := 0
+	base := slog.New(counting{slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}), &formatted})
+	env := &relay.Envelope{ID: "ID1", Listener: "door"}
+	log := Logger(base, env)
+	log.Info("not written", "code", 250)
+	if formatted != 0 || out.Len() != 0 {
+		t.Errorf("for a line that is not written attributes were formatted %d times: %s", formatted, &out)
+	}
+	env.QueueID = "4XYZ" // known by now
+	log.Warn("written", "code", 451)
+	log.With("extra", "x").Warn("another")
+	log.WithGroup("g").LogAttrs(context.Background(), slog.LevelWarn, "third", slog.String("extra", "y"))
+	for _, want := range []string{
+		"msg=written listener=door id=ID1 queue_id=4XYZ sender=\"\" code=451", "msg=another listener=door id=ID1 queue_id=4XYZ sender=\"\" extra=x",
+		"msg=third listener=door id=ID1 queue_id=4XYZ sender=\"\" g.extra=y",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s has no %s", &out, want)
+		}
+	}
+}
