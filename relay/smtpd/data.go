@@ -179,13 +179,22 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 		case relay.Delivered:
 			var asked bool
 			if answers[i], asked = results[key]; !asked {
-				answers[i] = fault.Of(fmt.Errorf("recipient %q: not in a copy", key))
+				answers[i] = s.refused(env, env.Recipients[i], fault.Of(fmt.Errorf("recipient %q: not in a copy", key)))
 			}
 		default:
-			answers[i] = cause(f.Err)
+			answers[i] = s.refused(env, env.Recipients[i], cause(f.Err))
 		}
 	}
 	return answers, nil
+}
+
+// refused returns the refusal of a recipient, which is in the log by then: that of a
+// group is made of those of its members, which are there by themselves.
+func (s *session) refused(env *relay.Envelope, r relay.Recipient, err error) error {
+	if !fault.Of(err).Logged {
+		s.logFailure(env, r, err)
+	}
+	return err
 }
 
 // cause is a refusal's error; a refusal must have one.

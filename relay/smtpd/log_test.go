@@ -104,3 +104,26 @@ func TestLMTPFailuresAreLogged(t *testing.T) {
 		}
 	}
 }
+
+// By LMTP the replies are for recipients: what the gateway has not logged of a refusal is
+// logged with it, and what it has is not.
+func TestLMTPRefusalsAreLoggedOnce(t *testing.T) {
+	log := &wiretest.Log{}
+	w := start(t, Config{LMTP: true, Log: log.Logger(), Handler: &wiretest.Handler{
+		OnProcess: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
+			return &answer.Outcome{Refused: []relay.RecipientStatus{
+				{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "not yet logged", nil)},
+				{Recipient: env.Recipients[1], Err: fault.Logged(fault.New(fault.Policy, "logged", nil))},
+			}}, nil
+		},
+	}})
+	p := w.dial()
+	p.envelope("LHLO", "x@example.net", "y@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("550 5.7.1 <x@example.net> not yet logged")
+	p.expect("550 5.7.1 <y@example.net> logged")
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "recipient=x@example.net code=550 kind=policy error=\"not yet logged\"") {
+		t.Errorf("logged %s", got)
+	}
+}
