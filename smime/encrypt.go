@@ -3,6 +3,7 @@ package smime
 import (
 	"crypto/x509"
 	"errors"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -18,6 +19,9 @@ type EncryptOptions struct {
 	KeyTransport cms.KeyTransport
 	// DeriveKey binds the content key to the cipher (RFC 9709); few programs read it.
 	DeriveKey bool
+	// UseSKI names recipients by the subject key identifiers of their certificates, where
+	// all have one, and not by issuer and serial number.
+	UseSKI bool
 	// Headers protects header fields too: anything but HeadersOpen means
 	// HeadersCipher. A message that is signed first is signed with that and
 	// encrypted with HeadersOpen.
@@ -81,6 +85,7 @@ func envelop(content [][]byte, to []*x509.Certificate, o EncryptOptions) (*messa
 		Cipher:       o.Cipher,
 		KeyTransport: o.KeyTransport,
 		DeriveKey:    o.DeriveKey,
+		UseSKI:       o.UseSKI && haveSKI(to),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
@@ -89,6 +94,11 @@ func envelop(content [][]byte, to []*x509.Certificate, o EncryptOptions) (*messa
 		return objectEntity("authEnveloped-data", object), nil
 	}
 	return objectEntity("enveloped-data", object), nil
+}
+
+// haveSKI reports whether all certificates have a subject key identifier.
+func haveSKI(list []*x509.Certificate) bool {
+	return !slices.ContainsFunc(list, func(c *x509.Certificate) bool { return len(c.SubjectKeyId) == 0 })
 }
 
 // distinct leaves out certificates that were there before.

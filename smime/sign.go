@@ -32,8 +32,17 @@ type SignOptions struct {
 	PSS bool
 	// Time is the signing time.
 	Time time.Time
+	// Omit leaves signed attributes out.
+	Omit OmitAttributes
 	// Headers protects header fields too.
 	Headers HeaderProtection
+}
+
+// OmitAttributes are signed attributes that a signature does without, for readers that
+// fail on them: that of the signer's certificate (RFC 5035), that of the algorithms (RFC
+// 6211), the capabilities and the certificate to encrypt to (RFC 8551 section 2.5).
+type OmitAttributes struct {
+	SigningCertificate, AlgorithmProtection, Capabilities, EncryptionCertificate bool
 }
 
 // Sign returns m signed by id. The content is made 7-bit safe first (RFC 8551
@@ -115,7 +124,13 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 		PSS:         o.PSS,
 		Time:        o.Time,
 	}
-	signer.EncryptionCertificate = forReplies(id, o.Time)
+	signer.OmitSigningCertificate, signer.OmitAlgorithmProtection = o.Omit.SigningCertificate, o.Omit.AlgorithmProtection
+	if o.Omit.Capabilities {
+		signer.Ciphers = []cms.Cipher{}
+	}
+	if !o.Omit.EncryptionCertificate {
+		signer.EncryptionCertificate = forReplies(id, o.Time)
+	}
 	return signer, nil
 }
 

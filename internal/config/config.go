@@ -245,6 +245,10 @@ type Profile struct {
 	Keys         []string `toml:"keys" doc:"kinds of keys that may sign and be encrypted to, outbound and inbound; an empty list allows all: a recipient with other certificates alone counts as without, a sender with another identity is deferred" enum:"rsa,ec,brainpool,ed25519,x25519,ml-dsa-44,ml-dsa-65,ml-dsa-87,ml-kem-512,ml-kem-768,ml-kem-1024"`
 	Hybrid       bool     `toml:"hybrid" doc:"encrypt to all usable certificates of a recipient, so that software with and without ML-KEM can read the message; false uses the ML-KEM certificates alone where there are any"`
 
+	RecipientIdentifier string   `toml:"recipient_identifier" doc:"how an encrypted message names the certificates of its recipients: by issuer and serial number, or by subject key identifier where all have one" enum:"issuer,ski"`
+	OmitAttributes      []string `toml:"omit_attributes" doc:"signed attributes that are left out, for software that fails on them; without the first two a signature does not protect its certificate (RFC 5035) and its algorithms (RFC 6211)" enum:"signing-certificate,algorithm-protection,capabilities,encryption-certificate"`
+	Wrap                string   `toml:"wrap" doc:"triple: what is signed and encrypted is signed again, outside of the encryption (RFC 2634); everyone on the way then sees who signed" enum:",triple"`
+
 	Opaque           bool `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
 	ProtectEncrypted bool `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`

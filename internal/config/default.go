@@ -98,17 +98,17 @@ func defaultDirectory() Directory {
 // decides, the rest is as strong. docs/profiles.md names the sources of all.
 func defaultProfiles() map[string]Profile {
 	return map[string]Profile{
-		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "auto", Keys: []string{}, Hybrid: true},
-		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "auto", Keys: []string{}, Hybrid: true},
-		"rfc8551": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", Keys: []string{}, Hybrid: true,
+		"default":    {Digest: "sha-256", Signature: "pkcs1", Cipher: "auto", KeyTransport: "auto", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{}, Hybrid: true},
+		"compatible": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-128-cbc", KeyTransport: "auto", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{}, Hybrid: true},
+		"rfc8551": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{}, Hybrid: true,
 			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumCipher: "aes-128"},
-		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-128-gcm", KeyTransport: "oaep", Keys: []string{}, Hybrid: true,
+		"edi-energy": {Digest: "sha-256", Signature: "pss", Cipher: "aes-128-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{}, Hybrid: true,
 			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumSignature: "pss", MinimumCipher: "aes-128", MinimumKeyTransport: "oaep"},
-		"pqc": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", Keys: []string{}, Hybrid: true,
+		"pqc": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{}, Hybrid: true,
 			MinimumDigest: "sha-384", MinimumRSA: 3072, MinimumSignature: "pss", MinimumCipher: "aes-256", MinimumAuthenticated: true, MinimumKeyTransport: "oaep"},
-		"bsi": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", Keys: []string{"rsa", "ec", "brainpool"}, Hybrid: true,
+		"bsi": {Digest: "sha-256", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{"rsa", "ec", "brainpool"}, Hybrid: true,
 			MinimumDigest: "sha-256", MinimumRSA: 3000, MinimumSignature: "pss", MinimumCipher: "aes-128", MinimumKeyTransport: "oaep"},
-		"cnsa2": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", Keys: []string{"ml-dsa-87", "ml-kem-1024"},
+		"cnsa2": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{"ml-dsa-87", "ml-kem-1024"},
 			MinimumDigest: "sha-384", MinimumCipher: "aes-256", MinimumAuthenticated: true},
 	}
 }

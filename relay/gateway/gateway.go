@@ -132,6 +132,12 @@ type Profile struct {
 	// Hybrid encrypts to all certificates of a recipient. Without it those with ML-KEM
 	// keys alone are used where there are any.
 	Hybrid bool
+	// RecipientIdentifier is "ski", or "issuer" where it is anything else.
+	RecipientIdentifier string
+	// OmitAttributes are the words of smime.OmitAttributes.
+	OmitAttributes []string
+	// Wrap is "triple" where what was encrypted is signed again.
+	Wrap   string
 	Opaque bool
 	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),
 	// for copies that are signed and for copies that are encrypted.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -84,8 +85,33 @@ func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smi
 	return sign(base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
 		Digest: digest, PSS: profile.Signature == "pss",
-		Time: p.g.Clock(), Headers: s.headers,
+		Time: p.g.Clock(), Headers: s.headers, Omit: profile.omitted(),
 	})
+}
+
+// omitted are the signed attributes that the profile leaves out.
+func (p Profile) omitted() smime.OmitAttributes {
+	has := func(word string) bool { return slices.Contains(p.OmitAttributes, word) }
+	return smime.OmitAttributes{
+		SigningCertificate: has("signing-certificate"), AlgorithmProtection: has("algorithm-protection"),
+		Capabilities: has("capabilities"), EncryptionCertificate: has("encryption-certificate"),
+	}
+}
+
+// wrap signs what was signed and encrypted again, where the profile says so (RFC 2634
+// section 1.1).
+func (p *renderer) wrap(m *message.Message, c enforce.Copy) (*message.Message, error) {
+	if c.Sign == nil || c.Encrypt == nil || p.g.Profiles[c.Sign.Profile].Wrap != "triple" {
+		return m, nil
+	}
+	m, err := signBy(p, smime.Sign, m, signing{Sign: *c.Sign})
+	if err != nil {
+		return nil, p.failed("sign", err)
+	}
+	if !leavesSigned(m) {
+		return nil, p.internal(errors.New("a copy that must be signed twice is not"))
+	}
+	return m, nil
 }
 
 // encrypt encrypts a message, or the draft of one that is signed, by the engine.
@@ -93,7 +119,7 @@ func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOp
 	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
-	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey}
+	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey, UseSKI: profile.RecipientIdentifier == "ski"}
 	if c.Sign == nil && profile.ProtectEncrypted {
 		options.Headers = smime.HeadersCipher
 	}

@@ -72,6 +72,9 @@ func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, erro
 	if c.Encrypt != nil && !leavesEncrypted(m) {
 		return nil, how, p.internal(errors.New("a copy that must be encrypted is not encrypted"))
 	}
+	if m, err = p.wrap(m, c); err != nil {
+		return nil, how, err
+	}
 	return m, how, nil
 }
 

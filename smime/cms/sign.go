@@ -56,6 +56,10 @@ type Signer struct {
 	// EncryptionCertificate is announced as the one to encrypt to; nil
 	// announces none.
 	EncryptionCertificate *x509.Certificate
+	// OmitSigningCertificate and OmitAlgorithmProtection leave these attributes out (RFC
+	// 5035, RFC 6211), for readers that fail on them: the signature then binds neither
+	// its certificate nor its algorithms.
+	OmitSigningCertificate, OmitAlgorithmProtection bool
 	// Attributes are signed with those that Sign writes itself.
 	Attributes []Attribute
 	// Unsigned is asked for the attributes that are not signed, which may depend on

@@ -181,12 +181,16 @@ func (s *Signer) attributes(p signPlan, digest []byte) ([]byte, error) {
 	w.begin(oidMessageDigest)
 	w.tlv(tagOctetString, digest)
 	w.end()
-	w.begin(oidSigningCertificateV2)
-	w.signingCertificateV2(s.Certificate)
-	w.end()
-	w.begin(oidAlgorithmProtection)
-	w.protection(p)
-	w.end()
+	if !s.OmitSigningCertificate {
+		w.begin(oidSigningCertificateV2)
+		w.signingCertificateV2(s.Certificate)
+		w.end()
+	}
+	if !s.OmitAlgorithmProtection {
+		w.begin(oidAlgorithmProtection)
+		w.protection(p)
+		w.end()
+	}
 	if !s.Time.IsZero() {
 		w.begin(oidSigningTime)
 		w.time(s.Time)
