@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Limits bound what Decompress may produce.
@@ -16,7 +17,8 @@ type Limits struct {
 	// may be; 0 is 200. Results of up to 1 MB are always allowed.
 	MaxRatio int
 	// Reserve is asked for memory, in octets, before more of the result is
-	// produced; false ends it with ErrMemory. Nil allows all.
+	// produced: twice what it takes, for it is put together of blocks. False ends it
+	// with ErrMemory. Nil allows all.
 	Reserve func(octets int64) bool
 }
 
@@ -74,25 +76,52 @@ func (l Limits) bound(n int) int64 {
 	return min(l.MaxSize, max(int64(n)*int64(l.MaxRatio), freeSize))
 }
 
+// firstBlock is how much is inflated at first; each block is as large as all before it
+// together, up to step.
+const firstBlock = 32 << 10
+
 func (l Limits) inflate(content *Content) ([]byte, error) {
 	bound := l.bound(content.size)
 	z, err := zlib.NewReader(bytes.NewReader(content.Bytes()))
 	if err != nil {
 		return nil, malformed("compressed content: %v", err)
 	}
-	var out bytes.Buffer
+	var blocks [][]byte
+	total, reserved := int64(0), int64(0)
 	for r := io.LimitReader(z, bound+1); ; {
-		if l.Reserve != nil && !l.Reserve(step) {
-			return nil, fmt.Errorf("%w: compressed content", ErrMemory)
+		size := min(max(total, firstBlock), step)
+		if total+size > reserved {
+			// Twice: the blocks, and what they are joined to.
+			if l.Reserve != nil && !l.Reserve(2*step) {
+				return nil, fmt.Errorf("%w: compressed content", ErrMemory)
+			}
+			reserved += step
 		}
-		n, err := io.CopyN(&out, r, step)
+		block, err := readBlock(r, size)
+		blocks = append(blocks, block)
+		total += int64(len(block))
 		switch {
-		case int64(out.Len()) > bound:
+		case total > bound:
 			return nil, tooBig("content of more than %d octets", bound)
-		case errors.Is(err, io.EOF) && n < step:
-			return out.Bytes(), nil
+		case errors.Is(err, io.EOF):
+			return slices.Concat(blocks...), nil
 		case err != nil:
 			return nil, malformed("compressed content: %v", err)
 		}
 	}
+}
+
+// readBlock reads up to size octets. Its error is that of r: io.ReadFull has the same
+// for an end and for a stream that is cut off.
+func readBlock(r io.Reader, size int64) ([]byte, error) {
+	block := make([]byte, size)
+	n := 0
+	for n < len(block) {
+		k, err := r.Read(block[n:])
+		n += k
+		if err != nil {
+			return block[:n], err
+		}
+	}
+	return block, nil
 }

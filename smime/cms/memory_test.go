@@ -2,7 +2,10 @@ package cms
 
 import (
 	"bytes"
+	"compress/zlib"
 	"crypto"
+	"crypto/rand"
+	"errors"
 	"runtime"
 	"testing"
 )
@@ -84,4 +87,41 @@ func TestMemory(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// What is inflated takes no more than was reserved for it, and one that is cut off is
+// not taken for a whole one, wherever that is.
+func TestInflatedMemory(t *testing.T) {
+	const size = 8 << 20
+	data := make([]byte, size)
+	if _, err := rand.Read(data); err != nil {
+		t.Fatal(err)
+	}
+	whole := compressed(t, data)
+	reserved := int64(0)
+	limits := Limits{Reserve: func(n int64) bool { reserved += n; return true }}
+	var got []byte
+	var err error
+	taken := allocated(func() { _, got, err = Decompress(whole, limits) })
+	if err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%d octets, %v", len(got), err)
+	}
+	if int64(taken) > reserved+1<<20 || reserved > 2*size+4*step {
+		t.Errorf("%d octets taken, and %d reserved", taken, reserved)
+	}
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	if _, err := w.Write(data[:1<<20]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{z.Len() / 3, z.Len() - 5, z.Len() - 1} {
+		var b builder
+		b.tlv(tagOctetString, z.Bytes()[:left])
+		if _, got, err := Decompress(rawCompressed(b), Limits{}); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%d of %d octets: %d, %v", left, z.Len(), len(got), err)
+		}
+	}
 }
