@@ -86,7 +86,11 @@ func TestMemoryWaits(t *testing.T) {
 		go func() { done <- late.Wait(t.Context(), 500<<20) }()
 		synctest.Wait()
 		next.Release()
-		if len(m.waiting) != 1 {
+		behind := m.Share()
+		after := make(chan error, 1)
+		go func() { after <- behind.Wait(t.Context(), 8<<20) }()
+		synctest.Wait()
+		if len(m.waiting) != 2 {
 			t.Error("a large share does not wait for the one before it")
 		}
 		first.Release()
@@ -94,6 +98,11 @@ func TestMemoryWaits(t *testing.T) {
 			t.Errorf("%v, holds %d", err, late.held)
 		}
 		late.Release()
+		if err := <-after; err != nil || behind.held != 8<<20 {
+			t.Errorf("%v, holds %d", err, behind.held)
+		}
+		// Its context ended as it was served.
+		m.giveUp(&waiter{share: behind})
 		if m.used != 0 {
 			t.Errorf("%d octets did not come back", m.used)
 		}

@@ -17,11 +17,12 @@ import (
 func TestSignDraft(t *testing.T) {
 	w := newWorld(t)
 	to := []*x509.Certificate{w.bob.Certificate}
+	author := w.issue("alice@example.org", "p256") // no two signatures are the same
 	check := func(t *testing.T, text string, o SignOptions, e EncryptOptions) {
 		t.Helper()
 		m := mail(t, "Bcc: secret@example.org\n"+text)
 		o.Time = w.now
-		d, err := SignDraft(m, w.alice, o)
+		d, err := SignDraft(m, author, o)
 		if err != nil {
 			t.Fatal(err)
 		}
