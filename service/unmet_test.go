@@ -16,6 +16,7 @@ func TestUnmetConditions(t *testing.T) {
 		listeners []config.Listener
 		rule      config.Rule
 		entitled  []config.Entitlement
+		inbound   []config.InboundRule
 		want      string // keys, "" for none
 	}{
 		"nothing":                       {listeners: []config.Listener{filter}, rule: config.Rule{User: list("*"), Listener: list("*")}},
@@ -31,9 +32,11 @@ func TestUnmetConditions(t *testing.T) {
 		"forbid with a milter":          {listeners: []config.Listener{submission}, rule: config.Rule{Mixed: "forbid"}},
 		"entitlement": {listeners: []config.Listener{filter}, want: "entitlement[0].user entitlement[1].from entitlement[2].listener",
 			entitled: []config.Entitlement{{User: list("alice")}, {From: list("self")}, {Listener: list("none")}}},
+		"inbound rule": {listeners: []config.Listener{filter}, want: "inbound_rule[0].listener inbound_rule[1].except_listener",
+			inbound: []config.InboundRule{{Listener: list("none")}, {ExceptListener: list("none", "filter")}, {Listener: list("f*")}}},
 	} {
 		var keys []string
-		for _, p := range unmet(&config.Config{Listeners: tt.listeners, Rules: []config.Rule{tt.rule}, Entitled: tt.entitled}) {
+		for _, p := range unmet(&config.Config{Listeners: tt.listeners, Rules: []config.Rule{tt.rule}, Entitled: tt.entitled, InboundRules: tt.inbound}) {
 			keys = append(keys, p.Key)
 		}
 		if got := strings.Join(keys, " "); got != tt.want {

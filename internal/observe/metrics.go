@@ -73,7 +73,7 @@ func NewMetrics(depth Depth) *Metrics {
 			"Size of received messages.",
 			prometheus.ExponentialBuckets(1024, 4, 10), "direction"),
 		Recipients: counters("recipients_total",
-			"Recipients of processed messages by outcome: delivered (accepted by the next hop), queued (in the queue of the gateway), edited (returned to the MTA as a milter), stripped, held, returned (a bounce to an address of the gateway, passed on as a report), refused (permanently, or by a report), deferred (temporarily).",
+			"Recipients of processed messages by outcome: delivered (accepted by the next hop), queued (in the queue of the gateway), edited (returned to the MTA as a milter), stripped, held, quarantined (by an inbound rule), returned (a bounce to an address of the gateway, passed on as a report), refused (permanently, or by a report), deferred (temporarily).",
 			"direction", "outcome"),
 		Outbound: counters("outbound_total",
 			"Recipients of accepted outbound copies, by protection of the copy: \"signed\", \"encrypted\", \"signed, encrypted\", \"clear\"; signatures and encryption by the sender count as well.",
