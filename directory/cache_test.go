@@ -175,7 +175,7 @@ func changed(s *changing, checker *fakeChecker) {
 	s.version.Add(1)
 }
 
-// doubtful has the source answer with another certificate that nobody can judge
+// doubtful has the source answer with another certificate that cannot be judged
 // now: the one that it has no more must not be used.
 func doubtful(s *changing, checker *fakeChecker) {
 	s.list = []*x509.Certificate{testCA().Certificate, {Raw: []byte("other"), NotAfter: time.Now()}}

@@ -101,7 +101,7 @@ func (c *fakeChecker) refuse(cert *x509.Certificate, result certs.Result, reason
 	c.verdicts[string(cert.Raw)] = certs.Verdict{Result: result, Reason: reason}
 }
 
-// fakeClock is moved by hand.
+// fakeClock is set by the test.
 type fakeClock struct {
 	mu  sync.Mutex
 	now time.Time

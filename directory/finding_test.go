@@ -16,7 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// validator trusts ca's root and asks nobody about revocation.
+// validator trusts ca's root and does not ask about revocation.
 func validator(tb testing.TB, ca *testpki.CA) certs.Checker {
 	tb.Helper()
 	return testpki.Must(path.NewValidator(path.Config{
@@ -45,7 +45,7 @@ func TestLaterSourceMayHaveTheChain(t *testing.T) {
 }
 
 // TestSelfMadeAuthorityIsACandidate: many tools make such a certificate for a
-// person; the verdict must be told.
+// person; the verdict must be shown.
 func TestSelfMadeAuthorityIsACandidate(t *testing.T) {
 	t.Parallel()
 	own := testpki.Must(testpki.NewCA(testpki.Options{Edit: func(c *x509.Certificate) { c.EmailAddresses = []string{bob} }})).Certificate

@@ -73,7 +73,7 @@ func TestDomainWithoutTheServiceHasNoServers(t *testing.T) {
 	}
 }
 
-// TestNoServerIsNotNone: nobody answered.
+// TestNoServerIsNotNone: no server answered.
 func TestNoServerIsNotNone(t *testing.T) {
 	t.Parallel()
 	l := openLDAP(t, LDAPConfig{URLs: []string{"ldap:///dc=example"}, Resolver: &fakeResolver{}})

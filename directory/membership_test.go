@@ -49,7 +49,7 @@ func TestMembership(t *testing.T) {
 		{"anna", "CN=Outer, " + strings.ToUpper(slapdtest.People), "in"},
 		{"ute", dnOf("outer"), "out"},
 		{"anna", "OUTER@example.net", "in"},
-		// Who is named is no group, or nothing: nobody can tell what was meant.
+		// Who is named is no group, or nothing: it is unknown what was meant.
 		{"anna", "anna@example.net", "error"},
 		{"anna", dnOf("anna"), "error"},
 		{"anna", "absent@example.net", "error"},
@@ -299,7 +299,7 @@ func TestMembershipIsRememberedForAWhile(t *testing.T) {
 	}
 }
 
-// Many who ask the same wait for one answer, and nobody longer than they want.
+// Many who ask the same wait for one answer, and none longer than they want.
 func TestMembershipIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	f := &fakeGroups{fakeSource: fakeSource{name: "g"}, members: map[string]bool{"cn=bob": true}, hold: make(chan struct{})}

@@ -14,7 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// storedWorld has one certificate of bob's in each of three sources: by hand, from
+// storedWorld has one certificate of bob's in each of three sources: imported, from
 // mail, in a company's directory.
 type storedWorld struct {
 	imported, harvested, listed *x509.Certificate
@@ -111,7 +111,7 @@ func TestHarvestedIsCheckedForRevocation(t *testing.T) {
 	}
 }
 
-// TestStoreTellsCiphersOfOtherSources: what mail said of a certificate counts where
+// TestStoreTellsCiphersOfOtherSources: what mail said about a certificate counts where
 // a directory has it.
 func TestStoreTellsCiphersOfOtherSources(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestStoreTellsCiphersOfOtherSources(t *testing.T) {
 	}
 }
 
-// TestStoreThatDoesNotAnswerIsUnknown: nobody can say that there is none.
+// TestStoreThatDoesNotAnswerIsUnknown: it is unknown whether there is one.
 func TestStoreThatDoesNotAnswerIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newStoredWorld(t)

@@ -79,7 +79,7 @@ func TestStoredServesItsOrigins(t *testing.T) {
 }
 
 // TestStoredAndTheCache: what is put into the store counts at once, and what is put
-// there about others empties nobody's cache.
+// there about others does not empty the cache.
 func TestStoredAndTheCache(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	st, elsewhere := openStore(t, path), openStore(t, path)

@@ -11,7 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
-// TestWholeWay has a real server, a real validator, and a sender who is told why.
+// TestWholeWay has a real server, a real validator, and a sender who learns why.
 func TestWholeWay(t *testing.T) {
 	t.Parallel()
 	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))

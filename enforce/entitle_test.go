@@ -105,8 +105,8 @@ func TestListedAddresses(t *testing.T) {
 	}
 }
 
-// While nobody can tell whether the client may sign, what would be signed waits,
-// whoever would sign.
+// While it is unknown whether the client may sign, what would be signed waits,
+// whatever identity would sign.
 func TestUnknownEntitlement(t *testing.T) {
 	for _, r := range []Rule{
 		{Sign: "require"}, {Sign: "prefer"},

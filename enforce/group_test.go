@@ -61,7 +61,7 @@ func tell(t *rapid.T, known map[string]MembershipFacts) {
 	}
 }
 
-// Whatever the directory would have answered: nobody gets by an unknown
+// Whatever the directory would have answered: no recipient gets by an unknown
 // membership what another answer would have denied, unless the rule says so.
 func TestUntoldMembershipsNeverChooseTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -181,7 +181,7 @@ func TestGroupConditions(t *testing.T) {
 	}
 }
 
-// The null sender is in no group, and nobody is asked for it.
+// The null sender is in no group, and no directory is asked for it.
 func TestNullSenderIsInNoGroup(t *testing.T) {
 	p, err := Compile([]Rule{{Name: "g", SenderGroup: []string{"g@own.example"}, Encrypt: "require"}, {Name: "default", Sign: "never", Encrypt: "never"}})
 	if err != nil {

@@ -35,7 +35,7 @@ func TestDemands(t *testing.T) {
 	}
 }
 
-// Where nobody can tell whether a rule matches, its profile counts and so does
+// Where it is unknown whether a rule matches, its profile counts and so does
 // that of the rule below: the status may become worse by that, and never better.
 func TestDemandsOfGroups(t *testing.T) {
 	p, err := Compile([]Rule{

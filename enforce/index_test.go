@@ -132,7 +132,7 @@ func TestGlobsAreFound(t *testing.T) {
 }
 
 // manyRules has n rules with addresses addresses in all, of which the last
-// matches a sender nobody has.
+// matches no sender that occurs.
 func manyRules(n, addresses int, glob bool) []Rule {
 	var rules []Rule
 	for i := range n {

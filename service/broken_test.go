@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the expected problems into the br
 const mark = "#! "
 
 // TestBrokenConfigurations checks files with everything that people get wrong:
-// each ends with the problems that it must be told of, all at once.
+// each ends with the problems that it must report, all at once.
 func TestBrokenConfigurations(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.toml")
 	if err != nil || len(files) < 30 {

@@ -83,7 +83,7 @@ func startCorporate(t *testing.T) *corporate {
 	return c
 }
 
-// hire makes somebody whom nobody has asked for yet, with a certificate.
+// hire makes a recipient who has not been looked up yet, with a certificate.
 func (c *corporate) hire() string {
 	c.t.Helper()
 	c.people++
@@ -95,7 +95,7 @@ func (c *corporate) hire() string {
 	return addr
 }
 
-// send sends a message to somebody and returns what the listener replied.
+// send sends a message to a recipient and returns what the listener replied.
 func (c *corporate) send(to string) error {
 	c.t.Helper()
 	client, err := smtp.Dial(c.address("out"))

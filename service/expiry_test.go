@@ -33,7 +33,7 @@ const (
 
 const day = 24 * time.Hour
 
-// hold puts an identity of somebody into the store that ends at a time.
+// hold puts an identity of an address into the store that ends at a time.
 func (w *world) hold(s *store.Store, addr string, end time.Time) {
 	w.t.Helper()
 	id := (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{addr}, Key: "rsa2048", NotAfter: end})))
@@ -100,7 +100,7 @@ func TestExpiryIsToldOnce(t *testing.T) {
 	w.stop()
 }
 
-// TestExpiryIsToldLater: what could not be handed on does not count as told.
+// TestExpiryIsToldLater: what could not be handed on does not count as reported.
 func TestExpiryIsToldLater(t *testing.T) {
 	down := strings.Replace(expiryConfig, "%HOP%", "127.0.0.1:1", 1)
 	w := startWorld(t, down)

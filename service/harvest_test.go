@@ -41,7 +41,7 @@ func sendSigned(t *testing.T, door string, id *testpki.Identity) {
 }
 
 // TestHarvestIsKeptAtTheEnd: what a message taught is in the store although the
-// service was told to end right after it, also through a reload.
+// service was stopped right after it, also through a reload.
 func TestHarvestIsKeptAtTheEnd(t *testing.T) {
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	anchor := filepath.Join(t.TempDir(), "anchor.pem")

@@ -173,7 +173,7 @@ func TestOutageOfTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob := put(t, s, testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"bob@enc.example"}})))
-	// Who was found already is remembered: each phase has somebody new.
+	// Who was found already is remembered: each phase has a new recipient.
 	for _, name := range []string{"answers", "away", "back", "silent", "last"} {
 		put(t, s, testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{name + "@enc.example"}})))
 	}

@@ -69,7 +69,7 @@ func (w *world) counts(want ...string) {
 	}
 }
 
-// What is counted is what was answered and handed on: behind LMTP nobody has a
+// What is counted is what was answered and handed on: behind LMTP no message has a
 // message that the next hop did not take.
 func TestNextHopsAnswersAreCounted(t *testing.T) {
 	w := startWorld(t, `

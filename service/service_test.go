@@ -124,8 +124,8 @@ address = "`+w.hop.address+`"`, 1)
 	w.stop()
 }
 
-// TestReloadUnderLoad changes the door again and again while clients send:
-// nobody is refused a connection, everything accepted arrives, and once.
+// TestReloadUnderLoad changes the listener repeatedly while clients send:
+// no client is refused a connection, everything accepted arrives, and once.
 func TestReloadUnderLoad(t *testing.T) {
 	const clients, reloads = 4, 12
 	w := startWorld(t, inbound)
@@ -177,7 +177,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	w.stop()
 }
 
-// TestDrain: a message that is being sent when the service is told to end is
+// TestDrain: a message that is being sent when the service is stopped is
 // still taken, and delivered.
 func TestDrain(t *testing.T) {
 	w := startWorld(t, inbound)
@@ -283,7 +283,7 @@ func TestAdminDoor(t *testing.T) {
 	w.stop()
 }
 
-// TestNotify follows what systemd is told.
+// TestNotify follows what systemd is notified of.
 func TestNotify(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

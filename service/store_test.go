@@ -58,7 +58,7 @@ sign = "never"
 encrypt = "never"
 `
 
-// settled waits until the service has put to use what is in the store now.
+// settled waits until the service has applied what is in the store now.
 func (w *world) settled(s *store.Store) {
 	w.t.Helper()
 	generation, err := s.TrustGeneration(w.t.Context())
@@ -149,7 +149,7 @@ func TestMarksTakeEffect(t *testing.T) {
 	w.stop()
 }
 
-// TestAllowedAuthority: an authority that is allowed by hand anchors what it
+// TestAllowedAuthority: an authority that is allowed explicitly anchors what it
 // issued.
 func TestAllowedAuthority(t *testing.T) {
 	w := startWorld(t, storedConfig)

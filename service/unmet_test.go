@@ -7,7 +7,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-// TestUnmetConditions: what no message can meet is told before mail shows it.
+// TestUnmetConditions: what no message can meet is reported before mail shows it.
 func TestUnmetConditions(t *testing.T) {
 	listener := func(name, protocol string) config.Listener { return config.Listener{Name: name, Protocol: protocol} }
 	filter, submission := listener("filter", "lmtp"), listener("submission", "milter")
@@ -45,7 +45,7 @@ func TestUnmetConditions(t *testing.T) {
 	}
 }
 
-// TestContradictions: a condition that an exception covers is told; one that leaves
+// TestContradictions: a condition that an exception covers is reported; one that leaves
 // something is not.
 func TestContradictions(t *testing.T) {
 	list := func(s ...string) []string { return s }

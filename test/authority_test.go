@@ -102,8 +102,8 @@ func (a *authority) checked() error {
 }
 
 // TestAuthority: a sender without an identity gets one with the first message; a
-// partner who was given the root believes it and answers encrypted; what is
-// revoked is revoked at once; and nobody can fill the store.
+// partner who was given the root trusts it and answers encrypted; what is
+// revoked is revoked at once; and no client can fill the store.
 func TestAuthority(t *testing.T) {
 	a := openAuthority(t)
 	m := newMail(t, norah, "bob@issue.example")
@@ -141,7 +141,7 @@ func TestAuthority(t *testing.T) {
 	a.answer(t)
 	a.bounded(t)
 
-	// A stolen key: taken back at once, and still good for what was encrypted to it.
+	// A stolen key: revoked at once, and still good for what was encrypted to it.
 	a.gateway.Run(t, "cert", "revoke", "--reason", "key-compromise", norah)
 	if err := a.checked(); err == nil || !strings.Contains(err.Error(), "revoked") {
 		t.Errorf("after the revocation: %v", err)

@@ -86,7 +86,7 @@ func (d *door) testHidden(t *testing.T) {
 	}
 }
 
-// testQuoted: a local part that needs quotes arrives with them, and names nobody
+// testQuoted: a local part that needs quotes arrives with them, and names no mailbox
 // else on the way.
 func (d *door) testQuoted(t *testing.T) {
 	for name, addr := range map[string]string{

@@ -179,7 +179,7 @@ func fateOf(r rig.Reply) fate {
 
 var words = map[string]string{"sent": "accepted", "bounced": "refused", "deferred": "deferred"}
 
-// delivery reads in the log of Postfix what our LMTP said of a recipient.
+// delivery reads in the log of Postfix what our LMTP answered for a recipient.
 func (d *door) delivery(t *testing.T, id, addr string) fate {
 	t.Helper()
 	queue := d.mta.WaitLog(t, `cleanup\[\d+\]: (\w+): message-id=<`+regexp.QuoteMeta(id)+`>`)[1]

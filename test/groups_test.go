@@ -35,7 +35,7 @@ encrypt = "require"
 `
 
 // groups adds distribution groups to the directory, laid out as Active Directory
-// does: one in another, and one with a member of whom nobody can tell.
+// does: one in another, and one with a member about whom nothing is known.
 func (w *world) groups(t *testing.T) {
 	t.Helper()
 	for _, addr := range []string{"lost@both.example", "carol@silent.example", "none@secret.example"} {
@@ -85,7 +85,7 @@ func (d *door) testExpanded(t *testing.T) {
 	d.onlyTo(t, m, "bob@both.example", "ec@both.example")
 }
 
-// testMemberWaits: nobody knows whether one member has a certificate, so no
+// testMemberWaits: it is unknown whether one member has a certificate, so no
 // member gets the message yet.
 func (d *door) testMemberWaits(t *testing.T) {
 	m := newMail(t, alice, "waiting@lists.example")
@@ -150,7 +150,7 @@ func (d *door) testMistypedGroup(t *testing.T) {
 }
 
 // testExplainedGroups: explain shows who stands for a group, and what the
-// directory said of the groups that rules name.
+// directory said about the groups that rules name.
 func (d *door) testExplainedGroups(t *testing.T) {
 	text := d.gateway.RunFails(t, 1, "explain", "--from", alice, "--to", "team@lists.example", "--to", "none@secret.example")
 	for _, part := range []string{

@@ -14,7 +14,7 @@ import (
 const (
 	lateInLDAP = "ldap@hold.example"
 	lateInFile = "file@hold.example"
-	// These two get theirs into the store: imported by hand, and harvested from
+	// These two get theirs into the store: imported, and harvested from
 	// signed mail.
 	lateInStore = "store@hold.example"
 	lateAuthor  = "author@hold.example"

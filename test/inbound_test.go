@@ -169,7 +169,7 @@ func (d *door) testUndecryptable(t *testing.T) {
 
 var smimeResult = regexp.MustCompile(`\bsmime=(\w+)`)
 
-// status fails the test unless a message bears exactly one status of ours of
+// status fails the test unless a message bears exactly one status of the gateway of
 // each kind, both with the result given.
 func status(t *testing.T, message []byte, result string) {
 	t.Helper()

@@ -25,7 +25,7 @@ func lateRelay(t *testing.T) (d *door, hop string) {
 }
 
 // TestCrash: what got 250 is delivered although the process is killed at once,
-// again and again, with the next hop away and with it there.
+// repeatedly, with the next hop away and with it there.
 func TestCrash(t *testing.T) {
 	d, hop := lateRelay(t)
 	var accepted []mail

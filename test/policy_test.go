@@ -337,7 +337,7 @@ func (d *door) has(t *testing.T, message []byte, m mail, c policyCase) {
 	}
 }
 
-// testTwoHidden: nobody learns of a hidden recipient, also not another one.
+// testTwoHidden: no recipient learns of a hidden one, also not another one.
 func (d *door) testTwoHidden(t *testing.T) {
 	m := newMail(t, alice, "bob@both.example", "ec@both.example", "file@both.example")
 	m.visible = m.to[:1]

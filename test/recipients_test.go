@@ -55,7 +55,7 @@ func (d *door) testStrip(t *testing.T) {
 	d.onlyTo(t, m, "bob@strip.example")
 }
 
-// testStripAll: nobody is left. The sender must hear of it, whether by refusal
+// testStripAll: no recipient is left. The sender must hear of it, whether by refusal
 // or by notice.
 func (d *door) testStripAll(t *testing.T) {
 	m := newMail(t, erika, "none@strip.example")
@@ -65,7 +65,7 @@ func (d *door) testStripAll(t *testing.T) {
 	d.onlyTo(t, m)
 }
 
-// testSilent: nobody knows whether there is a certificate, so nothing leaves
+// testSilent: it is unknown whether there is a certificate, so nothing leaves
 // and the client is to try again.
 func (d *door) testSilent(t *testing.T) {
 	m := newMail(t, alice, "carol@silent.example")
@@ -115,7 +115,7 @@ func (d *door) testMixed(t *testing.T) {
 	d.onlyTo(t, m, "bob@encrypt.example")
 }
 
-// testNoIdentity: a signature is required and nobody can make it.
+// testNoIdentity: a signature is required and cannot be made.
 func (d *door) testNoIdentity(t *testing.T) {
 	m := newMail(t, norah, "bob@sign.example")
 	want(t, d.send(t, m), "bob@sign.example", "deferred")

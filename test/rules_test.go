@@ -70,7 +70,7 @@ func (d *door) testRules(t *testing.T) {
 	t.Run("footer", d.testFooter)
 }
 
-// testWhole: one recipient without a certificate, and nobody gets the message.
+// testWhole: one recipient without a certificate, and no recipient gets the message.
 func (d *door) testWhole(t *testing.T) {
 	m := newMail(t, alice, "bob@whole.example", "none@whole.example", "carol@rest.example")
 	fates := d.send(t, m)
@@ -127,7 +127,7 @@ func (d *door) testLocked(t *testing.T) {
 	}
 }
 
-// testBest: encrypted where everybody has a certificate, signed where somebody
+// testBest: encrypted where all have a certificate, signed where one
 // has none.
 func (d *door) testBest(t *testing.T) {
 	m := newMail(t, alice, "bob@best.example")

@@ -41,7 +41,7 @@ func (s *stored) outgoing(t *testing.T, from, to string) mail {
 }
 
 // TestMarks: a partner's certificate that is blocked is not encrypted to any more,
-// within seconds; one that nobody vouches for is encrypted to when it is allowed.
+// within seconds; one below no trust anchor is encrypted to when it is allowed.
 func TestMarks(t *testing.T) {
 	s := openStored(t)
 	stranger := testpki.Must(s.stranger.Issue(testpki.Leaf{Addresses: []string{"paula@encrypt.example"}, Key: "rsa2048"}))

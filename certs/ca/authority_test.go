@@ -54,7 +54,7 @@ func TestPartnersBelieve(t *testing.T) {
 			t.Errorf("names %v", got)
 		}
 	}
-	// Without the list of the root nobody knows about the issuing authority.
+	// Without the list of the root no validator knows about the issuing authority.
 	id := w.issue(t, ca.Request{Address: parse(t, "alice@example.com")})[0]
 	if d := check(t, w.validator(t, crl(t, w.issuing)), id, certs.ForSigning); d.Reason != certs.RevocationUnknown {
 		t.Errorf("without the root's list: %+v", d)
@@ -83,7 +83,7 @@ func TestSeparateKeysDoOneThingEach(t *testing.T) {
 	}
 }
 
-// TestKeysAreReadable: where nobody asks for a kind, what partners encrypt to is
+// TestKeysAreReadable: where no kind is asked for, what partners encrypt to is
 // RSA, which all of them can, and what only signs is P-256.
 func TestKeysAreReadable(t *testing.T) {
 	w := newWorld(t, "p256", ca.Multipurpose)
@@ -353,7 +353,7 @@ func TestLongAddresses(t *testing.T) {
 	}
 }
 
-// TestGenerations: another issuing authority below the same root is believed by whom
+// TestGenerations: another issuing authority below the same root is trusted by whom
 // has the root, publishes under names of its own, and what the one before issued is
 // not touched until that is revoked.
 func TestGenerations(t *testing.T) {

@@ -187,7 +187,7 @@ func TestOnDemandFails(t *testing.T) {
 	}
 }
 
-// TestDue: not what is somebody else's, nor what ends with the authority.
+// TestDue: not what another authority issued, nor what ends with the authority.
 func TestDue(t *testing.T) {
 	w, kept, o := onDemand(t, func(c *ca.OnDemandConfig) { c.Validity, c.RenewBefore = 10*24*time.Hour, 300*24*time.Hour })
 	id, err := o.Issue(t.Context(), parse(t, "alice@example.com"))

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkImport brings 10,000 certificates, and a thousand identities as openssl
-// writes them, into a new SQLite file; and all of them once more, which are known.
+// writes them, into a new SQLite file; and all of them again, which are known.
 func BenchmarkImport(b *testing.B) {
 	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
 	for _, kind := range []struct {

@@ -79,7 +79,7 @@ func renewed(t *testing.T, ca *testpki.CA) *testpki.CA {
 	return &again
 }
 
-// TestNoRevocationInformation tells what nobody will ever know from what is not
+// TestNoRevocationInformation tells what can never be known from what is not
 // known now.
 func TestNoRevocationInformation(t *testing.T) {
 	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))

@@ -32,8 +32,8 @@ func newBenchChain(b *testing.B, key string) benchChain {
 	}
 }
 
-// BenchmarkChain judges a chain of three anew, by crypto/x509 and by us with
-// revocation known, and once more remembered.
+// BenchmarkChain judges a chain of three for the first time, by crypto/x509 and by us with
+// revocation known, and then remembered.
 func BenchmarkChain(b *testing.B) {
 	for _, key := range []string{"rsa2048", "rsa3072", "p256"} {
 		c := newBenchChain(b, key)

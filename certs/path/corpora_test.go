@@ -15,7 +15,7 @@ import (
 
 // TestCorpora reads every file that others have made as certificates, identity
 // and revocation list, and judges what it finds: nothing may panic or take long,
-// and nothing is trusted that no anchor vouches for.
+// and nothing is trusted below no trust anchor.
 func TestCorpora(t *testing.T) {
 	v := newValidator(t, Config{Revocation: certs.RevocationPrefer})
 	found, keys, lists := 0, 0, 0

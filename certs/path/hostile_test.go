@@ -122,7 +122,7 @@ func TestHostileNamesakes(t *testing.T) {
 		info := testpki.Must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(int64(2*i+1))), E: 1<<31 - 1}))
 		hints = append(hints, testpki.Must(stranger.Issue(testpki.Leaf{Name: "Sub", PublicKeyInfo: info, KeyUsage: x509.KeyUsageCRLSign})).Certificate)
 	}
-	// A list that claims to be of the authority and is signed by nobody there.
+	// A list that claims to be of the authority and is not signed by it.
 	namesake := testpki.Must(testpki.NewCA(testpki.Options{Name: "Sub", Key: "rsa2048"}))
 	var parts []asn1.RawValue
 	if _, err := asn1.Unmarshal(testpki.Must(namesake.CRL(testpki.CRL{})), &parts); err != nil {

@@ -163,7 +163,7 @@ func TestOCSP(t *testing.T) {
 }
 
 // A responder to whom the authority has delegated may be revoked itself, unless
-// the authority says that nobody need ask.
+// the authority says that it need not be asked.
 func TestOCSPResponderRevoked(t *testing.T) {
 	s := newServices(t)
 	s.cfg.Timeout = 10 * time.Second

@@ -403,7 +403,7 @@ func TestAnswersSurviveARestart(t *testing.T) {
 	if n := s.asked.Load(); n != 2 {
 		t.Errorf("%d requests", n)
 	}
-	// What lies in the folder is not believed.
+	// What lies in the folder is not trusted.
 	files := testpki.Must(filepath.Glob(filepath.Join(s.cfg.Cache, "*")))
 	if len(files) != 2 {
 		t.Errorf("kept: %q", files)

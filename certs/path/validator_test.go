@@ -18,7 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// newValidator returns a validator that trusts the roots and asks nobody.
+// newValidator returns a validator that trusts the roots and asks no server.
 func newValidator(t *testing.T, cfg Config, roots ...*testpki.CA) *Validator {
 	t.Helper()
 	for _, r := range roots {

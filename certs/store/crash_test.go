@@ -60,7 +60,7 @@ func crashChild(url string) error {
 }
 
 // TestKilled: a process that is killed in the middle of its work loses nothing
-// that it was told is stored, and leaves no half of a call.
+// that was reported to it is stored, and leaves no half of a call.
 func TestKilled(t *testing.T) {
 	for _, kind := range []struct {
 		name string
@@ -77,8 +77,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killedAfter runs a process, kills it soon after it has told of so many calls, and
-// returns the fingerprints that it told.
+// killedAfter runs a process, kills it soon after it has reported so many calls, and
+// returns the fingerprints that it reported.
 func killedAfter(t *testing.T, url string, calls int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -114,7 +114,7 @@ func killedAfter(t *testing.T, url string, calls int) []string {
 	return told
 }
 
-// checkWhole looks for what was told, and for parts of calls.
+// checkWhole looks for what was reported, and for parts of calls.
 func (w *world) checkWhole(told []string) {
 	w.t.Helper()
 	ctx := context.Background()

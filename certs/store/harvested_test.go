@@ -51,7 +51,7 @@ func TestJudgedIsNoChange(t *testing.T) {
 	})
 }
 
-// TestForgetOnlyWhatWasOnlyHarvested keeps all that somebody decided about.
+// TestForgetOnlyWhatWasOnlyHarvested keeps all that an administrator decided about.
 func TestForgetOnlyWhatWasOnlyHarvested(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := context.Background()

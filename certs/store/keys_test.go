@@ -18,7 +18,7 @@ import (
 
 func fingerprint(id *certs.Identity) [32]byte { return sha256.Sum256(id.Certificate.Raw) }
 
-// signs fails the test unless id, nil for nobody, signs for an address.
+// signs fails the test unless id, nil for none, signs for an address.
 func (w *world) signs(k certs.Keys, text string, id *certs.Identity) {
 	w.t.Helper()
 	found := got[*certs.Identity](w)(k.Signing(context.Background(), addr(text)))
@@ -111,7 +111,7 @@ func TestLastKey(t *testing.T) {
 		w.must(w.Remove(ctx, fingerprint(onlyA), false))
 		got[Stored](w)(w.PutIdentity(ctx, Imported, w.identity(1, "a@example.com"), w.identity(1, "b@example.com")))
 		w.must(w.Remove(ctx, fingerprint(both), false))
-		// What decrypts nothing leaves nobody without.
+		// What decrypts nothing takes no key away.
 		lonely := (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"c@example.com"}, Key: "ed25519"})))
 		got[Stored](w)(w.PutIdentity(ctx, Imported, lonely))
 		w.must(w.Remove(ctx, fingerprint(lonely), false))

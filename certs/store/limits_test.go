@@ -60,7 +60,7 @@ func TestHostileCertificates(t *testing.T) {
 	})
 }
 
-// hugeKey is the SubjectPublicKeyInfo of an RSA key of that many bits, which nobody
+// hugeKey is the SubjectPublicKeyInfo of an RSA key of that many bits, which no owner
 // has the factors of.
 func hugeKey(bits int) []byte {
 	n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)

@@ -129,7 +129,7 @@ func TestOpenedAtOnce(t *testing.T) {
 	}
 }
 
-// TestNodesWait: whoever opens a store in PostgreSQL waits for another who sets it up.
+// TestNodesWait: a process that opens a store in PostgreSQL waits for another who sets it up.
 func TestNodesWait(t *testing.T) {
 	w := newWorld(t, "")
 	w.cfg.URL = newDatabase(t)

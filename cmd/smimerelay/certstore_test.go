@@ -409,7 +409,7 @@ func TestStoreFlags(t *testing.T) {
 	s.fails(2, "restore that one", "list", "--store", s.path("store.db"), "--key", s.path("other.key"))
 	s.fails(2, "key of the store: ", "list", "--store", s.path("store.db"), "--key", s.path("ca.pem"))
 
-	// A key file that is lost is not made anew in its place.
+	// A key file that is lost is not replaced by a new one.
 	f := storeFlags{Store: s.path("store.db"), Key: s.path("lost.key")}
 	err := f.withStore(&app{clock: time.Now}, fillStore, func(context.Context, *store.Store, *config.Config) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "restore that one") {

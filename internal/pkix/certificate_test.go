@@ -243,7 +243,7 @@ func ecInfo(params string, point []byte) []byte {
 }
 
 // What a verdict rests on and cannot be read, or can be read in two ways, refuses
-// the certificate; what is critical and not understood is told.
+// the certificate; what is critical and not understood is reported.
 func TestWhatAVerdictRestsOnIsStrict(t *testing.T) {
 	twice := func(id []byte, value ...byte) func(*odd) {
 		return func(o *odd) { o.extensions = [][]byte{extension(id, 0, value), extension(id, 0, value)} }

@@ -72,7 +72,7 @@ func TestExpiryNotice(t *testing.T) {
 	}
 }
 
-// A certificate's names are chosen by whoever issued it.
+// A certificate's names are chosen by its issuer.
 func TestExpiryNoticeCanNotBeInjectedInto(t *testing.T) {
 	texts, err := ReadTexts("", fstest.MapFS{
 		"expiry-owner.txt":  {Data: []byte("Subject: {{range .Identities}}{{.Subject}}{{end}}\n\n{{range .Identities}}{{.Issuer}}{{end}}\n")},

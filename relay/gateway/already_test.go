@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// TestEncryptedAlready: who can read what is encrypted already is told, and a rule
+// TestEncryptedAlready: who can read what is encrypted already is logged, and a rule
 // may insist on it; a profile may find its cipher too weak.
 func TestEncryptedAlready(t *testing.T) {
 	w := newWorld(t)
@@ -62,7 +62,7 @@ func TestEncryptedAlready(t *testing.T) {
 }
 
 // TestColleaguesBesideASecret: those of our own domains may have in the clear what is
-// encrypted for others, and nobody else.
+// encrypted for others, and for no other recipient.
 func TestColleaguesBesideASecret(t *testing.T) {
 	w := newWorld(t)
 	w.expect([]string{bob, "amy@own.example"}, "plain amy@own.example\nencrypted "+bob)

@@ -23,7 +23,7 @@ func (awayKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errAway
 }
 
-// awayKeys are keys that nobody can look for.
+// awayKeys are keys that cannot be looked for.
 type awayKeys struct{}
 
 func (awayKeys) Signing(context.Context, address.Address) (*certs.Identity, error) {
@@ -41,7 +41,7 @@ func (awayKeys) ForReplies(context.Context, address.Address) (*certs.Identity, e
 func (awayKeys) WhyNot(context.Context, address.Address) string { return "" }
 
 // A token that fails defers: nothing is signed by another, sent unsigned, or
-// delivered as something that nobody can read.
+// delivered as something that no recipient can read.
 func TestTokenAway(t *testing.T) {
 	alice := newWorld(t)
 	for name, keys := range map[string]func(*certs.Identity) certs.Keys{

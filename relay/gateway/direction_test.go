@@ -81,7 +81,7 @@ func (w *world) by(listener string, c relay.Client, author string, to ...string)
 }
 
 // TestOutsideIsReachedByTheOutboundRules: whatever listener the message came by
-// and whoever wrote it, nothing that must be encrypted leaves in the clear.
+// and whatever its author, nothing that must be encrypted leaves in the clear.
 func TestOutsideIsReachedByTheOutboundRules(t *testing.T) {
 	w := newWorld(t)
 	w.config.Listeners = append(w.config.Listeners, Listener{Name: "filter", Direction: "auto", Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
@@ -263,7 +263,7 @@ func TestNoKeyForOutsideAuthors(t *testing.T) {
 	}
 }
 
-// What was encrypted to us goes out as it came, beside a recipient of ours who
+// What was encrypted to us goes out as it came, beside a local recipient who
 // reads it.
 func TestNothingDecryptedGoesOut(t *testing.T) {
 	for _, decryptFor := range []DecryptFor{ForNamed, ForAnyone} {
@@ -299,7 +299,7 @@ func TestHeldMailOfOutsiders(t *testing.T) {
 	}
 }
 
-// What is held waits when nobody can tell any more whether its client may sign:
+// What is held waits when it is no longer known whether its client may sign:
 // the listener is gone.
 func TestHeldByAListenerThatIsGone(t *testing.T) {
 	w := newWorld(t)

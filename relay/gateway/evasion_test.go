@@ -229,7 +229,7 @@ func exemptForms(sealed string) map[string]form {
 }
 
 // unknownCipher is an EnvelopedData in which the text stands under the name of a
-// cipher that nobody knows.
+// cipher that is not known.
 var unknownCipher = func() string {
 	der := func(tag byte, content ...string) string {
 		s := strings.Join(content, "")
@@ -242,7 +242,7 @@ var unknownCipher = func() string {
 	return encoded64(der(0x30, oid("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"), der(0xa0, der(0x30, "\x02\x01\x00", der(0x31, info), content)))) + "\r\n"
 }()
 
-// evasiveWorld has a rule for each kind of form, and somebody with a certificate in
+// evasiveWorld has a rule for each kind of form, and a recipient with a certificate in
 // each of their domains; sealed is an entity that is encrypted.
 func evasiveWorld(t *testing.T) (w *world, domains []string, sealed string) {
 	w = newWorld(t)
@@ -493,7 +493,7 @@ func TestSignedAlready(t *testing.T) {
 }
 
 // TestReportsAreNotLostUnsigned: a rule about signing keeps no report and no receipt
-// back, whoever it says wrote it; one about encryption does.
+// back, whatever author it names; one about encryption does.
 func TestReportsAreNotLostUnsigned(t *testing.T) {
 	w := newWorld(t)
 	w.config.Keys = certs.NewKeys(time.Now)

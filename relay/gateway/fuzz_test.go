@@ -11,7 +11,7 @@ import (
 
 // FuzzProcess passes hostile messages through the gateway in both directions.
 // Outbound, a recipient who must get it encrypted never gets it otherwise.
-// Inbound, whatever can be parsed arrives, with exactly one status of ours.
+// Inbound, whatever can be parsed arrives, with exactly one status of the gateway.
 // Neither way is there a panic, which would come out as an internal error.
 func FuzzProcess(f *testing.F) {
 	for _, s := range []string{

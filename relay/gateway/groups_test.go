@@ -16,7 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// fakeGroups knows groups by address key; who is in errs cannot be told of.
+// fakeGroups knows groups by address key; who is in errs is unknown.
 type fakeGroups struct {
 	t       testing.TB
 	mu      sync.Mutex
@@ -134,7 +134,7 @@ func TestGroupConditions(t *testing.T) {
 	if len(o.Deliveries) > 0 {
 		t.Error("somebody gets it already")
 	}
-	// Who is named by no rule is not asked for, and nobody is asked twice.
+	// Who is named by no rule is not asked for, and no one twice.
 	clear(f.asked)
 	w.expect([]string{bob, "y@plain.example"}, "encrypted "+bob+"\nrefused y@plain.example 550 5.7.1 the message is encrypted for other recipients (rule \"enc\") and may not go to y@plain.example in plaintext; send a separate message to y@plain.example")
 	if !maps.Equal(f.asked, map[string]int{"y@plain.example in board@own.example": 1}) {
@@ -192,7 +192,7 @@ func TestExpandedGroups(t *testing.T) {
 }
 
 // Who waits for a certificate as a member of a group waits on as a recipient, and
-// is not taken for a group again. Without a sender nobody could be told of it.
+// is not taken for a group again. Without a sender it could not be reported.
 func TestHeldMembers(t *testing.T) {
 	w, f := groupWorld(t)
 	f.members["staff@list.example"], f.members[late] = bob+" "+late, carol

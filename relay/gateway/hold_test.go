@@ -72,7 +72,7 @@ func TestHeldAndToldOnce(t *testing.T) {
 	}
 }
 
-// One finds a certificate, the other waits on; nobody hears of it twice, and who
+// One finds a certificate, the other waits on; no sender hears of it twice, and who
 // got a copy is not in the hold any more.
 func TestHeldIsReleasedEncrypted(t *testing.T) {
 	w := newWorld(t)
@@ -166,7 +166,7 @@ func TestHeldByOrder(t *testing.T) {
 	}
 }
 
-// Nobody could be told of a message without a sender: it is deferred.
+// A message without a sender has no one to notify: it is deferred.
 func TestHoldWithoutSenderDefers(t *testing.T) {
 	w := newWorld(t)
 	o, err := w.process(w.envelope("out", "", late), w.letter(late))

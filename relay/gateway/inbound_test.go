@@ -419,7 +419,7 @@ func TestAliasesAreNotAskedForNothing(t *testing.T) {
 }
 
 // TestNoKeyNamesWhatWasCompared: the log names the recipients, the key that is there
-// for somebody else, and the remedy; the message says nothing of the kind.
+// for another recipient, and the remedy; the message says nothing of the kind.
 func TestNoKeyNamesWhatWasCompared(t *testing.T) {
 	w := newWorld(t)
 	secret := w.toAlice(w.bobsLetter(""))
@@ -463,7 +463,7 @@ func TestNoKeyNamesTheAddressees(t *testing.T) {
 	}
 }
 
-// TestGoodAndBadMailIsToldOf: whoever learns hears of every message with its
+// TestGoodAndBadMailIsToldOf: the harvester hears of every message with its
 // result, and not of those that are only explained.
 func TestGoodAndBadMailIsToldOf(t *testing.T) {
 	w := newWorld(t)

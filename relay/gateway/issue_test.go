@@ -161,7 +161,7 @@ func TestIssueFails(t *testing.T) {
 	}
 }
 
-// TestUnknownIsNotIssued: where the keys cannot be asked nobody knows that one is
+// TestUnknownIsNotIssued: where the keys cannot be asked it is unknown whether one is
 // missing.
 func TestUnknownIsNotIssued(t *testing.T) {
 	w, i := issuing(t)

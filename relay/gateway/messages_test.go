@@ -80,7 +80,7 @@ func TestReportsAreNotTouched(t *testing.T) {
 	if err == nil && len(o.Deliveries) != 0 {
 		t.Errorf("a report with a body gets out:\n%s", w.outline(o))
 	}
-	// Its author need not be of a domain of ours.
+	// Its author need not be of a local domain.
 	msg := parseMessage(t, strings.ReplaceAll(report("message/rfc822"), dave, "x@plain.example"))
 	o, err = w.process(w.envelope("out", "", "x@plain.example"), msg)
 	if err != nil || w.outline(o) != "plain x@plain.example" {
@@ -93,8 +93,8 @@ func TestReportsAreNotTouched(t *testing.T) {
 	}
 }
 
-// A message that goes from one of ours to another must not carry a status that
-// nobody gave it.
+// A message that goes from one local user to another must not carry a status that
+// no verification gave it.
 func TestForgedFieldsDoNotLeave(t *testing.T) {
 	w := newWorld(t)
 	for _, to := range []string{"x@plain.example", "x@prefer.example", "x@all.example"} {
@@ -128,7 +128,7 @@ func TestAuthorsInTheWild(t *testing.T) {
 }
 
 // What is odd and harmless is not refused: other people's signatures, types that
-// nobody knows, structures that do not end.
+// that are not known, structures that do not end.
 func TestOddMessagesPass(t *testing.T) {
 	w := newWorld(t)
 	for name, entity := range map[string]string{

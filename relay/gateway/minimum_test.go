@@ -55,7 +55,7 @@ func TestInboundMinimum(t *testing.T) {
 }
 
 // The rules of inbound mail may name groups, of its authors and of its
-// recipients; where nobody can tell, the stricter one counts.
+// recipients; where it is unknown, the stricter one counts.
 func TestInboundMinimumByGroup(t *testing.T) {
 	w, f := groupWorld(t)
 	w.config.Profiles = map[string]Profile{"strict": {MinimumDigest: "sha-384"}}

@@ -84,7 +84,7 @@ func (w *world) large(n int) *message.Message {
 }
 
 // TestDecodedOnce: an inbound message that is encrypted is decoded once, whether it can
-// be decrypted or not. Once more would be three quarters of its size.
+// be decrypted or not. Another copy would be three quarters of its size.
 func TestDecodedOnce(t *testing.T) {
 	const size = 4 << 20
 	w := newWorld(t)

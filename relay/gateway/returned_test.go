@@ -256,7 +256,7 @@ func TestForgedReturnPathsAreRefused(t *testing.T) {
 			if err == nil || relay.ReplyFor(err).Code != 550 {
 				t.Errorf("%s at %s: %v", name, listener, err)
 			}
-			// And where nobody asked at RCPT.
+			// And where RCPT was not asked about.
 			o, err := w.process(env, parseMessage(t, "From: MAILER-DAEMON@x.example\n\nx\n"))
 			if err != nil || len(o.Refused) != 1 || len(o.Notices) != 0 {
 				t.Errorf("%s at %s: %+v, %v", name, listener, o, err)
@@ -272,7 +272,7 @@ func TestForgedReturnPathsAreRefused(t *testing.T) {
 	}
 }
 
-// The queue gives up, or somebody held it: the report is the same neutral one.
+// The queue gives up, or the message was held: the report is the same neutral one.
 func TestOwnReportsOfEncryptedMailAreReduced(t *testing.T) {
 	w := newReturning(t)
 	d := w.accept(attacker, w.secretMail(), "SUCCESS", "FAILURE", "DELAY")

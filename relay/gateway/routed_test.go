@@ -60,7 +60,7 @@ func TestRoutedRecipients(t *testing.T) {
 }
 
 // RFC 5321 section 4.5.1: the postmaster is reached without a domain, also where
-// the host is in none of ours.
+// the host is in no local domain.
 func TestPostmasterIsNoRelaying(t *testing.T) {
 	w := newWorld(t)
 	w.config.Hostname, w.config.Postmaster = "elsewhere.example", w.addr("postmaster@elsewhere.example")

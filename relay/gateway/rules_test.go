@@ -232,7 +232,7 @@ func TestDomainIdentityStandsIn(t *testing.T) {
 	}
 }
 
-// TestAutomaticMailDoesNotWaitForAnIdentity: nobody signs what has no author, and no
+// TestAutomaticMailDoesNotWaitForAnIdentity: what has no author is not signed, and no
 // key is asked for it. What should only be signed leaves without, whoever is to sign.
 func TestAutomaticMailDoesNotWaitForAnIdentity(t *testing.T) {
 	const reply = "From: MAILER-DAEMON@mta.own.example\nTo: x@other.example\nAuto-Submitted: auto-replied\n\nI am away\n"

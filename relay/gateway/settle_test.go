@@ -10,7 +10,7 @@ import (
 )
 
 // A certificate that cannot be encrypted to, whatever the lookup said, is its
-// owner's trouble and nobody else's.
+// owner's trouble and no other recipient's.
 func TestUnfitCertificateDelaysNobodyElse(t *testing.T) {
 	w := newWorld(t)
 	signing := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{carol}, Key: "ed25519"})).Certificate

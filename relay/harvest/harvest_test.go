@@ -15,7 +15,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// TestOneAddressCannotFillTheStore keeps the youngest, and what somebody decided
+// TestOneAddressCannotFillTheStore keeps the newest, and what an administrator decided
 // about.
 func TestOneAddressCannotFillTheStore(t *testing.T) {
 	w := newWorld(t, nil)

@@ -40,7 +40,7 @@ func TestDiff(t *testing.T) {
 		}
 		got, want := m.text(), string(now.Bytes())
 		if !exact {
-			// The MTA puts a space after the colon of what it is told.
+			// The MTA puts a space after the colon of what it is given.
 			got, want = unspaced(got), unspaced(want)
 		}
 		if got != want {

@@ -72,7 +72,7 @@ func TestEnvelopeThatCannotBeChanged(t *testing.T) {
 }
 
 // Mail for addresses of the gateway's own is taken, and nothing is left of it but
-// what the sender is told.
+// what is reported to the sender.
 func TestReturnedMail(t *testing.T) {
 	w := start(t, Config{Handler: &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, _ *message.Message) (*answer.Outcome, error) {
 		return &answer.Outcome{Returned: wiretest.Addresses(env), Notices: []relay.Delivery{wiretest.Notice(t, "a@example.org")}}, nil

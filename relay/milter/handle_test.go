@@ -148,7 +148,7 @@ func TestGarbage(t *testing.T) {
 }
 
 // TestAnswerIsSentBeforeTheMessageIsForgotten: Shutdown closes a connection without a
-// message, and an MTA that was not told that its message was queued sends it again.
+// message, and an MTA that does not hear that its message was queued sends it again.
 func TestAnswerIsSentBeforeTheMessageIsForgotten(t *testing.T) {
 	var out bytes.Buffer
 	s := NewServer(Config{Handler: &wiretest.Handler{}, Queue: &wiretest.Sink{}, Log: slog.New(slog.DiscardHandler)})

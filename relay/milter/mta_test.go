@@ -52,7 +52,7 @@ func start(t *testing.T, c Config) *world {
 const allSteps = 0x1fffff
 
 // mta is the other side of the protocol, and keeps the message as an MTA does:
-// its own Received field first, which it shows to nobody.
+// its own Received field first, which it does not show.
 type mta struct {
 	t testing.TB
 	net.Conn

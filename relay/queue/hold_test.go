@@ -243,7 +243,7 @@ func TestHeldCountsAndDrops(t *testing.T) {
 	}
 }
 
-// What nobody touches is looked at when it is due, and at its end, which comes
+// What is left alone is looked at when it is due, and at its end, which comes
 // before the next look here.
 func TestHeldIsLookedAtInTime(t *testing.T) {
 	g := &gate{}

@@ -160,7 +160,7 @@ func length(t testing.TB, q *Queue) int {
 	return n
 }
 
-// changes is told by every queue of the tests that something may have changed.
+// changes is called by every queue of the tests that something may have changed.
 var changes = pulse{next: make(chan struct{})}
 
 // pulse wakes those who wait for it.
@@ -226,7 +226,7 @@ func TestPutDelivers(t *testing.T) {
 }
 
 // Each recipient has a result of its own: one delivered, one deferred and
-// delivered later, one refused, of whom the sender is told.
+// delivered later, one refused, which is reported to the sender.
 func TestResults(t *testing.T) {
 	h := newHop(func(to string, attempt int) error {
 		switch {

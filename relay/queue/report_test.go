@@ -11,7 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 )
 
-// events notes what senders are told of.
+// events notes what is reported to senders.
 type events struct {
 	mu  sync.Mutex
 	all []string
@@ -31,7 +31,7 @@ func (e *events) report(d relay.Delivery, v relay.Event) (relay.Delivery, bool, 
 	return relay.Delivery{}, false, e.err
 }
 
-// A next hop that does not know NOTIFY: the sender may be told that it took the
+// A next hop that does not know NOTIFY: the sender may get a report that it took the
 // message (RFC 3461 section 5.2.2).
 func TestRelayedIsReported(t *testing.T) {
 	for _, relays := range []bool{true, false} {
@@ -53,7 +53,7 @@ func TestRelayedIsReported(t *testing.T) {
 	}
 }
 
-// A sender is told of a delay once, when it has lasted, and of how long it may.
+// A delay is reported to the sender once, when it has lasted, and of how long it may.
 func TestDelayIsReportedOnce(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -88,7 +88,7 @@ func TestDelayIsReportedOnce(t *testing.T) {
 	}
 }
 
-// A report that cannot be made costs nobody the message, and nobody gets it twice.
+// A report that cannot be made costs no recipient the message, and none gets it twice.
 func TestReportThatFailsRepeatsNothing(t *testing.T) {
 	e := &events{err: errors.New("no")}
 	h := newHop(func(to string, attempt int) error {

@@ -42,7 +42,7 @@ func TestStraysAreRescued(t *testing.T) {
 }
 
 // A delivery that a worker has is left to it, however long that takes, and an
-// administrator who wants it tried again is told.
+// administrator who wants it tried again is informed.
 func TestClaimedIsNoStray(t *testing.T) {
 	under, goOn := make(chan struct{}), make(chan struct{})
 	h := newHop(func(string, int) error {

@@ -87,7 +87,7 @@ func TestOnlyOwnAddressesAreAccepted(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
 	}
-	// The day is under the MAC: nobody makes an old address young again.
+	// The day is under the MAC: an old address cannot be made valid again.
 	parts := strings.Split(good.String(), "=")
 	parts[2] = stamp(day(now) + 10)
 	if _, err := p.Read(parse(t, strings.Join(parts, "=")), now.AddDate(0, 0, 10)); !errors.Is(err, errForged) {

@@ -210,7 +210,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// The hop's words reach whoever asked.
+// The hop's words reach the caller.
 func TestOwnReply(t *testing.T) {
 	s := &server{t: t, answer: func(_ int, line string) string {
 		if strings.HasPrefix(line, "RCPT") {

@@ -204,7 +204,7 @@ func TestRecipientRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// An outcome that forgets somebody must not be answered with 250.
+// An outcome that forgets a recipient must not be answered with 250.
 func TestOutcomeForgetsRecipient(t *testing.T) {
 	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		return &answer.Outcome{
@@ -236,8 +236,8 @@ func TestQueueFull(t *testing.T) {
 	p.expect("452 4.3.1 queue full")
 }
 
-// The library keeps the recipients of the first MAIL for the second: nobody may
-// be promised a message that nobody is to get.
+// The library keeps the recipients of the first MAIL for the second: no client may
+// be promised a message that no recipient is to get.
 func TestNestedMail(t *testing.T) {
 	for _, lmtp := range []bool{false, true} {
 		w := start(t, Config{LMTP: lmtp})

@@ -44,7 +44,7 @@ func grouped(t *testing.T, members string) *wiretest.Handler {
 }
 
 // One answer for a group: what its members get is stored in one piece, with what
-// the sender must be told, and nothing of it is handed to the next hop now.
+// is to be reported to the sender, and nothing of it is handed to the next hop now.
 func TestLMTPAnswersForGroups(t *testing.T) {
 	for _, tc := range []struct {
 		name, to, members string

@@ -38,7 +38,7 @@ func TestLMTPAnswersForWhatWasEncrypted(t *testing.T) {
 }
 
 // What comes back to an address of the gateway's own is answered when the sender
-// was told.
+// was notified.
 func TestReturnedMail(t *testing.T) {
 	for _, tt := range []struct {
 		lmtp, notice, down bool

@@ -83,7 +83,7 @@ type farConn struct {
 
 func (c farConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.peer), Port: 4321} }
 
-// peer speaks SMTP by hand.
+// peer speaks SMTP line by line.
 type peer struct {
 	t *testing.T
 	net.Conn

@@ -122,7 +122,7 @@ func TestExactCase(t *testing.T) {
 	}
 }
 
-// The Kelvin sign is no k: whoever holds a certificate for one is not the other.
+// The Kelvin sign is no k: the holder of a certificate for one is not the other.
 func TestUnicodeCaseIsKept(t *testing.T) {
 	a, _ := Parse("mi\u212ae@example.org")
 	b, _ := Parse("mike@example.org")

@@ -165,7 +165,7 @@ func TestCorpora(t *testing.T) {
 	}
 }
 
-// agrees reports whether a verdict of ours is what the manifest expects.
+// agrees reports whether our verdict is what the manifest expects.
 func agrees(e corpusEntry, got string) bool {
 	switch want, _, _ := strings.Cut(e.expected, " "); want {
 	case "INVALID", "REJECT-OR-ERROR":

@@ -10,7 +10,7 @@ import (
 
 // No peer does key agreement with X25519 in CMS. So the steps of RFC 8418 are
 // taken one after the other with the peer's primitives, on what we wrote; the
-// ECC-CMS-SharedInfo of section 2.1 is written out by hand.
+// ECC-CMS-SharedInfo of section 2.1 is written out in full.
 func TestX25519ByHand(t *testing.T) {
 	const sharedInfo = "3015" + "300b" + "0609608648016503040" + "12d" + // keyInfo: id-aes256-wrap
 		"a206" + "0404" + "00000100" // suppPubInfo: 256 bits

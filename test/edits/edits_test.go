@@ -1,5 +1,5 @@
 // Package edits holds the milter adapter to what a real Postfix makes of its
-// edits: octet by octet, for headers that nobody would think of.
+// edits: octet by octet, for headers that are far from usual.
 package edits
 
 import (

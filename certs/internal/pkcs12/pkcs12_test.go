@@ -57,7 +57,7 @@ func issue(t testing.TB) (*testpki.Identity, string) {
 }
 
 // TestManySafes reads what Windows writes of several keys: one safe each, with
-// bags of other kinds between, and a bag of bags, which nobody writes.
+// bags of other kinds between, and a bag of bags, which no program writes.
 func TestManySafes(t *testing.T) {
 	id, key := issue(t)
 	name := der(0x31, der(0x30, nameOID, der(0x31, der(0x1e, "\x00\xc4\x00b"))))
