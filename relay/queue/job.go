@@ -33,7 +33,7 @@ func enqueue(ctx context.Context, tx *sql.Tx, delivery int64, wait time.Duration
 
 // selectDue are the jobs that are to run now, the longest due first, as River's index
 // has them.
-const selectDue = `SELECT id, json_extract(args, '$.delivery') FROM river_job
+const selectDue = `SELECT id, coalesce(json_extract(args, '$.delivery'), 0) FROM river_job
 	WHERE state = 'available' AND queue = 'default' AND priority = 1
 	AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now') ORDER BY scheduled_at, id`
 

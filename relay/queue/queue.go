@@ -163,7 +163,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 		return err
 	}
 	q.dispatcher = newDispatcher(q)
-	q.writer = newWriter(q.db, q.health, q.dispatcher, q.config.changed)
+	q.writer = newWriter(q.db, q.health, q.dispatcher, q.config.changed) //nolint:contextcheck // it ends with Stop
 	if err := q.recover(ctx); err != nil {
 		q.writer.stop()
 		return err
