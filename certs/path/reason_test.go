@@ -136,6 +136,9 @@ func TestReasonsAreReachable(t *testing.T) {
 		certs.TooComplex: {cert: testpki.Must(mazeAuthorities[0].Issue(testpki.Leaf{})).Certificate, hints: maze},
 	}
 	for _, word := range reasons(t) {
+		if word == string(certs.NotApproved) {
+			continue // GODEBUG=fips140=only alone leads there: the tests of make fips have it
+		}
 		c, ok := cases[certs.Reason(word)]
 		if !ok {
 			t.Errorf("%s: no way leads there", word)
