@@ -31,7 +31,7 @@ const Listed = "directory"
 // ListedFacts is what the directory lists for an authenticated name. The zero
 // value is unknown.
 type ListedFacts struct {
-	Told      bool
+	Known     bool
 	Addresses []address.Address
 }
 
@@ -102,7 +102,7 @@ func (e *Entitlements) Lists(client Client) bool {
 
 // Has reports whether from is among the addresses listed.
 func (l ListedFacts) Has(from address.Address) bool {
-	return l.Told && slices.ContainsFunc(l.Addresses, func(a address.Address) bool { return a.Equal(from, address.IgnoreCase) })
+	return l.Known && slices.ContainsFunc(l.Addresses, func(a address.Address) bool { return a.Equal(from, address.IgnoreCase) })
 }
 
 // any reports whether ok holds for one of the entitlements for a client.

@@ -94,9 +94,9 @@ func TestListedAddresses(t *testing.T) {
 		want   bool
 	}{
 		{ListedFacts{}, false},
-		{ListedFacts{Told: true}, false},
-		{ListedFacts{Told: true, Addresses: []address.Address{mustParse(t, "SALES@own.example")}}, true},
-		{ListedFacts{Told: true, Addresses: []address.Address{mustParse(t, "sales@own.example.org")}}, false},
+		{ListedFacts{Known: true}, false},
+		{ListedFacts{Known: true, Addresses: []address.Address{mustParse(t, "SALES@own.example")}}, true},
+		{ListedFacts{Known: true, Addresses: []address.Address{mustParse(t, "sales@own.example.org")}}, false},
 		{ListedFacts{Addresses: []address.Address{sales}}, false},
 	} {
 		if got := tt.listed.Has(sales); got != tt.want {

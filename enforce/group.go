@@ -211,7 +211,7 @@ func (g *groups) open(v *view) []string {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(g.names), func(name string) bool {
-		_, told := g.known(v)[name]
-		return told
+		_, known := g.known(v)[name]
+		return known
 	})
 }

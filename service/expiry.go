@@ -168,7 +168,7 @@ func (t *teller) threshold(o Owned) time.Duration {
 }
 
 func (t *teller) tellLog(ctx context.Context, e ending) error {
-	first, err := t.parts.store.Warned(ctx, told(e, "log"), e.threshold)
+	first, err := t.parts.store.Warned(ctx, warning(e, "log"), e.threshold)
 	if err != nil || !first {
 		return err
 	}
@@ -190,7 +190,7 @@ func (t *teller) mail(ctx context.Context, n notice) error {
 	}
 	var news []ending
 	for _, e := range n.about {
-		first, err := t.parts.store.Warned(ctx, told(e, whom), e.threshold)
+		first, err := t.parts.store.Warned(ctx, warning(e, whom), e.threshold)
 		if err != nil {
 			return errors.Join(err, t.untell(news, whom))
 		}
@@ -226,7 +226,7 @@ func (t *teller) untell(list []ending, whom string) error {
 	defer cancel()
 	var errs []error
 	for _, e := range list {
-		errs = append(errs, t.parts.store.Unwarn(ctx, told(e, whom), e.threshold))
+		errs = append(errs, t.parts.store.Unwarn(ctx, warning(e, whom), e.threshold))
 	}
 	return errors.Join(errs...)
 }
@@ -242,8 +242,8 @@ func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
 	return errs[0]
 }
 
-// told is what the store notes: that a notice about a certificate was sent.
-func told(e ending, whom string) [sha256.Size]byte {
+// warning is what the store notes: that a notice about a certificate was sent.
+func warning(e ending, whom string) [sha256.Size]byte {
 	return sha256.Sum256(slices.Concat(e.Certificate.Raw, []byte(whom)))
 }
 

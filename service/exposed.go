@@ -29,7 +29,7 @@ func exposed(c *config.Config, now time.Time) config.Problems {
 	for f := range c.Files() {
 		info, err := os.Stat(f.Path)
 		if err != nil {
-			continue // told elsewhere, or not there yet
+			continue // reported elsewhere, or not there yet
 		}
 		if f.Secret && info.Mode().Perm()&0o007 != 0 {
 			warn(f.Key, fmt.Sprintf("%q can be read by every user of this machine", f.Path), "chmod o-rwx "+f.Path)

@@ -22,13 +22,13 @@ const (
 func (s *Service) watchAuthority(ctx context.Context) {
 	tick := time.NewTicker(s.poll() * refreshPolls)
 	defer tick.Stop()
-	told := ""
+	logged := ""
 	for {
 		text := s.refreshAuthority(ctx)
-		if text != told && text != "" && ctx.Err() == nil {
+		if text != logged && text != "" && ctx.Err() == nil {
 			s.log.Error("authority: " + text)
 		}
-		told = text
+		logged = text
 		select {
 		case <-ctx.Done():
 			return

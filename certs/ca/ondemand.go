@@ -25,8 +25,8 @@ type OnDemandConfig struct {
 	// Former are the names (DER) of authorities before this one, and whether they were
 	// revoked: then what they issued is followed at once.
 	Former map[string]bool
-	// PerHour is the most certificates of the authority in an hour, whoever had
-	// them issued; beyond it nothing is issued on demand.
+	// PerHour is the most certificates of the authority in an hour, whichever sender
+	// they are issued for; beyond it nothing is issued on demand.
 	PerHour int
 	// Keys are where identities are found, Keep puts new ones there.
 	Keys certs.Keys

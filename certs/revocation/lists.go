@@ -189,8 +189,8 @@ func (j *judgement) usable(l *List) string {
 }
 
 // remember searches a list that no longer says what is good: a revocation on it
-// stands, unless it was one that can be undone (RFC 5280 section 5.3.1). Whoever
-// forgets to get the next list does not let a revoked signer pass.
+// stands, unless it was one that can be undone (RFC 5280 section 5.3.1). An
+// administrator who forgets the next list does not let a revoked signer pass.
 func (j *judgement) remember(l *List) {
 	if l.unknown != nil || j.q.At.Before(l.ThisUpdate) || !j.q.Verify(l) {
 		return

@@ -184,7 +184,7 @@ func (r *row) claims(it *item) bool {
 }
 
 // claimsAgain reports whether its owner tells of ciphers, and not before what is
-// known was told.
+// known was signed.
 func (r *row) claimsAgain(it *item) bool { return it.ciphers != "" && stamp(it.SignedAt) >= r.signedAt }
 
 // rejudged reports whether the verdict is another one.

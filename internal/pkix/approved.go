@@ -11,7 +11,7 @@ import (
 // FIPS 140-3 does not approve. Everything of the kind is refused here before it gets
 // there, by name.
 
-// NotApproved is what is said of an algorithm that FIPS 140-3 does not approve.
+// NotApproved describes an algorithm that FIPS 140-3 does not approve.
 const NotApproved = "not approved by FIPS 140-3, and GODEBUG=fips140=only is set"
 
 // ApprovedDigest reports whether h may be used for signatures and for keys.

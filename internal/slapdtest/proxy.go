@@ -12,8 +12,8 @@ import (
 // A Fault copies a server's answers to its client, as well as it cares to.
 type Fault func(client, server net.Conn)
 
-// Proxy stands between a client and a server and treats the answers as it is
-// told.
+// Proxy stands between a client and a server and changes the answers as its
+// Fault does.
 type Proxy struct {
 	*Hostile
 	server string

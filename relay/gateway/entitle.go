@@ -38,7 +38,7 @@ func (g *Gateway) entitlement(ctx context.Context, client enforce.Client, from a
 	}
 	listed := g.listed(ctx, client.User)
 	switch {
-	case !listed.Told:
+	case !listed.Known:
 		return "", "cannot look up now whether this client may send as " + from.String()
 	case !listed.Has(from):
 		return forbidden, ""
@@ -51,5 +51,5 @@ func (g *Gateway) listed(ctx context.Context, user string) enforce.ListedFacts {
 		return enforce.ListedFacts{}
 	}
 	list, err := g.Groups.AddressesOf(ctx, user)
-	return enforce.ListedFacts{Told: err == nil, Addresses: list}
+	return enforce.ListedFacts{Known: err == nil, Addresses: list}
 }

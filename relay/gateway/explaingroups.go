@@ -15,7 +15,7 @@ type ExplainedGroup struct {
 	Notes   []string `json:"notes,omitempty"`
 }
 
-// ExplainedMembership is what the directory said of an address and a group that a
+// ExplainedMembership is what the directory said about an address and a group that a
 // rule names.
 type ExplainedMembership struct {
 	Group string `json:"group"`

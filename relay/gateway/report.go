@@ -82,11 +82,11 @@ func wantsFailure(r relay.Recipient) bool { return wants(r, relay.Failed) }
 // of those who are held: one notice that names all, whatever NOTIFY says, because
 // to leave out a recipient silently is worse than a message too many.
 func (g *Gateway) tell(ctx context.Context, env *relay.Envelope, msg *message.Message, plan enforce.Plan, o *answer.Outcome) error {
-	about := func(list []enforce.Refusal, kind fault.Kind) (told []relay.RecipientStatus) {
+	about := func(list []enforce.Refusal, kind fault.Kind) (statuses []relay.RecipientStatus) {
 		for _, r := range list {
-			told = append(told, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
+			statuses = append(statuses, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.New(kind, r.Reason, nil)})
 		}
-		return told
+		return statuses
 	}
 	stripped, held := about(plan.Stripped, fault.Policy), about(plan.Held, fault.Held)
 	if len(stripped)+len(held) == 0 {

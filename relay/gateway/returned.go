@@ -142,8 +142,8 @@ func fromDaemon(msg *message.Message) bool {
 		(strings.EqualFold(authors[0].Local(), "mailer-daemon") || strings.EqualFold(authors[0].Local(), "postmaster"))
 }
 
-// aboutReturned are those of a report, as the sender named them. Where it cannot be
-// told who is meant, as behind an alias, a message to one recipient is meant as a
+// aboutReturned are those of a report, as the sender named them. Where it is
+// unknown who is meant, as behind an alias, a message to one recipient is meant as a
 // whole; otherwise only recipients of our own domains are named: a redirection by a
 // user may depend on what was decrypted, and must not be disclosed.
 func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.RecipientStatus {

@@ -277,9 +277,9 @@ func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *outcome) error {
 	if len(a.delayed) == 0 {
 		return nil
 	}
-	told := s.params
-	told.ToldOfDelay = true
-	params, err := json.Marshal(told)
+	delayed := s.params
+	delayed.ToldOfDelay = true
+	params, err := json.Marshal(delayed)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (h *hop) envelope(ctx context.Context, t *transfer) (*envelope, error) {
 	return e, nil
 }
 
-// steps returns the commands. A recipient whom this hop cannot be told of gets its
+// steps returns the commands. A recipient that this hop cannot be asked about gets its
 // result.
 func (h *hop) steps(t *transfer) []step {
 	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}

@@ -156,9 +156,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 		return nil, fault.Of(fmt.Errorf("%d answers for %d recipients", len(a.Recipients), len(env.Recipients)))
 	}
 	stored := s.store(ctx, env, a.Store)
-	told := stored
-	if told == nil {
-		told = s.notify(env, a.Notices)
+	notified := stored
+	if notified == nil {
+		notified = s.notify(env, a.Notices)
 	}
 	results := make(map[string]error)
 	for n, errs := range s.handOverAll(s.client.ctx, a.Deliver) {
@@ -175,7 +175,7 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 		case relay.Queued, relay.Held, relay.Quarantined:
 			answers[i] = stored
 		case relay.Stripped, relay.Returned:
-			answers[i] = told
+			answers[i] = notified
 		case relay.Delivered:
 			var asked bool
 			if answers[i], asked = results[key]; !asked {
