@@ -41,8 +41,9 @@ func NewGnuPG(tb testing.TB, ca *testpki.CA, ids ...*testpki.Identity) *GnuPG {
 	})
 	anchor := sha1Of(ca.Root)
 	for name, text := range map[string]string{
-		"gpgsm.conf":     "disable-crl-checks\nbatch\nno-tty\n",
-		"gpg-agent.conf": "allow-loopback-pinentry\n",
+		"gpgsm.conf": "disable-crl-checks\nbatch\nno-tty\n",
+		// The agent would derive a key for a tenth of a second each time that it uses one.
+		"gpg-agent.conf": "allow-loopback-pinentry\ns2k-count 65536\n",
 		"trustlist.txt":  anchor + " S relax\n",
 	} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
