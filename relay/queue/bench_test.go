@@ -13,24 +13,45 @@ import (
 // BenchmarkQueue measures messages of 75 kB, stored and worked, with twenty
 // writers.
 func BenchmarkQueue(b *testing.B) {
+	b.SetParallelism(10)
+	benchmarkQueue(b, 75_000, func(put func() error) {
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := put(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkQueueOneWriter measures messages that are stored one after the other.
+func BenchmarkQueueOneWriter(b *testing.B) {
+	for _, size := range []int{5_000, 75_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			benchmarkQueue(b, size, func(put func() error) {
+				for range b.N {
+					if err := put(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func benchmarkQueue(b *testing.B, size int, writers func(put func() error)) {
 	q := open(b, Config{Deliverer: nowhere{}})
 	start(b, q)
-	m, err := message.Parse([]byte("Subject: x\r\n\r\n" + strings.Repeat("0123456789abcdef\r\n", 75_000/18)))
+	m, err := message.Parse([]byte("Subject: x\r\n\r\n" + strings.Repeat("0123456789abcdef\r\n", size/18)))
 	if err != nil {
 		b.Fatal(err)
 	}
 	d := delivery(b, "a@example.org", "b@example.net")
 	d.Message = m
-	b.SetParallelism(10)
 	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if err := q.Put(context.Background(), batch(d)); err != nil {
-				b.Error(fmt.Errorf("put: %w", err))
-				return
-			}
-		}
-	})
+	writers(func() error { return q.Put(context.Background(), batch(d)) })
 	drained(b, q)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
