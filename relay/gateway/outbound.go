@@ -102,9 +102,17 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 func (g *Gateway) reserveCopies(ctx context.Context, plan enforce.Plan, msg *message.Message) error {
 	copies, encoded := 0, false
 	for _, c := range plan.Copies {
-		if c.Encrypt != nil {
-			copies++
-			encoded = encoded || c.Sign != nil && (g.Profiles[c.Sign.Profile].Opaque || !message.ScanLines(msg.Body()).ASCII)
+		if c.Encrypt == nil {
+			continue
+		}
+		copies++
+		if c.Sign == nil {
+			continue
+		}
+		profile := g.Profiles[c.Sign.Profile]
+		encoded = encoded || profile.Opaque || !message.ScanLines(msg.Body()).ASCII
+		if profile.Wrap == "triple" {
+			copies++ // the one that is signed again
 		}
 	}
 	more := copies - 1
