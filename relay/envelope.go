@@ -12,7 +12,7 @@ import (
 )
 
 // Envelope is what SMTP says about a message (RFC 5321 section 2.3.1), whatever
-// door it came in by.
+// listener it came in by.
 type Envelope struct {
 	// ID is our own id of the transaction, for the log; QueueID the MTA's, if
 	// known.

@@ -14,11 +14,11 @@ import (
 // change is the step from one configuration to the next, prepared so far that
 // nothing in it can fail any more.
 type change struct {
-	parts  *Parts
-	doors  []*door // all that serve after it
-	fresh  []*door // of these, those that do not serve yet
-	opened []*socket
-	queue  bool // the queue was opened for it
+	parts     *Parts
+	listeners []*listener // all that serve after it
+	fresh     []*listener // of these, those that do not serve yet
+	opened    []*socket
+	queue     bool // the queue was opened for it
 }
 
 // prepare does everything of a change that can fail: it opens sockets and the
@@ -33,11 +33,11 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 	}
 	c := &change{parts: p, queue: !had && s.queue != nil}
 	for _, spec := range specs(p) {
-		if i := slices.IndexFunc(s.doors, func(d *door) bool { return d.spec == spec }); i >= 0 {
-			c.doors = append(c.doors, s.doors[i])
+		if i := slices.IndexFunc(s.listeners, func(d *listener) bool { return d.spec == spec }); i >= 0 {
+			c.listeners = append(c.listeners, s.listeners[i])
 			continue
 		}
-		if err := s.prepareDoor(ctx, c, spec); err != nil {
+		if err := s.prepareListener(ctx, c, spec); err != nil {
 			c.undo()
 			if c.queue {
 				s.dropQueue()
@@ -48,11 +48,11 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 	return c, nil
 }
 
-// prepareDoor makes a door that does not serve yet: on the socket of a door
+// prepareListener makes a listener that does not serve yet: on the socket of a listener
 // with the same address, or on a new one.
-func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) error {
-	d := &door{spec: spec}
-	for _, old := range s.doors {
+func (s *Service) prepareListener(ctx context.Context, c *change, spec listenerSpec) error {
+	d := &listener{spec: spec}
+	for _, old := range s.listeners {
 		if old.spec.address == spec.address && old.spec.mode == spec.mode && (old.spec.name == spec.name || !anyPort(spec.address)) {
 			d.socket = old.socket
 		}
@@ -70,7 +70,7 @@ func (s *Service) prepareDoor(ctx context.Context, c *change, spec doorSpec) err
 		return err
 	}
 	d.server = s.newServer(spec)
-	c.doors, c.fresh = append(c.doors, d), append(c.fresh, d)
+	c.listeners, c.fresh = append(c.listeners, d), append(c.fresh, d)
 	return nil
 }
 
@@ -88,12 +88,12 @@ func (c *change) undo() {
 	}
 }
 
-// commit puts a change to use. The doors that go finish their messages in the
+// commit puts a change to use. The listeners that go finish their messages in the
 // background.
 func (s *Service) commit(c *change) {
-	before := s.doors
+	before := s.listeners
 	for _, d := range before {
-		if !slices.Contains(c.doors, d) {
+		if !slices.Contains(c.listeners, d) {
 			// It accepts nothing more: who connects now waits for the next server.
 			d.shutting.Store(true)
 			d.listener.Close()
@@ -102,7 +102,7 @@ func (s *Service) commit(c *change) {
 	c.parts.Directory.Observe(s.looked(c.parts))
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
-	s.doors = c.doors
+	s.listeners = c.listeners
 	if c.queue {
 		s.startQueue()
 	}
@@ -116,10 +116,10 @@ func (s *Service) commit(c *change) {
 		s.work.Go(func() { s.serve(d) })
 	}
 	for _, d := range before {
-		if slices.Contains(s.doors, d) {
+		if slices.Contains(s.listeners, d) {
 			continue
 		}
-		if !slices.ContainsFunc(s.doors, func(n *door) bool { return n.socket == d.socket }) {
+		if !slices.ContainsFunc(s.listeners, func(n *listener) bool { return n.socket == d.socket }) {
 			d.socket.Close()
 		}
 		limit := c.parts.Config.Limits.ShutdownTimeout

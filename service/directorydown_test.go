@@ -16,7 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
-// corporateConfig is that of a service with one SMTP door for mail from inside, and two servers
+// corporateConfig is that of a service with one SMTP listener for mail from inside, and two servers
 // of one directory. Mail to enc.example must be encrypted.
 const corporateConfig = `
 hostname = "gw.example.org"
@@ -168,7 +168,7 @@ func TestAllDirectoryServersDown(t *testing.T) {
 }
 
 // TestDirectoryFaults: whatever comes from the servers instead of an answer, the
-// door says 451 in time, and recovers.
+// listener says 451 in time, and recovers.
 func TestDirectoryFaults(t *testing.T) {
 	c := startCorporate(t)
 	for name, fault := range map[string]slapdtest.Fault{

@@ -19,11 +19,11 @@ import (
 )
 
 // sendSigned sends a message from outside, signed by id.
-func sendSigned(t *testing.T, door string, id *testpki.Identity) {
+func sendSigned(t *testing.T, listener string, id *testpki.Identity) {
 	t.Helper()
 	plain := testpki.Must(message.Parse([]byte("From: bob@example.net\r\nTo: alice@example.org\r\nSubject: signed\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n\r\nHello.\r\n")))
 	signed := testpki.Must(smime.Sign(plain, (*certs.Identity)(id), smime.SignOptions{Time: time.Now()}))
-	c, err := smtp.Dial(door)
+	c, err := smtp.Dial(listener)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package service runs the gateway: it builds the parts that a configuration
-// describes, opens the doors, exchanges the parts when the configuration is
+// describes, opens the listeners, exchanges the parts when the configuration is
 // reloaded, and drains at the end.
 package service
 
@@ -29,7 +29,7 @@ import (
 )
 
 // Parts are what a configuration describes, ready to work: everything but the
-// doors and the queue. A reload makes new ones.
+// listeners and the queue. A reload makes new ones.
 type Parts struct {
 	Config    *config.Config
 	Policy    *enforce.Policy
@@ -215,7 +215,7 @@ func (b *builder) outbound() {
 	}
 }
 
-// certificatesTLS reads what the doors show to clients.
+// certificatesTLS reads what the listeners show to clients.
 func (b *builder) certificatesTLS() {
 	for i, l := range b.config.Listeners {
 		at := key("listener", i, "tls_")

@@ -12,7 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
 
-// openQueue opens the queue where a door needs it, or a rule, or what is in it
+// openQueue opens the queue where a listener needs it, or a rule, or what is in it
 // from before: behind LMTP the MTA keeps what is not delivered.
 func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 	if s.queue != nil || !needsQueue(c) && !s.leftOver(ctx, c.Queue.Path) {
@@ -107,7 +107,7 @@ func needsQueue(c *config.Config) bool {
 	return false
 }
 
-// relayQueue is the queue for the doors: nil, and not a nil pointer in an
+// relayQueue is the queue for the listeners: nil, and not a nil pointer in an
 // interface, where there is none.
 func (s *Service) relayQueue() relay.Queue {
 	if s.queue == nil {

@@ -40,8 +40,8 @@ type Service struct {
 	level     *slog.LevelVar
 	metrics   *observe.Metrics
 	inherited inherited
-	queue     *queue.Queue // nil where no door needs it
-	doors     []*door
+	queue     *queue.Queue // nil where no listener needs it
+	listeners []*listener
 	failed    chan error    // what ended by itself and must not
 	changed   chan struct{} // the store changed
 	problem   string        // why that is not in use yet; "" when it is
@@ -110,7 +110,7 @@ func (s *Service) wait(ctx context.Context, signals <-chan os.Signal) error {
 
 var errStarting = errors.New("starting")
 
-// start builds everything and opens the doors, or undoes what it did.
+// start builds everything and opens the listeners, or undoes what it did.
 func start(ctx context.Context, o Options) (*Service, error) {
 	c, problems := config.Load(o.Path)
 	if len(problems) > 0 && c == nil {
@@ -165,7 +165,7 @@ func (s *Service) configLoaded() {
 	s.metrics.ConfigLoaded.Set(float64(s.options.Clock().Unix()))
 }
 
-// stop drains the doors within the configured time, then ends the rest. A second
+// stop drains the listeners within the configured time, then ends the rest. A second
 // signal cuts the draining short.
 func (s *Service) stop(signals <-chan os.Signal) error {
 	notify(s.log, daemon.SdNotifyStopping)
@@ -180,7 +180,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 		}
 	})
 	var drained sync.WaitGroup
-	for _, d := range s.doors {
+	for _, d := range s.listeners {
 		if d.spec.protocol != adminProtocol { // it tells how it goes until the end
 			d.shutting.Store(true)
 			d.socket.Close()
@@ -196,7 +196,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 			err = nil
 		}
 	}
-	for _, d := range s.doors {
+	for _, d := range s.listeners {
 		if d.spec.protocol == adminProtocol {
 			d.shutting.Store(true)
 			d.socket.Close()

@@ -18,7 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-// inbound is a service with one SMTP door for mail from outside.
+// inbound is a service with one SMTP listener for mail from outside.
 const inbound = `
 hostname = "gw.example.org"
 domains = ["example.org"]
@@ -104,7 +104,7 @@ address = "`+w.hop.address+`"`, 1)
 	t.Run("and one less", func(t *testing.T) {
 		gone := w.address("new")
 		w.reload(inbound, "msg=reloaded")
-		if err := send(gone, "to a closed door"); err == nil {
+		if err := send(gone, "to a closed listener"); err == nil {
 			t.Error("the listener that was removed still takes mail")
 		}
 		if err := send(first, "to the one that stayed"); err != nil {

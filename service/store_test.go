@@ -18,7 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
-// storedConfig is that of a service with a store and one SMTP door for mail from
+// storedConfig is that of a service with a store and one SMTP listener for mail from
 // inside. Mail to enc.example must be encrypted, to signed.example signed.
 const storedConfig = `
 hostname = "gw.example.org"
@@ -93,7 +93,7 @@ func (w *world) open(url string) *store.Store {
 
 func (w *world) storeFile() string { return filepath.Join(w.dir, "store.db") }
 
-// sendTo sends a message of Alice's and returns what the door said to it.
+// sendTo sends a message of Alice's and returns what the listener said to it.
 func (w *world) sendTo(to string) error {
 	w.t.Helper()
 	c, err := smtp.Dial(w.address("out"))

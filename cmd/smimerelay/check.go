@@ -41,7 +41,7 @@ type checkProblem struct {
 	Remedy string `json:"remedy"`
 }
 
-// Run builds everything that the file describes and opens no door.
+// Run builds everything that the file describes and opens no listener.
 func (c *checkCmd) Run(a *app) error {
 	parts, problems := service.Load(c.Config, a.clock, slog.New(slog.DiscardHandler))
 	var warnings config.Problems

@@ -6,7 +6,7 @@ import "time"
 const File = "/etc/smimerelay/config.toml"
 
 // Default returns the built-in configuration: the one in effect when a file
-// says nothing. It serves: an LMTP door for Postfix's content_filter in each
+// says nothing. It serves: an LMTP listener for Postfix's content_filter in each
 // direction, and one rule that signs and encrypts where it can.
 func Default() *Config {
 	return &Config{

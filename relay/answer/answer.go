@@ -12,7 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Of returns the answer for an outcome by a listener that can do what door says. An
+// Of returns the answer for an outcome by a listener that can do what can says. An
 // error is the answer to all recipients instead, and then nothing may be handed on.
 func Of(ctx context.Context, o *Outcome, env *relay.Envelope, msg *message.Message, can relay.Capabilities, reporter relay.Reporter) (*relay.Answer, error) {
 	if err := check(env, o); err != nil {

@@ -36,7 +36,7 @@ func importIdentity(ctx context.Context, program string, w *world) error {
 	return nil
 }
 
-// startGateway starts the gateway and waits until both doors are open.
+// startGateway starts the gateway and waits until both listeners are open.
 func startGateway(ctx context.Context, program string, w *world) (*gateway, error) {
 	log, err := os.Create(w.log())
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package wire holds what the adapters of the pipeline share: accepting and
-// draining connections, gathering a message within its limits, and what a door
+// draining connections, gathering a message within its limits, and what a listener
 // with a single answer does with an outcome. It knows no protocol.
 package wire
 

@@ -17,18 +17,18 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// door is a socket with the server behind it.
-type door struct {
-	spec     doorSpec
+// listener is a socket with the server behind it.
+type listener struct {
+	spec     listenerSpec
 	socket   *socket
 	listener net.Listener // the server's own share of the socket
 	server   server
 	shutting atomic.Bool
 }
 
-// doorSpec is everything that a door can not change while it serves: two doors
+// listenerSpec is everything that a listener can not change while it serves: two listeners
 // of one spec are the same.
-type doorSpec struct {
+type listenerSpec struct {
 	name, protocol, address, mode string
 	hostname                      string
 	postmaster                    address.Address
@@ -39,7 +39,7 @@ type doorSpec struct {
 	limits                        config.Limits
 }
 
-// adminProtocol is the protocol of the door for metrics and health.
+// adminProtocol is the protocol of the listener for metrics and health.
 const adminProtocol = "http"
 
 // server is what the adapters, and an HTTP server, have in common.
@@ -48,26 +48,26 @@ type server interface {
 	Shutdown(context.Context) error
 }
 
-// specs returns the doors that parts ask for.
-func specs(p *Parts) []doorSpec {
+// specs returns the listeners that parts ask for.
+func specs(p *Parts) []listenerSpec {
 	limits := p.Config.Limits
-	limits.ShutdownTimeout, limits.MemoryLimit, limits.MessageMemory = 0, 0, 0 // not the doors' business
-	var list []doorSpec
+	limits.ShutdownTimeout, limits.MemoryLimit, limits.MessageMemory = 0, 0, 0 // not the listeners' business
+	var list []listenerSpec
 	for _, l := range p.Config.Listeners {
-		list = append(list, doorSpec{
+		list = append(list, listenerSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
 			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
 			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: needsQueue(p.Config), limits: limits,
 		})
 	}
 	if a := p.Config.Admin; a.Address != "" {
-		list = append(list, doorSpec{name: "admin", protocol: adminProtocol, address: a.Address, mode: a.SocketMode})
+		list = append(list, listenerSpec{name: "admin", protocol: adminProtocol, address: a.Address, mode: a.SocketMode})
 	}
 	return list
 }
 
-// newServer makes the server for a door.
-func (s *Service) newServer(spec doorSpec) server {
+// newServer makes the server for a listener.
+func (s *Service) newServer(spec listenerSpec) server {
 	c := spec.limits
 	limits := smtpd.Limits{
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
@@ -98,7 +98,7 @@ func (s *Service) newServer(spec doorSpec) server {
 
 // tlsConfig offers the certificate of the parts in use, so that a renewed one is
 // shown after a reload; nil where there is none.
-func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
+func (s *Service) tlsConfig(spec listenerSpec) *tls.Config {
 	if !spec.tls {
 		return nil
 	}
@@ -113,15 +113,15 @@ func (s *Service) tlsConfig(spec doorSpec) *tls.Config {
 }
 
 // serve serves a listener; that it ends without being stopped is a failure.
-func (s *Service) serve(d *door) {
+func (s *Service) serve(d *listener) {
 	if err := d.server.Serve(d.listener); err != nil && !d.shutting.Load() {
-		s.failed <- &doorError{d.spec.name, err}
+		s.failed <- &listenerError{d.spec.name, err}
 	}
 }
 
 // shut lets the messages in work be answered. When ctx ends first, connections
 // are cut: what was not answered stays with the client.
-func (s *Service) shut(ctx context.Context, d *door) {
+func (s *Service) shut(ctx context.Context, d *listener) {
 	d.shutting.Store(true)
 	err := d.server.Shutdown(ctx)
 	d.listener.Close() // a second time where the server did it
@@ -130,12 +130,12 @@ func (s *Service) shut(ctx context.Context, d *door) {
 	}
 }
 
-// doorError is why a listener failed.
-type doorError struct {
+// listenerError is why a listener failed.
+type listenerError struct {
 	name  string
 	cause error
 }
 
-func (e *doorError) Error() string { return "listener \"" + e.name + "\": " + e.cause.Error() }
+func (e *listenerError) Error() string { return "listener \"" + e.name + "\": " + e.cause.Error() }
 
-func (e *doorError) Unwrap() error { return e.cause }
+func (e *listenerError) Unwrap() error { return e.cause }
