@@ -7,12 +7,12 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -264,7 +264,7 @@ func readPassword(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("password file: %w", err)
 	}
-	password := strings.TrimRight(strings.TrimPrefix(string(text), "\uFEFF"), "\r\n")
+	password := file.SecretText(text)
 	if password == "" {
 		// A simple bind without a password is an anonymous one that looks like
 		// success (RFC 4513 section 5.1.2).

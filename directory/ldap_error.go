@@ -53,7 +53,7 @@ func failure(err error) string {
 	return "is unavailable"
 }
 
-// refuses reports whether a server answered a request itself with the code that it cannot be done, and
+// refuses reports whether a server answered that the request itself cannot be done, and
 // not that the server is busy or away: the codes from 200 are those of the library.
 func refuses(code uint16) bool {
 	return code != ldap.LDAPResultBusy && code != ldap.LDAPResultUnavailable && code < ldap.LDAPResultServerDown

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,8 +139,11 @@ func unique(list []*x509.Certificate) []*x509.Certificate {
 	})
 }
 
+var errNotRegular = errors.New("not a regular file")
+
 // filesOf returns path itself, or the files of the folder path whose names have
-// one of the suffixes, in order of their names.
+// one of the suffixes, in order of their names. A pipe or a socket among them is an
+// error: to open it could take forever.
 func filesOf(path string, suffixes []string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -155,9 +159,14 @@ func filesOf(path string, suffixes []string) ([]string, error) {
 	var files []string
 	for _, e := range entries {
 		suffix := strings.ToLower(filepath.Ext(e.Name()))
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && slices.Contains(suffixes, suffix) {
-			files = append(files, filepath.Join(path, e.Name()))
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !slices.Contains(suffixes, suffix) {
+			continue
 		}
+		name := filepath.Join(path, e.Name())
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return nil, &fs.PathError{Op: "read", Path: name, Err: errNotRegular}
+		}
+		files = append(files, name)
 	}
 	return files, nil
 }

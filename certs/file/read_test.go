@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/pem"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,6 +112,37 @@ func FuzzParseCertificates(f *testing.F) {
 			certs.CheckPurpose(c, certs.ForEncryption)
 		}
 	})
+}
+
+// TestSecretText: what editors put around a password is not part of it.
+func TestSecretText(t *testing.T) {
+	for written, want := range map[string]string{
+		"secret": "secret", "secret\r\n": "secret", "\uFEFFsecret\n": "secret", " se cret \n\n": " se cret ", "": "",
+		"\xff\xfes\x00\xfc\x00\r\x00\n\x00": "sü", "\xfe\xff\x00s\x00\xfc\x00\n": "sü", "\xfe": "\xfe",
+	} {
+		if got := SecretText([]byte(written)); got != want {
+			t.Errorf("%q: %q, want %q", written, got, want)
+		}
+	}
+}
+
+// TestPipesInFoldersAreNotOpened: without a writer, the reader would wait.
+func TestPipesInFoldersAreNotOpened(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "x.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, read := range map[string]func(string) error{
+		"certificates": func(p string) error { _, err := ReadCertificates(p); return err },
+		"lists":        func(p string) error { _, err := OpenLists(p, ""); return err },
+		"identities":   func(p string) error { _, err := OpenIdentities(p, "", nil); return err },
+	} {
+		if err := read(dir); err == nil || !strings.Contains(err.Error(), "x.pem: not a regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestListsBehindOneThatIsNotSupportedCount: such a list is named, and those behind it in

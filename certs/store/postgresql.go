@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -26,7 +25,7 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		cfg.Password = strings.TrimRight(string(password), "\r\n")
+		cfg.Password = file.SecretText(password)
 	}
 	s.write = stdlib.OpenDB(*cfg)
 	s.write.SetMaxOpenConns(connections)

@@ -99,7 +99,7 @@ func (c *certIssueCmd) addresses() ([]address.Address, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--file: %w", err)
 		}
-		for line := range strings.Lines(string(data)) {
+		for line := range strings.Lines(strings.TrimPrefix(string(data), "\uFEFF")) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 				texts = append(texts, line)
 			}

@@ -188,7 +188,7 @@ func readPassword(path string) (string, error) {
 	if err != nil {
 		return "", unusable(fmt.Errorf("--password-file: %w; check the path", err))
 	}
-	line, _, _ := strings.Cut(string(data), "\n")
+	line, _, _ := strings.Cut(file.SecretText(data), "\n")
 	return strings.TrimSuffix(line, "\r"), nil
 }
 

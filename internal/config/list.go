@@ -59,7 +59,7 @@ func (d *decoder) fromFile(dir, key string, text *string) {
 	case strings.TrimSpace(string(data)) == "":
 		d.complain(key, "put the text into it, or remove the line", "%q: has no text", path)
 	default:
-		*text = string(data)
+		*text = strings.TrimPrefix(string(data), "\uFEFF") // of a Windows editor
 	}
 }
 
@@ -99,7 +99,7 @@ func (d *decoder) patterns(dir, key string, patterns *[]string) {
 // that begins none is part of a pattern: a name cut short would be another one.
 func patternLines(text string) []string {
 	var all []string
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.TrimPrefix(text, "\uFEFF")) {
 		if i := strings.IndexByte(line, '#'); i == 0 || i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') {
 			line = line[:i]
 		}
