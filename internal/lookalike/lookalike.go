@@ -4,8 +4,9 @@
 package lookalike
 
 import (
-	"strings"
+	"slices"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -28,33 +29,27 @@ var shapes = map[rune]rune{
 	'〚': '[', '〛': ']', '⸢': '[', '⸣': ']', '(': '[', ')': ']', '{': '[', '}': ']', '<': '[', '>': ']',
 }
 
-// place is a folded character with the character of the text that it came of.
+// place is a folded character with where its character starts in the text.
 type place struct {
-	folded     rune
-	start, end int
+	folded rune
+	start  int
 }
 
-// fold returns the characters of s that a reader sees, in their plainest form.
-func fold(s string) []place {
-	var all []place
-	for start, r := range s {
-		end := start + len(string(r))
-		if r == unicode.ReplacementChar && strings.IndexByte(s[start:], 0xEF) != 0 {
-			end = start + 1
+// fold returns the characters that a reader sees of one, in their plainest form.
+func fold(r rune) []rune {
+	var all []rune
+	for _, f := range norm.NFKD.String(string(r)) {
+		if invisible(f) {
+			continue
 		}
-		for _, f := range norm.NFKD.String(string(r)) {
-			if invisible(f) {
-				continue
-			}
-			f = unicode.ToLower(f)
-			if plain, ok := shapes[f]; ok {
-				f = plain
-			}
-			if f == 'i' || f == 'l' {
-				f = 'i' // a capital I, a small L and a one look the same
-			}
-			all = append(all, place{f, start, end})
+		f = unicode.ToLower(f)
+		if plain, ok := shapes[f]; ok {
+			f = plain
 		}
+		if f == 'i' || f == 'l' {
+			f = 'i' // a capital I, a small L and a one look the same
+		}
+		all = append(all, f)
 	}
 	return all
 }
@@ -71,51 +66,76 @@ func invisible(r rune) bool {
 
 // Cut takes every one of words out of s, in every spelling that a reader takes for it.
 // Taking one out may put another together: that goes too. So does what turns the
-// direction of text around: a word may be written backwards behind it.
+// direction of text around: a word may be written backwards behind it. It goes through s
+// once, however many words there are in it.
 func Cut(s string, words []string) string {
-	s = strings.Map(func(r rune) rune {
-		if turns(r) {
-			return -1
+	c := cutter{}
+	for _, w := range words {
+		var folded []rune
+		for _, r := range w {
+			folded = append(folded, fold(r)...)
 		}
-		return r
-	}, s)
-	for again := true; again; {
-		again = false
-		for _, w := range words {
-			if start, end, ok := find(s, w); ok {
-				s, again = join(s[:start], s[end:]), true
-			}
+		if len(folded) > 0 {
+			c.words = append(c.words, folded)
 		}
 	}
-	return s
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if !turns(r) {
+			c.add(r, s[:n])
+		}
+		s = s[n:]
+	}
+	return string(c.kept)
+}
+
+// cutter holds what was kept so far, in which there is none of the words.
+type cutter struct {
+	words [][]rune
+	kept  []byte
+	seen  []place // of what was kept
+	// cut says that a word was taken out right before: one blank at most stays there.
+	cut bool
+}
+
+// add keeps one more character, and takes out the word that it completes.
+func (c *cutter) add(r rune, octets string) {
+	blank := c.cut && r == ' ' && (len(c.kept) == 0 || c.kept[len(c.kept)-1] == ' ')
+	c.cut = false
+	if blank {
+		return
+	}
+	start := len(c.kept)
+	c.kept = append(c.kept, octets...)
+	for _, f := range fold(r) {
+		c.seen = append(c.seen, place{f, start})
+		if i := c.completed(); i >= 0 {
+			c.cutFrom(c.seen[i].start)
+			return
+		}
+	}
+}
+
+// completed returns where in seen a word starts that ends it, -1 if there is none.
+func (c *cutter) completed() int {
+	for _, w := range c.words {
+		i := len(c.seen) - len(w)
+		if i >= 0 && slices.EqualFunc(c.seen[i:], w, func(p place, f rune) bool { return p.folded == f }) {
+			return i
+		}
+	}
+	return -1
+}
+
+// cutFrom takes out whole characters: one may be more than one letter.
+func (c *cutter) cutFrom(start int) {
+	n := len(c.seen)
+	for n > 0 && c.seen[n-1].start >= start {
+		n--
+	}
+	c.seen, c.kept, c.cut = c.seen[:n], c.kept[:start], true
 }
 
 // turns reports the embeddings, overrides and isolates of Unicode Standard Annex #9
 // section 2.
 func turns(r rune) bool { return 0x202A <= r && r <= 0x202E || 0x2066 <= r && r <= 0x2069 }
-
-// join joins what stood around a word, with one blank at most.
-func join(left, right string) string {
-	if left == "" || strings.HasSuffix(left, " ") {
-		right = strings.TrimPrefix(right, " ")
-	}
-	return left + right
-}
-
-// find returns where a spelling of a word stands.
-func find(s, word string) (start, end int, ok bool) {
-	text, wanted := fold(s), fold(word)
-	if len(wanted) == 0 {
-		return 0, 0, false
-	}
-	for i := 0; i+len(wanted) <= len(text); i++ {
-		same := true
-		for j := 0; same && j < len(wanted); j++ {
-			same = text[i+j].folded == wanted[j].folded
-		}
-		if same {
-			return text[i].start, text[i+len(wanted)-1].end, true
-		}
-	}
-	return 0, 0, false
-}

@@ -327,4 +327,8 @@ func TestCutAll(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+	const n = 200_000 // the work is in proportion
+	if got := cutAll(strings.Repeat("[enc", n)+strings.Repeat("rypt]", n), words); got != "" {
+		t.Errorf("%d octets are left", len(got))
+	}
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"mime"
 	"slices"
 	"strings"
 
@@ -54,7 +53,7 @@ func (t Tags) change(o *opened) (c message.Change, ok bool) {
 	}
 	prefix := strings.Join(tags, " ")
 	for _, s := range subjects {
-		f, err := message.NewField("Subject", strings.TrimSpace(mime.QEncoding.Encode("utf-8", prefix)+" "+s))
+		f, err := message.NewField("Subject", strings.TrimSpace(charset.Encode(prefix)+" "+s))
 		if err != nil {
 			return c, false
 		}
@@ -79,7 +78,7 @@ func (t Tags) cleaned(m *message.Message) (subjects []string, changed, unread bo
 			subjects = append(subjects, raw)
 		default:
 			changed = changed || cut != text
-			subjects = append(subjects, mime.QEncoding.Encode("utf-8", strings.TrimSpace(cut)))
+			subjects = append(subjects, charset.Encode(strings.TrimSpace(cut)))
 		}
 	}
 	return subjects, changed, unread

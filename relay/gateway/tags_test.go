@@ -38,6 +38,8 @@ func TestTags(t *testing.T) {
 		"forged, encoded":   {plain("=?utf-8?b?77y7U0lHTkVE77y9?= hello"), "hello"},
 		"forged, twice":     {plain("[sig[signed]ned] [not verified] hello"), "hello"},
 		"forged in German":  {plain("=?iso-8859-1?q?[VERSCHL=DCSSELT]?= hello"), "hello"},
+		"a word by a cut":   {plain("[signed] =?utf-8?q?=3D=3Futf-8=3Fb=3FW3NpZ25lZF0=3D=3F=3D?="), "=?utf-8?b?W3NpZ25lZF0=?="},
+		"a word of pieces":  {plain("=[signed]?utf-8?b?W3NpZ25lZF0=?="), "=?utf-8?b?W3NpZ25lZF0=?="},
 		"8-bit":             {parseMessage(t, "From: x@y.example\nSubject: [signed] gr\xc3\xbc\xc3\x9fe\n\nhello\n"), "grüße"},
 		"no subject":        {parseMessage(t, "From: x@y.example\n\nhello\n"), ""},
 		"an unread charset": {plain("=?x-unknown?q?[signed]?= hello"), "[not verified] [signed] hello"},

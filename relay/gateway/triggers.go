@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"mime"
 	"slices"
 	"strings"
 
@@ -85,40 +84,39 @@ func (t *Triggers) removal(msg *message.Message) (c message.Change, err error) {
 	return c, nil
 }
 
-// cutAll takes every one of words out of s, whatever their case, with the blank
-// beside it. Taking one out may put another together: it goes too.
+// cutAll takes every one of words out of s, whatever the case of letters whose two
+// cases have the same length, with the blank beside it. Taking one out may put another
+// together: it goes too. It goes through s once, however many there are.
 func cutAll(s string, words []string) string {
-	for again := true; again; {
-		again = false
-		for _, w := range words {
-			i := foldIndex(s, w)
-			if w == "" || i < 0 {
-				continue
-			}
-			left, right := s[:i], s[i+len(w):]
-			if left == "" || strings.HasSuffix(left, " ") {
-				right = strings.TrimPrefix(right, " ")
-			}
-			s, again = left+right, true
+	kept := make([]byte, 0, len(s))
+	cut := false
+	for i := range len(s) {
+		blank := cut && s[i] == ' ' && (len(kept) == 0 || kept[len(kept)-1] == ' ')
+		cut = false
+		if blank {
+			continue
+		}
+		kept = append(kept, s[i])
+		if n := beforeWord(kept, words); n < len(kept) {
+			kept, cut = kept[:n], true
 		}
 	}
-	return s
+	return string(kept)
 }
 
-// foldIndex is strings.Index without regard to the case of letters whose two
-// cases have the same length.
-func foldIndex(s, w string) int {
-	for i := 0; i+len(w) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(w)], w) {
-			return i
+// beforeWord is the length of s without the one of words that ends it.
+func beforeWord(s []byte, words []string) int {
+	for _, w := range words {
+		if n := len(s) - len(w); n >= 0 && strings.EqualFold(string(s[n:]), w) {
+			return n
 		}
 	}
-	return -1
+	return len(s)
 }
 
 // subjectField writes a subject, encoded where it must be (RFC 2047).
 func subjectField(s string) (message.Field, error) {
-	return message.NewField("Subject", mime.QEncoding.Encode("utf-8", strings.TrimSpace(s)))
+	return message.NewField("Subject", charset.Encode(strings.TrimSpace(s)))
 }
 
 // tagged puts a tag before the subject of a message. The header is outside what
@@ -131,7 +129,7 @@ func tagged(m *message.Message, tag string) (*message.Message, error) {
 	field, err := subjectField(tag + " " + subject)
 	if !ok {
 		// What cannot be read stays as it came.
-		field, err = message.NewField("Subject", mime.QEncoding.Encode("utf-8", tag)+" "+m.Get("Subject"))
+		field, err = message.NewField("Subject", charset.Encode(tag)+" "+m.Get("Subject"))
 	}
 	if err != nil {
 		return nil, err
