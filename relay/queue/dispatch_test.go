@@ -84,7 +84,7 @@ func TestLookFindsWhatIsDue(t *testing.T) {
 		}
 		return nil
 	})
-	q := open(t, Config{Deliverer: h, Retry: []time.Duration{time.Hour}})
+	q := open(t, Config{Deliverer: h, Tend: time.Hour, Retry: []time.Duration{time.Hour}})
 	start(t, q)
 	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
