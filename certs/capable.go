@@ -30,5 +30,9 @@ func Decrypts(c *x509.Certificate) bool { return CheckPurpose(c, ForEncryption) 
 func belongs(key crypto.PrivateKey, c *x509.Certificate) bool {
 	pub, _ := pkix.PublicHalf(key)
 	equal, ok := pub.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && equal.Equal(pkix.PublicKey(c))
+	want := pkix.PublicKey(c)
+	if k := pkix.RSAKey(want); k != nil { // private keys do not say that they are for PSS alone
+		want = k
+	}
+	return ok && equal.Equal(want)
 }

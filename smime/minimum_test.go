@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"crypto"
 	"crypto/x509"
 	"testing"
 
@@ -65,6 +66,30 @@ func TestMinimum(t *testing.T) {
 	for m, want := range map[Minimum]string{{}: "", strong: "sha-256, RSA keys of 2048 bits, PSS, aes-128, an authenticating cipher, OAEP"} {
 		if m.String() != want {
 			t.Errorf("%q", m)
+		}
+	}
+}
+
+// A certificate that limits its key to some parameters of PSS is signed with by these,
+// whatever the profile says.
+func TestKeyLimitedToPSS(t *testing.T) {
+	w := newWorld(t)
+	for mask, good := range map[crypto.Hash]bool{crypto.SHA512: true, crypto.SHA1: false} {
+		limited := *w.alice.Certificate
+		limited.PublicKey = pkix.PSSKey{PublicKey: pkix.RSAKey(limited.PublicKey), Limit: &pkix.PSS{Hash: crypto.SHA512, Mask: mask, Salt: 64}}
+		id := &certs.Identity{Key: w.alice.Key, Certificate: &limited}
+		if err := id.Check(); err != nil {
+			t.Error(err)
+		}
+		signed, err := Sign(mail(t, text), id, SignOptions{Digest: crypto.SHA256, Time: w.now})
+		if (err == nil) != good {
+			t.Errorf("mask %v: %v", mask, err)
+		}
+		if err != nil {
+			continue
+		}
+		if s := w.open(signed).Report.Signers; len(s) != 1 || s[0].Digest != "sha-512" || s[0].Signature != "rsa-pss" || s[0].Result != certs.Pass {
+			t.Errorf("%+v", s)
 		}
 	}
 }

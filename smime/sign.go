@@ -113,8 +113,9 @@ func (o *SignOptions) signer(id *certs.Identity) (cms.Signer, error) {
 		return cms.Signer{}, fault.New(fault.Identity, "the sender's identity cannot sign",
 			fmt.Errorf("identity %q: key of type %T is no crypto.Signer", pkix.SubjectString(id.Certificate), id.Key))
 	}
-	digest := cms.DefaultDigest(key.Public())
-	if o.Digest != 0 && !pkix.SignsWhole(key.Public()) {
+	public := pkix.PublicKey(id.Certificate)
+	digest := cms.DefaultDigest(public)
+	if pss, _ := public.(pkix.PSSKey); o.Digest != 0 && pss.Limit == nil && !pkix.SignsWhole(key.Public()) {
 		digest = o.Digest
 	}
 	signer := cms.Signer{

@@ -290,3 +290,26 @@ func TestPEMWithSeveralKeys(t *testing.T) {
 		t.Errorf("a key without a certificate: %v", err)
 	}
 }
+
+// Certificates write the same key in several ways, and private keys for PSS alone
+// have an identifier of their own.
+func TestIdentitiesInOtherForms(t *testing.T) {
+	p := newTools(t)
+	for name, args := range map[string][]string{
+		"compressed": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
+		"hybrid":     {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
+		"PSS":        {"-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"},
+		"PSS, limited": {"-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_pss_keygen_md:sha512",
+			"-pkeyopt", "rsa_pss_keygen_mgf1_md:sha512", "-pkeyopt", "rsa_pss_keygen_saltlen:64"},
+	} {
+		p.run(append([]string{"openssl", "genpkey", "-out", "key"}, args...)...)
+		if !strings.HasPrefix(name, "PSS") {
+			p.run("openssl", "ec", "-in", "key", "-conv_form", name, "-out", "key")
+		}
+		p.run("openssl", "req", "-x509", "-new", "-key", "key", "-subj", "/CN=form", "-out", "certificate")
+		c, err := ParseContents(append(p.read("key"), p.read("certificate")...), "")
+		if err != nil || len(c.Identities) != 1 || c.Identities[0].Check() != nil {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+}

@@ -97,8 +97,8 @@ type shelf struct {
 func newShelf(list []*x509.Certificate) *shelf {
 	s := &shelf{byKey: map[string][]*x509.Certificate{}, bySubject: map[string][]*x509.Certificate{}}
 	for _, c := range list {
-		if info, ok := pkix.ReadKeyInfo(c.RawSubjectPublicKeyInfo); ok {
-			s.byKey[string(info.Bits)] = append(s.byKey[string(info.Bits)], c)
+		if bits, ok := keyBits(pkix.PublicKey(c)); ok { // none has the private key of one that is not supported
+			s.byKey[bits] = append(s.byKey[bits], c)
 		}
 		if name := pkix.NameKey(c.RawSubject); !isSelfIssued(c) && len(s.bySubject[name]) < maxChain {
 			s.bySubject[name] = append(s.bySubject[name], c)
@@ -113,12 +113,22 @@ func (s *shelf) certificatesOf(key crypto.PrivateKey) []*x509.Certificate {
 	if !ok {
 		return nil
 	}
-	der, err := pkix.MarshalKeyInfo(pub)
-	info, ok := pkix.ReadKeyInfo(der)
-	if err != nil || !ok {
+	bits, ok := keyBits(pub)
+	if !ok {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(s.byKey[string(info.Bits)]), func(c *x509.Certificate) bool { return (&certs.Identity{Key: key, Certificate: c}).Check() != nil })
+	return slices.DeleteFunc(slices.Clone(s.byKey[bits]), func(c *x509.Certificate) bool { return (&certs.Identity{Key: key, Certificate: c}).Check() != nil })
+}
+
+// keyBits is a public key as one string, however a certificate writes it: points may
+// be compressed, and numbers too long.
+func keyBits(key crypto.PublicKey) (string, bool) {
+	if k := pkix.RSAKey(key); k != nil {
+		key = k
+	}
+	der, err := pkix.MarshalKeyInfo(key)
+	info, ok := pkix.ReadKeyInfo(der)
+	return string(info.Bits), ok && err == nil
 }
 
 // chain returns the intermediates above c, next first, without self-issued ones.

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/mlkem"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -25,6 +26,24 @@ func ParsePrivateKey(der []byte) (crypto.PrivateKey, error) {
 		}
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return pssPrivateKey(der)
+	}
+	return key, nil
+}
+
+// pssPrivateKey reads an RSA key for PSS alone (RFC 4055 section 3.1). Its
+// certificate says the same, and with which parameters.
+func pssPrivateKey(der []byte) (crypto.PrivateKey, error) {
+	var info struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	if _, err := asn1.Unmarshal(der, &info); err != nil || !info.Algorithm.Algorithm.Equal(oidRSAPSS) {
+		return nil, errKeyKind
+	}
+	key, err := x509.ParsePKCS1PrivateKey(info.Key)
 	if err != nil {
 		return nil, errKeyKind
 	}

@@ -249,7 +249,8 @@ func TestCheckKey(t *testing.T) {
 	}
 }
 
-// A key restricted to PSS verifies and makes PSS only.
+// A key restricted to PSS verifies and makes PSS only, with the parameters that its
+// certificate allows.
 func TestPSSKey(t *testing.T) {
 	id := newIdentity(t, "rsa2048")
 	key := x509.MarshalPKCS1PublicKey(id.key.Public().(*rsa.PublicKey))
@@ -269,8 +270,23 @@ func TestPSSKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := verifyOne(t, o.Bytes(), VerifyOptions{}); !errors.Is(r.Err, tc.want) || r.Signature != "rsa-pss" {
+		if r := verifyOne(t, o.Bytes(), VerifyOptions{}); r.Err != nil || r.Signature != "rsa-pss" {
 			t.Errorf("%s: %v, %s", name, r.Err, r.Signature)
+		}
+		other := forgedInfo{id: &identity{key: id.key, cert: cert}, attrs: goodAttributes(content)}
+		var b builder
+		b.algorithm(oidPSS, pssParams(crypto.SHA256))
+		other.signature = b
+		other.value, err = id.key.Sign(rand.Reader, sum(crypto.SHA256, other.set()), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := verifyOne(t, forgery{content: content, certs: []*x509.Certificate{cert}, infos: [][]byte{other.der(t)}}.der(), VerifyOptions{}); !errors.Is(r.Err, tc.want) {
+			t.Errorf("%s: with SHA-256: %v", name, r.Err)
+		}
+		_, err = Sign(SignRequest{Content: [][]byte{content}, Signers: []Signer{{Certificate: cert, Key: id.key, Digest: crypto.SHA256}}})
+		if (err == nil) != (tc.want == nil) {
+			t.Errorf("%s: signing with SHA-256: %v", name, err)
 		}
 		pkcs1 := forgedInfo{id: &identity{key: id.key, cert: cert}, attrs: goodAttributes(content), signature: []byte("\x30\x0d\x06\x09" + oidRSA + "\x05\x00")}
 		if r := verifyOne(t, forgery{content: content, certs: []*x509.Certificate{cert}, infos: [][]byte{pkcs1.der(t)}}.der(), VerifyOptions{}); !errors.Is(r.Err, ErrSignature) {

@@ -73,11 +73,15 @@ type Signer struct {
 
 // DefaultDigest returns the digest that fits the strength of the key. Ed25519
 // must have SHA-512 (RFC 8419 section 3.1), and with ML-DSA all readers know it (RFC
-// 9882 section 3.3).
+// 9882 section 3.3). A certificate may limit an RSA key to one for PSS.
 func DefaultDigest(pub crypto.PublicKey) crypto.Hash {
 	switch k := pub.(type) {
 	case ed25519.PublicKey, *pkix.MLDSAKey:
 		return crypto.SHA512
+	case pkix.PSSKey:
+		if k.Limit != nil {
+			return k.Limit.Hash
+		}
 	case *ecdsa.PublicKey:
 		switch k.Params().BitSize {
 		case 384:

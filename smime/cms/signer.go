@@ -40,9 +40,10 @@ func (s *Signer) plan() (p signPlan, err error) {
 	if e, ok := s.Key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !e.Equal(pub) {
 		return p, badKey("key does not belong to the certificate")
 	}
+	pss, alone := pkix.PublicKey(s.Certificate).(pkix.PSSKey)
 	p.hash = s.Digest
 	if p.hash == 0 {
-		p.hash = DefaultDigest(pub)
+		p.hash = DefaultDigest(pkix.PublicKey(s.Certificate))
 	}
 	if !sendable(p.hash) {
 		return p, weak("digest %s", DigestName(p.hash))
@@ -51,7 +52,10 @@ func (s *Signer) plan() (p signPlan, err error) {
 	b := make(builder, 0, 80)
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
-		if _, alone := pkix.PublicKey(s.Certificate).(pkix.PSSKey); s.PSS || alone {
+		if pss.Limit != nil && !(pkix.PSS{Hash: p.hash, Mask: p.hash, Salt: p.hash.Size()}).Within(*pss.Limit) {
+			return p, unsupported("digest %s: the certificate limits its key to other parameters of PSS", DigestName(p.hash))
+		}
+		if s.PSS || alone {
 			p.opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: p.hash}
 			b.algorithm(oidPSS, pssParams(p.hash))
 		} else {
