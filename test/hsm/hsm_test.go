@@ -200,7 +200,7 @@ func TestDecryptOpenSSL(t *testing.T) {
 			must(t, err)
 			e, err := cms.ParseEnvelopedData(object)
 			must(t, err)
-			if got := e.Recipients[0].KeyManagement; got != c.management {
+			if got := e.Recipients[0].KeyManagement; string(got) != c.management {
 				t.Errorf("key management %q", got)
 			}
 			w.decrypts(t, m)
