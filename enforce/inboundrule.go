@@ -155,6 +155,23 @@ var foundKinds = []struct {
 	{"algorithm", algorithmTest, func(r *InboundRule) ([]string, []string) { return r.Algorithm, r.ExceptAlgorithm }},
 }
 
+// Copies is Form.Copies for all copies that the rules may make of a message for a number
+// of recipients, whatever was found in it.
+func (p *InboundPolicy) Copies(recipients int) int64 {
+	if p == nil {
+		return 0
+	}
+	var all, most int64
+	counted := make(map[Form]bool)
+	for _, r := range p.rules {
+		if n := r.form.Copies(); !counted[r.form] {
+			counted[r.form] = true
+			all, most = all+n, max(most, n)
+		}
+	}
+	return min(all, most*int64(recipients))
+}
+
 // CompileInbound compiles inbound rules. The error joins all problems, each a
 // *Problem.
 func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {

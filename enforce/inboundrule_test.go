@@ -178,3 +178,22 @@ func TestInboundProblems(t *testing.T) {
 		}
 	}
 }
+
+// Forms that rules share are counted once, and there are no more copies than recipients.
+func TestCopiesOfAllForms(t *testing.T) {
+	p, err := CompileInbound([]InboundRule{
+		{Name: "a", Sender: []string{"a.example"}, Deliver: "readable", Original: "attach"},
+		{Name: "b", Sender: []string{"b.example"}, Deliver: "readable", Original: "attach"},
+		{Name: "c", Sender: []string{"c.example"}, Deliver: "readable"},
+		{Name: "d", OnResult: "quarantine"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, many := p.Copies(1), p.Copies(9); one != 3 || many != 4 {
+		t.Errorf("%d and %d copies", one, many)
+	}
+	if n := (*InboundPolicy)(nil).Copies(9); n != 0 {
+		t.Errorf("%d copies without rules", n)
+	}
+}

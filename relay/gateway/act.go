@@ -98,8 +98,10 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 	case enforce.Quarantine:
 		return g.quarantine(ctx, in, group, o)
 	}
-	if r := relay.MemoryOf(ctx); !r.Reserve(group.decided[0].Form.Copies() * int64(in.msg.Size())) {
-		return relay.NoMemory(r, nil)
+	if !in.secret { // see reserveForms
+		if err := in.reserve(ctx, group.decided[0].Form.Copies()); err != nil {
+			return err
+		}
 	}
 	d, note, err := g.inboundCopy(in, group)
 	if err != nil {

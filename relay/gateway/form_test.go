@@ -133,3 +133,26 @@ func TestFormsTakeReservedMemory(t *testing.T) {
 		t.Errorf("with too little: %v", err)
 	}
 }
+
+// Where the form follows from what decryption found, the memory that it takes is asked
+// for whatever was found: the reply that there is none would tell.
+func TestMemoryTellsNothingOfWhatWasDecrypted(t *testing.T) {
+	w := withInboundRules(t,
+		enforce.InboundRule{Name: "good", Result: []string{"pass"}, Deliver: "readable", Original: "attach"},
+		enforce.InboundRule{Name: "other", OnResult: "quarantine"})
+	signed, plain := w.toAlice(w.opaqueLetter()), w.toAlice(parseMessage(t, "From: Bob <bob@enc.example>\nSubject: hello\n\n"+strings.Repeat(text+"\n", 300)))
+	process := func(m *message.Message, limit int64) error {
+		share := relay.NewMemory(limit).Share()
+		defer share.Release()
+		_, err := w.gateway.outcome(relay.WithMemory(t.Context(), share), w.envelope("in", "bob@enc.example", alice), m)
+		return err
+	}
+	for name, m := range map[string]*message.Message{"signed": signed, "plain": plain} {
+		if err := process(m, 100*int64(m.Size())); err != nil {
+			t.Errorf("%s: with enough: %v", name, err)
+		}
+		if err := process(m, 2*int64(m.Size())); err == nil {
+			t.Errorf("%s: taken with too little", name)
+		}
+	}
+}

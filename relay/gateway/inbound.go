@@ -36,6 +36,9 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 	if err := unopened(relay.MemoryOf(ctx), groups); err != nil {
 		return nil, err
 	}
+	if err := g.reserveForms(ctx, in); err != nil {
+		return nil, err
+	}
 	o := &answer.Outcome{}
 	for _, group := range g.acted(in, groups, released) {
 		if err := g.act(ctx, in, group, o); err != nil {
@@ -46,6 +49,24 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 		g.logDecision(env, l.Assigned, l.outcome, l.reason)
 	}
 	return o, nil
+}
+
+// reserveForms reserves what the forms may take in which rules deliver a message that was
+// encrypted: that there is no memory for the one that was decided would tell what
+// decryption found. For others each form is reserved when it is made.
+func (g *Gateway) reserveForms(ctx context.Context, in *arrival) error {
+	if !in.secret {
+		return nil
+	}
+	return in.reserve(ctx, g.InboundPolicy.Copies(len(in.env.Recipients)))
+}
+
+// reserve reserves memory for copies of the message.
+func (in *arrival) reserve(ctx context.Context, copies int64) error {
+	if r := relay.MemoryOf(ctx); !r.Reserve(copies * int64(in.msg.Size())) {
+		return relay.NoMemory(r, nil)
+	}
+	return nil
 }
 
 // unopened says why a message must wait: what was found may be another thing later.
