@@ -16,10 +16,9 @@ import (
 const (
 	// nestedAuto asks the server which of the others serves.
 	nestedAuto = "auto"
-	// nestedChain has Active Directory follow groups in groups.
+	// nestedChain has Active Directory follow groups in groups. The third way, "expand",
+	// reads group after group.
 	nestedChain = "chain"
-	// nestedExpand reads group after group.
-	nestedExpand = "expand"
 )
 
 // Of Active Directory: what its root entry bears, and the rule by which it

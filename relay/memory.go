@@ -13,10 +13,6 @@ import (
 // and what is decompressed, is reserved besides.
 const MessageFactor = 3
 
-// MinMemory returns the least limit of a Memory with which a message of size octets
-// can be processed.
-func MinMemory(size int64) int64 { return (MessageFactor + 1) * size }
-
 // smallShare is up to how many octets a share counts as that of a small message.
 const smallShare = 4 << 20
 

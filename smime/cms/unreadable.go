@@ -37,7 +37,7 @@ func (u unreadable) named(id ID) bool {
 func (s *SignedData) missing(id ID) error {
 	for _, u := range s.unreadable {
 		if u.named(id) {
-			return fmt.Errorf("%w: %v", ErrCertificate, u.err)
+			return fmt.Errorf("%w: %w", ErrCertificate, u.err)
 		}
 	}
 	return ErrNoCertificate
