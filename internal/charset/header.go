@@ -102,18 +102,20 @@ func opensWord(s string) bool {
 	return found && charset != "" && !strings.ContainsAny(charset, " \t") && len(rest) > 1 && rest[1] == '?'
 }
 
-// wordBase64 reads base64 as mail programs do: whatever the padding.
+// wordBase64 reads base64 as mail programs do, with padding or without. Programs differ
+// on what is behind padding, and on a word that ends within an octet: that is not read.
 func wordBase64(s string) ([]byte, bool) {
+	s = strings.TrimRight(s, "= \t")
 	s = strings.Map(func(r rune) rune {
 		if isBase64(r) {
 			return r
 		}
-		if r == '=' || r == ' ' || r == '\t' {
+		if r == ' ' || r == '\t' {
 			return -1
 		}
 		return '!' // no base64: Decode refuses it
 	}, s)
-	octets, err := base64.RawStdEncoding.DecodeString(s)
+	octets, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	return octets, err == nil
 }
 
