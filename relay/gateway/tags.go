@@ -53,7 +53,7 @@ func (t Tags) change(o *opened) (c message.Change, ok bool) {
 	}
 	prefix := strings.Join(tags, " ")
 	for _, s := range subjects {
-		f, err := message.NewField("Subject", strings.TrimSpace(charset.Encode(prefix)+" "+s))
+		f, err := message.NewField("Subject", strings.TrimSpace(prefixed(prefix, s)))
 		if err != nil {
 			return c, false
 		}
@@ -61,6 +61,15 @@ func (t Tags) change(o *opened) (c message.Change, ok bool) {
 	}
 	c.Remove = message.Named("Subject")
 	return c, true
+}
+
+// prefixed returns a subject, as it is written in a header, with a text before it. No
+// reader shows the blank between two encoded words (RFC 2047 section 6.2).
+func prefixed(prefix, subject string) string {
+	if charset.Encode(prefix) != prefix && strings.HasPrefix(subject, "=?") {
+		prefix += " "
+	}
+	return charset.Encode(prefix) + " " + subject
 }
 
 // cleaned returns the values of the subjects of a message without what looks like a

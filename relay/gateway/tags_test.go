@@ -31,6 +31,7 @@ func TestTags(t *testing.T) {
 	}{
 		"signed":            {w.bobsLetter(""), "[signed] hello"},
 		"encrypted":         {w.toAlice(plain("hello")), "[verschlüsselt] hello"},
+		"encrypted, 8-bit":  {w.toAlice(plain("=?iso-8859-1?q?gr=FC=DFe?=")), "[verschlüsselt] grüße"},
 		"both":              {w.toAlice(w.bobsLetter("")), "[signed] [verschlüsselt] hello"},
 		"changed":           {w.changed(), "[not verified] hello"},
 		"plain":             {plain("hello"), "hello"},
