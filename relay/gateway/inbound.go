@@ -33,7 +33,7 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 	in := g.arrive(ctx, env, msg)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
-	if err := unopened(relay.MemoryOf(ctx), groups); err != nil {
+	if err := in.unopened(relay.MemoryOf(ctx), groups); err != nil {
 		return nil, err
 	}
 	if err := g.reserveForms(ctx, in); err != nil {
@@ -69,13 +69,16 @@ func (in *arrival) reserve(ctx context.Context, copies int64) error {
 	return nil
 }
 
-// unopened says why a message must wait: what was found may be another thing later.
-func unopened(memory relay.Reserver, groups []readers) error {
+// unopened says why a message must wait: what was found may be another thing later. What
+// was decrypted and can never be decompressed here is delivered compressed: a reply would
+// tell what was in it.
+func (in *arrival) unopened(memory relay.Reserver, groups []readers) error {
 	for _, group := range groups {
 		if cause := group.opened.KeyError; cause != nil {
 			return fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
 		}
-		if group.opened.NoMemory {
+		inside := in.secret && group.opened.Decrypted
+		if group.opened.NoMemory && !(inside && memory.Never()) {
 			return relay.NoMemory(memory, nil)
 		}
 	}

@@ -60,6 +60,22 @@ func TestSignedCompressedMailNeedsMemory(t *testing.T) {
 	}
 }
 
+// A message whose encrypted content can never be decompressed is delivered compressed: a
+// refusal would tell the sender what was encrypted.
+func TestTooLargeInsideOfEncryptionIsNotToldOf(t *testing.T) {
+	w := newWorld(t)
+	share := relay.NewMemory(64 << 10).Share()
+	defer share.Release()
+	msg := w.toAlice(compressedMessage(t))
+	o, err := w.gateway.outcome(relay.WithMemory(t.Context(), share), w.envelope("in", "bob@enc.example", alice), msg)
+	if err != nil || len(o.Deliveries) != 1 {
+		t.Fatalf("%v, %v", o, err)
+	}
+	if got := o.Deliveries[0].Message; isEncrypted(got) || !share.Never() || got.Root().MediaType != "application/pkcs7-mime" || statusWord(got) != "temperror" {
+		t.Errorf("never %t:\n%.800s", share.Never(), got.Bytes())
+	}
+}
+
 // compressedEntity is what compressedMessage is besides a message.
 func compressedEntity(t *testing.T) string {
 	t.Helper()
