@@ -16,12 +16,9 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// The identities are looked through once an hour, and when something changed;
-// whether it did is asked surveyPolls times less often than the store is.
-const (
-	surveyEvery = time.Hour
-	surveyPolls = 30
-)
+// surveyEvery is how often the identities are looked through although nothing
+// changed; whether it did is asked every Polls.Expiry.
+const surveyEvery = time.Hour
 
 // handOnTime bounds the handing on of one notice.
 const handOnTime = 2 * time.Minute
@@ -39,7 +36,7 @@ type surveyed struct {
 // watchExpiry looks through our identities until ctx ends, keeps the metrics of
 // them, and tells of those that end soon.
 func (s *Service) watchExpiry(ctx context.Context) {
-	tick := time.NewTicker(s.poll() * surveyPolls)
+	tick := time.NewTicker(s.options.Polls.Expiry)
 	defer tick.Stop()
 	var last surveyed
 	for {

@@ -158,7 +158,7 @@ func TestOutageOfTheDatabase(t *testing.T) {
 	})
 	database := server.Database(t)
 	line, through := newWire(t, database)
-	w := startWorld(t, strings.Replace(storedConfig, "%DIR%/store.db", through, 1))
+	w := startWorld(t, strings.Replace(storedConfig, "%DIR%/store.db", through, 1)+"[lookup]\ntimeout = \"2s\"\n")
 	key, err := store.CreateKey(filepath.Join(w.dir, "store.key"))
 	if err != nil {
 		t.Fatal(err)

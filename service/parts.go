@@ -98,6 +98,8 @@ type setting struct {
 	serving bool
 	// before are the parts in use, whose store is used on; nil at the start.
 	before *Parts
+	// storeTimeout bounds one question to the store; 0 is defaultStoreTimeout.
+	storeTimeout time.Duration
 }
 
 // build builds the parts of a configuration, adding to the problems that are known of it.

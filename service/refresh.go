@@ -7,10 +7,6 @@ import (
 	"github.com/smimerelay/smimerelay/certs/ca"
 )
 
-// refreshPolls is how many times less often our lists are looked at than the
-// store is for changes.
-const refreshPolls = 15
-
 // rootRefresh is how old a root's list becomes while the root's key is at hand,
 // and rootWarning how long before its end we ask for the key where it is not.
 const (
@@ -20,7 +16,7 @@ const (
 
 // watchAuthority keeps what our authority publishes fresh, until ctx ends.
 func (s *Service) watchAuthority(ctx context.Context) {
-	tick := time.NewTicker(s.poll() * refreshPolls)
+	tick := time.NewTicker(s.options.Polls.Authority)
 	defer tick.Stop()
 	logged := ""
 	for {

@@ -26,8 +26,10 @@ type Options struct {
 	Stderr  io.Writer // receives the log
 	Clock   func() time.Time
 	Version string
-	// Poll is how often the store is asked for changes; 0 is every two seconds.
-	Poll time.Duration
+	Polls   Polls
+	// StoreTimeout bounds one question to the certificate store while mail waits for
+	// the answer; 0 is five seconds.
+	StoreTimeout time.Duration
 	// Signals receives SIGHUP, SIGTERM and SIGINT; nil: those of the process.
 	Signals chan os.Signal
 }
@@ -116,6 +118,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	if len(problems) > 0 && c == nil {
 		return nil, problems
 	}
+	o.Polls = o.Polls.withDefaults()
 	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), state: errStarting,
 		memory: relay.NewMemory(int64(c.Limits.MessageMemory))}
 	var err error

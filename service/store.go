@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -28,6 +29,8 @@ type sharedStore struct {
 	*store.Store
 	users
 	place storePlace
+	// timeout bounds one question while mail waits for the answer.
+	timeout time.Duration
 	// silent: it did not answer when it was last asked.
 	silent atomic.Bool
 
@@ -94,7 +97,9 @@ func (b *builder) store() {
 		b.complain("store.url", err.Error(), remedy)
 		return
 	}
-	b.parts.store = (&sharedStore{Store: opened, place: place}).hold()
+	b.parts.store = (&sharedStore{
+		Store: opened, place: place, timeout: cmp.Or(b.storeTimeout, defaultStoreTimeout),
+	}).hold()
 	if key == nil {
 		b.wantNoKeys(ctx, opened)
 	}

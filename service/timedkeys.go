@@ -10,9 +10,9 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// keysTime bounds one question for identities: a database that is silent would
-// else hold every message for as long as the work on it may take.
-const keysTime = 5 * time.Second
+// defaultStoreTimeout bounds one question for identities: a database that is silent
+// would else hold every message for as long as the work on it may take.
+const defaultStoreTimeout = 5 * time.Second
 
 // timedKeys are the Keys of a store that may be silent: they do not wait for ever,
 // and not at all while it is known to be.
@@ -29,7 +29,7 @@ func askStore[T any](ctx context.Context, k timedKeys, ask func(context.Context)
 		var none T
 		return none, errStoreSilent
 	}
-	ctx, cancel := context.WithTimeout(ctx, keysTime)
+	ctx, cancel := context.WithTimeout(ctx, k.store.timeout)
 	defer cancel()
 	return ask(ctx)
 }

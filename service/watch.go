@@ -1,19 +1,36 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 )
 
-// storePoll is how often the store is asked for changes of what the
-// validator must know.
-const storePoll = 2 * time.Second
+// Polls are how often it is looked whether there is work. The zero value of each is
+// its default.
+type Polls struct {
+	// Store is for changes of what the validator must know, by default two seconds.
+	Store time.Duration
+	// Authority is for CRLs of the built-in CA that are due, by default 30 seconds.
+	Authority time.Duration
+	// Expiry is for changes of the identities, by default one minute.
+	Expiry time.Duration
+}
+
+// withDefaults returns p with every interval set.
+func (p Polls) withDefaults() Polls {
+	return Polls{
+		Store:     cmp.Or(p.Store, 2*time.Second),
+		Authority: cmp.Or(p.Authority, 30*time.Second),
+		Expiry:    cmp.Or(p.Expiry, time.Minute),
+	}
+}
 
 // watchStore asks until ctx ends, and tells the goroutine of Run of a change,
 // made by any process: this one, the command line, or another node.
 func (s *Service) watchStore(ctx context.Context) {
-	tick := time.NewTicker(s.poll())
+	tick := time.NewTicker(s.options.Polls.Store)
 	defer tick.Stop()
 	for {
 		select {
@@ -30,14 +47,6 @@ func (s *Service) watchStore(ctx context.Context) {
 		case s.changed <- struct{}{}:
 		}
 	}
-}
-
-// poll is how often the store is asked.
-func (s *Service) poll() time.Duration {
-	if s.options.Poll > 0 {
-		return s.options.Poll
-	}
-	return storePoll
 }
 
 // storeChanged reports whether the parts in use are behind the store. A store that
@@ -57,7 +66,7 @@ func (s *Service) storeChanged(ctx context.Context) bool {
 // behindStore reports whether the store says something else about trust than
 // these parts know, or can be opened with a key file that was not there.
 func (p *Parts) behindStore(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, keysTime)
+	ctx, cancel := context.WithTimeout(ctx, p.store.timeout)
 	defer cancel()
 	// Lookups learn by this too what others put into the store.
 	generation, err := p.store.TrustGeneration(ctx)
@@ -114,5 +123,5 @@ func (s *Service) notRebuilt(err error) {
 
 // setting is in what this service builds parts.
 func (s *Service) setting(before *Parts) setting {
-	return setting{clock: s.options.Clock, log: s.log, serving: true, before: before}
+	return setting{clock: s.options.Clock, log: s.log, serving: true, before: before, storeTimeout: s.options.StoreTimeout}
 }

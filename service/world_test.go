@@ -31,6 +31,9 @@ import (
 // busy machine is no failure.
 const patience = 30 * time.Second
 
+// storeTimeout is how long the service of a test waits for its certificate store.
+const storeTimeout = 2 * time.Second
+
 // world is a service that runs in this process, with a next hop behind it.
 type world struct {
 	t       *testing.T
@@ -98,7 +101,8 @@ func (w *world) run() {
 	go func() {
 		w.ended <- Run(context.Background(), Options{
 			Path: w.config(), Stderr: w.log, Clock: w.now, Version: "test", Signals: w.signals,
-			Poll: 20 * time.Millisecond,
+			Polls:        Polls{Store: 20 * time.Millisecond, Authority: 20 * time.Millisecond, Expiry: 20 * time.Millisecond},
+			StoreTimeout: storeTimeout,
 		})
 	}()
 }
