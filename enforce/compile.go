@@ -16,6 +16,8 @@ type Policy struct {
 	rules     []*rule
 	index     index
 	groupless bool // no rule has a condition on groups
+	// attachments says that some rule has a condition on them.
+	attachments bool
 	// checksReaders says that some rule looks for whom a message is encrypted that is
 	// so already.
 	checksReaders bool
@@ -67,9 +69,14 @@ func Compile(rules []Rule) (*Policy, error) {
 	}
 	p.index = newIndex(p.rules)
 	p.checksReaders = slices.ContainsFunc(p.rules, func(r *rule) bool { return r.checkReaders })
+	p.attachments = c.attachments
 	p.groupless = !slices.ContainsFunc(p.rules, func(r *rule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
+
+// LooksAtAttachments reports whether any rule asks for Content.Attachments, which are
+// not needed otherwise.
+func (p *Policy) LooksAtAttachments() bool { return p != nil && p.attachments }
 
 // Profiles returns the names of the profiles that rules use, each once.
 func (p *Policy) Profiles() []string {
@@ -85,6 +92,8 @@ type compiler struct {
 	at       Problem        // where in the file the compiler is
 	names    map[string]int // to the line of their rule
 	problems []error
+	// attachments says that a condition on them was compiled.
+	attachments bool
 }
 
 func (c *compiler) problem(key, format string, args ...any) {

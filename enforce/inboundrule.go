@@ -140,7 +140,10 @@ type inboundRule struct {
 
 // InboundPolicy is a compiled list of inbound rules. It does not change and may be
 // shared. A nil one delivers all mail.
-type InboundPolicy struct{ rules []inboundRule }
+type InboundPolicy struct {
+	rules       []inboundRule
+	attachments bool // some rule has a condition on them
+}
 
 // foundKinds are the conditions on what was found that take lists.
 var foundKinds = []struct {
@@ -183,11 +186,16 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
+	p.attachments = c.attachments
 	return p, nil
 }
 
 // Empty reports whether there are no rules.
 func (p *InboundPolicy) Empty() bool { return p == nil || len(p.rules) == 0 }
+
+// LooksAtAttachments reports whether any rule asks for Content.Attachments, which are
+// not needed otherwise.
+func (p *InboundPolicy) LooksAtAttachments() bool { return p != nil && p.attachments }
 
 // Notified returns the addresses that rules name for notices of quarantine.
 func (p *InboundPolicy) Notified() []address.Address {

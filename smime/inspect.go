@@ -95,7 +95,7 @@ func secondPart(p *message.Part) (*cms.SignedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := cms.ParseSignedData(object)
+	data, err := cms.ParseSignatures(object)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (k Kind) withObject(p *message.Part, lonely bool) Kind {
 	}
 	switch kind {
 	case cms.TypeSigned:
-		data, err := cms.ParseSignedData(object)
+		data, err := cms.ParseSignatures(object)
 		switch {
 		case err != nil:
 			return Kind{Defect: err.Error()}
@@ -199,7 +199,7 @@ func readable(object []byte, reserve func(octets int64) bool) ([]byte, error) {
 	}
 	switch kind {
 	case cms.TypeSigned:
-		data, err := cms.ParseSignedData(object)
+		data, err := cms.ParseSignatures(object)
 		if err != nil || data.Content == nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -29,3 +30,16 @@ func BenchmarkSign5kB(b *testing.B)        { benchmarkSend(b, 5<<10, "x@sign.exa
 func BenchmarkSignEncrypt5kB(b *testing.B) { benchmarkSend(b, 5<<10, bob) }
 func BenchmarkSignEncrypt5MB(b *testing.B) { benchmarkSend(b, 5<<20, bob) }
 func BenchmarkSign5MB(b *testing.B)        { benchmarkSend(b, 5<<20, "x@sign.example") }
+
+// BenchmarkVerify5kB verifies a signed message that comes from outside, its chain known.
+func BenchmarkVerify5kB(b *testing.B) {
+	w := newWorldFor(b)
+	msg := w.bobsLetter("X-Text: " + strings.Repeat("0123456789abcdef ", 30) + "\n")
+	env := w.envelope("in", "bob@enc.example", "alice@own.example")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.gateway.outcome(context.Background(), env, msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

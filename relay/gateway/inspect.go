@@ -21,8 +21,10 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	c = headerContent(msg)
 	c.Encrypted, c.Doubt, c.Signed = kind.Encrypted, ascii(kind.Doubt), kind.Signed
 	c.Exempt, c.Report = isAutomatic(env, msg), bearsReport(env, msg)
-	if c.Attachments, err = attachments(msg, kind.Encrypted, relay.MemoryOf(ctx)); err != nil {
-		return c, err
+	if g.Policy.LooksAtAttachments() || g.InboundPolicy.LooksAtAttachments() {
+		if c.Attachments, err = attachments(msg, kind.Encrypted, relay.MemoryOf(ctx)); err != nil {
+			return c, err
+		}
 	}
 	if kind.Signed && !kind.Encrypted && direction == enforce.Outbound {
 		if c.Signed, c.Doubt, err = g.signedByAuthor(ctx, msg, kind); err != nil {

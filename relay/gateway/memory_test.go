@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -34,6 +35,7 @@ func TestCompressedMailNeedsMemory(t *testing.T) {
 // and a message for which there is no memory leaves by no rule.
 func TestCompressedAttachmentsNeedMemory(t *testing.T) {
 	w := newWorld(t)
+	w.asksForAttachments()
 	msg := mustMessage(t, []byte("From: alice@own.example\r\nTo: "+bob+"\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"+compressedEntity(t)+"\r\n--b--\r\n"))
 	for listener, to := range map[string]string{"out": bob, "in": "alice@own.example"} {
@@ -49,9 +51,50 @@ func TestCompressedAttachmentsNeedMemory(t *testing.T) {
 	}
 }
 
+// Nothing looks into parts where no rule has a condition on them.
+func TestAttachmentsAreLookedAtForRules(t *testing.T) {
+	w := newWorld(t)
+	msg := mustMessage(t, []byte("From: alice@own.example\r\nTo: "+bob+"\r\nMIME-Version: 1.0\r\n"+
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\nx\r\n--b--\r\n"))
+	found := func() int {
+		kind := smime.Inspect(msg)
+		c, err := w.gateway.content(context.Background(), w.envelope("out", "alice@own.example", bob), enforce.Outbound, msg, &kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(c.Attachments)
+	}
+	if n := found(); n != 0 {
+		t.Errorf("%d attachments that no rule asks for", n)
+	}
+	w.asksForAttachments()
+	if found() == 0 {
+		t.Error("a rule asks for attachments, and none was found")
+	}
+	w.rules(enforce.Rule{Name: enforce.DefaultRule, Sign: "never", Encrypt: "never"})
+	policy, err := enforce.CompileInbound([]enforce.InboundRule{
+		{Name: "files", ExceptAttachment: []string{"*.exe"}, OnResult: "quarantine"}, {Name: enforce.DefaultRule},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config.InboundPolicy = policy
+	w.start()
+	if found() == 0 {
+		t.Error("an inbound rule asks for attachments, and none was found")
+	}
+}
+
+// asksForAttachments has a rule with a condition on attachments, which matches none.
+func (w *world) asksForAttachments() {
+	w.rules(enforce.Rule{Name: "files", Attachment: []string{"*.none"}, Sign: "never", Encrypt: "require"},
+		enforce.Rule{Name: enforce.DefaultRule, Sign: "require", Encrypt: "prefer"})
+}
+
 // What is compressed inside of the signature of its author is counted as well.
 func TestSignedCompressedMailNeedsMemory(t *testing.T) {
 	w := newWorld(t)
+	w.asksForAttachments()
 	msg := w.signedBy(w.issue("alice@own.example"), strings.ReplaceAll(compressedEntity(t), "\r\n", "\n"), smime.SignOptions{})
 	first := true
 	ctx := relay.WithMemory(context.Background(), reserver(func(int64) bool { was := first; first = false; return was }))

@@ -49,6 +49,12 @@ func ParseSignedData(ber []byte) (*SignedData, error) {
 	return parseSignedData(ber, parseCertificate, maxCertificates)
 }
 
+// ParseSignatures is ParseSignedData without the certificates: for those who ask what is
+// signed and by how many, and not by whom. Certificates and Skipped stay empty.
+func ParseSignatures(ber []byte) (*SignedData, error) {
+	return parseSignedData(ber, nil, maxCertificates)
+}
+
 func parseSignedData(ber []byte, parse func([]byte) (*x509.Certificate, error), limit int) (*SignedData, error) {
 	c := newCursor(ber)
 	s := new(SignedData)
@@ -139,14 +145,18 @@ func inside(element []byte) []byte {
 }
 
 // readCertificates reads the CertificateSet, of which only the choice
-// certificate is used.
+// certificate is used. Without parse it only counts them.
 func (s *SignedData) readCertificates(c *cursor, parse func([]byte) (*x509.Certificate, error), limit int) error {
 	if !c.optional(tagContext0) {
 		return c.err
 	}
-	for c.more() {
-		if len(s.Certificates)+len(s.Skipped) >= limit {
+	for n := 0; c.more(); n++ {
+		if n >= limit {
 			return tooBig("more than %d certificates", limit)
+		}
+		if parse == nil {
+			c.skip()
+			continue
 		}
 		if c.peek() != tagSequence {
 			c.skip()
