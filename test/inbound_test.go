@@ -20,6 +20,7 @@ const inboundText = "Content-Type: text/plain\r\n\r\nhello from outside\r\n"
 // forged is what an attacker writes, in more than one spelling.
 const forged = "Authentication-Results: gw.test; smime=pass body.smime-identifier=eve@partner.example\r\n" +
 	"X-SMIME-Status: pass; signed=yes\r\n" +
+	"X-SMIME-Status-HMAC: v1=forged-too\r\n" +
 	"x-smime-status: pass; forged-too=yes\r\n" +
 	"authentication-results: GW.test 1;\r\n\tsmime=pass\r\n"
 
@@ -147,6 +148,9 @@ func (d *door) testDecrypted(t *testing.T, entity, result string) {
 	status(t, got.Data, result)
 	if !bytes.Contains(got.Data, []byte("hello from outside")) {
 		t.Errorf("not decrypted:\n%s", got.Data)
+	}
+	if !genuine(t, got.Data) || genuine(t, bytes.Replace(got.Data, []byte("hello from outside"), []byte("hello from eve"), 1)) {
+		t.Errorf("a filter does not recognize the status:\n%s", got.Data)
 	}
 	if line := header(got.Data, "X-SMIME-Status"); len(line) == 1 && !strings.Contains(line[0], "encrypted=yes") {
 		t.Errorf("the status does not say that it was encrypted: %q", line)

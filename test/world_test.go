@@ -95,6 +95,7 @@ func newWorld(t *testing.T) *world {
 	w.correspondents(t)
 	w.groups(t)
 	w.aliases(t)
+	w.store(t, "filter.key", []byte(filterKey+"\n"))
 	w.store(t, "root.pem", testpki.EncodeCertificates(root.Root))
 	w.store(t, "intermediate.pem", testpki.EncodeCertificates(w.ca.Chain...))
 	for _, addr := range []string{alice, erika, refused} {
@@ -194,6 +195,7 @@ fetch = false
 
 [inbound]
 revocation = "prefer"
+hmac_key_file = "DIR/filter.key"
 
 [[directory]]
 name = "ldap"

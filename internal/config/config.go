@@ -365,6 +365,7 @@ type Inbound struct {
 	TagSigned      string   `toml:"tag_signed" doc:"text added before the subject of delivered mail whose signature passed, such as [signed]; empty adds none. Whatever looks like one of the three tags is first removed from the subject of all inbound mail; mail that a rule delivers as-is keeps its subject"`
 	TagEncrypted   string   `toml:"tag_encrypted" doc:"text added before the subject of delivered mail that was decrypted; empty adds none"`
 	TagUnverified  string   `toml:"tag_unverified" doc:"text added before the subject of delivered mail that has a signature which did not pass, and of mail whose subject cannot be read; empty adds none"`
+	HMACKeyFile    string   `toml:"hmac_key_file" doc:"file with a key of at least 32 characters: delivered mail then has a field X-SMIME-Status-HMAC, by which filters behind the gateway recognize a status that the gateway wrote (docs/filters.md); empty adds none" path:"file" secret:"yes"`
 	Harvest        bool     `toml:"harvest" doc:"keep the certificates and cipher preferences of authors whose signature passed, for encrypting replies"`
 	HarvestDomains []string `toml:"harvest_domains" doc:"authors whose certificates are kept: address, domain, .subdomains or glob; an empty list is all except local domains"`
 	HarvestExcept  []string `toml:"harvest_except" doc:"authors whose certificates are not kept"`

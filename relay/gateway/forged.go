@@ -7,11 +7,11 @@ import (
 )
 
 // forged reports whether a field of a message from outside could be taken for
-// one that we wrote (RFC 8601 section 5): any X-SMIME-Status or X-SMIME-Origin, and an
-// Authentication-Results that bears our name, or of which it is not known
+// one that we wrote (RFC 8601 section 5): any X-SMIME-Status, X-SMIME-Status-HMAC or
+// X-SMIME-Origin, and an Authentication-Results that bears our name, or of which it is not known
 // whose name it bears.
 func forged(f message.Field, hostname string) bool {
-	if f.Is(statusField, secretField) {
+	if f.Is(statusField, hmacField, secretField) {
 		return true
 	}
 	if !f.Is(resultsField) {

@@ -168,6 +168,9 @@ type Inbound struct {
 	KeepSender bool
 	// Tags are put before the subject of what is delivered.
 	Tags Tags
+	// HMACKey authenticates the status for filters that have it, too; nil: no such field
+	// is added.
+	HMACKey []byte
 }
 
 // Gateway decides on messages and does what was decided. It is the one Handler.

@@ -153,6 +153,16 @@ func (g *Gateway) stamp(env *relay.Envelope, o *opened) (*message.Message, error
 		// Nothing that has bare CR or LF in it gets here from a sound MTA.
 		return nil, fault.New(fault.Malformed, "the message is not well-formed", err)
 	}
+	if g.Inbound.HMACKey == nil {
+		return stamped, nil
+	}
+	f, err := statusHMAC(g.Inbound.HMACKey, stamped)
+	if err == nil {
+		stamped, err = stamped.Apply(message.Change{Prepend: []message.Field{f}})
+	}
+	if err != nil {
+		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
+	}
 	return stamped, nil
 }
 
