@@ -22,9 +22,8 @@ type EncryptOptions struct {
 	// UseSKI names recipients by the subject key identifiers of their certificates, where
 	// all have one, and not by issuer and serial number.
 	UseSKI bool
-	// Headers protects header fields too: anything but HeadersOpen means
-	// HeadersCipher. A message that is signed first is signed with that and
-	// encrypted with HeadersOpen.
+	// Headers protects header fields too: HeadersClear means HeadersCipher. A message
+	// that is signed first is signed with that and encrypted with HeadersOpen.
 	Headers HeaderProtection
 }
 
@@ -40,8 +39,11 @@ func Encrypt(m *message.Message, to []*x509.Certificate, o EncryptOptions) (*mes
 	if err != nil {
 		return nil, err
 	}
-	if o.Headers != HeadersOpen {
+	if o.Headers == HeadersClear {
 		o.Headers = HeadersCipher
+	}
+	if m, o.Headers, err = display(m, o.Headers); err != nil {
+		return nil, err
 	}
 	content, err := plainEntity(m, o.Headers)
 	if err != nil {

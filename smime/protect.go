@@ -4,6 +4,7 @@ import (
 	"mime"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/bodytext"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -19,7 +20,22 @@ const (
 	HeadersOpen   HeaderProtection = ""
 	HeadersClear  HeaderProtection = "clear"
 	HeadersCipher HeaderProtection = "cipher"
+	// HeadersCipherDisplay is HeadersCipher, and the texts begin with what is hidden, for
+	// programs that do not read it in the header (a legacy display, section 5.2). A message
+	// whose texts cannot be changed goes without.
+	HeadersCipherDisplay HeaderProtection = "cipher, legacy display"
 )
+
+// hides reports whether p leaves a placeholder of the subject outside.
+func (p HeaderProtection) hides() bool { return p == HeadersCipher || p == HeadersCipherDisplay }
+
+// parameter is the value of the hp parameter (section 2.1.1).
+func (p HeaderProtection) parameter() string {
+	if p.hides() {
+		return string(HeadersCipher)
+	}
+	return string(p)
+}
 
 // handling are fields about the way of a message, which are not the author's and
 // change under way, and those that no recipient may see.
@@ -44,16 +60,16 @@ func innerFields(m *message.Message, p HeaderProtection) ([]message.Field, error
 	var fields, outer []message.Field
 	concealed := concealment(m)
 	for _, f := range m.Fields() {
-		secret := p == HeadersCipher && concealed(f)
+		secret := p.hides() && concealed(f)
 		if !protectable(f) && !(secret && topical(f)) {
 			continue
 		}
 		fields = append(fields, f)
-		if p == HeadersCipher && !secret {
+		if p.hides() && !secret {
 			outer = append(outer, recorded(f))
 		}
 	}
-	if p == HeadersCipher && m.Has("Subject") {
+	if p.hides() && m.Has("Subject") {
 		outer = append(outer, recorded(placeholder))
 	}
 	for i, f := range content {
@@ -78,12 +94,13 @@ func recorded(f message.Field) message.Field {
 }
 
 // withHP returns the Content-Type of m with the hp parameter (RFC 9788 section
-// 2.1). One that is there already was about another message.
+// 2.1). One that is there already was about another message, and so was a mark of a
+// legacy display that display did not set.
 func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 	root := m.Root()
 	params := map[string]string{}
 	for name, value := range root.Params {
-		if name != "hp" && name != "hp-legacy-display" {
+		if name != "hp" && (name != bodytext.DisplayMark || p == HeadersCipherDisplay) {
 			params[name] = value
 		}
 	}
@@ -94,7 +111,7 @@ func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 	if value == "" || root.Defect != "" {
 		return message.Field{}, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be read", nil)
 	}
-	marked, err := message.NewField("Content-Type", value+`; hp="`+string(p)+`"`)
+	marked, err := message.NewField("Content-Type", value+`; hp="`+p.parameter()+`"`)
 	if err != nil {
 		return marked, fault.New(fault.Malformed, "malformed message: a Content-Type that cannot be written", err)
 	}
@@ -104,7 +121,7 @@ func withHP(m *message.Message, p HeaderProtection) (message.Field, error) {
 // outerChange returns the change that makes entity the body of m, with the
 // header fields that p leaves outside.
 func outerChange(m *message.Message, p HeaderProtection, entity *message.Entity) message.Change {
-	if p != HeadersCipher {
+	if !p.hides() {
 		return message.Change{Remove: message.Field.NamesHidden, Entity: entity}
 	}
 	concealed := concealment(m)

@@ -71,6 +71,9 @@ func sign[T any](m *message.Message, id *certs.Identity, o SignOptions, finish f
 	if err := sendable(m); err != nil {
 		return nil, err
 	}
+	if m, o.Headers, err = display(m, o.Headers); err != nil {
+		return nil, err
+	}
 	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: withoutAnchor(id.Chain)}
 	if !o.Opaque {
 		content, err := safeEntity(m, o.Headers)

@@ -252,6 +252,7 @@ type Profile struct {
 	Opaque           bool `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
 	ProtectEncrypted bool `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`
+	LegacyDisplay    bool `toml:"legacy_display" doc:"with protect_encrypted: repeat the hidden subject at the top of the text, inside the encryption, for clients that do not read RFC 9788; text that the sender signed is never changed"`
 
 	MinimumDigest        string `toml:"minimum_digest" doc:"inbound: weakest accepted digest of signatures; empty adds no requirement" enum:",sha-256,sha-384,sha-512"`
 	MinimumRSA           int    `toml:"minimum_rsa" doc:"inbound: minimum size in bits of a signer's RSA key; 0 adds no requirement" min:"0"`

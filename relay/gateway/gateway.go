@@ -143,6 +143,8 @@ type Profile struct {
 	// for copies that are signed and for copies that are encrypted.
 	ProtectSigned    bool
 	ProtectEncrypted bool
+	// LegacyDisplay repeats the subject that ProtectEncrypted hides at the top of the text.
+	LegacyDisplay bool
 	// The least that inbound mail must have, where an inbound rule names the
 	// profile; see smime.Minimum.
 	MinimumDigest        string

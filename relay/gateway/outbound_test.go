@@ -283,6 +283,27 @@ func TestDeriveKey(t *testing.T) {
 	}
 }
 
+// TestLegacyDisplay: a profile repeats the subject that it hides in the text, signed before
+// it is encrypted or not.
+func TestLegacyDisplay(t *testing.T) {
+	w := newWorld(t)
+	w.config.Profiles = map[string]Profile{enforce.DefaultProfile: {ProtectEncrypted: true, LegacyDisplay: true}}
+	w.start()
+	for _, to := range []string{bob, "x@mixed.example"} {
+		o, err := w.send(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := o.Deliveries[0].Message
+		if bytes.Contains(m.Bytes(), []byte("confidential-subject")) {
+			t.Errorf("%s: the subject is outside", to)
+		}
+		if got := w.read(m).Message.Bytes(); !bytes.Contains(got, []byte("\r\n\r\nSubject: confidential-subject\r\n\r\n")) {
+			t.Errorf("%s: the text does not begin with the subject:\n%s", to, got)
+		}
+	}
+}
+
 // TestHeaderProtection: a profile hides the subject in what is encrypted, signed
 // before or not, and copies it into what is signed only.
 func TestHeaderProtection(t *testing.T) {

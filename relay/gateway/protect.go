@@ -98,6 +98,14 @@ func (p Profile) omitted() smime.OmitAttributes {
 	}
 }
 
+// concealed is how the header of what is encrypted is protected, where it is.
+func (p Profile) concealed() smime.HeaderProtection {
+	if p.LegacyDisplay {
+		return smime.HeadersCipherDisplay
+	}
+	return smime.HeadersCipher
+}
+
 // wrap signs what was signed and encrypted again, where the profile says so (RFC 2634
 // section 1.1).
 func (p *renderer) wrap(m *message.Message, c enforce.Copy) (*message.Message, error) {
@@ -121,7 +129,7 @@ func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOp
 	cipher, _ := p.e.cipher(profile, s)
 	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey, UseSKI: profile.RecipientIdentifier == "ski"}
 	if c.Sign == nil && profile.ProtectEncrypted {
-		options.Headers = smime.HeadersCipher
+		options.Headers = profile.concealed()
 	}
 	var to []*x509.Certificate
 	for _, fp := range s.Certificates {

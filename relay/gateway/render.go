@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/bodytext"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/footer"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -98,7 +98,7 @@ func (p *renderer) treatment(c enforce.Copy, withFooter bool) relay.Treatment {
 // afterwards hides it already then.
 func (p *renderer) protection(c enforce.Copy) smime.HeaderProtection {
 	if c.Encrypt != nil && p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
-		return smime.HeadersCipher
+		return p.g.Profiles[c.Encrypt.Profile].concealed()
 	}
 	if p.g.Profiles[c.Sign.Profile].ProtectSigned {
 		return smime.HeadersClear
@@ -117,7 +117,7 @@ func (p *renderer) addFooter(f enforce.Footer) (*message.Message, error) {
 	if m := p.withFooter[f]; m != nil {
 		return m, nil
 	}
-	m, err := footer.Add(p.base, footer.Footer(f))
+	m, err := bodytext.AddFooter(p.base, bodytext.Footer(f))
 	if err != nil {
 		return nil, p.failed("footer", err)
 	}

@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/cache":            {},
 	"internal/background":       {"internal/guard"},
 	"internal/pemfile":          {"internal/pkix"},
-	"internal/footer":           {"smime/message"},
+	"internal/bodytext":         {"smime/message"},
 	"internal/config":           {"smime/address"},
 	"internal/observe":          {"smime/address", "internal/"},
 	"internal/testing":          {"internal/"},

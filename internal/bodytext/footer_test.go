@@ -1,4 +1,4 @@
-package footer
+package bodytext
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ func parse(t testing.TB, s string) *message.Message {
 // changes nothing where the text could be changed.
 func add(t testing.TB, m *message.Message, f Footer) *message.Message {
 	t.Helper()
-	out, err := Add(m, f)
+	out, err := AddFooter(m, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestAddAlwaysReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := Add(m, Footer{Text: text})
+		out, err := AddFooter(m, Footer{Text: text})
 		if err != nil {
 			t.Fatal(err)
 		}
