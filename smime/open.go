@@ -20,7 +20,8 @@ type OpenOptions struct {
 	// Checker judges the signers; nil: the chain is not checked, and nothing
 	// passes.
 	Checker certs.Checker
-	// Revocation and At are passed to the Checker.
+	// Revocation and At are passed to the Checker. Signing times long after At, or after
+	// now where it is zero, do not pass.
 	Revocation certs.RevocationMode
 	At         time.Time
 	// MaxLayers limits nesting; 0 is 6.

@@ -285,6 +285,26 @@ func TestSigningTimeBeforeDate(t *testing.T) {
 	}
 }
 
+// A signing time in the future would let an old signature be sent again until then.
+func TestSigningTimeInTheFuture(t *testing.T) {
+	w := newWorld(t)
+	for ahead, result := range map[time.Duration]certs.Result{
+		12 * time.Hour: certs.Pass, 24 * time.Hour: certs.Pass, 24*time.Hour + time.Second: certs.PolicyNo, 365 * 24 * time.Hour: certs.PolicyNo,
+	} {
+		o := w.options()
+		o.At = w.now.Add(-ahead)
+		opened := Open(t.Context(), parse(t, w.form(t, plainContent).String()), o)
+		if r := opened.Report; r.Result != result || result != certs.Pass && r.Reason != ReasonStale {
+			t.Errorf("signed %s ahead: %s %s", ahead, r.Result, r.Reason)
+		}
+	}
+	// Without a time the clock counts.
+	f := w.form(t, plainContent)
+	w.now = w.now.AddDate(1, 0, 0)
+	f.signature = w.detached(t, cms.SignRequest{}, plainContent)
+	expect(t, w.open(parse(t, f.String())), certs.PolicyNo, ReasonStale)
+}
+
 // RFC 8551 section 2.4: a signature over anything but id-data is not a message's.
 func TestForeignContentType(t *testing.T) {
 	w := newWorld(t)

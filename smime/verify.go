@@ -170,15 +170,26 @@ func (w *walker) checkDomainSigner(s *Signer, request certs.Request, wrong certs
 // is sent again under a new header; one made later is a message that waited.
 const maxDelay = 4 * time.Hour
 
-// stale compares the claimed signing time with the Date field, and says why the
-// signature may be an old one. Where the time that a reader shows is not known
-// for sure, it may: the sender of an old signature writes the field.
+// maxAhead is how far in the future a signing time may lie: clocks and time zones are
+// wrong by less. A signature from further ahead could be sent again until then, as new.
+const maxAhead = 24 * time.Hour
+
+// stale compares the claimed signing time with the clock and the Date field, and says
+// why the signature may be an old one, or become one that no reader takes for old. Where
+// the time that a reader shows is not known for sure, it may: the sender of an old
+// signature writes the field.
 func (w *walker) stale(signed time.Time) string {
 	if signed.IsZero() {
 		return ""
 	}
+	now := w.options.At
+	if now.IsZero() {
+		now = time.Now()
+	}
 	date, err := w.given.Date()
 	switch {
+	case signed.Sub(now) > maxAhead:
+		return "the signing time is more than a day in the future"
 	case err != nil:
 		return "it is unknown whether it was signed when the message was written: " + err.Error()
 	case date.Sub(signed) > maxDelay:
