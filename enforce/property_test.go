@@ -464,7 +464,7 @@ func TestUnreadSubjectIsWhateverProtects(t *testing.T) {
 	})
 }
 
-// A door that answers each recipient hands some on now and has the others tried
+// A listener that answers each recipient hands some on now and has the others tried
 // again, with better knowledge, and those who are held are decided on by
 // themselves when there is a certificate: all of it together must not make a
 // mixture of what a rule requires to be encrypted. (What is only preferred may

@@ -34,8 +34,8 @@ func (w *world) aliases(t *testing.T) {
 }
 
 // testAliases: mail from an alias is signed with the identity of its mailbox, and mail
-// to one is decrypted with it, by every door; an ambiguous alias has none.
-func (d *door) testAliases(t *testing.T) {
+// to one is decrypted with it, in every deployment; an ambiguous alias has none.
+func (d *deployment) testAliases(t *testing.T) {
 	for _, alias := range []string{proxyAlias, alternateAlias, localAlias} {
 		t.Run("from "+alias, func(t *testing.T) { d.testSignedFor(t, alias) })
 		t.Run("to "+alias, func(t *testing.T) { d.testDecryptedFor(t, alias, true) })
@@ -45,7 +45,7 @@ func (d *door) testAliases(t *testing.T) {
 	t.Run("explained", d.testExplainedAliases)
 }
 
-func (d *door) testSignedFor(t *testing.T, alias string) {
+func (d *deployment) testSignedFor(t *testing.T, alias string) {
 	m := newMail(t, alias, "bob@sign.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	got := d.arrived(t, m, m.to[0])
@@ -58,7 +58,7 @@ func (d *door) testSignedFor(t *testing.T, alias string) {
 	}
 }
 
-func (d *door) testDecryptedFor(t *testing.T, alias string, plain bool) {
+func (d *deployment) testDecryptedFor(t *testing.T, alias string, plain bool) {
 	m := newMail(t, partner, alias)
 	m.entity = d.encryptTo(t, inboundText, d.ids[alice])
 	want(t, d.receive(t, m), alias, "accepted")
@@ -68,11 +68,11 @@ func (d *door) testDecryptedFor(t *testing.T, alias string, plain bool) {
 	}
 }
 
-func (d *door) testAmbiguousAuthor(t *testing.T) {
+func (d *deployment) testAmbiguousAuthor(t *testing.T) {
 	m := newMail(t, sharedAlias, "bob@sign.example")
-	fates := d.send(t, m)
-	want(t, fates, m.to[0], "deferred")
-	if text := fates[m.to[0]].text; !strings.Contains(text, "several directory entries list "+sharedAlias) {
+	outcomes := d.send(t, m)
+	want(t, outcomes, m.to[0], "deferred")
+	if text := outcomes[m.to[0]].text; !strings.Contains(text, "several directory entries list "+sharedAlias) {
 		t.Errorf("the reply does not say why: %s", text)
 	}
 	d.onlyTo(t, m)
@@ -80,7 +80,7 @@ func (d *door) testAmbiguousAuthor(t *testing.T) {
 
 // testExplainedAliases: explain names the identity that signs, and the entries that make
 // an alias ambiguous.
-func (d *door) testExplainedAliases(t *testing.T) {
+func (d *deployment) testExplainedAliases(t *testing.T) {
 	text := d.gateway.Run(t, "explain", "--from", proxyAlias, "--to", "bob@sign.example")
 	if part := "bob@sign.example: signed (with the identity of " + alice + ": " + proxyAlias + " is the same mailbox)"; !strings.Contains(text, part) {
 		t.Errorf("explain does not say %q:\n%s", part, text)

@@ -14,10 +14,10 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-// authority is a door of a gateway with an authority of its own, which publishes
+// authority is a deployment of a gateway with a built-in CA, which publishes
 // on the gateway's admin address.
 type authority struct {
-	*door
+	*deployment
 	folder  string
 	answers int
 }
@@ -42,11 +42,11 @@ sign = "require"
 encrypt = "never"
 issue = true
 `, admin)
-	d := &door{world: w, outbound: local(relay), inbound: local(relay)}
+	d := &deployment{world: w, outbound: local(relay), inbound: local(relay)}
 	d.settings = w.config(wiring, queueIn(t))
 	d.gateway = rig.StartGateway(t, program, d.settings, relay)
 	d.sink = rig.StartSinkAt(t, local(next))
-	return &authority{door: d, folder: t.TempDir()}
+	return &authority{deployment: d, folder: t.TempDir()}
 }
 
 // openssl runs a partner's command in the partner's folder.

@@ -11,7 +11,7 @@ import (
 
 // testClaims: what a message says of itself, or of its recipients, opens no way
 // round a rule.
-func (d *door) testClaims(t *testing.T) {
+func (d *deployment) testClaims(t *testing.T) {
 	t.Run("says it is encrypted", d.testFalseCiphertext)
 	t.Run("says it is automatic", d.testAutomatic)
 	t.Run("encrypted already", d.testEncryptedAlready)
@@ -21,7 +21,7 @@ func (d *door) testClaims(t *testing.T) {
 }
 
 // testFalseCiphertext: the type says ciphertext and the body is none.
-func (d *door) testFalseCiphertext(t *testing.T) {
+func (d *deployment) testFalseCiphertext(t *testing.T) {
 	for name, body := range map[string]string{
 		"text":        secret + "\r\n",
 		"base64":      base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n",
@@ -50,7 +50,7 @@ func (d *door) testFalseCiphertext(t *testing.T) {
 func entityBodyOf(entity string) string { return string(entityBody(entity)) }
 
 // testAutomatic: mail that calls itself automatic is encrypted like any other.
-func (d *door) testAutomatic(t *testing.T) {
+func (d *deployment) testAutomatic(t *testing.T) {
 	m := newMail(t, alice, "bob@encrypt.example")
 	m.headers = "Auto-Submitted: auto-generated\r\nPrecedence: bulk\r\n"
 	want(t, d.send(t, m), m.to[0], "accepted")
@@ -58,7 +58,7 @@ func (d *door) testAutomatic(t *testing.T) {
 }
 
 // testEncryptedAlready: what a mail program encrypted passes as it is.
-func (d *door) testEncryptedAlready(t *testing.T) {
+func (d *deployment) testEncryptedAlready(t *testing.T) {
 	m := newMail(t, alice, "bob@encrypt.example")
 	m.entity = d.encryptTo(t, inboundText, d.ids["bob@encrypt.example"])
 	want(t, d.send(t, m), m.to[0], "accepted")
@@ -67,13 +67,13 @@ func (d *door) testEncryptedAlready(t *testing.T) {
 
 // testHidden: a recipient who is in neither To nor Cc is not named in the
 // ciphertext that the others get.
-func (d *door) testHidden(t *testing.T) {
+func (d *deployment) testHidden(t *testing.T) {
 	m := newMail(t, alice, "bob@both.example", "ec@both.example")
 	m.visible = []string{"bob@both.example"}
 	m.headers = "Bcc: <ec@both.example>\r\n"
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 		got := d.arrived(t, m, addr)
 		d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 		if len(header(got.Data, "Bcc")) > 0 {
@@ -88,7 +88,7 @@ func (d *door) testHidden(t *testing.T) {
 
 // testQuoted: a local part that needs quotes arrives with them, and names no mailbox
 // else on the way.
-func (d *door) testQuoted(t *testing.T) {
+func (d *deployment) testQuoted(t *testing.T) {
 	for name, addr := range map[string]string{
 		"blank":   `"odd name"@rest.example`,
 		"smuggle": `"victim@corp.example> ORCPT=rfc822;x"@rest.example`,
@@ -107,7 +107,7 @@ func (d *door) testQuoted(t *testing.T) {
 }
 
 // testCase: an address is the same in capitals.
-func (d *door) testCase(t *testing.T) {
+func (d *deployment) testCase(t *testing.T) {
 	m := newMail(t, "Alice@Corp.Example", "BOB@BOTH.EXAMPLE")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	got := d.arrived(t, m, m.to[0])

@@ -10,7 +10,7 @@ const inFooter = "registered in N=C3=BCrnberg"
 
 // testFooter: the gateway's signature covers the footer; where the author signed,
 // the footer stands beside what was signed and the author's signature is good.
-func (d *door) testFooter(t *testing.T) {
+func (d *deployment) testFooter(t *testing.T) {
 	m := newMail(t, alice, "bob@footed.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	content, err := d.openssl.Verify(d.arrived(t, m, m.to[0]).Data)

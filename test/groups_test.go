@@ -61,8 +61,8 @@ func (w *world) group(t *testing.T, name string, members ...string) {
 	})
 }
 
-// testGroups: groups of the directory come out the same by every door.
-func (d *door) testGroups(t *testing.T) {
+// testGroups: groups of the directory come out the same in every deployment.
+func (d *deployment) testGroups(t *testing.T) {
 	t.Run("expanded", d.testExpanded)
 	t.Run("a member waits", d.testMemberWaits)
 	t.Run("nobody left", d.testNobodyLeft)
@@ -74,7 +74,7 @@ func (d *door) testGroups(t *testing.T) {
 
 // testExpanded: each member gets what the rules say of it, and the sender hears
 // of the one who has no certificate.
-func (d *door) testExpanded(t *testing.T) {
+func (d *deployment) testExpanded(t *testing.T) {
 	m := newMail(t, alice, "team@lists.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	for _, addr := range []string{"bob@both.example", "ec@both.example"} {
@@ -87,29 +87,29 @@ func (d *door) testExpanded(t *testing.T) {
 
 // testMemberWaits: it is unknown whether one member has a certificate, so no
 // member gets the message yet.
-func (d *door) testMemberWaits(t *testing.T) {
+func (d *deployment) testMemberWaits(t *testing.T) {
 	m := newMail(t, alice, "waiting@lists.example")
 	want(t, d.send(t, m), m.to[0], "deferred")
 	d.onlyTo(t, m)
 }
 
 // testNobodyLeft: the only member has no certificate, and the group is refused.
-func (d *door) testNobodyLeft(t *testing.T) {
+func (d *deployment) testNobodyLeft(t *testing.T) {
 	m := newMail(t, alice, "lost@lists.example")
-	fates := d.send(t, m)
-	want(t, fates, m.to[0], "refused")
-	if text := fates[m.to[0]].text; !strings.Contains(text, "lost@both.example") {
+	outcomes := d.send(t, m)
+	want(t, outcomes, m.to[0], "refused")
+	if text := outcomes[m.to[0]].text; !strings.Contains(text, "lost@both.example") {
 		t.Errorf("the reply does not name the member: %q", text)
 	}
 	d.onlyTo(t, m)
 }
 
 // testNamedTwice: who is a member and named too gets one copy.
-func (d *door) testNamedTwice(t *testing.T) {
+func (d *deployment) testNamedTwice(t *testing.T) {
 	m := newMail(t, alice, "team@lists.example", "inner@lists.example", "bob@both.example")
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 	}
 	d.arrived(t, m, "ec@both.example")
 	d.arrived(t, m, "bob@both.example")
@@ -128,7 +128,7 @@ func (d *door) testNamedTwice(t *testing.T) {
 
 // testGroupCondition: who is in the group gets it encrypted or not at all, others
 // get it as it is.
-func (d *door) testGroupCondition(t *testing.T) {
+func (d *deployment) testGroupCondition(t *testing.T) {
 	m := newMail(t, alice, "bob@secret.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	d.decrypted(t, d.arrived(t, m, m.to[0]).Data, d.openssl, func(inner []byte) { sameContent(t, inner, []byte(m.entity)) })
@@ -143,7 +143,7 @@ func (d *door) testGroupCondition(t *testing.T) {
 }
 
 // testMistypedGroup: a group that is not there might have had anybody in it.
-func (d *door) testMistypedGroup(t *testing.T) {
+func (d *deployment) testMistypedGroup(t *testing.T) {
 	m := newMail(t, alice, "bob@mistyped.example")
 	want(t, d.send(t, m), m.to[0], "deferred")
 	d.onlyTo(t, m)
@@ -151,7 +151,7 @@ func (d *door) testMistypedGroup(t *testing.T) {
 
 // testExplainedGroups: explain shows who stands for a group, and what the
 // directory said about the groups that rules name.
-func (d *door) testExplainedGroups(t *testing.T) {
+func (d *deployment) testExplainedGroups(t *testing.T) {
 	text := d.gateway.RunFails(t, 1, "explain", "--from", alice, "--to", "team@lists.example", "--to", "none@secret.example")
 	for _, part := range []string{
 		"team@lists.example: a group of 3: ", "lost@both.example: refused", "member     of team@lists.example",

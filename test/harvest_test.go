@@ -54,7 +54,7 @@ func (w *world) correspondents(t *testing.T) {
 
 // testHarvest: who wrote signed mail can be answered encrypted, by the cipher that
 // their program reads best, also after a restart; whose mail did not pass can not.
-func (d *door) testHarvest(t *testing.T) {
+func (d *deployment) testHarvest(t *testing.T) {
 	for addr, entity := range map[string]string{anna: d.signOurs(t, d.ids[anna]), berta: d.signClear(t, d.ids[berta])} {
 		t.Run(addr, func(t *testing.T) {
 			d.unknown(t, addr, "before.")
@@ -89,7 +89,7 @@ func (d *door) testHarvest(t *testing.T) {
 
 // testHarvestExplained: the command line tells of the store and what is in it, also
 // while the gateway uses it.
-func (d *door) testHarvestExplained(t *testing.T) {
+func (d *deployment) testHarvestExplained(t *testing.T) {
 	fingerprint := fmt.Sprintf("%x", sha256.Sum256(d.ids[anna].Certificate.Raw))
 	for _, verb := range [][]string{{"cert", "lookup", anna}, {"explain", "--from", alice, "--to", anna}} {
 		text := d.gateway.Run(t, verb...)
@@ -107,7 +107,7 @@ func (d *door) testHarvestExplained(t *testing.T) {
 }
 
 // signOurs signs with our own engine, which announces AES-GCM first.
-func (d *door) signOurs(t *testing.T, id *testpki.Identity) string {
+func (d *deployment) signOurs(t *testing.T, id *testpki.Identity) string {
 	t.Helper()
 	plain, err := message.Parse([]byte("From: <" + id.Certificate.EmailAddresses[0] + ">\r\nDate: Thu, 1 Jan 2026 09:00:00 +0000\r\n" + inboundText))
 	if err != nil {
@@ -121,7 +121,7 @@ func (d *door) signOurs(t *testing.T, id *testpki.Identity) string {
 }
 
 // writes has a message come in, with the result given.
-func (d *door) writes(t *testing.T, sender, author, entity, result string) {
+func (d *deployment) writes(t *testing.T, sender, author, entity, result string) {
 	t.Helper()
 	m := newMail(t, sender, alice)
 	m.author, m.entity, m.id = author, entity, "in."+m.id
@@ -130,20 +130,20 @@ func (d *door) writes(t *testing.T, sender, author, entity, result string) {
 }
 
 // unknown: mail to addr is refused for want of a certificate.
-func (d *door) unknown(t *testing.T, addr, id string) {
+func (d *deployment) unknown(t *testing.T, addr, id string) {
 	t.Helper()
 	m := newMail(t, alice, addr)
 	m.id = id + m.id
-	fates := d.send(t, m)
-	want(t, fates, addr, "refused")
-	if !strings.Contains(fates[addr].text, "no certificate found") {
-		t.Errorf("%s: %s", addr, fates[addr].text)
+	outcomes := d.send(t, m)
+	want(t, outcomes, addr, "refused")
+	if !strings.Contains(outcomes[addr].text, "no certificate found") {
+		t.Errorf("%s: %s", addr, outcomes[addr].text)
 	}
 }
 
 // answered: mail to addr arrives encrypted to its certificate, by AES-GCM if that
 // is what its program asked for.
-func (d *door) answered(t *testing.T, addr, id string) {
+func (d *deployment) answered(t *testing.T, addr, id string) {
 	t.Helper()
 	m := newMail(t, alice, addr)
 	m.id = id + m.id
@@ -166,15 +166,15 @@ func (d *door) answered(t *testing.T, addr, id string) {
 
 // testDirectoryDown: while the directory does not answer, what must be encrypted
 // stays with its sender, and flows again by itself.
-func (d *door) testDirectoryDown(t *testing.T) {
+func (d *deployment) testDirectoryDown(t *testing.T) {
 	const late = "down@both.example"
 	d.slapd.Stop(t)
 	m := newMail(t, alice, late)
 	m.id = "down." + m.id
-	fates := d.send(t, m)
-	want(t, fates, late, "deferred")
-	if !strings.Contains(fates[late].text, "451 4.4.3") {
-		t.Errorf("the reply is %s", fates[late].text)
+	outcomes := d.send(t, m)
+	want(t, outcomes, late, "deferred")
+	if !strings.Contains(outcomes[late].text, "451 4.4.3") {
+		t.Errorf("the reply is %s", outcomes[late].text)
 	}
 	m = newMail(t, alice, "carol@rest.example")
 	m.id = "plain." + m.id

@@ -22,11 +22,11 @@ const (
 
 // testHold: who has no certificate yet is accepted and held, the sender is told
 // once, and the message arrives encrypted as soon as there is one.
-func (d *door) testHold(t *testing.T) {
+func (d *deployment) testHold(t *testing.T) {
 	m := newMail(t, alice, lateInLDAP, lateInFile, lateInStore, lateAuthor, "never@hold.example")
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 	}
 	notice := d.told(t, alice, "never@hold.example")
 	for _, addr := range m.to {
@@ -76,7 +76,7 @@ func (d *door) testHold(t *testing.T) {
 }
 
 // arrivesLate waits for what was held: it is what was sent, once.
-func (d *door) arrivesLate(t *testing.T, m mail, addr string) {
+func (d *deployment) arrivesLate(t *testing.T, m mail, addr string) {
 	t.Helper()
 	got := d.arrived(t, m, addr)
 	d.decrypted(t, got.Data, d.openssl, func(inner []byte) { sameContent(t, inner, []byte(m.entity)) })

@@ -24,7 +24,7 @@ const forged = "Authentication-Results: gw.test; smime=pass body.smime-identifie
 	"x-smime-status: pass; forged-too=yes\r\n" +
 	"authentication-results: GW.test 1;\r\n\tsmime=pass\r\n"
 
-func (d *door) testInbound(t *testing.T) {
+func (d *deployment) testInbound(t *testing.T) {
 	trusted := d.ids[partner]
 	clear := func(signer *testpki.Identity) string { return d.signClear(t, signer) }
 	for _, c := range []struct {
@@ -73,7 +73,7 @@ func (d *door) testInbound(t *testing.T) {
 }
 
 // testInboundShape: mail without S/MIME says the same after us.
-func (d *door) testInboundShape(t *testing.T, s shape) {
+func (d *deployment) testInboundShape(t *testing.T, s shape) {
 	m := newMail(t, unfit.ReplaceAllString(s.name, "-")+"@partner.example", alice)
 	m.entity = s.entity
 	want(t, d.receive(t, m), alice, "accepted")
@@ -92,7 +92,7 @@ func isASCII(s string) bool {
 }
 
 // testTooDeep: a message that we will not look into is delivered, and says so.
-func (d *door) testTooDeep(t *testing.T) {
+func (d *deployment) testTooDeep(t *testing.T) {
 	m := newMail(t, partner, alice)
 	m.entity = inboundText
 	for i := range 40 {
@@ -111,7 +111,7 @@ func entityBody(entity string) []byte {
 	return []byte(body)
 }
 
-func (d *door) signClear(t *testing.T, signer *testpki.Identity) string {
+func (d *deployment) signClear(t *testing.T, signer *testpki.Identity) string {
 	t.Helper()
 	signed, err := d.openssl.(*peer.OpenSSL).SignClear([]byte(inboundText), signer)
 	if err != nil {
@@ -120,7 +120,7 @@ func (d *door) signClear(t *testing.T, signer *testpki.Identity) string {
 	return string(entityOf(canonical(signed)))
 }
 
-func (d *door) signOpaque(t *testing.T, signer *testpki.Identity) string {
+func (d *deployment) signOpaque(t *testing.T, signer *testpki.Identity) string {
 	t.Helper()
 	signed, err := d.openssl.Sign([]byte(inboundText), signer, peer.Algorithms{})
 	if err != nil {
@@ -129,7 +129,7 @@ func (d *door) signOpaque(t *testing.T, signer *testpki.Identity) string {
 	return string(signed)
 }
 
-func (d *door) encryptTo(t *testing.T, entity string, to *testpki.Identity) string {
+func (d *deployment) encryptTo(t *testing.T, entity string, to *testpki.Identity) string {
 	t.Helper()
 	encrypted, err := d.openssl.Encrypt([]byte(entity), to, peer.Algorithms{})
 	if err != nil {
@@ -140,7 +140,7 @@ func (d *door) encryptTo(t *testing.T, entity string, to *testpki.Identity) stri
 
 // testDecrypted: what is encrypted to alice arrives in the clear, with the
 // status of what was inside.
-func (d *door) testDecrypted(t *testing.T, entity, result string) {
+func (d *deployment) testDecrypted(t *testing.T, entity, result string) {
 	m := newMail(t, partner, alice)
 	m.entity, m.headers = d.encryptTo(t, entity, d.ids[alice]), forged
 	want(t, d.receive(t, m), alice, "accepted")
@@ -158,7 +158,7 @@ func (d *door) testDecrypted(t *testing.T, entity, result string) {
 }
 
 // testUndecryptable: without a key the message passes untouched.
-func (d *door) testUndecryptable(t *testing.T) {
+func (d *deployment) testUndecryptable(t *testing.T) {
 	m := newMail(t, partner, alice)
 	m.entity = d.encryptTo(t, inboundText, d.ids["bob@both.example"])
 	want(t, d.receive(t, m), alice, "accepted")

@@ -40,7 +40,7 @@ notify = ["recipient"]
 
 // testInboundRules: what an inbound rule refuses is refused while the client waits, or
 // by Postfix's report, and what it keeps arrives when it is released.
-func (d *door) testInboundRules(t *testing.T) {
+func (d *deployment) testInboundRules(t *testing.T) {
 	good := d.signClear(t, d.ids[partner])
 	bad := strings.Replace(good, "hello", "HELLO", 1)
 	for _, c := range []struct {
@@ -54,10 +54,10 @@ func (d *door) testInboundRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMail(t, partner, c.to)
 			m.entity = c.entity
-			fates := d.receive(t, m)
-			want(t, fates, c.to, c.word)
-			if !strings.Contains(fates[c.to].text, c.text) {
-				t.Errorf("the client hears %q", fates[c.to].text)
+			outcomes := d.receive(t, m)
+			want(t, outcomes, c.to, c.word)
+			if !strings.Contains(outcomes[c.to].text, c.text) {
+				t.Errorf("the client hears %q", outcomes[c.to].text)
 			}
 			if c.word == "accepted" {
 				d.arrived(t, m, c.to)
@@ -67,7 +67,7 @@ func (d *door) testInboundRules(t *testing.T) {
 	t.Run("quarantine", func(t *testing.T) { d.testQuarantine(t, bad) })
 }
 
-func (d *door) testQuarantine(t *testing.T, bad string) {
+func (d *deployment) testQuarantine(t *testing.T, bad string) {
 	m := newMail(t, partner, keptOwn)
 	m.entity = bad
 	want(t, d.receive(t, m), keptOwn, "accepted")

@@ -13,12 +13,12 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-// lateRelay opens the relay's door with a next hop that is not there yet.
-func lateRelay(t *testing.T) (d *door, hop string) {
+// lateRelay starts an SMTP relay whose next hop is not there yet.
+func lateRelay(t *testing.T) (d *deployment, hop string) {
 	w := newWorld(t)
 	relay, next := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"2525": relay, "10028": next}
-	d = &door{world: w, outbound: local(relay), inbound: local(relay)}
+	d = &deployment{world: w, outbound: local(relay), inbound: local(relay)}
 	d.settings = w.config(rig.Recipe(t, "toml relay", ports), queueIn(t))
 	d.gateway = rig.StartGateway(t, program, d.settings, relay)
 	return d, local(next)
@@ -51,7 +51,7 @@ func TestCrash(t *testing.T) {
 
 // untilKilled sends messages while the process is being killed, and returns
 // those that it took responsibility for.
-func (d *door) untilKilled(t *testing.T, round int) (accepted []mail) {
+func (d *deployment) untilKilled(t *testing.T, round int) (accepted []mail) {
 	c, err := smtp.Dial(d.outbound)
 	if err != nil {
 		t.Fatal(err)

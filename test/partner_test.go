@@ -17,7 +17,7 @@ signers = ["` + gatewaySigner + `"]
 
 // testPartner: the signature of a partner's gateway passes for its domain, with a word
 // that says so, and not for another domain.
-func (d *door) testPartner(t *testing.T) {
+func (d *deployment) testPartner(t *testing.T) {
 	entity := d.signClear(t, d.ids[gatewaySigner])
 	for author, result := range map[string]string{"somebody@partner.example": "pass", "somebody@encrypt.example": "fail"} {
 		t.Run(result, func(t *testing.T) {

@@ -148,11 +148,11 @@ const (
 	encsigned form = "signed, encrypted"
 )
 
-// policyCase is a message to one recipient and what becomes of it, by every door.
+// policyCase is a message to one recipient and what becomes of it, in every deployment.
 type policyCase struct {
 	name string
 	// by is who hands it in: "" the usual client, "guest", "neighbour" at the
-	// guests' door, or the name that a guest logged in with.
+	// guests' listener, or the name that a guest logged in with.
 	by       string
 	from, to string
 	edit     func(*mail)
@@ -160,14 +160,14 @@ type policyCase struct {
 	want   any
 	signer string // "" is the sender
 	reader string // "" is the recipient
-	// doors are those that the case is for; none is all.
-	doors []string
+	// deployments are those that the case is for; none is all.
+	deployments []string
 }
 
 // refusal is 550 5.7.1 with these words in it.
 type refusal string
 
-// knowsClient are the doors that learn who the client is: behind LMTP there is
+// knowsClient are the deployments that learn who the client is: behind LMTP there is
 // Postfix alone, which has to keep its clients apart by itself.
 var knowsClient = []string{"milter", "relay"}
 
@@ -187,7 +187,7 @@ const deliveryReport = "Content-Type: multipart/report; report-type=delivery-sta
 	"--r\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.corp.example\r\n\r\nFinal-Recipient: rfc822; x@corp.example\r\nAction: failed\r\nStatus: 5.1.1\r\n" +
 	"--r--\r\n"
 
-func (d *door) policyCases(t *testing.T) []policyCase {
+func (d *deployment) policyCases(t *testing.T) []policyCase {
 	const sign, best = "bob@sign.example", "bob@best.example"
 	both := alice + ">, <" + erika // two mailboxes in one From
 	ours := d.signClear(t, d.ids[alice])
@@ -197,10 +197,10 @@ func (d *door) policyCases(t *testing.T) []policyCase {
 		{name: "a guest as another", by: "guest", from: alice, to: sign, want: refusal("this client may not send as alice@corp.example")},
 		{name: "a guest as another in From only", by: "guest", from: guest, to: sign, edit: withAuthor(alice), want: refusal("")},
 		{name: "a guest as another, unsigned", by: "guest", from: alice, to: best, want: encoded},
-		{name: "by network", by: neighbour, from: erika, to: sign, want: signed, doors: knowsClient},
+		{name: "by network", by: neighbour, from: erika, to: sign, want: signed, deployments: knowsClient},
 		{name: "by another network", by: "guest", from: erika, to: sign, want: refusal("")},
-		{name: "by login", by: "alice", from: alice, to: sign, want: signed, doors: []string{"milter"}},
-		{name: "by the login of another", by: "alice", from: erika, to: sign, want: refusal(""), doors: []string{"milter"}},
+		{name: "by login", by: "alice", from: alice, to: sign, want: signed, deployments: []string{"milter"}},
+		{name: "by the login of another", by: "alice", from: erika, to: sign, want: refusal(""), deployments: []string{"milter"}},
 		{name: "several authors", from: alice, to: sign, edit: withAuthor(both), want: refusal("the message has several From addresses")},
 		{name: "several authors, unsigned", from: alice, to: best, edit: withAuthor(both), want: encoded},
 		{name: "an outside author", from: "x@elsewhere.example", to: best, want: encoded},
@@ -236,10 +236,10 @@ func (d *door) policyCases(t *testing.T) []policyCase {
 	}
 }
 
-// testPolicy: the same comes out by every door.
-func (d *door) testPolicy(t *testing.T) {
+// testPolicy: the same comes out in every deployment.
+func (d *deployment) testPolicy(t *testing.T) {
 	for _, c := range d.policyCases(t) {
-		if len(c.doors) == 0 || slices.Contains(c.doors, d.name) {
+		if len(c.deployments) == 0 || slices.Contains(c.deployments, d.name) {
 			t.Run(c.name, func(t *testing.T) { d.testPolicyCase(t, c) })
 		}
 	}
@@ -247,22 +247,22 @@ func (d *door) testPolicy(t *testing.T) {
 	t.Run("a stranger asks", d.testStrangerAsks)
 }
 
-func (d *door) testPolicyCase(t *testing.T, c policyCase) {
+func (d *deployment) testPolicyCase(t *testing.T, c policyCase) {
 	m := newMail(t, c.from, c.to)
 	m.subject = "x"
 	if c.edit != nil {
 		c.edit(&m)
 	}
-	fate := d.transact(t, d.client(t, c.by), m)[c.to]
+	outcome := d.transact(t, d.client(t, c.by), m)[c.to]
 	if r, ok := c.want.(refusal); ok {
-		if fate.word != "refused" || !strings.Contains(fate.text, "550 5.7.1 ") || !strings.Contains(fate.text, string(r)) {
-			t.Errorf("%s (%s), want 550 5.7.1 %s", fate.word, fate.text, r)
+		if outcome.word != "refused" || !strings.Contains(outcome.text, "550 5.7.1 ") || !strings.Contains(outcome.text, string(r)) {
+			t.Errorf("%s (%s), want 550 5.7.1 %s", outcome.word, outcome.text, r)
 		}
 		d.onlyTo(t, m)
 		return
 	}
-	if fate.word != "accepted" {
-		t.Fatalf("%s (%s)", fate.word, fate.text)
+	if outcome.word != "accepted" {
+		t.Fatalf("%s (%s)", outcome.word, outcome.text)
 	}
 	got := d.sink.Wait(t, "the copy for "+c.to, func(got rig.Delivery) bool {
 		return contains(got.To, c.to) && strings.Contains(string(got.Data), "<"+m.id+">")
@@ -277,7 +277,7 @@ func (d *door) testPolicyCase(t *testing.T, c policyCase) {
 }
 
 // client connects as the one who hands the message in.
-func (d *door) client(t *testing.T, by string) *rig.Client {
+func (d *deployment) client(t *testing.T, by string) *rig.Client {
 	t.Helper()
 	switch by {
 	case "":
@@ -303,7 +303,7 @@ func (d *door) client(t *testing.T, by string) *rig.Client {
 }
 
 // has checks the form in which a message arrived.
-func (d *door) has(t *testing.T, message []byte, m mail, c policyCase) {
+func (d *deployment) has(t *testing.T, message []byte, m mail, c policyCase) {
 	t.Helper()
 	signer, reader := c.signer, c.reader
 	if signer == "" {
@@ -338,12 +338,12 @@ func (d *door) has(t *testing.T, message []byte, m mail, c policyCase) {
 }
 
 // testTwoHidden: no recipient learns of a hidden one, also not another one.
-func (d *door) testTwoHidden(t *testing.T) {
+func (d *deployment) testTwoHidden(t *testing.T) {
 	m := newMail(t, alice, "bob@both.example", "ec@both.example", "file@both.example")
 	m.visible = m.to[:1]
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 		got := d.arrived(t, m, addr)
 		d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 		for _, other := range m.to {
@@ -355,7 +355,7 @@ func (d *door) testTwoHidden(t *testing.T) {
 }
 
 // testStrangerAsks: words of strangers mean nothing, and stay.
-func (d *door) testStrangerAsks(t *testing.T) {
+func (d *deployment) testStrangerAsks(t *testing.T) {
 	m := newMail(t, partner, alice)
 	m.subject, m.headers = "[encrypt] x", "X-SMIME: encrypt\r\n"
 	want(t, d.receive(t, m), alice, "accepted")
@@ -366,7 +366,7 @@ func (d *door) testStrangerAsks(t *testing.T) {
 	}
 }
 
-// guestListener is the configuration of the guests' door.
+// guestListener is the configuration of the guests' listener.
 func guestListener(protocol string, port int) string {
 	return fmt.Sprintf("\n[[listener]]\nname = \"guest\"\nprotocol = %q\naddress = \"127.0.0.1:%d\"\ndirection = \"outbound\"\n", protocol, port)
 }

@@ -25,11 +25,11 @@ encrypt = "require"
 profile = "pqc"
 `
 
-// TestPostQuantum: through every door a message is signed with ML-DSA and encrypted
+// TestPostQuantum: in every deployment a message is signed with ML-DSA and encrypted
 // with ML-KEM, with certificates of the gateway's own authority, and what left is
 // decrypted and verified when it comes in.
 func TestPostQuantum(t *testing.T) {
-	for name, open := range openings {
+	for name, open := range deployments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

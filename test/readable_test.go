@@ -74,7 +74,7 @@ func pythonReads(t *testing.T, m []byte) pythonView {
 
 // testForms: what clients write opens in a reader without S/MIME where a rule says so,
 // with its text and files, and as it came where a rule says that.
-func (d *door) testForms(t *testing.T) {
+func (d *deployment) testForms(t *testing.T) {
 	openssl := d.openssl.(*peer.OpenSSL)
 	opaque, err := d.openssl.Sign([]byte(letterWithFile), d.ids[partner], peer.Algorithms{})
 	if err != nil {
@@ -132,7 +132,7 @@ func (d *door) testForms(t *testing.T) {
 	})
 }
 
-func (d *door) strangersOpaque(t *testing.T) string {
+func (d *deployment) strangersOpaque(t *testing.T) string {
 	t.Helper()
 	signed, err := d.openssl.Sign([]byte(letterWithFile), d.foreign, peer.Algorithms{})
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func (d *door) testRecipients(t *testing.T) {
+func (d *deployment) testRecipients(t *testing.T) {
 	t.Run("one refused", d.testReject)
 	t.Run("one stripped", d.testStrip)
 	t.Run("all stripped", d.testStripAll)
@@ -23,12 +23,12 @@ func (d *door) testRecipients(t *testing.T) {
 
 // testReject: one recipient has no certificate and is refused, with a reason;
 // the other gets the message.
-func (d *door) testReject(t *testing.T) {
+func (d *deployment) testReject(t *testing.T) {
 	m := newMail(t, alice, "bob@both.example", "none@both.example")
-	fates := d.send(t, m)
-	want(t, fates, "bob@both.example", "accepted")
-	want(t, fates, "none@both.example", "refused")
-	if text := fates["none@both.example"].text; !strings.Contains(text, "certificate") {
+	outcomes := d.send(t, m)
+	want(t, outcomes, "bob@both.example", "accepted")
+	want(t, outcomes, "none@both.example", "refused")
+	if text := outcomes["none@both.example"].text; !strings.Contains(text, "certificate") {
 		t.Errorf("the refusal does not speak of a certificate: %q", text)
 	}
 	got := d.arrived(t, m, "bob@both.example")
@@ -41,11 +41,11 @@ func (d *door) testReject(t *testing.T) {
 
 // testStrip: one recipient has no certificate and is removed; the other gets the
 // message and the sender a notice.
-func (d *door) testStrip(t *testing.T) {
+func (d *deployment) testStrip(t *testing.T) {
 	m := newMail(t, alice, "bob@strip.example", "none@strip.example")
-	fates := d.send(t, m)
-	want(t, fates, "bob@strip.example", "accepted")
-	want(t, fates, "none@strip.example", "accepted")
+	outcomes := d.send(t, m)
+	want(t, outcomes, "bob@strip.example", "accepted")
+	want(t, outcomes, "none@strip.example", "accepted")
 	got := d.arrived(t, m, "bob@strip.example")
 	d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 	notice := d.told(t, alice, "none@strip.example")
@@ -57,9 +57,9 @@ func (d *door) testStrip(t *testing.T) {
 
 // testStripAll: no recipient is left. The sender must hear of it, whether by refusal
 // or by notice.
-func (d *door) testStripAll(t *testing.T) {
+func (d *deployment) testStripAll(t *testing.T) {
 	m := newMail(t, erika, "none@strip.example")
-	if fate := d.send(t, m)["none@strip.example"]; fate.word == "accepted" {
+	if outcome := d.send(t, m)["none@strip.example"]; outcome.word == "accepted" {
 		d.told(t, erika, "none@strip.example")
 	}
 	d.onlyTo(t, m)
@@ -67,34 +67,34 @@ func (d *door) testStripAll(t *testing.T) {
 
 // testSilent: it is unknown whether there is a certificate, so nothing leaves
 // and the client is to try again.
-func (d *door) testSilent(t *testing.T) {
+func (d *deployment) testSilent(t *testing.T) {
 	m := newMail(t, alice, "carol@silent.example")
-	fates := d.send(t, m)
-	want(t, fates, "carol@silent.example", "deferred")
-	if text := fates["carol@silent.example"].text; !strings.Contains(text, "451 4.4.3") {
+	outcomes := d.send(t, m)
+	want(t, outcomes, "carol@silent.example", "deferred")
+	if text := outcomes["carol@silent.example"].text; !strings.Contains(text, "451 4.4.3") {
 		t.Errorf("the reply is %q, want 451 4.4.3", text)
 	}
 	d.onlyTo(t, m)
 }
 
 // testUnusable: the only certificate will not do, and the reply says why.
-func (d *door) testUnusable(t *testing.T, addr, reason string) {
+func (d *deployment) testUnusable(t *testing.T, addr, reason string) {
 	m := newMail(t, alice, addr)
-	fates := d.send(t, m)
-	want(t, fates, addr, "refused")
-	if text := fates[addr].text; !strings.Contains(text, reason) {
+	outcomes := d.send(t, m)
+	want(t, outcomes, addr, "refused")
+	if text := outcomes[addr].text; !strings.Contains(text, reason) {
 		t.Errorf("the reply does not say %q: %q", reason, text)
 	}
 	d.onlyTo(t, m)
 }
 
 // testCopies: three recipients, three treatments, one message.
-func (d *door) testCopies(t *testing.T) {
+func (d *deployment) testCopies(t *testing.T) {
 	m := newMail(t, alice, "bob@sign.example", "bob@both.example", "carol@rest.example")
 	m.entity = "\r\nnot confidential\r\n"
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 	}
 	d.verified(t, d.arrived(t, m, "bob@sign.example").Data, m, d.openssl)
 	d.decrypted(t, d.arrived(t, m, "bob@both.example").Data, d.openssl,
@@ -104,27 +104,27 @@ func (d *door) testCopies(t *testing.T) {
 
 // testMixed: what is encrypted for one does not go to another in the clear,
 // unless the rule allows it.
-func (d *door) testMixed(t *testing.T) {
+func (d *deployment) testMixed(t *testing.T) {
 	m := newMail(t, alice, "bob@encrypt.example", "carol@rest.example")
-	fates := d.send(t, m)
-	want(t, fates, "bob@encrypt.example", "accepted")
+	outcomes := d.send(t, m)
+	want(t, outcomes, "bob@encrypt.example", "accepted")
 	d.arrived(t, m, "bob@encrypt.example")
-	if fates["carol@rest.example"].word == "accepted" {
+	if outcomes["carol@rest.example"].word == "accepted" {
 		d.told(t, alice, "carol@rest.example")
 	}
 	d.onlyTo(t, m, "bob@encrypt.example")
 }
 
 // testNoIdentity: a signature is required and cannot be made.
-func (d *door) testNoIdentity(t *testing.T) {
+func (d *deployment) testNoIdentity(t *testing.T) {
 	m := newMail(t, norah, "bob@sign.example")
 	want(t, d.send(t, m), "bob@sign.example", "deferred")
 	d.onlyTo(t, m)
 }
 
 // onlyTo fails the test where a copy of m went to anybody else. All is settled
-// by then: a fate is known only when the last hop before us has answered.
-func (d *door) onlyTo(t *testing.T, m mail, allowed ...string) {
+// by then: a outcome is known only when the last hop before us has answered.
+func (d *deployment) onlyTo(t *testing.T, m mail, allowed ...string) {
 	t.Helper()
 	for _, got := range d.sink.All() {
 		if got.From == "" || !strings.Contains(string(got.Data), "<"+m.id+">") {
@@ -138,9 +138,9 @@ func (d *door) onlyTo(t *testing.T, m mail, allowed ...string) {
 	}
 }
 
-// testLeaks looks at everything that arrived in all tests of this door: the
+// testLeaks looks at everything that arrived in all tests of this deployment: the
 // secret is never in the clear towards a domain that must be encrypted.
-func (d *door) testLeaks(t *testing.T) {
+func (d *deployment) testLeaks(t *testing.T) {
 	for _, got := range d.sink.All() {
 		for _, addr := range got.To {
 			_, domain, _ := strings.Cut(addr, "@")

@@ -13,7 +13,7 @@ const refused = "refuse-all@corp.example"
 
 // testReturned: mail is decrypted, and the server behind the gateway refuses it. The
 // sender hears that, and reads nothing of what was decrypted, whatever they ask for.
-func (d *door) testReturned(t *testing.T) {
+func (d *deployment) testReturned(t *testing.T) {
 	const stranger = "captor@partner.example"
 	m := newMail(t, stranger, refused)
 	m.entity = d.encryptTo(t, inboundText, d.ids[refused])
@@ -38,7 +38,7 @@ func (d *door) testReturned(t *testing.T) {
 }
 
 // testUnderTheReturnPath: what was encrypted leaves under an address of the gateway.
-func (d *door) testUnderTheReturnPath(t *testing.T) {
+func (d *deployment) testUnderTheReturnPath(t *testing.T) {
 	m := newMail(t, partner, alice)
 	m.entity = d.encryptTo(t, inboundText, d.ids[alice])
 	want(t, d.receive(t, m), alice, "accepted")

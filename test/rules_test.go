@@ -58,8 +58,8 @@ sender_copy = true
 `
 
 // testRules: what rules can say beyond signing and encrypting comes out the same
-// by every door.
-func (d *door) testRules(t *testing.T) {
+// in every deployment.
+func (d *deployment) testRules(t *testing.T) {
 	t.Run("all or nobody", d.testWhole)
 	t.Run("the sender's choice", d.testChoice)
 	t.Run("a wish that is not granted", d.testLocked)
@@ -71,11 +71,11 @@ func (d *door) testRules(t *testing.T) {
 }
 
 // testWhole: one recipient without a certificate, and no recipient gets the message.
-func (d *door) testWhole(t *testing.T) {
+func (d *deployment) testWhole(t *testing.T) {
 	m := newMail(t, alice, "bob@whole.example", "none@whole.example", "carol@rest.example")
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "refused")
+		want(t, outcomes, addr, "refused")
 	}
 	d.onlyTo(t, m)
 	m = newMail(t, alice, "bob@whole.example")
@@ -86,7 +86,7 @@ func (d *door) testWhole(t *testing.T) {
 
 // testChoice: a word in the subject or a field asks for encryption, and leaves
 // no trace.
-func (d *door) testChoice(t *testing.T) {
+func (d *deployment) testChoice(t *testing.T) {
 	for name, ask := range map[string]func(*mail){
 		"subject": func(m *mail) { m.subject = "[Encrypt] about something" },
 		"field":   func(m *mail) { m.subject, m.headers = "about something", "X-SMIME: encrypt\r\n" },
@@ -116,7 +116,7 @@ func (d *door) testChoice(t *testing.T) {
 }
 
 // testLocked: the rule does not let the sender ask for plain text.
-func (d *door) testLocked(t *testing.T) {
+func (d *deployment) testLocked(t *testing.T) {
 	m := newMail(t, alice, "bob@encrypt.example")
 	m.subject = "[plain] about something"
 	want(t, d.send(t, m), m.to[0], "accepted")
@@ -129,21 +129,21 @@ func (d *door) testLocked(t *testing.T) {
 
 // testBest: encrypted where all have a certificate, signed where one
 // has none.
-func (d *door) testBest(t *testing.T) {
+func (d *deployment) testBest(t *testing.T) {
 	m := newMail(t, alice, "bob@best.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	d.decrypted(t, d.arrived(t, m, m.to[0]).Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 	m = newMail(t, alice, "bob@best.example", "none@best.example")
 	m.id = "both." + m.id
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 		d.verified(t, d.arrived(t, m, addr).Data, m, d.openssl)
 	}
 }
 
 // testTrial: a rule that only reports changes nothing.
-func (d *door) testTrial(t *testing.T) {
+func (d *deployment) testTrial(t *testing.T) {
 	m := newMail(t, norah, "none@trial.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	sameContent(t, entityOf(d.arrived(t, m, m.to[0]).Data), []byte(m.entity))
@@ -151,7 +151,7 @@ func (d *door) testTrial(t *testing.T) {
 
 // testTagged: the subject is tagged outside of the signature, and the sender can
 // read what was sent.
-func (d *door) testTagged(t *testing.T) {
+func (d *deployment) testTagged(t *testing.T) {
 	m := newMail(t, alice, "bob@tagged.example")
 	want(t, d.send(t, m), m.to[0], "accepted")
 	got := d.arrived(t, m, m.to[0])

@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-func (d *door) testSessions(t *testing.T) {
+func (d *deployment) testSessions(t *testing.T) {
 	t.Run("two messages", d.testTwoMessages)
 	t.Run("reset", d.testReset)
 	t.Run("disconnect", d.testDisconnect)
@@ -18,7 +18,7 @@ func (d *door) testSessions(t *testing.T) {
 }
 
 // testTwoMessages: the second message on a connection has a state of its own.
-func (d *door) testTwoMessages(t *testing.T) {
+func (d *deployment) testTwoMessages(t *testing.T) {
 	c := rig.Dial(t, d.outbound, rig.Insider)
 	first := newMail(t, alice, "bob@both.example")
 	first.id = "first." + first.id
@@ -35,7 +35,7 @@ func (d *door) testTwoMessages(t *testing.T) {
 }
 
 // testReset: recipients named before RSET get nothing.
-func (d *door) testReset(t *testing.T) {
+func (d *deployment) testReset(t *testing.T) {
 	c := rig.Dial(t, d.outbound, rig.Insider)
 	for _, err := range []error{c.Mail(alice), c.Rcpt("bob@strip.example"), c.Rcpt("carol@rest.example"), c.Reset()} {
 		if err != nil {
@@ -48,9 +48,9 @@ func (d *door) testReset(t *testing.T) {
 	d.onlyTo(t, m, m.to[0])
 }
 
-// testDisconnect: what was not finished is not delivered, and the door stays
+// testDisconnect: what was not finished is not delivered, and the listener stays
 // open for others.
-func (d *door) testDisconnect(t *testing.T) {
+func (d *deployment) testDisconnect(t *testing.T) {
 	cut := newMail(t, alice, "bob@sign.example")
 	cut.id = "cut." + cut.id
 	conn, err := net.Dial("tcp", d.outbound)
@@ -100,7 +100,7 @@ func readReply(t *testing.T, conn net.Conn) {
 }
 
 // testParallel: twenty clients at once, each with messages of its own.
-func (d *door) testParallel(t *testing.T) {
+func (d *deployment) testParallel(t *testing.T) {
 	const clients, each = 20, 3
 	var mails []mail
 	for i := range clients * each {

@@ -79,7 +79,7 @@ func lines(b []byte) string {
 	return out.String()
 }
 
-func (d *door) testShapes(t *testing.T) {
+func (d *deployment) testShapes(t *testing.T) {
 	for _, s := range shapes() {
 		t.Run("signed "+s.name, func(t *testing.T) {
 			m := newMail(t, alice, "bob@sign.example")
@@ -129,7 +129,7 @@ func plainest(t *testing.T, got rig.Delivery) {
 
 // verified lets each peer verify message, and compares what was signed with what
 // was sent.
-func (d *door) verified(t *testing.T, message []byte, m mail, peers ...peer.Peer) {
+func (d *deployment) verified(t *testing.T, message []byte, m mail, peers ...peer.Peer) {
 	t.Helper()
 	for _, p := range peers {
 		content, err := p.Verify(message)
@@ -143,7 +143,7 @@ func (d *door) verified(t *testing.T, message []byte, m mail, peers ...peer.Peer
 
 // decrypted lets a peer decrypt message, which must not show the content, and
 // hands the inner entity to check.
-func (d *door) decrypted(t *testing.T, message []byte, p peer.Peer, check func([]byte)) {
+func (d *deployment) decrypted(t *testing.T, message []byte, p peer.Peer, check func([]byte)) {
 	t.Helper()
 	inner, err := p.Decrypt(message)
 	if err != nil {
@@ -155,11 +155,11 @@ func (d *door) decrypted(t *testing.T, message []byte, p peer.Peer, check func([
 	}
 }
 
-func (d *door) testECKeys(t *testing.T) {
+func (d *deployment) testECKeys(t *testing.T) {
 	m := newMail(t, erika, "ec@both.example", "file@both.example", "bob@both.example")
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 		got := d.arrived(t, m, addr)
 		d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl, d.gnupg) })
 	}
@@ -167,14 +167,14 @@ func (d *door) testECKeys(t *testing.T) {
 
 // testSignedAlready sends what a mail program signed: not a bit of what is
 // signed may change, and it gets no second signature.
-func (d *door) testSignedAlready(t *testing.T) {
+func (d *deployment) testSignedAlready(t *testing.T) {
 	entity := []byte("Content-Type: text/plain\r\n\r\nsigned by the author\r\nwith blanks  \r\n")
 	signed := clearSigned(t, d, entity, alice)
 	m := newMail(t, alice, "bob@sign.example", "bob@both.example")
 	m.entity = signed
-	fates := d.send(t, m)
+	outcomes := d.send(t, m)
 	for _, addr := range m.to {
-		want(t, fates, addr, "accepted")
+		want(t, outcomes, addr, "accepted")
 	}
 	check := func(message []byte) {
 		t.Helper()
@@ -188,7 +188,7 @@ func (d *door) testSignedAlready(t *testing.T) {
 }
 
 // clearSigned returns entity in a multipart/signed by a peer.
-func clearSigned(t *testing.T, d *door, entity []byte, signer string) string {
+func clearSigned(t *testing.T, d *deployment, entity []byte, signer string) string {
 	t.Helper()
 	signed, err := d.openssl.(*peer.OpenSSL).SignClear(entity, d.ids[signer])
 	if err != nil {

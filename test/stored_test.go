@@ -12,9 +12,9 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-// stored is a door upon a store, with what happens beside the gateway.
+// stored is a deployment with a store, with what happens beside the gateway.
 type stored struct {
-	*door
+	*deployment
 	sent int
 }
 
@@ -22,7 +22,7 @@ func openStored(t *testing.T) *stored {
 	t.Helper()
 	d, hop := lateRelay(t)
 	d.sink = rig.StartSinkAt(t, hop)
-	return &stored{door: d}
+	return &stored{deployment: d}
 }
 
 // file writes something for the command line to read.
@@ -56,10 +56,10 @@ func TestMarks(t *testing.T) {
 	refuses := func(addr, why string) {
 		t.Helper()
 		m := s.outgoing(t, alice, addr)
-		fates := s.send(t, m)
-		want(t, fates, addr, "refused")
-		if !strings.Contains(fates[addr].text, why) {
-			t.Errorf("%s: %q does not say %q", addr, fates[addr].text, why)
+		outcomes := s.send(t, m)
+		want(t, outcomes, addr, "refused")
+		if !strings.Contains(outcomes[addr].text, why) {
+			t.Errorf("%s: %q does not say %q", addr, outcomes[addr].text, why)
 		}
 	}
 	changes := 0

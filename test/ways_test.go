@@ -37,7 +37,7 @@ mixed = "allow"
 // site is a host with the set-up of README.md: a Postfix that delivers to our own
 // mailboxes (home) and to the world (away).
 type site struct {
-	*door
+	*deployment
 	home *rig.Sink
 }
 
@@ -94,7 +94,7 @@ func wayPorts(t *testing.T, names ...string) (rig.Ports, func(...string) []int) 
 }
 
 func newSite(t *testing.T, w *world, outbound, inbound string) *site {
-	return &site{door: &door{world: w, sink: rig.StartSink(t), outbound: outbound, inbound: inbound}, home: rig.StartSink(t)}
+	return &site{deployment: &deployment{world: w, sink: rig.StartSink(t), outbound: outbound, inbound: inbound}, home: rig.StartSink(t)}
 }
 
 // start runs the gateway and a Postfix that is the host of corp.example: "team" and

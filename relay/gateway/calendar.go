@@ -12,8 +12,8 @@ import (
 // answer to one (RFC 6047), and says why; or why not, where it has something of the
 // kind in it. A rule may treat meeting requests less strictly: a calendar file that
 // is attached to something, or an invitation in a message that is brought along,
-// must not open that door. signed says that the message bears the signature of its
-// author.
+// must not be a way around encryption. signed says that the message bears the
+// signature of its author.
 func meetingRequest(msg *message.Message, signed bool) (is bool, why string) {
 	root := msg.Root()
 	if signed && root.MediaType == "multipart/signed" && len(root.Children) == 2 {

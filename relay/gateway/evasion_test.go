@@ -26,7 +26,7 @@ import (
 )
 
 // evasiveRules demand encryption of what the forms below have in them, and each
-// leaves some door that only what is meant may use.
+// makes one exception, which only the content that is meant may use.
 func evasiveRules() []enforce.Rule {
 	lax := enforce.Rule{Sign: "never", Encrypt: "require", Calendar: "leave"}
 	rules := []enforce.Rule{

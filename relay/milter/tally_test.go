@@ -10,7 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay"
 )
 
-// counter keeps what a door counts.
+// counter keeps what a listener counts.
 type counter struct {
 	mu      sync.Mutex
 	refused int

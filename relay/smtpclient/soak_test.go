@@ -21,7 +21,7 @@ import (
 )
 
 // Many sessions at once, with clients that reset, break off and say nonsense,
-// through both doors: every message that was answered with 250 arrives once and
+// through both listeners: every message that was answered with 250 arrives once and
 // whole, and none that was not.
 func TestSoak(t *testing.T) {
 	for _, lmtp := range []bool{false, true} {

@@ -14,7 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// The next hop here is our own door, which has TLS.
+// The next hop here is a listener of smtpd, which has TLS.
 func TestTLS(t *testing.T) {
 	server, _, ca := wiretest.Certificate(t)
 	_, _, otherCA := wiretest.Certificate(t)
@@ -85,8 +85,8 @@ func TestBrokenTLS(t *testing.T) {
 	}
 }
 
-// Everything that one door takes comes out of the other unchanged.
-func TestThroughOwnDoor(t *testing.T) {
+// Everything that the client sends, a listener of smtpd takes unchanged.
+func TestThroughSMTPD(t *testing.T) {
 	h, sink := &wiretest.Handler{}, &wiretest.Sink{}
 	addr := wiretest.Start(t, smtpd.NewServer(smtpd.Config{
 		Hostname: "gw.example.com", Handler: h, Queue: sink, Log: slog.New(slog.DiscardHandler),

@@ -87,7 +87,7 @@ func TestPadding(t *testing.T) {
 	}
 }
 
-// The same through the front door: a block in front of the last one is changed
+// The same through Decrypt: a block in front of the last one is changed
 // so that the padding decrypts to the value wanted.
 func TestBadPaddingIsOneError(t *testing.T) {
 	id := newIdentity(t, "p256")

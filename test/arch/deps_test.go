@@ -7,7 +7,7 @@ import (
 )
 
 // unreachable are, for a package, the packages that it must not depend on, by
-// whatever way; a name that ends in "/" means all below. A door that reaches the
+// whatever way; a name that ends in "/" means all below. A listener that reaches the
 // policy decides by itself one day, and a seam that reaches a database is none.
 var unreachable = map[string][]string{
 	"relay":            {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},

@@ -62,11 +62,11 @@ func TestNobodyLearnsTheTextFromInboundRules(t *testing.T) {
 
 // attack plays the attack by every listener, with every habit of the next hop.
 func attack(t *testing.T, policy *enforce.InboundPolicy) {
-	for _, door := range []string{"smtp", "lmtp", "milter", "milter without envelope edits"} {
+	for _, listener := range []string{"smtp", "lmtp", "milter", "milter without envelope edits"} {
 		for _, habit := range []habit{reports, refuses, returns, defers} {
-			t.Run(fmt.Sprintf("%s/%s", door, habit), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s", listener, habit), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, door, habit, policy)
+				w := newWorld(t, listener, habit, policy)
 				captured := w.captured()
 				views := map[string]int{}
 				for n := range guesses {
@@ -105,15 +105,15 @@ func keys(m map[string]int) func(func(string) bool) {
 
 // world is a gateway behind one listener, with a next hop behind it.
 type world struct {
-	t       *testing.T
-	gateway *gateway.Gateway
-	hop     *hop
-	door    door
-	cert    *x509.Certificate
+	t        *testing.T
+	gateway  *gateway.Gateway
+	hop      *hop
+	listener listener
+	cert     *x509.Certificate
 }
 
-// door passes a message to the gateway and returns what the client hears.
-type door interface {
+// listener passes a message to the gateway and returns what the client hears.
+type listener interface {
 	send(from, to, mailArgs, rcptArgs string, msg []byte) []string
 }
 
@@ -141,7 +141,7 @@ func newWorld(t *testing.T, name string, h habit, policy *enforce.InboundPolicy)
 	}))
 	t.Cleanup(w.gateway.Close)
 	w.hop = &hop{t: t, gateway: w.gateway, habit: h}
-	w.door = newDoor(w, name)
+	w.listener = newListener(w, name)
 	return w
 }
 
@@ -149,11 +149,11 @@ func newWorld(t *testing.T, name string, h habit, policy *enforce.InboundPolicy)
 // it, and returns what reaches the outside.
 func (w *world) attempt(msg []byte) []string {
 	w.hop.outside, w.hop.returned = nil, nil
-	seen := w.door.send(attacker, alice, "RET=FULL ENVID=E1", "NOTIFY=SUCCESS,FAILURE,DELAY", msg)
+	seen := w.listener.send(attacker, alice, "RET=FULL ENVID=E1", "NOTIFY=SUCCESS,FAILURE,DELAY", msg)
 	for len(w.hop.returned) > 0 {
 		r := w.hop.returned[0]
 		w.hop.returned = w.hop.returned[1:]
-		for _, answer := range w.door.send("", r.to, "", "", r.msg) {
+		for _, answer := range w.listener.send("", r.to, "", "", r.msg) {
 			if !strings.HasPrefix(answer, "2") {
 				w.t.Fatalf("the gateway does not take back what it let out: %s", answer)
 			}

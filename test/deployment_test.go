@@ -13,8 +13,9 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-// door is one of the ways into a gateway, with everything behind it.
-type door struct {
+// deployment is a gateway in one of the ways that README.md describes, with the MTA
+// and the next hop around it.
+type deployment struct {
 	*world
 	name    string
 	sink    *rig.Sink
@@ -31,16 +32,16 @@ type door struct {
 	perRecipient bool
 }
 
-// openings are the doors, by name.
-var openings = map[string]func(*testing.T, *world) *door{
+// deployments start a gateway in each of the ways, by name.
+var deployments = map[string]func(*testing.T, *world) *deployment{
 	"filter": openFilter,
 	"milter": openMilter,
 	"relay":  openRelay,
 }
 
-// TestDoors runs every case through every door.
-func TestDoors(t *testing.T) {
-	for name, open := range openings {
+// TestDeployments runs every case in every deployment.
+func TestDeployments(t *testing.T) {
+	for name, open := range deployments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := open(t, newWorld(t))
@@ -64,12 +65,12 @@ func TestDoors(t *testing.T) {
 	}
 }
 
-func openFilter(t *testing.T, w *world) *door {
+func openFilter(t *testing.T, w *world) *deployment {
 	out, in, back, exit, forward := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
 	submission, smtp := loopback.FreePort(t), loopback.FreePort(t)
 	guests, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"10025": out, "10026": in, "10027": back, "10028": exit, "10029": forward, "submission": submission, "smtp": smtp}
-	d := &door{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp), guest: local(guest)}
+	d := &deployment{world: w, sink: rig.StartSink(t), perRecipient: true, outbound: local(submission), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
 		w.config(rig.Recipe(t, "toml filter", ports)+guestListener("lmtp", guests), queueIn(t)), out, in, forward, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
@@ -81,11 +82,11 @@ func openFilter(t *testing.T, w *world) *door {
 	return d
 }
 
-func openMilter(t *testing.T, w *world) *door {
+func openMilter(t *testing.T, w *world) *deployment {
 	milter, back, smtp, exit, forward, sendmail := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
 	guests, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"10024": milter, "10025": sendmail, "10027": back, "10028": exit, "10029": forward}
-	d := &door{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
+	d := &deployment{world: w, sink: rig.StartSink(t), outbound: local(smtp), inbound: local(smtp), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
 		w.config(rig.Recipe(t, "toml milter", ports)+guestListener("milter", guests), queueIn(t)), milter, sendmail, forward, guests)
 	d.mta = rig.StartPostfix(t, rig.PostfixConfig{
@@ -98,11 +99,11 @@ func openMilter(t *testing.T, w *world) *door {
 	return d
 }
 
-func openRelay(t *testing.T, w *world) *door {
+func openRelay(t *testing.T, w *world) *deployment {
 	sink := rig.StartSink(t)
 	relay, guest := loopback.FreePort(t), loopback.FreePort(t)
 	ports := rig.Ports{"2525": relay, "10028": portOf(sink.Addr())}
-	d := &door{world: w, sink: sink, outbound: local(relay), inbound: local(relay), guest: local(guest)}
+	d := &deployment{world: w, sink: sink, outbound: local(relay), inbound: local(relay), guest: local(guest)}
 	d.gateway = rig.StartGateway(t, program,
 		w.config(rig.Recipe(t, "toml relay", ports)+guestListener("smtp", guest), queueIn(t)), relay, guest)
 	return d
@@ -118,7 +119,7 @@ func portOf(addr string) int {
 }
 
 // mailboxes sends what is for our own domain to the sink.
-func (d *door) mailboxes() string {
+func (d *deployment) mailboxes() string {
 	return "relay_domains = corp.example\nrelay_transport = " + hopTo(d.sink) + "\n"
 }
 
@@ -129,74 +130,74 @@ func leaving(master string, to *rig.Sink) string {
 
 func hopTo(s *rig.Sink) string { return fmt.Sprintf("smtp:[127.0.0.1]:%d", portOf(s.Addr())) }
 
-// fate is what became of a recipient as far as the sender can tell at once.
-type fate struct {
+// outcome is what became of a recipient as far as the sender can tell at once.
+type outcome struct {
 	word string // accepted, refused or deferred
 	text string
 }
 
-// send hands a message in from inside, and returns the fate of each recipient.
-func (d *door) send(t *testing.T, m mail) map[string]fate {
+// send hands a message in from inside, and returns the outcome of each recipient.
+func (d *deployment) send(t *testing.T, m mail) map[string]outcome {
 	t.Helper()
 	return d.transact(t, rig.Dial(t, d.outbound, rig.Insider), m)
 }
 
 // receive hands a message in from outside.
-func (d *door) receive(t *testing.T, m mail) map[string]fate {
+func (d *deployment) receive(t *testing.T, m mail) map[string]outcome {
 	t.Helper()
 	return d.transact(t, rig.Dial(t, d.inbound, rig.Stranger), m)
 }
 
-func (d *door) transact(t *testing.T, c *rig.Client, m mail) map[string]fate {
+func (d *deployment) transact(t *testing.T, c *rig.Client, m mail) map[string]outcome {
 	t.Helper()
 	got := c.Send(m.from, m.to, m.bytes())
 	if !got.Mail.Positive() {
 		t.Fatalf("MAIL FROM:<%s>: %v", m.from, got.Mail)
 	}
-	fates := map[string]fate{}
+	outcomes := map[string]outcome{}
 	for _, addr := range m.to {
 		reply := got.Rcpt[addr]
 		if reply.Positive() {
 			reply = got.Data
 		}
-		fates[addr] = fateOf(reply)
-		if d.perRecipient && fates[addr].word == "accepted" {
-			fates[addr] = d.delivery(t, m.id, addr)
+		outcomes[addr] = outcomeOf(reply)
+		if d.perRecipient && outcomes[addr].word == "accepted" {
+			outcomes[addr] = d.delivery(t, m.id, addr)
 		}
 	}
-	return fates
+	return outcomes
 }
 
-func fateOf(r rig.Reply) fate {
+func outcomeOf(r rig.Reply) outcome {
 	switch {
 	case r.Positive():
-		return fate{"accepted", r.Text}
+		return outcome{"accepted", r.Text}
 	case r.Code < 500:
-		return fate{"deferred", r.String()}
+		return outcome{"deferred", r.String()}
 	}
-	return fate{"refused", r.String()}
+	return outcome{"refused", r.String()}
 }
 
 var words = map[string]string{"sent": "accepted", "bounced": "refused", "deferred": "deferred"}
 
 // delivery reads in the log of Postfix what our LMTP answered for a recipient.
-func (d *door) delivery(t *testing.T, id, addr string) fate {
+func (d *deployment) delivery(t *testing.T, id, addr string) outcome {
 	t.Helper()
 	queue := d.mta.WaitLog(t, `cleanup\[\d+\]: (\w+): message-id=<`+regexp.QuoteMeta(id)+`>`)[1]
 	m := d.mta.WaitLog(t, `lmtp\[\d+\]: `+queue+`: to=<`+regexp.QuoteMeta(addr)+`>, .*status=(\w+) \((.*)\)`)
-	return fate{words[m[1]], m[2]}
+	return outcome{words[m[1]], m[2]}
 }
 
-// want fails the test where a recipient's fate is another than the word given.
-func want(t *testing.T, fates map[string]fate, addr, word string) {
+// want fails the test where a recipient's outcome is another than the word given.
+func want(t *testing.T, outcomes map[string]outcome, addr, word string) {
 	t.Helper()
-	if fates[addr].word != word {
-		t.Errorf("%s: %s (%s), want %s", addr, fates[addr].word, fates[addr].text, word)
+	if outcomes[addr].word != word {
+		t.Errorf("%s: %s (%s), want %s", addr, outcomes[addr].word, outcomes[addr].text, word)
 	}
 }
 
 // arrived waits for the copy of m that addr gets.
-func (d *door) arrived(t *testing.T, m mail, addr string) rig.Delivery {
+func (d *deployment) arrived(t *testing.T, m mail, addr string) rig.Delivery {
 	t.Helper()
 	return d.sink.Wait(t, "the copy for "+addr, func(got rig.Delivery) bool {
 		return got.From != "" && contains(got.To, addr) && strings.Contains(string(got.Data), "<"+m.id+">")
@@ -205,7 +206,7 @@ func (d *door) arrived(t *testing.T, m mail, addr string) rig.Delivery {
 
 // told waits for a message of the gateway or the MTA to the sender that names
 // addr.
-func (d *door) told(t *testing.T, sender, addr string) rig.Delivery {
+func (d *deployment) told(t *testing.T, sender, addr string) rig.Delivery {
 	t.Helper()
 	return d.sink.Wait(t, "a report to "+sender+" that names "+addr, func(got rig.Delivery) bool {
 		return got.From == "" && contains(got.To, sender) && strings.Contains(string(got.Data), addr)

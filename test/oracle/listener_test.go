@@ -26,7 +26,7 @@ type server interface {
 	Shutdown(context.Context) error
 }
 
-func newDoor(w *world, name string) door {
+func newListener(w *world, name string) listener {
 	w.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	clock := func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }
