@@ -106,7 +106,8 @@ func TestInflatedMemory(t *testing.T) {
 	if err != nil || !bytes.Equal(got, data) {
 		t.Fatalf("%d octets, %v", len(got), err)
 	}
-	if int64(taken) > reserved+1<<20 || reserved > 2*size+4*step {
+	// With the race detector a slice that grows is allocated twice.
+	if int64(taken) > reserved+1<<20 && !raced || reserved > 2*size+4*step {
 		t.Errorf("%d octets taken, and %d reserved", taken, reserved)
 	}
 	var z bytes.Buffer
