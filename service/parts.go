@@ -254,7 +254,7 @@ func (b *builder) gateway() {
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
 			Tags:       gateway.Tags{Signed: c.Inbound.TagSigned, Encrypted: c.Inbound.TagEncrypted, Unverified: c.Inbound.TagUnverified},
-			HMACKey:    b.hmacKey(),
+			HMACKey:    b.hmacKey(), CipherMail: c.Inbound.CipherMail,
 		},
 		InboundPolicy: b.inbound, Partners: b.partners, Quarantine: c.Queue.Quarantine,
 		ReturnPath:   b.returnPath(),

@@ -21,6 +21,7 @@ const inboundText = "Content-Type: text/plain\r\n\r\nhello from outside\r\n"
 const forged = "Authentication-Results: gw.test; smime=pass body.smime-identifier=eve@partner.example\r\n" +
 	"X-SMIME-Status: pass; signed=yes\r\n" +
 	"X-SMIME-Status-HMAC: v1=forged-too\r\n" +
+	"X-CipherMail-Info-Signer-Trusted-0-0: True (forged-too)\r\n" +
 	"x-smime-status: pass; forged-too=yes\r\n" +
 	"authentication-results: GW.test 1;\r\n\tsmime=pass\r\n"
 
@@ -173,6 +174,8 @@ func (d *deployment) testUndecryptable(t *testing.T) {
 
 var smimeResult = regexp.MustCompile(`\bsmime=(\w+)`)
 
+var cipherMailTrusts = regexp.MustCompile(`(?m)^X-CipherMail-Info-Signer-Trusted-0-\d: True`)
+
 // status fails the test unless a message bears exactly one status of the gateway of
 // each kind, both with the result given.
 func status(t *testing.T, message []byte, result string) {
@@ -184,6 +187,9 @@ func status(t *testing.T, message []byte, result string) {
 	}
 	if m := smimeResult.FindAllStringSubmatch(results[0], -1); len(m) != 1 || m[0][1] != result {
 		t.Errorf("Authentication-Results: %q, want smime=%s", results[0], result)
+	}
+	if trusted := cipherMailTrusts.Match(message); trusted != (result == "pass") {
+		t.Errorf("X-CipherMail-Info-Signer-Trusted: True is %t for %s", trusted, result)
 	}
 	line := header(message, "X-SMIME-Status")
 	if len(line) != 1 || !strings.HasPrefix(line[0], result+";") {

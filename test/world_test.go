@@ -196,6 +196,7 @@ fetch = false
 [inbound]
 revocation = "prefer"
 hmac_key_file = "DIR/filter.key"
+ciphermail_fields = "X-CipherMail-Info"
 
 [[directory]]
 name = "ldap"

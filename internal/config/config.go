@@ -367,6 +367,7 @@ type Inbound struct {
 	TagEncrypted   string   `toml:"tag_encrypted" doc:"text added before the subject of delivered mail that was decrypted; empty adds none"`
 	TagUnverified  string   `toml:"tag_unverified" doc:"text added before the subject of delivered mail that has a signature which did not pass, and of mail whose subject cannot be read; empty adds none"`
 	HMACKeyFile    string   `toml:"hmac_key_file" doc:"file with a key of at least 32 characters: delivered mail then has a field X-SMIME-Status-HMAC, by which filters behind the gateway recognize a status that the gateway wrote (docs/filters.md); empty adds none" path:"file" secret:"yes"`
+	CipherMail     string   `toml:"ciphermail_fields" doc:"for migrating from CipherMail: also add the fields that it adds, with names that begin with this word; fields whose names begin with either word are then removed from all mail (docs/filters.md). Empty adds and removes none" enum:",X-CipherMail-Info,X-Djigzo-Info"`
 	Harvest        bool     `toml:"harvest" doc:"keep the certificates and cipher preferences of authors whose signature passed, for encrypting replies"`
 	HarvestDomains []string `toml:"harvest_domains" doc:"authors whose certificates are kept: address, domain, .subdomains or glob; an empty list is all except local domains"`
 	HarvestExcept  []string `toml:"harvest_except" doc:"authors whose certificates are not kept"`

@@ -6,6 +6,12 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
+// forged reports whether a field of a message could be taken for one that we write by
+// this configuration.
+func (g *Gateway) forged(f message.Field) bool {
+	return forged(f, g.Hostname) || g.Inbound.CipherMail != "" && ofCipherMail(f)
+}
+
 // forged reports whether a field of a message from outside could be taken for
 // one that we wrote (RFC 8601 section 5): any X-SMIME-Status, X-SMIME-Status-HMAC or
 // X-SMIME-Origin, and an Authentication-Results that bears our name, or of which it is not known

@@ -173,6 +173,9 @@ type Inbound struct {
 	// HMACKey authenticates the status for filters that have it, too; nil: no such field
 	// is added.
 	HMACKey []byte
+	// CipherMail is what the names of CipherMail's fields begin with, X-CipherMail-Info
+	// or X-Djigzo-Info: they are added, too, and removed from all mail; "" does neither.
+	CipherMail string
 }
 
 // Gateway decides on messages and does what was decided. It is the one Handler.

@@ -142,11 +142,16 @@ func found(o *opened) relay.Treatment {
 // stamp removes what is forged and says what was found.
 func (g *Gateway) stamp(env *relay.Envelope, o *opened) (*message.Message, error) {
 	fields, err := statusFields(g.Hostname, o)
+	if prefix := g.Inbound.CipherMail; err == nil && prefix != "" {
+		var more []message.Field
+		more, err = cipherMailFields(prefix, o)
+		fields = append(fields, more...)
+	}
 	if err != nil {
 		return nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 	}
 	stamped, err := o.Message.Apply(message.Change{
-		Remove:  func(f message.Field) bool { return forged(f, g.Hostname) },
+		Remove:  g.forged,
 		Prepend: fields,
 	})
 	if err != nil {

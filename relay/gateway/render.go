@@ -43,7 +43,7 @@ func (g *Gateway) newRenderer(env *relay.Envelope, msg *message.Message, e *evid
 	}
 	trigger := change.Remove
 	change.Remove = func(f message.Field) bool {
-		return f.NamesHidden() || forged(f, g.Hostname) || trigger(f)
+		return f.NamesHidden() || g.forged(f) || trigger(f)
 	}
 	if !slices.ContainsFunc(msg.Fields(), change.Remove) {
 		return p, nil

@@ -72,7 +72,7 @@ func tells(r *smime.Report) bool {
 // status returns the value of X-SMIME-Status.
 func status(o *opened) string {
 	r := &o.Report
-	parts := []string{word(r.Result), "signed=" + yes(slices.Contains(r.Layers, "signed") || len(r.Signers) > 0)}
+	parts := []string{word(r.Result), "signed=" + yes(isSignedReport(r))}
 	parts = append(parts, "encrypted="+yes(r.Encryption != nil || o.encrypted))
 	if o.encrypted {
 		parts = append(parts, "decrypted=no")
