@@ -10,7 +10,7 @@ import (
 // A CertificateCache remembers parsed certificates: parsing one takes a third of
 // the time of verifying with it, and correspondents send the same few with each
 // message. What it hands out is shared and must not be changed. It may be used
-// by several goroutines; nil is a cache that remembers nothing.
+// by several goroutines; nil and the zero value remember nothing.
 type CertificateCache struct {
 	certificates *cache.Cache[[sha256.Size]byte, *x509.Certificate]
 }
@@ -29,7 +29,7 @@ func (c *CertificateCache) ParseSignedData(ber []byte) (*SignedData, error) {
 
 // parse returns the certificate from the cache, or parses and keeps it.
 func (c *CertificateCache) parse(der []byte) (*x509.Certificate, error) {
-	if c == nil {
+	if c == nil || c.certificates == nil {
 		return parseCertificate(der)
 	}
 	key := sha256.Sum256(der)

@@ -31,7 +31,7 @@ func TestCertificateCache(t *testing.T) {
 	if get(0).Certificates[0] == first {
 		t.Error("never forgotten")
 	}
-	for _, c := range []*CertificateCache{nil, NewCertificateCache(0)} {
+	for _, c := range []*CertificateCache{nil, {}, NewCertificateCache(0)} {
 		if s, err := c.ParseSignedData(der(0)); err != nil || len(s.Certificates) != 1 {
 			t.Errorf("without room: %v", err)
 		}
