@@ -28,7 +28,7 @@ func CheckPurpose(c *x509.Certificate, p Purpose) *Problem {
 
 func checkSigningUse(c *x509.Certificate) *Problem {
 	switch pkix.PublicKey(c).(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey, *pkix.MLDSAKey:
+	case *rsa.PublicKey, *ecdsa.PublicKey, *pkix.BrainpoolKey, ed25519.PublicKey, pkix.PSSKey, *pkix.MLDSAKey, *pkix.SLHDSAKey:
 	default:
 		return Refuse(WrongPurpose, c, "its key cannot sign")
 	}

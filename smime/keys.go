@@ -11,7 +11,7 @@ import (
 )
 
 // KeyKinds are kinds of keys, separated by blanks: "rsa", "ec" (P-256, P-384, P-521),
-// "brainpool", "ed25519", "x25519", "ml-dsa-44" to -87, "ml-kem-512" to -1024. The zero
+// "brainpool", "ed25519", "x25519", "slh-dsa", "ml-dsa-44" to -87, "ml-kem-512" to -1024. The zero
 // value is all.
 type KeyKinds string
 

@@ -200,11 +200,15 @@ GnuPG 2.2.40 (` + "`gpgsm`" + `), NSS 3.87 (` + "`cmsutil`" + `) and Bouncy Cast
 cell: whether the peer reads what smimerelay writes, and whether smimerelay reads
 what the peer writes. A number says why not, below.
 
-What is in none of these is held to the standards' own values, in the tests of smime/cms:
+What is in none of these is held to the standards' own values, in the tests of smime/cms and internal/pkix:
 
 - ML-KEM-512, -768 and -1024 (RFC 9936): the message of appendix C, with the private key
   as seed, as expanded key and as both, and all steps between
 - ML-DSA-44, -65 and -87 (RFC 9882): the messages of appendix B
+- SLH-DSA, all sets (RFC 9814, RFC 9909), verified only: vectors of NIST's ACVP for
+  SHAKE-128f and SHA2-192s, keys of OpenSSL 3.5 for SHA2-128s, SHAKE-128s and SHAKE-256s, and
+  messages that the library behind it signed, since no peer here writes any. A message whose
+  content is hashed with SHAKE is not supported: RFC 9814 has that with the SHAKE sets
 - the derivation of the content key (RFC 9709): appendices A and B
 
 `

@@ -45,7 +45,7 @@ func Identifier(h crypto.Hash, data []byte) (sum []byte) {
 }
 
 // approved refuses keys whose arithmetic is not that of the module that was validated:
-// the curves of Brainpool, ML-KEM-512 and ML-DSA; and X25519 and small RSA keys.
+// the curves of Brainpool, ML-KEM-512, ML-DSA and SLH-DSA; and X25519 and small RSA keys.
 func approved(key crypto.PublicKey) *KeyProblem {
 	if !fips140.Enforced() {
 		return nil
@@ -65,7 +65,7 @@ func approved(key crypto.PublicKey) *KeyProblem {
 		if k.set != &kemSets[0] {
 			return nil
 		}
-	case *BrainpoolKey, *MLDSAKey:
+	case *BrainpoolKey, *MLDSAKey, *SLHDSAKey:
 	default:
 		return nil
 	}

@@ -146,7 +146,7 @@ func readKeyOf(c *x509.Certificate, info cryptobyte.String) error {
 
 // PublicKey returns the key of c, nil if its kind is not supported or it is not
 // well-formed: an *rsa.PublicKey, PSSKey, *ecdsa.PublicKey, BrainpoolKey,
-// ed25519.PublicKey, *ecdh.PublicKey (X25519, RFC 8410), *MLDSAKey (RFC 9881) or
+// ed25519.PublicKey, *ecdh.PublicKey (X25519, RFC 8410), *MLDSAKey (RFC 9881), *SLHDSAKey (RFC 9909) or
 // *KEMKey (RFC 9935).
 func PublicKey(c *x509.Certificate) crypto.PublicKey {
 	if c.PublicKey != nil {

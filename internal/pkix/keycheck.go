@@ -66,7 +66,7 @@ func checkStrength(key crypto.PublicKey, minRSA int) *KeyProblem {
 		return nil
 	case *ecdh.PublicKey:
 		return checkAgreement(k)
-	case ed25519.PublicKey, *BrainpoolKey, *MLDSAKey, *KEMKey:
+	case ed25519.PublicKey, *BrainpoolKey, *MLDSAKey, *SLHDSAKey, *KEMKey:
 		return nil
 	}
 	return unsupportedKey("its kind of key is not supported")

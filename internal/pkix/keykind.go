@@ -10,7 +10,7 @@ import (
 )
 
 // KeyKind returns the word for a kind of key that profiles use: "rsa", "ec" (the curves
-// of NIST), "brainpool", "ed25519", "x25519", or the name of a parameter set such as
+// of NIST), "brainpool", "ed25519", "x25519", "slh-dsa" (all its sets), or the name of a parameter set such as
 // "ml-dsa-87"; "" for others.
 func KeyKind(key crypto.PublicKey) string {
 	switch k := key.(type) {
@@ -26,6 +26,8 @@ func KeyKind(key crypto.PublicKey) string {
 		return "x25519"
 	case *MLDSAKey:
 		return string(MLDSAScheme(k))
+	case *SLHDSAKey:
+		return "slh-dsa"
 	case *KEMKey:
 		return strings.ToLower(k.Name())
 	}

@@ -35,6 +35,9 @@ var supported = func() []asn1.ObjectIdentifier {
 	for _, set := range mldsaSets {
 		list = append(list, set.id)
 	}
+	for _, set := range slhdsaSets {
+		list = append(list, set.id)
+	}
 	for _, set := range kemSets {
 		list = append(list, set.id)
 	}
@@ -55,6 +58,8 @@ func KeyName(c *x509.Certificate) string {
 		return k.Curve()
 	case *MLDSAKey:
 		return mldsaOf(k).name
+	case *SLHDSAKey:
+		return k.set.name
 	case *KEMKey:
 		return k.Name()
 	}

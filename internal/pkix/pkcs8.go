@@ -154,11 +154,13 @@ func privateKeyOf(id asn1.ObjectIdentifier, f keyForms) ([]byte, error) {
 }
 
 // MarshalKeyInfo writes a SubjectPublicKeyInfo: the kinds that crypto/x509 knows,
-// ML-DSA and ML-KEM.
+// ML-DSA, SLH-DSA and ML-KEM.
 func MarshalKeyInfo(pub crypto.PublicKey) ([]byte, error) {
 	switch k := pub.(type) {
 	case *MLDSAKey:
 		return keyInfoOf(mldsaOf(k).id, k.Bytes())
+	case *SLHDSAKey:
+		return keyInfoOf(k.set.id, k.encoded())
 	case *KEMKey:
 		return keyInfoOf(k.set.id, k.Bytes())
 	}

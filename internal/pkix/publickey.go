@@ -53,6 +53,8 @@ func (k KeyInfo) key() crypto.PublicKey {
 		fips140.WithoutEnforcement(func() { key, err = ecdh.X25519().NewPublicKey(k.Bits) })
 	case mldsaByID(id) != nil && plain: // RFC 9881 section 4
 		return mldsaByID(id).key(k.Bits)
+	case slhdsaByID(id) != nil && plain: // RFC 9909 section 4
+		return slhdsaByID(id).key(k.Bits)
 	case kemByID(id) != nil && plain: // RFC 9935 section 4
 		return kemByID(id).key(k.Bits)
 	}

@@ -25,6 +25,7 @@ const (
 	MLDSA44Scheme Scheme = "ml-dsa-44"
 	MLDSA65Scheme Scheme = "ml-dsa-65"
 	MLDSA87Scheme Scheme = "ml-dsa-87"
+	// Those of SLH-DSA are the names of its parameter sets, such as "slh-dsa-sha2-128s".
 )
 
 // Algorithm is a signature algorithm with its parameters. The zero value is none.
@@ -69,6 +70,9 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 	if set := mldsaByID(id); set != nil { // RFC 9881 section 2: no parameters
 		return Algorithm{scheme: set.scheme}, id, seq.Empty()
 	}
+	if set := slhdsaByID(id); set != nil { // RFC 9909 section 3: no parameters
+		return Algorithm{scheme: set.scheme}, id, seq.Empty()
+	}
 	for _, known := range algorithms {
 		if known.id.Equal(id) {
 			// NULL or nothing, whatever the standards say of each: both are written.
@@ -99,13 +103,13 @@ func (a Algorithm) Whole() bool {
 	case Ed25519Scheme, MLDSA44Scheme, MLDSA65Scheme, MLDSA87Scheme:
 		return true
 	}
-	return false
+	return slhdsaByScheme(a.scheme) != nil
 }
 
 // SignsWhole reports whether the algorithms of a key are Whole.
 func SignsWhole(key crypto.PublicKey) bool {
 	switch key.(type) {
-	case ed25519.PublicKey, *MLDSAKey:
+	case ed25519.PublicKey, *MLDSAKey, *SLHDSAKey:
 		return true
 	}
 	return false
@@ -113,12 +117,16 @@ func SignsWhole(key crypto.PublicKey) bool {
 
 // AllowsDigest reports whether signed attributes may have a digest by h, where the
 // signature itself is Whole: SHA-512 with Ed25519 (RFC 8419 section 3), one as strong
-// as the key with ML-DSA (RFC 9882 section 3.3). All others name their digest.
+// as the key with ML-DSA (RFC 9882 section 3.3) and SLH-DSA (RFC 9814 section 4). All
+// others name their digest.
 func (a Algorithm) AllowsDigest(h crypto.Hash) bool {
 	for _, set := range mldsaSets {
 		if set.scheme == a.scheme {
 			return h.Available() && 8*h.Size() >= set.digest
 		}
+	}
+	if set := slhdsaByScheme(a.scheme); set != nil {
+		return h.Available() && 8*h.Size() >= set.digest
 	}
 	if a.Whole() {
 		return h == crypto.SHA512
@@ -158,6 +166,8 @@ func (a Algorithm) verifyWhole(key crypto.PublicKey, data, sig []byte) bool {
 	case *MLDSAKey:
 		set := mldsaOf(k)
 		return set.scheme == a.scheme && set.verify(k, data, sig)
+	case *SLHDSAKey:
+		return k.set.scheme == a.scheme && k.verify(data, sig)
 	}
 	return false
 }
