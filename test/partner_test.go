@@ -15,19 +15,27 @@ domain = "partner.example"
 signers = ["` + gatewaySigner + `"]
 `
 
+// unnamedSigner is the domain's by its name (RFC 3183 section 3.1), and no rule
+// names it.
+const unnamedSigner = "domain-signing-authority@encrypt.example"
+
 // testPartner: the signature of a partner's gateway passes for its domain, with a word
-// that says so, and not for another domain.
+// that says so, and neither for another domain nor without a rule.
 func (d *deployment) testPartner(t *testing.T) {
-	entity := d.signClear(t, d.ids[gatewaySigner])
-	for author, result := range map[string]string{"somebody@partner.example": "pass", "somebody@encrypt.example": "fail"} {
-		t.Run(result, func(t *testing.T) {
-			m := newMail(t, author, alice)
-			m.entity = entity
+	for name, c := range map[string]struct{ signer, author, result string }{
+		"by the rule":    {gatewaySigner, "anna@partner.example", "pass"},
+		"another domain": {gatewaySigner, "anna@encrypt.example", "fail"},
+		"without a rule": {unnamedSigner, "anna@encrypt.example", "fail"},
+		"not the signer": {unnamedSigner, "anna@partner.example", "fail"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMail(t, c.author, alice)
+			m.entity = d.signClear(t, d.ids[c.signer])
 			want(t, d.receive(t, m), alice, "accepted")
 			got := d.arrived(t, m, alice)
-			status(t, got.Data, result)
-			said := strings.Contains(string(got.Data), "policy.signer="+gatewaySigner) && strings.Contains(string(got.Data), "reason=domain-signature")
-			if said != (result == "pass") {
+			status(t, got.Data, c.result)
+			said := strings.Contains(string(got.Data), "policy.signer="+c.signer) && strings.Contains(string(got.Data), "reason=domain-signature")
+			if said != (c.result == "pass") || strings.Contains(string(got.Data), "domain-signature") != said {
 				t.Errorf("the status is\n%s", got.Data)
 			}
 		})

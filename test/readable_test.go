@@ -2,11 +2,15 @@ package test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/asn1"
 	"encoding/json"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/dovecottest"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 )
 
@@ -92,16 +96,26 @@ func (d *deployment) testForms(t *testing.T) {
 		}
 		return string(encrypted)
 	}
-	for name, c := range map[string]struct{ entity, status string }{
-		"opaque":                 {string(opaque), "pass"},
-		"clear":                  {clear, "pass"},
-		"encrypted":              {encrypt(letterWithFile, "aes-256-cbc"), "none"},
-		"encrypted, opaque":      {encrypt(string(opaque), "aes-128-cbc"), "pass"},
-		"encrypted, clear":       {encrypt(clear, "aes-256-gcm"), "pass"},
-		"no S/MIME":              {letterWithFile, "none"},
-		"opaque, of a stranger":  {d.strangersOpaque(t), "fail"},
-		"opaque, encrypted, GCM": {encrypt(string(opaque), "aes-256-gcm"), "pass"},
-	} {
+	forms := map[string]foreignForm{
+		"opaque":                  {string(opaque), "pass"},
+		"clear":                   {clear, "pass"},
+		"compressed":              {compressed(letterWithFile), "none"},
+		"encrypted":               {encrypt(letterWithFile, "aes-256-cbc"), "none"},
+		"encrypted, opaque":       {encrypt(string(opaque), "aes-128-cbc"), "pass"},
+		"encrypted, clear":        {encrypt(clear, "aes-256-gcm"), "pass"},
+		"encrypted, compressed":   {encrypt(compressed(letterWithFile), "aes-256-cbc"), "none"},
+		"opaque, of a compressed": {d.signedBy(t, d.openssl, compressed(letterWithFile)), "pass"},
+		"no S/MIME":               {letterWithFile, "none"},
+		"opaque, of a stranger":   {d.strangersOpaque(t), "fail"},
+		"opaque, encrypted, GCM":  {encrypt(string(opaque), "aes-256-gcm"), "pass"},
+	}
+	for _, p := range []peer.Peer{d.gnupg, d.nss} {
+		signed := d.signedBy(t, p, letterWithFile)
+		forms["opaque, "+p.Name()] = foreignForm{signed, "pass"}
+		forms["encrypted, "+p.Name()] = foreignForm{d.encryptedBy(t, p, letterWithFile), "none"}
+		forms["encrypted, opaque, "+p.Name()] = foreignForm{d.encryptedBy(t, p, signed), "pass"}
+	}
+	for name, c := range forms {
 		for _, form := range []string{"readable", "stripped"} {
 			t.Run(name+" "+form, func(t *testing.T) {
 				m := newMail(t, partner, alice)
@@ -113,6 +127,7 @@ func (d *deployment) testForms(t *testing.T) {
 				if strings.TrimSpace(v.Text) != "Schöne Grüße" || v.Files["plan.pdf"] != "255044462d312e3700ff" {
 					t.Errorf("a reader sees %+v in\n%s", v, got.Data)
 				}
+				checkMailbox(t, got.Data)
 				attached := strings.Contains(strings.Join(v.Types, " "), "message/rfc822")
 				if wanted := form == "stripped" && name != "no S/MIME" && name != "opaque, of a stranger"; wanted && !attached {
 					t.Errorf("the original is not attached: %v", v.Types)
@@ -130,6 +145,77 @@ func (d *deployment) testForms(t *testing.T) {
 			t.Errorf("changed:\n%s", got.Data)
 		}
 	})
+}
+
+// foreignForm is what a mail program writes, and the status that it has.
+type foreignForm struct{ entity, status string }
+
+func (d *deployment) signedBy(t *testing.T, p peer.Peer, entity string) string {
+	t.Helper()
+	signed, err := p.Sign([]byte(entity), d.ids[partner], peer.Algorithms{})
+	if err != nil {
+		t.Fatal(p.Name(), err)
+	}
+	return string(signed)
+}
+
+func (d *deployment) encryptedBy(t *testing.T, p peer.Peer, entity string) string {
+	t.Helper()
+	encrypted, err := p.Encrypt([]byte(entity), d.ids[alice], peer.Algorithms{Cipher: "aes-128-cbc"})
+	if err != nil {
+		t.Fatal(p.Name(), err)
+	}
+	return string(encrypted)
+}
+
+// checkMailbox: a mailbox server lists letterWithFile in its structure, and nothing that
+// a reader cannot open but the original that is attached.
+func checkMailbox(t *testing.T, m []byte) {
+	t.Helper()
+	var text, file bool
+	for _, p := range dovecottest.Read(t, m) {
+		switch p.Type {
+		case "text/plain":
+			text = text || strings.TrimSpace(string(p.Content)) == "Schöne Grüße"
+		case "application/pdf":
+			file = file || p.Name == "plan.pdf" && string(p.Content) == "%PDF-1.7\x00\xff"
+		case "application/pkcs7-signature", "application/x-pkcs7-signature", "message/rfc822":
+		default:
+			t.Errorf("part %s is %s", p.Number, p.Type)
+		}
+	}
+	if !text || !file {
+		t.Errorf("the text is there: %v, the file: %v in\n%s", text, file, m)
+	}
+}
+
+// compressed is CompressedData (RFC 3274 section 1.1), which Debian's OpenSSL does not
+// write.
+func compressed(entity string) string {
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	testpki.Must(w.Write([]byte(entity)))
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	octets := func(b []byte) asn1.RawValue { return asn1.RawValue{Tag: asn1.TagOctetString, Bytes: b} }
+	explicit := func(v any) asn1.RawValue {
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: testpki.Must(asn1.Marshal(v))}
+	}
+	type content struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue
+	}
+	type compressedData struct {
+		Version   int
+		Algorithm struct{ OID asn1.ObjectIdentifier }
+		Content   content
+	}
+	data := compressedData{Content: content{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}, explicit(octets(z.Bytes()))}}
+	data.Algorithm.OID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 8}
+	object := testpki.Must(asn1.Marshal(content{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 9}, explicit(data)}))
+	return "Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=\"smime.p7z\"\r\n" +
+		"Content-Transfer-Encoding: base64\r\n\r\n" + string(testpki.Base64(object))
 }
 
 func (d *deployment) strangersOpaque(t *testing.T) string {

@@ -103,8 +103,9 @@ func newWorld(t *testing.T) *world {
 	}
 	readers := []*testpki.Identity{w.ids["bob@both.example"], w.ids["bob@encrypt.example"], w.ids["bob@strip.example"]}
 	w.openssl = peer.NewOpenSSL(t, w.ca, append(slices.Collect(maps.Values(w.ids)), w.foreign)...)
-	w.gnupg = peer.NewGnuPG(t, w.ca, readers...)
-	w.nss = peer.NewNSS(t, w.ca, readers...)
+	writers := append(slices.Clone(readers), w.ids[partner], w.ids[alice])
+	w.gnupg = peer.NewGnuPG(t, w.ca, writers...)
+	w.nss = peer.NewNSS(t, w.ca, writers...)
 	return w
 }
 
@@ -140,6 +141,7 @@ func (w *world) people(t *testing.T) {
 	w.policyPeople(t)
 	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{gatewaySigner}})
+	w.issue(testpki.Leaf{Addresses: []string{unnamedSigner}})
 	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
 }
 
