@@ -41,8 +41,8 @@ func TestJoin(t *testing.T) {
 	}{
 		"none":                        {Join(), nil},
 		"empty ones":                  {Join(NewKeys(nil), NewKeys(nil)), nil},
-		"the younger":                 {Join(NewKeys(nil, old), NewKeys(nil, young)), young},
-		"the younger, first":          {Join(NewKeys(nil, young), NewKeys(nil, old)), young},
+		"the newer":                   {Join(NewKeys(nil, old), NewKeys(nil, young)), young},
+		"the newer, first":            {Join(NewKeys(nil, young), NewKeys(nil, old)), young},
 		"the pinned":                  {Join(NewKeys(nil, young), NewKeys(nil, &pinned)), &pinned},
 		"the pinned among its own":    {Join(NewKeys(nil, young, &pinned), NewKeys(nil, young)), &pinned},
 		"the first of two that equal": {Join(NewKeys(nil, old), NewKeys(nil, issue(begin))), old},

@@ -78,7 +78,7 @@ func TestLDAPLeavesOutWhatIsNotTheOwner(t *testing.T) {
 	add("Second", "user", "", contact)
 	f = want(t, l, bob, user, contact)
 	if last := f.Notes[len(f.Notes)-1]; !strings.Contains(last, "several entries") || !strings.Contains(last, dn) {
-		t.Errorf("ambiguity not told: %q", f.Notes)
+		t.Errorf("ambiguity not reported: %q", f.Notes)
 	}
 }
 

@@ -57,12 +57,12 @@ func TestOrderWithTheStore(t *testing.T) {
 		want   []*x509.Certificate
 		asked  int
 	}{
-		"by hand first":               {[]int{0, 1, 2}, nil, nil, []*x509.Certificate{w.imported}, 1},
+		"imported first":              {[]int{0, 1, 2}, nil, nil, []*x509.Certificate{w.imported}, 1},
 		"the directory first":         {[]int{2, 0, 1}, nil, nil, []*x509.Certificate{w.listed}, 1},
 		"mail before the rest":        {[]int{1, 0, 2}, nil, nil, []*x509.Certificate{w.harvested}, 1},
 		"mail and the next":           {[]int{1, 2, 0}, []int{1}, nil, []*x509.Certificate{w.harvested, w.listed}, 2},
 		"all":                         {[]int{0, 1, 2}, []int{0, 1}, nil, []*x509.Certificate{w.imported, w.harvested, w.listed}, 3},
-		"by hand, and it is no good":  {[]int{0, 1, 2}, nil, []*x509.Certificate{w.imported}, []*x509.Certificate{w.harvested}, 2},
+		"imported, and not valid":     {[]int{0, 1, 2}, nil, []*x509.Certificate{w.imported}, []*x509.Certificate{w.harvested}, 2},
 		"only the directory's serves": {[]int{0, 1, 2}, nil, []*x509.Certificate{w.imported, w.harvested}, []*x509.Certificate{w.listed}, 3},
 	} {
 		checker := &fakeChecker{}
@@ -138,7 +138,7 @@ func TestStoreThatDoesNotAnswerIsUnknown(t *testing.T) {
 	for name, c := range map[string]struct {
 		last *fakeSource
 		want Outcome
-	}{"and nobody else has one": {empty, Unknown}, "and somebody has one": {&fakeSource{name: "corp", list: []*x509.Certificate{w.listed}}, Usable}} {
+	}{"and no other source has one": {empty, Unknown}, "and another source has one": {&fakeSource{name: "corp", list: []*x509.Certificate{w.listed}}, Usable}} {
 		d := open(t, Config{Sources: sources(NewStored("harvested", closed, store.Harvested), c.last), Capabilities: closed})
 		if r := d.Lookup(t.Context(), addr(t, bob)); r.Outcome != c.want {
 			t.Errorf("%s: %s", name, r.Outcome)

@@ -73,7 +73,7 @@ func TestStoredServesItsOrigins(t *testing.T) {
 			}
 		}
 		if list := testpki.Must(c.source.Find(t.Context(), addr(t, "alice@example.net"))).Certificates; len(list) != 0 {
-			t.Errorf("%s has %d of somebody else", c.source.Name(), len(list))
+			t.Errorf("%s has %d of another address", c.source.Name(), len(list))
 		}
 	}
 }

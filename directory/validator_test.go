@@ -29,7 +29,7 @@ func TestWholeWay(t *testing.T) {
 	s.Set(t, s.AddPerson(t, "good@example.net"), "userSMIMECertificate", bundle(t, good, sub.Certificate))
 	put("expired@example.net", root, testpki.Leaf{NotBefore: ended.Add(-time.Hour), NotAfter: ended})
 	put("early@example.net", root, testpki.Leaf{NotBefore: time.Now().Add(time.Hour)})
-	put("other@example.net", root, testpki.Leaf{Addresses: []string{"somebody@example.net"}})
+	put("other@example.net", root, testpki.Leaf{Addresses: []string{"another@example.net"}})
 	put("signs@example.net", root, testpki.Leaf{Key: "rsa2048", KeyUsage: x509.KeyUsageDigitalSignature})
 	put("stranger@example.net", stranger, testpki.Leaf{})
 	put("chainless@example.net", sub, testpki.Leaf{})
@@ -47,7 +47,7 @@ func TestWholeWay(t *testing.T) {
 		"good":      "",
 		"expired":   "expired " + day(ended),
 		"early":     "not valid before " + day(time.Now().Add(time.Hour)),
-		"other":     `issued for "somebody@example.net", not for "other@example.net"`,
+		"other":     `issued for "another@example.net", not for "other@example.net"`,
 		"signs":     "not for encryption",
 		"stranger":  "not issued by a trusted authority",
 		"chainless": "not issued by a trusted authority",

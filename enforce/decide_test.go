@@ -95,7 +95,7 @@ func TestDecide(t *testing.T) {
 		{"bcc:x@plain.example y@plain.example", "copy 1; copy 1"},
 		{"none@reject.example has@reject.example", "refused; copy 1 encrypted to 1"},
 		{"none@strip.example has@strip.example", "stripped; copy 1 encrypted to 1"},
-		{"none@strip.example", "refused"}, // nobody left: a reply, not a notice
+		{"none@strip.example", "refused"}, // no recipient left: a reply, not a notice
 		{"none@strip.example none2@strip.example", "refused; refused"},
 		{"none@all.example has@reject.example x@plain.example", "refused; refused; refused"},
 		{"unknown@all.example has@reject.example none@strip.example", "deferred; deferred; deferred"},
@@ -204,7 +204,7 @@ func TestDecideOnSignatures(t *testing.T) {
 		{"signed already, preferred, not entitled", "x@signs.example", func(f *Facts) { f.Content.Signed, f.SignForbidden = true, "no" }, "copy 1"},
 		{"report, none", "x@sign.example", func(f *Facts) { f.Content.Report, f.Identity = true, None }, "copy 1"},
 		{"report, unknown", "x@sign.example", func(f *Facts) { f.Content.Report, f.Identity = true, Unknown }, "copy 1"},
-		{"report, not of ours", "x@sign.example", func(f *Facts) { f.Content.Report, f.SignForbidden = true, "no" }, "copy 1"},
+		{"report, not by the gateway", "x@sign.example", func(f *Facts) { f.Content.Report, f.SignForbidden = true, "no" }, "copy 1"},
 		{"report, signed", "x@sign.example", func(f *Facts) { f.Content.Report = true }, "copy 1 signed"},
 		{"report that must be encrypted", "none@full.example", func(f *Facts) { f.Content.Report = true }, "refused"},
 		{"encrypted already", "none@full.example unknown@reject.example x@plain.example", func(f *Facts) { f.Content.Encrypted = true }, "copy 1; copy 1; copy 1"},

@@ -87,7 +87,7 @@ func TestListedAddresses(t *testing.T) {
 		t.Error("entitled without a word of the directory")
 	}
 	if (*Entitlements)(nil).Lists(Client{User: "alice"}) {
-		t.Error("nobody needs the directory")
+		t.Error("no rule needs the directory")
 	}
 	for _, tt := range []struct {
 		listed ListedFacts

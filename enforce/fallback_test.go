@@ -14,11 +14,11 @@ func TestDeputy(t *testing.T) {
 	}{
 		{"the sender's own", Available, Available, nil, `signed by ""`},
 		{"none", None, Available, nil, domain},
-		{"nobody can tell", Unknown, Available, nil, "deferred"},
+		{"unknown", Unknown, Available, nil, "deferred"},
 		{"none at all", None, None, nil, "deferred"},
-		{"none, and nobody can tell of the domain's", None, Unknown, nil, "deferred"},
+		{"none, and unknown of the domain's", None, Unknown, nil, "deferred"},
 		{"not entitled", None, Available, func(f *Facts) { f.SignForbidden = "no" }, "refused"},
-		{"nobody can tell whether entitled", None, Available, func(f *Facts) { f.SignUnknown = "no answer" }, "deferred"},
+		{"unknown whether entitled", None, Available, func(f *Facts) { f.SignUnknown = "no answer" }, "deferred"},
 	} {
 		p, err := Compile([]Rule{{Name: DefaultRule, Sign: "require", Encrypt: "never", DomainIdentity: "domain"}})
 		if err != nil {

@@ -56,14 +56,14 @@ func genRecipientGroups(t *rapid.T, r *RecipientFacts) {
 func tell(t *rapid.T, known map[string]MembershipFacts) {
 	for name, m := range known {
 		if m.State == MemberUnknown {
-			known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{Member, NotMember}).Draw(t, "told "+name)}
+			known[name] = MembershipFacts{State: rapid.SampledFrom([]Membership{Member, NotMember}).Draw(t, "drawn "+name)}
 		}
 	}
 }
 
 // Whatever the directory would have answered: no recipient gets by an unknown
 // membership what another answer would have denied, unless the rule says so.
-func TestUntoldMembershipsNeverChooseTheRule(t *testing.T) {
+func TestUnknownMembershipsNeverChooseTheRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := genRules(t)
 		for i := range rules {
@@ -74,19 +74,19 @@ func TestUntoldMembershipsNeverChooseTheRule(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := genFacts(t)
-		told := f
-		told.SenderGroups = maps.Clone(f.SenderGroups)
-		tell(t, told.SenderGroups)
-		told.Recipients = nil
+		known := f
+		known.SenderGroups = maps.Clone(f.SenderGroups)
+		tell(t, known.SenderGroups)
+		known.Recipients = nil
 		for _, r := range f.Recipients {
 			r.Groups = maps.Clone(r.Groups)
 			tell(t, r.Groups)
-			told.Recipients = append(told.Recipients, r)
+			known.Recipients = append(known.Recipients, r)
 		}
 		for _, c := range Decide(p, f).Copies {
 			for _, a := range c.Recipients {
-				r := p.match(&told, &told.Recipients[a.Index])
-				if _, encrypt := r.wants(&told); c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&told) {
+				r := p.match(&known, &known.Recipients[a.Index])
+				if _, encrypt := r.wants(&known); c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&known) {
 					t.Fatalf("%s gets the message in the clear, and rule %q requires encryption", a.Address, r.name)
 				}
 				if !f.Content.Encrypted && r.name != a.Rule {
@@ -156,7 +156,7 @@ func TestGroupConditions(t *testing.T) {
 		{"except other", Rule{ExceptRecipientGroup: list(out)}, "refused"},
 		{"except open", Rule{ExceptRecipientGroup: list(open)}, "deferred"},
 		{"except open, taken for a member", Rule{ExceptRecipientGroup: list(open), GroupUnknown: "member"}, "copy 1"},
-		{"nobody asked", Rule{RecipientGroup: list("unheard@own.example")}, "deferred"},
+		{"not looked up", Rule{RecipientGroup: list("unheard@own.example")}, "deferred"},
 		{"sender", Rule{SenderGroup: list(in)}, "refused"},
 		{"sender is another", Rule{SenderGroup: list(out)}, "copy 1"},
 		{"sender is open", Rule{SenderGroup: list(open)}, "deferred"},

@@ -74,7 +74,7 @@ func TestDemandsOfGroups(t *testing.T) {
 			t.Errorf("needs %+v", n)
 		}
 		if got := fmt.Sprint(p.Demands(f)); got != "[[{partners 0 edi} {board 0 strong} {default 0 default}]]" {
-			t.Errorf("nobody asked: %s", got)
+			t.Errorf("nothing was asked for: %s", got)
 		}
 	}
 }

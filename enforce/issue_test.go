@@ -98,7 +98,7 @@ func TestNothingIsSignedByNobody(t *testing.T) {
 			}
 			signed++
 			if !needs.Issue {
-				t.Fatalf("a copy is signed by nobody: %+v", c)
+				t.Fatalf("a copy is signed without an identity: %+v", c)
 			}
 		}
 	})

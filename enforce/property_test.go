@@ -313,7 +313,7 @@ func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 		plan := Decide(p, f)
 		r := p.match(&f, &f.Recipients[0])
 		if r.expand && f.Recipients[0].Group.State == EmptyGroup {
-			return // nobody to try again for
+			return // no recipient to try again for
 		}
 		if _, encrypt := r.wants(&f); f.Recipients[0].Certificate.State == Unknown && encrypt == require && !r.report && !r.untouched(&f) {
 			if len(plan.Refused) != 1 || !plan.Refused[0].Temporary {
@@ -533,7 +533,7 @@ func TestHiddenRecipientsOfEncryptedCopiesAreAlone(t *testing.T) {
 			}
 			for _, fp := range c.Encrypt.Certificates {
 				if fp[0] < 100 && !slices.ContainsFunc(c.Recipients, func(a Assigned) bool { return slices.Contains(f.Recipients[a.Index].Certificate.Usable, fp) }) {
-					t.Fatalf("copy %+v is encrypted to somebody who does not get it", c)
+					t.Fatalf("copy %+v is encrypted to a recipient who does not get it", c)
 				}
 			}
 		}

@@ -18,7 +18,7 @@ func TestEncryptedAlready(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const told = "already encrypted, passed unchanged; it is not encrypted to a known certificate of the recipient"
+	const unknown = "already encrypted, passed unchanged; it is not encrypted to a known certificate of the recipient"
 	for _, tt := range []struct {
 		to    string
 		reads Availability
@@ -27,7 +27,7 @@ func TestEncryptedAlready(t *testing.T) {
 		note  string
 	}{
 		{"has@any.example", Available, false, "copy 1", "already encrypted, passed unchanged"},
-		{"has@any.example", None, false, "copy 1", told},
+		{"has@any.example", None, false, "copy 1", unknown},
 		{"unknown@any.example", Unknown, false, "copy 1", "already encrypted, passed unchanged"},
 		{"none@any.example", Unknown, false, "copy 1", "already encrypted, passed unchanged"},
 		{"has@check.example", Available, false, "copy 1", "already encrypted, passed unchanged"},

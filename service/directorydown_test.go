@@ -140,7 +140,7 @@ func (c *corporate) rest() { c.advance(time.Minute + time.Second) }
 
 // TestAllDirectoryServersDown: what must be encrypted waits with its sender while
 // no server of the directory answers, other mail passes, and when one is back the
-// mail flows again without anybody's help.
+// mail flows again by itself.
 func TestAllDirectoryServersDown(t *testing.T) {
 	c := startCorporate(t)
 	known, second, waiting, first := c.hire(), c.hire(), c.hire(), c.hire()
@@ -151,8 +151,8 @@ func TestAllDirectoryServersDown(t *testing.T) {
 	for range 4 { // longer than the breakers look on
 		c.deferred("both are down", waiting)
 	}
-	c.accepted("somebody who is remembered", known)
-	c.accepted("mail that may be plain", "somebody@rest.example")
+	c.accepted("a cached recipient", known)
+	c.accepted("mail that may be plain", "other@rest.example")
 
 	c.servers[1].Restart(t)
 	c.rest()

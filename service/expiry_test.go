@@ -12,7 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
-// expiryConfig tells owner and administrator by mail. Without a queue the mail
+// expiryConfig notifies owner and administrator by mail. Without a queue the mail
 // goes to the next hop at once.
 var expiryConfig = strings.Replace(storedConfig, `protocol = "smtp"`, `protocol = "lmtp"`, 1) + `
 [log]
@@ -48,49 +48,49 @@ func (w *world) look(s *store.Store) {
 	w.t.Helper()
 	for range 2 {
 		n := w.log.count(looked)
-		put(w.t, s, testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"somebody@example.net"}})))
+		put(w.t, s, testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"other@example.net"}})))
 		w.log.waitCount(w.t, looked, n+1)
 	}
 }
 
-// told wants owner and administrator to have got so many mails each, and so many
+// notified wants owner and administrator to have got so many mails each, and so many
 // lines in the log.
-func (w *world) told(when string, mails, lines int) {
+func (w *world) notified(when string, mails, lines int) {
 	w.t.Helper()
 	w.hop.mu.Lock()
 	defer w.hop.mu.Unlock()
 	if owner, admin := w.hop.got[toOwner], w.hop.got[toAdmin]; owner != mails || admin != mails {
-		w.t.Errorf("%s: the owner was told %d times, the administrator %d times, want %d", when, owner, admin, mails)
+		w.t.Errorf("%s: the owner got %d notices, the administrator %d, want %d", when, owner, admin, mails)
 	}
 	if n := w.log.count(endsSoon); n != lines {
 		w.t.Errorf("%s: %d lines in the log, want %d", when, n, lines)
 	}
 }
 
-// TestExpiryIsToldOnce: at each threshold one line, one mail to the owner, one to
+// TestExpiryNoticeIsSentOnce: at each threshold one line, one mail to the owner, one to
 // the administrator, whatever restarts between; and none when there is a
 // successor.
-func TestExpiryIsToldOnce(t *testing.T) {
+func TestExpiryNoticeIsSentOnce(t *testing.T) {
 	w := startWorld(t, expiryConfig)
 	s := w.open(w.storeFile())
 	w.hold(s, "bob@example.org", time.Now().Add(100*day))
 	w.look(s)
-	w.told("far away", 0, 0)
+	w.notified("far away", 0, 0)
 	w.hold(s, "alice@example.org", time.Now().Add(20*day))
 	w.look(s)
-	w.told("within 30 days", 1, 1)
+	w.notified("within 30 days", 1, 1)
 	w.stop()
 	w.run()
 	w.log.waitCount(t, "msg=serving", 2)
 	w.look(s)
-	w.told("started again", 1, 1)
+	w.notified("started again", 1, 1)
 	w.advance(14 * day)
 	w.look(s)
-	w.told("within 7 days", 2, 2)
+	w.notified("within 7 days", 2, 2)
 	w.hold(s, "alice@example.org", time.Now().Add(400*day))
 	w.advance(5*day + 12*time.Hour)
 	w.look(s)
-	w.told("renewed", 2, 2)
+	w.notified("renewed", 2, 2)
 	line := w.log.last(endsSoon)
 	for _, want := range []string{"addresses=[alice@example.org]", "days=5 ", "place=store"} {
 		if !strings.Contains(line, want) {
@@ -100,24 +100,24 @@ func TestExpiryIsToldOnce(t *testing.T) {
 	w.stop()
 }
 
-// TestExpiryIsToldLater: what could not be handed on does not count as reported.
-func TestExpiryIsToldLater(t *testing.T) {
+// TestExpiryNoticeIsSentLater: what could not be handed on does not count as reported.
+func TestExpiryNoticeIsSentLater(t *testing.T) {
 	down := strings.Replace(expiryConfig, "%HOP%", "127.0.0.1:1", 1)
 	w := startWorld(t, down)
 	s := w.open(w.storeFile())
 	w.hold(s, "alice@example.org", time.Now().Add(20*day))
 	w.log.wait(t, "some expiry notices could not be sent")
 	w.look(s)
-	w.told("the next hop is away", 0, 1)
+	w.notified("the next hop is away", 0, 1)
 	w.reload(expiryConfig, "msg=reloaded")
 	w.look(s)
-	w.told("it is back", 1, 1)
+	w.notified("it is back", 1, 1)
 	w.stop()
 }
 
-// TestExpiryOfSomebodyWhoIsGone: an owner whom the next hop does not know is in
-// nobody's way, and is not tried for ever.
-func TestExpiryOfSomebodyWhoIsGone(t *testing.T) {
+// TestExpiryOfAnUnknownOwner: an owner whom the next hop does not know does not
+// delay the notices to others, and is not tried for ever.
+func TestExpiryOfAnUnknownOwner(t *testing.T) {
 	w := startWorld(t, expiryConfig)
 	w.hop.mu.Lock()
 	w.hop.refuses = "gone@example.org"
@@ -134,8 +134,8 @@ func TestExpiryOfSomebodyWhoIsGone(t *testing.T) {
 	}
 }
 
-// TestExpiryIsToldByOneNode: of two nodes on one store one tells.
-func TestExpiryIsToldByOneNode(t *testing.T) {
+// TestExpiryNoticeIsSentByOneNode: of two nodes on one store one sends it.
+func TestExpiryNoticeIsSentByOneNode(t *testing.T) {
 	first := startWorld(t, expiryConfig)
 	second := startWorld(t, strings.ReplaceAll(expiryConfig, "%DIR%/store.", first.dir+"/store."))
 	s := first.open(first.storeFile())
@@ -153,7 +153,7 @@ func TestExpiryIsToldByOneNode(t *testing.T) {
 		lines += w.log.count(endsSoon)
 	}
 	if owners != people || lines != people {
-		t.Errorf("%d owners were told and %d lines written, want %d", owners, lines, people)
+		t.Errorf("%d owners were notified and %d lines written, want %d", owners, lines, people)
 	}
 	first.stop()
 	second.stop()

@@ -139,7 +139,7 @@ func TestMarksTakeEffect(t *testing.T) {
 	for _, step := range []struct {
 		mark store.Mark
 		code int
-	}{{store.Allowed, 0}, {store.Blocked, 550}, {store.Allowed, 0}, {store.Unmarked, 550}} {
+	}{{store.Allowed, 0}, {store.Blocked, 550}, {store.Allowed, 0}, {store.NoMark, 550}} {
 		if err := s.SetMark(t.Context(), bob, step.mark, "by test", time.Time{}); err != nil {
 			t.Fatal(err)
 		}

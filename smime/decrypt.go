@@ -82,7 +82,7 @@ func addressees(env *cms.EnvelopedData) string {
 		list = append(list, fmt.Sprintf("%d more", more))
 	}
 	if len(list) == 0 {
-		return "nobody"
+		return "no recipient"
 	}
 	return strings.Join(list, " and ")
 }

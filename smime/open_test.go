@@ -379,7 +379,7 @@ func TestCannotSign(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := Encrypt(mail(t, text), nil, EncryptOptions{}); err == nil {
-		t.Error("encrypts to nobody")
+		t.Error("encrypts without a recipient")
 	}
 }
 

@@ -204,9 +204,9 @@ func (d *deployment) arrived(t *testing.T, m mail, addr string) rig.Delivery {
 	})
 }
 
-// told waits for a message of the gateway or the MTA to the sender that names
+// notified waits for a message of the gateway or the MTA to the sender that names
 // addr.
-func (d *deployment) told(t *testing.T, sender, addr string) rig.Delivery {
+func (d *deployment) notified(t *testing.T, sender, addr string) rig.Delivery {
 	t.Helper()
 	return d.sink.Wait(t, "a report to "+sender+" that names "+addr, func(got rig.Delivery) bool {
 		return got.From == "" && contains(got.To, sender) && strings.Contains(string(got.Data), addr)

@@ -65,10 +65,10 @@ func (w *world) group(t *testing.T, name string, members ...string) {
 func (d *deployment) testGroups(t *testing.T) {
 	t.Run("expanded", d.testExpanded)
 	t.Run("a member waits", d.testMemberWaits)
-	t.Run("nobody left", d.testNobodyLeft)
+	t.Run("no recipient left", d.testNoneLeft)
 	t.Run("named twice", d.testNamedTwice)
 	t.Run("as a condition", d.testGroupCondition)
-	t.Run("that nobody knows", d.testMistypedGroup)
+	t.Run("that does not exist", d.testMistypedGroup)
 	t.Run("explained", d.testExplainedGroups)
 }
 
@@ -81,7 +81,7 @@ func (d *deployment) testExpanded(t *testing.T) {
 		got := d.arrived(t, m, addr)
 		d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 	}
-	d.told(t, alice, "lost@both.example")
+	d.notified(t, alice, "lost@both.example")
 	d.onlyTo(t, m, "bob@both.example", "ec@both.example")
 }
 
@@ -93,8 +93,8 @@ func (d *deployment) testMemberWaits(t *testing.T) {
 	d.onlyTo(t, m)
 }
 
-// testNobodyLeft: the only member has no certificate, and the group is refused.
-func (d *deployment) testNobodyLeft(t *testing.T) {
+// testNoneLeft: the only member has no certificate, and the group is refused.
+func (d *deployment) testNoneLeft(t *testing.T) {
 	m := newMail(t, alice, "lost@lists.example")
 	outcomes := d.send(t, m)
 	want(t, outcomes, m.to[0], "refused")

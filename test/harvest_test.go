@@ -32,7 +32,7 @@ const (
 	berta = "berta@harvest.example"
 	emil  = "emil@harvest.example" // expired
 	rolf  = "rolf@harvest.example" // revoked
-	uwe   = "uwe@harvest.example"  // of an authority that nobody trusts
+	uwe   = "uwe@harvest.example"  // of an authority that is not trusted
 	tim   = "tim@harvest.example"  // whose message was changed
 	max   = "max@harvest.example"  // who writes in another's name
 )

@@ -20,7 +20,7 @@ const (
 	lateAuthor  = "author@hold.example"
 )
 
-// testHold: who has no certificate yet is accepted and held, the sender is told
+// testHold: who has no certificate yet is accepted and held, the sender is notified
 // once, and the message arrives encrypted as soon as there is one.
 func (d *deployment) testHold(t *testing.T) {
 	m := newMail(t, alice, lateInLDAP, lateInFile, lateInStore, lateAuthor, "never@hold.example")
@@ -28,7 +28,7 @@ func (d *deployment) testHold(t *testing.T) {
 	for _, addr := range m.to {
 		want(t, outcomes, addr, "accepted")
 	}
-	notice := d.told(t, alice, "never@hold.example")
+	notice := d.notified(t, alice, "never@hold.example")
 	for _, addr := range m.to {
 		if !bytes.Contains(notice.Data, []byte("Final-Recipient: rfc822; "+addr+"\r\nAction: delayed")) {
 			t.Errorf("the notice does not name %s:\n%s", addr, notice.Data)

@@ -17,7 +17,7 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-var update = flag.Bool("update", false, "write docs/interop.md anew")
+var update = flag.Bool("update", false, "write docs/interop.md again")
 
 // interopRow is one set of algorithms.
 type interopRow struct {

@@ -143,6 +143,6 @@ func TestRelayBehindPostfix(t *testing.T) {
 	want(t, d.send(t, m), "bob@both.example", "accepted")
 	got := d.arrived(t, m, "bob@both.example")
 	d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
-	d.told(t, alice, "none@both.example")
+	d.notified(t, alice, "none@both.example")
 	d.testLeaks(t)
 }

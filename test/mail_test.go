@@ -23,7 +23,7 @@ type mail struct {
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
-// newMail returns a message from from to to, with a text that nobody else's
+// newMail returns a message from from to to, with a text that no other
 // message has.
 func newMail(t *testing.T, from string, to ...string) mail {
 	id := strings.Trim(unfit.ReplaceAllString(t.Name(), "."), ".") + "@test"

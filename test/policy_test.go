@@ -231,8 +231,8 @@ func (d *deployment) policyCases(t *testing.T) []policyCase {
 		{name: "automatic reply", from: alice, to: "bob@auto.example", edit: fromNobody(withHeader("Auto-Submitted: auto-replied\r\n")), want: asItWas},
 		{name: "delivery report", from: "mailer-daemon@corp.example", to: "bob@auto.example", edit: fromNobody(withEntity(deliveryReport)), want: asItWas},
 		{name: "automatic reply, protected", from: alice, to: "bob@protect.example", edit: fromNobody(withHeader("Auto-Submitted: auto-replied\r\n")), want: encoded},
-		{name: "no reply, of nobody", from: alice, to: "bob@mute.example", edit: fromNobody(withSubject("x")), want: encoded},
-		{name: "automatic, of somebody", from: alice, to: "bob@mute.example", edit: withHeader("Auto-Submitted: auto-replied\r\n"), want: encoded},
+		{name: "no reply, null author", from: alice, to: "bob@mute.example", edit: fromNobody(withSubject("x")), want: encoded},
+		{name: "automatic, with a sender", from: alice, to: "bob@mute.example", edit: withHeader("Auto-Submitted: auto-replied\r\n"), want: encoded},
 	}
 }
 

@@ -34,7 +34,7 @@ func (d *deployment) testReject(t *testing.T) {
 	got := d.arrived(t, m, "bob@both.example")
 	d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
 	if d.perRecipient {
-		d.told(t, alice, "none@both.example")
+		d.notified(t, alice, "none@both.example")
 	}
 	d.onlyTo(t, m, "bob@both.example")
 }
@@ -48,7 +48,7 @@ func (d *deployment) testStrip(t *testing.T) {
 	want(t, outcomes, "none@strip.example", "accepted")
 	got := d.arrived(t, m, "bob@strip.example")
 	d.decrypted(t, got.Data, d.openssl, func(inner []byte) { d.verified(t, inner, m, d.openssl) })
-	notice := d.told(t, alice, "none@strip.example")
+	notice := d.notified(t, alice, "none@strip.example")
 	if bytes.Contains(notice.Data, []byte(secret)) {
 		t.Errorf("the notice gives the content away:\n%s", notice.Data)
 	}
@@ -60,7 +60,7 @@ func (d *deployment) testStrip(t *testing.T) {
 func (d *deployment) testStripAll(t *testing.T) {
 	m := newMail(t, erika, "none@strip.example")
 	if outcome := d.send(t, m)["none@strip.example"]; outcome.word == "accepted" {
-		d.told(t, erika, "none@strip.example")
+		d.notified(t, erika, "none@strip.example")
 	}
 	d.onlyTo(t, m)
 }
@@ -110,7 +110,7 @@ func (d *deployment) testMixed(t *testing.T) {
 	want(t, outcomes, "bob@encrypt.example", "accepted")
 	d.arrived(t, m, "bob@encrypt.example")
 	if outcomes["carol@rest.example"].word == "accepted" {
-		d.told(t, alice, "carol@rest.example")
+		d.notified(t, alice, "carol@rest.example")
 	}
 	d.onlyTo(t, m, "bob@encrypt.example")
 }

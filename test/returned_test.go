@@ -21,7 +21,7 @@ func (d *deployment) testReturned(t *testing.T) {
 	if got := c.Send(m.from, m.to, m.bytes()); !got.Data.Positive() {
 		t.Fatalf("not taken: %v", got.Data)
 	}
-	report := d.told(t, stranger, refused)
+	report := d.notified(t, stranger, refused)
 	for _, secret := range []string{"hello from outside", "X-SMIME", "the sink refuses"} {
 		if bytes.Contains(report.Data, []byte(secret)) {
 			t.Errorf("the report has %q:\n%s", secret, report.Data)

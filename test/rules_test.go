@@ -8,7 +8,7 @@ import (
 // moreRules are those whose cases are in this file.
 const moreRules = `
 [[rule]]
-name = "all-or-nobody"
+name = "all-or-none"
 recipient = ["whole.example"]
 sign = "never"
 encrypt = "require"
@@ -60,7 +60,7 @@ sender_copy = true
 // testRules: what rules can say beyond signing and encrypting comes out the same
 // in every deployment.
 func (d *deployment) testRules(t *testing.T) {
-	t.Run("all or nobody", d.testWhole)
+	t.Run("all or none", d.testWhole)
 	t.Run("the sender's choice", d.testChoice)
 	t.Run("a wish that is not granted", d.testLocked)
 	t.Run("as well as can be", d.testBest)

@@ -24,7 +24,7 @@ func shapes() []shape {
 		{"html with an inline image", related()},
 		{"5 MB attachment", attachment(5 << 20)},
 		{"lines of 5,000 characters", text + strings.Repeat(strings.Repeat("long ", 1000)+"\r\n", 3)},
-		{"begins with From", text + "From here on it is text.\r\nFrom: nobody\r\n"},
+		{"begins with From", text + "From here on it is text.\r\nFrom: x\r\n"},
 		{"trailing blanks", text + "two blanks  \r\na tab\t\r\n  \r\n-- \r\nsignature\r\n"},
 		{"format=flowed", "Content-Type: text/plain; charset=us-ascii; format=flowed; delsp=yes\r\n\r\n" +
 			"This line flows \r\ninto this one.\r\n>quoted \r\n>too\r\n"},

@@ -69,7 +69,7 @@ var encrypted = []string{"both.example", "silent.example", "encrypt.example", "s
 // recipients say what certificate they have; see people.
 type world struct {
 	dir          string
-	ca, stranger *testpki.CA // the stranger is trusted by nobody
+	ca, stranger *testpki.CA // the stranger is not trusted
 	ids          map[string]*testpki.Identity
 	foreign      *testpki.Identity // of a partner, by the stranger
 	slapd        *slapdtest.Server
@@ -122,7 +122,7 @@ func (w *world) people(t *testing.T) {
 		w.publish(t, testpki.Leaf{Addresses: []string{"ec@" + domain}})
 		w.publish(t, testpki.Leaf{Addresses: []string{"expired@" + domain}, NotBefore: past, NotAfter: past.Add(time.Hour)})
 		w.publish(t, testpki.Leaf{Addresses: []string{"signing@" + domain}, KeyUsage: x509.KeyUsageDigitalSignature})
-		other := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"somebody@" + domain}}))
+		other := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{"another@" + domain}}))
 		w.slapd.AddPerson(t, "other@"+domain, other.Certificate)
 		foreign := testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{"untrusted@" + domain}}))
 		w.slapd.AddPerson(t, "untrusted@"+domain, foreign.Certificate)

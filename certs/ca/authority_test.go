@@ -283,7 +283,7 @@ func TestNewRefusesWhatCannotIssue(t *testing.T) {
 	for name, change := range map[string]func(*ca.Config){
 		"no key":            func(c *ca.Config) { c.Key = nil },
 		"no ledger":         func(c *ca.Config) { c.Ledger = nil },
-		"somebody's key":    func(c *ca.Config) { c.Key = signer(t, other.pair.Issuing) },
+		"another's key":     func(c *ca.Config) { c.Key = signer(t, other.pair.Issuing) },
 		"not an authority":  func(c *ca.Config) { c.Certificate, c.Key = leaf.Certificate, signer(t, leaf) },
 		"https":             func(c *ca.Config) { c.Place.URL = "https://pki.example.com/" },
 		"no address":        func(c *ca.Config) { c.Place.URL = "" },

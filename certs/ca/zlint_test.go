@@ -82,8 +82,8 @@ func lintCertificate(t *testing.T, what string, der []byte) map[lint.LintSource]
 	return judge(t, what, zlint.LintCertificateEx(c, registry(t)))
 }
 
-// lintCRL looks at a list; a root's may be good for twelve months, which zlint must
-// be told.
+// lintCRL looks at a list; a root's may be good for twelve months, which is an
+// option of zlint.
 func lintCRL(t *testing.T, what string, der []byte, subscribers bool) {
 	t.Helper()
 	rules := registry(t)

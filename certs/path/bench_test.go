@@ -52,7 +52,7 @@ func BenchmarkChain(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for name, forget := range map[string]bool{"anew/": true, "remembered/": false} {
+		for name, forget := range map[string]bool{"fresh/": true, "remembered/": false} {
 			b.Run(name+key, func(b *testing.B) {
 				for b.Loop() {
 					if forget {

@@ -75,7 +75,7 @@ func TestNameConstraints(t *testing.T) {
 		{"other address", constraint(permit, tag(7), []byte{10, 0, 0, 0, 255, 0, 0, 0}), testpki.Leaf{Edit: func(c *x509.Certificate) { c.IPAddresses = []net.IP{{11, 1, 2, 3}} }}, false},
 		{"uri", constraint(permit, tag(6), mail(".x.org")), testpki.Leaf{Edit: func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "http", Host: "a.x.org"}} }}, true},
 		{"other uri", constraint(permit, tag(6), mail(".x.org")), testpki.Leaf{Edit: func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "http", Host: "x.org.evil.example"}} }}, false},
-		{"a kind that nobody knows", constraint(permit, tag(8), []byte{1, 2, 3}), to("a@x.org"), true},
+		{"an unknown kind", constraint(permit, tag(8), []byte{1, 2, 3}), to("a@x.org"), true},
 	} {
 		sub := testpki.Must(root.Intermediate(testpki.Options{Name: "Sub", Edit: c.edit}))
 		id := testpki.Must(sub.Issue(c.leaf))

@@ -132,8 +132,8 @@ func TestListFetched(t *testing.T) {
 	}
 }
 
-// TestNothingIsFetchedForStrangers holds the rule that matters most: whoever can
-// send mail must not be able to make us fetch.
+// TestNothingIsFetchedForStrangers holds the rule that matters most: a sender of mail
+// must not be able to make the gateway fetch.
 func TestNothingIsFetchedForStrangers(t *testing.T) {
 	s := newServices(t)
 	stranger := testpki.Must(testpki.NewCA(testpki.Options{Name: "Stranger"}))
@@ -253,7 +253,7 @@ func TestForbiddenAddresses(t *testing.T) {
 	s.cfg.Allowed = nil
 	s.cfg.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
 		dialled = append(dialled, address)
-		return nil, fmt.Errorf("nobody at %s", address)
+		return nil, fmt.Errorf("no listener at %s", address)
 	}
 	v := s.validator()
 	for _, url := range []string{

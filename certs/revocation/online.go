@@ -81,7 +81,7 @@ func (f *Fetcher) respond(ctx context.Context, address string, q Question, issue
 	if r.responder == nil {
 		return answer
 	}
-	return f.vouched(ctx, answer, r.responder, q, known)
+	return f.checkedResponder(ctx, answer, r.responder, q, known)
 }
 
 // fetchLists returns the verified lists that the certificate points to, delta

@@ -68,11 +68,11 @@ func TestKilled(t *testing.T) {
 	}{{"sqlite", newFile}, {"postgresql", newDatabase}} {
 		t.Run(kind.name, func(t *testing.T) {
 			w := newWorld(t, kind.url(t))
-			var told []string
+			var reported []string
 			for round := range 5 {
-				told = append(told, killedAfter(t, w.cfg.URL, 2+3*round)...)
+				reported = append(reported, killedAfter(t, w.cfg.URL, 2+3*round)...)
 			}
-			w.checkWhole(told)
+			w.checkWhole(reported)
 		})
 	}
 }
@@ -93,10 +93,10 @@ func killedAfter(t *testing.T, url string, calls int) []string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var reported []string
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
-		told = append(told, strings.Fields(lines.Text())...)
+		reported = append(reported, strings.Fields(lines.Text())...)
 		if n == calls {
 			// It goes on while the signal is on its way; what it tells until
 			// then counts too.
@@ -108,26 +108,26 @@ func killedAfter(t *testing.T, url string, calls int) []string {
 	if err := cmd.Wait(); err == nil || ctx.Err() != nil {
 		t.Fatalf("it was not killed: %v", err)
 	}
-	if len(told) < batch*calls {
-		t.Fatalf("it told of %d", len(told))
+	if len(reported) < batch*calls {
+		t.Fatalf("it reported %d", len(reported))
 	}
-	return told
+	return reported
 }
 
 // checkWhole looks for what was reported, and for parts of calls.
-func (w *world) checkWhole(told []string) {
+func (w *world) checkWhole(reported []string) {
 	w.t.Helper()
 	ctx := context.Background()
-	for _, name := range told {
+	for _, name := range reported {
 		entries := got[[]Entry](w)(w.Find(ctx, Query{Prefix: name}))
 		if len(entries) != 1 || !entries[0].HasKey {
-			w.t.Fatalf("%s was told to be stored, and is not", name)
+			w.t.Fatalf("%s was reported as stored, and is not", name)
 		}
 		if id := got[*certs.Identity](w)(w.Identity(ctx, entries[0].Fingerprint)); !id.Certificate.Equal(entries[0].Certificate) {
 			w.t.Errorf("%s is another", name)
 		}
 	}
-	if n := got[int](w)(w.Count(ctx, Query{})); n%batch != 0 || n < len(told) {
-		w.t.Errorf("%d are stored, %d were told: a call was cut in two", n, len(told))
+	if n := got[int](w)(w.Count(ctx, Query{})); n%batch != 0 || n < len(reported) {
+		w.t.Errorf("%d are stored, %d were reported: a call was cut in two", n, len(reported))
 	}
 }

@@ -37,9 +37,9 @@ type Mark string
 
 // The marks: none, a trust anchor, refused with all below it.
 const (
-	Unmarked Mark = ""
-	Allowed  Mark = "allowed"
-	Blocked  Mark = "blocked"
+	NoMark  Mark = ""
+	Allowed Mark = "allowed"
+	Blocked Mark = "blocked"
 )
 
 // Entry is a certificate in the store with what is known of it.

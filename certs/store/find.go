@@ -167,7 +167,7 @@ func (c *conditions) kinds(q Query) {
 		c.add(`NOT EXISTS (SELECT 1 FROM store_key k WHERE k.fingerprint = c.fingerprint)`)
 	}
 	switch {
-	case q.Mark == Unmarked:
+	case q.Mark == NoMark:
 	case few:
 		c.add(`c.fingerprint IN (SELECT fingerprint FROM store_certificate WHERE mark <> '' AND mark = %s)`, string(q.Mark))
 	default:

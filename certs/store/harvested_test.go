@@ -24,7 +24,7 @@ func TestCiphers(t *testing.T) {
 			t.Errorf("known %v", known)
 		}
 		if known := got[map[[32]byte][]cms.Cipher](w)(w.Ciphers(ctx)); len(known) != 0 {
-			t.Errorf("of nobody: %v", known)
+			t.Errorf("without an address: %v", known)
 		}
 	})
 }

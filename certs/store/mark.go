@@ -8,10 +8,10 @@ import (
 	"github.com/smimerelay/smimerelay/certs/path"
 )
 
-// SetMark allows or blocks a certificate until a time, zero for ever; Unmarked
+// SetMark allows or blocks a certificate until a time, zero for ever; NoMark
 // takes the mark away. Explanations repeat the note.
 func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, note string, until time.Time) error {
-	if mark == Unmarked {
+	if mark == NoMark {
 		note, until = "", time.Time{}
 	}
 	// PostgreSQL keeps neither.

@@ -19,10 +19,10 @@ func TestMarks(t *testing.T) {
 		a, b := w.identity(1, "a@example.com"), w.identity(1, "b@example.com")
 		got[Stored](w)(w.Put(ctx, Harvested, New{Certificate: a.Certificate}, New{Certificate: b.Certificate}))
 		until := now.AddDate(0, 1, 0)
-		w.must(w.SetMark(ctx, fingerprint(a), Allowed, "known \"by hand\"", until))
+		w.must(w.SetMark(ctx, fingerprint(a), Allowed, "known \"by letter\"", until))
 		w.must(w.SetMark(ctx, fingerprint(b), Blocked, "lost\x00 key \xff", time.Time{}))
 		want := map[[32]byte]path.Exception{
-			fingerprint(a): {SHA256: fingerprint(a), Allow: true, Note: "known \"by hand\"", Until: until},
+			fingerprint(a): {SHA256: fingerprint(a), Allow: true, Note: "known \"by letter\"", Until: until},
 			fingerprint(b): {SHA256: fingerprint(b), Note: "lost\ufffd key \ufffd"},
 		}
 		exceptions := got[[]path.Exception](w)(w.Exceptions(ctx))
@@ -35,7 +35,7 @@ func TestMarks(t *testing.T) {
 			}
 		}
 		entries := got[[]Entry](w)(w.Find(ctx, Query{Mark: Allowed}))
-		if len(entries) != 1 || entries[0].Fingerprint != fingerprint(a) || entries[0].Note != "known \"by hand\"" || !entries[0].Until.Equal(until) {
+		if len(entries) != 1 || entries[0].Fingerprint != fingerprint(a) || entries[0].Note != "known \"by letter\"" || !entries[0].Until.Equal(until) {
 			t.Errorf("%+v", entries)
 		}
 		// What comes again keeps its mark.
@@ -43,7 +43,7 @@ func TestMarks(t *testing.T) {
 		if err := w.Remove(ctx, fingerprint(b), false); !errors.Is(err, ErrBlocked) {
 			t.Errorf("a block was removed: %v", err)
 		}
-		w.must(w.SetMark(ctx, fingerprint(b), Unmarked, "x", until))
+		w.must(w.SetMark(ctx, fingerprint(b), NoMark, "x", until))
 		w.must(w.Remove(ctx, fingerprint(b), false))
 		if list := got[[]path.Exception](w)(w.Exceptions(ctx)); len(list) != 1 {
 			t.Errorf("%d exceptions", len(list))
@@ -83,10 +83,10 @@ func TestWarnings(t *testing.T) {
 		}
 		w.must(w.Unwarn(ctx, fp, time.Hour))
 		if !got[bool](w)(w.Warned(ctx, fp, time.Hour)) {
-			t.Error("the warning that was taken back counts")
+			t.Error("the warning that was removed counts")
 		}
 		if got[bool](w)(w.Warned(ctx, fp, 2*time.Hour)) {
-			t.Error("another was taken back with it")
+			t.Error("another was removed with it")
 		}
 	})
 }
@@ -195,11 +195,11 @@ func TestAddressVersions(t *testing.T) {
 			}
 			seen[now] = c.name
 			if version("b@example.com") != b {
-				t.Errorf("%s: somebody else's version changed", c.name)
+				t.Errorf("%s: another domain's version changed", c.name)
 			}
 			got[Stored](w)(w.Put(ctx, Harvested, New{Certificate: other.Certificate, Chain: a.Chain}))
 			if version("a@example.com") != now {
-				t.Errorf("%s: the version changed with somebody else's", c.name)
+				t.Errorf("%s: the version changed with another domain's", c.name)
 			}
 		}
 	})

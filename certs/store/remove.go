@@ -32,7 +32,7 @@ func (s *Store) Remove(ctx context.Context, fingerprint [32]byte, force bool) er
 			}
 		}
 		c.certificates, c.keys = true, true
-		c.trust = mark != Unmarked || origin == Authority
+		c.trust = mark != NoMark || origin == Authority
 		return remove(ctx, c.Tx, fingerprint[:])
 	})
 	if err != nil {

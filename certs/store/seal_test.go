@@ -48,13 +48,13 @@ func TestWrongKeyIsToldApart(t *testing.T) {
 		other.Key = nil
 		without := w.open(other)
 		if _, err := without.Keys().Signing(ctx, addr("a@example.com")); !errors.Is(err, errNoSealer) {
-			t.Errorf("without the key nobody can know who signs: %v", err)
+			t.Errorf("without the key it is unknown who signs: %v", err)
 		}
 		if _, err := without.PutIdentity(ctx, Imported, id); !errors.Is(err, errNoSealer) {
 			t.Error(err)
 		}
 		if id := got[*certs.Identity](w)(without.Keys().Signing(ctx, addr("b@example.com"))); id != nil {
-			t.Error("somebody signs for b")
+			t.Error("a key signs for b")
 		}
 	}
 }

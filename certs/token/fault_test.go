@@ -244,7 +244,7 @@ func TestTokenComesLater(t *testing.T) {
 			t.Fatalf("%v, %v", id, err)
 		}
 	}
-	if n := f.calls["GetSlotList"]; n != 2 { // the second after the library was begun anew
+	if n := f.calls["GetSlotList"]; n != 2 { // the second after the library was initialized again
 		t.Errorf("asked %d times", n)
 	}
 	away, now = false, now.Add(pause)

@@ -143,7 +143,7 @@ func TestImportLeavesTheStore(t *testing.T) {
 			t.Errorf("%s: %s", name, stdout)
 		}
 		if strings.Contains(stdout, "good password") {
-			t.Errorf("%s: the password is told", name)
+			t.Errorf("%s: the password is shown", name)
 		}
 		if n, err := s.store.Count(t.Context(), store.Query{}); n != 0 || err != nil {
 			t.Fatalf("%s left %d in the store, %v", name, n, err)

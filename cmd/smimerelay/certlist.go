@@ -151,7 +151,7 @@ func state(e store.Entry) string {
 	for _, w := range []struct {
 		yes  bool
 		word string
-	}{{e.HasKey, "key"}, {e.Pinned, "pinned"}, {!e.RevokedAt.IsZero(), "revoked"}, {e.Mark != store.Unmarked, string(e.Mark)}} {
+	}{{e.HasKey, "key"}, {e.Pinned, "pinned"}, {!e.RevokedAt.IsZero(), "revoked"}, {e.Mark != store.NoMark, string(e.Mark)}} {
 		if w.yes {
 			words = append(words, w.word)
 		}

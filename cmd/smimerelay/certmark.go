@@ -149,7 +149,7 @@ func (c *certClearCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		if err := s.SetMark(ctx, e.Fingerprint, store.Unmarked, "", time.Time{}); err != nil {
+		if err := s.SetMark(ctx, e.Fingerprint, store.NoMark, "", time.Time{}); err != nil {
 			return err
 		}
 		return c.report(a, e, done{Done: "cleared"}, "neither allowed nor blocked")

@@ -117,7 +117,7 @@ func (p *page) stored(e *store.Entry, row func(name, text string)) {
 	if e.Result != "" {
 		row("judged", fmt.Sprintf("%s%s on %s", e.Result, because(string(e.Reason)), e.JudgedAt.Format(time.RFC3339)))
 	}
-	if e.Mark != store.Unmarked {
+	if e.Mark != store.NoMark {
 		row("mark", markText(e))
 	}
 	if !e.RevokedAt.IsZero() {

@@ -13,7 +13,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the manual page anew")
+var update = flag.Bool("update", false, "write the manual page again")
 
 const manualFile = "../../docs/smimerelay.1"
 

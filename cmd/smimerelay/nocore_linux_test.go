@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// nobody is the user who runs the program when the tests run as root: what
+// unprivileged is the user who runs the program when the tests run as root: what
 // belongs to root in /proc then tells that the process can not be dumped.
-const nobody = 65534
+const unprivileged = 65534
 
 // TestNoCoreFile looks at a running program from outside: it may leave no core
 // file and its memory is closed to others, even of its own user (proc(5): the
@@ -27,7 +27,7 @@ func TestNoCoreFile(t *testing.T) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if os.Getuid() == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: unprivileged, Gid: unprivileged}
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ func TestHeader(t *testing.T) {
 		"=?utf-8?q?=C3?= =?utf-8?q?=BC?=":                          "ü", // split between two words
 		"=?utf-8?b?eA?=":                                           "x", // no padding
 		"u\u0308":                                                  "ü",
-		"u\u200d\u0308":                                            "ü", // nobody sees what is between them
+		"u\u200d\u0308":                                            "ü", // what is between them is not shown
 		"=?utf-8?q?u?= =?utf-16be?b?Awg=?=":                        "ü", // the accent is a word of its own
 		"u=?utf-8?q?=CC=88?=":                                      "ü",
 		b("utf-7", "u+Awg-"):                                       "ü",

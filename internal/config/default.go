@@ -133,15 +133,15 @@ func newDirectory() Directory {
 }
 
 func newRule() Rule {
-	everybody, nobody := []string{Everybody}, []string{}
+	everybody, none := []string{Everybody}, []string{}
 	return Rule{
 		Sender: everybody, Recipient: everybody, User: everybody, Network: everybody, Listener: everybody,
-		From: everybody, ExceptFrom: nobody,
+		From: everybody, ExceptFrom: none,
 		Header: everybody, Subject: everybody, Sensitivity: everybody, Importance: everybody, Attachment: everybody,
-		SenderGroup: everybody, RecipientGroup: everybody, ExceptSenderGroup: nobody, ExceptRecipientGroup: nobody,
-		ExceptSender: nobody, ExceptRecipient: nobody, ExceptUser: nobody, ExceptNetwork: nobody, ExceptListener: nobody,
-		ExceptHeader: nobody, ExceptSubject: nobody, ExceptSensitivity: nobody, ExceptImportance: nobody, ExceptAttachment: nobody,
-		UserControl: nobody, AlsoEncryptTo: nobody,
+		SenderGroup: everybody, RecipientGroup: everybody, ExceptSenderGroup: none, ExceptRecipientGroup: none,
+		ExceptSender: none, ExceptRecipient: none, ExceptUser: none, ExceptNetwork: none, ExceptListener: none,
+		ExceptHeader: none, ExceptSubject: none, ExceptSensitivity: none, ExceptImportance: none, ExceptAttachment: none,
+		UserControl: none, AlsoEncryptTo: none,
 	}
 }
 

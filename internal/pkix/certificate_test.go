@@ -315,7 +315,7 @@ func TestWhatAVerdictRestsOnIsStrict(t *testing.T) {
 	o := plainOdd(t)
 	o.extensions = [][]byte{extension(extPolicies, 0, qualified)}
 	if c, err := ParseCertificate(o.der(t)); err != nil || len(c.Policies) != 1 || len(c.UnhandledCriticalExtensions) != 0 {
-		t.Errorf("a qualifier that nobody knows, not critical: %v", err)
+		t.Errorf("an unknown qualifier, not critical: %v", err)
 	}
 	if _, err := ParseCertificate(append(o.der(t), 5, 0)); err == nil {
 		t.Error("what follows a certificate is passed over")

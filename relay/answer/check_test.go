@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 		ok   bool
 	}{
 		{"nothing", nil, false},
-		{"nobody", &Outcome{}, false},
+		{"no recipient", &Outcome{}, false},
 		{"both", &Outcome{Deliveries: []relay.Delivery{to(a, b)}}, true},
 		{"apart", &Outcome{Deliveries: []relay.Delivery{to(b), to(a)}}, true},
 		{"one refused", &Outcome{Deliveries: []relay.Delivery{to(a)}, Refused: refused}, true},
@@ -53,6 +53,6 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	if err := check(&relay.Envelope{}, &Outcome{}); err == nil {
-		t.Error("a message for nobody has an outcome")
+		t.Error("a message without a recipient has an outcome")
 	}
 }

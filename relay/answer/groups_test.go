@@ -40,11 +40,11 @@ func TestCheckOfExpandedGroups(t *testing.T) {
 		{"a member forgotten", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a)}, false},
 		{"a member twice", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a, b, a)}, false},
 		{"one named too, twice", []relay.Recipient{a, g}, Outcome{Expanded: []Expansion{group(g, a, b)}, Deliveries: to(a, b, a)}, false},
-		{"somebody who is no member", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a)}, Deliveries: to(a, c)}, false},
+		{"a recipient who is no member", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a)}, Deliveries: to(a, c)}, false},
 		{"the group itself too", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a)}, Deliveries: to(a, g)}, false},
 		{"the group itself instead", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a)}, Deliveries: to(g)}, false},
-		{"a group of nobody", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g)}}, false},
-		{"a group that nobody named", []relay.Recipient{a}, Outcome{Expanded: []Expansion{group(g, b)}, Deliveries: to(a, b)}, false},
+		{"a group without members", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g)}}, false},
+		{"a group that is not a recipient", []relay.Recipient{a}, Outcome{Expanded: []Expansion{group(g, b)}, Deliveries: to(a, b)}, false},
 		{"a group expanded twice", []relay.Recipient{g}, Outcome{Expanded: []Expansion{group(g, a), group(g, b)}, Deliveries: to(a, b)}, false},
 		{"another recipient forgotten", []relay.Recipient{c, g}, Outcome{Expanded: []Expansion{group(g, a)}, Deliveries: to(a)}, false},
 	} {
@@ -128,7 +128,7 @@ func TestGroups(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		copies, told := map[string]int{}, map[string]bool{}
+		copies, notified := map[string]int{}, map[string]bool{}
 		for _, d := range slices.Concat(a.Deliver, a.Store.Copies) {
 			for _, r := range d.Recipients {
 				copies[relay.Key(r.Address)]++
@@ -136,7 +136,7 @@ func TestGroups(t *testing.T) {
 		}
 		for _, d := range a.Store.Notices {
 			for _, r := range d.Recipients {
-				told[relay.Key(r.Address)] = true
+				notified[relay.Key(r.Address)] = true
 			}
 		}
 		for _, d := range o.Deliveries {
@@ -163,7 +163,7 @@ func TestGroups(t *testing.T) {
 				k := relay.Key(m)
 				r := gone.refused[k]
 				_, answered := named[k]
-				if f.Err == nil && r != nil && (relay.Temporary(r.Err) || !told[k] && !answered) {
+				if f.Err == nil && r != nil && (relay.Temporary(r.Err) || !notified[k] && !answered) {
 					rt.Fatalf("group %s is accepted, and %s is dropped in silence: %v", x.Group, m, r.Err)
 				}
 				if f.Err != nil && !relay.Temporary(f.Err) && copies[k] > 0 {

@@ -45,12 +45,12 @@ func evasiveRules() []enforce.Rule {
 func genCharset(t *rapid.T, text string) (charset string, octets []byte) {
 	charset = rapid.SampledFrom([]string{
 		"utf-8", "us-ascii", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1252", "koi8-r", "windows-1251",
-		"iso-2022-jp", "shift_jis", "euc-jp", "gb2312", "gb18030", "big5", "euc-kr", "utf-16be", "utf-16le", "utf-7", "x-nobody-knows",
+		"iso-2022-jp", "shift_jis", "euc-jp", "gb2312", "gb18030", "big5", "euc-kr", "utf-16be", "utf-16le", "utf-7", "x-unknown",
 	}).Draw(t, "charset")
 	switch charset {
 	case "utf-7":
 		return charset, []byte(strings.ReplaceAll(text, "[", "+AFs-"))
-	case "x-nobody-knows", "us-ascii":
+	case "x-unknown", "us-ascii":
 		return charset, []byte(text)
 	case "utf-16be", "utf-16le":
 		for _, c := range []byte(text) {
@@ -191,24 +191,24 @@ func exemptForms(sealed string) map[string]form {
 	}
 	const reply = "Auto-Submitted: auto-replied\r\n"
 	own := func(entity string) form { return form{entity, "alice@own.example"} }
-	nobody := func(entity string) form { return form{entity, ""} }
+	null := func(entity string) form { return form{entity, ""} }
 	return map[string]form{
-		"reply with a message":        nobody(reply + mixed("mixed", plain, brought)),
-		"reply with a file":           nobody(reply + mixed("mixed", plain, file)),
-		"reply with a file as a form": nobody(reply + mixed("alternative", plain, file)),
-		"something like a reply":      nobody("Auto-Submitted: auto-replied-not\r\n" + plain),
-		"reply and no reply":          nobody(reply + "Auto-Submitted: no\r\n" + plain),
-		"reply of somebody":           own(reply + plain),
-		"reply that is a file":        nobody(reply + strings.Replace(plain, "plain", "plain; name=a.txt", 1)),
-		"report with a message":       nobody(report(plain, status, brought)),
-		"report of one part":          nobody(report(plain)),
-		"report with text before":     nobody(strings.Replace(report(plain, status), "--b\r\n", text+"\r\n--b\r\n", 1)),
-		"report with text behind":     nobody(report(plain, status) + text),
-		"report with text in it":      nobody(report(plain, status+"\r\n"+text)),
-		"report with a body":          nobody(report(plain, status, "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n"+text)),
-		"report of four parts":        nobody(report(plain, status, "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n", plain)),
-		"report with another report":  nobody(report(plain, plain)),
-		"report of somebody":          own(report(plain, status)),
+		"reply with a message":        null(reply + mixed("mixed", plain, brought)),
+		"reply with a file":           null(reply + mixed("mixed", plain, file)),
+		"reply with a file as a form": null(reply + mixed("alternative", plain, file)),
+		"something like a reply":      null("Auto-Submitted: auto-replied-not\r\n" + plain),
+		"reply and no reply":          null(reply + "Auto-Submitted: no\r\n" + plain),
+		"reply with a sender":         own(reply + plain),
+		"reply that is a file":        null(reply + strings.Replace(plain, "plain", "plain; name=a.txt", 1)),
+		"report with a message":       null(report(plain, status, brought)),
+		"report of one part":          null(report(plain)),
+		"report with text before":     null(strings.Replace(report(plain, status), "--b\r\n", text+"\r\n--b\r\n", 1)),
+		"report with text behind":     null(report(plain, status) + text),
+		"report with text in it":      null(report(plain, status+"\r\n"+text)),
+		"report with a body":          null(report(plain, status, "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n"+text)),
+		"report of four parts":        null(report(plain, status, "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n", plain)),
+		"report with another report":  null(report(plain, plain)),
+		"report with a sender":        own(report(plain, status)),
 		"file and calendar":           own(mixed("mixed", file, attached)),
 		"text and calendar":           own(mixed("mixed", plain, attached)),
 		"meeting and file":            own(mixed("mixed", calendar, file)),
@@ -460,12 +460,12 @@ func TestSignedAlready(t *testing.T) {
 		m     *message.Message
 		again bool
 	}{
-		"clear":            {good, false},
-		"opaque":           {w.signedBy(w.issue("alice@own.example"), entity, smime.SignOptions{Opaque: true}), false},
-		"of somebody else": {w.signedBy(w.issue("amy@own.example"), entity, smime.SignOptions{}), true},
-		"self-made":        {w.signedBy(selfMade, entity, smime.SignOptions{}), true},
-		"none":             {noSigner, true},
-		"changed":          {changed, true},
+		"clear":             {good, false},
+		"opaque":            {w.signedBy(w.issue("alice@own.example"), entity, smime.SignOptions{Opaque: true}), false},
+		"of another author": {w.signedBy(w.issue("amy@own.example"), entity, smime.SignOptions{}), true},
+		"self-made":         {w.signedBy(selfMade, entity, smime.SignOptions{}), true},
+		"none":              {noSigner, true},
+		"changed":           {changed, true},
 	} {
 		o, err := w.process(w.envelope("out", "alice@own.example", "x@sign.example"), tt.m)
 		if err != nil || len(o.Deliveries) != 1 {
@@ -488,7 +488,7 @@ func TestSignedAlready(t *testing.T) {
 	w.start()
 	o, err := w.process(w.envelope("out", "alice@own.example", "x@sign.example"), good)
 	if err != nil || len(o.Refused) != 1 {
-		t.Errorf("somebody else's signature gets out: %v", err)
+		t.Errorf("another author's signature gets out: %v", err)
 	}
 }
 

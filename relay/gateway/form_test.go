@@ -74,7 +74,7 @@ func TestDeliveredAsIs(t *testing.T) {
 			_, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		}
 		if bytes.HasPrefix(rest, []byte(secretField)) {
-			t.Errorf("%s: another field of ours", name)
+			t.Errorf("%s: another field of the gateway", name)
 		}
 		if !bytes.Equal(rest, m.Bytes()) {
 			t.Errorf("%s: became\n%q\nwant\n%q", name, rest, m.Bytes())

@@ -132,7 +132,7 @@ func TestGroupConditions(t *testing.T) {
 	w.expect([]string{"z@open.example"}, waits)
 	o := w.expect([]string{"z@open.example", "y@elsewhere.example"}, "refused y@elsewhere.example 451 4.4.3 the message waits for another recipient: "+strings.TrimPrefix(waits, "refused z@open.example 451 4.4.3 ")+"\n"+waits)
 	if len(o.Deliveries) > 0 {
-		t.Error("somebody gets it already")
+		t.Error("a recipient gets it already")
 	}
 	// Who is named by no rule is not asked for, and no one twice.
 	clear(f.asked)
@@ -159,10 +159,10 @@ func TestExpandedGroups(t *testing.T) {
 		{"named directly too", staff + " " + bob, "BOB@enc.example " + carol, "encrypted bob@enc.example carol@enc.example\nstaff@list.example: bob@enc.example carol@enc.example"},
 		{"in two groups", staff + " all@list.example", bob, "encrypted bob@enc.example\nstaff@list.example: bob@enc.example\nall@list.example: bob@enc.example"},
 		{"itself is no member", staff, staff + " " + bob, "encrypted bob@enc.example\nstaff@list.example: bob@enc.example"},
-		{"nobody", staff, "", "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
-		{"nobody but itself", staff, staff, "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
+		{"no members", staff, "", "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
+		{"only itself", staff, staff, "refused staff@list.example 550 5.7.1 the group staff@list.example has no members"},
 		{"not a group", "person@list.example", "", "plain person@list.example"},
-		{"cannot be told", "broken@list.example " + bob, "", "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up now who is in the group broken@list.example: group membership lookup failed\nrefused broken@list.example 451 4.4.3 cannot look up now who is in the group broken@list.example: group membership lookup failed"},
+		{"unknown", "broken@list.example " + bob, "", "refused bob@enc.example 451 4.4.3 the message waits for another recipient: cannot look up now who is in the group broken@list.example: group membership lookup failed\nrefused broken@list.example 451 4.4.3 cannot look up now who is in the group broken@list.example: group membership lookup failed"},
 		{"a group of the message in another", staff + " inner@list.example", "inner@list.example " + bob, "encrypted bob@enc.example carol@enc.example\nstaff@list.example: bob@enc.example carol@enc.example\ninner@list.example: carol@enc.example"},
 		{"a member is no group", staff, "inner@list.example", "plain inner@list.example\nstaff@list.example: inner@list.example"},
 		{"members have rules on groups", staff, "x@plain.example", "refused x@plain.example 550 5.7.1 no valid S/MIME certificate for x@plain.example: no certificate found in fake\nstaff@list.example: x@plain.example"},
@@ -340,7 +340,7 @@ func TestEntitlementByDirectory(t *testing.T) {
 		}
 	}
 	if f.asked["user "] > 0 {
-		t.Error("asked who nobody is")
+		t.Error("asked for the null sender")
 	}
 	// Who may without the directory does not wait for it.
 	w.config.Entitlements = mustEntitle(t, enforce.Entitlement{User: []string{"?*"}, From: []string{"directory", "alice@own.example"}})

@@ -40,7 +40,7 @@ func (w *world) receive(msg *message.Message) *message.Message {
 		}
 	}
 	if ours != 1 {
-		w.t.Errorf("%d Authentication-Results of ours", ours)
+		w.t.Errorf("%d Authentication-Results of the gateway", ours)
 	}
 	return m
 }
@@ -270,7 +270,7 @@ func FuzzAuthservID(f *testing.F) {
 }
 
 func ExampleReplyFor() {
-	fmt.Println(replyText(fmt.Errorf("nobody classified this")))
+	fmt.Println(replyText(fmt.Errorf("an error without a kind")))
 	// Output: 451 4.3.0 internal error, try again later
 }
 
@@ -467,8 +467,8 @@ func TestNoKeyNamesTheAddressees(t *testing.T) {
 // result, and not of those that are only explained.
 func TestGoodAndBadMailIsToldOf(t *testing.T) {
 	w := newWorld(t)
-	var told []*smime.Report
-	w.config.Learn = func(r *smime.Report) { told = append(told, r) }
+	var learned []*smime.Report
+	w.config.Learn = func(r *smime.Report) { learned = append(learned, r) }
 	w.start()
 	letter := w.bobsLetter("")
 	broken := testpki.Must(message.Parse(bytes.Replace(letter.Bytes(), []byte(text), []byte("another text"), 1)))
@@ -477,12 +477,12 @@ func TestGoodAndBadMailIsToldOf(t *testing.T) {
 	if _, err := w.gateway.Explain(context.Background(), w.nameless(bob, "alice@own.example"), letter); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 2 || told[0].Result != certs.Pass || told[0].Author != w.addr(bob) || told[1].Result != certs.Fail {
-		t.Fatalf("told %+v", told)
+	if len(learned) != 2 || learned[0].Result != certs.Pass || learned[0].Author != w.addr(bob) || learned[1].Result != certs.Fail {
+		t.Fatalf("learned %+v", learned)
 	}
-	s := told[0].Signers[0]
-	if s.Capabilities == nil || len(s.Bundle) == 0 || told[1].Signers[0].Capabilities != nil || told[1].Signers[0].Bundle != nil {
-		t.Errorf("told of the signers %+v, %+v", s, told[1].Signers[0])
+	s := learned[0].Signers[0]
+	if s.Capabilities == nil || len(s.Bundle) == 0 || learned[1].Signers[0].Capabilities != nil || learned[1].Signers[0].Bundle != nil {
+		t.Errorf("learned of the signers %+v, %+v", s, learned[1].Signers[0])
 	}
 }
 

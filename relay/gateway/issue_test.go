@@ -110,7 +110,7 @@ func TestIdentitiesAreIssued(t *testing.T) {
 	}
 }
 
-// TestNobodyElseIsIssuedFor: who may not sign as the author, or is none of ours, or
+// TestNobodyElseIsIssuedFor: who may not sign as the author, or is no local address, or
 // several, gets nothing made.
 func TestNobodyElseIsIssuedFor(t *testing.T) {
 	w, i := issuing(t)

@@ -79,7 +79,7 @@ func TestSignedOnly(t *testing.T) {
 		t.Errorf("what arrives reads as %+v", r)
 	}
 	if w.dir.asked["x@sign.example"] != 0 {
-		t.Error("a lookup that nobody needs")
+		t.Error("a lookup that is not needed")
 	}
 }
 

@@ -205,12 +205,12 @@ func TestWhatElseComesBackGoesNoFurther(t *testing.T) {
 		d    relay.Delivery
 		msg  *message.Message
 	}{
-		"success":           {"", d, bounce(t, d, "delivered", "alice@own.example", "text/rfc822-headers")},
-		"delay":             {"", d, bounce(t, d, "delayed", "alice@own.example", "text/rfc822-headers")},
-		"nobody wants it":   {"", quiet, bounce(t, quiet, "failed", "alice@own.example", "text/rfc822-headers")},
-		"vacation":          {"", d, parseMessage(t, vacation)},
-		"vacation, by name": {"alice@own.example", d, parseMessage(t, vacation)},
-		"unknown":           {"", d, parseMessage(t, "From: alice@own.example\n\nhello\n")},
+		"success":             {"", d, bounce(t, d, "delivered", "alice@own.example", "text/rfc822-headers")},
+		"delay":               {"", d, bounce(t, d, "delayed", "alice@own.example", "text/rfc822-headers")},
+		"no report requested": {"", quiet, bounce(t, quiet, "failed", "alice@own.example", "text/rfc822-headers")},
+		"vacation":            {"", d, parseMessage(t, vacation)},
+		"vacation, by name":   {"alice@own.example", d, parseMessage(t, vacation)},
+		"unknown":             {"", d, parseMessage(t, "From: alice@own.example\n\nhello\n")},
 	} {
 		o, err := w.back(tt.from, tt.d.Sender, tt.msg)
 		if err != nil || len(o.Returned) != 1 || len(o.Notices)+len(o.Deliveries)+len(o.Refused) != 0 {

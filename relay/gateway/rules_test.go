@@ -233,7 +233,8 @@ func TestDomainIdentityStandsIn(t *testing.T) {
 }
 
 // TestAutomaticMailDoesNotWaitForAnIdentity: what has no author is not signed, and no
-// key is asked for it. What should only be signed leaves without, whoever is to sign.
+// key is asked for it. What should only be signed leaves without,
+// whichever identity is to sign.
 func TestAutomaticMailDoesNotWaitForAnIdentity(t *testing.T) {
 	const reply = "From: MAILER-DAEMON@mta.own.example\nTo: x@other.example\nAuto-Submitted: auto-replied\n\nI am away\n"
 	for _, rule := range []enforce.Rule{{}, {Identity: "domain"}, {DomainIdentity: "domain"}, {Identity: "gateway@own.example"}} {

@@ -63,7 +63,7 @@ func TestStoreThatFails(t *testing.T) {
 	w.Message(r)
 	w.Close()
 	if !strings.Contains(w.log.String(), "not harvested") {
-		t.Errorf("nobody was told:\n%s", w.log.String())
+		t.Errorf("it is not in the log:\n%s", w.log.String())
 	}
 	w.cfg.Store = good
 	w.Harvester = New(w.cfg)
@@ -101,7 +101,7 @@ func TestNobodyWaits(t *testing.T) {
 	w.Close()
 	w.Message(r) // after the end
 	if n := strings.Count(w.log.String(), "too many certificates to store"); n != 1 {
-		t.Errorf("it was told %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 }
 

@@ -151,7 +151,7 @@ func TestPreferredCertificate(t *testing.T) {
 		"preferred, and not sent":        {both, pair, nil, nil},
 		"preferred is the signer's":      {both, both, []*testpki.Identity{pair}, []*testpki.Identity{both}},
 		"preferred is for signing":       {both, signing(bob), []*testpki.Identity{signing(bob)}, nil},
-		"preferred is of somebody else":  {both, sealing("eve@partner.example"), []*testpki.Identity{sealing("eve@partner.example")}, nil},
+		"preferred is of another author": {both, sealing("eve@partner.example"), []*testpki.Identity{sealing("eve@partner.example")}, nil},
 		"preferred is not to be trusted": {both, foreign, []*testpki.Identity{foreign}, nil},
 	} {
 		if c.preferred != nil && len(c.sent) == 1 && c.preferred != both {

@@ -26,12 +26,12 @@ func TestDropped(t *testing.T) {
 		stay, drop []string
 		bad        bool
 	}{
-		"all":               {stay: []string{"a@e.net", "B@e.net", "b@e.net", "c@e.net"}},
-		"one":               {stay: []string{"a@e.net"}, drop: []string{"B@e.net", `"b"@e.net`, "c@e.net"}},
-		"one in quotes":     {stay: []string{"b@e.net", "c@e.net"}, drop: []string{"a@e.net", "B@e.net"}},
-		"one is not known":  {stay: []string{"a@e.net", "x@e.net"}, bad: true},
-		"none is known":     {stay: []string{"x@e.net"}, bad: true},
-		"a copy for nobody": {bad: true},
+		"all":                        {stay: []string{"a@e.net", "B@e.net", "b@e.net", "c@e.net"}},
+		"one":                        {stay: []string{"a@e.net"}, drop: []string{"B@e.net", `"b"@e.net`, "c@e.net"}},
+		"one in quotes":              {stay: []string{"b@e.net", "c@e.net"}, drop: []string{"a@e.net", "B@e.net"}},
+		"one is not known":           {stay: []string{"a@e.net", "x@e.net"}, bad: true},
+		"none is known":              {stay: []string{"x@e.net"}, bad: true},
+		"a copy without a recipient": {bad: true},
 	} {
 		var d relay.Delivery
 		for _, text := range tc.stay {

@@ -57,7 +57,7 @@ func FuzzPackets(f *testing.F) {
 		}
 		for _, m := range h.Seen() {
 			if len(m.Envelope.Recipients) == 0 {
-				t.Fatalf("processed a message for nobody: %+v", m)
+				t.Fatalf("processed a message without a recipient: %+v", m)
 			}
 		}
 		if all := sink.All(); len(all) > 0 {

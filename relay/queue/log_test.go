@@ -60,7 +60,7 @@ func TestAttemptsNameTheMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.wait(t).Origin; got != d.Origin {
-		t.Errorf("the next hop is told %+v", got)
+		t.Errorf("the next hop gets %+v", got)
 	}
 	drained(t, q)
 	stop(t, q) // the last line is written behind the commit

@@ -423,7 +423,7 @@ func TestOneOwner(t *testing.T) {
 func TestSharedCommit(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h})
-	bad := delivery(t, "a@example.org") // for nobody
+	bad := delivery(t, "a@example.org") // without a recipient
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	// The connection is taken, so that all of them wait for one commit.

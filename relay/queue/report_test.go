@@ -48,7 +48,7 @@ func TestRelayedIsReported(t *testing.T) {
 			want = "[2 b@example.net false 0s]"
 		}
 		if got := fmt.Sprint(e.all); got != want {
-			t.Errorf("relays %v: told %s", relays, got)
+			t.Errorf("relays %v: reported %s", relays, got)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestDelayIsReportedOnce(t *testing.T) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if len(e.all) > 0 && attempt < 4 {
-			t.Errorf("told after %d attempts, an hour each", attempt)
+			t.Errorf("reported after %d attempts, an hour each", attempt)
 		}
 		return fault.New(fault.NextHop, "busy", nil)
 	})
@@ -84,7 +84,7 @@ func TestDelayIsReportedOnce(t *testing.T) {
 	}
 	drained(t, q)
 	if got := fmt.Sprint(e.all); got != "[1 b@example.net false 100h0m0s]" {
-		t.Errorf("told %s", got)
+		t.Errorf("reported %s", got)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestPipeliningChangesNoResult(t *testing.T) {
 				defer s.mu.Unlock()
 				n := 0
 				for _, data := range s.data {
-					if data != ".\r\n" { // of nobody's
+					if data != ".\r\n" { // without a recipient
 						n++
 					}
 				}

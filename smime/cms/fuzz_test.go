@@ -62,7 +62,7 @@ func FuzzSignedData(f *testing.F) {
 		for _, r := range results {
 			checkKind(t, r.Err)
 			if r.Err == nil && (r.Certificate == nil || r.Digest == 0 || r.Signature == "") {
-				t.Errorf("good signature of nobody: %+v", r)
+				t.Errorf("good signature without a signer: %+v", r)
 			}
 		}
 	})

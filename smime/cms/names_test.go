@@ -39,8 +39,8 @@ func renamed(t *testing.T, name []byte, tag byte, change func(string) []byte) []
 	return b
 }
 
-// Names are compared as text, and not as octets (RFC 5280 section 7.1): whoever
-// re-encodes one still names the same certificate.
+// Names are compared as text, and not as octets (RFC 5280 section 7.1): a program
+// that re-encodes one still names the same certificate.
 func TestNamesInOtherStrings(t *testing.T) {
 	id := newIdentity(t, "p256")
 	same := func(s string) []byte { return []byte(s) }

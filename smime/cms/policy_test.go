@@ -167,7 +167,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 	good := Signer{Certificate: id.cert, Key: id.key}
 	if _, err := Sign(SignRequest{}); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("no recipient: %v", err)
 	}
 	if _, err := Sign(SignRequest{Detached: true, Digests: map[crypto.Hash][]byte{}, Signers: []Signer{good}}); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("no digest: %v", err)

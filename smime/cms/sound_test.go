@@ -66,7 +66,7 @@ func TestSound(t *testing.T) {
 	good := func() envelope {
 		return envelope{cipher: oidAES256CBC, params: iv(16), content: random(64), key: random(256), kind: oidRSA}
 	}
-	told := func(tag byte, text string) []byte {
+	tagged := func(tag byte, text string) []byte {
 		return built(func(b *builder) {
 			m := b.open(tag)
 			b.tlv(tagOctetString, []byte(text))
@@ -86,19 +86,19 @@ func TestSound(t *testing.T) {
 			e.content = []byte(strings.Join(strings.Split(strings.Repeat(secret, 8), ""), "\x00")[:1024])
 		},
 		"text in another charset":   func(e *envelope) { e.content = bytes.Repeat([]byte("\xd3\xc5\xcb\xd2\xc5\xd4 \xd0"), 64) },
-		"nobody":                    func(e *envelope) { e.key = nil },
+		"no recipient":              func(e *envelope) { e.key = nil },
 		"unknown key transport":     func(e *envelope) { e.kind = "\x2a\x03\x04" },
 		"short key":                 func(e *envelope) { e.key = random(64) },
 		"text as key":               func(e *envelope) { e.key = []byte(strings.Repeat(secret, 4)[:256]) },
-		"text in attributes":        func(e *envelope) { e.attributes = told(tagContext0+1, secret) },
-		"text about the originator": func(e *envelope) { e.originator = told(tagContext0, secret) },
-		"text for a password":       func(e *envelope) { e.further = told(tagContext0+3, secret) },
-		"text for a shared key":     func(e *envelope) { e.further = told(tagContext0+2, secret) },
+		"text in attributes":        func(e *envelope) { e.attributes = tagged(tagContext0+1, secret) },
+		"text about the originator": func(e *envelope) { e.originator = tagged(tagContext0, secret) },
+		"text for a password":       func(e *envelope) { e.further = tagged(tagContext0+3, secret) },
+		"text for a shared key":     func(e *envelope) { e.further = tagged(tagContext0+2, secret) },
 		"text for something else": func(e *envelope) {
 			e.further = built(func(b *builder) {
 				m := b.open(tagContext0 + 4)
 				b.oid("\x2a\x03\x04")
-				b.raw(told(tagSequence, secret))
+				b.raw(tagged(tagSequence, secret))
 				b.close(m)
 			})
 		},
@@ -115,7 +115,7 @@ func TestSound(t *testing.T) {
 	for name, edit := range map[string]func(*envelope){
 		"as it is":         func(*envelope) {},
 		"3DES":             func(e *envelope) { e.cipher, e.params = oidDES3CBC, iv(8) },
-		"password besides": func(e *envelope) { e.further = told(tagContext0+3, "\x01\x02") },
+		"password besides": func(e *envelope) { e.further = tagged(tagContext0+3, "\x01\x02") },
 	} {
 		e := good()
 		edit(&e)

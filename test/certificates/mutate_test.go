@@ -85,7 +85,7 @@ func mutate(r *rand.Rand, der []byte) []byte {
 	case 3:
 		n.content = append(append([]byte(nil), n.content...), byte(r.IntN(256)))
 	case 4:
-		if k := len(parent.children); k > 0 { // once more
+		if k := len(parent.children); k > 0 { // a second one
 			parent.children = append(parent.children, parent.children[r.IntN(k)])
 		}
 	case 5:

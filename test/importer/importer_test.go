@@ -106,10 +106,10 @@ func TestErrors(t *testing.T) {
 	_, malformed := smime.Sign(twice, id, smime.SignOptions{})
 	_, identity := smime.Sign(good, weak, smime.SignOptions{})
 	_, cipher := smime.Encrypt(good, []*x509.Certificate{id.Certificate}, smime.EncryptOptions{Cipher: cms.RC2})
-	_, nobody := cms.ParseEnvelopedData(nil)
+	_, truncated := cms.ParseEnvelopedData(nil)
 	for _, c := range []struct{ got, want error }{
 		{header, message.ErrMalformed}, {malformed, message.ErrMalformed}, {identity, smime.ErrIdentity},
-		{cipher, cms.ErrUnsupported}, {nobody, cms.ErrMalformed},
+		{cipher, cms.ErrUnsupported}, {truncated, cms.ErrMalformed},
 	} {
 		if !errors.Is(c.got, c.want) {
 			t.Errorf("%v is not %v", c.got, c.want)

@@ -41,14 +41,14 @@ const (
 // the ciphertext as it was captured.
 const guesses = 640
 
-// TestNobodyLearnsTheTextFromWhatComesBack sends 10,240 messages.
-func TestNobodyLearnsTheTextFromWhatComesBack(t *testing.T) {
+// TestNoClientLearnsTheTextFromWhatComesBack sends 10,240 messages.
+func TestNoClientLearnsTheTextFromWhatComesBack(t *testing.T) {
 	attack(t, nil)
 }
 
-// TestNobodyLearnsTheTextFromInboundRules is the same where rules reject, or keep in
+// TestNoClientLearnsTheTextFromInboundRules is the same where rules reject, or keep in
 // quarantine, what cannot be decrypted, or all that can: 30,720 messages.
-func TestNobodyLearnsTheTextFromInboundRules(t *testing.T) {
+func TestNoClientLearnsTheTextFromInboundRules(t *testing.T) {
 	for name, rule := range map[string]enforce.InboundRule{
 		"reject what does not open":   {Name: "closed", Result: []string{"permerror"}, OnResult: "reject"},
 		"quarantine all that does":    {Name: "opened", ExceptResult: []string{"permerror"}, OnResult: "quarantine"},
@@ -117,9 +117,9 @@ type listener interface {
 	send(from, to, mailArgs, rcptArgs string, msg []byte) []string
 }
 
-type nobody struct{}
+type emptyDirectory struct{}
 
-func (nobody) Lookup(context.Context, address.Address) directory.Result {
+func (emptyDirectory) Lookup(context.Context, address.Address) directory.Result {
 	return directory.Result{Outcome: directory.None}
 }
 
@@ -132,7 +132,7 @@ func newWorld(t *testing.T, name string, h habit, policy *enforce.InboundPolicy)
 		Hostname: "gw.own.example", Domains: []string{"own.example"},
 		Listeners: []gateway.Listener{{Name: "in", Direction: "inbound", Relay: name == "smtp", Networks: []netip.Prefix{}}},
 		Policy:    testpki.Must(enforce.Compile([]enforce.Rule{{Name: "default", Sign: "never", Encrypt: "never"}})),
-		Directory: nobody{}, Keys: certs.NewKeys(time.Now, id),
+		Directory: emptyDirectory{}, Keys: certs.NewKeys(time.Now, id),
 		Checker: testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff})),
 		Inbound: gateway.Inbound{Verify: true, Decrypt: true}, InboundPolicy: policy,
 		ReturnPath: testpki.Must(returnpath.New(bytes.Repeat([]byte{7}, returnpath.KeySize), "gw.own.example")),
@@ -155,7 +155,7 @@ func (w *world) attempt(msg []byte) []string {
 		w.hop.returned = w.hop.returned[1:]
 		for _, answer := range w.listener.send("", r.to, "", "", r.msg) {
 			if !strings.HasPrefix(answer, "2") {
-				w.t.Fatalf("the gateway does not take back what it let out: %s", answer)
+				w.t.Fatalf("the gateway refuses what it sent: %s", answer)
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func (m *bareMilter) handle(code byte, data []byte) {
 
 func (m *bareMilter) packet(code byte, data []byte) {
 	head := binary.BigEndian.AppendUint32(m.w.AvailableBuffer(), uint32(len(data)+1))
-	_, _ = m.w.Write(append(head, code)) // what fails is told by Flush
+	_, _ = m.w.Write(append(head, code)) // what fails is reported by Flush
 	_, _ = m.w.Write(data)
 }
 

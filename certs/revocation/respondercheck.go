@@ -11,11 +11,11 @@ import (
 // oidNoCheck is id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1).
 var oidNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
 
-// vouched returns the answer of a responder whose certificate still stands (RFC
+// checkedResponder returns the answer of a responder whose certificate still stands (RFC
 // 6960 section 4.2.2.2.1): unless its issuer says that no check is needed, it must
 // not be on a list that we know or that it points to. Where it points to none
 // there is nothing to ask: a responder cannot speak for itself.
-func (f *Fetcher) vouched(ctx context.Context, answer Answer, responder *x509.Certificate, q Question, known *Lists) Answer {
+func (f *Fetcher) checkedResponder(ctx context.Context, answer Answer, responder *x509.Certificate, q Question, known *Lists) Answer {
 	if slices.ContainsFunc(responder.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidNoCheck) }) {
 		return answer
 	}
