@@ -16,6 +16,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/internal/pbe"
+	own "github.com/smimerelay/smimerelay/certs/internal/pkcs12"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
@@ -39,7 +40,7 @@ const exportIterations = 100_000
 // without being forced.
 const minPassword = 8
 
-var errPKCS12Key = errors.New("a PKCS #12 file with an ML-DSA or ML-KEM key would be read by few programs and is not written; export PEM")
+var errPKCS12Key = errors.New("a PKCS #12 file in the legacy form cannot hold an ML-DSA or ML-KEM key; use the modern form, or export PEM")
 
 var errPasswordForm = errors.New("PKCS #12 cannot hold this password: it is not UTF-8, or has characters beyond 16 bits, such as emoji; use another one, or export PEM")
 
@@ -60,11 +61,11 @@ func EncodePKCS12(id *certs.Identity, password string, how PKCS12) ([]byte, erro
 	if err := checkExportable(id.Key); err != nil {
 		return nil, err
 	}
-	if !pkix.LibraryKey(id.Key) {
-		return nil, errPKCS12Key
-	}
 	if strings.ContainsFunc(password, func(r rune) bool { return r > 0xffff }) || !utf8.ValidString(password) {
 		return nil, errPasswordForm
+	}
+	if !pkix.LibraryKey(id.Key) {
+		return encodePostQuantum(id, password, how)
 	}
 	encoder := pkcs12.Modern2023
 	if how == Legacy {
@@ -79,6 +80,24 @@ func EncodePKCS12(id *certs.Identity, password string, how PKCS12) ([]byte, erro
 	fips140.WithoutEnforcement(func() {
 		der, err = encoder.WithIterations(exportIterations).Encode(id.Key, id.Certificate, id.Chain, password)
 	})
+	if err != nil {
+		return nil, fmt.Errorf("PKCS #12 of %q: %w", pkix.Label(id.Certificate), err)
+	}
+	return der, nil
+}
+
+// encodePostQuantum writes what go-pkcs12 cannot: keys of ML-DSA and ML-KEM, which no
+// program knows that needs the legacy form.
+func encodePostQuantum(id *certs.Identity, password string, how PKCS12) ([]byte, error) {
+	if how == Legacy {
+		return nil, errPKCS12Key
+	}
+	key, err := pkix.MarshalPrivateKey(id.Key)
+	if err != nil {
+		return nil, fmt.Errorf("private key of %q: %w", pkix.Label(id.Certificate), err)
+	}
+	defer clear(key)
+	der, err := own.Encode(key, append([]*x509.Certificate{id.Certificate}, id.Chain...), password, exportIterations)
 	if err != nil {
 		return nil, fmt.Errorf("PKCS #12 of %q: %w", pkix.Label(id.Certificate), err)
 	}
