@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-listeners bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
+.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -122,7 +122,7 @@ bench: ## this engine beside libcrypto and the bare primitives, then the package
 
 MESSAGES ?= 1000
 
-bench-listeners: ## what a message costs at each listener, beside a bare milter, go-milter, OpenDKIM and Postfix (as root)
+bench-doors: ## what a message costs at each listener, beside a bare milter, go-milter, OpenDKIM and Postfix (as root)
 	@test/scripts/deps gcc libc6-dev postfix openssl opendkim
 	$(GO) test ./test/bench/listeners -run Table -table -messages $(MESSAGES) -count=1 -timeout 120m -v
 

@@ -1,5 +1,5 @@
 // Package listeners measures the ways into the gateway beside the least that could do the
-// same: `make bench-listeners` prints what a message costs in processor time of the filter,
+// same: `make bench-doors` prints what a message costs in processor time of the filter,
 // and how many messages a second a relay delivers.
 //
 // A private Postfix hands each message to one filter after the other: to the gateway, to a
