@@ -13,8 +13,10 @@ import (
 // No file is opened while those that are open have taken the room.
 func TestFilesWaitForRoom(t *testing.T) {
 	w := newWorld(t)
-	w.write("1.cer", w.identity("a@example.org").Certificate.Raw, 0o644)
-	w.write("2.cer", w.identity("b@example.org").Certificate.Raw, 0o644)
+	// The same octets twice: a second file that is larger than the room would wait for ever.
+	certificate := w.identity("a@example.org").Certificate.Raw
+	w.write("1.cer", certificate, 0o644)
+	w.write("2.cer", certificate, 0o644)
 	files := testpki.Must(file.Files(w.dir))
 	size := roomFor(files[0])
 	room := semaphore.NewWeighted(size)
