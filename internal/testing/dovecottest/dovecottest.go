@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package dovecottest shows tests what a mailbox server makes of a message: Dovecot's
 // imap process reads it out of a Maildir of its own, without a listener and as a user
 // without rights.
