@@ -2,7 +2,6 @@ package service
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/configtest"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 )
 
 // TestPublicRoots: none without being asked for, the built-in list by its name, and a
@@ -44,16 +44,7 @@ func TestPublicRoots(t *testing.T) {
 // TestPublicChains: a chain of a public authority that others made leads to the list,
 // and signs no mail, for it is a web server's; those of others lead nowhere.
 func TestPublicChains(t *testing.T) {
-	folder := os.Getenv("CORPORA")
-	if folder == "" {
-		folder = "../../shared/corpora"
-	}
-	if _, err := os.Stat(folder); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("no corpora: %v", err)
-	}
+	folder := corpora.Dir(t)
 	check := func(public, name string) certs.Verdict {
 		t.Helper()
 		text := configtest.Elsewhere("[trust]\npublic = \""+public+"\"\nrevocation = \"off\"\n", t.TempDir())

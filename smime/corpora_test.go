@@ -14,45 +14,9 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/path"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
-
-// corporaDir returns the folder of messages that others made. They are read in
-// place and are not part of the project.
-func corporaDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CORPORA")
-	if dir == "" {
-		dir = "../shared/corpora"
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join("..", dir)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no corpora: %v", err)
-		}
-		t.Skipf("no corpora: %v", err)
-	}
-	return dir
-}
-
-// corpusEntry is a line of a manifest.
-type corpusEntry struct{ file, kind, expected string }
-
-func manifest(t *testing.T, dir string) (list []corpusEntry) {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "manifest.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Split(line, "\t"); len(f) > 2 && f[0] != "file" {
-			list = append(list, corpusEntry{f[0], f[1], f[2]})
-		}
-	}
-	return list
-}
 
 // differences reads our own list: where we differ on purpose, what we say then,
 // and why.
@@ -127,34 +91,34 @@ func corpusOptions(t *testing.T, root string) OpenOptions {
 // TestCorpora opens every message of the corpora, twice, and compares the outcome
 // with what its manifest expects; -v prints one line a file.
 func TestCorpora(t *testing.T) {
-	root := corporaDir(t)
+	root := corpora.Dir(t)
 	options := corpusOptions(t, root)
 	known := differences(t)
 	for _, folder := range []string{"thunderbird", "thunderbird-browser", "mox", "openssl", "nss-interop", "tika-pkcs7", "rfc4134"} {
-		for _, e := range manifest(t, filepath.Join(root, folder)) {
-			name := folder + "/" + e.file
+		for _, e := range corpora.Manifest(t, filepath.Join(root, folder)) {
+			name := folder + "/" + e.File
 			raw, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.expected == "n/a" || !isMessage(e, raw) {
+			if e.Expected == "n/a" || !isMessage(e, raw) {
 				continue
 			}
 			openTwice(t, name, raw, options)
 			got := corpusVerdict(raw, options)
-			want := e.expected
+			want := e.Expected
 			if k, ok := known[name]; ok {
 				want = k
-				if meets(got, e.expected) {
+				if meets(got, e.Expected) {
 					t.Errorf("%s: is in the list of differences and there is none", name)
 				}
 			}
-			fmt.Printf("corpora: %-86s %-40s %s\n", name, e.expected, got.word)
+			fmt.Printf("corpora: %-86s %-40s %s\n", name, e.Expected, got.word)
 			if want == string(certs.PolicyNo) {
 				weak := options
 				weak.AllowWeak = true
-				if again := corpusVerdict(raw, weak); !meets(again, e.expected) {
-					t.Errorf("%s: with weak ciphers allowed, want %s, got %s", name, e.expected, again.word)
+				if again := corpusVerdict(raw, weak); !meets(again, e.Expected) {
+					t.Errorf("%s: with weak ciphers allowed, want %s, got %s", name, e.Expected, again.word)
 				}
 			}
 			if !meets(got, want) {
@@ -166,8 +130,8 @@ func TestCorpora(t *testing.T) {
 
 // isMessage leaves out keys, certificates, and bare CMS objects, which are for
 // the tests of package cms.
-func isMessage(e corpusEntry, raw []byte) bool {
-	if strings.HasPrefix(e.kind, "key") || strings.HasPrefix(e.kind, "cert") || strings.HasPrefix(e.kind, "pem") {
+func isMessage(e corpora.Entry, raw []byte) bool {
+	if strings.HasPrefix(e.Kind, "key") || strings.HasPrefix(e.Kind, "cert") || strings.HasPrefix(e.Kind, "pem") {
 		return false
 	}
 	return !bytes.HasPrefix(raw, []byte{0x30}) && !bytes.HasPrefix(raw, []byte("-----BEGIN")) && !bytes.HasPrefix(raw, []byte("MII"))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 	"github.com/smimerelay/smimerelay/internal/testing/dovecottest"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -16,18 +17,18 @@ import (
 // TestCorporaReadable: what other programs encrypted to keys that lie there, or signed in one
 // piece, is listed by a mailbox server as ordinary parts that have a content.
 func TestCorporaReadable(t *testing.T) {
-	root := corporaDir(t)
+	root := corpora.Dir(t)
 	options := corpusOptions(t, root)
 	options.AllowWeak = true
 	read := 0
 	for _, folder := range []string{"thunderbird", "thunderbird-browser", "openssl", "rfc4134", "tika-pkcs7"} {
-		for _, e := range manifest(t, filepath.Join(root, folder)) {
-			name := folder + "/" + e.file
+		for _, e := range corpora.Manifest(t, filepath.Join(root, folder)) {
+			name := folder + "/" + e.File
 			raw, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.expected == "n/a" || !isMessage(e, raw) {
+			if e.Expected == "n/a" || !isMessage(e, raw) {
 				continue
 			}
 			if m, err := message.Parse(raw); err == nil && corpusReadable(t, name, m, options) {

@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 )
 
 // TestCorpora reads every file that others have made as certificates, identity
@@ -19,7 +20,7 @@ import (
 func TestCorpora(t *testing.T) {
 	v := newValidator(t, Config{Revocation: certs.RevocationPrefer})
 	found, keys, lists := 0, 0, 0
-	err := filepath.WalkDir(corpora(t), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(corpora.Dir(t), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}

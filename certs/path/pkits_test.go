@@ -12,24 +12,8 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 )
-
-// corpora returns the folder of the collections of test data that are not part
-// of the project.
-func corpora(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("CORPORA")
-	if dir == "" {
-		dir = "../../../shared/corpora"
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no corpora: %v; set CORPORA", err)
-		}
-		t.Skipf("no corpora: %v; set CORPORA", err)
-	}
-	return dir
-}
 
 // inapplicable are the subtests of NIST's suite that do not apply, and why.
 var inapplicable = map[string]string{
@@ -106,7 +90,7 @@ func pkitsReasons(test string) []certs.Reason {
 var pkitsTime = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func TestCorporaPKITS(t *testing.T) {
-	dir := filepath.Join(corpora(t), "nist-pkits")
+	dir := filepath.Join(corpora.Dir(t), "nist-pkits")
 	f, err := os.Open(filepath.Join(dir, "pkits_expected.tsv"))
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
@@ -82,13 +83,13 @@ func fuzzSeeds(f *testing.F, w *world) {
 	for _, m := range []*message.Message{w.bobsLetter(""), w.opaqueLetter(), encrypted(w.bobsLetter("")), encrypted(w.opaqueLetter()), w.changed()} {
 		f.Add(m.Bytes())
 	}
-	folder := os.Getenv("CORPORA")
-	if folder == "" {
-		folder = "../../../shared/corpora"
+	folder, ok := corpora.Find(f)
+	if !ok {
+		return
 	}
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".eml") {
-			return nil // without the corpora the others do
+			return err
 		}
 		if data, err := os.ReadFile(path); err == nil && len(data) <= 32<<10 {
 			f.Add(bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n")))

@@ -13,44 +13,8 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 )
-
-// corporaDir returns the folder of messages and objects that others made. They
-// are read in place and are not part of the project.
-func corporaDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("CORPORA")
-	if dir == "" {
-		dir = "../shared/corpora"
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join("..", "..", dir)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no corpora: %v", err)
-		}
-		t.Skipf("no corpora: %v", err)
-	}
-	return dir
-}
-
-// corpusEntry is a line of a manifest.
-type corpusEntry struct{ file, kind, expected string }
-
-func manifest(t *testing.T, dir string) (list []corpusEntry) {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "manifest.tsv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range strings.Split(string(data), "\n")[1:] {
-		if f := strings.Split(line, "\t"); len(f) > 2 {
-			list = append(list, corpusEntry{f[0], f[1], f[2]})
-		}
-	}
-	return list
-}
 
 // decodeObject finds the CMS object in a file: DER, PEM, the base64 body of a
 // message or bare base64.
@@ -133,11 +97,11 @@ const (
 )
 
 func TestCorpora(t *testing.T) {
-	root := corporaDir(t)
+	root := corpora.Dir(t)
 	count := 0
 	for _, folder := range corporaFolders {
-		for _, e := range manifest(t, filepath.Join(root, folder)) {
-			name := folder + "/" + e.file
+		for _, e := range corpora.Manifest(t, filepath.Join(root, folder)) {
+			name := folder + "/" + e.File
 			data, err := os.ReadFile(filepath.Join(root, name))
 			if err != nil {
 				t.Error(err)
@@ -145,19 +109,19 @@ func TestCorpora(t *testing.T) {
 			}
 			der := decodeObject(data)
 			typ, err := ContentType(der)
-			if !strings.Contains("opaque signed-detached enveloped authEnveloped compressed encrypted digested signedAndEnveloped", e.kind) || bytes.Contains(data, []byte("multipart/signed")) {
+			if !strings.Contains("opaque signed-detached enveloped authEnveloped compressed encrypted digested signedAndEnveloped", e.Kind) || bytes.Contains(data, []byte("multipart/signed")) {
 				continue
 			}
 			count++
 			got, why := "REJECT", err
 			if err == nil {
-				got, why = judge(t, root, folder, e.file, typ, der)
+				got, why = judge(t, root, folder, e.File, typ, der)
 			}
 			reason, different := corporaDifferences[name]
 			if agrees(e, got) == different {
-				t.Errorf("%s: expected %q, got %s (%v), our reason to differ %q", name, e.expected, got, why, reason)
+				t.Errorf("%s: expected %q, got %s (%v), our reason to differ %q", name, e.Expected, got, why, reason)
 			}
-			t.Logf("%s: expected %s, got %s %v %s", name, e.expected, got, why, reason)
+			t.Logf("%s: expected %s, got %s %v %s", name, e.Expected, got, why, reason)
 		}
 	}
 	if count < 110 {
@@ -166,10 +130,10 @@ func TestCorpora(t *testing.T) {
 }
 
 // agrees reports whether our verdict is what the manifest expects.
-func agrees(e corpusEntry, got string) bool {
-	switch want, _, _ := strings.Cut(e.expected, " "); want {
+func agrees(e corpora.Entry, got string) bool {
+	switch want, _, _ := strings.Cut(e.Expected, " "); want {
 	case "INVALID", "REJECT-OR-ERROR":
-		return got == "INVALID" || got == "REJECT" || e.kind == "signedAndEnveloped" && got == "PARSE"
+		return got == "INVALID" || got == "REJECT" || e.Kind == "signedAndEnveloped" && got == "PARSE"
 	case "DECRYPT-FAIL":
 		return got == want || got == "REJECT"
 	case "PARSE", "n/a", "ENCRYPTED-DATA", "NEEDS-EXTERNAL-CERT":

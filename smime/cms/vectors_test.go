@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/corpora"
 )
 
 // The example of RFC 9936 appendix C, step by step, with the private key in each of
 // its three forms.
 func TestKEMRecipientVectors(t *testing.T) {
-	dir := filepath.Join(corporaDir(t), "lamps-cms-kyber")
+	dir := filepath.Join(corpora.Dir(t), "lamps-cms-kyber")
 	value := func(name string) []byte {
 		b, err := hex.DecodeString(strings.Join(strings.Fields(string(mustRead(t, filepath.Join(dir, name)))), ""))
 		if err != nil {
@@ -81,7 +82,7 @@ func TestMLDSAVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := ParseSignedData(decodeObject(mustRead(t, filepath.Join(corporaDir(t), "lamps-cms-ml-dsa", file+"-signed-attrs.pem"))))
+		s, err := ParseSignedData(decodeObject(mustRead(t, filepath.Join(corpora.Dir(t), "lamps-cms-ml-dsa", file+"-signed-attrs.pem"))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +121,7 @@ func TestX963Vector(t *testing.T) {
 // The samples of RFC 9216: certificates of which x509 can not read the keys, and
 // Ed25519 and X25519 to work with.
 func TestSampleCertificates(t *testing.T) {
-	dir := filepath.Join(corporaDir(t), "rfc9216")
+	dir := filepath.Join(corpora.Dir(t), "rfc9216")
 	files, err := filepath.Glob(filepath.Join(dir, "*.pem"))
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d samples, %v", len(files), err)
