@@ -21,11 +21,11 @@ import (
 const serviceUser = "smimerelay"
 
 // exposed are secrets that others can read, and files that the service cannot read
-// although check, as another user, can.
-func exposed(c *config.Config, now time.Time) config.Problems {
+// although check, as another user, can: reader is the user of the service, nil where it is
+// not known or it is ours.
+func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 	var ws config.Problems
 	warn := func(key, text, remedy string) { ws = append(ws, c.Problem(key, text, remedy)) }
-	reader := serviceReader()
 	for f := range c.Files() {
 		info, err := os.Stat(f.Path)
 		if err != nil {
@@ -97,13 +97,14 @@ type reader struct {
 	groups []int
 }
 
-// serviceReader returns the service's user where this process is root, which can read
-// everything, and nil elsewhere.
-func serviceReader() *reader {
-	if os.Getuid() != 0 {
+// serviceReader returns the user, by name, of the service that reads the configuration,
+// where this process has the user number 0, for whom every file can be read, and nil
+// elsewhere. Only the file that the units name is that of the service.
+func serviceReader(c *config.Config, process int, name string) *reader {
+	if process != 0 || c.File() != config.File {
 		return nil
 	}
-	u, err := user.Lookup(serviceUser)
+	u, err := user.Lookup(name)
 	if err != nil {
 		return nil
 	}
