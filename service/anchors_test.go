@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
@@ -56,8 +57,8 @@ func TestAnchorTables(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(dir, "config.toml")
-			text := "hostname = \"gw.example.org\"\n[store]\nurl = \"\"\n[trust]\nfetch = false\n" + c.trust
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			text := "hostname = \"gw.example.org\"\n[store]\nurl = \"\"\nkey_file = \"" + dir + "/store.key\"\n[trust]\nfetch = false\n" + c.trust
+			if err := os.WriteFile(file, []byte(configtest.Elsewhere(text, dir)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			parts, problems := Load(file, time.Now, slog.New(slog.DiscardHandler))

@@ -27,7 +27,7 @@ func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 	var ws config.Problems
 	warn := func(key, text, remedy string) { ws = append(ws, c.Problem(key, text, remedy)) }
 	for f := range c.Files() {
-		info, err := os.Stat(f.Path)
+		info, err := os.Stat(config.Place(f.Path))
 		if err != nil {
 			continue // reported elsewhere, or not there yet
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
@@ -60,7 +61,7 @@ func TestExposed(t *testing.T) {
 		"not read by the service": {text: listener(key), reader: &reader{user: os.Getuid() + 1}, want: `listener[0].tls_certificate: "` + certificate + `" cannot be read by the user smimerelay`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			parsed, _ := config.Parse(filepath.Join(dir, "config.toml"), []byte(c.text))
+			parsed, _ := config.Parse(filepath.Join(dir, "config.toml"), []byte(configtest.Elsewhere(c.text, dir)))
 			got := exposed(parsed, time.Now().AddDate(c.years, 0, 0), c.reader).Error()
 			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 				t.Errorf("warned of %q instead of %q", got, c.want)
