@@ -68,13 +68,16 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 		}
 	}
 	d.Temporary = d.Action == Reject && found.Result == "temperror"
-	if d.Action != Deliver {
+	if d.Action.withholds() {
 		d.Reason = found.why()
 	}
 	if r.report {
 		d.Report, d.Action, d.Form, d.Temporary = d.outcome(), Deliver, Form{}, false
 	}
 }
+
+// withholds reports whether a message does not reach its recipient.
+func (a Action) withholds() bool { return a >= Quarantine }
 
 // first returns the rule that decides, nil if there is none, and whether another may.
 func (p *InboundPolicy) first(f *Facts, to *RecipientFacts) (r *inboundRule, unsure bool) {
@@ -126,7 +129,7 @@ func (p *InboundPolicy) mayWithhold(f *Facts, to *RecipientFacts) bool {
 		if matches == no {
 			continue
 		}
-		withheld = withheld || r.action != Deliver && !r.report
+		withheld = withheld || r.action.withholds() && !r.report
 		if matches == yes {
 			return withheld && unsure
 		}
@@ -144,6 +147,8 @@ func (d *InboundDecision) outcome() string {
 		return "refused: " + d.Reason
 	case d.Action == Quarantine:
 		return "quarantined: " + d.Reason
+	case d.Action == Tag:
+		return "delivered with a tag"
 	}
 	return "delivered"
 }

@@ -32,7 +32,7 @@ type InboundRule struct {
 	Algorithm, ExceptAlgorithm []string // globs
 	Signed, Encrypted          string   // "yes", "no"
 
-	// OnResult is "deliver" (the default), "quarantine" or "reject".
+	// OnResult is "deliver" (the default), "tag", "quarantine" or "reject".
 	OnResult string
 	// Deliver is "decrypted" (the default), "readable" or "as-is"; see Form.
 	Deliver string
@@ -60,6 +60,7 @@ type Action int
 // The actions.
 const (
 	Deliver Action = iota
+	Tag            // deliver with what was found said in the subject
 	Quarantine
 	Reject
 )
@@ -127,7 +128,7 @@ var (
 )
 
 // actionWords are the words of the configuration.
-var actionWords = map[string]Action{"": Deliver, "deliver": Deliver, "quarantine": Quarantine, "reject": Reject}
+var actionWords = map[string]Action{"": Deliver, "deliver": Deliver, "tag": Tag, "quarantine": Quarantine, "reject": Reject}
 
 // inboundRule is a compiled InboundRule.
 type inboundRule struct {
@@ -193,6 +194,11 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 // Empty reports whether there are no rules.
 func (p *InboundPolicy) Empty() bool { return p == nil || len(p.rules) == 0 }
 
+// Tags reports whether any rule in force has mail tagged: then no other mail is.
+func (p *InboundPolicy) Tags() bool {
+	return p != nil && slices.ContainsFunc(p.rules, func(r inboundRule) bool { return r.action == Tag && !r.report })
+}
+
 // LooksAtAttachments reports whether any rule asks for Content.Attachments, which are
 // not needed otherwise.
 func (p *InboundPolicy) LooksAtAttachments() bool { return p != nil && p.attachments }
@@ -233,6 +239,9 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 	}
 	if r.form.AttachOriginal && r.form.Layers == AsIs {
 		c.problem("original", `has no effect with deliver = "as-is"; remove it`)
+	}
+	if r.action == Tag && r.form.Layers == AsIs {
+		c.problem("on_result", `"tag" changes the subject, and deliver = "as-is" changes nothing; remove one of them`)
 	}
 	c.name(in.Name, in.Line)
 	c.notified(in, &r)

@@ -161,7 +161,7 @@ func TestWithoutInboundRules(t *testing.T) {
 
 func TestInboundProblems(t *testing.T) {
 	for want, rules := range map[string][]InboundRule{
-		`line 3: inbound_rule "x": on_result: "drop" is not known; write one of deliver, quarantine, reject`:                           {{OnResult: "drop"}},
+		`line 3: inbound_rule "x": on_result: "drop" is not known; write one of deliver, quarantine, reject, tag`:                      {{OnResult: "drop"}},
 		`line 3: inbound_rule "x": result: "good": is not known; write one of none, pass, fail, policy, neutral, temperror, permerror`: {{Result: []string{"good"}}},
 		`line 3: inbound_rule "x": signer: "sha256:12": is not a SHA-256 fingerprint of 64 hexadecimal digits`:                         {{Signer: []string{"sha256:12"}}},
 		`line 3: inbound_rule "x": signer: "@x": neither an address, a domain, ".domain", a glob nor "sha256:" with a fingerprint`:     {{Signer: []string{"@x"}}},
@@ -195,5 +195,24 @@ func TestCopiesOfAllForms(t *testing.T) {
 	}
 	if n := (*InboundPolicy)(nil).Copies(9); n != 0 {
 		t.Errorf("%d copies without rules", n)
+	}
+}
+
+// A rule in report mode tags nothing, and what changes nothing cannot be tagged.
+func TestInboundTag(t *testing.T) {
+	p := inboundPolicy(t, InboundRule{Signed: "yes", OnResult: "tag"})
+	if d := decideOn(t, p, Facts{Found: Found{Signed: true, Result: "fail"}}); d.Action != Tag || d.Reason != "" || !p.Tags() {
+		t.Errorf("%+v, %t", d, p.Tags())
+	}
+	p = inboundPolicy(t, InboundRule{Signed: "yes", OnResult: "tag", Mode: "report"})
+	if d := decideOn(t, p, Facts{Found: Found{Signed: true}}); d.Action != Deliver || d.Report != "delivered with a tag" || p.Tags() {
+		t.Errorf("%+v, %t", d, p.Tags())
+	}
+	if _, err := CompileInbound([]InboundRule{{Name: "a", OnResult: "tag", Deliver: "as-is"}}); err == nil {
+		t.Error(`tagged "as-is"`)
+	}
+	secret := Found{Signed: true, Result: "pass", Secret: true, Encrypted: true}
+	if d := decideOn(t, inboundPolicy(t, InboundRule{Result: []string{"pass"}, OnResult: "tag"}), Facts{Found: secret}); d.Silent {
+		t.Error("a tag withholds nothing, and reports to the sender stop")
 	}
 }

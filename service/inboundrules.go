@@ -8,6 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay/gateway"
 )
 
 // inboundRules are the inbound rules of a configuration as package enforce reads them.
@@ -39,6 +40,17 @@ func inboundRule(r *config.InboundRule) enforce.InboundRule {
 		Signed: r.Signed, Encrypted: r.Encrypted,
 		OnResult: r.OnResult, Deliver: r.Deliver, StripSignature: r.StripSignature, Original: r.Original, Notify: r.Notify, Mode: r.Mode,
 	}
+}
+
+// tags are those of the configuration; the built-in ones where a rule tags and there are
+// none.
+func (b *builder) tags() gateway.Tags {
+	c := b.config.Inbound
+	t := gateway.Tags{Signed: c.TagSigned, Encrypted: c.TagEncrypted, Unverified: c.TagUnverified}
+	if t == (gateway.Tags{}) && b.inbound.Tags() {
+		return gateway.TagsIn(b.config.Notices.Language)
+	}
+	return t
 }
 
 // inboundPolicy compiles the inbound rules.

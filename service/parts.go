@@ -253,7 +253,7 @@ func (b *builder) gateway() {
 			DecryptFor: gateway.DecryptFor(c.Inbound.DecryptFor), Revocation: certs.RevocationMode(c.Inbound.Revocation),
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
-			Tags:       gateway.Tags{Signed: c.Inbound.TagSigned, Encrypted: c.Inbound.TagEncrypted, Unverified: c.Inbound.TagUnverified},
+			Tags:       b.tags(),
 			HMACKey:    b.hmacKey(), CipherMail: c.Inbound.CipherMail,
 		},
 		InboundPolicy: b.inbound, Partners: b.partners, Quarantine: c.Queue.Quarantine,

@@ -21,7 +21,7 @@ type policyTestCmd struct {
 
 // Help is shown below the summary.
 func (policyTestCmd) Help() string {
-	return `A case describes a message (from, author, to, bcc, user, client, listener, headers, body, attachments), the recipients with certificates (certificates, unknown), the senders with identities (identities), group membership (groups, unknown_groups), the addresses that the directory lists for the user (listed), and the expected result: expect = { "bob@example.net" = "signed, encrypted by partners" }, or refused = "550" for the whole message. A case with found = { result = "fail", signed = true } is of inbound mail, for the inbound rules: found says what verification and decryption found (result, reason, chain, signed, encrypted, signers, algorithms, cipher), and the results are delivered, quarantined, refused and deferred. Nothing is looked up and nothing is sent.`
+	return `A case describes a message (from, author, to, bcc, user, client, listener, headers, body, attachments), the recipients with certificates (certificates, unknown), the senders with identities (identities), group membership (groups, unknown_groups), the addresses that the directory lists for the user (listed), and the expected result: expect = { "bob@example.net" = "signed, encrypted by partners" }, or refused = "550" for the whole message. A case with found = { result = "fail", signed = true } is of inbound mail, for the inbound rules: found says what verification and decryption found (result, reason, chain, signed, encrypted, signers, algorithms, cipher), and the results are delivered, tagged, quarantined, refused and deferred. Nothing is looked up and nothing is sent.`
 }
 
 func (policyTestCmd) examples() string {

@@ -6,9 +6,16 @@ import (
 	"strings"
 )
 
-// maxWordText is how many octets an encoded word holds: 75 characters, of which 12 are
-// around the text (RFC 2047 section 2).
-const maxWordText = 45
+// maxWord is how many characters an encoded word has at most, and maxWordText how many
+// octets one in UTF-8 holds: what is around the text takes 12 (RFC 2047 section 2).
+const (
+	maxWord     = 75
+	maxWordText = 45
+)
+
+// maxIn is how much text is written in another charset than UTF-8, character by
+// character: more than any subject has.
+const maxIn = 4 << 10
 
 // Encode returns the value of an unstructured field that Header reads as text: as it is
 // where it may be, else in encoded words (RFC 2047). What only looks like an encoded word
@@ -25,4 +32,91 @@ func Encode(text string) string {
 		text = text[n:]
 	}
 	return strings.Join(words, " ")
+}
+
+// EncodeIn is Encode in a charset where all of the text can be written in it, and in
+// UTF-8 elsewhere.
+func EncodeIn(charset, text string) string {
+	if Encode(text) == text {
+		return text
+	}
+	if len(text) > maxIn {
+		return Encode(text)
+	}
+	encoded, ok := words(strings.ToLower(charset), text)
+	if read, known := Header(encoded); !ok || !known || read != text {
+		return Encode(text)
+	}
+	return encoded
+}
+
+// words returns encoded words in a charset. No character is parted by two of them, and
+// each starts and ends in ASCII (RFC 2047 section 5): readers decode each by itself.
+func words(name, text string) (encoded string, ok bool) {
+	if !isName(name) {
+		return "", false
+	}
+	room := (maxWord - len("=??b??=") - len(name)) / 4 * 3
+	var all []string
+	add := func(octets []byte) {
+		all = append(all, "=?"+name+"?b?"+base64.StdEncoding.EncodeToString(octets)+"?=")
+	}
+	begun, kept := 0, []byte(nil)
+	for i, r := range text {
+		octets, ok := writtenIn(name, text[begun:i+len(string(r))])
+		if !ok {
+			return "", false
+		}
+		if len(octets) > room {
+			if kept == nil {
+				return "", false
+			}
+			add(kept)
+			begun = i
+			if octets, ok = writtenIn(name, string(r)); !ok {
+				return "", false
+			}
+		}
+		kept = octets
+	}
+	add(kept)
+	return strings.Join(all, " "), true
+}
+
+// isName reports what can be the name of a charset (RFC 2978 section 2.3) and leaves
+// room for text in a word.
+func isName(name string) bool {
+	return name != "" && len(name) <= maxWord/2 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-_.+", r)
+	})
+}
+
+// writtenIn returns text in a charset in which ASCII is ASCII.
+func writtenIn(name, text string) ([]byte, bool) {
+	e := lookup(name)
+	if e == nil {
+		return nil, false
+	}
+	if ascii, err := e.NewEncoder().String("a"); err != nil || ascii != "a" {
+		return nil, false // UTF-16 is not for encoded words
+	}
+	octets, err := e.NewEncoder().Bytes([]byte(text))
+	if err != nil {
+		return nil, false
+	}
+	for _, c := range octets {
+		// These are read as Windows code pages, which have more.
+		if strings.HasSuffix(name, "ascii") && c >= 0x80 || strings.HasPrefix(name, "iso-8859-") && 0x80 <= c && c < 0xa0 {
+			return nil, false
+		}
+	}
+	return octets, true
+}
+
+// Of returns the charset of the first encoded word of a field value; "" if there is none.
+func Of(value string) string {
+	if _, words, _, _ := nextWords(value); len(words) > 0 {
+		return words[0].charset
+	}
+	return ""
 }

@@ -24,3 +24,51 @@ func TestEncode(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A text is written in the charset that it is to have, word by word, and in UTF-8 where
+// that lacks a character.
+func TestEncodeIn(t *testing.T) {
+	for _, tt := range []struct{ charset, text, want string }{
+		{"iso-8859-1", "grüße", "=?iso-8859-1?b?"},
+		{"ISO-8859-1", "grüße", "=?iso-8859-1?b?"},
+		{"iso-8859-1", "5 €", "=?utf-8?"},
+		{"windows-1252", "5 €", "=?windows-1252?b?"},
+		{"us-ascii", "grüße", "=?utf-8?"},
+		{"koi8-r", "подписано", "=?koi8-r?b?"},
+		{"koi8-r", "grüße", "=?utf-8?"},
+		{"iso-2022-jp", "[署名] こんにちは、" + strings.Repeat("世界", 40), "=?iso-2022-jp?b?"},
+		{"shift_jis", "[署名]", "=?shift_jis?b?"},
+		{"gb18030", "[已签名] " + strings.Repeat("你好", 40), "=?gb18030?b?"},
+		{"utf-16", "grüße", "=?utf-8?"},
+		{"utf-7", "grüße", "=?utf-8?"},
+		{"x-unknown", "grüße", "=?utf-8?"},
+		{"utf-8?b?x?= =?utf-8", "grüße", "=?utf-8?"},
+		{"a\r\nB: c", "grüße", "=?utf-8?"},
+		{strings.Repeat("x", 70), "grüße", "=?utf-8?"},
+		{"", "grüße", "=?utf-8?"},
+		{"iso-8859-1", strings.Repeat("ü", maxIn), "=?utf-8?"},
+		{"iso-8859-1", "hello", "hello"},
+		{"iso-8859-1", "=?utf-8?q?a?= ü", "=?iso-8859-1?b?"},
+	} {
+		encoded := EncodeIn(tt.charset, tt.text)
+		got, ok := Header(encoded)
+		if got != tt.text || !ok || !strings.HasPrefix(encoded, tt.want) {
+			t.Errorf("%s: %q is written %q and read %q, %t", tt.charset, tt.text, encoded, got, ok)
+		}
+		for word := range strings.FieldsSeq(encoded) {
+			if text, ok := Header(word); len(word) > maxWord || !ok || text == "" {
+				t.Errorf("%s: the word %q is read %q, %t", tt.charset, word, text, ok)
+			}
+		}
+	}
+}
+
+func TestOf(t *testing.T) {
+	for value, want := range map[string]string{
+		"": "", "hello": "", "=?ISO-8859-1*de?q?gr=FC=DFe?= x": "ISO-8859-1", "Re: =?utf-8?b?eA==?= =?koi8-r?b?eA==?=": "utf-8", "=?broken": "",
+	} {
+		if got := Of(value); got != want {
+			t.Errorf("%q: %q", value, got)
+		}
+	}
+}

@@ -1,6 +1,11 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // InboundRule is one [[inbound_rule]]. Its conditions must all hold, and none of their
 // "except" twins. Conditions on the message are about the message as it came.
@@ -38,7 +43,7 @@ type InboundRule struct {
 	Signed          string   `toml:"signed" doc:"condition: the message has an S/MIME signature, valid or not; empty is either" enum:",yes,no"`
 	Encrypted       string   `toml:"encrypted" doc:"condition: the message was received S/MIME encrypted; empty is either" enum:",yes,no"`
 
-	OnResult       string `toml:"on_result" doc:"what is done with the message: deliver, keep it in quarantine until an administrator releases it, or reject it. A received encrypted message is never rejected for what decryption found, which the sender could learn from it: it is quarantined instead. Where a rule that quarantines or rejects may match such a message only after decryption, it is delivered through the queue with the null sender, and the postmaster gets the delivery report if it fails" enum:"deliver,quarantine,reject"`
+	OnResult       string `toml:"on_result" doc:"what is done with the message: deliver, tag it (deliver it with inbound.tag_signed or the like before the subject; what is neither signed nor encrypted gets tag_unverified), keep it in quarantine until an administrator releases it, or reject it. A received encrypted message is never rejected for what decryption found, which the sender could learn from it: it is quarantined instead. Where a rule that quarantines or rejects may match such a message only after decryption, it is delivered through the queue with the null sender, and the postmaster gets the delivery report if it fails" enum:"deliver,tag,quarantine,reject"`
 	Deliver        string `toml:"deliver" doc:"form of what is delivered: decrypted removes encryption for which there is an identity; readable also turns opaque signed and compressed mail into ordinary MIME, for readers without S/MIME; as-is changes nothing" enum:"decrypted,readable,as-is"`
 	StripSignature string `toml:"strip_signature" doc:"with deliver = \"readable\": which clear signatures are removed; one that covers what SMTP cannot carry is always removed" enum:"never,valid,always"`
 	Original       string `toml:"original" doc:"whether the message as received is attached to one that is delivered in another form" enum:"none,attach"`
@@ -63,8 +68,22 @@ func newInboundRule() InboundRule {
 	}
 }
 
+// maxTag keeps a subject with its tags readable.
+const maxTag = 60
+
+// tag checks a text that is put before subjects.
+func (d *decoder) tag(key, text string) {
+	bad := strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) || len(text) > maxTag
+	if bad || text != "" && strings.TrimSpace(text) == "" {
+		d.complain(key, `write a short text such as "[signed]"`, "must be one line of at most %d octets", maxTag)
+	}
+}
+
 // inboundRules checks what only the rest of the file can tell.
 func (d *decoder) inboundRules(c *Config) {
+	d.tag("inbound.tag_signed", c.Inbound.TagSigned)
+	d.tag("inbound.tag_encrypted", c.Inbound.TagEncrypted)
+	d.tag("inbound.tag_unverified", c.Inbound.TagUnverified)
 	for i, r := range c.InboundRules {
 		key := index("inbound_rule", i)
 		d.conditions(key, reflect.ValueOf(r))

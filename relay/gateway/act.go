@@ -43,8 +43,8 @@ func (r readers) by(decided []enforce.InboundDecision, released bool) []readers 
 	var all []readers
 	index := make(map[handling]int)
 	for i, d := range decided {
-		if released {
-			d.Action = enforce.Deliver
+		if released && d.Action >= enforce.Quarantine {
+			d.Action = enforce.Tag // what was kept back says why, if any mail does
 		}
 		key := handling{d.Action, d.Form, d.Silent}
 		at, ok := index[key]

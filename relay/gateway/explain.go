@@ -132,7 +132,7 @@ type InboundOutcome struct {
 	// Rule is the inbound rule that decided; "" if none matched.
 	Rule string `json:"rule,omitempty"`
 	Line int    `json:"line,omitempty"` // of the rule in the configuration file
-	// Outcome is "delivered", "quarantined", "refused" or "deferred".
+	// Outcome is "delivered", "tagged", "quarantined", "refused" or "deferred".
 	Outcome string `json:"outcome"`
 	// Deliver is the form in which it is delivered: "decrypted", "readable" or "as-is".
 	Deliver string `json:"deliver"`
@@ -152,6 +152,8 @@ func explainDecision(d enforce.InboundDecision) InboundOutcome {
 		Reason: d.Reason, Note: d.Note, Report: d.Report,
 	}
 	switch d.Action {
+	case enforce.Tag:
+		x.Outcome = "tagged"
 	case enforce.Quarantine:
 		x.Outcome = "quarantined"
 	case enforce.Reject:

@@ -102,7 +102,7 @@ func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, not
 	env := in.env
 	opened, note := in.formed(group.opened, group.decided[0].Form)
 	if group.decided[0].Form.Layers != enforce.AsIs {
-		opened = g.Inbound.Tags.tagged(opened)
+		opened = g.tagged(opened, group.decided[0].Action)
 	}
 	stamped, err := g.stamp(env, opened)
 	if err != nil && in.secret {

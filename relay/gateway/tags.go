@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/charset"
 	"github.com/smimerelay/smimerelay/internal/lookalike"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -16,19 +17,49 @@ type Tags struct {
 	Signed, Encrypted, Unverified string
 }
 
+// TagsIn returns the tags in a language, English where it is not known.
+func TagsIn(language string) Tags {
+	if language == "de" {
+		return Tags{Signed: "[signiert]", Encrypted: "[verschlüsselt]", Unverified: "[nicht bestätigt]"}
+	}
+	return Tags{Signed: "[signed]", Encrypted: "[encrypted]", Unverified: "[not verified]"}
+}
+
+// says is when a message gets tags.
+type says int
+
+const (
+	saysNothing says = iota // forged ones are removed all the same
+	saysFound               // where there is something to say
+	saysAlways              // a message without S/MIME is not verified, too
+)
+
+// tagged returns o with tags, where mail has any for which this action was decided, and
+// without forged ones in any case.
+func (g *Gateway) tagged(o *opened, action enforce.Action) *opened {
+	say := saysFound
+	switch {
+	case action == enforce.Tag:
+		say = saysAlways
+	case g.InboundPolicy.Tags():
+		say = saysNothing
+	}
+	return g.Inbound.Tags.tagged(o, say)
+}
+
 // all are the tags that there are.
 func (t Tags) all() []string {
 	return slices.DeleteFunc([]string{t.Signed, t.Encrypted, t.Unverified}, func(s string) bool { return s == "" })
 }
 
 // tagged returns o with tags before its subject, after whatever a reader could take for
-// one was removed. A message that cannot be changed stays as it is: then its status
-// says what was found.
-func (t Tags) tagged(o *opened) *opened {
+// one was removed. A message that cannot be changed stays as it is: then its status says
+// what was found.
+func (t Tags) tagged(o *opened, say says) *opened {
 	if len(t.all()) == 0 {
 		return o
 	}
-	change, ok := t.change(o)
+	change, ok := t.change(o, say)
 	if !ok {
 		return o
 	}
@@ -42,9 +73,9 @@ func (t Tags) tagged(o *opened) *opened {
 }
 
 // change rewrites the subjects of a message; ok is false where they stay.
-func (t Tags) change(o *opened) (c message.Change, ok bool) {
+func (t Tags) change(o *opened, say says) (c message.Change, ok bool) {
 	subjects, changed, unread := t.cleaned(o.Message)
-	tags := t.of(o, unread)
+	tags := t.of(o, say, unread)
 	if !changed && len(tags) == 0 {
 		return c, false
 	}
@@ -53,7 +84,7 @@ func (t Tags) change(o *opened) (c message.Change, ok bool) {
 	}
 	prefix := strings.Join(tags, " ")
 	for _, s := range subjects {
-		f, err := message.NewField("Subject", strings.TrimSpace(prefixed(prefix, s)))
+		f, err := message.NewField("Subject", strings.TrimSpace(prefixed(prefix, s, charsetFor(s, o.Message))))
 		if err != nil {
 			return c, false
 		}
@@ -63,13 +94,26 @@ func (t Tags) change(o *opened) (c message.Change, ok bool) {
 	return c, true
 }
 
-// prefixed returns a subject, as it is written in a header, with a text before it. No
-// reader shows the blank between two encoded words (RFC 2047 section 6.2).
-func prefixed(prefix, subject string) string {
+// prefixed returns a subject, as it is written in a header, with a text before it in a
+// charset. No reader shows the blank between two encoded words (RFC 2047 section 6.2).
+func prefixed(prefix, subject, name string) string {
 	if charset.Encode(prefix) != prefix && strings.HasPrefix(subject, "=?") {
 		prefix += " "
 	}
-	return charset.Encode(prefix) + " " + subject
+	return charset.EncodeIn(name, prefix) + " " + subject
+}
+
+// charsetFor is the charset in which text is added to a subject: its own, else that of
+// the first text of the message.
+func charsetFor(subject string, m *message.Message) string {
+	name := charset.Of(subject)
+	m.Root().Walk(func(p *message.Part) bool {
+		if name == "" && strings.HasPrefix(p.MediaType, "text/") {
+			name = p.Params["charset"]
+		}
+		return name == ""
+	})
+	return name
 }
 
 // cleaned returns the values of the subjects of a message without what looks like a
@@ -87,14 +131,15 @@ func (t Tags) cleaned(m *message.Message) (subjects []string, changed, unread bo
 			subjects = append(subjects, raw)
 		default:
 			changed = changed || cut != text
-			subjects = append(subjects, charset.Encode(strings.TrimSpace(cut)))
+			subjects = append(subjects, charset.EncodeIn(charsetFor(raw, m), strings.TrimSpace(cut)))
 		}
 	}
 	return subjects, changed, unread
 }
 
-// of returns the tags for what was found.
-func (t Tags) of(o *opened, unread bool) []string {
+// of returns the tags for what was found. A subject that cannot be read may have a forged
+// one in it, and never stands without that of what is not verified.
+func (t Tags) of(o *opened, say says, unread bool) []string {
 	r := &o.Report
 	passed := r.Result == certs.Pass
 	var tags []string
@@ -103,8 +148,9 @@ func (t Tags) of(o *opened, unread bool) []string {
 			tags = append(tags, tag)
 		}
 	}
-	add(passed, t.Signed)
-	add(o.Decrypted && !o.encrypted, t.Encrypted)
-	add(!passed && len(r.Signers) > 0 || r.Result == certs.PermError || unread && !passed, t.Unverified)
+	bad := !passed && len(r.Signers) > 0 || r.Result == certs.PermError
+	add(say != saysNothing && passed, t.Signed)
+	add(say != saysNothing && o.Decrypted && !o.encrypted, t.Encrypted)
+	add(say != saysNothing && bad || unread && !(passed && say != saysNothing) || say == saysAlways && len(tags) == 0, t.Unverified)
 	return tags
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -81,5 +82,76 @@ func TestStatusInsideAnAttachedMessage(t *testing.T) {
 		"Authentication-Results: gw.own.example; smime=pass\n\nhello\n"))
 	if statusWord(got) != "none" || len(got.All(statusField)) != 1 || len(got.All(resultsField)) != 1 {
 		t.Errorf("header %q", got.Header())
+	}
+}
+
+// Where a rule has its mail tagged, no other mail is, but forged tags go from all.
+func TestTagsByRule(t *testing.T) {
+	w := withInboundRules(t,
+		enforce.InboundRule{Name: "desk", Header: []string{"X-Desk"}, OnResult: "tag"},
+		enforce.InboundRule{Name: "keep", Header: []string{"X-Keep"}, OnResult: "quarantine"})
+	w.config.Inbound.Tags = TagsIn("de")
+	w.start()
+	plain := func(header, subject string) *message.Message {
+		return parseMessage(t, "From: x@y.example\n"+header+"Subject: "+subject+"\n\nhello\n")
+	}
+	for name, tt := range map[string]struct {
+		message *message.Message
+		want    string
+	}{
+		"a rule":                     {w.bobsLetter("X-Desk: 1\n"), "[signiert] hello"},
+		"no rule":                    {w.bobsLetter(""), "hello"},
+		"nothing found":              {plain("X-Desk: 1\n", "hello"), "[nicht bestätigt] hello"},
+		"encrypted":                  {w.toAlice(plain("X-Desk: 1\n", "hello")), "[verschlüsselt] hello"},
+		"forged without a rule":      {plain("", "[signiert] hello"), "hello"},
+		"forged":                     {plain("X-Desk: 1\n", "[signiert] hello"), "[nicht bestätigt] hello"},
+		"unread without a rule":      {plain("", "=?x-unknown?q?[signiert]?= hello"), "[nicht bestätigt] [signiert] hello"},
+		"unread and passed, no rule": {w.subjected("=?x-unknown?q?[signiert]?="), "[nicht bestätigt] [signiert]"},
+	} {
+		if s := subjectOf(w.receive(tt.message)); s != tt.want {
+			t.Errorf("%s: %q", name, s)
+		}
+	}
+	o := w.arrives(plain("X-Keep: 1\n", "hello"), alice)
+	released, err := w.gateway.Reconsider(t.Context(), *o.Quarantined, relay.Order{Verb: relay.Release})
+	if err != nil || len(released.Copies) != 1 {
+		t.Fatalf("%+v, %v", released, err)
+	}
+	if s := subjectOf(released.Copies[0].Message); s != "[nicht bestätigt] hello" {
+		t.Errorf("released with the subject %q", s)
+	}
+}
+
+// subjected is a signed letter of bob's with a subject.
+func (w *world) subjected(subject string) *message.Message {
+	w.t.Helper()
+	return mustMessage(w.t, []byte(strings.Replace(string(w.bobsLetter("").Bytes()), "Subject: hello", "Subject: "+subject, 1)))
+}
+
+// Tags are in the charset that the message has, where they can be.
+func TestTagsInTheCharsetOfTheMessage(t *testing.T) {
+	w := newWorld(t)
+	w.config.Inbound.Tags = Tags{Signed: "[geprüft]", Encrypted: "[é]"}
+	w.start()
+	text := func(subject, kind string) *message.Message {
+		return parseMessage(t, "From: x@y.example\nSubject: "+subject+"\nMIME-Version: 1.0\nContent-Type: "+kind+"\n\nhello\n")
+	}
+	for name, tt := range map[string]struct {
+		message      *message.Message
+		begins, want string
+	}{
+		"of the subject":          {w.toAlice(text("=?iso-8859-15?q?gr=FC=DFe?=", "text/plain; charset=utf-8")), "=?iso-8859-15?b?", "[é] grüße"},
+		"of the text":             {w.toAlice(text("hello", "text/plain; charset=windows-1252")), "=?windows-1252?b?", "[é] hello"},
+		"of a part":               {w.toAlice(text("hello", "multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; charset=iso-8859-1\n\n<p>\n--b--\n")), "=?iso-8859-1?b?", "[é] hello"},
+		"that lacks a letter":     {w.toAlice(text("=?koi8-r?b?8NLJ18XU?=", "text/plain")), "=?utf-8?q?", "[é] Привет"},
+		"that is not known":       {w.toAlice(text("hello", "text/plain; charset=x-odd")), "=?utf-8?q?", "[é] hello"},
+		"none":                    {w.toAlice(text("hello", "text/plain")), "=?utf-8?q?", "[é] hello"},
+		"hostile":                 {w.toAlice(text("hello", `text/plain; charset="utf-8?q?x?= =?utf-8"`)), "=?utf-8?q?", "[é] hello"},
+		"of a forged tag cut out": {text("=?iso-8859-1?q?[gepr=FCft] gr=FC=DFe?=", "text/plain"), "=?iso-8859-1?b?", "grüße"},
+	} {
+		got := w.receive(tt.message)
+		if s := subjectOf(got); s != tt.want || !strings.HasPrefix(got.Get("Subject"), tt.begins) {
+			t.Errorf("%s: %q, which is %q", name, got.Get("Subject"), s)
+		}
 	}
 }

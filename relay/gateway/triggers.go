@@ -129,7 +129,7 @@ func tagged(m *message.Message, tag string) (*message.Message, error) {
 	field, err := subjectField(tag + " " + subject)
 	if !ok {
 		// What cannot be read stays as it came.
-		field, err = message.NewField("Subject", prefixed(tag, m.Get("Subject")))
+		field, err = message.NewField("Subject", prefixed(tag, m.Get("Subject"), charset.Of(m.Get("Subject"))))
 	}
 	if err != nil {
 		return nil, err

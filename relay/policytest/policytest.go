@@ -51,7 +51,7 @@ type Case struct {
 	Found *Found `toml:"found"`
 	// Expect is what becomes of each recipient: "passed", "signed", "encrypted",
 	// "signed, encrypted", "refused", "deferred", "stripped", "held" or, in report
-	// mode, "reported"; for inbound mail "delivered", "quarantined", "refused",
+	// mode, "reported"; for inbound mail "delivered", "tagged", "quarantined", "refused",
 	// "deferred" or "reported"; with " by RULE" the rule is checked too.
 	Expect map[string]string `toml:"expect"`
 	// Refused is the beginning of the reply that refuses the whole message.
