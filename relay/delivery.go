@@ -18,9 +18,11 @@ type Delivery struct {
 	Origin     Origin
 	// Treatment is what was done to it, for those who count.
 	Treatment Treatment
-	// Listener is by which the message came in, for a next hop of its own; ""
-	// is the next hop of all others.
+	// Listener is by which the message came in, for a route of its own; "" is none.
 	Listener string
+	// Direction is "outbound" or "inbound"; "" for the gateway's own mail. The rules that
+	// decided are in the recipients.
+	Direction string
 	// Secret is nil but for messages that were encrypted when they came in: all
 	// that may be reported of them.
 	Secret *Secret

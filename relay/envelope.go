@@ -81,6 +81,8 @@ type Recipient struct {
 	Notify  []string // NOTIFY keywords
 	// OriginalType and Original are ORCPT's addr-type and decoded xtext.
 	OriginalType, Original string
+	// Rule is the name of the rule that decided on a copy; "" before, and where none did.
+	Rule string `json:",omitempty"`
 }
 
 // Key names a recipient of one envelope. The local part is compared octet by

@@ -24,7 +24,6 @@ import (
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/harvest"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
-	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -105,7 +104,7 @@ type setting struct {
 // build builds the parts of a configuration, adding to the problems that are known of it.
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
-		Config: c, routes: routes{listeners: map[string]*smtpclient.Client{}}, tls: map[string]*tls.Certificate{},
+		Config: c, routes: routes{hops: map[string]*smtpclient.Client{}}, tls: map[string]*tls.Certificate{},
 	}}
 	b.hostname()
 	b.policy()
@@ -185,36 +184,6 @@ func (b *builder) localPart() address.LocalPart {
 		return address.ExactCase
 	}
 	return address.IgnoreCase
-}
-
-func (b *builder) outbound() {
-	client := func(key, target string) *smtpclient.Client {
-		if b.serving && len(b.problems) == 0 {
-			target = config.Place(target)
-		}
-		n := b.config.NextHop
-		c, err := smtpclient.New(smtpclient.Config{
-			Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
-			SevenBit: smime.SevenBit, Log: b.log,
-		})
-		if err != nil && !b.isKnown(key) {
-			b.complain(key, err.Error(), "")
-		}
-		return c
-	}
-	b.parts.routes.nextHop = client("next_hop", b.config.NextHop.Address)
-	if local := b.config.NextHop.Local; local != "" {
-		b.parts.routes.local = client("next_hop.local", local)
-		b.parts.routes.domains, _ = enforce.CompilePatterns(b.domains()) // the gateway reports the error
-	}
-	for i, l := range b.config.Listeners {
-		if l.NextHop == "" {
-			continue
-		}
-		if c := client(key("listener", i, "next_hop"), l.NextHop); c != nil {
-			b.parts.routes.listeners[l.Name] = c
-		}
-	}
 }
 
 // certificatesTLS reads what the listeners show to clients.

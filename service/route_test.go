@@ -6,6 +6,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/route"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -19,9 +20,14 @@ func TestRoutes(t *testing.T) {
 	client := func(h *hop) *smtpclient.Client {
 		return testpki.Must(smtpclient.New(smtpclient.Config{Address: h.address, Hostname: "gw.example.org", TLS: "off"}))
 	}
+	local := testpki.Must(enforce.CompilePatterns([]string{"example.org", ".example.org"}))
+	table := func(list ...route.Route) *route.Table {
+		return testpki.Must(route.New(append(list, route.Route{Name: routeDefault}), local.Match))
+	}
+	listener := route.Route{Name: routeListener + "own", Conditions: route.Conditions{Listener: []string{"own"}}}
 	r := routes{
-		nextHop: client(away), local: client(home), domains: testpki.Must(enforce.CompilePatterns([]string{"example.org", ".example.org"})),
-		listeners: map[string]*smtpclient.Client{"own": client(own)},
+		hops:  map[string]*smtpclient.Client{routeDefault: client(away), routeLocal: client(home), listener.Name: client(own)},
+		table: table(listener, route.Route{Name: routeLocal, Conditions: route.Conditions{Recipient: []string{"example.org", ".example.org"}}}),
 	}
 	defer r.close()
 	msg := testpki.Must(message.Parse([]byte("From: a@example.net\r\nSubject: x\r\n\r\ny\r\n")))
@@ -39,7 +45,7 @@ func TestRoutes(t *testing.T) {
 	if errs, _ := r.deliver(t.Context(), "own", d); errs[1] != nil || own.wait(t, 1)["x"] != 1 || away.got["x"] != 1 {
 		t.Errorf("errors %v, own %v", errs, own.got)
 	}
-	r.local = nil
+	r.table = table()
 	if errs, _ := r.deliver(t.Context(), "", d); errs[1] != nil || away.wait(t, 1)["x"] != 2 || home.got["x"] != 1 {
 		t.Errorf("errors %v, away %v, home %v", errs, away.got, home.got)
 	}

@@ -220,6 +220,9 @@ func TestSilentDelivery(t *testing.T) {
 	if !d.Silent() || !d.Sender.IsNull() || d.Recipients[0].Notify[0] != "NEVER" {
 		t.Errorf("%+v", d)
 	}
+	if d.Listener != "in" || d.Direction != "inbound" || d.Recipients[0].Rule != "" {
+		t.Errorf("what it is routed by: %+v", d)
+	}
 	report, ok, err := w.gateway.Report(t.Context(), d, relay.Event{Kind: relay.Failed,
 		About: []relay.RecipientStatus{{Recipient: d.Recipients[0], Err: fault.New(fault.Refused, "no such mailbox", nil)}}})
 	if err != nil || !ok || report.Recipients[0].Address.String() != "postmaster@own.example" {

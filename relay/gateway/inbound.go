@@ -111,7 +111,10 @@ func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, not
 	}
 	d = relay.Delivery{
 		Sender: env.Sender, Recipients: slices.Clone(group.recipients), Params: env.Params, Message: stamped,
-		Treatment: found(opened),
+		Listener: env.Listener, Direction: string(enforce.Inbound), Treatment: found(opened),
+	}
+	for i := range d.Recipients {
+		d.Recipients[i].Rule = group.decided[i].Rule
 	}
 	if err == nil && in.secret {
 		d, err = g.conceal(env, in.msg, d, group.decided[0].Silent)

@@ -81,9 +81,11 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		if err != nil {
 			return nil, err
 		}
-		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Treatment: how}
+		d := relay.Delivery{Sender: env.Sender, Params: env.Params, Message: m, Listener: env.Listener, Direction: string(enforce.Outbound), Treatment: how}
 		for _, a := range c.Recipients {
-			d.Recipients = append(d.Recipients, env.Recipients[a.Index])
+			r := env.Recipients[a.Index]
+			r.Rule = a.Rule
+			d.Recipients = append(d.Recipients, r)
 		}
 		o.Deliveries = append(o.Deliveries, d)
 	}

@@ -63,7 +63,11 @@ func (w *world) expect(to []string, want string) *answer.Outcome {
 func TestSignedAndEncrypted(t *testing.T) {
 	w := newWorld(t)
 	o := w.expect([]string{bob, carol}, "encrypted bob@enc.example carol@enc.example")
-	opened := w.read(o.Deliveries[0].Message)
+	d := o.Deliveries[0]
+	if d.Listener != "out" || d.Direction != "outbound" || d.Recipients[0].Rule != "enc" || d.Recipients[1].Rule != "enc" {
+		t.Errorf("what it is routed by: %+v", d)
+	}
+	opened := w.read(d.Message)
 	if opened.Report.Result != "pass" || !bytes.Contains(opened.Message.Bytes(), []byte(text)) {
 		t.Errorf("what arrives reads as %+v:\n%s", opened.Report, opened.Message.Bytes())
 	}

@@ -114,7 +114,9 @@ func storable(d relay.Delivery) error {
 }
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
-	params, err := json.Marshal(storedParams{MailParams: d.Params, Listener: d.Listener, Origin: d.Origin, Secret: d.Secret})
+	params, err := json.Marshal(storedParams{
+		MailParams: d.Params, Listener: d.Listener, Direction: d.Direction, Rules: rulesOf(d), Origin: d.Origin, Secret: d.Secret,
+	})
 	if err != nil {
 		return err
 	}
@@ -138,11 +140,25 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 // storedParams is what is stored of a delivery beside its addresses.
 type storedParams struct {
 	relay.MailParams
-	Listener string        `json:",omitempty"`
-	Origin   relay.Origin  `json:",omitzero"`
-	Secret   *relay.Secret `json:",omitempty"`
+	Listener  string        `json:",omitempty"`
+	Direction string        `json:",omitempty"`
+	Rules     []string      `json:",omitempty"` // of the recipients, by position
+	Origin    relay.Origin  `json:",omitzero"`
+	Secret    *relay.Secret `json:",omitempty"`
 	// ToldOfDelay says that the sender was notified.
 	ToldOfDelay bool `json:",omitempty"`
+}
+
+// rulesOf returns the rules that decided on the recipients; nil where none did.
+func rulesOf(d relay.Delivery) []string {
+	rules, any := make([]string, len(d.Recipients)), false
+	for i, r := range d.Recipients {
+		rules[i], any = r.Rule, any || r.Rule != ""
+	}
+	if !any {
+		return nil
+	}
+	return rules
 }
 
 func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {

@@ -205,6 +205,7 @@ func TestPutDelivers(t *testing.T) {
 	q := open(t, Config{Deliverer: h})
 	start(t, q)
 	want := delivery(t, "a@example.org", "b@example.net", `"c d"@example.net`)
+	want.Listener, want.Direction, want.Recipients[1].Rule = "out", "outbound", "vip"
 	if err := q.Put(t.Context(), batch(want)); err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +215,9 @@ func TestPutDelivers(t *testing.T) {
 	}
 	if got.Sender.String() != "a@example.org" || got.Params != want.Params {
 		t.Errorf("sender %v, params %v", got.Sender, got.Params)
+	}
+	if got.Listener != "out" || got.Direction != "outbound" || got.Recipients[0].Rule != "" || got.Recipients[1].Rule != "vip" {
+		t.Errorf("what it is routed by: %s, %s, %+v", got.Listener, got.Direction, got.Recipients)
 	}
 	if len(got.Recipients) != 2 || got.Recipients[1].Address.String() != `"c d"@example.net` {
 		t.Fatalf("recipients %v", got.Recipients)

@@ -111,7 +111,8 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	if err := json.Unmarshal([]byte(params), p); err != nil {
 		return nil, err
 	}
-	s.delivery.Params, s.delivery.Listener, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Listener, p.Origin, p.Secret
+	s.delivery.Params, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Origin, p.Secret
+	s.delivery.Listener, s.delivery.Direction = p.Listener, p.Direction
 	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
 		return nil, err
 	}
@@ -121,7 +122,11 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	if s.recipients, err = readRecipients(ctx, tx, s.id); err != nil {
 		return nil, err
 	}
-	for _, r := range s.recipients {
+	for i := range s.recipients {
+		r := &s.recipients[i]
+		if r.position < len(p.Rules) {
+			r.Rule = p.Rules[r.position]
+		}
 		s.delivery.Recipients = append(s.delivery.Recipients, r.Recipient)
 	}
 	return s, nil

@@ -61,6 +61,7 @@ var allowed = map[string][]string{
 	"relay/milter":     {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpd":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpclient": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
+	"relay/route":      {"relay", "enforce", "smime/address"},
 	"relay/queue":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/internal":   {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 }
