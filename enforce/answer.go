@@ -23,6 +23,14 @@ func is(b bool) answer {
 
 func (a answer) not() answer { return yes - a }
 
+// orMaybe is a, or maybe where no is not certain.
+func (a answer) orMaybe(uncertain bool) answer {
+	if a == no && uncertain {
+		return maybe
+	}
+	return a
+}
+
 // choice is the rule that decides on a recipient.
 type choice struct {
 	rule *rule // nil if there is none

@@ -49,13 +49,17 @@ func (p *InboundPolicy) Decide(f Facts) []InboundDecision {
 }
 
 func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision) {
-	r, unsure := p.first(f, to)
+	c := p.first(f, to)
+	r := c.rule
 	if r == nil {
 		return
 	}
 	d.Rule, d.Line, d.Action, d.Form = r.name, r.line, r.action, r.form
 	d.ToRecipient, d.Notify = r.toRecipient, r.notify
-	if unsure {
+	switch {
+	case c.unknown:
+		d.Note = "the strictest rule that may match, because group membership lookup failed"
+	case c.unsure:
 		d.Note = "the strictest rule that may match, because a header field or a file name is ambiguous"
 	}
 	found := f.Found
@@ -67,7 +71,7 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 			d.Note = "quarantined instead of rejected: the client must not learn what decryption found"
 		}
 	}
-	d.Temporary = d.Action == Reject && found.Result == "temperror"
+	d.Temporary = d.Action == Reject && (found.Result == "temperror" || c.unknown)
 	if d.Action.withholds() {
 		d.Reason = found.why()
 	}
@@ -79,24 +83,73 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 // withholds reports whether a message does not reach its recipient.
 func (a Action) withholds() bool { return a >= Quarantine }
 
-// first returns the rule that decides, nil if there is none, and whether another may.
-func (p *InboundPolicy) first(f *Facts, to *RecipientFacts) (r *inboundRule, unsure bool) {
+// inboundChoice is the rule that decides, nil if there is none.
+type inboundChoice struct {
+	rule *inboundRule
+	// unsure says that another rule may, unknown that this depends on a group.
+	unsure, unknown bool
+}
+
+// first returns the rule that decides.
+func (p *InboundPolicy) first(f *Facts, to *RecipientFacts) (c inboundChoice) {
 	v := newView(f, to)
 	for i := range p.rules {
 		candidate := &p.rules[i]
-		matches := candidate.matches(&v, true)
+		matches := candidate.applies(&v)
 		if matches == no {
 			continue
 		}
-		if r == nil || candidate.strictness() > r.strictness() {
-			r = candidate
+		if c.rule == nil || candidate.strictness() > c.rule.strictness() {
+			c.rule = candidate
 		}
 		if matches == yes {
-			return r, unsure
+			return c
 		}
-		unsure = true
+		c.unsure = true
+		c.unknown = c.unknown || candidate.belongs(&v) == MemberUnknown
 	}
-	return r, unsure
+	return c
+}
+
+// applies says whether all conditions hold.
+func (r *inboundRule) applies(v *view) answer {
+	result := r.matches(v, true)
+	switch {
+	case result == no || len(r.groups) == 0:
+		return result
+	case r.belongs(v) == NotMember:
+		return no
+	case r.belongs(v) == MemberUnknown:
+		return maybe
+	}
+	return result
+}
+
+// Groups returns for each recipient the groups of which it may matter whether it is in
+// them, whatever is found in the message: when they are asked for must not depend on it.
+func (p *InboundPolicy) Groups(f Facts) [][]string {
+	groups := make([][]string, len(f.Recipients))
+	if p == nil || !p.groups {
+		return groups
+	}
+	f.Found = Found{unopened: true}
+	for i := range f.Recipients {
+		v := newView(&f, &f.Recipients[i])
+		for j := range p.rules {
+			r := &p.rules[j]
+			matches := r.applies(&v)
+			if matches == yes {
+				break
+			}
+			for k := range r.groups {
+				if matches == maybe {
+					groups[i] = append(groups[i], r.groups[k].open(&v)...)
+				}
+			}
+		}
+		groups[i] = distinct(groups[i])
+	}
+	return groups
 }
 
 // strictness is a measure of what the rule does to protect the recipient.
@@ -112,8 +165,7 @@ func (r *inboundRule) strictness() int {
 func (p *InboundPolicy) knownBefore(f *Facts, to *RecipientFacts) bool {
 	before := *f
 	before.Found = f.Found.beforeDecryption()
-	_, unsure := p.first(&before, to)
-	return !unsure
+	return !p.first(&before, to).unsure
 }
 
 // mayWithhold reports whether, by what was known before anything was decrypted, some
@@ -125,7 +177,7 @@ func (p *InboundPolicy) mayWithhold(f *Facts, to *RecipientFacts) bool {
 	withheld, unsure := false, false
 	for i := range p.rules {
 		r := &p.rules[i]
-		matches := r.matches(&v, true)
+		matches := r.applies(&v)
 		if matches == no {
 			continue
 		}

@@ -31,8 +31,9 @@ type Found struct {
 	// Cipher is the content cipher of the outermost encrypted layer; "" without one.
 	Cipher string
 
-	// outer says that the facts are reduced to those known before decryption.
-	outer bool
+	// outer says that the facts are reduced to those known before decryption, unopened
+	// that nothing was looked for yet.
+	outer, unopened bool
 }
 
 // FoundSigner is a signer whose signature passed.
@@ -51,7 +52,7 @@ func (f Found) beforeDecryption() Found {
 
 // about judges a condition on what may have been found by decryption.
 func (f *Found) about(holds bool) answer {
-	if f.outer {
+	if f.outer || f.unopened {
 		return maybe
 	}
 	return is(holds)

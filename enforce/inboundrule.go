@@ -23,6 +23,9 @@ type InboundRule struct {
 	Subject, ExceptSubject       []string
 	Attachment, ExceptAttachment []string
 	LargerThan, SmallerThan      int // octets; 0 is no condition
+	// Groups of the directory; see Rule. Where it is unknown whether a recipient is in
+	// one, the rule may match.
+	RecipientGroup, ExceptRecipientGroup []string
 
 	// Conditions on what was found in it; see Found.
 	Result, ExceptResult       []string
@@ -144,6 +147,7 @@ type inboundRule struct {
 type InboundPolicy struct {
 	rules       []inboundRule
 	attachments bool // some rule has a condition on them
+	groups      bool // some rule has a condition on groups
 }
 
 // foundKinds are the conditions on what was found that take lists.
@@ -188,6 +192,7 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 		return nil, errors.Join(c.problems...)
 	}
 	p.attachments = c.attachments
+	p.groups = slices.ContainsFunc(p.rules, func(r inboundRule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
 
@@ -225,6 +230,7 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 			recipient:       c.patterns("recipient", in.Recipient),
 			exceptRecipient: c.patterns("except_recipient", in.ExceptRecipient),
 			conditions:      append(c.conditions(in.asReceived()), c.found(in)...),
+			groups:          c.groupConditions(in.asReceived()),
 			report:          word(c, "mode", in.Mode, modes),
 		},
 		action: word(c, "on_result", in.OnResult, actionWords),
@@ -258,6 +264,7 @@ func (r *InboundRule) asReceived() *Rule {
 		From: r.From, ExceptFrom: r.ExceptFrom, Header: r.Header, ExceptHeader: r.ExceptHeader,
 		Subject: r.Subject, ExceptSubject: r.ExceptSubject, Attachment: r.Attachment, ExceptAttachment: r.ExceptAttachment,
 		LargerThan: r.LargerThan, SmallerThan: r.SmallerThan,
+		RecipientGroup: r.RecipientGroup, ExceptRecipientGroup: r.ExceptRecipientGroup,
 	}
 }
 
@@ -276,7 +283,7 @@ func (c *compiler) found(r *InboundRule) []condition {
 		all = append(all, condition{late: true, except: !wanted, holds: func(v *view) answer { return get(&v.facts.Found) }})
 	}
 	state("signed", r.Signed, func(f *Found) answer { return f.about(f.Signed) })
-	state("encrypted", r.Encrypted, func(f *Found) answer { return is(f.Encrypted) })
+	state("encrypted", r.Encrypted, func(f *Found) answer { return is(f.Encrypted).orMaybe(f.unopened) })
 	return all
 }
 

@@ -26,6 +26,7 @@ func inboundRule(r *config.InboundRule) enforce.InboundRule {
 		Sender: condition(r.Sender), ExceptSender: given(r.ExceptSender),
 		From: condition(r.From), ExceptFrom: given(r.ExceptFrom),
 		Recipient: condition(r.Recipient), ExceptRecipient: given(r.ExceptRecipient),
+		RecipientGroup: condition(r.RecipientGroup), ExceptRecipientGroup: given(r.ExceptRecipientGroup),
 		Network: condition(r.Network), ExceptNetwork: given(r.ExceptNetwork),
 		Listener: condition(r.Listener), ExceptListener: given(r.ExceptListener),
 		Header: condition(r.Header), ExceptHeader: given(r.ExceptHeader),

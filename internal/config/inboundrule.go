@@ -10,13 +10,17 @@ import (
 // InboundRule is one [[inbound_rule]]. Its conditions must all hold, and none of their
 // "except" twins. Conditions on the message are about the message as it came.
 type InboundRule struct {
-	Name             string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
-	Sender           []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the envelope sender, or file:PATH; anyone can write any envelope sender, so a rule that protects an author uses from"`
-	ExceptSender     []string `toml:"except_sender" doc:"condition: not from these envelope senders"`
-	From             []string `toml:"from" doc:"condition: address, domain, .subdomains or glob of an author in the From header field, or file:PATH"`
-	ExceptFrom       []string `toml:"except_from" doc:"condition: not from these authors"`
-	Recipient        []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH"`
-	ExceptRecipient  []string `toml:"except_recipient" doc:"condition: not to these recipients"`
+	Name            string   `toml:"name" doc:"name in logs, replies and explanations" required:"yes"`
+	Sender          []string `toml:"sender" doc:"condition: address, domain, .subdomains or glob of the envelope sender, or file:PATH; anyone can write any envelope sender, so a rule that protects an author uses from"`
+	ExceptSender    []string `toml:"except_sender" doc:"condition: not from these envelope senders"`
+	From            []string `toml:"from" doc:"condition: address, domain, .subdomains or glob of an author in the From header field, or file:PATH"`
+	ExceptFrom      []string `toml:"except_from" doc:"condition: not from these authors"`
+	Recipient       []string `toml:"recipient" doc:"condition: address, domain, .subdomains or glob of the recipient, or file:PATH"`
+	ExceptRecipient []string `toml:"except_recipient" doc:"condition: not to these recipients"`
+
+	RecipientGroup       []string `toml:"recipient_group" doc:"condition: directory group that the recipient is a member of, or that is the recipient, given by its mail address or (with a \"=\") its DN, or file:PATH. While the directory is unavailable, the strictest rule that may match decides, and a rejection is temporary"`
+	ExceptRecipientGroup []string `toml:"except_recipient_group" doc:"condition: recipient not in these groups"`
+
 	Network          []string `toml:"network" doc:"condition: network (CIDR) of the client"`
 	ExceptNetwork    []string `toml:"except_network" doc:"condition: not from these networks"`
 	Listener         []string `toml:"listener" doc:"condition: glob of the listener name"`
@@ -58,10 +62,10 @@ type InboundRule struct {
 func newInboundRule() InboundRule {
 	everybody, none := []string{Everybody}, []string{}
 	return InboundRule{
-		Sender: everybody, From: everybody, Recipient: everybody, Network: everybody, Listener: everybody,
+		Sender: everybody, From: everybody, Recipient: everybody, RecipientGroup: everybody, Network: everybody, Listener: everybody,
 		Header: everybody, Subject: everybody, Attachment: everybody,
 		Result: everybody, Reason: everybody, Chain: everybody, Signer: everybody, Algorithm: everybody,
-		ExceptSender: none, ExceptFrom: none, ExceptRecipient: none, ExceptNetwork: none, ExceptListener: none,
+		ExceptSender: none, ExceptFrom: none, ExceptRecipient: none, ExceptRecipientGroup: none, ExceptNetwork: none, ExceptListener: none,
 		ExceptHeader: none, ExceptSubject: none, ExceptAttachment: none,
 		ExceptResult: none, ExceptReason: none, ExceptChain: none, ExceptSigner: none, ExceptAlgorithm: none,
 		OnResult: "deliver", Deliver: "decrypted", StripSignature: "never", Original: "none", Notify: []string{"recipient"},
@@ -87,6 +91,7 @@ func (d *decoder) inboundRules(c *Config) {
 	for i, r := range c.InboundRules {
 		key := index("inbound_rule", i)
 		d.conditions(key, reflect.ValueOf(r))
+		d.groupLists(c, key, []groupList{{"recipient_group", r.RecipientGroup}, {"except_recipient_group", r.ExceptRecipientGroup}})
 		if !c.Inbound.Verify && r.asksResult() {
 			d.complain(key, "set inbound.verify = true, or remove these conditions", "has conditions on the result of verification, and nothing is verified")
 		}

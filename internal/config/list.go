@@ -35,6 +35,8 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.patterns(dir, join(at, "except_from"), &r.ExceptFrom)
 		d.patterns(dir, join(at, "recipient"), &r.Recipient)
 		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
+		d.patterns(dir, join(at, "recipient_group"), &r.RecipientGroup)
+		d.patterns(dir, join(at, "except_recipient_group"), &r.ExceptRecipientGroup)
 		d.patterns(dir, join(at, "signer"), &r.Signer)
 		d.patterns(dir, join(at, "except_signer"), &r.ExceptSigner)
 	}

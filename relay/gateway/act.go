@@ -21,13 +21,28 @@ func (g *Gateway) acted(in *arrival, groups []readers, released bool) []readers 
 	for _, group := range groups {
 		f := in.facts
 		f.Found = in.found(group.opened)
-		f.Recipients = nil
-		for _, r := range group.recipients {
-			f.Recipients = append(f.Recipients, enforce.RecipientFacts{Address: r.Address, Internal: true})
-		}
+		f.Recipients = in.recipients(group.recipients)
 		all = append(all, group.by(g.InboundPolicy.Decide(f), released)...)
 	}
 	return all
+}
+
+// recipients are the facts about some of the recipients, who are most often in their
+// order.
+func (in *arrival) recipients(group []relay.Recipient) []enforce.RecipientFacts {
+	known, at := in.facts.Recipients, 0
+	facts := make([]enforce.RecipientFacts, len(group))
+	for i, r := range group {
+		facts[i] = enforce.RecipientFacts{Address: r.Address, Internal: true}
+		for range known {
+			next := &known[at]
+			if at = (at + 1) % len(known); next.Address == r.Address {
+				facts[i] = *next
+				break
+			}
+		}
+	}
+	return facts
 }
 
 // handling is what recipients must share to share a copy.

@@ -63,6 +63,7 @@ func (g *Gateway) inboundFacts(ctx context.Context, in *arrival) enforce.Facts {
 	if f.From, err = in.msg.Addresses("From"); err != nil {
 		f.From = nil
 	}
+	g.findMemberships(ctx, &f, nil, g.InboundPolicy.Groups(f))
 	return f
 }
 

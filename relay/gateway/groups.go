@@ -20,7 +20,7 @@ var errNoGroups = errors.New("no directory with groups is configured")
 func (g *Gateway) findGroups(ctx context.Context, e *evidence) enforce.Needs {
 	for {
 		needs := g.Policy.Needs(e.facts)
-		if !g.findMemberships(ctx, e, needs) && !g.expandGroups(ctx, e, needs) {
+		if !g.findMemberships(ctx, &e.facts, needs.SenderGroups, needs.Groups) && !g.expandGroups(ctx, e, needs) {
 			return needs
 		}
 	}
@@ -38,10 +38,11 @@ func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 		return
 	}
 	ask := func(sender address.Address) map[string]enforce.MembershipFacts {
-		as := evidence{facts: *f} // the recipients are the same
-		as.facts.Sender, as.facts.SenderGroups = sender, nil
-		g.findMemberships(ctx, &as, g.Policy.Needs(as.facts))
-		return as.facts.SenderGroups
+		as := *f // the recipients are the same
+		as.Sender, as.SenderGroups = sender, nil
+		needs := g.Policy.Needs(as)
+		g.findMemberships(ctx, &as, needs.SenderGroups, needs.Groups)
+		return as.SenderGroups
 	}
 	f.SenderGroups = ask(f.Sender)
 	for _, a := range f.From[:min(len(f.From), maxAuthors)] {
@@ -74,11 +75,10 @@ type question struct {
 	to    map[string]enforce.MembershipFacts // where the answer goes
 }
 
-// findMemberships asks for the memberships that are needed, and reports whether
-// there were any.
-func (g *Gateway) findMemberships(ctx context.Context, e *evidence, needs enforce.Needs) bool {
+// findMemberships asks for memberships of the sender and of each recipient, and reports
+// whether there were any to ask for.
+func (g *Gateway) findMemberships(ctx context.Context, f *enforce.Facts, ofSender []string, ofRecipients [][]string) bool {
 	var all []question
-	f := &e.facts
 	ask := func(who address.Address, names []string, facts *map[string]enforce.MembershipFacts) {
 		if *facts == nil && len(names) > 0 {
 			*facts = make(map[string]enforce.MembershipFacts)
@@ -87,9 +87,9 @@ func (g *Gateway) findMemberships(ctx context.Context, e *evidence, needs enforc
 			all = append(all, question{who, name, *facts})
 		}
 	}
-	ask(f.Sender, needs.SenderGroups, &f.SenderGroups)
+	ask(f.Sender, ofSender, &f.SenderGroups)
 	for i := range f.Recipients {
-		ask(f.Recipients[i].Address, needs.Groups[i], &f.Recipients[i].Groups)
+		ask(f.Recipients[i].Address, ofRecipients[i], &f.Recipients[i].Groups)
 	}
 	answers := make([]enforce.MembershipFacts, len(all))
 	g.each(len(all), func(i int) { answers[i] = g.membership(ctx, all[i]) })
