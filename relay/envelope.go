@@ -68,11 +68,15 @@ func (o Origin) With(log *slog.Logger) *slog.Logger {
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461
-// section 4, RFC 6531).
+// section 4, RFC 6531, RFC 8689).
 type MailParams struct {
 	EnvID    string // ENVID, decoded from xtext
 	Return   string // RET: "FULL", "HDRS" or ""
 	SMTPUTF8 bool
+	// RequireTLS is REQUIRETLS (RFC 8689 section 2): every hop must have TLS with a
+	// verified certificate and promise the same. A message that cannot leave so is
+	// returned, without its content.
+	RequireTLS bool `json:",omitempty"`
 }
 
 // Recipient is a forward-path with its DSN parameters (RFC 3461).

@@ -37,6 +37,7 @@ var byDetail = map[fault.Detail]status{
 	fault.Expired:          {554, [3]int{5, 4, 7}},
 	fault.International:    {553, [3]int{5, 6, 7}},
 	fault.Conversion:       {554, [3]int{5, 6, 3}},
+	fault.RequireTLS:       {550, [3]int{5, 7, 30}},
 	fault.BareLineEnd:      {554, [3]int{5, 5, 2}},
 	fault.LongLine:         {500, [3]int{5, 5, 2}},
 	fault.Syntax:           {501, [3]int{5, 5, 2}},

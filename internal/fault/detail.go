@@ -21,6 +21,9 @@ const (
 	International
 	// Conversion: 8-bit content may not be converted. 554 5.6.3.
 	Conversion
+	// RequireTLS: the message may leave only to a hop that supports REQUIRETLS (RFC
+	// 8689). 550 5.7.30.
+	RequireTLS
 	// BareLineEnd: a CR or LF stands alone in the message. 554 5.5.2.
 	BareLineEnd
 	// LongLine: a command line is too long. 500 5.5.2.

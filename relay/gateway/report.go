@@ -158,7 +158,7 @@ func (g *Gateway) send(ctx context.Context, d relay.Delivery, r dsn.Report) (rel
 	}
 	return relay.Delivery{
 		Recipients: []relay.Recipient{{Address: d.Sender, Notify: []string{"NEVER"}}},
-		Params:     relay.MailParams{SMTPUTF8: !d.Sender.ASCII()},
+		Params:     relay.MailParams{SMTPUTF8: !d.Sender.ASCII(), RequireTLS: d.Params.RequireTLS},
 		Message:    g.signedReport(ctx, r.ID, m), Listener: d.Listener,
 	}, nil
 }

@@ -22,7 +22,7 @@ func about(env *relay.Envelope, m *message.Message) relay.Delivery {
 func TestReport(t *testing.T) {
 	w := newWorld(t)
 	env := w.envelope("out", "alice@own.example", dave, erin)
-	env.Params.EnvID = "e1"
+	env.Params.EnvID, env.Params.RequireTLS = "e1", true
 	refusals := []relay.RecipientStatus{
 		{Recipient: env.Recipients[0], Err: fault.New(fault.Policy, "no valid S/MIME certificate", nil)},
 		{Recipient: env.Recipients[1], Err: fault.New(fault.Policy, "another reason", nil)},
@@ -30,6 +30,9 @@ func TestReport(t *testing.T) {
 	d, ok, err := w.gateway.Report(t.Context(), about(env, w.letter(dave, erin)), relay.Event{About: refusals})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
+	}
+	if !d.Params.RequireTLS {
+		t.Error("the report of a message with REQUIRETLS is sent without")
 	}
 	raw := d.Message.Bytes()
 	for _, want := range []string{"rfc822; dave@enc.example", "rfc822; erin@enc.example", "Original-Envelope-Id: e1", "Auto-Submitted: auto-replied", "Diagnostic-Code: smtp; 550 5.7.1 another reason"} {

@@ -23,6 +23,9 @@ func (h *hop) mailFrom(t *transfer) string {
 	if t.international(h) {
 		b.WriteString(" SMTPUTF8")
 	}
+	if t.d.Params.RequireTLS && h.offers("REQUIRETLS") {
+		b.WriteString(" REQUIRETLS")
+	}
 	if h.offers("DSN") {
 		if r := t.d.Params.Return; r == "FULL" || r == "HDRS" {
 			b.WriteString(" RET=" + r)

@@ -121,6 +121,13 @@ func (h *hop) hello(ctx context.Context) error {
 	return nil
 }
 
+// verified reports whether the hop is spoken to over TLS and has shown a certificate that
+// was verified.
+func (h *hop) verified() bool {
+	tc, ok := h.nc.(*tls.Conn)
+	return ok && len(tc.ConnectionState().VerifiedChains) > 0
+}
+
 func (h *hop) offers(extension string) bool {
 	_, ok := h.extensions[extension]
 	return ok

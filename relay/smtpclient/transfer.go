@@ -177,6 +177,9 @@ func (c *Client) logDelivered(ctx context.Context, t *transfer, accepted []int, 
 
 // suits refuses, for good, what this hop cannot take.
 func (h *hop) suits(t *transfer) error {
+	if t.requiresTLS() && (!h.verified() || !h.offers("REQUIRETLS")) {
+		return fault.Narrow(fault.Refused, fault.RequireTLS, "REQUIRETLS support required: next hop lacks it, or TLS with a verified certificate", nil)
+	}
 	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
 		return fault.Narrow(fault.Refused, fault.Conversion, "next hop does not support 8BITMIME, and the content must not be converted", nil)
 	}
@@ -187,6 +190,13 @@ func (h *hop) suits(t *transfer) error {
 		return fault.New(fault.TooLarge, fmt.Sprintf("message of %d octets exceeds the limit of the next hop, %d", t.size(), limit), nil)
 	}
 	return nil
+}
+
+// requiresTLS reports whether the message may leave only under REQUIRETLS. A report is
+// not lost for it, and has no content (RFC 8689 section 5); what has the null sender so
+// that nothing is reported of it is no report.
+func (t *transfer) requiresTLS() bool {
+	return t.d.Params.RequireTLS && (!t.d.Sender.IsNull() || t.d.Secret != nil)
 }
 
 func eightBit(p []byte) bool {

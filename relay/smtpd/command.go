@@ -106,7 +106,7 @@ func badParams(err error) error {
 }
 
 // mail returns the envelope that a MAIL command begins.
-func (c *command) mail(limit int) (address.Address, relay.MailParams, error) {
+func (c *command) mail(limit int, secured bool) (address.Address, relay.MailParams, error) {
 	if c.err != nil {
 		return address.Null, relay.MailParams{}, c.err
 	}
@@ -114,8 +114,14 @@ func (c *command) mail(limit int) (address.Address, relay.MailParams, error) {
 	switch {
 	case err != nil:
 		return c.path, params, badParams(err)
+	case params.RequireTLS && !secured:
+		// RFC 8689 section 4.1: it is offered over TLS only.
+		return c.path, params, fault.Narrow(fault.Malformed, fault.UnknownParameter, "REQUIRETLS is accepted over TLS only", nil)
 	case size > int64(limit):
 		return c.path, params, fault.New(fault.TooLarge, fmt.Sprintf("message too large: %d octets declared, %d accepted", size, limit), nil)
+	}
+	if params.RequireTLS {
+		params.Return = "HDRS" // RFC 8689 section 5: whatever RET says
 	}
 	return c.path, params, needsUTF8(c.path, params.SMTPUTF8)
 }

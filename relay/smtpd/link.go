@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -73,14 +74,34 @@ func (l *link) Write(p []byte) (int, error) {
 func (l *link) reworded(p []byte) []byte {
 	verb := l.command.verb
 	switch {
-	case (verb == "EHLO" || verb == "LHLO") && !l.answered && l.trusted && bytes.HasPrefix(p, []byte("250-")):
-		l.answered = true
-		return append(bytes.Clone(p), "250-XFORWARD "+attributes+"\r\n"...)
+	case verb == "EHLO" || verb == "LHLO":
+		return l.extended(p)
 	case verb == "MAIL" && replyCode(p) == "250":
 		l.inTransaction = true
 		return []byte(line(relay.SenderAccepted()))
 	case verb == "RCPT" && replyCode(p) == "250":
 		return []byte(line(relay.RecipientAccepted()))
+	}
+	return p
+}
+
+// extended returns a line of the reply to EHLO: what the library does not know stands
+// behind the first.
+func (l *link) extended(p []byte) []byte {
+	if bytes.HasPrefix(p, []byte("250-SIZE ")) {
+		// The library has one more, for it refuses a message of exactly its limit.
+		return fmt.Appendf(nil, "250-SIZE %d\r\n", l.client.server.config.Limits.MessageSize)
+	}
+	if l.answered || !bytes.HasPrefix(p, []byte("250-")) {
+		return p
+	}
+	l.answered = true
+	p = bytes.Clone(p)
+	if l.tls != nil {
+		p = append(p, "250-REQUIRETLS\r\n"...)
+	}
+	if l.trusted {
+		p = append(p, "250-XFORWARD "+attributes+"\r\n"...)
 	}
 	return p
 }

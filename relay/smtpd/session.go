@@ -63,7 +63,7 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 			// 4.1.1.2 has no second).
 			return outOfOrder("nested MAIL command")
 		}
-		if env.Sender, env.Params, err = c.mail(s.config().Limits.MessageSize); err != nil {
+		if env.Sender, env.Params, err = c.mail(s.config().Limits.MessageSize, s.link.tls != nil); err != nil {
 			return at(c, err)
 		}
 		s.set(&transaction{env: env})

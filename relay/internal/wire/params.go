@@ -11,8 +11,8 @@ import (
 )
 
 // MailParams reads the ESMTP parameters of MAIL: RET and ENVID (RFC 3461
-// sections 4.3 and 4.4), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), BODY (RFC 6152)
-// and AUTH (RFC 4954, not used). size is 0 where none is declared. The error
+// sections 4.3 and 4.4), SMTPUTF8 (RFC 6531), REQUIRETLS (RFC 8689), SIZE (RFC 1870),
+// BODY (RFC 6152) and AUTH (RFC 4954, not used). size is 0 where none is declared. The error
 // names the first that is not understood; the result has all others.
 func MailParams(args []string) (p relay.MailParams, size int64, err error) {
 	for _, arg := range args {
@@ -40,6 +40,8 @@ func MailParams(args []string) (p relay.MailParams, size int64, err error) {
 		case "BODY":
 			v := strings.ToUpper(value)
 			ok = v == "7BIT" || v == "8BITMIME"
+		case "REQUIRETLS":
+			p.RequireTLS, ok = true, value == ""
 		case "AUTH":
 		default:
 			err = first(err, unknownParam("MAIL", key))

@@ -10,16 +10,19 @@ import (
 // a milter has accepted it.
 func TestMailParams(t *testing.T) {
 	for in, want := range map[string]string{
-		"SIZE=1 RET=hdrs ENVID=a+2Bb+20c": "{a+b c HDRS false} 1 ",
-		"ret=FULL smtputf8 BODY=8BITMIME": "{ FULL true} 0 ",
-		"RET=SOME ENVID=a+0Ab SMTPUTF8":   `{  true} 0 parameter "RET=SOME": not understood`,
-		"ENVID=a+":                        `{  false} 0 parameter "ENVID=a+": not understood`,
-		"ENVID=":                          `{  false} 0 parameter "ENVID=": not understood`,
-		"SIZE=5000000000 AUTH=<>":         "{  false} 5000000000 ",
-		"SIZE=x":                          `{  false} 0 parameter "SIZE=x": not understood`,
-		"BODY=BINARYMIME":                 `{  false} 0 parameter "BODY=BINARYMIME": not understood`,
-		"FOO=bar":                         `{  false} 0 MAIL: unknown parameter "FOO"`,
-		"":                                "{  false} 0 ",
+		"SIZE=1 RET=hdrs ENVID=a+2Bb+20c": "{a+b c HDRS false false} 1 ",
+		"ret=FULL smtputf8 BODY=8BITMIME": "{ FULL true false} 0 ",
+		"RET=SOME ENVID=a+0Ab SMTPUTF8":   `{  true false} 0 parameter "RET=SOME": not understood`,
+		"ENVID=a+":                        `{  false false} 0 parameter "ENVID=a+": not understood`,
+		"ENVID=":                          `{  false false} 0 parameter "ENVID=": not understood`,
+		"SIZE=5000000000 AUTH=<>":         "{  false false} 5000000000 ",
+		"SIZE=x":                          `{  false false} 0 parameter "SIZE=x": not understood`,
+		"BODY=BINARYMIME":                 `{  false false} 0 parameter "BODY=BINARYMIME": not understood`,
+		"FOO=bar":                         `{  false false} 0 MAIL: unknown parameter "FOO"`,
+		"requiretls":                      "{  false true} 0 ",
+		"REQUIRETLS=":                     "{  false true} 0 ",
+		"REQUIRETLS=1":                    `{  false true} 0 parameter "REQUIRETLS=1": not understood`,
+		"":                                "{  false false} 0 ",
 	} {
 		p, size, err := MailParams(strings.Fields(in))
 		if got := strings.TrimSuffix(fmt.Sprint(p, size, err), "<nil>"); got != want {
