@@ -1,9 +1,13 @@
 package directory
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // domains is a set of "example.com" (exactly it) and ".example.com" (what is
@@ -41,4 +45,14 @@ func (d domains) match(domain string) bool {
 		}
 		domain = parent
 	}
+}
+
+// sample returns postmaster of one of the domains, always the same.
+func (d domains) sample() address.Address {
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		if a, err := address.Parse("postmaster@" + strings.TrimPrefix(name, ".")); err == nil {
+			return a
+		}
+	}
+	return address.Null
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 	var ws config.Problems
 	warn := func(key, text, remedy string) { ws = append(ws, c.Problem(key, text, remedy)) }
 	for f := range c.Files() {
+		if reader != nil && (f.Key == "store.url" && !c.Store.Shared() || f.Key == "queue.path") {
+			ws = append(ws, reader.unwritable(c, f)...)
+		}
 		info, err := os.Stat(config.Place(f.Path))
 		if err != nil {
 			continue // reported elsewhere, or not there yet
@@ -124,9 +128,25 @@ func serviceReader(c *config.Config, process int, name string) *reader {
 	return r
 }
 
+// unwritable warns of a database that the service cannot write: an import as root has made
+// it, or its folder.
+func (r *reader) unwritable(c *config.Config, f config.NamedFile) config.Problems {
+	for _, path := range []string{filepath.Dir(config.Place(f.Path)), config.Place(f.Path)} {
+		info, err := os.Stat(path)
+		if err == nil && !r.may(info, 0o6) {
+			return config.Problems{c.Problem(f.Key, fmt.Sprintf("%q cannot be written by the user %s of the service", path, serviceUser),
+				fmt.Sprintf("chown %s: %s", serviceUser, path))}
+		}
+	}
+	return nil
+}
+
 // reads reports whether the permissions of a file let the user read it; a folder must
 // let them in, too.
-func (r *reader) reads(info fs.FileInfo) bool {
+func (r *reader) reads(info fs.FileInfo) bool { return r.may(info, 0o4) }
+
+// may reports whether the permissions of a file let the user do what the bits say.
+func (r *reader) may(info fs.FileInfo, wanted fs.FileMode) bool {
 	owner, group, ok := filesystem.Owner(info)
 	if !ok {
 		return true
@@ -138,9 +158,8 @@ func (r *reader) reads(info fs.FileInfo) bool {
 	case slices.Contains(r.groups, group):
 		shift = 3
 	}
-	wanted := fs.FileMode(0o4)
 	if info.IsDir() {
-		wanted = 0o5
+		wanted |= 0o1
 	}
 	return info.Mode().Perm()>>shift&wanted == wanted
 }

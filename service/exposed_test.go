@@ -58,6 +58,7 @@ func TestExposed(t *testing.T) {
 		"loopback":                {text: directory("ldap://127.0.0.1:389", key, false)},
 		"loopback by name":        {text: directory("ldap://localhost", key, false)},
 		"read by the service":     {text: listener(key), reader: &reader{user: os.Getuid()}},
+		"store of another user":   {reader: &reader{user: os.Getuid() + 1}, want: `store.url: "` + dir + `" cannot be written by the user smimerelay`},
 		"not read by the service": {text: listener(key), reader: &reader{user: os.Getuid() + 1}, want: `listener[0].tls_certificate: "` + certificate + `" cannot be read by the user smimerelay`},
 	} {
 		t.Run(name, func(t *testing.T) {

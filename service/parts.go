@@ -47,6 +47,7 @@ type Parts struct {
 	tls       map[string]*tls.Certificate // by listener
 	routes    routes
 	closers   []func() error // of what the validator uses
+	lists     []namedList    // the revocation lists in files
 	// outdatedRoots says that the list of public authorities should be replaced.
 	outdatedRoots bool
 

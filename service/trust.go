@@ -135,6 +135,7 @@ func (b *builder) lists() []*revocation.List {
 		})
 		for _, l := range found {
 			b.parts.closers = append(b.parts.closers, l.Close)
+			b.parts.lists = append(b.parts.lists, namedList{fmt.Sprintf("trust.crls[%d]", i), l})
 		}
 		all = append(all, found...)
 	}

@@ -199,3 +199,19 @@ func TestPrefix(t *testing.T) {
 		}
 	})
 }
+
+// TestServer: only PostgreSQL is a server, and it says what it is.
+func TestServer(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		state, ok, err := w.Server(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isPostgreSQL(w.cfg.URL) != ok {
+			t.Errorf("%q is a server: %t", w.cfg.URL, ok)
+		}
+		if ok && (state.Version < 9 || state.Standby || state.Standbys != 0) {
+			t.Errorf("%+v", state)
+		}
+	})
+}

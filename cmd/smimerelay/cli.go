@@ -15,6 +15,7 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" group:"gateway" help:"Run the gateway."`
 	Check   checkCmd   `cmd:"" group:"gateway" help:"Check a configuration file without starting the gateway."`
+	Doctor  doctorCmd  `cmd:"" group:"gateway" help:"Examine the gateway and what is around it, and name remedies."`
 	Init    initCmd    `cmd:"" group:"gateway" help:"Write an initial configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
@@ -36,7 +37,7 @@ type cli struct {
 
 const description = `An S/MIME gateway for mail.
 
-Exit status: 0 success (verify, cert check: pass); 1 negative result: not valid, not decryptable, rejected; 2 usage error or invalid input; 3 the message is not signed (verify); 78 bad configuration.`
+Exit status: 0 success (verify, cert check: pass); 1 negative result: not valid, not decryptable, rejected; 2 usage error or invalid input; 3 the message is not signed (verify); 4 warnings only (doctor); 78 bad configuration.`
 
 // helpAsked ends parsing after --help printed; kong's way out is os.Exit.
 type helpAsked struct{}
