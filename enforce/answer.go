@@ -61,7 +61,7 @@ func (p *Policy) decided(f *Facts, to *RecipientFacts) choice {
 			c = choice{rule: r, open: r.unknownGroups(&v)}
 			return true
 		}
-		if c.rule == nil || r.stricter(c.rule, f) {
+		if c.rule == nil || r.stricter(c.rule, f, to) {
 			c.rule = r
 		}
 		c.unsure = c.unsure || matches == maybe
@@ -71,14 +71,14 @@ func (p *Policy) decided(f *Facts, to *RecipientFacts) choice {
 }
 
 // stricter reports whether r protects a message more than o does.
-func (r *rule) stricter(o *rule, f *Facts) bool {
-	return cmp.Compare(r.strictness(f), o.strictness(f)) > 0
+func (r *rule) stricter(o *rule, f *Facts, to *RecipientFacts) bool {
+	return cmp.Compare(r.strictness(f, to), o.strictness(f, to)) > 0
 }
 
 // strictness is a measure of what a rule does to protect a message: whether it
 // changes anything at all, encrypts, whatever else, and signs.
-func (r *rule) strictness(f *Facts) int {
-	if r.report || r.untouched(f) {
+func (r *rule) strictness(f *Facts, to *RecipientFacts) int {
+	if r.report || r.untouched(f, to) {
 		return -1
 	}
 	sign, encrypt := r.wants(f)

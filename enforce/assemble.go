@@ -59,7 +59,7 @@ func (t *decision) treatment(i int) treatment {
 		k.steps.identity = t.signer
 	}
 	if k.sign || k.encrypt {
-		k.profile = t.rule.profile
+		k.profile = t.rule.profileFor(t.to)
 	}
 	if k.encrypt && t.to.Hidden {
 		k.alone = i + 1

@@ -63,9 +63,9 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open []*RecipientFacts) erro
 		return nil
 	case undecided != "":
 		return fmt.Errorf("a copy for %q, and %s", to.Address, undecided)
-	case r.expand && !to.Unnamed && to.Group.State != NoGroup && !r.untouched(f):
+	case r.expand && !to.Unnamed && to.Group.State != NoGroup && !r.untouched(f, to):
 		return fmt.Errorf("a copy for %q, which may be a group", to.Address)
-	case r.report || r.untouched(f):
+	case r.report || r.untouched(f, to):
 		return nil
 	}
 	sign, encrypt := r.wants(f)
@@ -80,7 +80,7 @@ func (p *Policy) checkCopy(f *Facts, c Copy, i int, open []*RecipientFacts) erro
 		}
 		return nil
 	case !meets(to.Certificate.Usable, c.Encrypt.Certificates) &&
-		(r.steps.domainCertificate == "" || !meets(to.Domain.Usable, c.Encrypt.Certificates)):
+		(r.domainCertificate(to) == "" || !meets(to.Domain.Usable, c.Encrypt.Certificates)):
 		return fmt.Errorf("the copy for %q is encrypted to no certificate of theirs", to.Address)
 	case !r.hasFurther(f, c.Encrypt.Certificates):
 		return fmt.Errorf("the copy for %q lacks a reader that the rule demands", to.Address)
@@ -130,7 +130,7 @@ func (p *Policy) inTheClear(f *Facts, plan Plan) []*RecipientFacts {
 				continue
 			}
 			to := &f.Recipients[a.Index]
-			if chosen := p.decided(f, to); chosen.rule == nil || chosen.open != "" || !chosen.rule.report && !chosen.rule.sealed(f) {
+			if chosen := p.decided(f, to); chosen.rule == nil || chosen.open != "" || !chosen.rule.report && !chosen.rule.sealed(f, to) {
 				open = append(open, to)
 			}
 		}

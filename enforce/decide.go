@@ -94,9 +94,9 @@ func (p *Policy) decision(f *Facts, i int) decision {
 	case c.open != "":
 		t.refuse(true, MissingGroup, c.open)
 		t.undecided = true
-	case t.rule.sealed(f):
+	case t.rule.sealed(f, to):
 		t.sealed()
-	case t.rule.untouched(f):
+	case t.rule.untouched(f, to):
 		t.secrecy, t.untouched, t.note = clear, true, "automatic message, passed unchanged"
 	case t.rule.expand && !to.Unnamed && to.Group.State != NoGroup:
 		t.group()
@@ -129,9 +129,13 @@ func (t *decision) certificate() {
 		return
 	}
 	c := t.to.Certificate.sound()
-	if c.State == None && t.rule.steps.domainCertificate != "" {
-		if c = t.to.Domain.sound(); c.State == Available {
-			t.remark("to the domain certificate")
+	if name := t.rule.domainCertificate(t.to); c.State == None && name != "" {
+		own := c
+		switch c = t.to.Domain.sound(); {
+		case c.State == Available:
+			t.remark("to the domain certificate, not to one of the recipient: " + own.why("none found"))
+		case c.State == None && t.to.Partner != nil:
+			c.Reason = own.why("none found") + "; domain certificate: " + c.why("none found")
 		}
 	}
 	switch {
@@ -200,7 +204,7 @@ func (c CertificateFacts) why(otherwise string) string {
 // noCertificate applies no_certificate of a rule that requires encryption.
 func (t *decision) noCertificate(c CertificateFacts) {
 	t.secrecy = secret // it would have been
-	t.refuse(false, MissingCertificate, fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found")))
+	t.refuse(false, MissingCertificate, t.to.Partner.With(fmt.Sprintf("no valid S/MIME certificate for %s: %s", t.to.Address, c.why("none found"))))
 	switch t.rule.missing {
 	case strip:
 		t.disposition = stripped

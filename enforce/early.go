@@ -36,7 +36,7 @@ func (p *Policy) Early(f Facts) Early {
 		Rule: r.name, Line: r.line,
 		Lookup: r.encrypt != never || r.control.Encrypt || r.calendar == calendarEncrypt,
 		Refusable: r.encrypt == require && r.missing == reject && !f.Sender.IsNull() && !r.report &&
-			!r.control.Plain && r.calendar != calendarSign && r.calendar != calendarLeave && r.steps.domainCertificate == "",
+			!r.control.Plain && r.calendar != calendarSign && r.calendar != calendarLeave && r.domainCertificate(&f.Recipients[0]) == "",
 	}
 }
 

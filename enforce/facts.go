@@ -167,6 +167,8 @@ type RecipientFacts struct {
 	Reads Availability
 	// Domain is the outcome for the domain certificate that the rule names.
 	Domain CertificateFacts
+	// Partner is what is agreed with its domain; nil if nothing is.
+	Partner *Partner
 	// Groups is what is known of the recipient and the groups that rules name, by
 	// GroupKey.
 	Groups map[string]MembershipFacts

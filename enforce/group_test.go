@@ -92,7 +92,7 @@ func TestUnknownMembershipsNeverChooseTheRule(t *testing.T) {
 		for _, c := range Decide(p, f).Copies {
 			for _, a := range c.Recipients {
 				r := p.match(&known, &known.Recipients[a.Index])
-				if _, encrypt := r.wants(&known); c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&known) {
+				if _, encrypt := r.wants(&known); c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&known, &known.Recipients[a.Index]) {
 					t.Fatalf("%s gets the message in the clear, and rule %q requires encryption", a.Address, r.name)
 				}
 				if !f.Content.Encrypted && r.name != a.Rule {

@@ -51,9 +51,9 @@ func (p *Policy) Needs(f Facts) Needs {
 		to := &f.Recipients[i]
 		c := p.decided(&f, to)
 		r := c.rule
-		if r == nil || c.open != "" || r.untouched(&f) {
+		if r == nil || c.open != "" || r.untouched(&f, to) {
 			// Who can read what is encrypted already is looked up where it matters.
-			n.Certificate[i] = r != nil && r.sealed(&f) && (r.encrypt != never || r.checkReaders)
+			n.Certificate[i] = r != nil && r.sealed(&f, to) && (r.encrypt != never || r.checkReaders)
 			continue
 		}
 		if r.expand && !to.Unnamed && to.Group.State != NoGroup {
@@ -74,7 +74,7 @@ func (p *Policy) Needs(f Facts) Needs {
 		if encrypt == never {
 			continue
 		}
-		n.Certificate[i], n.Domain[i], n.Profile[i] = true, r.steps.domainCertificate, r.profile
+		n.Certificate[i], n.Domain[i], n.Profile[i] = true, r.domainCertificate(to), r.profileFor(to)
 		for also := range strings.FieldsSeq(r.steps.also) {
 			further[also] = true
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -17,11 +19,26 @@ type Partner struct {
 	// an address in the domain, by "dns:" with a host name in it, or by "sha256:" with a
 	// fingerprint.
 	Signers []string
+	// Certificate is whose certificate serves for recipients in the domain who have none,
+	// where a rule names no other: an address in the domain, or OfDomain; "" is none.
+	Certificate string
+	// Profile is by which recipients in the domain get mail where the rule names none but
+	// DefaultProfile, Minimum the one whose minimum requirements mail of authors in the
+	// domain must meet, besides those of the rules; "" is none.
+	Profile, Minimum string
+	// Contact is who answers for the partner, for those who ask why.
+	Contact string
 }
 
 // Partners is a compiled list. A nil one has no agreements.
 type Partners struct {
-	byDomain map[string][]domainSigner // by A-label
+	byDomain map[string]agreed // by A-label
+}
+
+// agreed is a compiled Partner.
+type agreed struct {
+	Partner
+	signers []domainSigner
 }
 
 // domainSigner is a signer of a domain with the name by which it is one.
@@ -43,7 +60,7 @@ const hostPrefix = "dns:"
 // CompilePartners compiles agreements. The error joins all problems, each a *Problem.
 func CompilePartners(list []Partner) (*Partners, error) {
 	c := compiler{}
-	p := &Partners{byDomain: make(map[string][]domainSigner)}
+	p := &Partners{byDomain: make(map[string]agreed)}
 	for i := range list {
 		c.partner(p, &list[i])
 	}
@@ -61,22 +78,82 @@ func (c *compiler) partner(p *Partners, in *Partner) {
 		return
 	}
 	if _, ok := p.byDomain[domain]; ok {
-		c.problem("domain", "%q has a table already; put its signers there", in.Domain)
+		c.problem("domain", "%q has a table already; put what was agreed there", in.Domain)
 		return
 	}
-	if len(in.Signers) == 0 {
-		c.problem("signers", `is empty; write an address of the partner's gateway, "dns:" and a host name, or "sha256:" and a fingerprint`)
+	if len(in.Signers) == 0 && in.Certificate+in.Profile+in.Minimum+in.Contact == "" {
+		c.problem("", "says nothing; set signers, domain_certificate, profile, minimum or contact")
 	}
-	p.byDomain[domain] = []domainSigner{}
+	a := agreed{Partner: *in}
+	a.Domain = domain
+	a.Certificate = c.person("domain_certificate", in.Certificate, "")
+	if of, err := address.Parse(a.Certificate); err == nil && of.Domain() != domain {
+		c.problem("domain_certificate", "%q is not in the domain of the partner; to encrypt to another, write domain_certificate in a rule", in.Certificate)
+	}
+	if strings.ContainsFunc(in.Contact, unicode.IsControl) || !utf8.ValidString(in.Contact) || len(in.Contact) > maxContact {
+		c.problem("contact", "must be one line of at most %d octets", maxContact)
+	}
 	for _, s := range in.Signers {
 		matches, err := signerOf(domain, s)
 		if err != nil {
 			c.problem("signers", "%q: %v", s, err)
 			continue
 		}
-		p.byDomain[domain] = append(p.byDomain[domain], domainSigner{s, matches})
+		a.signers = append(a.signers, domainSigner{s, matches})
 	}
+	p.byDomain[domain] = a
 }
+
+// maxContact keeps replies short in which it is named.
+const maxContact = 120
+
+// Of returns what is agreed with the domain of an address; nil if nothing is.
+func (p *Partners) Of(a address.Address) *Partner {
+	if p == nil || a.IsNull() {
+		return nil
+	}
+	if found, ok := p.byDomain[a.Domain()]; ok {
+		return &found.Partner
+	}
+	return nil
+}
+
+// Demands returns the minimum requirements that are agreed for mail of authors.
+func (p *Partners) Demands(authors []address.Address) []Demand {
+	var all []Demand
+	for _, a := range authors {
+		found := p.Of(a)
+		if found == nil || found.Minimum == "" {
+			continue
+		}
+		if d := (Demand{Rule: "partner " + found.Domain, Line: found.Line, Profile: found.Minimum}); !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// Profiles returns the names of the profiles that are agreed, each once.
+func (p *Partners) Profiles() []string {
+	var names []string
+	if p != nil {
+		for _, a := range p.byDomain {
+			names = append(names, a.Profile, a.Minimum)
+		}
+	}
+	return distinct(slices.DeleteFunc(names, func(s string) bool { return s == "" }))
+}
+
+// contact is what is added to a reason; "" if no one is named.
+func (p *Partner) contact() string {
+	if p == nil || p.Contact == "" {
+		return ""
+	}
+	return "; contact for " + p.Domain + ": " + p.Contact
+}
+
+// With returns a reason with the contact of the partner.
+func (p *Partner) With(reason string) string { return reason + p.contact() }
 
 var errForeignSigner = errors.New("is not in the domain of the partner; name the certificate by sha256: and its fingerprint")
 
@@ -121,7 +198,7 @@ func (p *Partners) Signer(author address.Address, f SignerFacts) string {
 	if p == nil || author.IsNull() {
 		return ""
 	}
-	for _, s := range p.byDomain[author.Domain()] {
+	for _, s := range p.byDomain[author.Domain()].signers {
 		if s.matches(f) {
 			return s.name
 		}

@@ -219,7 +219,7 @@ func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 		for _, c := range Decide(p, f).Copies {
 			for _, a := range c.Recipients {
 				r := p.match(&f, &f.Recipients[a.Index])
-				if r.report || r.untouched(&f) {
+				if r.report || r.untouched(&f, &f.Recipients[a.Index]) {
 					if c.Encrypt != nil || c.Sign != nil || c.SubjectTag != "" || c.Footer.Text != "" {
 						t.Fatalf("the copy for %s is touched: %+v", a.Address, c)
 					}
@@ -254,7 +254,7 @@ func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 				to := &f.Recipients[a.Index]
 				r := p.match(&f, to)
 				_, encrypt := r.wants(&f)
-				asked := encrypt != never && !(encrypt == prefer && r.plain) && !r.report && !r.untouched(&f)
+				asked := encrypt != never && !(encrypt == prefer && r.plain) && !r.report && !r.untouched(&f, to)
 				if asked && to.Certificate.State == Unknown && c.Encrypt == nil {
 					t.Fatalf("%s is unknown, and gets the message in the clear", a.Address)
 				}
@@ -315,7 +315,7 @@ func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 		if r.expand && f.Recipients[0].Group.State == EmptyGroup {
 			return // no recipient to try again for
 		}
-		if _, encrypt := r.wants(&f); f.Recipients[0].Certificate.State == Unknown && encrypt == require && !r.report && !r.untouched(&f) {
+		if _, encrypt := r.wants(&f); f.Recipients[0].Certificate.State == Unknown && encrypt == require && !r.report && !r.untouched(&f, &f.Recipients[0]) {
 			if len(plan.Refused) != 1 || !plan.Refused[0].Temporary {
 				t.Fatalf("plan is %+v, want one temporary refusal", plan)
 			}
@@ -427,7 +427,7 @@ func (m *mixing) add(p *Policy, f *Facts, plan Plan) {
 			to := &f.Recipients[a.Index]
 			r := p.match(f, to)
 			switch _, encrypt := r.wants(f); {
-			case r.report || r.untouched(f):
+			case r.report || r.untouched(f, to):
 			case c.Encrypt == nil:
 				m.open = append(m.open, to)
 			default:
@@ -457,7 +457,7 @@ func TestUnreadSubjectIsWhateverProtects(t *testing.T) {
 				for _, a := range c.Recipients {
 					r := p.match(&read, &f.Recipients[a.Index])
 					_, encrypt := r.wants(&read)
-					if c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&read) {
+					if c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&read, &read.Recipients[a.Index]) {
 						t.Fatalf("with the subject %q it would be encrypted for %s by %q: %+v", subject, a.Address, r.name, plan)
 					}
 				}

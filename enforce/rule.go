@@ -290,13 +290,33 @@ func (r *rule) asked(f *Facts) (sign, encrypt want) {
 }
 
 // untouched reports whether the message passes as it is.
-func (r *rule) untouched(f *Facts) bool {
-	return r.sealed(f) || f.Content.Exempt && !r.automatic
+func (r *rule) untouched(f *Facts, to *RecipientFacts) bool {
+	return r.sealed(f, to) || f.Content.Exempt && !r.automatic
 }
 
 // sealed reports whether the message is encrypted already as the profile of the
 // rule accepts it.
-func (r *rule) sealed(f *Facts) bool { return f.Content.Encrypted && !f.Content.TooWeak[r.profile] }
+func (r *rule) sealed(f *Facts, to *RecipientFacts) bool {
+	return f.Content.Encrypted && !f.Content.TooWeak[r.profileFor(to)]
+}
+
+// profileFor is the profile of a recipient's copy: that of the rule, or where it names no
+// particular one, that which is agreed with the domain.
+func (r *rule) profileFor(to *RecipientFacts) string {
+	if r.profile == DefaultProfile && to.Partner != nil && to.Partner.Profile != "" {
+		return to.Partner.Profile
+	}
+	return r.profile
+}
+
+// domainCertificate is whose certificate serves where the recipient has none; "" is no
+// one's.
+func (r *rule) domainCertificate(to *RecipientFacts) string {
+	if r.steps.domainCertificate == "" && to.Partner != nil {
+		return to.Partner.Certificate
+	}
+	return r.steps.domainCertificate
+}
 
 // sealed reports whether the message passes as it is because it is encrypted
 // already, whatever the rule.

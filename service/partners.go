@@ -14,7 +14,8 @@ import (
 func (b *builder) agreements() *enforce.Partners {
 	var list []enforce.Partner
 	for _, p := range b.config.Partners {
-		list = append(list, enforce.Partner{Line: p.Line, Domain: p.Domain, Signers: p.Signers})
+		list = append(list, enforce.Partner{Line: p.Line, Domain: p.Domain, Signers: p.Signers,
+			Certificate: p.Certificate, Profile: p.Profile, Minimum: p.Minimum, Contact: p.Contact})
 	}
 	compiled, err := enforce.CompilePartners(list)
 	for _, e := range fault.Each(err) {

@@ -82,6 +82,9 @@ func (p *page) recipient(r gateway.ExplainedRecipient, file string) {
 		p.line("  member     of %s", strings.Join(r.Through, ", "))
 	}
 	p.memberships("  group      ", r.Memberships)
+	if r.Partner != nil {
+		p.line("  partner    %s%s%s", r.Partner.Domain, place(file, r.Partner.Line), because(r.Partner.Contact))
+	}
 	if r.Reply != "" {
 		p.line("  reply      %s", r.Reply)
 	}

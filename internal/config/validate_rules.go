@@ -72,6 +72,10 @@ func (d *decoder) rules(c *Config) {
 		d.conditions(index("entitlement", i), reflect.ValueOf(e))
 		d.listed(c, join(index("entitlement", i), "from"), e.From)
 	}
+	for i, p := range c.Partners {
+		d.profile(c, join(index("partner", i), "profile"), p.Profile)
+		d.profile(c, join(index("partner", i), "minimum"), p.Minimum)
+	}
 	for i, r := range c.Rules {
 		key := index("rule", i)
 		d.conditions(key, reflect.ValueOf(r))
@@ -79,9 +83,14 @@ func (d *decoder) rules(c *Config) {
 			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no CA")
 		}
 		d.groups(c, key, r)
-		if _, ok := c.Profiles[r.Profile]; !ok && r.Profile != "" {
-			d.complain(join(key, "profile"), remedyForProfile(r.Profile, c), "there is no profile %q", r.Profile)
-		}
+		d.profile(c, join(key, "profile"), r.Profile)
+	}
+}
+
+// profile refuses the name of a profile that does not exist; "" is none.
+func (d *decoder) profile(c *Config, key, name string) {
+	if _, ok := c.Profiles[name]; !ok && name != "" {
+		d.complain(key, remedyForProfile(name, c), "there is no profile %q", name)
 	}
 }
 

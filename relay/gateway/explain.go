@@ -72,8 +72,19 @@ type ExplainedRecipient struct {
 	Cipher    cms.Cipher `json:"cipher,omitempty"`
 	CipherWhy string     `json:"cipher_why,omitempty"`
 	// Sources were asked for certificates; Candidates are what they had.
-	Sources    []ExplainedSource    `json:"sources,omitempty"`
+	Sources []ExplainedSource `json:"sources,omitempty"`
+	// Partner is what is agreed with the domain; nil if nothing is.
+	Partner    *ExplainedPartner    `json:"partner,omitempty"`
 	Candidates []ExplainedCandidate `json:"candidates,omitempty"`
+}
+
+// ExplainedPartner is what is agreed with the domain of a recipient.
+type ExplainedPartner struct {
+	Domain            string `json:"domain"`
+	Line              int    `json:"line,omitempty"` // of the table in the configuration file
+	DomainCertificate string `json:"domain_certificate,omitempty"`
+	Profile           string `json:"profile,omitempty"`
+	Contact           string `json:"contact,omitempty"`
 }
 
 // ExplainedSource is the answer of one source of certificates.
@@ -329,6 +340,10 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 		r.Hidden = e.facts.Recipients[i].Hidden
 		r.groups(e.facts.Recipients[i])
 		r.AddLookup(e.results[i])
+		r.AddLookup(e.domains[i])
+		if p := e.facts.Recipients[i].Partner; p != nil {
+			r.Partner = &ExplainedPartner{Domain: p.Domain, Line: p.Line, DomainCertificate: p.Certificate, Profile: p.Profile, Contact: p.Contact}
+		}
 	}
 	for n, c := range plan.Copies {
 		for _, a := range c.Recipients {
@@ -372,7 +387,11 @@ func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i in
 	}
 	r.Profile = c.Encrypt.Profile
 	r.Cipher, r.CipherWhy = e.cipher(g.Profiles[r.Profile], *c.Encrypt)
-	for _, fp := range e.facts.Recipients[i].Certificate.Usable {
+	to := &e.facts.Recipients[i]
+	for _, fp := range slices.Concat(to.Certificate.Usable, to.Domain.Usable) {
+		if !slices.Contains(c.Encrypt.Certificates, fp) {
+			continue
+		}
 		for j := range r.Candidates {
 			if r.Candidates[j].SHA256 == fmt.Sprintf("%x", fp) {
 				r.Candidates[j].Used = true

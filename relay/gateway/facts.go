@@ -42,6 +42,9 @@ type evidence struct {
 	// results are those of the lookups, in the order of the recipients; zero
 	// where no lookup was needed.
 	results []directory.Result
+	// domains are those for the domain certificates of recipients, as far as they were
+	// asked for.
+	domains map[int]directory.Result
 }
 
 // purpose is what a decision is for.
@@ -108,7 +111,7 @@ func (g *Gateway) envelopeFacts(env *relay.Envelope, direction enforce.Direction
 
 // recipientFacts are what the address of a recipient alone says.
 func (g *Gateway) recipientFacts(a address.Address) enforce.RecipientFacts {
-	return enforce.RecipientFacts{Address: a, Internal: g.own(a)}
+	return enforce.RecipientFacts{Address: a, Internal: g.own(a), Partner: g.Partners.Of(a)}
 }
 
 // author reads From (RFC 5322 section 3.6.2) and finds out whether the message may

@@ -65,7 +65,7 @@ type Config struct {
 	// InboundPolicy says what is done with inbound mail by what was found in it; nil
 	// delivers all of it.
 	InboundPolicy *enforce.InboundPolicy
-	// Partners are who signs for the domains of others; nil: no one does.
+	// Partners is what is agreed with other domains; nil: nothing is.
 	Partners *enforce.Partners
 	// Learn receives what was found in each inbound message that goes on; nil:
 	// it is dropped. It must not block.
@@ -218,6 +218,10 @@ func New(c Config) (*Gateway, error) {
 			_, ok := c.Profiles[name]
 			problem(!ok && name != enforce.DefaultProfile, "profile: a rule names %q, which does not exist", name)
 		}
+	}
+	for _, name := range c.Partners.Profiles() {
+		_, ok := c.Profiles[name]
+		problem(!ok && name != enforce.DefaultProfile, "profile: an agreement with a partner names %q, which does not exist", name)
 	}
 	for _, a := range c.InboundPolicy.Notified() {
 		// What decryption found must not get outside.

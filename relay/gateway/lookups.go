@@ -94,7 +94,7 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 			f.Further[name] = l.answer(e, a, "")
 		}
 	}
-	e.results = make([]directory.Result, len(f.Recipients))
+	e.results, e.domains = make([]directory.Result, len(f.Recipients)), make(map[int]directory.Result)
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
 		if result := l.results[r.Address.Key(address.ExactCase)]; needs.Certificate[i] && result != nil {
@@ -110,6 +110,9 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 		r := &f.Recipients[i]
 		if a, err := address.Parse(domainAddress(r.Address, needs.Domain[i])); err == nil && needs.Domain[i] != "" {
 			r.Domain = l.answer(e, a, needs.Profile[i])
+			if result := l.results[a.Key(address.ExactCase)]; result != nil {
+				e.domains[i] = *result
+			}
 		}
 	}
 }

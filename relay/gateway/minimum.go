@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Minimum is what the profile asks of inbound mail.
@@ -102,10 +103,16 @@ func (g *Gateway) demands(ctx context.Context, in *arrival) map[string][]enforce
 	f := in.facts
 	g.inboundGroups(ctx, &f)
 	asked := make(map[string][]enforce.Demand)
+	agreed := g.Partners.Demands(in.authors())
 	for i, d := range g.Policy.Demands(f) {
-		asked[in.env.Recipients[i].Address.String()] = d
+		asked[in.env.Recipients[i].Address.String()] = append(d, agreed...)
 	}
 	return asked
+}
+
+// authors are those in From with the envelope sender.
+func (in *arrival) authors() []address.Address {
+	return append(slices.Clone(in.facts.From), in.env.Sender)
 }
 
 // profilesOf names what is asked, whatever the order of those who ask.

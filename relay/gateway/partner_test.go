@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -69,4 +72,69 @@ func TestOwnSignatureOfAPartner(t *testing.T) {
 	if statusWord(got) != "pass" || strings.Contains(got.Get(resultsField)+got.Get(statusField), "domain-signature") {
 		t.Errorf("%s\n%s", got.Get(resultsField), got.Get(statusField))
 	}
+}
+
+// Where a recipient has no certificate, that of the partner's gateway serves, for the
+// domain of the partner only; explain shows both lookups.
+func TestDomainCertificateOfAPartner(t *testing.T) {
+	w := newWorld(t)
+	gw := w.issue("gateway@enc.example")
+	w.dir.results["gateway@enc.example"] = directory.Result{Outcome: directory.Usable, Certificates: []*x509.Certificate{gw.Certificate},
+		Candidates: []directory.Candidate{{Certificate: gw.Certificate, Source: "fake"}}}
+	w.config.Partners = testpki.Must(enforce.CompilePartners([]enforce.Partner{{Domain: "enc.example", Certificate: "gateway@enc.example", Contact: "it@enc.example"}}))
+	w.start()
+	reads := func(m *message.Message, id *certs.Identity) bool {
+		return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id), At: time.Now()}).Decrypted
+	}
+	for to, toGateway := range map[string]bool{dave: true, bob: false} {
+		o := testpki.Must(w.send(to))
+		if len(o.Deliveries) != 1 || reads(o.Deliveries[0].Message, gw) != toGateway {
+			t.Errorf("%s: %s", to, w.outline(o))
+		}
+	}
+	if o, err := w.send(bob, "x@prefer.example", "any@strip.example"); err != nil || len(o.Stripped) != 1 {
+		t.Errorf("another domain: %v, %v", o, err)
+	}
+	x := testpki.Must(w.gateway.Explain(t.Context(), w.envelope("", "alice@own.example", dave), nil))
+	r := x.Recipients[0]
+	if r.Partner == nil || r.Partner.Contact != "it@enc.example" || r.Outcome != "signed, encrypted" || !strings.Contains(r.Reason, "domain certificate") || len(r.Candidates) != 2 || r.Candidates[0].Used || !r.Candidates[1].Used {
+		t.Errorf("%+v", r)
+	}
+	delete(w.dir.results, "gateway@enc.example")
+	if o := testpki.Must(w.send(dave)); len(o.Refused) != 1 || !strings.Contains(fault.Of(o.Refused[0].Err).Public, "contact for enc.example: it@enc.example") {
+		t.Errorf("without it: %s", w.outline(o))
+	}
+}
+
+// Mail of the partner's authors must meet what is agreed, besides what rules ask.
+func TestMinimumOfAPartner(t *testing.T) {
+	w := newWorld(t)
+	w.config.Profiles = map[string]Profile{"strong": {MinimumDigest: "sha-512"}}
+	w.config.Partners = testpki.Must(enforce.CompilePartners([]enforce.Partner{{Domain: "enc.example", Minimum: "strong", Contact: "it@enc.example"}}))
+	w.config.InboundPolicy = testpki.Must(enforce.CompileInbound([]enforce.InboundRule{{Name: "kept", Result: []string{"fail"}, OnResult: "quarantine", Notify: []string{enforce.NotifyRecipient}}}))
+	w.start()
+	if got := w.receive(w.bobsLetter("")); statusWord(got) != "policy" || !strings.Contains(got.Get(statusField), "below-minimum") {
+		t.Errorf("%s", got.Get(statusField))
+	}
+	o := w.arrives(w.changed(), alice)
+	if len(o.Notices) != 1 || !strings.Contains(decodedText(t, o.Notices[0].Message), "contact for enc.example: it@enc.example") {
+		t.Errorf("%s", w.outline(o))
+	}
+	w.config.Profiles = nil
+	if _, err := New(w.config); err == nil || !strings.Contains(err.Error(), "strong") {
+		t.Errorf("a profile that does not exist: %v", err)
+	}
+}
+
+// decodedText is the text of a message without its transfer encoding.
+func decodedText(t *testing.T, m *message.Message) string {
+	t.Helper()
+	var b strings.Builder
+	m.Root().Walk(func(p *message.Part) bool {
+		if text, err := p.Decode(); err == nil && len(p.Children) == 0 {
+			b.Write(text)
+		}
+		return true
+	})
+	return b.String()
 }

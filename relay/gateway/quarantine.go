@@ -52,8 +52,9 @@ func (g *Gateway) quarantineNotices(ctx context.Context, in *arrival, decided []
 	}
 	var administrators []address.Address
 	forAdministrators := make(map[address.Address][]dsn.Kept)
+	partner := g.partnerOf(in)
 	for _, d := range decided {
-		kept := dsn.Kept{Address: d.Address, Reason: d.Reason}
+		kept := dsn.Kept{Address: d.Address, Reason: partner.With(d.Reason)}
 		if d.ToRecipient {
 			if err := add(d.Address, []dsn.Kept{kept}); err != nil {
 				return nil, err
@@ -72,6 +73,14 @@ func (g *Gateway) quarantineNotices(ctx context.Context, in *arrival, decided []
 		}
 	}
 	return all, nil
+}
+
+// partnerOf is what is agreed with the domain of the one author of a message.
+func (g *Gateway) partnerOf(in *arrival) *enforce.Partner {
+	if len(in.facts.From) != 1 {
+		return nil
+	}
+	return g.Partners.Of(in.facts.From[0])
 }
 
 // quarantineNotice is one notice. It bears the null reverse-path and is signed like a
