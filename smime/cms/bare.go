@@ -18,7 +18,7 @@ func (v *verifier) verifyBare(s *signerInfo, candidates []*x509.Certificate, alg
 		return badAttributes("there are none")
 	case v.data.ContentType != TypeData:
 		return badAttributes("there are none, and content type is %s", v.data.ContentType)
-	case v.options.Digests != nil:
+	case v.options.Digests != nil, v.data.read != nil && v.options.Content == nil:
 		return unsupported("no signed attributes, and the content is not at hand")
 	}
 	if s.unsigned != nil {

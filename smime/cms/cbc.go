@@ -9,6 +9,15 @@ import (
 // empty (RFC 5652 section 6.3).
 func paddedSize(n, block int) int { return n/block*block + block }
 
+// appendPadding fills the last block up.
+func appendPadding(content []byte, block int) []byte {
+	n := block - len(content)%block
+	for range n {
+		content = append(content, byte(n))
+	}
+	return content
+}
+
 // A cbcWriter encrypts pieces of any size into out.
 type cbcWriter struct {
 	mode  cipher.BlockMode

@@ -97,9 +97,10 @@ func (l Limits) inflate(content *Content) ([]byte, error) {
 			}
 			reserved += step
 		}
-		block, err := readBlock(r, size)
-		blocks = append(blocks, block)
-		total += int64(len(block))
+		block := make([]byte, size)
+		n, err := fill(r, block)
+		blocks = append(blocks, block[:n])
+		total += int64(n)
 		switch {
 		case total > bound:
 			return nil, tooBig("content of more than %d octets", bound)
@@ -109,19 +110,4 @@ func (l Limits) inflate(content *Content) ([]byte, error) {
 			return nil, malformed("compressed content: %v", err)
 		}
 	}
-}
-
-// readBlock reads up to size octets. Its error is that of r: io.ReadFull has the same
-// for an end and for a stream that is cut off.
-func readBlock(r io.Reader, size int64) ([]byte, error) {
-	block := make([]byte, size)
-	n := 0
-	for n < len(block) {
-		k, err := r.Read(block[n:])
-		n += k
-		if err != nil {
-			return block[:n], err
-		}
-	}
-	return block, nil
 }

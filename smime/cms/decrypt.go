@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"io"
 	"slices"
 )
 
@@ -19,6 +20,8 @@ type DecryptOptions struct {
 	// from, which saves a second buffer. The object is spent then, also after
 	// a failure.
 	InPlace bool
+
+	to io.Writer // of DecryptTo
 }
 
 // Decrypt opens the content with the key of recipient i. The key is a
@@ -32,6 +35,14 @@ type DecryptOptions struct {
 // the same (RFC 3218 section 2.3.2). Nothing of the plaintext is returned
 // before its tag or its padding was checked.
 func (e *EnvelopedData) Decrypt(i int, key crypto.PrivateKey, o DecryptOptions) ([]byte, error) {
+	if e.spooled != nil {
+		return e.inMemory(i, key, o)
+	}
+	return e.decrypt(i, key, o)
+}
+
+// decrypt returns the plaintext, or writes it to o.to where the object is spooled.
+func (e *EnvelopedData) decrypt(i int, key crypto.PrivateKey, o DecryptOptions) ([]byte, error) {
 	if i < 0 || i >= len(e.Recipients) {
 		return nil, badKey("no recipient %d", i)
 	}
@@ -232,6 +243,9 @@ func (e *EnvelopedData) openCBC(key, iv []byte, block func([]byte) (cipher.Block
 	if err != nil {
 		return nil, ErrDecrypt
 	}
+	if e.spooled != nil {
+		return nil, e.spooled.openCBC(o.to, b, iv)
+	}
 	src, dst := e.ciphertext(o.InPlace, nil)
 	return openCBC(dst, src, b, iv)
 }
@@ -243,12 +257,19 @@ func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, 
 	if err != nil {
 		return opener{}, err
 	}
-	if _, err := spec.newAEAD(make([]byte, spec.key), len(nonce), tagLen); errors.Is(err, ErrNotApproved) {
+	if err := e.approvedAEAD(spec, nonce, tagLen); err != nil {
 		return opener{}, err
 	}
 	covered, err := e.additionalData()
 	if err != nil {
 		return opener{}, err
+	}
+	if e.spooled != nil {
+		return opener{spec.key, func(key []byte) ([]byte, error) {
+			return nil, e.spooled.openAEAD(o.to, e.mac, covered, func(additional []byte) (*streamAEAD, error) {
+				return spec.newStreamAEAD(key, nonce, additional)
+			})
+		}}, nil
 	}
 	return opener{spec.key, func(key []byte) ([]byte, error) {
 		aead, err := spec.newAEAD(key, len(nonce), tagLen)
@@ -263,6 +284,20 @@ func (e *EnvelopedData) aeadOpener(spec *cipherSpec, o DecryptOptions) (opener, 
 		}
 		return nil, ErrDecrypt
 	}}, nil
+}
+
+// approvedAEAD refuses what GODEBUG=fips140=only forbids.
+func (e *EnvelopedData) approvedAEAD(spec *cipherSpec, nonce []byte, tagLen int) error {
+	switch {
+	case fips140.Enforced() && e.spooled != nil:
+		return notApproved("an authenticated cipher of a stream")
+	case e.spooled != nil && e.spooled.size > maxStream:
+		return tooBig("content of more than %d octets", int64(maxStream))
+	}
+	if _, err := spec.newAEAD(make([]byte, spec.key), len(nonce), tagLen); errors.Is(err, ErrNotApproved) {
+		return err
+	}
+	return nil
 }
 
 // aeadParams returns the nonce and the size of the tag.

@@ -71,16 +71,20 @@ func appendLength(dst []byte, n int) []byte {
 
 // A layout makes the octets in front of a content of which only the size is
 // known, from the inside out: each header covers everything prepended so far,
-// the content, and what was added to size for the parts behind it.
+// the content, and what was added to size for the parts behind it. A negative size is one
+// that is not known.
 type layout struct {
 	buf  []byte // the tail end is in use
 	off  int
 	size int // octets that the next header covers
+	// indefinite says that the size is not known: each header is one of indefinite
+	// length.
+	indefinite bool
 }
 
 func newLayout(contentSize int) *layout {
 	const room = 96 // all there is in front of signed data
-	return &layout{buf: make([]byte, room), off: room, size: contentSize}
+	return &layout{buf: make([]byte, room), off: room, size: contentSize, indefinite: contentSize < 0}
 }
 
 // prepend puts der in front.
@@ -113,6 +117,10 @@ func (l *layout) wrap(contentType string) {
 // header puts the identifier and length octets of an element in front.
 func (l *layout) header(tag byte) {
 	var buf [10]byte
+	if l.indefinite {
+		l.prepend([]byte{tag | tagConstructed, 0x80})
+		return
+	}
 	l.prepend(appendLength(append(buf[:0], tag), l.size))
 }
 

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto"
+	"hash"
 	"io"
 )
 
@@ -10,22 +11,46 @@ import (
 // without being in memory. SignedData.Digests names the functions that a verifier
 // needs.
 func Digest(r io.Reader, functions ...crypto.Hash) (map[crypto.Hash][]byte, error) {
-	states := make([]io.Writer, len(functions))
-	for i, f := range functions {
+	for _, f := range functions {
 		if DigestName(f) == "" || !f.Available() {
 			return nil, unsupported("digest %d", f)
 		}
 		if err := approvedDigest(f); err != nil {
 			return nil, err
 		}
-		states[i] = f.New()
 	}
-	if _, err := io.Copy(io.MultiWriter(states...), r); err != nil {
+	d := newDigests(functions)
+	if _, err := io.Copy(d, r); err != nil {
 		return nil, err
 	}
-	digests := make(map[crypto.Hash][]byte, len(functions))
-	for i, f := range functions {
-		digests[f] = states[i].(interface{ Sum([]byte) []byte }).Sum(nil)
+	return d.sums(), nil
+}
+
+// digests hash a content by several functions, each once.
+type digests map[crypto.Hash]hash.Hash
+
+func newDigests(functions []crypto.Hash) digests {
+	d := make(digests, len(functions))
+	for _, f := range functions {
+		if d[f] == nil {
+			d[f] = f.New()
+		}
 	}
-	return digests, nil
+	return d
+}
+
+// Write is that of io.Writer, and never fails.
+func (d digests) Write(b []byte) (int, error) {
+	for _, state := range d {
+		state.Write(b)
+	}
+	return len(b), nil
+}
+
+func (d digests) sums() map[crypto.Hash][]byte {
+	sums := make(map[crypto.Hash][]byte, len(d))
+	for f, state := range d {
+		sums[f] = state.Sum(nil)
+	}
+	return sums
 }

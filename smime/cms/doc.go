@@ -42,7 +42,25 @@
 // SignRequest.ContentType, Signer.Attributes, Signer.Unsigned for what depends on the
 // signature, such as a time stamp, and Signer.Bare where there must be no signed
 // attributes. SignRequest.Element writes what PKCS #7 1.5 wrote, as Authenticode
-// wants it. A content too large for memory is hashed by Digest.
+// wants it.
+//
+// # Streams
+//
+// What is too large for memory goes from an io.Reader to an io.Writer through a buffer of
+// 32 kB: by SignStream and EncryptStream, and back by ReadSignedData and
+// ReadEnvelopedData. Digest does for detached signatures what Content does for others.
+//
+//	err := cms.EncryptStream(w, cms.EncryptRequest{Recipients: to}, r, -1)
+//
+//	e, err := cms.ReadEnvelopedData(r, spool)
+//	err = e.DecryptTo(w, i, key, cms.DecryptOptions{})
+//
+// A ciphertext may have been changed anywhere, and only its end tells. So it is spooled,
+// still encrypted, and DecryptTo reads the spool twice: first to check the tag or the
+// padding, and then to write. A reader that shows, follows or answers what it decrypts
+// before its end lets others read it (RFC 8551 section 6). A padding is no proof of
+// anything: only authenticated ciphers are. A signed content is no secret, and
+// ReadSignedData hands it on as it comes: what the writer makes of it must wait for Verify.
 //
 // # Keys
 //

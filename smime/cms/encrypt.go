@@ -10,9 +10,14 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"math"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
+
+// maxStreamHead is more than what is in front of a content.
+const maxStreamHead = 1 << 28
 
 // maxRecipientsWritten caps the recipients of a message that we write.
 const maxRecipientsWritten = 2000
@@ -55,7 +60,31 @@ type EncryptRequest struct {
 
 // Encrypt makes EnvelopedData (RFC 5652 section 6) or AuthEnvelopedData (RFC
 // 5083). The content is encrypted when the Object is written.
-func Encrypt(r EncryptRequest) (*Object, error) {
+func Encrypt(r EncryptRequest) (*Object, error) { return r.object(totalSize(r.Content)) }
+
+// EncryptStream writes to w what Encrypt makes of all that content gives, in place of
+// r.Content, through a small buffer. size is how many octets that will be, for an object
+// in DER as all programs read it; where that is not known it is negative, and the object
+// is BER of indefinite length, as OpenSSL writes streams. After an error w has a part of
+// an object, which must not be used.
+func EncryptStream(w io.Writer, r EncryptRequest, content io.Reader, size int64) error {
+	switch {
+	case r.Content != nil:
+		return unsupported("a stream beside a content")
+	case size > math.MaxInt-maxStreamHead:
+		return tooBig("content of %d octets", size)
+	case fips140.Enforced() && r.Cipher.Authenticated():
+		return notApproved("an authenticated cipher of a stream")
+	}
+	o, err := r.object(int(max(size, -1)))
+	if err != nil {
+		return err
+	}
+	return o.stream(w, content)
+}
+
+// object makes the object for a content of the size given.
+func (r *EncryptRequest) object(size int) (*Object, error) {
 	spec, err := r.defaults()
 	if err != nil {
 		return nil, err
@@ -68,7 +97,7 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 	}
 	key := make([]byte, spec.key)
 	rand.Read(key)
-	e := encrypter{request: &r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey), brainpools: make(map[string]*pkix.Ephemeral)}
+	e := encrypter{request: r, spec: spec, key: key, ephemeral: make(map[ecdh.Curve]*ecdh.PrivateKey), brainpools: make(map[string]*pkix.Ephemeral)}
 	infos := newSetOf(512 * len(r.Recipients))
 	for _, cert := range r.Recipients {
 		if err := e.recipient(&infos.builder, cert); err != nil {
@@ -76,7 +105,7 @@ func Encrypt(r EncryptRequest) (*Object, error) {
 		}
 		infos.next()
 	}
-	return e.object(infos.bytes(tagSet))
+	return e.object(infos.bytes(tagSet), size)
 }
 
 // defaults fills in what was not chosen, and refuses what can not be.
@@ -165,8 +194,8 @@ func (e *encrypter) recipient(b *builder, cert *x509.Certificate) error {
 }
 
 // object puts the parts around the ciphertext.
-func (e *encrypter) object(recipients []byte) (*Object, error) {
-	o := &Object{content: e.request.Content, size: totalSize(e.request.Content)}
+func (e *encrypter) object(recipients []byte, size int) (*Object, error) {
+	o := &Object{content: e.request.Content, size: size}
 	algorithm, size, err := e.arm(o)
 	if err != nil {
 		return nil, err
@@ -181,7 +210,7 @@ func (e *encrypter) object(recipients []byte) (*Object, error) {
 	info.raw(algorithm)
 
 	l := newLayout(size)
-	l.header(tagContext) // [0] IMPLICIT OCTET STRING
+	l.header(tagContext) // [0] IMPLICIT OCTET STRING, in parts where the size is not known
 	l.prepend(info)
 	l.header(tagSequence)
 	if e.spec.aead {
@@ -210,6 +239,7 @@ func (e *encrypter) arm(o *Object) (algorithm []byte, size int, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
+		o.spec, o.key = e.spec, key
 		o.aead, err = e.spec.newAEAD(key, nonceSize, tagSize)
 		return algorithm, o.size, err
 	}
@@ -222,6 +252,9 @@ func (e *encrypter) arm(o *Object) (algorithm []byte, size int, err error) {
 		return nil, 0, err
 	}
 	o.block, err = e.spec.block(key)
+	if o.size < 0 {
+		return algorithm, o.size, err
+	}
 	return algorithm, paddedSize(o.size, len(o.iv)), err
 }
 

@@ -4,7 +4,8 @@ package cms
 const maxRecipientsRead = 10000
 
 // EnvelopedData is a parsed EnvelopedData (RFC 5652 section 6) or
-// AuthEnvelopedData (RFC 5083). It refers to the bytes it was parsed from.
+// AuthEnvelopedData (RFC 5083). It refers to the bytes it was parsed from,
+// or to the spool of ReadEnvelopedData.
 type EnvelopedData struct {
 	// Type is TypeEnveloped or TypeAuthEnveloped.
 	Type Type
@@ -28,7 +29,8 @@ type EnvelopedData struct {
 	// derivedFor is the AlgorithmIdentifier of the cipher, in DER, if DerivedKey.
 	derivedFor []byte
 	content    *Content
-	attrs      []byte // authAttrs under their [1] tag; nil where absent
+	spooled    *spooled // the content of ReadEnvelopedData
+	attrs      []byte   // authAttrs under their [1] tag; nil where absent
 	mac        []byte
 	typeOID    []byte
 	beside     [][]byte // what is neither encrypted nor needed to decrypt

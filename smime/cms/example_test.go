@@ -1,6 +1,7 @@
 package cms_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,6 +14,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -266,4 +269,52 @@ func ExampleEnvelopedData_Decrypt() {
 	fmt.Println(err == cms.ErrDecrypt)
 	// Output:
 	// true
+}
+
+// A backup is encrypted on its way into a file, and decrypted again. What it takes of
+// memory does not depend on its size.
+func ExampleEncryptStream() {
+	key, cert := alice()
+	var object bytes.Buffer // a file
+	request := cms.EncryptRequest{Recipients: []*x509.Certificate{cert}, Cipher: cms.AES256GCM}
+	if err := cms.EncryptStream(&object, request, strings.NewReader("a backup"), -1); err != nil {
+		panic(err)
+	}
+
+	spool, err := os.CreateTemp("", "ciphertext")
+	if err != nil {
+		panic(err)
+	}
+	defer os.Remove(spool.Name())
+	defer spool.Close()
+	e, err := cms.ReadEnvelopedData(&object, spool)
+	if err != nil {
+		panic(err)
+	}
+	for i, r := range e.Recipients {
+		if r.ID.Matches(cert) {
+			err = e.DecryptTo(os.Stdout, i, key, cms.DecryptOptions{})
+		}
+	}
+	fmt.Println(",", e.Authenticated, err)
+	// Output: a backup, true <nil>
+}
+
+// What was signed is written as it comes, and used when the signature is good.
+func ExampleReadSignedData() {
+	key, cert := alice()
+	var object, content bytes.Buffer // files
+	request := cms.SignRequest{Signers: []cms.Signer{{Certificate: cert, Key: key}}}
+	if err := cms.SignStream(&object, request, strings.NewReader("a backup")); err != nil {
+		panic(err)
+	}
+
+	s, err := cms.ReadSignedData(&object, &content)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range s.Verify(cms.VerifyOptions{}) {
+		fmt.Println(content.String(), r.Certificate.Subject, r.Err)
+	}
+	// Output: a backup CN=Alice <nil>
 }

@@ -12,12 +12,14 @@ import (
 type Object struct {
 	head, tail []byte
 	content    [][]byte
-	size       int // of the content, in octets, before encryption
+	size       int // of the content, in octets, before encryption; of a stream, negative if unknown
 
 	block cipher.Block // CBC
 	iv    []byte
 	aead  cipher.AEAD // AEAD
 	nonce []byte
+	spec  *cipherSpec // of the AEAD
+	key   []byte
 	// sealed is the ciphertext with its tag where it had to be made at once.
 	sealed []byte
 }
@@ -97,53 +99,60 @@ func appendTag(dst []byte) []byte {
 	return append(dst, tag[:]...)
 }
 
-// WriteTo writes the object to w. With CBC and for signed data it needs a small
-// buffer only; authenticated ciphers are written in one piece.
+// WriteTo writes the object to w, through a small buffer.
 func (o *Object) WriteTo(w io.Writer) (n int64, err error) {
-	if o.aead != nil {
-		k, err := w.Write(o.Bytes())
-		return int64(k), err
+	content := pieceReader(slices.Clone(o.content))
+	if o.sealed != nil {
+		content = pieceReader{o.sealed[:len(o.sealed)-tagSize]}
 	}
-	put := func(b []byte) {
-		if err == nil {
-			var k int
-			k, err = w.Write(b)
-			n += int64(k)
-		}
-	}
-	put(o.head)
-	if o.block == nil {
-		for _, piece := range o.content {
-			put(piece)
-		}
-	} else {
-		o.streamCBC(put)
-	}
-	put(o.tail)
-	return n, err
+	t := &tally{w: w}
+	err = o.stream(t, &content)
+	return t.n, err
 }
 
-// streamSize is the buffer of WriteTo, in octets: it stays in the cache of the
-// processor.
-const streamSize = 32 << 10
-
-// streamCBC hands the ciphertext to put, one buffer at a time.
-func (o *Object) streamCBC(put func([]byte)) {
-	size := o.block.BlockSize()
-	buf := make([]byte, streamSize+2*size)
-	w := cbcWriter{mode: cipher.NewCBCEncrypter(o.block, o.iv)}
-	for _, piece := range o.content {
-		for len(piece) > 0 {
-			k := min(len(piece), streamSize)
-			w.out, w.n = buf, 0
-			w.write(piece[:k])
-			put(buf[:w.n])
-			piece = piece[k:]
-		}
+// stream writes the object with the content that is read.
+func (o *Object) stream(w io.Writer, content io.Reader) error {
+	s, err := o.sealer()
+	if err != nil {
+		return err
 	}
-	w.out, w.n = buf, 0
-	w.close()
-	put(buf[:w.n])
+	t := &target{w: w}
+	t.put(o.head)
+	if err := t.copy(content, s, int64(o.size)); err != nil {
+		return err
+	}
+	if o.size < 0 {
+		t.ends(2) // of the content, and of EncryptedContentInfo
+	}
+	t.put(o.mac(s))
+	t.put(o.tail)
+	if o.size < 0 {
+		t.ends(3) // of the data, its tag, and ContentInfo
+	}
+	return t.err
+}
+
+// sealer returns what encrypts the content.
+func (o *Object) sealer() (sealer, error) {
+	switch {
+	case o.block != nil:
+		return cbcSealer{cipher.NewCBCEncrypter(o.block, o.iv)}, nil
+	case o.sealed == nil && o.aead != nil:
+		return o.spec.newStreamAEAD(o.key, o.nonce, nil)
+	}
+	return plainSealer{}, nil
+}
+
+// mac returns the element behind a content that s sealed, nil where there is none.
+func (o *Object) mac(s sealer) []byte {
+	if o.sealed != nil {
+		return appendTag(slices.Clone(o.sealed[len(o.sealed)-tagSize:]))
+	}
+	if a, ok := s.(*streamAEAD); ok {
+		tag := a.sum()
+		return appendTag(tag[:])
+	}
+	return nil
 }
 
 // totalSize returns the number of octets in pieces.

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/x509"
+	"io"
 	"slices"
 	"time"
 
@@ -97,6 +98,57 @@ func DefaultDigest(pub crypto.PublicKey) crypto.Hash {
 // attributes with the content type, digest, time, capabilities, the
 // certificate's hash (RFC 5035) and the algorithms (RFC 6211).
 func Sign(r SignRequest) (*Object, error) {
+	parts, err := r.plan()
+	if err != nil {
+		return nil, err
+	}
+	digests := make(map[crypto.Hash][]byte, 1)
+	digest := func(h crypto.Hash) ([]byte, error) { return r.digest(h, digests) }
+	if err := r.sign(parts, digest); err != nil {
+		return nil, err
+	}
+	if r.Detached {
+		return parts.object(nil, true), nil
+	}
+	return parts.object(r.Content, false), nil
+}
+
+// SignStream writes to w what Sign makes of all that content gives, in place of
+// r.Content, through a small buffer. It is BER of indefinite length, as OpenSSL writes
+// streams, because the signatures behind the content depend on it. For one that is
+// detached, see Digest. After an error w has a part of an object, which must not be used.
+func SignStream(w io.Writer, r SignRequest, content io.Reader) error {
+	if r.Content != nil || r.Digests != nil || r.Detached || r.Element {
+		return unsupported("a stream beside a content, for a detached signature, or as an element")
+	}
+	parts, err := r.plan()
+	if err != nil {
+		return err
+	}
+	functions := make([]crypto.Hash, len(parts.plans))
+	for i, p := range parts.plans {
+		if functions[i] = p.hash; r.Signers[i].Bare {
+			return unsupported("a stream signed without attributes")
+		}
+	}
+	states := newDigests(functions)
+	t := &target{w: w}
+	t.put(parts.front(-1, false))
+	if err := t.copy(content, tee{states}, -1); err != nil {
+		return err
+	}
+	t.ends(3) // of the content, its tag, and EncapsulatedContentInfo
+	sums := states.sums()
+	if err := r.sign(parts, func(h crypto.Hash) ([]byte, error) { return sums[h], nil }); err != nil {
+		return err
+	}
+	t.put(parts.tail())
+	t.ends(3) // of SignedData, its tag, and ContentInfo
+	return t.err
+}
+
+// plan checks the request, and chooses what does not depend on the content.
+func (r *SignRequest) plan() (*signedParts, error) {
 	switch n := len(r.Signers); {
 	case n == 0:
 		return nil, unsupported("no signers")
@@ -111,8 +163,7 @@ func Sign(r SignRequest) (*Object, error) {
 		return nil, err
 	}
 	certs := make([]*x509.Certificate, 0, len(r.Signers)+len(r.Certificates))
-	digests := make(map[crypto.Hash][]byte, 1)
-	parts := signedParts{contentType: contentType, element: r.Element, version: 1, algorithms: newSetOf(20), infos: newSetOf(1024 * len(r.Signers))}
+	parts := &signedParts{contentType: contentType, element: r.Element, version: 1, algorithms: newSetOf(20), infos: newSetOf(1024 * len(r.Signers))}
 	for i := range r.Signers {
 		s := &r.Signers[i]
 		p, err := s.plan()
@@ -125,14 +176,7 @@ func Sign(r SignRequest) (*Object, error) {
 				return nil, err
 			}
 		}
-		digest, err := r.digest(p.hash, digests)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.appendInfo(&parts.infos.builder, p, digest, r.Content); err != nil {
-			return nil, err
-		}
-		parts.infos.next()
+		parts.plans = append(parts.plans, p)
 		parts.algorithms.algorithm(pkix.DigestOID(p.hash), nil)
 		parts.algorithms.next()
 		certs = append(certs, s.Certificate)
@@ -144,10 +188,23 @@ func Sign(r SignRequest) (*Object, error) {
 	if contentType != oidData {
 		parts.version = 3 // RFC 5652 section 5.1
 	}
-	if r.Detached {
-		return parts.object(nil, true), nil
+	return parts, nil
+}
+
+// sign makes the signatures over the digests of the content.
+func (r *SignRequest) sign(parts *signedParts, digest func(crypto.Hash) ([]byte, error)) error {
+	for i := range r.Signers {
+		p := parts.plans[i]
+		d, err := digest(p.hash)
+		if err != nil {
+			return err
+		}
+		if err := r.Signers[i].appendInfo(&parts.infos.builder, p, d, r.Content); err != nil {
+			return err
+		}
+		parts.infos.next()
 	}
-	return parts.object(r.Content, false), nil
+	return nil
 }
 
 // digest returns the digest of the content, computed once.
@@ -221,14 +278,45 @@ type signedParts struct {
 	contentType string
 	element     bool // the content is written as it is
 	version     int
+	plans       []signPlan // of each signer
 	algorithms  *setOf
 	certs       []*x509.Certificate
 	crls        [][]byte
 	infos       *setOf
+	behind      int // octets of the tail
 }
 
 // object puts the parts around the content.
 func (p *signedParts) object(content [][]byte, detached bool) *Object {
+	o := &Object{content: content, size: totalSize(content), tail: p.tail()}
+	p.behind = len(o.tail)
+	o.head = p.front(o.size, detached)
+	return o
+}
+
+// front returns what is in front of a content of the size given, which is negative where
+// it is not known.
+func (p *signedParts) front(size int, detached bool) []byte {
+	l := newLayout(size)
+	if !detached {
+		if !p.element {
+			l.header(tagOctetString)
+		}
+		l.header(tagContext0)
+	}
+	l.prependOID(p.contentType)
+	l.header(tagSequence)
+	l.size += p.behind
+	front := make(builder, 0, 64)
+	front.int(p.version)
+	p.algorithms.appendTo(&front, tagSet)
+	l.prepend(front)
+	l.wrap(oidSignedData)
+	return l.bytes()
+}
+
+// tail returns what is behind the content.
+func (p *signedParts) tail() []byte {
 	tail := make(builder, 0, p.tailSize())
 	if len(p.certs) > 0 {
 		set := newSetOf(cap(tail))
@@ -245,25 +333,7 @@ func (p *signedParts) object(content [][]byte, detached bool) *Object {
 		set.appendTo(&tail, tagContext0+1)
 	}
 	p.infos.appendTo(&tail, tagSet)
-
-	o := &Object{content: content, size: totalSize(content), tail: tail}
-	l := newLayout(o.size)
-	if !detached {
-		if !p.element {
-			l.header(tagOctetString)
-		}
-		l.header(tagContext0)
-	}
-	l.prependOID(p.contentType)
-	l.header(tagSequence)
-	l.size += len(tail)
-	front := make(builder, 0, 64)
-	front.int(p.version)
-	p.algorithms.appendTo(&front, tagSet)
-	l.prepend(front)
-	l.wrap(oidSignedData)
-	o.head = l.bytes()
-	return o
+	return tail
 }
 
 // tailSize estimates the octets behind the content.

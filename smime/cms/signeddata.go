@@ -30,15 +30,16 @@ type SignedData struct {
 	CRLs [][]byte
 	// ContentType is the type of the content.
 	ContentType Type
-	// Content is what was signed, nil where it is detached. An object with no
-	// signers and no content only carries certificates.
+	// Content is what was signed, nil where it is detached or went to the writer of
+	// ReadSignedData. An object with no signers and no content only carries certificates.
 	Content *Content
 	// Element is the content where it is one element and not an OCTET STRING, as
 	// PKCS #7 1.5 has it for types other than data (RFC 5652 section 5.2.1); Content
 	// is the inside of it, which is what was signed. It is nil otherwise.
 	Element []byte
 
-	contentType []byte // object identifier of ContentType
+	contentType []byte                 // object identifier of ContentType
+	read        map[crypto.Hash][]byte // digests of the content of ReadSignedData
 	unreadable  []unreadable
 	digests     []algorithm
 	signers     []signerInfo
@@ -258,7 +259,7 @@ func (s *SignedData) Bare() bool {
 			return false
 		}
 	}
-	return s.Content == nil
+	return s.Content == nil && s.read == nil
 }
 
 // Signers returns the number of signers.

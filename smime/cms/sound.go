@@ -47,19 +47,35 @@ func (e *EnvelopedData) Sound() error {
 	if !usable {
 		return errNobody
 	}
-	if looksLikeText(textInBulk, e.content.Chunks()) {
+	if looksLikeText(textInBulk, e.ciphertextChunks()) {
 		return errText
 	}
 	return nil
+}
+
+// ciphertextChunks iterates over the ciphertext.
+func (e *EnvelopedData) ciphertextChunks() func(yield func([]byte) bool) {
+	if e.spooled != nil {
+		return e.spooled.chunks
+	}
+	return e.content.Chunks()
+}
+
+// ciphertextSize returns its number of octets.
+func (e *EnvelopedData) ciphertextSize() int64 {
+	if e.spooled != nil {
+		return e.spooled.size
+	}
+	return int64(e.content.size)
 }
 
 // plausible reports whether the ciphertext can be one of its cipher: one in a
 // block mode is a number of whole blocks (RFC 5652 section 6.3).
 func (e *EnvelopedData) plausible() bool {
 	spec := cipherByOID(e.alg.oid)
-	block := 16
+	block := int64(16)
 	switch {
-	case e.content.size == 0:
+	case e.ciphertextSize() == 0:
 		return false
 	case spec.aead:
 		return true
@@ -68,11 +84,11 @@ func (e *EnvelopedData) plausible() bool {
 	}
 	if spec.name != RC2 { // whose parameters the opener has read
 		in := newCursor(e.alg.params)
-		if len(in.primitive(tagOctetString)) != block {
+		if int64(len(in.primitive(tagOctetString))) != block {
 			return false
 		}
 	}
-	return e.content.size%block == 0
+	return e.ciphertextSize()%block == 0
 }
 
 // plausible reports whether the recipient info can lead to the content key.

@@ -246,7 +246,10 @@ func (v *verifier) digest(h crypto.Hash) ([]byte, error) {
 		v.digests[h] = d
 		return d, nil
 	}
-	if v.options.Digests != nil {
+	if d, ok := v.data.read[h]; ok && v.options.Content == nil && v.options.Digests == nil {
+		return d, nil
+	}
+	if v.options.Digests != nil || v.data.read != nil && v.options.Content == nil {
 		return nil, unsupported("no %s digest of the content at hand", DigestName(h))
 	}
 	state := h.New()
