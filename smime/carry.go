@@ -19,7 +19,7 @@ const maxSMTPLine = 998
 func carried(m *message.Message) *message.Entity {
 	c := carrier{message: m}
 	fields := c.content(m.Root(), canonicalFields(contentFields(m)))
-	return &message.Entity{Fields: fields, Body: c.pieces, Received: true}
+	return &message.Entity{Fields: fields, Body: c.pieces, Received: true, Of: m}
 }
 
 // carrier renders a MIME tree for SMTP.

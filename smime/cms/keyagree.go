@@ -9,6 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
+	"runtime"
+	"sync"
+	weakly "weak"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
@@ -209,7 +212,7 @@ func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, e
 		if err := checkKey(&k.PublicKey, pkix.MinRSA); err != nil {
 			return nil, err
 		}
-		converted, err := k.ECDH()
+		converted, err := exchanger(k)
 		if err != nil {
 			return nil, badKey("%v", err)
 		}
@@ -238,4 +241,23 @@ func agree(key crypto.PrivateKey, originator algorithm, point []byte) ([]byte, e
 		return nil, ErrDecrypt
 	}
 	return secret, nil
+}
+
+// exchangers are keys for signing in the form that agrees on keys: the library computes
+// the public key for it, which takes as long as a signature. An entry goes with its key.
+var exchangers sync.Map // of weakly.Pointer[ecdsa.PrivateKey] to *ecdh.PrivateKey
+
+func exchanger(k *ecdsa.PrivateKey) (*ecdh.PrivateKey, error) {
+	at := weakly.Make(k)
+	if known, ok := exchangers.Load(at); ok {
+		return known.(*ecdh.PrivateKey), nil
+	}
+	made, err := k.ECDH()
+	if err != nil {
+		return nil, err
+	}
+	if _, loaded := exchangers.LoadOrStore(at, made); !loaded {
+		runtime.AddCleanup(k, func(gone weakly.Pointer[ecdsa.PrivateKey]) { exchangers.Delete(gone) }, at)
+	}
+	return made, nil
 }

@@ -32,6 +32,9 @@ type Entity struct {
 	// Received says that the body was written elsewhere and may keep
 	// lines over 998 octets.
 	Received bool
+	// Of is the message whose body may be Body: where it is, unchanged and described by
+	// the same fields, it is not copied. Nil: it is of none.
+	Of *Message
 }
 
 // Named is for Change.Remove: the fields of these names.
@@ -55,8 +58,12 @@ func (m *Message) Apply(c Change) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Entity == nil && sameEntity(m.fields, d.fields) && m.hasBody(d.body) {
-		return m.withHeader(d.fields)
+	of := m
+	if c.Entity != nil {
+		of = c.Entity.Of
+	}
+	if of != nil && sameEntity(of.fields, d.fields) && of.hasBody(d.body) {
+		return of.withHeader(d.fields)
 	}
 	return d.Message()
 }
@@ -82,8 +89,11 @@ func sameEntity(old, now []Field) bool {
 
 // hasBody reports whether the only piece is the body of m.
 func (m *Message) hasBody(body []Piece) bool {
+	if len(body) != 1 {
+		return false
+	}
 	s, ok := body[0].(Scan)
-	return ok && len(body) == 1 && len(s.text) == len(m.Body()) && len(s.text) > 0 && &s.text[0] == &m.Body()[0]
+	return ok && len(s.text) == len(m.Body()) && len(s.text) > 0 && &s.text[0] == &m.Body()[0]
 }
 
 // withHeader returns the message with other fields, none of which describes the body

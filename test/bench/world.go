@@ -17,6 +17,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -26,6 +27,8 @@ type world struct {
 	ids     []*testpki.Identity // the first signs and decrypts
 	keys    certs.Keys
 	checker certs.Checker
+	// parsed keeps parsed certificates, as the gateway does.
+	parsed *cms.CertificateCache
 }
 
 func newWorld(dir, key string) (*world, error) {
@@ -39,7 +42,7 @@ func newWorld(dir, key string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{dir: filepath.Join(dir, key)}
+	w := &world{dir: filepath.Join(dir, key), parsed: cms.NewCertificateCache(1 << 20)}
 	if err := os.Mkdir(w.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -120,7 +123,7 @@ func (w *world) perform(c benchCase, input []byte) {
 	case "signencrypt":
 		w.encrypt(w.sign(input), c.recipients)
 	case "verify", "decrypt":
-		o := smime.Open(context.Background(), must(message.Parse(input)), smime.OpenOptions{Keys: w.keys, Checker: w.checker})
+		o := smime.Open(context.Background(), must(message.Parse(input)), smime.OpenOptions{Keys: w.keys, Checker: w.checker, Certificates: w.parsed})
 		if c.operation == "verify" && o.Report.Result != certs.Pass || c.operation == "decrypt" && !o.Decrypted {
 			panic(fmt.Sprintf("%s: %+v", c.operation, o.Report))
 		}
