@@ -34,7 +34,7 @@ func parseTemplate(text string, places ...string) (*filterTemplate, error) {
 				break
 			}
 			if !inValue(text[:base+i]) {
-				return nil, fmt.Errorf("filter %q: %s must stand in a value, after =", text, place)
+				return nil, fmt.Errorf("filter %q: %s must stand in a value, after =; write a filter such as (mail=%[2]s)", text, place)
 			}
 			found = true
 			base += i + len(place)

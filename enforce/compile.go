@@ -210,11 +210,11 @@ func (c *compiler) actions(in *Rule, r *rule) {
 func (c *compiler) place(in *Rule, r *rule, last bool) {
 	switch {
 	case last && in.Name != DefaultRule:
-		c.problem("name", `is the last rule and must be named "default": it applies to all recipients that no rule above matches`)
+		c.problem("name", `is the last rule and must be named "default": it applies to all recipients that no rule above matches; add a rule "default" at the end`)
 	case last && !r.unconditional():
-		c.problem("", "is the last rule and must have no conditions: it applies to all recipients that no rule above matches")
+		c.problem("", "is the last rule and must have no conditions: it applies to all recipients that no rule above matches; remove them, or add a rule above it that has them")
 	case last && (in.Sign == "" || in.Encrypt == ""):
-		c.problem("", "is the last rule and must set both sign and encrypt")
+		c.problem("", `is the last rule and must set both sign and encrypt; write "require", "prefer" or "never" for each`)
 	case !last && r.unconditional():
 		c.problem("", "matches every recipient, so the rules below it are never used; add a condition or move it to the end")
 	}
@@ -269,7 +269,7 @@ func (c *compiler) person(key, value, standard string) string {
 	}
 	a, err := address.Parse(value)
 	if err != nil || strings.ContainsAny(a.Local(), " \t") {
-		c.problem(key, "%q is neither an address nor %q", value, OfDomain)
+		c.problem(key, "%q is neither an address nor %q; write one of them", value, OfDomain)
 		return ""
 	}
 	return a.Key(address.IgnoreCase)
@@ -281,7 +281,7 @@ func (c *compiler) people(key string, list []string) string {
 	for _, s := range list {
 		a, err := address.Parse(s)
 		if err != nil || strings.ContainsAny(a.Local(), " \t") {
-			c.problem(key, "%q is not an address", s)
+			c.problem(key, "%q is not an address; write local@domain", s)
 			continue
 		}
 		keys = append(keys, a.Key(address.IgnoreCase))
@@ -292,7 +292,7 @@ func (c *compiler) people(key string, list []string) string {
 
 func (c *compiler) tag(s string) string {
 	if strings.ContainsFunc(s, unicode.IsControl) || len(s) > maxTag {
-		c.problem("subject_tag", "must be one line of at most %d octets", maxTag)
+		c.problem("subject_tag", "must be one line of at most %d octets; write a short text such as \"[secure]\"", maxTag)
 	}
 	return strings.TrimSpace(s)
 }

@@ -20,7 +20,7 @@ func TestBrokenRules(t *testing.T) {
 		{"word", []Rule{{Name: "a", Line: 3, Recipient: some, Sign: "always"}, last},
 			`line 3: rule "a": sign: "always" is not known; write one of never, prefer, require`},
 		{"pattern", []Rule{{Name: "a", Line: 3, Recipient: []string{"@example.net"}, Sign: "require"}, last},
-			`line 3: rule "a": recipient: "@example.net": write the domain without "@"`},
+			`line 3: rule "a": recipient: "@example.net": begins with "@"; write the domain without it`},
 		{"empty list", []Rule{{Name: "a", Line: 3, Sender: []string{}, Sign: "require"}, last},
 			`line 3: rule "a": sender: is an empty list, which never matches; remove it or add a pattern`},
 		{"no name", []Rule{{Line: 3, Recipient: some, Sign: "require"}, last},
@@ -48,11 +48,11 @@ func TestBrokenRules(t *testing.T) {
 		{"unreachable", []Rule{{Name: "a", Line: 3, Encrypt: "require"}, last},
 			`line 3: rule "a": matches every recipient, so the rules below it are never used; add a condition or move it to the end`},
 		{"no default", []Rule{{Name: "a", Line: 3, Encrypt: "require", Sign: "never"}},
-			`line 3: rule "a": name: is the last rule and must be named "default": it applies to all recipients that no rule above matches`},
+			`line 3: rule "a": name: is the last rule and must be named "default": it applies to all recipients that no rule above matches; add a rule "default" at the end`},
 		{"default with condition", []Rule{{Name: "default", Line: 3, Recipient: some, Encrypt: "require", Sign: "never"}},
-			`line 3: rule "default": is the last rule and must have no conditions: it applies to all recipients that no rule above matches`},
+			`line 3: rule "default": is the last rule and must have no conditions: it applies to all recipients that no rule above matches; remove them, or add a rule above it that has them`},
 		{"default says half", []Rule{{Name: "default", Line: 3, Encrypt: "require"}},
-			`line 3: rule "default": is the last rule and must set both sign and encrypt`},
+			`line 3: rule "default": is the last rule and must set both sign and encrypt; write "require", "prefer" or "never" for each`},
 	}
 	for _, tt := range tests {
 		p, err := Compile(tt.rules)

@@ -113,7 +113,7 @@ func headerTest(s string) (test, error) {
 	case fieldMatches:
 		re, err := regexp.Compile(c.value)
 		if err != nil {
-			return nil, fmt.Errorf("not a regular expression of RE2: %w", err)
+			return nil, fmt.Errorf("not a regular expression of RE2: %w; correct it, or put a backslash before what is meant literally", err)
 		}
 		ok = re.MatchString
 	}

@@ -53,7 +53,7 @@ func TestBrokenEntitlements(t *testing.T) {
 		`line 4: entitlement: names no client; add a user ("?*" matches any authenticated user), a network or a listener`: {Line: 4, From: []string{"own.example"}},
 		`line 4: entitlement: from: is empty; write addresses, domains, "self" or "directory"`:                            {Line: 4, User: []string{"*"}},
 		`line 4: entitlement: network: "10.0.0.1": not a network; write one such as "192.0.2.0/24"`:                       {Line: 4, Network: []string{"10.0.0.1"}, From: []string{"self"}},
-		`line 4: entitlement: from: "@x": write the domain without "@"`:                                                   {Line: 4, User: []string{"*"}, From: []string{"@x"}},
+		`line 4: entitlement: from: "@x": begins with "@"; write the domain without it`:                                   {Line: 4, User: []string{"*"}, From: []string{"@x"}},
 	} {
 		if _, err := CompileEntitlements([]Entitlement{e}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)

@@ -14,7 +14,7 @@ func (c *compiler) footer(in *Rule) Footer {
 	for _, text := range []struct{ key, value string }{{"footer", in.Footer}, {"footer_html", in.FooterHTML}} {
 		bad := strings.ContainsFunc(text.value, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' })
 		if bad || !utf8.ValidString(text.value) || len(text.value) > maxFooter {
-			c.problem(text.key, "must be text in UTF-8 of at most %d octets", maxFooter)
+			c.problem(text.key, "must be text in UTF-8 of at most %d octets; shorten it, or save the file as UTF-8", maxFooter)
 		}
 	}
 	if strings.TrimSpace(in.Footer) == "" {

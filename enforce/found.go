@@ -105,7 +105,7 @@ func signerPattern(s string) (func(FoundSigner) bool, error) {
 	if digits, ok := strings.CutPrefix(s, fingerprintPrefix); ok {
 		sum, err := hex.DecodeString(strings.ReplaceAll(digits, ":", ""))
 		if err != nil || len(sum) != len(Fingerprint{}) {
-			return nil, errors.New("is not a SHA-256 fingerprint of 64 hexadecimal digits")
+			return nil, errors.New("is not a SHA-256 fingerprint of 64 hexadecimal digits; openssl x509 -fingerprint -sha256 prints it")
 		}
 		return func(f FoundSigner) bool { return f.Fingerprint == Fingerprint(sum) }, nil
 	}

@@ -302,7 +302,7 @@ func (c *compiler) notified(in *InboundRule, r *inboundRule) {
 		}
 		a, err := address.Parse(s)
 		if err != nil {
-			c.problem("notify", "%q is neither an address nor %q", s, NotifyRecipient)
+			c.problem("notify", "%q is neither an address nor %q; write one of them", s, NotifyRecipient)
 			continue
 		}
 		r.notify = append(r.notify, a)

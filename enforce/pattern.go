@@ -99,13 +99,13 @@ func (p *Patterns) add(s string) error {
 		p.null = true
 		return nil
 	case strings.HasPrefix(s, "@"):
-		return fmt.Errorf("write the domain without %q", "@")
+		return errors.New(`begins with "@"; write the domain without it`)
 	case !strings.HasPrefix(s, `"`) && strings.ContainsAny(s, "*?"):
 		return p.addGlob(s)
 	case strings.Contains(s, "@"):
 		a, err := address.Parse(s)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w; write local@domain, a domain, or a glob", err)
 		}
 		put(&p.addresses, a.Key(address.IgnoreCase))
 		return nil
@@ -147,7 +147,7 @@ func (p *Patterns) addGlob(s string) error {
 		return errors.New("nothing before the @")
 	}
 	if domain == "" || strings.ContainsAny(domain, "@ \t") || strings.ContainsAny(local, "\" \t") {
-		return errors.New("not a glob over an address or a domain")
+		return errors.New(`not a glob over an address or a domain; write one such as "*@example.net" or "info*@example.net"`)
 	}
 	if !strings.ContainsAny(domain, "*?") {
 		ascii, err := domainASCII(domain)

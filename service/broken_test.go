@@ -28,6 +28,11 @@ func TestBrokenConfigurations(t *testing.T) {
 			if parts != nil {
 				t.Fatal("parts were built all the same")
 			}
+			for _, p := range problems {
+				if !strings.Contains(p.String(), "; ") {
+					t.Errorf("no remedy: %s", p)
+				}
+			}
 			got := strings.ReplaceAll(problems.Error(), filepath.Dir(file)+"/", "")
 			got = strings.ReplaceAll(got, absolute(t, filepath.Dir(file))+"/", "")
 			body, want := splitExpected(t, file)

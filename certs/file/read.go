@@ -22,7 +22,10 @@ import (
 // collections of trust anchors in use are below 2 MB.
 const maxFile = 16 << 20
 
-var errNoCertificate = errors.New("no certificate in it; PEM, DER, .p7b and .sst are understood")
+// sequence is the tag of the outermost element of a certificate in DER.
+const sequence = 0x30
+
+var errNoCertificate = errors.New("no certificate in it; use a file in PEM, DER, .p7b or .sst")
 
 // certificateSuffixes are the names that count in a folder.
 var certificateSuffixes = []string{".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".sst"}
@@ -121,6 +124,9 @@ func parseBlock(b *pem.Block, r *reading) {
 func parseDER(der []byte, r *reading) error {
 	if isCMS(der) {
 		return parseBundle(der, r)
+	}
+	if len(der) == 0 || der[0] != sequence {
+		return errNoCertificate
 	}
 	cert, err := pkix.ParseCertificate(der)
 	if err != nil {

@@ -22,9 +22,9 @@ var pathAttributes = []string{
 }
 
 var (
-	errScheme   = errors.New(`does not begin with "pkcs11:"`)
+	errScheme   = errors.New(`does not begin with "pkcs11:"; write pkcs11:token=NAME?module-path=LIBRARY`)
 	errPINValue = errors.New("pin-value: a PIN in the configuration can be read by all who can read that; write it into a file and name the file: pin-source=file:/path")
-	errNoModule = errors.New("names no library: add ?module-path=/path/of/the/library.so")
+	errNoModule = errors.New("names no library; add ?module-path=/path/of/the/library.so")
 )
 
 // parseURI reads a URI. Errors do not repeat it: it may have a PIN in it.
@@ -88,7 +88,7 @@ func decode(value, also string) (string, error) {
 		case c == '%':
 			return "", errors.New("a percent sign without two hexadecimal digits")
 		case strings.IndexByte(valueChars, c) < 0 && strings.IndexByte(also, c) < 0:
-			return "", fmt.Errorf("the character %q must be written %%%02X here", c, c)
+			return "", fmt.Errorf("the character %q cannot stand here; write %%%02X", c, c)
 		default:
 			b.WriteByte(c)
 		}

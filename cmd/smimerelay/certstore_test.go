@@ -202,7 +202,7 @@ func TestCertListFilters(t *testing.T) {
 	s.says(alice[:16]+"  imported   key ", "list")
 	s.fails(2, `write a number with a unit, such as "12h" or "30d"`, "list", "--expiring", "soon")
 	s.fails(2, "write local@domain", "list", "bob")
-	s.fails(2, "must be one of", "list", "--origin", "found")
+	s.fails(2, "unknown word", "list", "--origin", "found")
 }
 
 func TestCertShow(t *testing.T) {

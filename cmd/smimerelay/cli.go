@@ -107,7 +107,7 @@ func callError(err error) error {
 			help = "smimerelay " + strings.TrimPrefix(cmd.Path(), "smimerelay ") + " --help"
 		}
 	}
-	return unusable(fmt.Errorf("%w; see %s", err, help))
+	return unusable(fmt.Errorf("%s; see %s", plain(err), help))
 }
 
 // printHelp is kong's help with the examples of the verb behind it.

@@ -40,7 +40,7 @@ func (c *policyTestCmd) Run(a *app) error {
 	for _, name := range c.Files {
 		data, err := os.ReadFile(name)
 		if err != nil {
-			return unusable(err)
+			return unusable(fmt.Errorf("%w; check the path", err))
 		}
 		cases, err := policytest.Parse(data)
 		if err != nil {

@@ -51,7 +51,7 @@ func (d *decoder) unknown(path, key string, fields map[string]reflect.StructFiel
 		return
 	}
 	remedy := "valid keys: " + strings.Join(names, ", ")
-	if near := nearest(key, names); near != "" {
+	if near := Nearest(key, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
 	} else if home := homeOf(key); home != "" {
 		remedy = "move it to " + home

@@ -62,8 +62,8 @@ func TestNearest(t *testing.T) {
 		"message_sise": "message_size", "MEMORY": "memory", "mesage_size": "message_size", "recipient": "recipients",
 		"drian": "drain", "x": "", "colour": "", "": "",
 	} {
-		if got := nearest(word, names); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		if got := Nearest(word, names); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// nearest returns the name that was most likely meant by word, or "" when none
+// Nearest returns the name that was most likely meant by word, or "" when none
 // is near: at most a third of the letters may differ, and at least one may.
-func nearest(word string, names []string) string {
+func Nearest(word string, names []string) string {
 	best, bound := "", max(1, len(word)/3)+1
 	for _, name := range names {
 		if d := distance(strings.ToLower(word), name); d < bound {
@@ -49,7 +49,7 @@ func differ(a, b byte) int {
 // remedyForWord says which words there are, the nearest first.
 func remedyForWord(word, words string) string {
 	known := strings.Split(words, ",")
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "write " + orList(known)

@@ -107,7 +107,7 @@ func (d *decoder) conditions(path string, v reflect.Value) {
 
 func remedyForProfile(name string, c *Config) string {
 	known := slices.Sorted(maps.Keys(c.Profiles))
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "add [profile." + name + "], or use " + orList(known)
