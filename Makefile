@@ -10,19 +10,16 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgs
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-pkcs11 install deb rpm release run test test-crash unit hsm e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
+.PHONY: help build build-token install deb rpm release run test test-crash unit e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-# TAGS=pkcs11 adds keys in PKCS #11 tokens, which takes cgo: then the binary is not static.
-TAGS ?=
-
 build: ## build ./bin/smimerelay, static
-	CGO_ENABLED=$(if $(filter pkcs11,$(TAGS)),1,0) $(GO) build -trimpath -tags netgo,osusergo$(TAGS:%=,%) -o bin/smimerelay ./cmd/smimerelay
+	CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -o bin/smimerelay ./cmd/smimerelay
 
-build-pkcs11: ## build it with PKCS #11 tokens, by cgo
-	@$(MAKE) --no-print-directory build TAGS=pkcs11
+build-token: ## build ./bin/smimerelay-token, which uses PKCS #11 tokens for it, by cgo
+	CGO_ENABLED=1 $(GO) build -trimpath -o bin/smimerelay-token ./cmd/smimerelay-token
 
 DESTDIR ?=
 PREFIX ?= /usr/local
@@ -63,7 +60,7 @@ TALLY := $(CURDIR)/.cache/tally
 test: export TALLY := $(TALLY)
 test: deps ## everything: unit tests with the race detector, each fuzz target for 5 s, real servers
 	@rm -f $(TALLY)
-	@$(MAKE) --no-print-directory unit hsm
+	@$(MAKE) --no-print-directory unit
 	test/scripts/fuzz 5s
 	@$(MAKE) --no-print-directory e2e readers
 	@$(GO) run ./test/events -total
@@ -75,12 +72,6 @@ deps: # install what the tests need, or say what is missing
 unit: # every package but the whole-system tests
 	test/scripts/run ./test/arch
 	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch|/memory)?$$')
-
-HSM := ./certs/token ./test/hsm
-
-hsm: # keys in a PKCS #11 token, which takes cgo and a build tag
-	CGO_ENABLED=1 $(TOOL) golangci-lint run --build-tags pkcs11 $(HSM:%=%/...) ./internal/testing/softhsmtest/...
-	CGO_ENABLED=1 test/scripts/run -tags pkcs11 -race -shuffle=on -count=1 $(HSM)
 
 e2e: # the whole-system tests
 	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test ./test/memory

@@ -42,7 +42,7 @@ type Parts struct {
 	store     *sharedStore
 	trusted   storedTrust                 // what of the store the validator knows
 	files     *certs.FileKeys             // those of Keys that are in files
-	tokens    []token.Keys                // those in tokens
+	tokens    []*token.Keys               // those in tokens
 	skipped   config.Problems             // certificates that could not be read
 	tls       map[string]*tls.Certificate // by listener
 	routes    routes
@@ -68,7 +68,7 @@ func (p *Parts) Close() error {
 	}
 	errs = append(errs, p.routes.close()...)
 	for _, t := range p.tokens {
-		errs = append(errs, t.Close())
+		t.Close()
 	}
 	for _, c := range p.closers {
 		errs = append(errs, c())
@@ -98,6 +98,8 @@ type setting struct {
 	serving bool
 	// before are the parts in use, whose store is used on; nil at the start.
 	before *Parts
+	// countToken counts the operations of tokens; nil counts nothing.
+	countToken func(token, operation, result string)
 	// storeTimeout bounds one question to the store; 0 is defaultStoreTimeout.
 	storeTimeout time.Duration
 }

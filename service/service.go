@@ -133,13 +133,13 @@ func start(ctx context.Context, o Options) (*Service, error) {
 			s.log.Warn("closing the old configuration failed", "error", err)
 		}
 	}
+	s.metrics = observe.NewMetrics(observe.Depth{Up: s.queueUp, Queued: s.queued, Held: s.held, HeldAge: s.heldAge, Quarantined: s.quarantined})
+	s.metrics.StoreUp.Set(1)
+	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	parts, problems := build(c, problems, s.setting(nil))
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s.metrics = observe.NewMetrics(observe.Depth{Up: s.queueUp, Queued: s.queued, Held: s.held, HeldAge: s.heldAge, Quarantined: s.quarantined})
-	s.metrics.StoreUp.Set(1)
-	s.metrics.BuildInfo.WithLabelValues(o.Version).Set(1)
 	if s.inherited, err = systemdSockets(); err != nil {
 		return nil, err
 	}

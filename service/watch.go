@@ -123,5 +123,10 @@ func (s *Service) notRebuilt(err error) {
 
 // setting is in what this service builds parts.
 func (s *Service) setting(before *Parts) setting {
-	return setting{clock: s.options.Clock, log: s.log, serving: true, before: before, storeTimeout: s.options.StoreTimeout}
+	return setting{
+		clock: s.options.Clock, log: s.log, serving: true, before: before, storeTimeout: s.options.StoreTimeout,
+		countToken: func(token, operation, result string) {
+			s.metrics.TokenUses.WithLabelValues(token, operation, result).Inc()
+		},
+	}
 }

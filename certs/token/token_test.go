@@ -1,30 +1,29 @@
-//go:build pkcs11
-
 package token
 
 import (
-	"context"
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1" // of OAEP as it is by default
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/testing/softhsmtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 var (
+	_ certs.Keys        = (*Keys)(nil)
 	_ crypto.Signer     = (*rsaKey)(nil)
 	_ crypto.Decrypter  = (*rsaKey)(nil)
 	_ cms.Device        = (*rsaKey)(nil)
@@ -33,188 +32,266 @@ var (
 	_ cms.Device        = (*ecKey)(nil)
 )
 
-const (
-	alice = "alice@example.org" // RSA, its certificate is in the token
-	bob   = "bob@example.org"   // P-256, its certificate is in the token
-	carol = "carol@example.org" // P-384, its certificate is in a file
-)
+var digest = sha256.Sum256([]byte("text"))
 
-// world is a token with keys, and an authority.
-type world struct {
-	token *softhsmtest.Token
-	ca    *testpki.CA
-	certs map[string]*x509.Certificate
-}
-
-func newWorld(t *testing.T) *world {
+// sign has a key sign something.
+func (k *Keys) sign(t *testing.T, name string) error {
 	t.Helper()
-	w := &world{token: softhsmtest.New(t), ca: testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Intermediate(testpki.Options{Name: "Issuing CA"})), certs: map[string]*x509.Certificate{}}
-	w.token.Do(t, func(s *softhsmtest.Session) {
-		w.issue(alice, s.RSA("\x01", "a"))
-		w.issue(bob, s.EC(elliptic.P256(), "\x02", "b"))
-		w.issue(carol, s.EC(elliptic.P384(), "\x03", "c"))
-		s.Put("\x01", "A", w.certs[alice])
-		s.Put("\x02", "B", w.certs[bob])
-		s.Put("\x77", "stranger", w.issue("x@example.org", nil))
-		s.Put("\x03", "wrong", w.certs["x@example.org"]) // of another key
-	})
-	return w
+	_, err := k.identity(t, name).Key.(crypto.Signer).Sign(nil, digest[:], crypto.SHA256)
+	return err
 }
 
-func (w *world) issue(addr string, key crypto.PrivateKey) *x509.Certificate {
-	id := testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: []string{addr}, PrivateKey: key}))
-	w.certs[addr] = id.Certificate
-	return id.Certificate
-}
-
-// open opens the token with the carol's certificate beside it.
-func (w *world) open(t *testing.T, more string) *token {
-	t.Helper()
-	k, err := open(Config{URI: w.token.URI(more), Certificates: append(w.ca.Chain, w.certs[carol])}, modules)
-	if err != nil {
-		t.Fatal(err)
+// What is asked of the keys is done by the helper.
+func TestKeys(t *testing.T) {
+	w := newWorld(t, "noise")
+	k := w.open(t, w.config())
+	if n := len(k.Identities()); n != 2 || k.Err() != nil {
+		t.Fatalf("%d identities, %v", n, k.Err())
 	}
-	t.Cleanup(func() { must(t, k.Close()) })
-	return k
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// signing returns the identity of addr.
-func (k *token) signing(t *testing.T, addr string) *certs.Identity {
-	t.Helper()
-	id, err := k.Signing(context.Background(), testpki.Must(address.Parse(addr)))
+	must(t, k.sign(t, ecName))
+	must(t, k.sign(t, rsaName))
+	key := k.identity(t, rsaName).Key
+	must(t, key.(cms.Device).Ready())
+	_, err := key.(crypto.Signer).Sign(nil, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
 	must(t, err)
-	if id == nil {
-		t.Fatalf("no identity for %s", addr)
+	public := w.certs[rsaName].PublicKey.(*rsa.PublicKey)
+	c := testpki.Must(rsa.EncryptOAEP(sha1.New(), rand.Reader, public, []byte("secret"), []byte("label")))
+	for name, o := range map[string]crypto.DecrypterOpts{
+		"good":  &rsa.OAEPOptions{Hash: crypto.SHA1, Label: []byte("label")},
+		"label": &rsa.OAEPOptions{Hash: crypto.SHA1, Label: []byte("other")},
+		"mask":  &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA256, Label: []byte("label")},
+	} {
+		got, err := key.(crypto.Decrypter).Decrypt(nil, c, o)
+		if (name == "good") != (err == nil) || err != nil && err != errPadding || err == nil && string(got) != "secret" {
+			t.Errorf("OAEP, %s: %q, %v", name, got, err)
+		}
 	}
-	return id
+	for zeros := 0; zeros < 2; { // until secrets have begun with a zero
+		other := testpki.Must(ecdh.P256().GenerateKey(rand.Reader))
+		want := testpki.Must(other.ECDH(testpki.Must(w.certs[ecName].PublicKey.(*ecdsa.PublicKey).ECDH())))
+		got, err := k.identity(t, ecName).Key.(ecdh.KeyExchanger).ECDH(other.PublicKey())
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%x, want %x, %v", got, want, err)
+		}
+		if want[0] == 0 {
+			zeros++
+		}
+	}
+	k.Close()
+	log := w.log.String()
+	if n := strings.Count(log, "output="); n == 0 || n > maxLines || len(log) > (maxLines+10)*(maxLine+300) {
+		t.Errorf("%d lines of the helper are logged, in %d octets", n, len(log))
+	}
+	if traces(w.dir, "environment") != 0 {
+		t.Error("the helper has arguments, or the socket that systemd gave to the gateway")
+	}
+	if w.counted("sign done") != 3 || w.counted("start done") != 1 || w.counted("decrypt undecryptable") != 2 || w.counted("a wrong name") != 0 {
+		t.Errorf("counted: %v", w.count)
+	}
 }
 
-func TestIdentities(t *testing.T) {
-	w := newWorld(t)
-	for more, want := range map[string]string{
-		"":                                alice + " " + bob + " " + carol,
-		";object=a":                       alice,
-		";object=A":                       alice, // the certificate's label
-		";object=B;type=cert":             bob,
-		";id=%02;type=private":            bob,
-		";id=%03":                         carol,
-		";manufacturer=SoftHSM%20project": alice + " " + bob + " " + carol,
-	} {
-		k, err := open(Config{URI: w.token.URI(more), Certificates: append(w.ca.Chain, w.certs[carol])}, modules)
-		if err != nil {
-			t.Errorf("%q: %v", more, err)
-			continue
+// A helper that dies in the middle of an operation is started again, and asked again,
+// once.
+func TestHelperDies(t *testing.T) {
+	w := newWorld(t, "crashes once")
+	k := w.open(t, w.config())
+	w.advance(pause)
+	must(t, k.sign(t, rsaName))
+	if n := traces(w.dir, "start"); n != 2 || w.counted("start done") != 2 {
+		t.Errorf("%d starts, counted %v", n, w.count)
+	}
+}
+
+// One that dies of each request is not started without a pause.
+func TestHelperAlwaysDies(t *testing.T) {
+	w := newWorld(t, "crashes")
+	k := w.open(t, w.config())
+	for range 5 {
+		if err := k.sign(t, rsaName); !errors.Is(err, cms.ErrDevice) {
+			t.Errorf("%v", err)
 		}
-		var got []string
-		for _, a := range []string{alice, bob, carol} {
-			id, err := k.Signing(t.Context(), testpki.Must(address.Parse(a)))
-			must(t, err)
-			if id != nil {
-				got = append(got, a)
-				if !id.Certificate.Equal(w.certs[a]) || len(id.Chain) != len(w.ca.Chain) {
-					t.Errorf("%q: %s has the certificate of %v, and a chain of %d", more, a, id.Certificate.Subject, len(id.Chain))
-				}
+	}
+	if n := traces(w.dir, "start"); n != 1 {
+		t.Errorf("%d starts", n)
+	}
+	w.advance(pause)
+	for range 5 {
+		if err := k.sign(t, rsaName); !errors.Is(err, cms.ErrDevice) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := traces(w.dir, "start"); n != 2 || w.counted("sign unavailable") != 10 {
+		t.Errorf("%d starts, counted %v", n, w.count)
+	}
+	t.Setenv(behaviour, "good")
+	w.advance(pause)
+	must(t, k.sign(t, rsaName))
+	if n := strings.Count(w.log.String(), "token helper lost"); n != 2 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// Many at once share one start; none is lost when the helper dies.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t, "crashes once")
+	k := w.open(t, w.config())
+	w.advance(pause)
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			if err := k.sign(t, ecName); err != nil {
+				t.Error(err)
 			}
-		}
-		if s := strings.Join(got, " "); s != want || len(k.Identities()) != len(got) || k.Err() != nil {
-			t.Errorf("%q: %s, want %s; %d identities, %v", more, s, want, len(k.Identities()), k.Err())
-		}
-		must(t, k.Close())
+		})
+	}
+	group.Wait()
+	if n := traces(w.dir, "start"); n != 2 {
+		t.Errorf("%d starts", n)
 	}
 }
 
-// What only a person can mend is said at once, without the PIN.
-func TestRefused(t *testing.T) {
-	w := newWorld(t)
-	good := w.token.URI("")
-	for name, c := range map[string]struct{ uri, want string }{
-		"no library":      {strings.Replace(good, softhsmtest.Module, "/nowhere.so", 1), "module-path"},
-		"folder":          {strings.Replace(good, softhsmtest.Module, "/usr/lib", 1), "is a folder"},
-		"not a library":   {strings.Replace(good, softhsmtest.Module, w.token.PINFile, 1), "cannot be loaded"},
-		"no such name":    {strings.Replace(good, "module-path="+softhsmtest.Module, "module-name=nosuch", 1), "module-name"},
-		"no PIN":          {strings.Split(good, "&")[0], "pin-source=file:"},
-		"no PIN file":     {good + "x", "no such file"},
-		"no such object":  {w.token.URI(";object=z"), "no private key"},
-		"no certificate":  {w.token.URI(";object=c"), `key "c" (03)`},
-		"another library": {w.token.URI(";library-manufacturer=x"), "library"},
-	} {
-		k, err := Open(Config{URI: c.uri})
-		if err == nil {
-			t.Errorf("%s: opened, %v", name, errors.Join(k.Err(), k.Close()))
-		} else if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), w.token.PIN) {
+// A helper that hangs is waited for as long as the time-out says, and ended.
+func TestHelperHangs(t *testing.T) {
+	w := newWorld(t, "hangs once")
+	c := w.config()
+	c.Timeout = 4 * time.Second // in which it must be able to start
+	k := w.open(t, c)
+	if err := k.sign(t, rsaName); !errors.Is(err, cms.ErrDevice) || !strings.Contains(err.Error(), "no answer in time") {
+		t.Errorf("%v", err)
+	}
+	w.advance(pause)
+	must(t, k.sign(t, rsaName))
+	if n := traces(w.dir, "start"); n != 2 {
+		t.Errorf("%d starts", n)
+	}
+}
+
+// One that reads nothing, or does not end when its input does, is ended all the same.
+func TestHelperIsDeaf(t *testing.T) {
+	w := newWorld(t, "deaf")
+	c := w.config()
+	c.Timeout = 300 * time.Millisecond
+	k := w.open(t, c)
+	if err := k.Err(); !errors.Is(err, cms.ErrDevice) {
+		t.Errorf("%v", err)
+	}
+	t.Setenv(behaviour, "lingers")
+	w.advance(pause)
+	must(t, k.sign(t, rsaName))
+	k.Close()
+}
+
+// What a helper answers wrongly is not used.
+func TestWrongAnswers(t *testing.T) {
+	w := newWorld(t, "wrong")
+	k := w.open(t, w.config())
+	for _, name := range []string{rsaName, ecName} {
+		if err := k.sign(t, name); !errors.Is(err, cms.ErrDevice) || !errors.Is(err, errWrongSignature) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	must(t, os.Chmod(w.token.PINFile, 0o644))
-	if _, err := Open(Config{URI: good}); err == nil || !strings.Contains(err.Error(), "chmod 0600") {
-		t.Errorf("a PIN for everybody: %v", err)
+	if _, err := k.identity(t, rsaName).Key.(crypto.Decrypter).Decrypt(nil, make([]byte, 256), &rsa.PKCS1v15DecryptOptions{}); !errors.Is(err, cms.ErrDevice) {
+		t.Errorf("a plaintext that is longer than the key: %v", err)
 	}
-	if n := len(modules.loaded); n != 0 {
-		t.Errorf("%d libraries are still loaded", n)
+	other := testpki.Must(ecdh.P256().GenerateKey(rand.Reader)).PublicKey()
+	if _, err := k.identity(t, ecName).Key.(ecdh.KeyExchanger).ECDH(other); !errors.Is(err, cms.ErrDevice) {
+		t.Errorf("no secret: %v", err)
 	}
 }
 
-func TestModuleName(t *testing.T) {
-	w := newWorld(t)
-	k, err := Open(Config{URI: strings.Replace(w.token.URI(""), "module-path="+softhsmtest.Module, "module-name=softhsm2", 1)})
-	must(t, err)
-	must(t, errors.Join(k.Err(), k.Close()))
+func TestNotReady(t *testing.T) {
+	w := newWorld(t, "not ready")
+	k := w.open(t, w.config())
+	if err := k.identity(t, rsaName).Key.(cms.Device).Ready(); !errors.Is(err, cms.ErrDevice) {
+		t.Errorf("%v", err)
+	}
+	if w.counted("ready unavailable") != 1 {
+		t.Errorf("an unknown kind is counted as %v", w.count)
+	}
 }
 
-func TestSign(t *testing.T) {
-	w := newWorld(t)
-	k := w.open(t, "")
-	digest := sha256.Sum256([]byte("text"))
-	for _, a := range []string{bob, carol} {
-		id := k.signing(t, a)
-		signature, err := id.Key.(crypto.Signer).Sign(nil, digest[:], crypto.SHA256)
-		must(t, err)
-		if !ecdsa.VerifyASN1(id.Certificate.PublicKey.(*ecdsa.PublicKey), digest[:], signature) {
-			t.Errorf("%s: wrong signature", a)
+// What the keys cannot do is refused before the helper is asked.
+func TestUnsupported(t *testing.T) {
+	w := newWorld(t, "good")
+	k := w.open(t, w.config())
+	key := k.identity(t, rsaName).Key
+	for name, o := range map[string]crypto.DecrypterOpts{
+		"none": nil, "hash": &rsa.OAEPOptions{Hash: crypto.MD5}, "session key": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 32},
+	} {
+		if _, err := key.(crypto.Decrypter).Decrypt(nil, make([]byte, 256), o); !errors.Is(err, cms.ErrUnsupported) || errors.Is(err, cms.ErrDevice) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	key := k.signing(t, alice).Key.(crypto.Signer)
-	public := w.certs[alice].PublicKey.(*rsa.PublicKey)
-	signature, err := key.Sign(nil, digest[:], crypto.SHA256)
-	must(t, errors.Join(err, rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)))
-	pss := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
-	signature, err = key.Sign(nil, digest[:], pss)
-	must(t, errors.Join(err, rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, pss)))
-	if _, err := key.Sign(nil, digest[:5], crypto.SHA256); !errors.Is(err, cms.ErrUnsupported) {
+	if _, err := key.(crypto.Signer).Sign(nil, digest[:5], crypto.SHA256); !errors.Is(err, cms.ErrUnsupported) {
 		t.Errorf("a digest of five octets: %v", err)
 	}
+	p521 := testpki.Must(ecdh.P521().GenerateKey(rand.Reader)).PublicKey()
+	if _, err := k.identity(t, ecName).Key.(ecdh.KeyExchanger).ECDH(p521); !errors.Is(err, cms.ErrUnsupported) {
+		t.Errorf("a point on another curve: %v", err)
+	}
 }
 
-// The secret is the one that the other side computes.
-func TestAgreement(t *testing.T) {
-	w := newWorld(t)
-	_, r := newFaulty()
-	k := w.openFaulty(t, r, Config{Certificates: []*x509.Certificate{w.certs[carol]}})
-	for _, a := range []string{bob, carol} {
-		key := k.signing(t, a).Key.(*ecKey)
-		own := testpki.Must(key.public.ECDH())
-		for zero := range 2 {
-			var other *ecdh.PrivateKey
-			want := []byte{1}
-			for other == nil || zero == 1 && want[0] != 0 { // a secret that begins with a zero
-				other = testpki.Must(own.Curve().GenerateKey(rand.Reader))
-				want = testpki.Must(other.ECDH(own))
-			}
-			got, err := key.ECDH(other.PublicKey())
-			must(t, err)
-			if string(got) != string(want) {
-				t.Fatalf("%s: secret %x, the other side has %x", a, got, want)
-			}
-		}
-		if _, err := key.ECDH(testpki.Must(ecdh.P521().GenerateKey(rand.Reader)).PublicKey()); !errors.Is(err, cms.ErrUnsupported) {
-			t.Errorf("a point on another curve: %v", err)
+// A token that is away at the start is asked again, after a pause.
+func TestTokenComesLater(t *testing.T) {
+	w := newWorld(t, "away")
+	k := w.open(t, w.config())
+	for range 3 {
+		if err := k.Err(); !errors.Is(err, cms.ErrDevice) || k.Identities() != nil {
+			t.Errorf("%v", err)
 		}
 	}
+	if n := w.counted("list unavailable"); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	// The helper that runs says the same again: it is started for another answer.
+	t.Setenv(behaviour, "good")
+	k.link.current.fail(errors.New("killed"))
+	w.advance(pause)
+	must(t, k.Err())
+	if !strings.Contains(w.log.String(), "token available again") {
+		t.Error(w.log)
+	}
+}
+
+// What only a person can mend is said at once.
+func TestRefused(t *testing.T) {
+	w := newWorld(t, "empty")
+	for name, x := range map[string]struct {
+		edit func(*Config)
+		want string
+	}{
+		"no URI":        {func(c *Config) { c.Token = "token" }, "pkcs11:"},
+		"no socket":     {func(c *Config) { c.Token = "unix:s" }, "unix:/path"},
+		"no helper":     {func(c *Config) { c.Helper = filepath.Join(w.dir, "none") }, "smimerelay-pkcs11"},
+		"no program":    {func(c *Config) { c.Helper = filepath.Join(w.dir, "rsa.cer") }, "token_helper"},
+		"no keys in it": {func(*Config) {}, "no private key"},
+	} {
+		c := w.config()
+		x.edit(&c)
+		if _, err := Open(c); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: %v, want %q", name, err, x.want)
+		}
+	}
+}
+
+// A PIN that was refused is not tried by another helper, until its file changes.
+func TestWrongPIN(t *testing.T) {
+	w := newWorld(t, "wrong PIN")
+	pin := filepath.Join(w.dir, "pin")
+	must(t, os.WriteFile(pin, []byte("1234"), 0o600))
+	for range 5 {
+		if _, err := Open(w.config()); err == nil || !isRefusal(err) {
+			t.Fatalf("%v", err)
+		}
+	}
+	if n := traces(w.dir, "start"); n != 1 {
+		t.Errorf("%d helpers tried it", n)
+	}
+	must(t, os.Rename(pin, pin+".old"))
+	if _, err := Open(w.config()); !isRefusal(err) || traces(w.dir, "start") != 1 {
+		t.Errorf("while its file is away: %v", err)
+	}
+	must(t, os.WriteFile(pin, []byte("12345"), 0o600))
+	t.Setenv(behaviour, "good")
+	must(t, w.open(t, w.config()).sign(t, rsaName))
 }

@@ -127,7 +127,8 @@ type Store struct {
 type Identities struct {
 	Path               string        `toml:"path" doc:"folder with .p12, .pfx and .pem files, or a single file; empty loads none" path:"any"`
 	PasswordFile       string        `toml:"password_file" doc:"file with the password of files that have no NAME.password next to them" path:"file" secret:"yes"`
-	Tokens             []string      `toml:"tokens" doc:"PKCS #11 tokens with identities, as URIs (RFC 7512): pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE; certificates that are not in the token are read from path"`
+	Tokens             []string      `toml:"tokens" doc:"tokens with identities: a URI of RFC 7512, pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE, for which token_helper is started, or unix:/SOCKET of a helper that runs already; certificates that are not in the token are read from path"`
+	TokenHelper        string        `toml:"token_helper" doc:"program that uses PKCS #11 tokens; empty is smimerelay-token in the folder of smimerelay (package smimerelay-pkcs11)" path:"file"`
 	SignFor            string        `toml:"sign_for" doc:"which identities sign: author, those whose certificate names the address in From; mailbox, if there is none, also one of the same mailbox: by recipient_delimiter or aliases of a [[directory]]. Mail programs then report that the certificate does not name the author" enum:"author,mailbox"`
 	DecryptAfterExpiry time.Duration `toml:"decrypt_after_expiry" doc:"how long after its certificate has expired a key is still used to decrypt, whether it is in the store, in a file or in a token; 0s is without limit" min:"0s"`
 }

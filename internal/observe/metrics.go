@@ -37,8 +37,9 @@ type Metrics struct {
 	IdentityExpiry prometheus.Gauge
 	Expiring       prometheus.Gauge
 	StoreUp        prometheus.Gauge
-	CRLEnd         *prometheus.GaugeVec // authority
-	BuildInfo      *prometheus.GaugeVec // version
+	TokenUses      *prometheus.CounterVec // token, operation, result
+	CRLEnd         *prometheus.GaugeVec   // authority
+	BuildInfo      *prometheus.GaugeVec   // version
 
 	registry *prometheus.Registry
 }
@@ -126,6 +127,9 @@ func NewMetrics(depth Depth) *Metrics {
 			"Identities, including the built-in CA, that expire within the longest time of [expiry] warn_before and have not been replaced."),
 		StoreUp: gauge("store_up",
 			"1 if the certificate store is available, otherwise 0: dependent mail is then deferred."),
+		TokenUses: counters("token_operations_total",
+			"Operations of a token, by its name, operation: start (of the helper, or a connection to it), open, list, ready, sign, decrypt, derive; and result: done, unavailable (mail is deferred), refused and wrong-pin (an administrator has to act), unsupported, undecryptable (a ciphertext that is not for the key).",
+			"token", "operation", "result"),
 		CRLEnd: prometheus.NewGaugeVec(options("crl_end_timestamp_seconds",
 			"When the CRL published by the built-in CA (root, issuing) expires."), []string{"authority"}),
 		BuildInfo: prometheus.NewGaugeVec(options("build_info",
@@ -145,8 +149,8 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
-		m.Expiring, m.StoreUp, m.CRLEnd,
+		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
+		m.Expiring, m.StoreUp, m.TokenUses, m.CRLEnd,
 		m.BuildInfo,
 	}
 }

@@ -42,7 +42,9 @@ var allowed = map[string][]string{
 	"certs/path":                {"certs", "certs/revocation", "smime/cms", "smime/address", "internal/"},
 	"certs/publicroots":         {"internal/"},
 	"certs/ca":                  {"certs", "certs/file", "certs/store", "smime/address", "internal/"},
-	"certs/token":               {"certs", "certs/file", "smime/cms", "smime/address", "internal/"},
+	"certs/token":               {"certs", "certs/token/", "smime/cms", "smime/address", "internal/"},
+	"certs/token/contract":      {"internal/printable"},
+	"certs/token/cryptoki":      {"certs/file", "certs/token/", "internal/"}, // the gateway has none of it
 	"certs/intake":              {"certs", "certs/file", "certs/store", "internal/"},
 	"certs/revocation":          {"smime/address", "internal/"},
 	// The store keeps what certs and cms know of a certificate.

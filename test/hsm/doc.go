@@ -2,7 +2,5 @@
 // in a PKCS #11 token, SoftHSM's, sensitive and not extractable. What they sign
 // and decrypt, OpenSSL judges.
 //
-// The tests need cgo and stand behind a build tag:
-//
-//	go test -tags pkcs11 ./test/hsm
+// The tests need cgo, for the helper that uses the token and to make one.
 package hsm

@@ -1,4 +1,4 @@
-//go:build pkcs11
+//go:build cgo
 
 package hsm
 
@@ -18,7 +18,7 @@ import (
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
-// program is the gateway, built with the tag.
+// program is the gateway, static; the helper is beside it.
 var program string
 
 func TestMain(m *testing.M) {
@@ -28,8 +28,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	status := 1
-	if program, err = rig.Build(dir, "-tags", "pkcs11"); err == nil {
-		status = m.Run()
+	if program, err = rig.Build(dir); err == nil {
+		if err = rig.BuildHelper(dir); err == nil {
+			status = m.Run()
+		}
 	}
 	os.RemoveAll(dir)
 	os.Exit(status)
@@ -39,9 +41,9 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	*world
 	*rig.Gateway
-	sink *rig.Sink
-	addr string
-	dir  string
+	sink                *rig.Sink
+	addr, milter, admin string
+	dir                 string
 }
 
 const settings = `hostname = "gw.test"
@@ -50,12 +52,25 @@ domains = ["example.org"]
 [log]
 level = "debug"
 
+[limits]
+errors_per_connection = 1000000
+
 [[listener]]
 name = "relay"
 protocol = "smtp"
 address = "ADDRESS"
 direction = "auto"
 networks = ["127.0.0.1/32"]
+
+[[listener]]
+name = "milter"
+protocol = "milter"
+address = "MILTER"
+direction = "auto"
+networks = ["127.0.0.1/32"]
+
+[admin]
+address = "ADMIN"
 
 [next_hop]
 address = "SINK"
@@ -83,17 +98,18 @@ encrypt = "never"
 
 func startGateway(t *testing.T) *gateway {
 	t.Helper()
-	port := loopback.FreePort(t)
-	g := &gateway{world: newWorld(t), sink: rig.StartSink(t), addr: fmt.Sprintf("127.0.0.1:%d", port), dir: t.TempDir()}
+	ports := []int{loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	g := &gateway{world: newWorld(t), sink: rig.StartSink(t), addr: at(0), milter: at(1), admin: at(2), dir: t.TempDir()}
 	must(t, os.Mkdir(filepath.Join(g.dir, "identities"), 0o700))
 	must(t, os.WriteFile(filepath.Join(g.dir, "root.pem"), testpki.EncodeCertificates(g.ca.Root), 0o600))
 	must(t, os.WriteFile(filepath.Join(g.dir, "identities", "bob.pem"), testpki.EncodeCertificates(g.certs[bob]), 0o600))
-	g.Gateway = rig.StartGateway(t, program, g.settings("require"), port)
+	g.Gateway = rig.StartGateway(t, program, g.settings("require"), ports...)
 	return g
 }
 
 func (g *gateway) settings(sign string) string {
-	return strings.NewReplacer("ADDRESS", g.addr, "SINK", g.sink.Addr(), "DIR", g.dir, "TOKEN", g.token.URI(""), "SIGN", sign).Replace(settings)
+	return strings.NewReplacer("ADDRESS", g.addr, "MILTER", g.milter, "ADMIN", g.admin, "SINK", g.sink.Addr(), "DIR", g.dir, "TOKEN", g.token.URI(""), "SIGN", sign).Replace(settings)
 }
 
 // pass hands a message in and returns the reply to it, and what arrived.

@@ -1,4 +1,4 @@
-//go:build pkcs11
+//go:build cgo
 
 package hsm
 
@@ -40,7 +40,7 @@ type world struct {
 	token   *softhsmtest.Token
 	ca      *testpki.CA
 	certs   map[string]*x509.Certificate
-	keys    token.Keys
+	keys    *token.Keys
 	checker certs.Checker
 }
 
@@ -67,9 +67,12 @@ func (w *world) issue(addr string, key crypto.PrivateKey) {
 func (w *world) use(t *testing.T) *world {
 	t.Helper()
 	var err error
-	w.keys, err = token.Open(token.Config{URI: w.token.URI(""), Certificates: []*x509.Certificate{w.certs[bob]}})
+	w.keys, err = token.Open(token.Config{
+		Token: w.token.URI(""), Helper: filepath.Join(filepath.Dir(program), "smimerelay-token"),
+		Certificates: []*x509.Certificate{w.certs[bob]},
+	})
 	must(t, err)
-	t.Cleanup(func() { must(t, w.keys.Close()) })
+	t.Cleanup(w.keys.Close)
 	return w
 }
 

@@ -15,7 +15,7 @@ import (
 
 // TestPackage builds the package twice.
 func TestPackage(t *testing.T) {
-	first, second := build(t), build(t)
+	first, second := build(t, "smimerelay"), build(t, "smimerelay")
 	if !bytes.Equal(read(t, first), read(t, second)) {
 		t.Error("two builds of the package differ")
 	}
@@ -84,10 +84,29 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 	}
 }
 
-func build(t *testing.T) string {
+// TestPackageForTokens looks into the package with the helper.
+func TestPackageForTokens(t *testing.T) {
+	file := build(t, "smimerelay-pkcs11")
+	if out, err := exec.Command(rig.Tool(t, "lintian", "lintian"), "--allow-root", "--fail-on", "error", file).CombinedOutput(); err != nil {
+		t.Errorf("lintian: %v\n%s", err, out)
+	}
+	scratch := t.TempDir()
+	run(t, "dpkg-deb", "--extract", file, scratch)
+	for _, path := range []string{"usr/bin/smimerelay-token", "usr/share/man/man1/smimerelay-token.1.gz", "usr/share/doc/smimerelay-pkcs11/sbom.cdx.json"} {
+		read(t, filepath.Join(scratch, path))
+	}
+	if depends := run(t, "dpkg-deb", "--field", file, "Depends"); !strings.Contains(depends, "smimerelay (= ") {
+		t.Errorf("depends on %s", depends)
+	}
+	if out := run(t, filepath.Join(scratch, "usr/bin/smimerelay-token"), "--help"); !strings.Contains(out, "--listen PATH URI") {
+		t.Errorf("help: %s", out)
+	}
+}
+
+func build(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command(filepath.Join(rig.Root(t), "packaging/build"), "deb")
+	cmd := exec.Command(filepath.Join(rig.Root(t), "packaging/build"), "deb", name)
 	cmd.Env = append(os.Environ(), "DIST="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)

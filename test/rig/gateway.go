@@ -17,12 +17,20 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/configtest"
 )
 
-// Build compiles the binary that is tested into dir, with further flags of the
-// compiler, and returns its path.
-func Build(dir string, flags ...string) (string, error) {
-	program := filepath.Join(dir, "smimerelay")
-	args := append(append([]string{"build"}, flags...), "-o", program, "github.com/smimerelay/smimerelay/cmd/smimerelay")
-	cmd := exec.Command("go", args...)
+// Build compiles the binary that is tested into dir, static as it is shipped, and
+// returns its path.
+func Build(dir string) (string, error) { return build(dir, "smimerelay", "CGO_ENABLED=0") }
+
+// BuildHelper compiles the helper for tokens into dir, where the binary finds it.
+func BuildHelper(dir string) error {
+	_, err := build(dir, "smimerelay-token", "CGO_ENABLED=1")
+	return err
+}
+
+func build(dir, name, setting string) (string, error) {
+	program := filepath.Join(dir, name)
+	cmd := exec.Command("go", "build", "-o", program, "github.com/smimerelay/smimerelay/cmd/"+name)
+	cmd.Env = append(os.Environ(), setting)
 	cmd.Stderr = os.Stderr
 	return program, cmd.Run()
 }

@@ -1,4 +1,5 @@
-package token
+// Package uri reads PKCS #11 URIs (RFC 7512).
+package uri
 
 import (
 	"errors"
@@ -7,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// uri is a PKCS #11 URI (RFC 7512 section 2.3) with its values decoded.
-type uri struct {
-	path  map[string]string
-	query map[string]string
+// URI is a PKCS #11 URI (RFC 7512 section 2.3) with its values decoded.
+type URI struct {
+	Path  map[string]string // which token and which of its keys
+	Query map[string]string // how to get there
 }
 
 // Attributes of the path that we know: each that is there must match.
@@ -27,19 +28,19 @@ var (
 	errNoModule = errors.New("names no library; add ?module-path=/path/of/the/library.so")
 )
 
-// parseURI reads a URI. Errors do not repeat it: it may have a PIN in it.
-func parseURI(text string) (uri, error) {
-	var u uri
+// Parse reads a URI. Errors do not repeat it: it may have a PIN in it.
+func Parse(text string) (URI, error) {
+	var u URI
 	scheme, rest, ok := strings.Cut(text, ":")
 	if !ok || !strings.EqualFold(scheme, "pkcs11") {
 		return u, errScheme
 	}
 	path, query, _ := strings.Cut(rest, "?")
 	var err error
-	if u.path, err = attributes(path, ";", "&"); err != nil {
+	if u.Path, err = attributes(path, ";", "&"); err != nil {
 		return u, err
 	}
-	if u.query, err = attributes(query, "&", "/?|"); err != nil {
+	if u.Query, err = attributes(query, "&", "/?|"); err != nil {
 		return u, err
 	}
 	return u, u.check()
@@ -110,21 +111,19 @@ func unhex(c byte) byte {
 
 // check refuses what we do not know in the path (RFC 7512 section 2.5: it would
 // match nothing), and values that are not what they must be.
-func (u uri) check() error {
-	for name, value := range u.path {
+func (u URI) check() error {
+	for name, value := range u.Path {
 		if err := checkAttribute(name, value); err != nil {
 			return err
 		}
 	}
-	if _, ok := u.query["pin-value"]; ok {
+	if _, ok := u.Query["pin-value"]; ok {
 		return errPINValue
 	}
-	if source, ok := u.query["pin-source"]; ok {
-		if _, err := pinFile(source); err != nil {
-			return err
-		}
+	if _, err := u.PINFile(); err != nil {
+		return err
 	}
-	if u.query["module-path"] == "" && u.query["module-name"] == "" {
+	if u.Query["module-path"] == "" && u.Query["module-name"] == "" {
 		return errNoModule
 	}
 	return nil
@@ -167,9 +166,13 @@ func known(name string) bool {
 	return false
 }
 
-// pinFile returns the path in a pin-source. Programs are not run, and nothing is
-// fetched.
-func pinFile(source string) (string, error) {
+// PINFile returns the path in pin-source; it is empty if there is none. Programs
+// are not run, and nothing is fetched.
+func (u URI) PINFile() (string, error) {
+	source, ok := u.Query["pin-source"]
+	if !ok {
+		return "", nil
+	}
 	path, ok := strings.CutPrefix(source, "file:")
 	if after, authority := strings.CutPrefix(path, "//"); authority {
 		// RFC 8089 section 2: an empty authority or localhost is this host.
@@ -181,10 +184,16 @@ func pinFile(source string) (string, error) {
 	return path, nil
 }
 
-// name is how errors and logs name the token.
-func (u uri) name() string {
+// Is reports whether an attribute of the path is absent or has this value.
+func (u URI) Is(name, value string) bool {
+	want, ok := u.Path[name]
+	return !ok || want == value
+}
+
+// Name is how errors and logs name the token.
+func (u URI) Name() string {
 	for _, attribute := range []string{"token", "serial", "slot-id", "model", "manufacturer"} {
-		if v := u.path[attribute]; v != "" {
+		if v := u.Path[attribute]; v != "" {
 			return v
 		}
 	}

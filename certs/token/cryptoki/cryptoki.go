@@ -1,14 +1,13 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/miekg/pkcs11"
 
-	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/certs/token/contract"
 )
 
 // cryptoki is what we use of PKCS #11: *pkcs11.Ctx, or a test that fails.
@@ -36,11 +35,11 @@ type cryptoki interface {
 	DestroyObject(pkcs11.SessionHandle, pkcs11.ObjectHandle) error
 }
 
-// refusal is an error that only a person can mend: nothing is gained by trying
+// refuse makes an error that only a person can mend: nothing is gained by trying
 // again.
-type refusal struct{ error }
-
-func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
+func refuse(format string, args ...any) error {
+	return contract.Errorf(contract.Refused, format, args...)
+}
 
 var (
 	errTimeout = errors.New("no answer in time")
@@ -99,11 +98,14 @@ func unable(err error) bool {
 	return false
 }
 
-// failure is what callers get to see of err.
-func (u uri) failure(what string, err error) error {
-	kind := cms.ErrDevice
-	if unable(err) {
-		kind = cms.ErrUnsupported
+// answer is err in the words of the contract.
+func answer(err error) error {
+	_, said := errors.AsType[*contract.Error](err)
+	switch {
+	case err == nil, said:
+		return err
+	case unable(err):
+		return contract.Errorf(contract.Unsupported, "%w", err)
 	}
-	return fmt.Errorf("%w: token %q: %s: %w", kind, u.name(), what, err)
+	return contract.Errorf(contract.Unavailable, "%w", err)
 }

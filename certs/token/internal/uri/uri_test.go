@@ -1,4 +1,4 @@
-package token
+package uri
 
 import (
 	"maps"
@@ -24,14 +24,14 @@ func TestURI(t *testing.T) {
 		},
 		"pkcs11:type=private" + module + "&vendor_x=1": {map[string]string{"type": "private"}, map[string]string{"vendor_x": "1"}},
 	} {
-		u, err := parseURI(text)
+		u, err := Parse(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		delete(u.query, "module-path")
-		if !maps.Equal(u.path, want.path) || !maps.Equal(u.query, want.query) {
-			t.Errorf("%s: %q, %q", text, u.path, u.query)
+		delete(u.Query, "module-path")
+		if !maps.Equal(u.Path, want.path) || !maps.Equal(u.Query, want.query) {
+			t.Errorf("%s: %q, %q", text, u.Path, u.Query)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestBadURI(t *testing.T) {
 		"pkcs11:" + module + "&pin-source=/etc/pin":                "pin-source",
 		"pkcs11:" + module + "&pin-source=file://h/pin":            "pin-source",
 	} {
-		_, err := parseURI(text)
+		_, err := Parse(text)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
@@ -83,7 +83,7 @@ func TestBadURI(t *testing.T) {
 
 func TestPINFile(t *testing.T) {
 	for _, source := range []string{"file:/etc/pin", "file:///etc/pin", "file://localhost/etc/pin"} {
-		if path, err := pinFile(source); err != nil || path != "/etc/pin" {
+		if path, err := (URI{Query: map[string]string{"pin-source": source}}).PINFile(); err != nil || path != "/etc/pin" {
 			t.Errorf("%s: %q, %v", source, path, err)
 		}
 	}
@@ -92,11 +92,11 @@ func TestPINFile(t *testing.T) {
 func FuzzURI(f *testing.F) {
 	f.Add("pkcs11:token=a%20b;id=%01?module-path=/x&pin-source=file:/y")
 	f.Fuzz(func(t *testing.T, text string) {
-		u, err := parseURI(text)
+		u, err := Parse(text)
 		if err != nil {
 			return
 		}
-		if u.name() == "" || u.query["pin-value"] != "" {
+		if u.Name() == "" || u.Query["pin-value"] != "" {
 			t.Errorf("%q: %q", text, u)
 		}
 	})

@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"errors"
@@ -125,8 +125,8 @@ const modulePaths = "/usr/lib/pkcs11 /usr/lib/*-linux-gnu/pkcs11 /usr/lib/*-linu
 
 // library returns the path of the library: module-path, or what module-name is
 // the name of, without "lib" and suffix (RFC 7512 section 2.3).
-func (u uri) library() (string, error) {
-	if path := u.query["module-path"]; path != "" {
+func (u target) library() (string, error) {
+	if path := u.Query["module-path"]; path != "" {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
@@ -136,7 +136,7 @@ func (u uri) library() (string, error) {
 		}
 		return path, nil
 	}
-	name := u.query["module-name"]
+	name := u.Query["module-name"]
 	if strings.ContainsAny(name, `/*?[\`) {
 		return "", refuse("module-name: %q is not a name; write module-path", name)
 	}

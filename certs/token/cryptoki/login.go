@@ -1,11 +1,12 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"github.com/miekg/pkcs11"
 
 	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/certs/token/contract"
 )
 
 // logIn logs in to the token of a session, if it asks for that and no session has yet.
@@ -41,20 +42,19 @@ func (s *session) loggedIn() (bool, error) {
 // enterPIN sends the PIN to the token; it is read again each time and kept
 // nowhere. One that was refused is not tried again until its file changes.
 func (p *pool) enterPIN(s *session, user uint) error {
-	source, ok := p.uri.query["pin-source"]
-	if !ok {
-		return refuse("it asks for a PIN: write it into a file and add pin-source=file:/path")
-	}
-	name, err := pinFile(source)
-	if err != nil {
+	name, err := p.uri.PINFile()
+	switch {
+	case err != nil:
 		return err
+	case name == "":
+		return refuse("it asks for a PIN: write it into a file and add pin-source=file:/path")
 	}
 	pin, info, err := file.ReadSecret(name)
 	if err != nil {
-		return &refusal{err}
+		return refuse("%w", err)
 	}
 	if p.module.registry.barred(name, info) {
-		return refuse("it refused the PIN in %q, which is not tried again until the file changes, so that the token does not lock", name)
+		return contract.Errorf(contract.WrongPIN, "it refused the PIN in %q, which is not tried again until the file changes, so that the token does not lock", name)
 	}
 	err = p.module.Login(s.handle, user, pin)
 	switch code(err) {
@@ -62,7 +62,7 @@ func (p *pool) enterPIN(s *session, user uint) error {
 		return nil
 	case pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED:
 		p.module.registry.bar(name, info)
-		return refuse("it refuses the PIN in %q: %w", name, err)
+		return contract.Errorf(contract.WrongPIN, "it refuses the PIN in %q: %w", name, err)
 	}
 	return err
 }

@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 )
 
 // slot finds the one token that the URI names.
-func (u uri) slot(api cryptoki) (uint, pkcs11.TokenInfo, error) {
+func (u target) slot(api cryptoki) (uint, pkcs11.TokenInfo, error) {
 	var info pkcs11.TokenInfo
 	if ok, err := u.matchesLibrary(api); err != nil || !ok {
 		if err == nil {
@@ -48,19 +48,13 @@ func (u uri) slot(api cryptoki) (uint, pkcs11.TokenInfo, error) {
 	return 0, info, refuse("the URI fits %d tokens; add token= or serial=", len(found))
 }
 
-// is reports whether an attribute is absent or has this value.
-func (u uri) is(name, value string) bool {
-	want, ok := u.path[name]
-	return !ok || want == value
+func (u target) matchesToken(t pkcs11.TokenInfo) bool {
+	return u.Is("token", t.Label) && u.Is("manufacturer", t.ManufacturerID) &&
+		u.Is("serial", t.SerialNumber) && u.Is("model", t.Model)
 }
 
-func (u uri) matchesToken(t pkcs11.TokenInfo) bool {
-	return u.is("token", t.Label) && u.is("manufacturer", t.ManufacturerID) &&
-		u.is("serial", t.SerialNumber) && u.is("model", t.Model)
-}
-
-func (u uri) matchesSlot(api cryptoki, slot uint) (bool, error) {
-	if want, ok := u.path["slot-id"]; ok {
+func (u target) matchesSlot(api cryptoki, slot uint) (bool, error) {
+	if want, ok := u.Path["slot-id"]; ok {
 		if n, err := strconv.ParseUint(want, 10, 64); err != nil || uint(n) != slot {
 			return false, nil
 		}
@@ -69,18 +63,18 @@ func (u uri) matchesSlot(api cryptoki, slot uint) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return u.is("slot-description", info.SlotDescription) && u.is("slot-manufacturer", info.ManufacturerID), nil
+	return u.Is("slot-description", info.SlotDescription) && u.Is("slot-manufacturer", info.ManufacturerID), nil
 }
 
-func (u uri) matchesLibrary(api cryptoki) (bool, error) {
+func (u target) matchesLibrary(api cryptoki) (bool, error) {
 	info, err := api.GetInfo()
 	if err != nil {
 		return false, err
 	}
 	version := fmt.Sprintf("%d.%d", info.LibraryVersion.Major, info.LibraryVersion.Minor)
-	if u.path["library-version"] == fmt.Sprint(info.LibraryVersion.Major) && info.LibraryVersion.Minor == 0 {
-		version = u.path["library-version"] // RFC 7512 section 2.3: the minor version defaults to 0
+	if u.Path["library-version"] == fmt.Sprint(info.LibraryVersion.Major) && info.LibraryVersion.Minor == 0 {
+		version = u.Path["library-version"] // RFC 7512 section 2.3: the minor version defaults to 0
 	}
-	return u.is("library-manufacturer", info.ManufacturerID) && u.is("library-description", info.LibraryDescription) &&
-		u.is("library-version", version), nil
+	return u.Is("library-manufacturer", info.ManufacturerID) && u.Is("library-description", info.LibraryDescription) &&
+		u.Is("library-version", version), nil
 }

@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"sync"
@@ -16,7 +16,7 @@ const maxSessions = 8
 // kept. A session does one thing at a time.
 type pool struct {
 	module  *module
-	uri     uri
+	uri     target
 	timeout time.Duration
 	clock   func() time.Time
 	places  chan struct{} // one for each operation under way
@@ -37,13 +37,13 @@ type session struct {
 
 // newPool makes a pool that leaves half of the token's sessions to the pool that
 // takes its place at a reload.
-func newPool(m *module, c Config, u uri, most uint) *pool {
+func newPool(m *module, u target, o Options, most uint) *pool {
 	n := maxSessions
 	// 0 is no limit, and all ones is one that the token does not tell.
 	if most > 0 && most < 2*maxSessions {
 		n = max(1, int(most)/2)
 	}
-	return &pool{module: m, uri: u, timeout: c.Timeout, clock: c.Clock, places: make(chan struct{}, n)}
+	return &pool{module: m, uri: u, timeout: o.Timeout, clock: o.Clock, places: make(chan struct{}, n)}
 }
 
 // do has f work with a session, and returns its answer unless that takes too

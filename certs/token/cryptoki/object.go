@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"errors"
@@ -61,9 +61,12 @@ type private struct {
 	always bool
 }
 
+// name names the key on the wire.
+func (k private) name() string { return fmt.Sprintf("%x-%x-%x", k.kind, k.id, k.label) }
+
 // handle finds the key, once a session.
 func (k private) handle(s *session) (pkcs11.ObjectHandle, error) {
-	name := string(k.id) + "\x00" + string(k.label)
+	name := k.name()
 	if h, ok := s.keys[name]; ok {
 		return h, nil
 	}

@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"crypto"

@@ -1,6 +1,6 @@
-//go:build pkcs11
+//go:build cgo
 
-package token
+package cryptoki
 
 import (
 	"bytes"
@@ -69,6 +69,12 @@ func (f *faulty) enter(call string) error {
 		return do()
 	}
 	return nil
+}
+
+func (f *faulty) count(call string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[call]
 }
 
 func (f *faulty) GetSlotList(present bool) ([]uint, error) {
@@ -148,17 +154,13 @@ func (f *faulty) Decrypt(h pkcs11.SessionHandle, data []byte) ([]byte, error) {
 }
 
 // openFaulty opens the token of w through f.
-func (w *world) openFaulty(t *testing.T, r *registry, c Config) *token {
+func (w *world) openFaulty(t *testing.T, r *registry, o Options) *opened {
 	t.Helper()
-	c.URI = w.token.URI("")
-	k, err := open(c, r)
-	must(t, err)
-	t.Cleanup(func() { k.Close() })
-	return k
+	return testpki.Must(w.connect(t, w.token.URI(""), r, o, nil))
 }
 
 // sign has alice's key sign something.
-func (k *token) sign(t *testing.T) error {
+func (k *opened) sign(t *testing.T) error {
 	t.Helper()
 	digest := sha256.Sum256([]byte("text"))
 	_, err := k.signing(t, alice).Key.(crypto.Signer).Sign(nil, digest[:], crypto.SHA256)
@@ -168,7 +170,7 @@ func (k *token) sign(t *testing.T) error {
 func TestSessionsThatGetLost(t *testing.T) {
 	w := newWorld(t)
 	f, r := newFaulty()
-	k := w.openFaulty(t, r, Config{})
+	k := w.openFaulty(t, r, Options{})
 	for _, code := range []uint{pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_KEY_HANDLE_INVALID} {
 		f.fails("Sign", code)
 		if err := k.sign(t); err != nil {
@@ -183,10 +185,10 @@ func TestSessionsThatGetLost(t *testing.T) {
 		}
 	}
 	// All sessions are gone, and with them the login.
-	for _, s := range []*session{testpki.Must(k.pool.take()), testpki.Must(k.pool.take()), testpki.Must(k.pool.take())} {
-		k.pool.put(s)
+	for _, s := range []*session{testpki.Must(k.Token.pool.take()), testpki.Must(k.Token.pool.take()), testpki.Must(k.Token.pool.take())} {
+		k.Token.pool.put(s)
 	}
-	slot, _, err := k.uri.slot(f)
+	slot, _, err := k.Token.uri.slot(f)
 	must(t, err)
 	logins := f.calls["Login"]
 	must(t, f.CloseAllSessions(slot))
@@ -218,7 +220,7 @@ func TestSessionsThatGetLost(t *testing.T) {
 func TestWrongSignature(t *testing.T) {
 	w := newWorld(t)
 	f, r := newFaulty()
-	k := w.openFaulty(t, r, Config{})
+	k := w.openFaulty(t, r, Options{})
 	f.signed = func(b []byte) []byte { b[9] ^= 1; return b }
 	if err := k.sign(t); !errors.Is(err, cms.ErrDevice) {
 		t.Errorf("%v", err)
@@ -237,14 +239,14 @@ func TestTokenComesLater(t *testing.T) {
 		}
 		return nil
 	})
-	k := w.openFaulty(t, r, Config{Clock: func() time.Time { return now }})
+	k := w.openFaulty(t, r, Options{Clock: func() time.Time { return now }})
 	a := testpki.Must(address.Parse(alice))
 	for range 3 {
 		if id, err := k.Signing(t.Context(), a); err == nil || k.Err() == nil || !errors.Is(err, cms.ErrDevice) {
 			t.Fatalf("%v, %v", id, err)
 		}
 	}
-	if n := f.calls["GetSlotList"]; n != 2 { // the second after the library was initialized again
+	if n := f.count("GetSlotList"); n != 2 { // the second after the library was initialized again
 		t.Errorf("asked %d times", n)
 	}
 	away, now = false, now.Add(pause)
@@ -261,7 +263,7 @@ func TestTokenGoesAndComes(t *testing.T) {
 	tokens := w.token.Folder
 	must(t, os.Rename(tokens, tokens+".away"))
 	must(t, os.Mkdir(tokens, 0o700))
-	k := w.openFaulty(t, r, Config{Clock: func() time.Time { return now }})
+	k := w.openFaulty(t, r, Options{Clock: func() time.Time { return now }})
 	if err := k.Err(); !errors.Is(err, cms.ErrDevice) {
 		t.Fatalf("away at the start: %v", err)
 	}
@@ -273,7 +275,7 @@ func TestTokenGoesAndComes(t *testing.T) {
 	key := k.signing(t, alice).Key.(cms.Device)
 	must(t, os.Rename(tokens, tokens+".away"))
 	now = now.Add(pause)
-	k.module.restart(now) // which fails: SoftHSM does not begin without the folder
+	k.Token.module.restart(now) // which fails: SoftHSM does not begin without the folder
 	for range 2 {
 		if err := key.Ready(); !errors.Is(err, cms.ErrDevice) {
 			t.Errorf("taken out: %v", err)
@@ -293,7 +295,8 @@ func TestTokenGoesAndComes(t *testing.T) {
 func TestTokenHangs(t *testing.T) {
 	w := newWorld(t)
 	f, r := newFaulty()
-	k := w.openFaulty(t, r, Config{Timeout: 300 * time.Millisecond})
+	var hangs atomic.Int32
+	k := w.openFaulty(t, r, Options{Timeout: 300 * time.Millisecond, Hangs: func() { hangs.Add(1) }})
 	release := make(chan struct{})
 	f.mu.Lock()
 	f.signed = func(b []byte) []byte { <-release; return b }
@@ -307,12 +310,15 @@ func TestTokenHangs(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if err := k.Close(); err == nil || !strings.Contains(err.Error(), "no answer in time") {
+	if err := k.Token.Close(); err == nil || !strings.Contains(err.Error(), "no answer in time") {
 		t.Errorf("close: %v", err)
 	}
+	if hangs.Load() == 0 {
+		t.Error("that a call hangs is not reported")
+	}
 	close(release)
-	k.pool.work.Wait()
-	if err := k.Close(); err != nil || f.sessions.Load() != 0 || len(r.loaded) != 0 {
+	k.Token.pool.work.Wait()
+	if err := k.Token.Close(); err != nil || f.sessions.Load() != 0 || len(r.loaded) != 0 {
 		t.Errorf("close again: %v, %d sessions, %d libraries", err, f.sessions.Load(), len(r.loaded))
 	}
 }
@@ -320,7 +326,7 @@ func TestTokenHangs(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	f, r := newFaulty()
-	k := w.openFaulty(t, r, Config{})
+	k := w.openFaulty(t, r, Options{})
 	var group sync.WaitGroup
 	for range 64 {
 		group.Go(func() {
@@ -334,8 +340,8 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%d sessions", n)
 	}
 	key := k.signing(t, alice).Key.(cms.Device)
-	must(t, k.Close())
-	if err := key.Ready(); !errors.Is(err, errClosed) {
+	k.close(t)
+	if err := key.Ready(); !errors.Is(err, cms.ErrDevice) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -344,12 +350,12 @@ func TestManyAtOnce(t *testing.T) {
 func TestTwoGenerations(t *testing.T) {
 	w := newWorld(t)
 	_, r := newFaulty()
-	first, second := w.openFaulty(t, r, Config{}), w.openFaulty(t, r, Config{})
+	first, second := w.openFaulty(t, r, Options{}), w.openFaulty(t, r, Options{})
 	must(t, first.sign(t))
-	must(t, first.Close())
+	first.close(t)
 	must(t, second.sign(t))
-	must(t, second.Close())
-	must(t, second.Close())
+	second.close(t)
+	second.close(t)
 	if len(r.loaded) != 0 {
 		t.Error("a library stays loaded")
 	}
@@ -361,7 +367,7 @@ func TestWrongPIN(t *testing.T) {
 	f, r := newFaulty()
 	must(t, os.WriteFile(w.token.PINFile, []byte("999111"), 0o600))
 	for range 5 {
-		_, err := open(Config{URI: w.token.URI("")}, r)
+		_, err := w.connect(t, w.token.URI(""), r, Options{}, nil)
 		if err == nil || !strings.Contains(err.Error(), w.token.PINFile) || strings.Contains(err.Error(), "999111") {
 			t.Fatalf("%v", err)
 		}
@@ -370,13 +376,13 @@ func TestWrongPIN(t *testing.T) {
 		t.Errorf("the PIN was tried %d times", n)
 	}
 	must(t, os.WriteFile(w.token.PINFile, []byte(w.token.PIN+"\n"), 0o600))
-	k := w.openFaulty(t, r, Config{})
+	k := w.openFaulty(t, r, Options{})
 	must(t, k.sign(t))
-	must(t, k.Close())
+	k.close(t)
 
 	f.on("GetTokenInfo", func() error { return pkcs11.Error(pkcs11.CKR_PIN_INCORRECT) })
 	logins := f.calls["Login"]
-	if _, err := open(Config{URI: w.token.URI("")}, r); err == nil || !strings.Contains(err.Error(), "one more attempt") || f.calls["Login"] != logins {
+	if _, err := w.connect(t, w.token.URI(""), r, Options{}, nil); err == nil || !strings.Contains(err.Error(), "one more attempt") || f.calls["Login"] != logins {
 		t.Errorf("the last attempt: %v, %d logins", err, f.calls["Login"]-logins)
 	}
 }
@@ -408,17 +414,17 @@ func TestTokenIsNoOracle(t *testing.T) {
 			}
 			return plain, err
 		}
-		k := w.openFaulty(t, r, Config{})
-		key := k.signing(t, alice).Key.(*rsaKey)
+		k := w.openFaulty(t, r, Options{})
+		key := k.signing(t, alice).Key.(crypto.Decrypter)
 		if got, err := key.Decrypt(nil, good, pkcs1); err != nil || !bytes.Equal(got, secret) {
 			t.Errorf("%q, %v", got, err)
 		}
 		for name, c := range bad {
-			if got, err := key.Decrypt(nil, c, pkcs1); err != errPadding || got != nil {
+			if got, err := key.Decrypt(nil, c, pkcs1); err == nil || err.Error() != "decryption failed" || errors.Is(err, cms.ErrDevice) || got != nil {
 				t.Errorf("%s answered %v: %q, %v", name, pkcs11.Error(answer), got, err)
 			}
 		}
-		if _, err := key.Decrypt(nil, good, &rsa.OAEPOptions{Hash: crypto.SHA1}); err != errPadding {
+		if _, err := key.Decrypt(nil, good, &rsa.OAEPOptions{Hash: crypto.SHA1}); err == nil || err.Error() != "decryption failed" {
 			t.Errorf("not OAEP: %v", err)
 		}
 		for _, c := range [][]byte{good, bad["random"]} {
@@ -432,7 +438,7 @@ func TestTokenIsNoOracle(t *testing.T) {
 			}
 			f.fails("GetSessionInfo")
 		}
-		must(t, k.Close())
+		k.close(t)
 	}
 }
 
@@ -440,7 +446,7 @@ func TestTokenIsNoOracle(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	w := newWorld(t)
 	_, r := newFaulty()
-	key := w.openFaulty(t, r, Config{}).signing(t, alice).Key.(*rsaKey)
+	key := w.openFaulty(t, r, Options{}).signing(t, alice).Key.(crypto.Decrypter)
 	for name, o := range map[string]crypto.DecrypterOpts{
 		"none": nil, "hash": &rsa.OAEPOptions{Hash: crypto.MD5},
 		// What is tested.
