@@ -1,19 +1,15 @@
 package certificates
 
 import (
-	"bufio"
 	"cmp"
 	"crypto"
 	"crypto/x509"
 	_ "embed"
-	"encoding/binary"
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/testing/otherreader"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 )
 
@@ -36,50 +33,14 @@ var (
 //go:embed testdata/differences.tsv
 var differences string
 
-// libcrypto is a process that reads certificates.
-type libcrypto struct {
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func startLibcrypto(t *testing.T) *libcrypto {
+// startLibcrypto runs a program that reads certificates with libcrypto.
+func startLibcrypto(t *testing.T) *otherreader.Reader {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "certificate")
 	if out, err := exec.Command("cc", "-O1", "-o", program, "testdata/certificate.c", "-lcrypto").CombinedOutput(); err != nil {
 		t.Fatalf("install gcc and libssl-dev: %v\n%s", err, out)
 	}
-	cmd := exec.Command(program)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("libcrypto: %v", err)
-		}
-	})
-	return &libcrypto{in, bufio.NewReader(out)}
-}
-
-func (l *libcrypto) read(t *testing.T, der []byte) string {
-	t.Helper()
-	if _, err := l.in.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(der))), der...)); err != nil {
-		t.Fatal(err)
-	}
-	line, err := l.out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("libcrypto ended at %x", der)
-	}
-	return strings.TrimSuffix(line, "\n")
+	return otherreader.Start(t, exec.Command(program))
 }
 
 // originals are what is mutated: several keys, and everything that is compared.
@@ -108,7 +69,7 @@ func TestLibcryptoReadsTheSame(t *testing.T) {
 		if i >= len(from) {
 			der = mutate(r, der)
 		}
-		theirs := l.read(t, der)
+		theirs := string(l.Lines(t, der)[0])
 		ours, err := pkix.ParseCertificate(der)
 		kind := ""
 		switch usable := strings.HasPrefix(theirs, "read\t"); {

@@ -1,16 +1,15 @@
 package readers
 
 import (
-	"bufio"
-	"encoding/binary"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/otherreader"
 )
 
 // programs are the readers, each with the command that runs it.
@@ -28,13 +27,8 @@ type leaf struct {
 	Text []byte `json:"text"`
 }
 
-// reader is a running program that reads one message after the other.
-type reader struct {
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func start(t *testing.T, command []string) *reader {
+// start runs a reader.
+func start(t *testing.T, command []string) *otherreader.Reader {
 	t.Helper()
 	modules, err := filepath.Abs("../../.cache/readers/node_modules")
 	if err != nil {
@@ -42,52 +36,17 @@ func start(t *testing.T, command []string) *reader {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %v", command, err)
-		}
-	})
-	return &reader{in: in, out: bufio.NewReader(out)}
+	return otherreader.Start(t, cmd)
 }
 
 // read returns what the reader shows of each message.
-func (r *reader) read(t *testing.T, messages [][]byte) [][]leaf {
+func read(t *testing.T, r *otherreader.Reader, messages [][]byte) [][]leaf {
 	t.Helper()
-	written := make(chan error, 1)
-	go func() {
-		for _, m := range messages {
-			if _, err := r.in.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(m))), m...)); err != nil {
-				written <- err
-				return
-			}
-		}
-		written <- nil
-	}()
 	shown := make([][]leaf, len(messages))
-	for i := range messages {
-		line, err := r.out.ReadBytes('\n')
-		if err != nil {
-			t.Fatalf("after %d of %d messages: %v; `make test` installs what is missing", i, len(messages), err)
-		}
+	for i, line := range r.Lines(t, messages...) {
 		if err := json.Unmarshal(line, &shown[i]); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-	}
-	if err := <-written; err != nil {
-		t.Fatal(err)
 	}
 	return shown
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/otherreader"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -108,13 +109,13 @@ func TestReaders(t *testing.T) {
 
 // compare holds what a reader shows of each message that passes against what it
 // shows of the signed entity alone.
-func compare(t *testing.T, r *reader, w *world, passing []sample) {
+func compare(t *testing.T, r *otherreader.Reader, w *world, passing []sample) {
 	var alone [][]byte
 	for _, p := range w.parts {
 		alone = append(alone, append([]byte("From: bob@example.org\r\nMIME-Version: 1.0\r\n"), p.entity...))
 	}
 	var want [][]string
-	for _, leaves := range r.read(t, alone) {
+	for _, leaves := range read(t, r, alone) {
 		want = append(want, lines(leaves))
 	}
 	var raw [][]byte
@@ -122,7 +123,7 @@ func compare(t *testing.T, r *reader, w *world, passing []sample) {
 		raw = append(raw, s.raw)
 	}
 	failures := 0
-	for i, leaves := range r.read(t, raw) {
+	for i, leaves := range read(t, r, raw) {
 		if got := lines(leaves); !slices.Equal(got, want[passing[i].part]) {
 			if failures++; failures <= 5 {
 				t.Errorf("shows %q, and the signature covers %q, in %s", got, want[passing[i].part], describe(passing[i].number, passing[i].raw))

@@ -10,13 +10,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testuser"
 )
 
 // program is where Debian's dovecot-imapd puts the process that serves one session.
@@ -64,7 +65,7 @@ type session struct {
 
 func open(tb testing.TB, message []byte) session {
 	tb.Helper()
-	as, err := unprivileged()
+	as, err := testuser.Of("dovecot", "dovecot-imapd")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -99,27 +100,6 @@ func open(tb testing.TB, message []byte) session {
 		tb.Fatal(err)
 	}
 	return s
-}
-
-// unprivileged returns the user that Dovecot runs as: Debian's dovecot where we are
-// root, for whom it opens no mailbox, and nil for ourselves.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Getuid() != 0 {
-		return nil, nil
-	}
-	u, err := user.Lookup("dovecot")
-	if err != nil {
-		return nil, fmt.Errorf("there is no user for Dovecot: apt-get install dovecot-imapd: %w", err)
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
 // ask returns what Dovecot answers to a command.

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testuser"
 )
 
 // startLimit is how long a server may take until it answers.
@@ -57,7 +59,7 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{bin: bin}
-	if s.user, err = unprivileged(); err != nil {
+	if s.user, err = testuser.Of("postgres", "postgresql"); err != nil {
 		return nil, err
 	}
 	if err := s.setUp(); err != nil {
