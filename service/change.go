@@ -149,6 +149,9 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 	check("log.format", before.Log.Format, after.Log.Format)
 	if s.queue != nil && needsQueue(after) {
 		check("queue", before.Queue, after.Queue)
+		if before.Store.Shared() || after.Store.Shared() { // see QueuePlace
+			check("store.url", before.Store.URL, after.Store.URL)
+		}
 	}
 	return ps
 }

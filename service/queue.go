@@ -7,19 +7,28 @@ import (
 	"os"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
+	"github.com/smimerelay/smimerelay/relay/route"
 )
 
 // openQueue opens the queue where a listener needs it, or a rule, or what is in it
 // from before: behind LMTP the MTA keeps what is not delivered.
 func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
-	if s.queue != nil || !needsQueue(c) && !s.leftOver(ctx, c.Queue.Path) {
+	if s.queue != nil {
+		return nil
+	}
+	place, err := QueuePlace(c)
+	if err != nil {
+		return err
+	}
+	if !needsQueue(c) && !s.leftOver(ctx, place) {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
-		Path: config.Place(c.Queue.Path), Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
+		Place: place, Destination: s.destination, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
 		Recheck: c.Queue.HoldRecheck, Memory: s.memory,
 	})
@@ -27,7 +36,38 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s.setQueue(q)
+	s.warnOfFile(ctx, c)
 	return nil
+}
+
+// QueuePlace is where the queue of a configuration is: in the database of the store, if
+// it has one, and else in a file of its own.
+func QueuePlace(c *config.Config) (queue.Place, error) {
+	if !c.Store.Shared() {
+		return queue.Place{Path: config.Place(c.Queue.Path)}, nil
+	}
+	password, err := store.ReadPassword(c.Store.PasswordFile)
+	if err != nil {
+		return queue.Place{}, fmt.Errorf("store.password_file: %w", err)
+	}
+	return queue.Place{URL: config.Place(c.Store.URL), Password: password}, nil
+}
+
+// warnOfFile warns of mail that is in the file of the queue where the queue is in a
+// database: it would never leave.
+func (s *Service) warnOfFile(ctx context.Context, c *config.Config) {
+	if c.Store.Shared() && s.leftOver(ctx, queue.Place{Path: config.Place(c.Queue.Path)}) {
+		s.log.Warn("the queue is in the database of [store], and there is mail in the file of [queue] path that is not delivered; move it with smimerelay store migrate",
+			"file", c.Queue.Path)
+	}
+}
+
+// destination names where mail for a recipient goes, so that the queue can keep it
+// apart from other mail.
+func (s *Service) destination(d *relay.Delivery, r relay.Recipient) string {
+	p, release := s.use()
+	defer release()
+	return p.routes.table.Destination(route.FactsOf(d, r)).String()
 }
 
 // minFree is how much of the disk the queue leaves alone, as queue.Config has it.
@@ -70,18 +110,20 @@ func (s *Service) dropQueue() {
 
 // leftOver reports whether there is mail in the queue of a configuration that
 // needs none any more: it would never leave, and no one would be notified.
-func (s *Service) leftOver(ctx context.Context, path string) bool {
-	if _, err := os.Stat(config.Place(path)); err != nil {
-		return false
+func (s *Service) leftOver(ctx context.Context, place queue.Place) bool {
+	if place.URL == "" {
+		if _, err := os.Stat(place.Path); err != nil {
+			return false
+		}
 	}
-	store, err := queue.OpenStore(path)
+	existing, err := queue.OpenStore(ctx, place)
 	if err != nil {
 		s.log.Warn("the existing queue cannot be read", "error", err)
 		return false
 	}
-	queued, err := store.Len(ctx)
-	held, heldErr := store.CountHeld(ctx)
-	if err = errors.Join(err, heldErr, store.Close()); err != nil {
+	queued, err := existing.Len(ctx)
+	held, heldErr := existing.CountHeld(ctx)
+	if err = errors.Join(err, heldErr, existing.Close()); err != nil {
 		s.log.Warn("the existing queue cannot be read", "error", err)
 	}
 	return queued+held.Waiting+held.Quarantined > 0

@@ -137,7 +137,7 @@ func TestNodesWait(t *testing.T) {
 	db := testpki.Must(sql.Open("pgx", w.cfg.URL))
 	defer db.Close()
 	other := testpki.Must(db.Conn(ctx))
-	w.must(advisory{}.SessionLock(ctx, other))
+	w.must(tablesLock.SessionLock(ctx, other))
 	opened := make(chan error)
 	go func() {
 		s, err := Open(ctx, w.cfg)
@@ -154,7 +154,7 @@ func TestNodesWait(t *testing.T) {
 		default:
 		}
 	}
-	w.must(advisory{}.SessionUnlock(ctx, other))
+	w.must(tablesLock.SessionUnlock(ctx, other))
 	w.must(<-opened)
 	w.must(other.Close())
 }

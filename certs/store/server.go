@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // Server is the state of the PostgreSQL server behind a store.
@@ -22,7 +24,7 @@ type Server struct {
 
 // Server asks the server; ok is false for a store that has none.
 func (s *Store) Server(ctx context.Context) (state Server, ok bool, err error) {
-	if !isPostgreSQL(s.cfg.URL) {
+	if !postgresdb.Is(s.cfg.URL) {
 		return Server{}, false, nil
 	}
 	var now int64
@@ -31,7 +33,7 @@ func (s *Store) Server(ctx context.Context) (state Server, ok bool, err error) {
 		current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', extract(epoch FROM clock_timestamp())::bigint`).
 		Scan(&state.Version, &state.Standby, &state.Standbys, &state.Synchronous, &state.Durable, &now)
 	if err != nil {
-		return Server{}, true, fmt.Errorf("store %q: %w", Label(s.cfg.URL), err)
+		return Server{}, true, fmt.Errorf("store %q: %w", postgresdb.Label(s.cfg.URL), err)
 	}
 	state.Skew = now - s.now()
 	return state, true, nil

@@ -14,11 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -73,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if s.write != nil {
 			err = errors.Join(err, s.Close())
 		}
-		return nil, &failure{fmt.Sprintf("store %q", Label(cfg.URL)), err}
+		return nil, &failure{fmt.Sprintf("store %q", postgresdb.Label(cfg.URL)), err}
 	}
 	return s, nil
 }
@@ -88,7 +87,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	switch {
 	case s.cfg.URL == "":
 		err = s.openMemory(ctx)
-	case isPostgreSQL(s.cfg.URL):
+	case postgresdb.Is(s.cfg.URL):
 		err = s.openPostgreSQL(ctx)
 	default:
 		err = s.openSQLite(ctx)
@@ -107,28 +106,6 @@ func (s *Store) Close() error {
 		err = errors.Join(s.read.Close(), err)
 	}
 	return err
-}
-
-// isPostgreSQL reports whether a Config.URL names a PostgreSQL database and not a
-// file.
-func isPostgreSQL(text string) bool {
-	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
-}
-
-// Label is a Config.URL without what is secret in it, for logs and errors.
-func Label(text string) string {
-	if !isPostgreSQL(text) {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return "postgres://…"
-	}
-	label := url.URL{Scheme: u.Scheme, User: url.User(u.User.Username()), Host: u.Host, Path: u.Path}
-	if host := u.Query().Get("host"); host != "" {
-		label.RawQuery = "host=" + host
-	}
-	return label.String()
 }
 
 // now is the time as it is stored.

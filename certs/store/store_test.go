@@ -13,6 +13,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -207,7 +208,7 @@ func TestServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if isPostgreSQL(w.cfg.URL) != ok {
+		if postgresdb.Is(w.cfg.URL) != ok {
 			t.Errorf("%q is a server: %t", w.cfg.URL, ok)
 		}
 		if ok && (state.Version < 9 || state.Standby || state.Standbys != 0) {

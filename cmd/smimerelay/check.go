@@ -8,6 +8,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/service"
 )
 
@@ -114,5 +115,5 @@ func storeName(url string) string {
 	if url == "" {
 		return "in memory only"
 	}
-	return store.Label(url)
+	return postgresdb.Label(url)
 }

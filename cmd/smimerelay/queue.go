@@ -9,6 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/queue"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 type queueCmd struct {
@@ -33,9 +34,17 @@ func (f *queueFlags) open() (*queue.Store, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	s, err := queue.OpenStore(config.Place(c.Queue.Path))
+	place, err := service.QueuePlace(c)
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%w; check queue.path in %s and which user you are", err, f.Config))
+		return nil, unusable(err)
+	}
+	s, err := queue.OpenStore(background(), place)
+	if err != nil {
+		key := "queue.path"
+		if c.Store.Shared() {
+			key = "store.url"
+		}
+		return nil, unusable(fmt.Errorf("%w; check %s in %s and which user you are", err, key, f.Config))
 	}
 	return s, nil
 }

@@ -65,7 +65,7 @@ func changeQueue(args []string, do func(*queue.Queue, relay.Envelope, *message.M
 		}
 	}
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Path: args[0], Log: slog.New(slog.DiscardHandler)})
+	q, err := queue.Open(ctx, queue.Config{Place: queue.Place{Path: args[0]}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -104,12 +104,12 @@ type NextHop struct {
 
 // Queue is the section [queue].
 type Queue struct {
-	Path         string          `toml:"path" doc:"SQLite file; its folder must be writable and on a local disk" path:"new"`
+	Path         string          `toml:"path" doc:"SQLite file; its folder must be writable and on a local disk. With a postgres:// address in store.url the queue is in that database, and path has no effect" path:"new"`
 	Lifetime     time.Duration   `toml:"lifetime" doc:"how long delivery is attempted before the sender gets a delivery report" min:"1m"`
-	Retry        []time.Duration `toml:"retry" doc:"delays between attempts; the last one repeats" min:"1s"`
-	Workers      int             `toml:"workers" doc:"number of concurrent deliveries" min:"1"`
+	Retry        []time.Duration `toml:"retry" doc:"delays between attempts, up to a tenth shorter or longer; the last one repeats" min:"1s"`
+	Workers      int             `toml:"workers" doc:"number of concurrent deliveries to one destination; a quarter more are for others. A destination that fails gets a tenth" min:"1"`
 	MaxSize      int             `toml:"max_size" doc:"maximum number of messages in the queue, including held messages; above it, messages are deferred with 452" min:"1"`
-	MinFree      Size            `toml:"min_free" doc:"disk space to keep free: below it, new mail is deferred with 452 while queued mail is still delivered; 0 is no limit"`
+	MinFree      Size            `toml:"min_free" doc:"disk space to keep free, with SQLite: below it, new mail is deferred with 452 while queued mail is still delivered; 0 is no limit"`
 	HoldLifetime time.Duration   `toml:"hold_lifetime" doc:"how long a message is held for a missing certificate (no_certificate = \"hold\") before the sender gets a delivery report" min:"1m"`
 	Quarantine   time.Duration   `toml:"quarantine_lifetime" doc:"how long an inbound message is kept in quarantine (on_result = \"quarantine\") before it is deleted" min:"1h"`
 	HoldRecheck  time.Duration   `toml:"hold_recheck" doc:"how often certificates are looked up again for held messages" min:"1s"`

@@ -29,10 +29,11 @@ type EntryRecipient struct {
 // ErrNotFound is returned for an id that is not, or no longer, in the queue.
 var ErrNotFound = errors.New("not in the queue")
 
-const selectEntries = `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts,
-	coalesce(strftime('%s', j.scheduled_at), 0), coalesce(j.state, '')
+func (s *Store) selectEntries() string {
+	return `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts, ` + s.engine.next + `, coalesce(CAST(j.state AS TEXT), '')
 	FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id
 	LEFT JOIN river_job j ON j.id = d.job_id`
+}
 
 // List returns the deliveries in the queue, oldest first.
 func (s *Store) List(ctx context.Context) ([]Entry, error) {
@@ -41,7 +42,7 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 		return nil, err
 	}
 	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, selectEntries+` ORDER BY d.id`)
+	rows, err := tx.QueryContext(ctx, s.selectEntries()+` ORDER BY d.id`)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 		return Entry{}, nil, err
 	}
 	defer tx.Rollback()
-	e, err := scanEntry(tx.QueryRowContext(ctx, selectEntries+` WHERE d.id = ?`, id))
+	e, err := scanEntry(tx.QueryRowContext(ctx, s.selectEntries()+` WHERE d.id = $1`, id))
 	if err != nil {
 		return Entry{}, nil, notFound(id, err)
 	}
@@ -80,7 +81,7 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 		return Entry{}, nil, err
 	}
 	var message int64
-	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = ?`, id).Scan(&message); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message); err != nil {
 		return e, nil, err
 	}
 	text, err := readText(ctx, tx, message, e.Size)
@@ -96,16 +97,16 @@ func (s *Store) Retry(ctx context.Context, id int64) (bool, error) {
 	}
 	defer tx.Rollback()
 	var job int64
-	var state string
-	err = tx.QueryRowContext(ctx, `SELECT coalesce(d.job_id, 0), coalesce(j.state, '')
-		FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id WHERE d.id = ?`, id).Scan(&job, &state)
+	err = tx.QueryRowContext(ctx, `SELECT coalesce(job_id, 0) FROM smimerelay_delivery WHERE id = $1`, id).Scan(&job)
 	if err != nil {
 		return false, notFound(id, err)
 	}
-	if state == "running" {
-		return false, nil
+	res, err := tx.ExecContext(ctx, s.engine.postpone+` AND state = 'available'`, job, 0.0)
+	if err != nil {
+		return false, err
 	}
-	if err := replaceJob(ctx, tx, job, id, 0); err != nil {
+	n, err := res.RowsAffected()
+	if err != nil || n == 0 {
 		return false, err
 	}
 	return true, tx.Commit()
@@ -119,12 +120,12 @@ func (s *Store) Drop(ctx context.Context, id int64) error {
 	}
 	defer tx.Rollback()
 	var message int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = ?`, id).Scan(&message)
+	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message)
 	if err != nil {
 		return notFound(id, err)
 	}
 	// Its job finds nothing to do.
-	if err := remove(ctx, tx, id, message); err != nil {
+	if err := s.remove(ctx, tx, id, message); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

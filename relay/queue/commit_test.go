@@ -74,7 +74,7 @@ func TestFailedCommitOfAnOrder(t *testing.T) {
 	}
 	// References to nothing that are found out when the commit is tried.
 	if _, err := q.db.Exec(`CREATE TABLE test_spoilt (x INTEGER REFERENCES smimerelay_message (id) DEFERRABLE INITIALLY DEFERRED);
-		CREATE TRIGGER test_job AFTER INSERT ON river_job BEGIN INSERT INTO test_spoilt VALUES (99); END;
+		CREATE TRIGGER test_job AFTER UPDATE ON river_job BEGIN INSERT INTO test_spoilt VALUES (99); END;
 		CREATE TRIGGER test_delivery AFTER DELETE ON smimerelay_delivery BEGIN INSERT INTO test_spoilt VALUES (99); END;
 		CREATE TRIGGER test_hold AFTER DELETE ON smimerelay_hold BEGIN INSERT INTO test_spoilt VALUES (99); END;`); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,13 @@ import (
 const crashEnv = "QUEUE_CRASH_DIR"
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(nodeEnv); url != "" {
+		if err := runNode(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv(crashEnv); dir != "" {
 		child := crashChild
 		if os.Getenv(crashEnv+"_HOLDS") != "" {
@@ -33,7 +40,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := stopServer(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // crashRounds is how often the process is killed: a few times, or as
@@ -82,7 +94,7 @@ func crashChild(dir string) error {
 		return err
 	}
 	q, err := Open(context.Background(), Config{
-		Path: filepath.Join(dir, "queue.db"), Deliverer: &journal{file: file},
+		Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: &journal{file: file},
 		Retry: []time.Duration{time.Millisecond}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -139,7 +151,7 @@ func TestCrash(t *testing.T) {
 	}
 	h := newHop(nil)
 	h.got = make(chan relay.Delivery, 100_000)
-	q := open(t, Config{Path: filepath.Join(dir, "queue.db"), Deliverer: h})
+	q := open(t, Config{Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: h})
 	left, err := q.Len(t.Context())
 	if err != nil {
 		t.Fatal(err)

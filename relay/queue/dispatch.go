@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,14 +22,22 @@ type dispatcher struct {
 	looking sync.WaitGroup
 	stopped chan struct{}
 
-	mu   sync.Mutex
-	open bool           // from Start to Stop
-	busy int            // workers whose attempt is not recorded
-	jobs map[int64]bool // that have a worker; true while it is busy
+	mu    sync.Mutex
+	open  bool // from Start to Stop
+	seats seats
+	jobs  map[int64]*place // that have a worker, or are about to
+}
+
+// place is the seat of a job.
+type place struct {
+	job
+	retry bool
+	busy  bool // the attempt is not recorded
 }
 
 func newDispatcher(q *Queue) *dispatcher {
-	d := &dispatcher{queue: q, stopped: make(chan struct{}), jobs: map[int64]bool{}}
+	d := &dispatcher{queue: q, stopped: make(chan struct{}), jobs: map[int64]*place{}}
+	d.seats = newSeats(q.config.Workers)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
 }
@@ -98,18 +107,95 @@ func (d *dispatcher) room() int {
 	if !d.open {
 		return 0
 	}
-	return max(0, d.queue.config.Workers-d.busy)
+	return d.seats.free()
 }
 
 // take marks jobs as running. Only the writer calls it: what it took begins with run
-// when the transaction is on the disk, and was never taken if it is not.
-func (d *dispatcher) take(tx *sql.Tx) ([]job, error) {
-	n := d.room()
-	if n == 0 {
+// when the transaction is on the disk, and has to be given to drop if it is not.
+func (d *dispatcher) take(tx *sql.Tx) (jobs []job, err error) {
+	if d.room() == 0 {
 		return nil, nil
 	}
 	// The end of d.ctx must not interrupt a transaction that has changes of others.
-	return takeJobs(context.WithoutCancel(d.ctx), tx, n)
+	jobs, later, err := d.choose(context.WithoutCancel(d.ctx), tx)
+	if err == nil {
+		err = d.mark(context.WithoutCancel(d.ctx), tx, jobs, later)
+	}
+	if err != nil {
+		d.drop(jobs)
+		return nil, err
+	}
+	return jobs, nil
+}
+
+// choose gives seats to jobs. later are jobs of destinations that fail, which shall wait.
+func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (jobs, later []job, err error) {
+	d.mu.Lock()
+	turns := d.seats.turns(d.queue.config.Clock())
+	d.mu.Unlock()
+	for _, t := range turns {
+		t.most = min(t.most, d.room())
+		if t.most == 0 {
+			continue
+		}
+		err := d.queue.dueJobs(ctx, tx, t.priority, t.most+t.pass+t.wait, func(j job) bool {
+			switch d.admit(j, t.priority) {
+			case admitted:
+				jobs = append(jobs, j)
+				t.most--
+			case failing:
+				later = append(later, j)
+				t.wait--
+			case full:
+				t.pass--
+			case seated:
+			}
+			return t.most > 0 && t.pass > 0 && t.wait >= 0
+		})
+		if err != nil {
+			return jobs, later, err
+		}
+	}
+	return jobs, later, nil
+}
+
+// admit gives a job a seat, if it gets one.
+func (d *dispatcher) admit(j job, priority int) verdict {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.jobs[j.id] != nil {
+		return seated
+	}
+	v := d.seats.admit(j.destination, priority)
+	switch v {
+	case admitted:
+		d.jobs[j.id] = &place{job: j, retry: priority == retry, busy: true}
+	case full:
+		d.seats.looked = d.queue.config.Clock()
+	}
+	return v
+}
+
+// mark writes down what was chosen.
+func (d *dispatcher) mark(ctx context.Context, tx *sql.Tx, jobs, later []job) error {
+	for _, j := range jobs {
+		if _, err := tx.ExecContext(ctx, d.queue.engine.take, j.id); err != nil {
+			return err
+		}
+	}
+	for _, j := range later {
+		if _, err := tx.ExecContext(ctx, d.queue.engine.postpone, j.id, d.queue.pause().Seconds()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop gives back the seats of jobs that were not taken after all.
+func (d *dispatcher) drop(jobs []job) {
+	for _, j := range jobs {
+		d.leave(j.id)
+	}
 }
 
 // run gives each job a worker. After Stop it leaves them to the next process.
@@ -120,8 +206,6 @@ func (d *dispatcher) run(jobs []job) {
 		return
 	}
 	for _, j := range jobs {
-		d.jobs[j.id] = true
-		d.busy++
 		d.workers.Go(func() {
 			defer d.leave(j.id)
 			// What a panic leaves undone is found by the tender.
@@ -138,9 +222,9 @@ func (d *dispatcher) run(jobs []job) {
 func (d *dispatcher) release(job int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.jobs[job] {
-		d.jobs[job] = false
-		d.busy--
+	if p := d.jobs[job]; p != nil && p.busy {
+		p.busy = false
+		d.seats.leave(p.destination, p.retry)
 	}
 }
 
@@ -156,6 +240,27 @@ func (d *dispatcher) leave(job int64) {
 func (d *dispatcher) works(job int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, ok := d.jobs[job]
-	return ok
+	return d.jobs[job] != nil
+}
+
+// noteResults remembers whether a destination takes mail.
+func (d *dispatcher) noteResults(destination string, results []error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seats.note(destination, !slices.ContainsFunc(results, answered), d.queue.config.Clock())
+}
+
+// crowded reports whether a destination fails and has all the workers that it gets: more
+// mail for it waits.
+func (d *dispatcher) crowded(destination string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.seats.judge(destination, firstAttempt) == failing
+}
+
+// sweep forgets destinations that failed long ago.
+func (d *dispatcher) sweep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seats.sweep(d.queue.config.Clock())
 }

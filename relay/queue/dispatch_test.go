@@ -14,7 +14,9 @@ import (
 
 // The commit that stores a message has it delivered, and the commit that records an
 // attempt has the next one made: nothing waits for a look at the file.
-func TestCommitsTakeJobs(t *testing.T) {
+func TestCommitsTakeJobs(t *testing.T) { each(t, testCommitsTakeJobs) }
+
+func testCommitsTakeJobs(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h, Look: time.Hour, Tend: time.Hour, Workers: 1})
 	for i := range 3 {
@@ -57,7 +59,9 @@ func (c *counting) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool
 
 // So many deliveries are under way as there are workers: not fewer while there is
 // something to deliver, and not more.
-func TestWorkersAreBounded(t *testing.T) {
+func TestWorkersAreBounded(t *testing.T) { each(t, testWorkersAreBounded) }
+
+func testWorkersAreBounded(t *testing.T) {
 	c := &counting{goOn: make(chan struct{})}
 	q := open(t, Config{Deliverer: c, Workers: 3})
 	start(t, q)
@@ -77,7 +81,9 @@ func TestWorkersAreBounded(t *testing.T) {
 }
 
 // What another process makes due, and what becomes due with time, is seen at a look.
-func TestLookFindsWhatIsDue(t *testing.T) {
+func TestLookFindsWhatIsDue(t *testing.T) { each(t, testLookFindsWhatIsDue) }
+
+func testLookFindsWhatIsDue(t *testing.T) {
 	h := newHop(func(_ string, attempt int) error {
 		if attempt == 1 {
 			return fault.New(fault.NextHop, "busy", nil)
@@ -89,7 +95,7 @@ func TestLookFindsWhatIsDue(t *testing.T) {
 	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
-	operator, err := OpenStore(q.config.Path)
+	operator, err := OpenStore(t.Context(), q.config.Place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +114,9 @@ func TestLookFindsWhatIsDue(t *testing.T) {
 
 // A queue that stops in the middle of an attempt interrupts it after a while, and the
 // next process makes it again.
-func TestStopInterrupts(t *testing.T) {
+func TestStopInterrupts(t *testing.T) { each(t, testStopInterrupts) }
+
+func testStopInterrupts(t *testing.T) {
 	var once sync.Once
 	begun := make(chan struct{})
 	q := open(t, Config{Deliverer: deliverFunc(func(ctx context.Context, d relay.Delivery) ([]error, []bool) {
@@ -129,7 +137,7 @@ func TestStopInterrupts(t *testing.T) {
 		t.Error(err)
 	}
 	h := newHop(nil)
-	again := open(t, Config{Path: q.config.Path, Deliverer: h})
+	again := open(t, Config{Place: q.config.Place, Deliverer: h})
 	start(t, again)
 	h.wait(t)
 	drained(t, again)
@@ -158,11 +166,11 @@ func TestRecordsShareCommits(t *testing.T) {
 	if n := len(w.gather(&change{})); n != 1 {
 		t.Errorf("a message waited for %d others", n-1)
 	}
-	d.busy = 1
+	d.seats.busy = 1
 	if n := len(w.gather(record)); n != 1 {
 		t.Errorf("a worker that others wait for waited for %d changes", n-1)
 	}
-	d.busy, w.linger = 0, time.Nanosecond
+	d.seats.busy, w.linger = 0, time.Nanosecond
 	if n := len(w.gather(record)); n != 1 {
 		t.Errorf("%d changes share a commit, and only one was there", n)
 	}

@@ -2,14 +2,10 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // health is whether the store did what was last asked of it.
@@ -70,13 +66,6 @@ func (h *health) tookWrites() bool {
 	return w
 }
 
-// ofStore reports whether an error says that the store does not work, and not
-// that it refused what it was given.
-func ofStore(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && e.Code()&0xff != sqlite3.SQLITE_CONSTRAINT
-}
-
 // Ready returns nil while messages can be stored, and else why they cannot: the
 // store fails, the disk is too full, or the queue is.
 func (q *Queue) Ready(ctx context.Context) error {
@@ -84,11 +73,11 @@ func (q *Queue) Ready(ctx context.Context) error {
 		return err
 	}
 	if err := q.room(); err != nil {
-		return fmt.Errorf("queue %q: %w", q.config.Path, err)
+		return fmt.Errorf("queue %q: %w", q.config.label(), err)
 	}
 	n, err := q.size(ctx)
 	if err != nil {
-		return fmt.Errorf("queue %q: %w", q.config.Path, err)
+		return fmt.Errorf("queue %q: %w", q.config.label(), err)
 	}
 	if n >= q.config.MaxSize {
 		return fmt.Errorf("queue full: %d messages, the limit is %d (queue.max_size)", n, q.config.MaxSize)

@@ -98,12 +98,12 @@ func (s *Store) ShowHeld(ctx context.Context, id HoldID) (HeldEntry, []byte, err
 		return HeldEntry{}, nil, err
 	}
 	defer tx.Rollback()
-	e, err := scanHeld(tx.QueryRowContext(ctx, selectHeld+` WHERE h.id = ?`, int64(id)))
+	e, err := scanHeld(tx.QueryRowContext(ctx, selectHeld+` WHERE h.id = $1`, int64(id)))
 	if err != nil {
 		return HeldEntry{}, nil, notHeld(id, err)
 	}
 	var message int64
-	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = ?`, int64(id)).Scan(&message); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = $1`, int64(id)).Scan(&message); err != nil {
 		return e, nil, err
 	}
 	text, err := readText(ctx, tx, message, e.Size)
@@ -117,7 +117,7 @@ func (s *Store) Give(ctx context.Context, id HoldID, order relay.Order) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0, job_order = ? WHERE id = ?`, string(text), int64(id))
+	res, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0, job_order = $1 WHERE id = $2`, string(text), int64(id))
 	if err != nil {
 		return err
 	}
@@ -135,11 +135,11 @@ func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
 	}
 	defer tx.Rollback()
 	var message int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = ?`, int64(id)).Scan(&message)
+	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = $1`, int64(id)).Scan(&message)
 	if err != nil {
 		return notHeld(id, err)
 	}
-	if err := removeHold(ctx, tx, int64(id), message); err != nil {
+	if err := s.removeHold(ctx, tx, int64(id), message); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -150,7 +150,7 @@ func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
 
 // inQuarantine is the condition on a hold that is in quarantine. In a string of JSON
 // the quotes would have backslashes.
-const inQuarantine = `instr(hold, '"quarantined":true') > 0`
+const inQuarantine = `hold LIKE '%"quarantined":true%'`
 
 // Recheck has all that waits for a certificate looked at now.
 func (s *Store) Recheck(ctx context.Context) error {

@@ -102,7 +102,7 @@ func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error
 	if err != nil {
 		return err
 	}
-	_, err = insertRow(ctx, tx, `INSERT INTO smimerelay_hold (message_id, hold, until, next) VALUES (?, ?, ?, ?)`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO smimerelay_hold (message_id, hold, until, next) VALUES ($1, $2, $3, $4)`,
 		body, string(text), h.Until.UnixMilli(), q.nextLook(s))
 	return err
 }
@@ -128,6 +128,7 @@ func (q *Queue) nextLook(s *storedHold) int64 {
 // heldMessage is a hold as it is in the store.
 type heldMessage struct {
 	id, message int64
+	text        string // of stored
 	stored      storedHold
 	order       relay.Order
 	orderText   string
@@ -142,18 +143,17 @@ func (q *Queue) loadHold(ctx context.Context, id int64, share *relay.Share) (*he
 	}
 	defer tx.Rollback()
 	s := &heldMessage{id: id}
-	var text string
 	var size int
 	err = tx.QueryRowContext(ctx, `SELECT message_id, hold, job_order, `+messageSize+`
-		FROM smimerelay_hold h JOIN smimerelay_message m ON m.id = h.message_id WHERE h.id = ?`, id).
-		Scan(&s.message, &text, &s.orderText, &size)
+		FROM smimerelay_hold h JOIN smimerelay_message m ON m.id = h.message_id WHERE h.id = $1`, id).
+		Scan(&s.message, &s.text, &s.orderText, &size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal([]byte(text), &s.stored); err != nil {
+	if err := json.Unmarshal([]byte(s.text), &s.stored); err != nil {
 		return nil, err
 	}
 	if s.orderText != "" {
@@ -178,14 +178,14 @@ func (q *Queue) loadHold(ctx context.Context, id int64, share *relay.Share) (*he
 // meantime stays dropped.
 func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) error {
 	return q.writer.write(ctx, func(tx *sql.Tx) error {
-		if there, err := holdIsThere(ctx, tx, s.id); err != nil || !there {
+		if there, err := q.lockHold(ctx, tx, s); err != nil || !there {
 			return err
 		}
 		if err := q.insert(ctx, tx, slices.Concat(b.Copies, b.Notices)); err != nil {
 			return err
 		}
 		if b.Held == nil {
-			return removeHold(ctx, tx, s.id, s.message)
+			return q.removeHold(ctx, tx, s.id, s.message)
 		}
 		rest, err := storeHold(b.Held)
 		if err != nil {
@@ -199,7 +199,12 @@ func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) erro
 func (q *Queue) postpone(ctx context.Context, s *heldMessage, why string) error {
 	rest := s.stored
 	rest.Trouble = why
-	return q.writer.write(ctx, func(tx *sql.Tx) error { return q.updateHold(ctx, tx, s, &rest) })
+	return q.writer.write(ctx, func(tx *sql.Tx) error {
+		if there, err := q.lockHold(ctx, tx, s); err != nil || !there {
+			return err
+		}
+		return q.updateHold(ctx, tx, s, &rest)
+	})
 }
 
 // updateHold stores a hold again; an order that came in the meantime stays.
@@ -208,25 +213,50 @@ func (q *Queue) updateHold(ctx context.Context, tx *sql.Tx, s *heldMessage, rest
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_hold SET hold = ?, until = ? WHERE id = ?`,
+	if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_hold SET hold = $1, until = $2 WHERE id = $3`,
 		string(text), rest.Until.UnixMilli(), s.id); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_hold SET next = ?, job_order = '' WHERE id = ? AND job_order = ?`,
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_hold SET next = $1, job_order = '' WHERE id = $2 AND job_order = $3`,
 		q.nextLook(rest), s.id, s.orderText)
 	return err
 }
 
-func holdIsThere(ctx context.Context, tx *sql.Tx, id int64) (bool, error) {
-	var n int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM smimerelay_hold WHERE id = ?`, id).Scan(&n)
+// claimHold makes other nodes leave a hold alone for a while. It reports false if one
+// of them has it.
+func (q *Queue) claimHold(ctx context.Context, id int64) (bool, error) {
+	if !q.engine.shared {
+		return true, nil
+	}
+	now := q.config.Clock()
+	res, err := q.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = $1 WHERE id = $2 AND next <= $3`,
+		now.Add(2*q.config.Lease).UnixMilli(), id, now.UnixMilli())
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
 	return n > 0, err
 }
 
+// lockHold reports whether a hold is as it was read: it is not dropped, and no other
+// node has done what was to be done with it. None can until the transaction ends.
+func (q *Queue) lockHold(ctx context.Context, tx *sql.Tx, s *heldMessage) (bool, error) {
+	query := `SELECT hold FROM smimerelay_hold WHERE id = $1`
+	if q.engine.shared {
+		query += ` FOR UPDATE`
+	}
+	var text string
+	err := tx.QueryRowContext(ctx, query, s.id).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return text == s.text, err
+}
+
 // removeHold takes a hold out, with its message.
-func removeHold(ctx context.Context, tx *sql.Tx, id, message int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_hold WHERE id = ?`, id); err != nil {
+func (s *Store) removeHold(ctx context.Context, tx *sql.Tx, id, message int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_hold WHERE id = $1`, id); err != nil {
 		return err
 	}
-	return removeMessage(ctx, tx, message)
+	return s.removeMessage(ctx, tx, message)
 }

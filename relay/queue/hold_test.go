@@ -95,9 +95,11 @@ func (g *gate) times() int {
 
 // What is held is not delivered, survives a restart whole, and leaves for whom
 // the answer has changed.
-func TestHold(t *testing.T) {
+func TestHold(t *testing.T) { each(t, testHold) }
+
+func testHold(t *testing.T) {
 	h, g := newHop(nil), &gate{}
-	c := Config{Path: filepath.Join(t.TempDir(), "queue.db"), Deliverer: h, Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond}
+	c := Config{Place: newPlace(t), Deliverer: h, Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond}
 	q := open(t, c)
 	want := held(t, "b@example.net", "c@example.net")
 	if err := q.Put(t.Context(), holding(want, delivery(t, "", "a@example.org"))); err != nil {
@@ -162,7 +164,9 @@ func nothingLeft(t *testing.T, q *Queue) {
 
 // Orders reach the decision with their words; what cannot be decided stays, with
 // the reason; a new generation of certificates has all looked at.
-func TestHeldOrders(t *testing.T) {
+func TestHeldOrders(t *testing.T) { each(t, testHeldOrders) }
+
+func testHeldOrders(t *testing.T) {
 	h, g := newHop(nil), &gate{err: fault.New(fault.Unavailable, "no answer", nil)}
 	var generation atomic.Int64
 	q := open(t, Config{Deliverer: h, Decider: decider{reconsider: g.reconsider, generation: generation.Load}, Look: time.Millisecond})
@@ -170,7 +174,7 @@ func TestHeldOrders(t *testing.T) {
 	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenStore(q.config.Path)
+	s, err := OpenStore(t.Context(), q.config.Place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +216,9 @@ func TestHeldOrders(t *testing.T) {
 }
 
 // Held mail counts against the size of the queue, and drop takes it out.
-func TestHeldCountsAndDrops(t *testing.T) {
+func TestHeldCountsAndDrops(t *testing.T) { each(t, testHeldCountsAndDrops) }
+
+func testHeldCountsAndDrops(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 2})
 	defer stop(t, q)
 	if err := q.Put(t.Context(), holding(held(t, "b@example.net"), delivery(t, "", "a@example.org"))); err != nil {
@@ -245,7 +251,9 @@ func TestHeldCountsAndDrops(t *testing.T) {
 
 // What is left alone is looked at when it is due, and at its end, which comes
 // before the next look here.
-func TestHeldIsLookedAtInTime(t *testing.T) {
+func TestHeldIsLookedAtInTime(t *testing.T) { each(t, testHeldIsLookedAtInTime) }
+
+func testHeldIsLookedAtInTime(t *testing.T) {
 	g := &gate{}
 	var now atomic.Int64
 	now.Store(time.Now().UnixNano())
@@ -275,7 +283,9 @@ func TestHeldIsLookedAtInTime(t *testing.T) {
 }
 
 // A decision that panics, or fails, leaves the message where it is.
-func TestHeldSurvivesPanic(t *testing.T) {
+func TestHeldSurvivesPanic(t *testing.T) { each(t, testHeldSurvivesPanic) }
+
+func testHeldSurvivesPanic(t *testing.T) {
 	var n atomic.Int64
 	q := open(t, Config{Deliverer: newHop(nil), Look: time.Millisecond,
 		Decider: decider{reconsider: func(context.Context, relay.Hold, relay.Order) (relay.Batch, error) {
@@ -306,7 +316,7 @@ func TestHeldSurvivesPanic(t *testing.T) {
 func crashHolds(dir string) error {
 	refuse := newHop(func(string, int) error { return errors.New("not now") })
 	q, err := Open(context.Background(), Config{
-		Path: filepath.Join(dir, "queue.db"), Deliverer: refuse, Retry: []time.Duration{time.Hour},
+		Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: refuse, Retry: []time.Duration{time.Hour},
 		Look: time.Millisecond, Recheck: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
 		Decider: decider{reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (relay.Batch, error) {
 			return split(h, func(to string) bool { return strings.Contains(to, "-now@") }), nil
@@ -357,7 +367,7 @@ func TestHoldCrash(t *testing.T) {
 			t.Fatalf("the process ended by itself: %v", err)
 		}
 	}
-	s, err := OpenStore(filepath.Join(dir, "queue.db"))
+	s, err := OpenStore(t.Context(), Place{Path: filepath.Join(dir, "queue.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +410,9 @@ func TestHoldCrash(t *testing.T) {
 
 // What is in quarantine keeps what it is, waits for no certificate, and is not counted
 // with what does.
-func TestQuarantined(t *testing.T) {
+func TestQuarantined(t *testing.T) { each(t, testQuarantined) }
+
+func testQuarantined(t *testing.T) {
 	h, g := newHop(nil), &gate{open: map[string]bool{"b@example.net": true}}
 	q := open(t, Config{Deliverer: h, Decider: decider{reconsider: g.reconsider}, Look: time.Millisecond})
 	start(t, q)

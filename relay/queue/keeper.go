@@ -112,6 +112,9 @@ func (k *keeper) reconsider(id int64) error {
 	q := k.queue
 	share := q.config.Memory.Share()
 	defer share.Release()
+	if mine, err := q.claimHold(k.ctx, id); err != nil || !mine {
+		return err
+	}
 	s, err := withMemory(k.ctx, share, func(s *relay.Share) (*heldMessage, error) { return q.loadHold(k.ctx, id, s) })
 	if err != nil || s == nil {
 		return err
@@ -144,5 +147,5 @@ func (k *keeper) decide(ctx context.Context, s *heldMessage) (b relay.Batch, err
 
 // due returns the holds that are to be looked at.
 func (q *Queue) due(ctx context.Context) ([]int64, error) {
-	return queryInts(ctx, q.db, `SELECT id FROM smimerelay_hold WHERE next <= ? ORDER BY next, id`, q.config.Clock().UnixMilli())
+	return queryInts(ctx, q.db, `SELECT id FROM smimerelay_hold WHERE next <= $1 ORDER BY next, id`, q.config.Clock().UnixMilli())
 }

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,7 +10,9 @@ import (
 )
 
 // The report on a message is joined to it, too.
-func TestReportsNameTheMessage(t *testing.T) {
+func TestReportsNameTheMessage(t *testing.T) { each(t, testReportsNameTheMessage) }
+
+func testReportsNameTheMessage(t *testing.T) {
 	log, origin := &wiretest.Log{}, relay.Origin{ID: "ID1", MessageID: "<m@example.org>"}
 	refuse := newHop(func(to string, _ int) error {
 		if to == "a@example.org" {
@@ -40,11 +41,13 @@ func TestReportsNameTheMessage(t *testing.T) {
 
 // An attempt is joined to its message by the names that the log of the listener
 // has, also after a restart.
-func TestAttemptsNameTheMessage(t *testing.T) {
-	path, log := filepath.Join(t.TempDir(), "queue.db"), &wiretest.Log{}
+func TestAttemptsNameTheMessage(t *testing.T) { each(t, testAttemptsNameTheMessage) }
+
+func testAttemptsNameTheMessage(t *testing.T) {
+	place, log := newPlace(t), &wiretest.Log{}
 	d := delivery(t, "a@example.org", "b@example.net")
 	d.Origin = relay.Origin{ID: "ID1", QueueID: "4XYZ", MessageID: "<m@example.org>"}
-	q := open(t, Config{Path: path, Deliverer: newHop(nil)})
+	q := open(t, Config{Place: place, Deliverer: newHop(nil)})
 	if err := q.Put(t.Context(), batch(d)); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,7 @@ func TestAttemptsNameTheMessage(t *testing.T) {
 		}
 		return fault.New(fault.NextHop, "next hop not available", nil)
 	})
-	q = open(t, Config{Path: path, Deliverer: h, Log: log.Logger()})
+	q = open(t, Config{Place: place, Deliverer: h, Log: log.Logger()})
 	if err := q.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
@@ -16,7 +14,8 @@ import (
 )
 
 // Put implements relay.Queue. When it returns nil the batch is on the disk: SQLite has
-// synced the commit (synchronous=FULL). A full queue or disk is a fault.Capacity.
+// synced the commit (synchronous=FULL), or PostgreSQL has (synchronous_commit). A full
+// queue or disk is a fault.Capacity.
 func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 	if b.Empty() {
 		return nil
@@ -48,7 +47,7 @@ var _ relay.Queue = (*Queue)(nil)
 
 // room refuses mail while there is still disk enough to deliver what is there.
 func (q *Queue) room() error {
-	if q.config.MinFree < 0 {
+	if q.config.MinFree < 0 || q.engine.shared {
 		return nil
 	}
 	free, err := freeSpace(q.config.Path)
@@ -71,14 +70,29 @@ func (s *Store) size(ctx context.Context) (int, error) {
 	return n, err
 }
 
+// tally is how much is in the queue, as it was counted, with all that was stored since.
+// Only the writer uses it. Counting takes as long as the queue is.
+type tally struct {
+	n  int
+	at time.Time
+}
+
+// tallyLasts is how long the tally stands: other nodes store too.
+const tallyLasts = time.Second
+
+// checkSize refuses what the queue has no room for.
 func (q *Queue) checkSize(ctx context.Context, tx *sql.Tx, more int) error {
-	var n int
-	if err := tx.QueryRowContext(ctx, selectSize).Scan(&n); err != nil {
-		return err
+	t, now := &q.tally, q.config.Clock()
+	if t.n+more > q.config.MaxSize || now.Sub(t.at) >= tallyLasts || now.Before(t.at) {
+		if err := tx.QueryRowContext(ctx, selectSize).Scan(&t.n); err != nil {
+			return err
+		}
+		t.at = now
 	}
-	if n+more > q.config.MaxSize {
+	if t.n+more > q.config.MaxSize {
 		return fault.New(fault.Capacity, "queue full, try again later", nil)
 	}
+	t.n += more
 	return nil
 }
 
@@ -98,11 +112,39 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) err
 			}
 			stored[d.Message] = body
 		}
-		if err := q.insertDelivery(ctx, tx, d, body); err != nil {
-			return err
+		for _, part := range q.parts(d) {
+			if err := q.insertDelivery(ctx, tx, part.Delivery, part.destination, body); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// part is a delivery to one destination.
+type part struct {
+	relay.Delivery
+	destination string
+}
+
+// parts divides a delivery by where its recipients' mail goes, so that a destination
+// that fails holds up its own only.
+func (q *Queue) parts(d relay.Delivery) []part {
+	if q.config.Destination == nil {
+		return []part{{Delivery: d}}
+	}
+	var parts []part
+	for _, r := range d.Recipients {
+		name := q.config.Destination(&d, r)
+		i := slices.IndexFunc(parts, func(p part) bool { return p.destination == name })
+		if i < 0 {
+			i = len(parts)
+			parts = append(parts, part{d, name})
+			parts[i].Recipients = nil
+		}
+		parts[i].Recipients = append(parts[i].Recipients, r)
+	}
+	return parts
 }
 
 // storable refuses what could never be delivered.
@@ -113,7 +155,7 @@ func storable(d relay.Delivery) error {
 	return nil
 }
 
-func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, body int64) error {
+func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, destination string, body int64) error {
 	params, err := json.Marshal(storedParams{
 		MailParams: d.Params, Listener: d.Listener, Direction: d.Direction, Rules: rulesOf(d), Origin: d.Origin, Secret: d.Secret,
 	})
@@ -121,20 +163,24 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 		return err
 	}
 	id, err := insertRow(ctx, tx,
-		`INSERT INTO smimerelay_delivery (message_id, sender, params, created) VALUES (?, ?, ?, ?)`,
-		body, d.Sender.String(), string(params), q.config.Clock().UnixMilli())
+		`INSERT INTO smimerelay_delivery (message_id, sender, params, created, destination) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
+		body, d.Sender.String(), string(params), q.config.Clock().UnixMilli(), destination)
 	if err != nil {
 		return err
 	}
 	for i, r := range d.Recipients {
 		_, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_recipient
-			(delivery_id, position, address, notify, original_type, original) VALUES (?, ?, ?, ?, ?, ?)`,
+			(delivery_id, position, address, notify, original_type, original) VALUES ($1, $2, $3, $4, $5, $6)`,
 			id, i, r.Address.String(), joinWords(r.Notify), r.OriginalType, r.Original)
 		if err != nil {
 			return err
 		}
 	}
-	return enqueue(ctx, tx, id, 0)
+	var wait time.Duration
+	if q.dispatcher.crowded(destination) {
+		wait = q.pause()
+	}
+	return q.enqueue(ctx, tx, id, firstAttempt, wait)
 }
 
 // storedParams is what is stored of a delivery beside its addresses.
@@ -161,12 +207,10 @@ func rulesOf(d relay.Delivery) []string {
 	return rules
 }
 
-func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
-	res, err := tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.LastInsertId()
+// insertRow inserts a row by a statement that returns its number.
+func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (id int64, err error) {
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&id)
+	return id, err
 }
 
 // asFault says what an error of the store means to the peer. All of them are
@@ -175,7 +219,7 @@ func asFault(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_FULL {
+	if isFull(err) {
 		return fault.New(fault.Capacity, "insufficient system storage, try again later", err)
 	}
 	return fault.Of(err)

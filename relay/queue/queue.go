@@ -1,5 +1,5 @@
-// Package queue is the durable queue: River's table of jobs on SQLite. What Put has
-// accepted is on the disk, with its job, in one transaction; a worker hands it to the
+// Package queue is the durable queue: River's table of jobs on SQLite or PostgreSQL. What
+// Put has accepted is on the disk, with its job, in one transaction; a worker hands it to the
 // next hop, and what happened is recorded in one transaction again, bounces
 // included. A crash between the two delivers a message twice and never loses
 // one.
@@ -14,17 +14,13 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
-
 	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
 // Config says where the queue is and how it works.
 type Config struct {
-	// Path is the SQLite file. Only one process may have it open.
-	Path string
+	Place
 	// Deliverer hands messages on.
 	Deliverer relay.Deliverer
 	// Retry are the waits between attempts; the last repeats. Empty means
@@ -60,6 +56,13 @@ type Config struct {
 	// Tend is how often the queue looks after itself: whether the store works,
 	// and whether each delivery has a job; 0 is every 15 seconds.
 	Tend time.Duration
+	// Lease is, with PostgreSQL, after what time others take over the deliveries of a
+	// process that does not renew its claim to them; 0 is 30 seconds.
+	Lease time.Duration
+	// Destination names where mail for a recipient goes: the next hop, or the domain.
+	// Recipients of one destination share a delivery, and deliveries of one destination
+	// that fails do not hold up others. Nil knows of none.
+	Destination func(d *relay.Delivery, r relay.Recipient) string
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -72,11 +75,13 @@ type Config struct {
 type Queue struct {
 	*Store
 	config Config
-	lock   *os.File
+	lock   *os.File // nil with PostgreSQL
+	lease  *lease   // nil without
 	writer *writer
 	keeper *keeper
 	tender *tender
 	health *health
+	tally  tally
 	// dispatcher takes jobs in the transactions of writer.
 	dispatcher *dispatcher
 }
@@ -96,6 +101,9 @@ func (c Config) defaults() Config {
 	}
 	if c.Tend == 0 {
 		c.Tend = 15 * time.Second
+	}
+	if c.Lease == 0 {
+		c.Lease = 30 * time.Second
 	}
 	if c.Workers == 0 {
 		c.Workers = 20
@@ -122,45 +130,51 @@ func (c Config) defaults() Config {
 // interrupted. Nothing is delivered before Start.
 func Open(ctx context.Context, c Config) (*Queue, error) {
 	c = c.defaults()
-	lock, err := lockFile(c.Path)
-	if err != nil {
-		return nil, err
-	}
-	q := &Queue{config: c, lock: lock, health: &health{log: c.Log, clock: c.Clock}}
+	q := &Queue{config: c, health: &health{log: c.Log, clock: c.Clock}}
 	if err := q.open(ctx); err != nil {
-		if q.Store != nil {
-			err = errors.Join(err, q.Store.Close())
-		}
-		return nil, errors.Join(fmt.Errorf("queue %q: %w", c.Path, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("queue %q: %w", c.label(), err), q.close())
 	}
 	return q, nil
+}
+
+// close closes what is open.
+func (q *Queue) close() (err error) {
+	if q.Store != nil {
+		err = q.Store.Close()
+	}
+	if q.lock != nil {
+		err = errors.Join(err, q.lock.Close())
+	}
+	return err
 }
 
 // lockFile makes this process the owner of the queue.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("queue: %w", err)
+		return nil, err
 	}
 	if err := filesystem.TryLock(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue %q is in use by another process: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("in use by another process: %w", err), f.Close())
 	}
 	return f, nil
 }
 
 func (q *Queue) open(ctx context.Context) (err error) {
-	if q.Store, err = openStore(q.config.Path, true); err != nil {
+	name := newName()
+	if q.config.URL == "" {
+		if q.lock, err = lockFile(q.config.Path); err != nil {
+			return err
+		}
+	}
+	if q.Store, err = openStore(ctx, q.config.Place, name, true, q.config.Log); err != nil {
 		return err
 	}
-	m, err := rivermigrate.New(riversqlite.New(q.db), &rivermigrate.Config{Logger: slog.New(warnings{q.config.Log.Handler()})})
-	if err != nil {
-		return err
-	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return err
-	}
-	if err := q.migrate(ctx); err != nil {
-		return err
+	if q.engine.shared {
+		q.lease = newLease(q, name)
+		if err := q.lease.renew(ctx); err != nil {
+			return err
+		}
 	}
 	q.dispatcher = newDispatcher(q)
 	q.writer = newWriter(q.db, q.health, q.dispatcher, q.config.changed) //nolint:contextcheck // it ends with Stop
@@ -174,14 +188,18 @@ func (q *Queue) open(ctx context.Context) (err error) {
 
 // recover brings back the jobs of a process that ended: those it was running or
 // interrupted, and deliveries without a job that is to run, which no order of
-// events should produce, and which would be lost. What is over is removed.
+// events should produce, and which would be lost. What is over is removed. With
+// PostgreSQL the jobs of other processes are left to them for as long as they have
+// their lease.
 func (q *Queue) recover(ctx context.Context) error {
-	for _, statement := range []string{
-		`UPDATE river_job SET state = 'available' WHERE state IN ('running', 'retryable', 'scheduled')`,
-		`DELETE FROM river_job WHERE state IN ('completed', 'cancelled', 'discarded')`,
-	} {
-		if _, err := q.db.ExecContext(ctx, statement); err != nil {
-			return err
+	if !q.engine.shared {
+		for _, statement := range []string{
+			`UPDATE river_job SET state = 'available' WHERE state IN ('running', 'retryable', 'scheduled')`,
+			`DELETE FROM river_job WHERE state IN ('completed', 'cancelled', 'discarded')`,
+		} {
+			if _, err := q.db.ExecContext(ctx, statement); err != nil {
+				return err
+			}
 		}
 	}
 	return q.rescue(ctx, func(stray) bool { return true })
@@ -190,6 +208,9 @@ func (q *Queue) recover(ctx context.Context) error {
 // Start begins to deliver, and to look after what is held. It goes on until Stop,
 // whatever becomes of ctx: deliveries under way are to finish.
 func (q *Queue) Start(context.Context) error {
+	if q.lease != nil {
+		q.lease.start()
+	}
 	q.dispatcher.start()
 	q.keeper.start()
 	q.tender.start()
@@ -203,18 +224,12 @@ func (q *Queue) Stop(ctx context.Context) error {
 	q.tender.stop()
 	q.dispatcher.stop(ctx)
 	q.writer.stop()
-	return errors.Join(q.Store.Close(), q.lock.Close())
+	var err error
+	if q.lease != nil {
+		err = q.lease.end() //nolint:contextcheck // it is given up whatever became of ctx
+	}
+	return errors.Join(err, q.close())
 }
-
-// warnings lets through what an operator must know of River.
-type warnings struct{ slog.Handler }
-
-func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
-}
-
-func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
-func (w warnings) WithGroup(n string) slog.Handler      { return warnings{w.Handler.WithGroup(n)} }
 
 // freeSpace returns how many octets the file system of path has left for us.
 func freeSpace(path string) (int64, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -98,10 +99,64 @@ func delivery(t testing.TB, from string, to ...string) relay.Delivery {
 	return d
 }
 
+// each runs a test on both engines.
+func each(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, name := range []string{"sqlite", onPostgreSQL} {
+		t.Run(name, test)
+	}
+}
+
+// onPostgreSQL is the name of tests for which newPlace makes a database.
+const onPostgreSQL = "postgresql"
+
+// newPlace is where an empty queue may be, on the engine that the test is for.
+func newPlace(t testing.TB) Place {
+	t.Helper()
+	if strings.Contains(t.Name(), "/"+onPostgreSQL) {
+		return newDatabase(t)
+	}
+	return Place{Path: filepath.Join(t.TempDir(), "queue.db")}
+}
+
+// newDatabase is an empty queue in PostgreSQL.
+func newDatabase(t testing.TB) Place {
+	t.Helper()
+	s, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.Do(func() {
+		templateURL = s.Database(t)
+		made, err := OpenStore(t.Context(), Place{URL: templateURL})
+		if err == nil {
+			err = made.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	return Place{URL: s.Copy(t, templateURL)}
+}
+
+var (
+	// server is one for all tests; TestMain stops it.
+	server = sync.OnceValues(func() (*pgtest.Server, error) {
+		s, err := pgtest.Start()
+		stopServer = s.Stop
+		return s, err
+	})
+	// stopServer stops the server if there is one.
+	stopServer = func() error { return nil }
+	// templateURL is a database with empty tables: to make them takes a while.
+	template    sync.Once
+	templateURL string
+)
+
 func open(t testing.TB, c Config) *Queue {
 	t.Helper()
-	if c.Path == "" {
-		c.Path = filepath.Join(t.TempDir(), "queue.db")
+	if c.Place == (Place{}) {
+		c.Place = newPlace(t)
 	}
 	if c.Retry == nil {
 		c.Retry = []time.Duration{time.Millisecond}
@@ -200,7 +255,9 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func TestPutDelivers(t *testing.T) {
+func TestPutDelivers(t *testing.T) { each(t, testPutDelivers) }
+
+func testPutDelivers(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h})
 	start(t, q)
@@ -231,7 +288,9 @@ func TestPutDelivers(t *testing.T) {
 
 // Each recipient has a result of its own: one delivered, one deferred and
 // delivered later, one refused, which is reported to the sender.
-func TestResults(t *testing.T) {
+func TestResults(t *testing.T) { each(t, testResults) }
+
+func testResults(t *testing.T) {
 	h := newHop(func(to string, attempt int) error {
 		switch {
 		case to == "later@example.net" && attempt < 3:
@@ -268,7 +327,9 @@ func TestResults(t *testing.T) {
 	}
 }
 
-func TestNullSenderIsNeverBounced(t *testing.T) {
+func TestNullSenderIsNeverBounced(t *testing.T) { each(t, testNullSenderIsNeverBounced) }
+
+func testNullSenderIsNeverBounced(t *testing.T) {
 	h := newHop(func(string, int) error { return fault.New(fault.Refused, "no", nil) })
 	q := open(t, Config{Deliverer: h, Decider: decider{report: func(relay.Delivery, relay.Event) (relay.Delivery, bool, error) {
 		t.Error("bounced a bounce")
@@ -281,7 +342,9 @@ func TestNullSenderIsNeverBounced(t *testing.T) {
 	drained(t, q)
 }
 
-func TestLifetime(t *testing.T) {
+func TestLifetime(t *testing.T) { each(t, testLifetime) }
+
+func testLifetime(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	clock := func() time.Time {
@@ -320,7 +383,9 @@ func TestLifetime(t *testing.T) {
 }
 
 // A report that cannot be made must not cost the recipients.
-func TestBounceFailureKeepsRecipients(t *testing.T) {
+func TestBounceFailureKeepsRecipients(t *testing.T) { each(t, testBounceFailureKeepsRecipients) }
+
+func testBounceFailureKeepsRecipients(t *testing.T) {
 	h := newHop(func(to string, _ int) error {
 		if to == "a@example.org" {
 			return nil
@@ -347,7 +412,9 @@ func TestBounceFailureKeepsRecipients(t *testing.T) {
 	drained(t, q)
 }
 
-func TestPanicIsTemporary(t *testing.T) {
+func TestPanicIsTemporary(t *testing.T) { each(t, testPanicIsTemporary) }
+
+func testPanicIsTemporary(t *testing.T) {
 	h := newHop(func(_ string, attempt int) error {
 		if attempt == 1 {
 			panic("oh")
@@ -363,7 +430,9 @@ func TestPanicIsTemporary(t *testing.T) {
 	drained(t, q)
 }
 
-func TestFull(t *testing.T) {
+func TestFull(t *testing.T) { each(t, testFull) }
+
+func testFull(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil), MaxSize: 3})
 	defer stop(t, q)
 	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"), delivery(t, "a@example.org", "c@example.net"))); err != nil {
@@ -379,7 +448,9 @@ func TestFull(t *testing.T) {
 }
 
 // All or none: a delivery that cannot be stored takes the others with it.
-func TestPutIsOneTransaction(t *testing.T) {
+func TestPutIsOneTransaction(t *testing.T) { each(t, testPutIsOneTransaction) }
+
+func testPutIsOneTransaction(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
 	defer stop(t, q)
 	bad := delivery(t, "a@example.org", "c@example.net")
@@ -424,7 +495,9 @@ func TestOneOwner(t *testing.T) {
 
 // Changes that share a commit share nothing else: one that fails, or was given
 // up, leaves the others alone.
-func TestSharedCommit(t *testing.T) {
+func TestSharedCommit(t *testing.T) { each(t, testSharedCommit) }
+
+func testSharedCommit(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Deliverer: h})
 	bad := delivery(t, "a@example.org") // without a recipient
@@ -468,7 +541,9 @@ func TestSharedCommit(t *testing.T) {
 }
 
 // A panic in one change fails that change.
-func TestPanicInChange(t *testing.T) {
+func TestPanicInChange(t *testing.T) { each(t, testPanicInChange) }
+
+func testPanicInChange(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
 	defer stop(t, q)
 	if err := q.writer.write(t.Context(), func(*sql.Tx) error { panic("oh") }); err == nil {
@@ -479,7 +554,9 @@ func TestPanicInChange(t *testing.T) {
 	}
 }
 
-func TestPutAfterStop(t *testing.T) {
+func TestPutAfterStop(t *testing.T) { each(t, testPutAfterStop) }
+
+func testPutAfterStop(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil)})
 	stop(t, q)
 	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); relay.ReplyFor(err).Code != 451 {

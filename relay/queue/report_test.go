@@ -33,7 +33,9 @@ func (e *events) report(d relay.Delivery, v relay.Event) (relay.Delivery, bool, 
 
 // A next hop that does not know NOTIFY: the sender may get a report that it took the
 // message (RFC 3461 section 5.2.2).
-func TestRelayedIsReported(t *testing.T) {
+func TestRelayedIsReported(t *testing.T) { each(t, testRelayedIsReported) }
+
+func testRelayedIsReported(t *testing.T) {
 	for _, relays := range []bool{true, false} {
 		h, e := newHop(nil), &events{}
 		h.relays = relays
@@ -54,7 +56,9 @@ func TestRelayedIsReported(t *testing.T) {
 }
 
 // A delay is reported to the sender once, when it has lasted, and of how long it may.
-func TestDelayIsReportedOnce(t *testing.T) {
+func TestDelayIsReportedOnce(t *testing.T) { each(t, testDelayIsReportedOnce) }
+
+func testDelayIsReportedOnce(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	clock := func() time.Time {
@@ -89,7 +93,9 @@ func TestDelayIsReportedOnce(t *testing.T) {
 }
 
 // A report that cannot be made costs no recipient the message, and none gets it twice.
-func TestReportThatFailsRepeatsNothing(t *testing.T) {
+func TestReportThatFailsRepeatsNothing(t *testing.T) { each(t, testReportThatFailsRepeatsNothing) }
+
+func testReportThatFailsRepeatsNothing(t *testing.T) {
 	e := &events{err: errors.New("no")}
 	h := newHop(func(to string, attempt int) error {
 		if to == "no@example.net" {
@@ -115,7 +121,9 @@ func TestReportThatFailsRepeatsNothing(t *testing.T) {
 }
 
 // What may be reported of a message that was encrypted is kept with it.
-func TestSecretIsStored(t *testing.T) {
+func TestSecretIsStored(t *testing.T) { each(t, testSecretIsStored) }
+
+func testSecretIsStored(t *testing.T) {
 	h := newHop(func(to string, _ int) error { return fault.New(fault.Refused, "no", nil) })
 	got := make(chan relay.Delivery, 1)
 	q := open(t, Config{Deliverer: h, Decider: decider{report: func(d relay.Delivery, _ relay.Event) (relay.Delivery, bool, error) {

@@ -3,19 +3,19 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // stray is a delivery that nothing will try: its job is gone or over, or is marked as
 // running though no worker has it.
-type stray struct{ delivery, job int64 }
-
-const selectStrays = `SELECT d.id, coalesce(d.job_id, 0) FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
-	WHERE j.id IS NULL OR j.state <> 'available'
-	ORDER BY d.id`
+type stray struct {
+	delivery, job int64
+	attempts      int
+}
 
 // strays returns the deliveries without a job that runs or will run.
 func (q *Queue) strays(ctx context.Context, tx *sql.Tx) ([]stray, error) {
-	rows, err := tx.QueryContext(ctx, selectStrays)
+	rows, err := tx.QueryContext(ctx, q.engine.strays)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (q *Queue) strays(ctx context.Context, tx *sql.Tx) ([]stray, error) {
 	var all []stray
 	for rows.Next() {
 		var s stray
-		if err := rows.Scan(&s.delivery, &s.job); err != nil {
+		if err := rows.Scan(&s.delivery, &s.job, &s.attempts); err != nil {
 			return nil, err
 		}
 		if !q.dispatcher.works(s.job) {
@@ -38,6 +38,10 @@ func (q *Queue) strays(ctx context.Context, tx *sql.Tx) ([]stray, error) {
 func (q *Queue) rescue(ctx context.Context, chosen func(stray) bool) error {
 	rescued := 0
 	err := q.writer.write(ctx, func(tx *sql.Tx) error {
+		rescued = 0
+		if alone, err := q.aloneToRescue(ctx, tx); err != nil || !alone {
+			return err
+		}
 		all, err := q.strays(ctx, tx)
 		if err != nil {
 			return err
@@ -46,10 +50,13 @@ func (q *Queue) rescue(ctx context.Context, chosen func(stray) bool) error {
 			if !chosen(s) {
 				continue
 			}
-			if err := replaceJob(ctx, tx, s.job, s.delivery, 0); err != nil {
+			replaced, err := q.replaceJob(ctx, tx, s)
+			if err != nil {
 				return err
 			}
-			rescued++
+			if replaced {
+				rescued++
+			}
 		}
 		return nil
 	})
@@ -57,4 +64,35 @@ func (q *Queue) rescue(ctx context.Context, chosen func(stray) bool) error {
 		q.config.Log.Warn("orphaned deliveries are retried", "deliveries", rescued)
 	}
 	return err
+}
+
+// rescueLock is held in a transaction that rescues: two nodes must not do it at once.
+const rescueLock = 0x736d696d655f7273
+
+// aloneToRescue reports whether no other node rescues at the moment.
+func (q *Queue) aloneToRescue(ctx context.Context, tx *sql.Tx) (alone bool, err error) {
+	if !q.engine.shared {
+		return true, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(rescueLock)).Scan(&alone)
+	if err == nil && alone {
+		err = forgetNodes(ctx, tx)
+	}
+	return alone, err
+}
+
+// replaceJob gives a stray another job, unless its own has ended in the meantime.
+func (q *Queue) replaceJob(ctx context.Context, tx *sql.Tx, s stray) (bool, error) {
+	if _, err := endJob(ctx, tx, s.job); err != nil {
+		return false, err
+	}
+	var job int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(job_id, 0) FROM smimerelay_delivery WHERE id = $1`, s.delivery).Scan(&job)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && job != s.job {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, q.enqueue(ctx, tx, s.delivery, priorityAfter(s.attempts), 0)
 }

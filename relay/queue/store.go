@@ -6,38 +6,95 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Store is the queue's file, for looking into it and for the operator's hand,
-// also while a server works on it.
-type Store struct{ db *sql.DB }
+// Place says where a queue is.
+type Place struct {
+	// Path is an SQLite file. Only one process may deliver from it.
+	Path string
+	// URL is the address of a PostgreSQL database, postgres://USER@HOST/DATABASE, which
+	// several nodes may share; "" is the file.
+	URL string
+	// Password is that for the database, "" for none, or for the one in URL.
+	Password string
+}
+
+// label names the place in logs and errors.
+func (p Place) label() string {
+	if p.URL != "" {
+		return postgresdb.Label(p.URL)
+	}
+	return p.Path
+}
+
+// Store is the queue's file or database, for looking into it and for the operator's
+// hand, also while a server works on it.
+type Store struct {
+	db     *sql.DB
+	engine engine
+}
 
 // OpenStore opens an existing queue without delivering from it.
-func OpenStore(path string) (*Store, error) {
-	s, err := openStore(path, false)
+func OpenStore(ctx context.Context, p Place) (*Store, error) {
+	s, err := openStore(ctx, p, "", false, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, fmt.Errorf("queue %q: %w", path, err)
-	}
-	// The file may be of an older version, which had fewer tables.
-	if err := s.migrate(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("queue %q: %w", path, err), s.Close())
+		return nil, fmt.Errorf("queue %q: %w", p.label(), err)
 	}
 	return s, nil
+}
+
+// openStore opens the queue for the node of this name, and brings its tables up to date.
+func openStore(ctx context.Context, p Place, node string, create bool, log *slog.Logger) (s *Store, err error) {
+	if p.URL != "" {
+		s, err = openPostgreSQL(ctx, p, node, log)
+	} else {
+		s, err = openSQLite(ctx, p.Path, create, log)
+	}
+	if err != nil && s != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, err
+}
+
+// connections is the most to a PostgreSQL server from one process.
+const connections = 16
+
+// silence is how long the database may take to do what it is asked. Clients wait for it.
+const silence = 10 * time.Second
+
+// openPostgreSQL connects to the database. A process that hangs in a transaction, or
+// waits for one that does, gives up: others wait for it.
+func openPostgreSQL(ctx context.Context, p Place, node string, log *slog.Logger) (*Store, error) {
+	cfg, err := postgresdb.Parse(p.URL, p.Password)
+	if err != nil {
+		return nil, err
+	}
+	if err := makePostgreSQL(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
+	cfg.RuntimeParams["lock_timeout"] = "8s"
+	postgresdb.Limit(cfg, silence)
+	db, err := postgresdb.Open(ctx, cfg, connections)
+	return &Store{db: db, engine: postgresql(node)}, err
 }
 
 // busyTimeout is how long a statement waits for another process.
 const busyTimeout = "busy_timeout(30000)"
 
-// openStore opens the file; only its owner may create it. The mail in it is for
+// openSQLite opens the file; only its owner may create it. The mail in it is for
 // only its owner to read.
-func openStore(path string, create bool) (*Store, error) {
+func openSQLite(ctx context.Context, path string, create bool, log *slog.Logger) (*Store, error) {
 	flag := os.O_RDWR
 	if create {
 		flag |= os.O_CREATE
@@ -77,79 +134,20 @@ func openStore(path string, create bool) (*Store, error) {
 	}
 	// SQLite has one writer; to queue for it here is fairer than its lock.
 	db.SetMaxOpenConns(1)
-	return &Store{db: db}, nil
+	s := &Store{db: db, engine: sqlite}
+	return s, makeSQLite(ctx, db, log)
 }
 
-// Close closes the file.
+// Close closes the file, or the connections.
 func (s *Store) Close() error { return s.db.Close() }
-
-// migrate makes our tables.
-func (s *Store) migrate(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `
-CREATE TABLE IF NOT EXISTS smimerelay_message (
-	id   INTEGER PRIMARY KEY,
-	data BLOB NOT NULL
-);
--- A message that has no room in its row, and what follows of it in the order of the
--- numbers. The parts of a message that is gone are wiped afterwards.
-CREATE TABLE IF NOT EXISTS smimerelay_large (
-	message_id INTEGER PRIMARY KEY REFERENCES smimerelay_message (id) ON DELETE CASCADE,
-	size       INTEGER NOT NULL, -- octets of the whole
-	parts      INTEGER NOT NULL  -- by which its parts are found; never used again
-);
-CREATE TABLE IF NOT EXISTS smimerelay_part (
-	id    INTEGER PRIMARY KEY AUTOINCREMENT,
-	parts INTEGER NOT NULL,
-	data  BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS smimerelay_part_parts ON smimerelay_part (parts);
-CREATE TABLE IF NOT EXISTS smimerelay_wipe (parts INTEGER PRIMARY KEY); -- of messages that are gone
-CREATE TRIGGER IF NOT EXISTS smimerelay_large_gone AFTER DELETE ON smimerelay_large
-	BEGIN INSERT INTO smimerelay_wipe (parts) VALUES (old.parts); END;
-CREATE TABLE IF NOT EXISTS smimerelay_delivery (
-	id         INTEGER PRIMARY KEY AUTOINCREMENT,
-	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),
-	job_id     INTEGER,
-	sender     TEXT NOT NULL,    -- '' is the null reverse-path
-	params     TEXT NOT NULL,    -- JSON of relay.MailParams
-	created    INTEGER NOT NULL, -- Unix time in milliseconds
-	attempts   INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS smimerelay_delivery_message ON smimerelay_delivery (message_id);
-CREATE TABLE IF NOT EXISTS smimerelay_recipient (
-	delivery_id   INTEGER NOT NULL REFERENCES smimerelay_delivery (id) ON DELETE CASCADE,
-	position      INTEGER NOT NULL,
-	address       TEXT NOT NULL,
-	notify        TEXT NOT NULL, -- keywords, with commas
-	original_type TEXT NOT NULL,
-	original      TEXT NOT NULL,
-	error         TEXT NOT NULL DEFAULT '', -- of the last attempt
-	PRIMARY KEY (delivery_id, position)
-) WITHOUT ROWID;
--- Messages that are held stand in tables of their own: no way of delivering knows
--- them, neither this version's nor an older one's.
-CREATE TABLE IF NOT EXISTS smimerelay_hold (
-	id         INTEGER PRIMARY KEY AUTOINCREMENT,
-	message_id INTEGER NOT NULL REFERENCES smimerelay_message (id),
-	hold       TEXT NOT NULL,            -- JSON of storedHold
-	until      INTEGER NOT NULL,         -- Unix time in milliseconds
-	next       INTEGER NOT NULL,         -- when it is looked at again, in the same
-	job_order  TEXT NOT NULL DEFAULT ''  -- JSON of relay.Order, '' for none
-);
-CREATE INDEX IF NOT EXISTS smimerelay_hold_message ON smimerelay_hold (message_id);
-CREATE INDEX IF NOT EXISTS smimerelay_hold_next ON smimerelay_hold (next);
--- One row, of random octets: written to see whether the store can be.
-CREATE TABLE IF NOT EXISTS smimerelay_probe (
-	id   INTEGER PRIMARY KEY,
-	data BLOB NOT NULL
-);`)
-	return err
-}
 
 // wipeJournal empties the write-ahead log, in which the text of messages stays
 // when they are gone from the file. While another process reads there it is not
 // emptied, which is no error; mail must not wait for that process either.
 func (s *Store) wipeJournal(ctx context.Context) error {
+	if s.engine.shared {
+		return nil
+	}
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -164,8 +162,14 @@ func (s *Store) wipeJournal(ctx context.Context) error {
 }
 
 // reconnect has the file opened again: one on a device that was away, or mounted
-// again, is not the one that is open.
+// again, is not the one that is open; a server that others took over from may still
+// answer.
 func (s *Store) reconnect() {
+	if s.engine.shared {
+		s.db.SetMaxIdleConns(0) // closes them
+		s.db.SetMaxIdleConns(connections)
+		return
+	}
 	conn, err := s.db.Conn(context.Background())
 	if err != nil {
 		return // then there is none, and the next use opens it
@@ -183,7 +187,7 @@ type recipient struct {
 
 func readRecipients(ctx context.Context, tx *sql.Tx, delivery int64) ([]recipient, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT position, address, notify, original_type, original, error
-		FROM smimerelay_recipient WHERE delivery_id = ? ORDER BY position`, delivery)
+		FROM smimerelay_recipient WHERE delivery_id = $1 ORDER BY position`, delivery)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ func (t *tender) poll() {
 		q.reconnect() // the writer has noted it
 		return
 	}
+	q.dispatcher.sweep()
 	if err := t.rescue(); err != nil {
 		q.config.Log.Error("checking for orphaned deliveries failed", "error", err)
 	}
@@ -73,9 +75,12 @@ func (t *tender) probe() error {
 	} else if q.health.tookWrites() {
 		return nil
 	}
+	octets := make([]byte, size)
+	_, _ = rand.Read(octets) // it never fails
 	work := context.WithoutCancel(t.ctx)
 	err := q.writer.write(t.ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(work, `INSERT OR REPLACE INTO smimerelay_probe (id, data) VALUES (1, randomblob(?))`, size)
+		_, err := tx.ExecContext(work, `INSERT INTO smimerelay_probe (id, data) VALUES (1, $1)
+			ON CONFLICT (id) DO UPDATE SET data = excluded.data`, octets)
 		return err
 	})
 	if err == nil {

@@ -18,21 +18,21 @@ import (
 const partSize = 1 << 20
 
 // messageSize is the size of the message m in a query.
-const messageSize = `coalesce((SELECT l.size FROM smimerelay_large l WHERE l.message_id = m.id), length(m.data))`
+const messageSize = `coalesce((SELECT l.size FROM smimerelay_large l WHERE l.message_id = m.id), octet_length(m.data))`
 
 // insertMessage stores a message and returns its number.
 func insertMessage(ctx context.Context, tx *sql.Tx, m *message.Message) (int64, error) {
 	first, rest := divided(m)
-	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES (?)`, first)
+	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES ($1) RETURNING id`, first)
 	if err != nil || len(rest) == 0 {
 		return id, err
 	}
 	parts := rand.Int64() //nolint:gosec // G404: it names, and may be guessed
-	if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_large (message_id, size, parts) VALUES (?, ?, ?)`, id, m.Size(), parts); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_large (message_id, size, parts) VALUES ($1, $2, $3)`, id, m.Size(), parts); err != nil {
 		return 0, err
 	}
 	for part := range slices.Chunk(rest, partSize) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_part (parts, data) VALUES (?, ?)`, parts, part); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_part (parts, data) VALUES ($1, $2)`, parts, part); err != nil {
 			return 0, err
 		}
 	}
@@ -57,12 +57,12 @@ const collectEvery = 16 << 20
 // readText returns the text of a stored message of size octets.
 func readText(ctx context.Context, tx *sql.Tx, id int64, size int) ([]byte, error) {
 	var first []byte
-	err := tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = ?`, id).Scan(&first)
+	err := tx.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = $1`, id).Scan(&first)
 	if err != nil || size == len(first) {
 		return first, err
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT p.data FROM smimerelay_large l JOIN smimerelay_part p ON p.parts = l.parts
-		WHERE l.message_id = ? ORDER BY p.id`, id)
+		WHERE l.message_id = $1 ORDER BY p.id`, id)
 	if err != nil {
 		return nil, err
 	}
@@ -118,14 +118,14 @@ func wipe(ctx context.Context, db *sql.DB, write func(func(*sql.Tx) error) error
 // wipeSome deletes a few parts or, if there are none left, the note of them.
 func wipeSome(ctx context.Context, tx *sql.Tx, parts int64) error {
 	res, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_part WHERE id IN
-		(SELECT id FROM smimerelay_part WHERE parts = ? LIMIT 4)`, parts)
+		(SELECT id FROM smimerelay_part WHERE parts = $1 LIMIT 4)`, parts)
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM smimerelay_wipe WHERE parts = ?`, parts)
+	_, err = tx.ExecContext(ctx, `DELETE FROM smimerelay_wipe WHERE parts = $1`, parts)
 	return err
 }
 

@@ -12,7 +12,9 @@ import (
 
 // A message that takes several rows is delivered to the octet, is shown and counted
 // as one, and leaves nothing behind. Where there is no memory for it, it waits.
-func TestLargeMessages(t *testing.T) {
+func TestLargeMessages(t *testing.T) { each(t, testLargeMessages) }
+
+func testLargeMessages(t *testing.T) {
 	h := newHop(nil)
 	memory := relay.NewMemory(64 << 20)
 	q := open(t, Config{Deliverer: h, MinFree: -1, Memory: memory, Tend: 10 * time.Millisecond})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -25,9 +26,13 @@ func (q *Queue) attempt(ctx context.Context, j job) {
 	case err != nil:
 		q.postponeJob(ctx, j, err)
 	case s == nil:
-		q.insist(ctx, j, func(ctx context.Context, tx *sql.Tx) error { return endJob(ctx, tx, j.id) })
+		q.insist(ctx, j, func(ctx context.Context, tx *sql.Tx) error {
+			_, err := endJob(ctx, tx, j.id)
+			return err
+		})
 	default:
-		results, relayed := q.deliver(ctx, s.delivery)
+		results, relayed := q.deliver(q.claim(ctx, j), s.delivery)
+		q.dispatcher.noteResults(j.destination, results)
 		q.record(ctx, s, results, relayed)
 	}
 }
@@ -40,7 +45,11 @@ func (q *Queue) postponeJob(ctx context.Context, j job, why error) {
 		q.health.failed(why)
 	}
 	q.insist(ctx, j, func(ctx context.Context, tx *sql.Tx) error {
-		return replaceJob(ctx, tx, j.id, j.delivery, q.config.Retry[0])
+		there, err := endJob(ctx, tx, j.id)
+		if err != nil || !there {
+			return err
+		}
+		return q.enqueue(ctx, tx, j.delivery, retry, q.config.Retry[0])
 	})
 }
 
@@ -71,6 +80,29 @@ func (q *Queue) insist(ctx context.Context, j job, apply func(context.Context, *
 	}
 }
 
+// backoff is how long a delivery waits after so many attempts, and not all of them
+// equally long: what failed together would come back together.
+func (q *Queue) backoff(attempts int) time.Duration {
+	return spread(q.config.Retry[min(attempts, len(q.config.Retry)-1)])
+}
+
+// pause is how long a job waits for a destination that fails.
+func (q *Queue) pause() time.Duration { return spread(min(q.config.Retry[0], time.Minute)) }
+
+// spread is a time from nine to eleven tenths of wait.
+func spread(wait time.Duration) time.Duration {
+	return wait - wait/10 + rand.N(wait/5+1) //nolint:gosec // G404: it spreads load, and may be guessed
+}
+
+// claim has those who deliver ask whether the job is still this process's before they
+// hand the message on.
+func (q *Queue) claim(ctx context.Context, j job) context.Context {
+	if q.lease == nil {
+		return ctx
+	}
+	return relay.WithClaim(ctx, func(ctx context.Context) error { return q.lease.check(ctx, j.id) })
+}
+
 // stored is a delivery as it is in the store.
 type stored struct {
 	id, message int64
@@ -80,6 +112,7 @@ type stored struct {
 	recipients  []recipient
 	params      storedParams
 	delivery    relay.Delivery
+	lost        bool // the job was not this process's any more when the attempt ended
 }
 
 // load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
@@ -95,7 +128,7 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	var created int64
 	var size int
 	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts, `+messageSize+`
-		FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id WHERE d.id = ? AND job_id = ?`, j.delivery, j.id).
+		FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id WHERE d.id = $1 AND job_id = $2`, j.delivery, j.id).
 		Scan(&s.message, &sender, &params, &created, &s.attempts, &size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -251,10 +284,11 @@ func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.Ev
 // of the next attempt begins. It reports whether that is on the disk.
 func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 	return q.insist(ctx, s.job, func(ctx context.Context, tx *sql.Tx) error {
-		if err := endJob(ctx, tx, s.job.id); err != nil {
+		there, err := endJob(ctx, tx, s.job.id)
+		if s.lost = !there; err != nil || s.lost {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = ?`, s.id)
+		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = $1`, s.id)
 		if err != nil {
 			return err
 		}
@@ -265,7 +299,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 			return err
 		}
 		if len(a.left) == 0 {
-			return remove(ctx, tx, s.id, s.message)
+			return q.remove(ctx, tx, s.id, s.message)
 		}
 		if err := keep(ctx, tx, s, a.left); err != nil {
 			return err
@@ -273,7 +307,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if err := s.noteDelay(ctx, tx, a); err != nil {
 			return err
 		}
-		return enqueue(ctx, tx, s.id, q.config.Retry[min(s.attempts, len(q.config.Retry)-1)])
+		return q.enqueue(ctx, tx, s.id, retry, q.backoff(s.attempts))
 	})
 }
 
@@ -288,7 +322,7 @@ func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *outcome) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET params = ? WHERE id = ?`, string(params), s.id)
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET params = $1 WHERE id = $2`, string(params), s.id)
 	return err
 }
 
@@ -297,7 +331,7 @@ func keep(ctx context.Context, tx *sql.Tx, s *stored, left []recipient) error {
 	stays := map[int]bool{}
 	for _, r := range left {
 		stays[r.position] = true
-		if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_recipient SET error = ? WHERE delivery_id = ? AND position = ?`,
+		if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_recipient SET error = $1 WHERE delivery_id = $2 AND position = $3`,
 			r.lastError, s.id, r.position); err != nil {
 			return err
 		}
@@ -306,7 +340,7 @@ func keep(ctx context.Context, tx *sql.Tx, s *stored, left []recipient) error {
 		if stays[r.position] {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_recipient WHERE delivery_id = ? AND position = ?`,
+		if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_recipient WHERE delivery_id = $1 AND position = $2`,
 			s.id, r.position); err != nil {
 			return err
 		}
@@ -315,23 +349,32 @@ func keep(ctx context.Context, tx *sql.Tx, s *stored, left []recipient) error {
 }
 
 // remove takes a delivery out, and its message with the last one.
-func remove(ctx context.Context, tx *sql.Tx, id, message int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_delivery WHERE id = ?`, id); err != nil {
+func (s *Store) remove(ctx context.Context, tx *sql.Tx, id, message int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_delivery WHERE id = $1`, id); err != nil {
 		return err
 	}
-	return removeMessage(ctx, tx, message)
+	return s.removeMessage(ctx, tx, message)
 }
 
-// removeMessage takes a message out that nothing refers to any more.
-func removeMessage(ctx context.Context, tx *sql.Tx, message int64) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_message WHERE id = ?
-		AND NOT EXISTS (SELECT 1 FROM smimerelay_delivery WHERE message_id = ?)
-		AND NOT EXISTS (SELECT 1 FROM smimerelay_hold WHERE message_id = ?)`, message, message, message)
+// removeMessage takes a message out that nothing refers to any more. Other nodes wait:
+// else each of two could leave it to the other.
+func (s *Store) removeMessage(ctx context.Context, tx *sql.Tx, message int64) error {
+	if s.engine.shared {
+		if _, err := tx.ExecContext(ctx, `SELECT 1 FROM smimerelay_message WHERE id = $1 FOR UPDATE`, message); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_message WHERE id = $1
+		AND NOT EXISTS (SELECT 1 FROM smimerelay_delivery WHERE message_id = $1)
+		AND NOT EXISTS (SELECT 1 FROM smimerelay_hold WHERE message_id = $1)`, message)
 	return err
 }
 
 func (q *Queue) log(s *stored, results []error, failed []relay.RecipientStatus, left int) {
 	log := s.delivery.Origin.With(q.config.Log).With("delivery", s.id, "attempt", s.attempts+1, "sender", s.delivery.Sender.String())
+	if s.lost {
+		log.Warn("the result of an attempt was recorded before, or another node has taken the delivery over: the next hop may get it twice")
+	}
 	for i, err := range results {
 		if err != nil {
 			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err)

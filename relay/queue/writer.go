@@ -97,6 +97,7 @@ func (w *writer) run() {
 		batch := w.gather(c)
 		var jobs []job
 		take := &change{done: make(chan struct{}), apply: func(tx *sql.Tx) (err error) {
+			w.dispatcher.drop(jobs) // of a transaction that was undone
 			jobs, err = w.dispatcher.take(tx)
 			return err
 		}}
@@ -113,6 +114,8 @@ func (w *writer) run() {
 		}
 		if take.err == nil {
 			w.dispatcher.run(jobs)
+		} else {
+			w.dispatcher.drop(jobs)
 		}
 		w.changed()
 	}
@@ -169,9 +172,21 @@ func (w *writer) next(over <-chan time.Time) *change {
 	}
 }
 
+// tries is how often a transaction is made that was in conflict with others.
+const tries = 5
+
 // commit applies all changes in one transaction. Its error is that of all of
-// them: then nothing was stored.
-func (w *writer) commit(batch []*change) error {
+// them: then nothing was stored, as far as is known.
+func (w *writer) commit(batch []*change) (err error) {
+	for range tries {
+		if err = w.commitOnce(batch); !inConflict(err) {
+			break
+		}
+	}
+	return err
+}
+
+func (w *writer) commitOnce(batch []*change) error {
 	tx, err := w.db.Begin()
 	if err != nil {
 		return err
@@ -192,7 +207,9 @@ func (c *change) try(tx *sql.Tx) error {
 	if _, err := tx.Exec(`SAVEPOINT one`); err != nil {
 		return err
 	}
-	if c.err = c.guarded(tx); c.err != nil {
+	if c.err = c.guarded(tx); inConflict(c.err) {
+		return c.err
+	} else if c.err != nil {
 		if _, err := tx.Exec(`ROLLBACK TO one`); err != nil {
 			return errors.Join(c.err, err)
 		}

@@ -44,7 +44,7 @@ func soak(t *testing.T, lmtp bool) {
 	}
 	var q *queue.Queue
 	if !lmtp {
-		q, err = queue.Open(t.Context(), queue.Config{Path: filepath.Join(t.TempDir(), "queue.db"), Deliverer: cl, MinFree: -1, Log: log})
+		q, err = queue.Open(t.Context(), queue.Config{Place: queue.Place{Path: filepath.Join(t.TempDir(), "queue.db")}, Deliverer: cl, MinFree: -1, Log: log})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -133,6 +133,10 @@ func (h *hop) after(ctx context.Context, r fault.Reply) error {
 // taking it back: the connection counts as committed.
 func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
 	h.committed = true
+	if err := relay.CheckClaim(ctx); err != nil {
+		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
+		return err
+	}
 	w := &blockWriter{h: h, ctx: ctx}
 	if err := writeDotted(w, t.head, t.body); err != nil {
 		return err

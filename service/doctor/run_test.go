@@ -160,7 +160,7 @@ func talk(conn net.Conn, offers []string) {
 func (s *seed) enqueue() {
 	s.Helper()
 	q, err := queue.Open(s.Context(), queue.Config{
-		Path: filepath.Join(s.dir, "queue.db"), Clock: func() time.Time { return s.now.Add(-s.queuedBefore) }, Log: slog.New(slog.DiscardHandler),
+		Place: queue.Place{Path: filepath.Join(s.dir, "queue.db")}, Clock: func() time.Time { return s.now.Add(-s.queuedBefore) }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		s.Fatal(err)

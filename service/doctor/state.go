@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/relay/queue"
+	"github.com/smimerelay/smimerelay/service"
 )
 
 // The PostgreSQL of a store.
@@ -55,19 +56,25 @@ func (x *examination) postgreSQL(version int, standby, durable bool, skew int64)
 const oldMail = 4 * time.Hour
 
 func (x *examination) queue(ctx context.Context) {
+	place, err := service.QueuePlace(x.config)
 	path := x.config.Queue.Path
-	if _, err := os.Stat(config.Place(path)); os.IsNotExist(err) {
+	if place.URL != "" {
+		path = "store.url"
+	} else if _, err := os.Stat(place.Path); os.IsNotExist(err) {
 		x.ok("queue", path, "does not exist yet")
 		return
 	}
-	q, err := queue.OpenStore(path)
+	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
+	defer cancel()
+	var q *queue.Store
+	if err == nil {
+		q, err = queue.OpenStore(ctx, place)
+	}
 	if err != nil {
 		x.add(Error, "queue", path, err.Error(), "run smimerelay doctor as root or as the user of the gateway; if that does not help, restore the file")
 		return
 	}
 	defer q.Close()
-	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
-	defer cancel()
 	n, err := q.Len(ctx)
 	if err != nil {
 		x.add(Error, "queue", path, err.Error(), "restart the gateway; if that does not help, restore the file")

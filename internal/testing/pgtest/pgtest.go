@@ -29,7 +29,7 @@ const startLimit = time.Minute
 const Password = "pgtest-secret-password"
 
 // access lets everybody in who can reach the socket.
-const access = "local all secret scram-sha-256\nlocal all all trust\n"
+const access = "local all secret scram-sha-256\nlocal all all trust\nlocal replication all trust\n"
 
 // settings keep a server small and apart from the network.
 const settings = `
@@ -80,17 +80,23 @@ func find() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// setUp makes the folder and the data in it.
-func (s *Server) setUp() (err error) {
+// makeFolder makes the folder of the server.
+func (s *Server) makeFolder() (err error) {
 	// A socket's path holds 107 octets at most: the folders of a test are
 	// often longer.
 	if s.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
 		return err
 	}
-	if s.user != nil {
-		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
-			return err
-		}
+	if s.user == nil {
+		return nil
+	}
+	return os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid))
+}
+
+// setUp makes the folder and the data in it.
+func (s *Server) setUp() error {
+	if err := s.makeFolder(); err != nil {
+		return err
 	}
 	data := filepath.Join(s.dir, "data")
 	cmd := s.command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -100,6 +106,12 @@ func (s *Server) setUp() (err error) {
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(access), 0o600); err != nil {
 		return err
 	}
+	return s.configure()
+}
+
+// configure writes the settings. The last one of a name counts.
+func (s *Server) configure() error {
+	data := filepath.Join(s.dir, "data")
 	f, err := os.OpenFile(filepath.Join(data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -154,7 +166,7 @@ func (s *Server) watch(log io.Reader, ready chan<- bool) {
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		s.log.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "database system is ready to accept connections") {
+		if strings.Contains(lines.Text(), "database system is ready to accept ") {
 			answer(ready, true)
 		}
 	}
@@ -178,6 +190,9 @@ func (s *Server) signal(sig syscall.Signal) {
 
 // Stop ends the server and removes its data.
 func (s *Server) Stop() error {
+	if s == nil {
+		return nil
+	}
 	s.signal(syscall.SIGQUIT) // at once, with all its processes
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -190,11 +205,79 @@ func (s *Server) Stop() error {
 	return os.RemoveAll(s.dir)
 }
 
+// Restart ends the server as a crash does, and starts it again.
+func (s *Server) Restart() error {
+	s.signal(syscall.SIGQUIT)
+	<-s.ended
+	return s.run()
+}
+
+// Crash ends the server and all its processes at once; its data stays until Stop.
+func (s *Server) Crash() {
+	s.signal(syscall.SIGQUIT)
+	<-s.ended
+}
+
+// Replica starts a server that has the data of s and follows it: commits of s return
+// from then on when they are on the disks of both. Stop it at the end.
+func (s *Server) Replica(tb testing.TB) *Server {
+	tb.Helper()
+	r := &Server{bin: s.bin, user: s.user}
+	if err := r.follow(s); err != nil {
+		tb.Fatal(errors.Join(err, os.RemoveAll(r.dir)))
+	}
+	s.Run(tb, "postgres", `ALTER SYSTEM SET synchronous_standby_names = '*'`)
+	s.Run(tb, "postgres", `SELECT pg_reload_conf()`)
+	return r
+}
+
+func (s *Server) follow(primary *Server) error {
+	if err := s.makeFolder(); err != nil {
+		return err
+	}
+	cmd := s.command("pg_basebackup", "-h", primary.dir, "-U", "postgres", "-D", filepath.Join(s.dir, "data"), "-R", "--no-sync", "-c", "fast")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgtest: pg_basebackup: %w: %s", err, out)
+	}
+	if err := s.configure(); err != nil {
+		return err
+	}
+	return s.run()
+}
+
+// Promote has a replica take over.
+func (s *Server) Promote(tb testing.TB) {
+	tb.Helper()
+	s.Run(tb, "postgres", `SELECT pg_promote()`)
+}
+
+// Either is the URL of a database on s or on other, whichever of them can be written.
+func (s *Server) Either(tb testing.TB, other *Server, database string) string {
+	tb.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	u.RawQuery = url.Values{"host": {s.dir + "," + other.dir}, "target_session_attrs": {"read-write"}}.Encode()
+	return u.String()
+}
+
 // Database makes an empty database and returns its URL, for the user "postgres".
 func (s *Server) Database(tb testing.TB) string {
 	tb.Helper()
+	return s.Copy(tb, s.url("postgres", "template1"))
+}
+
+// Copy makes a database with what is in the one of a URL, to which no connection may be
+// open, and returns its URL, for the user "postgres".
+func (s *Server) Copy(tb testing.TB, from string) string {
+	tb.Helper()
+	u, err := url.Parse(from)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	name := fmt.Sprintf("test%d", s.number.Add(1))
-	s.Run(tb, "postgres", `CREATE DATABASE `+name)
+	s.Run(tb, "postgres", `CREATE DATABASE `+name+` TEMPLATE `+strings.TrimPrefix(u.Path, "/"))
 	return s.url("postgres", name)
 }
 

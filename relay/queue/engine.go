@@ -1,0 +1,72 @@
+package queue
+
+// engine is what SQLite and PostgreSQL say in different words: the times and the
+// arguments of River's jobs. All other statements are the same for both.
+type engine struct {
+	// shared says that other processes, on other machines, may work on the queue.
+	shared bool
+	// enqueue makes a job. Arguments: delivery, kind, attempts that River would allow,
+	// priority, seconds to wait.
+	enqueue string
+	// due are the jobs of a priority that are to run now, the longest due first, as
+	// River's index has them, with delivery and destination. A job that another node is
+	// taking is none. PostgreSQL has the most rows as a second argument; with that of
+	// SQLite it would compile the statement each time.
+	due string
+	// dueNow reports whether there is any.
+	dueNow string
+	// take marks a job as running.
+	take string
+	// postpone has a job wait. Arguments: job, seconds.
+	postpone string
+	// next is when the job j runs, in Unix seconds.
+	next string
+	// strays are the deliveries that nothing will try: their job is gone or over, or is
+	// marked as running though no process has it. Those of this process are among them.
+	strays string
+}
+
+const strays = `SELECT d.id, coalesce(d.job_id, 0), d.attempts FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
+	WHERE j.id IS NULL OR j.state NOT IN ('available', 'pending')`
+
+var sqlite = engine{
+	enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
+		VALUES (jsonb_object('delivery', $1), $2, $3, $4, strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $5))) RETURNING id`,
+	due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, '') FROM river_job j
+		LEFT JOIN smimerelay_delivery d ON d.id = json_extract(j.args, '$.delivery')
+		WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
+		AND j.scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now') ORDER BY j.scheduled_at, j.id`,
+	dueNow: `SELECT EXISTS (SELECT 1 FROM river_job WHERE state = 'available' AND queue = 'default' AND priority = 1
+		AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now')) OR EXISTS (SELECT 1 FROM river_job
+		WHERE state = 'available' AND queue = 'default' AND priority = 2 AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now'))`,
+	take:     `UPDATE river_job SET state = 'running', attempt = attempt + 1 WHERE id = $1`,
+	postpone: `UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $2)) WHERE id = $1`,
+	next:     `coalesce(strftime('%s', j.scheduled_at), 0)`,
+	strays:   strays + ` ORDER BY d.id`,
+}
+
+// postgresql is the engine of the node of this name, which is of letters and digits.
+func postgresql(node string) engine {
+	return engine{
+		shared: true,
+		enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
+			VALUES (jsonb_build_object('delivery', $1::bigint), $2, $3, $4, now() + make_interval(secs => $5)) RETURNING id`,
+		due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, '') FROM river_job j
+			LEFT JOIN smimerelay_delivery d ON d.id = (j.args->>'delivery')::bigint
+			WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
+			AND j.scheduled_at <= now() ORDER BY j.scheduled_at, j.id LIMIT $2 FOR UPDATE OF j SKIP LOCKED`,
+		dueNow: `SELECT EXISTS (SELECT 1 FROM river_job WHERE state = 'available' AND queue = 'default'
+			AND priority IN (1, 2) AND scheduled_at <= now())`,
+		take: `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(), attempted_by = ARRAY['` + node + `']
+			WHERE id = $1`,
+		postpone: `UPDATE river_job SET scheduled_at = now() + make_interval(secs => $2) WHERE id = $1`,
+		next:     `coalesce(extract(epoch FROM j.scheduled_at)::bigint, 0)`,
+		// A node whose lease lasts works on its jobs; what this one has it knows itself.
+		strays: strays + ` AND NOT EXISTS (SELECT 1 FROM smimerelay_node n WHERE j.state = 'running' AND n.name = j.attempted_by[1]
+			AND n.name <> '` + node + `' AND n.until > ` + serverNow + `) ORDER BY d.id`,
+	}
+}
+
+// serverNow is the time of the PostgreSQL server in Unix milliseconds: the clocks of
+// nodes may differ.
+const serverNow = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
