@@ -50,7 +50,7 @@ func (b *bar) text(now time.Time) string {
 func (b *bar) clear() { fmt.Fprint(b.w, "\r\x1b[K") }
 
 // isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

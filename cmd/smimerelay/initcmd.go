@@ -1,54 +1,132 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/BurntSushi/toml"
+
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/service/setup"
 )
 
 type initCmd struct {
-	Config string `default:"${config}" placeholder:"FILE" help:"Output file; - is standard output."`
+	Config       string `default:"${config}" placeholder:"FILE" help:"Output file."`
+	Answers      string `placeholder:"FILE" help:"File with answers: lines of name = value (TOML) with the names of the flags; flags come before it."`
+	Postfix      string `default:"/etc/postfix" placeholder:"FOLDER" help:"The folder of main.cf and master.cf; none if there is no Postfix."`
+	ApplyPostfix bool   `help:"Change main.cf and master.cf with postconf, and print how to undo it."`
+	Example      bool   `help:"Print a file with every option, its default and an explanation, and do nothing else."`
+
+	Given setup.Answers `embed:""`
 }
 
 // Help is shown below the summary.
 func (initCmd) Help() string {
-	return `The file lists every option with its default, commented out, except trust.public: the public authorities are trusted. An existing file is never overwritten.`
+	return `Asks what it needs at a terminal, or takes it from flags or a file of answers. It writes the configuration, creates the store and its key so that the user of the gateway can read them, creates a CA and imports files if asked to, looks a recipient up in the directory, and prints the lines for main.cf and master.cf, or applies them. A configuration that sets anything is never overwritten.`
 }
 
 func (initCmd) examples() string {
 	return `smimerelay init
-		smimerelay init --config - | less`
+		smimerelay init --domain example.com --way filter --rules sign-where-possible --public yes
+		smimerelay init --answers answers.toml --apply-postfix
+		smimerelay init --example | less`
 }
 
-// initial is the example with the options that a new installation sets.
-func initial() string {
-	return strings.Replace(config.Example(), "\n#public = \"\"\n", "\npublic = \""+config.PublicRoots+"\"\n", 1)
-}
-
-// Run writes the example, and never over a file.
+// Run writes a configuration and what goes with it.
 func (c *initCmd) Run(a *app) error {
-	if c.Config == "-" {
-		_, err := fmt.Fprint(a.stdout, initial())
+	if c.Example {
+		_, err := fmt.Fprint(a.stdout, config.Example())
 		return err
 	}
-	f, err := os.OpenFile(c.Config, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // G302: the group of the gateway reads it
-	if errors.Is(err, fs.ErrExist) {
-		return unusable(fmt.Errorf("init: %s already exists; remove it first, or name another file with --config", c.Config))
+	if err := c.readAnswers(); err != nil {
+		return err
+	}
+	if err := c.vacant(); err != nil {
+		return err
+	}
+	if err := c.complete(a); err != nil {
+		return err
+	}
+	if c.Given.PasswordFile != "" {
+		absolute, err := filepath.Abs(c.Given.PasswordFile)
+		if err != nil {
+			return err
+		}
+		c.Given.PasswordFile = absolute
+	}
+	text, err := c.Given.Config()
+	if err != nil {
+		return unusable(err)
+	}
+	return c.carryOut(a, text)
+}
+
+// readAnswers fills what no flag said from the file of answers.
+func (c *initCmd) readAnswers() error {
+	if c.Answers == "" {
+		return nil
+	}
+	var from setup.Answers
+	meta, err := toml.DecodeFile(c.Answers, &from)
+	if err != nil {
+		return unusable(fmt.Errorf("--answers: %w; write lines such as way = \"filter\"", err))
+	}
+	for _, key := range meta.Undecoded() {
+		return unusable(fmt.Errorf("--answers: %s: unknown name %q; the names are those of the flags, see smimerelay init --help", c.Answers, key))
+	}
+	c.Given.Fill(from)
+	return nil
+}
+
+// vacant refuses to write over a file that sets something. The packages bring one that sets
+// nothing.
+func (c *initCmd) vacant() error {
+	data, err := os.ReadFile(config.Place(c.Config))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	if err != nil {
 		return unusable(fmt.Errorf("init: %w; use --config to name a file that you may write", err))
 	}
-	if _, err := f.WriteString(initial()); err != nil {
-		return errors.Join(err, f.Close())
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if line != "" && line[0] != '#' && line[0] != '[' {
+			return unusable(fmt.Errorf("init: %s already exists; remove it first, or name another file with --config", c.Config))
+		}
 	}
-	if err := f.Close(); err != nil {
-		return err
+	return nil
+}
+
+// complete asks for what is missing, or says which flags would say it.
+func (c *initCmd) complete(a *app) error {
+	answers := &c.Given
+	if missing := answers.Missing(); len(missing) == 0 {
+		return nil
+	} else if !isTerminal(a.stdin) {
+		return unusable(fmt.Errorf("init: no terminal to ask at; give %s, or --answers FILE", strings.Join(missing, ", ")))
 	}
-	p := a.page()
-	p.line("%[1]s written; edit it, then run: smimerelay check --config %[1]s", c.Config)
-	return p.err
+	host, err := os.Hostname()
+	if err != nil || !strings.Contains(host, ".") {
+		host = ""
+	}
+	way := "relay"
+	if c.hasPostfix() {
+		way = "filter"
+	}
+	k := setup.Asker{In: bufio.NewReader(a.stdin), Out: a.stdout}
+	if err := k.Complete(answers, host, way); err != nil {
+		return unusable(err)
+	}
+	return nil
+}
+
+// hasPostfix reports whether there is a Postfix that leads to the gateway, or could.
+func (c *initCmd) hasPostfix() bool {
+	_, err := os.Stat(filepath.Join(c.Postfix, "main.cf"))
+	return c.Postfix != "none" && err == nil
 }

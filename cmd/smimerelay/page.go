@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/printable"
 )
@@ -20,6 +21,13 @@ type page struct {
 func (p *page) line(format string, args ...any) {
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.w, format+"\n", printable.Args(args)...)
+	}
+}
+
+// text prints lines of the program's own, indented.
+func (p *page) text(lines string) {
+	for line := range strings.Lines(lines) {
+		p.line("  %s", strings.TrimSuffix(line, "\n"))
 	}
 }
 

@@ -22,7 +22,7 @@ type Settings struct {
 	// Services are those of master.cf, in its order.
 	Services []Service
 	main     map[string]string
-	explicit map[string]bool // what main.cf names
+	explicit map[string]string // what main.cf says, as it stands there
 }
 
 // Service is one line of master.cf.
@@ -35,12 +35,13 @@ type Service struct {
 	Command string
 	// Options are its parameters (-o), by name.
 	Options map[string]string
+	raw     map[string]string // the same as they stand in master.cf
 }
 
 // Read returns the settings below a folder. Its error is ErrNone where Postfix is not
 // installed.
 func Read(ctx context.Context, folder string) (*Settings, error) {
-	s := &Settings{Folder: folder, main: map[string]string{}, explicit: map[string]bool{}}
+	s := &Settings{Folder: folder, main: map[string]string{}, explicit: map[string]string{}}
 	for _, part := range []struct {
 		args []string
 		read func(lines []string)
@@ -48,7 +49,10 @@ func Read(ctx context.Context, folder string) (*Settings, error) {
 		{[]string{"-x"}, s.readMain},
 		{[]string{"-n"}, s.readExplicit},
 		{[]string{"-Mf"}, s.readServices},
-		{[]string{"-xP"}, s.readOptions},
+		{[]string{"-xP"}, func(lines []string) {
+			s.readOptions(lines, func(of *Service) map[string]string { return of.Options })
+		}},
+		{[]string{"-P"}, func(lines []string) { s.readOptions(lines, func(of *Service) map[string]string { return of.raw }) }},
 	} {
 		out, err := postconf(ctx, folder, part.args...)
 		if err != nil {
@@ -92,8 +96,8 @@ func (s *Settings) readMain(lines []string) {
 
 func (s *Settings) readExplicit(lines []string) {
 	for _, line := range lines {
-		if name, _, ok := assignment(line); ok && name != "config_directory" { // our -c
-			s.explicit[name] = true
+		if name, value, ok := assignment(line); ok && name != "config_directory" { // our -c
+			s.explicit[name] = value
 		}
 	}
 }
@@ -105,7 +109,7 @@ func (s *Settings) readServices(lines []string) {
 			continue // the parameters, which readOptions has
 		}
 		chrooted := f[4] == "y" || f[4] == "-" && !s.modern()
-		s.Services = append(s.Services, Service{Name: f[0], Type: f[1], Chrooted: chrooted, Command: f[7], Options: map[string]string{}})
+		s.Services = append(s.Services, Service{Name: f[0], Type: f[1], Chrooted: chrooted, Command: f[7], Options: map[string]string{}, raw: map[string]string{}})
 	}
 }
 
@@ -117,7 +121,7 @@ func (s *Settings) modern() bool {
 }
 
 // readOptions reads "name/type/parameter = value".
-func (s *Settings) readOptions(lines []string) {
+func (s *Settings) readOptions(lines []string, into func(*Service) map[string]string) {
 	for _, line := range lines {
 		key, value, ok := assignment(line)
 		if !ok {
@@ -129,7 +133,7 @@ func (s *Settings) readOptions(lines []string) {
 			continue
 		}
 		if at := s.service(key[:kind], key[kind+1:parameter]); at != nil {
-			at.Options[key[parameter+1:]] = value
+			into(at)[key[parameter+1:]] = value
 		}
 	}
 }
