@@ -5,6 +5,7 @@ package service
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -143,6 +144,7 @@ type builder struct {
 	problems config.Problems
 	parts    *Parts
 	name     string // our host name
+	anchors  []*x509.Certificate
 	inbound  *enforce.InboundPolicy
 	partners *enforce.Partners
 	entitled *enforce.Entitlements
@@ -236,6 +238,7 @@ func (b *builder) gateway() {
 		Texts:        b.texts,
 		Exit:         c.NextHop.Local != "",
 		Hold:         c.Queue.HoldLifetime,
+		Roots:        b.anchors,
 		Clock:        b.clock, Log: b.log,
 	}
 	if b.parts.harvester != nil {

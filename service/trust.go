@@ -61,7 +61,7 @@ func (b *builder) validator() {
 	for _, c := range anchors[:len(anchors)-len(public)] {
 		delete(distrust, sha256.Sum256(c.Raw)) // what is named here is trusted without a limit
 	}
-	b.parts.Anchors = len(anchors)
+	b.parts.Anchors, b.anchors = len(anchors), anchors
 	v, err := path.NewValidator(path.Config{
 		Anchors: anchors, AnchorRevocation: modes, DistrustAfter: distrust,
 		Intermediates: slices.Concat(b.certificates("trust.intermediates", t.Intermediates), b.parts.trusted.allowed, b.parts.trusted.below()),

@@ -36,6 +36,10 @@ type SignOptions struct {
 	Omit OmitAttributes
 	// Headers protects header fields too.
 	Headers HeaderProtection
+	// Roots are trust anchors: the one above the identity's chain is sent with it. The
+	// recipients who trust it have it, so that there is none by default (RFC 8550 section
+	// 2.3).
+	Roots []*x509.Certificate
 }
 
 // OmitAttributes are signed attributes that a signature does without, for readers that
@@ -74,7 +78,7 @@ func sign[T any](m *message.Message, id *certs.Identity, o SignOptions, finish f
 	if m, o.Headers, err = display(m, o.Headers); err != nil {
 		return nil, err
 	}
-	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: withoutAnchor(id.Chain)}
+	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: sent(id, o.Roots)}
 	if !o.Opaque {
 		content, err := safeEntity(m, o.Headers)
 		if err == nil {
@@ -155,18 +159,6 @@ func forReplies(id *certs.Identity, at time.Time) *x509.Certificate {
 		}
 	}
 	return twin
-}
-
-// withoutAnchor leaves out self-issued authorities: who trusts one has it (RFC
-// 8550 section 2.3).
-func withoutAnchor(chain []*x509.Certificate) []*x509.Certificate {
-	var out []*x509.Certificate
-	for _, c := range chain {
-		if !c.IsCA || string(c.RawIssuer) != string(c.RawSubject) {
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 // clear makes multipart/signed (RFC 8551 section 3.5.3).

@@ -58,6 +58,8 @@ type Config struct {
 	// SignFor says which identities sign; "" is ForAuthor.
 	SignFor SignFor
 	Checker certs.Checker
+	// Roots are the trust anchors, for profiles with IncludeRoot.
+	Roots []*x509.Certificate
 	// Trusted returns the certificates of the configuration that an identifier names,
 	// for signers whose message does not bring theirs; nil: there are none.
 	Trusted func(cms.ID) []*x509.Certificate
@@ -136,6 +138,8 @@ type Profile struct {
 	RecipientIdentifier string
 	// OmitAttributes are the words of smime.OmitAttributes.
 	OmitAttributes []string
+	// IncludeRoot sends the root with the chain of a signature, where it is one of Roots.
+	IncludeRoot bool
 	// Wrap is "triple" where what was encrypted is signed again.
 	Wrap   string
 	Opaque bool

@@ -85,8 +85,16 @@ func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smi
 	return sign(base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
 		Digest: digest, PSS: profile.Signature == "pss",
-		Time: p.g.Clock(), Headers: s.headers, Omit: profile.omitted(),
+		Time: p.g.Clock(), Headers: s.headers, Omit: profile.omitted(), Roots: p.roots(profile),
 	})
+}
+
+// roots are the certificates of which the one above a signer is sent.
+func (p *renderer) roots(profile Profile) []*x509.Certificate {
+	if !profile.IncludeRoot {
+		return nil
+	}
+	return p.g.Roots
 }
 
 // omitted are the signed attributes that the profile leaves out.

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"crypto/x509"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
 // TestTripleWrap: what is signed and encrypted is signed again, and passes at a reader.
@@ -65,5 +68,32 @@ func TestOmitAttributes(t *testing.T) {
 	}
 	if got := (Profile{}).omitted(); got != (smime.OmitAttributes{}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestIncludeRoot: the root that is a trust anchor leaves with the chain where the profile
+// says so.
+func TestIncludeRoot(t *testing.T) {
+	for _, include := range []bool{false, true} {
+		w := newWorld(t)
+		w.config.Profiles = map[string]Profile{enforce.DefaultProfile: {Opaque: true, IncludeRoot: include}}
+		w.config.Policy = mustCompile(t, enforce.Rule{Name: "default", Sign: "require", Encrypt: "never", Profile: enforce.DefaultProfile})
+		w.config.Roots = []*x509.Certificate{w.ca.Root}
+		w.start()
+		o, err := w.send(bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := o.Deliveries[0].Message.Root().Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := cms.ParseSignedData(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.ContainsFunc(signed.Certificates, w.ca.Root.Equal); got != include {
+			t.Errorf("include_root = %v: the root is there: %v", include, got)
+		}
 	}
 }
