@@ -27,24 +27,47 @@ type Kind struct {
 	Encryption *Encryption
 	Readers    []cms.ID
 
-	decoded *decodedPart
+	// seen are the parts that Inspect went through, as it left them for Open.
+	seen []seenPart
 }
 
-// decodedPart is a CMS object without its transfer encoding, as Inspect left it for Open.
-type decodedPart struct {
+// seenPart is a part that all readers take for the same, with the CMS object that makes
+// it one: its own content or that of its second part, without the transfer encoding. The
+// object is nil where it is not kept.
+type seenPart struct {
 	part   *message.Part
 	object []byte
 }
 
-// take returns the content of p without its transfer encoding. What Inspect decoded is
-// handed out once, for Open decrypts in place.
-func (k *Kind) take(p *message.Part) ([]byte, error) {
-	if k == nil || k.decoded == nil || k.decoded.part != p {
-		return p.Decode()
+// maxKept is the largest signature that is kept for Open, so that those of a message do
+// not add up to another one.
+const maxKept = 64 << 10
+
+// sure reports whether Inspect found that p has one reading.
+func (k *Kind) sure(p *message.Part) bool { return k.find(p) != nil }
+
+// take returns the object of p; decode makes it where it was not kept. It is handed out
+// once, for Open decrypts in place.
+func (k *Kind) take(p *message.Part, decode func() ([]byte, error)) ([]byte, error) {
+	s := k.find(p)
+	if s == nil || s.object == nil {
+		return decode()
 	}
-	object := k.decoded.object
-	k.decoded = nil
+	object := s.object
+	s.object = nil
 	return object, nil
+}
+
+func (k *Kind) find(p *message.Part) *seenPart {
+	if k == nil {
+		return nil
+	}
+	for i := range k.seen {
+		if k.seen[i].part == p {
+			return &k.seen[i]
+		}
+	}
+	return nil
 }
 
 // Inspect tells the kind of m without any cryptography: a policy must know that
@@ -68,11 +91,15 @@ func Inspect(m *message.Message) Kind {
 			if len(p.Children) != 2 {
 				return Kind{Defect: errParts.Error()}
 			}
-			data, err := secondPart(p)
+			data, object, err := secondPart(p)
 			if err != nil {
 				k.Doubt = "multipart/signed without a signature: " + err.Error()
 				return k
 			}
+			if len(object) > maxKept {
+				object = nil
+			}
+			k.seen = append(k.seen, seenPart{p, object})
 			k.Signed = true
 			lonely = lonely && data.Bare() && p.Bare()
 			p = p.Children[0]
@@ -86,23 +113,21 @@ func Inspect(m *message.Message) Kind {
 
 // secondPart reads the second part of a multipart/signed, which is of the type
 // that RFC 8551 section 3.5.3 demands and has a signer.
-func secondPart(p *message.Part) (*cms.SignedData, error) {
+func secondPart(p *message.Part) (data *cms.SignedData, object []byte, err error) {
 	_, second, err := clearParts(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	object, err := second.Decode()
-	if err != nil {
-		return nil, err
+	if object, err = second.Decode(); err != nil {
+		return nil, nil, err
 	}
-	data, err := cms.ParseSignatures(object)
-	if err != nil {
-		return nil, err
+	if data, err = cms.ParseSignatures(object); err != nil {
+		return nil, nil, err
 	}
 	if data.Signers() == 0 {
-		return nil, errors.New("there is no signer")
+		return nil, nil, errors.New("there is no signer")
 	}
-	return data, nil
+	return data, object, nil
 }
 
 // withObject adds what the CMS object in p is.
@@ -111,7 +136,7 @@ func (k Kind) withObject(p *message.Part, lonely bool) Kind {
 	if err != nil {
 		return Kind{Defect: err.Error()}
 	}
-	k.decoded = &decodedPart{p, object}
+	k.seen = append(k.seen, seenPart{p, object})
 	kind, err := cms.ContentType(object)
 	if err != nil {
 		return Kind{Defect: err.Error()}

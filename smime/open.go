@@ -154,7 +154,7 @@ func (w *walker) walk() {
 			return
 		}
 		form := layerOf(w.part)
-		if w.doubt == "" {
+		if w.doubt == "" && !w.options.Kind.sure(w.part) {
 			w.doubt = doubt(w.part, form)
 		}
 		if form == noLayer {
@@ -206,7 +206,7 @@ func (w *walker) openClear() {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
-	object, err := second.Decode()
+	object, err := w.options.Kind.take(w.part, second.Decode)
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
@@ -251,7 +251,7 @@ func (w *walker) signed(s *signature) {
 
 // openCMS opens a CMS object, whatever the smime-type says it is.
 func (w *walker) openCMS() {
-	object, err := w.options.Kind.take(w.part)
+	object, err := w.options.Kind.take(w.part, w.part.Decode)
 	own := w.part.Encoded()
 	w.part = nil
 	if err != nil {

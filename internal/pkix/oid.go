@@ -22,11 +22,23 @@ func readOID(s *cryptobyte.String) (id x509.OID, ok bool) {
 // ObjectIdentifier reads the contents octets of an object identifier; nil where they
 // are not well-formed. A number that does not fit becomes the largest.
 func ObjectIdentifier(contents []byte) asn1.ObjectIdentifier {
-	var id x509.OID
-	if id.UnmarshalBinary(contents) != nil {
+	if !wellFormed(contents) {
 		return nil
 	}
-	return saturated(id)
+	return numbers(contents)
+}
+
+// wellFormed reports whether contents are numbers, each in as few octets as it needs
+// (X.690 section 8.19.2).
+func wellFormed(contents []byte) bool {
+	first := true
+	for _, b := range contents {
+		if first && b == 0x80 {
+			return false
+		}
+		first = b&0x80 == 0
+	}
+	return first && len(contents) > 0
 }
 
 // saturated returns an object identifier in the older form of the library. A number
@@ -36,9 +48,14 @@ func saturated(id x509.OID) asn1.ObjectIdentifier {
 	if err != nil {
 		return nil
 	}
-	var out asn1.ObjectIdentifier
+	return numbers(raw)
+}
+
+// numbers are those of well-formed contents octets.
+func numbers(contents []byte) asn1.ObjectIdentifier {
+	out := make(asn1.ObjectIdentifier, 0, len(contents)+1)
 	n := 0
-	for _, b := range raw {
+	for _, b := range contents {
 		if n > math.MaxInt32>>7 {
 			n = math.MaxInt32
 		} else {

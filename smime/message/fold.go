@@ -42,7 +42,7 @@ func NewField(name, value string) (Field, error) {
 // 998 always. A line is broken before white space that is followed by a word,
 // so that no line is blank.
 func fold(text string, width int) ([]byte, error) {
-	var b strings.Builder
+	b := make([]byte, 0, len(text)+2*(len(text)/width+4))
 	for len(text) > width {
 		i := foldPoint(text, width)
 		if i < 0 {
@@ -51,16 +51,13 @@ func fold(text string, width int) ([]byte, error) {
 		if i > maxLine {
 			return nil, errFieldLong
 		}
-		b.WriteString(text[:i])
-		b.WriteString("\r\n")
+		b = append(append(b, text[:i]...), "\r\n"...)
 		text = text[i:]
 	}
 	if len(text) > maxLine {
 		return nil, errFieldLong
 	}
-	b.WriteString(text)
-	b.WriteString("\r\n")
-	return []byte(b.String()), nil
+	return append(append(b, text...), "\r\n"...), nil
 }
 
 // foldPoint returns the last place up to width, or else the first after it,

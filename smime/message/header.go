@@ -28,7 +28,8 @@ func (f Field) NamesHidden() bool { return f.Is("Bcc", "Resent-Bcc") }
 // Is reports whether the field has one of the names, whatever their case.
 func (f Field) Is(names ...string) bool {
 	for _, name := range names {
-		if strings.EqualFold(f.Name, name) {
+		// Names have ASCII only, in which equal ones are of one length.
+		if len(f.Name) == len(name) && strings.EqualFold(f.Name, name) {
 			return true
 		}
 	}
@@ -38,7 +39,7 @@ func (f Field) Is(names ...string) bool {
 // Structural reports whether the field belongs to the MIME entity and not to
 // the message: RFC 9788 section 1.1.1.
 func (f Field) Structural() bool {
-	return hasPrefixFold(f.Name, "Content-") || strings.EqualFold(f.Name, "MIME-Version")
+	return hasPrefixFold(f.Name, "Content-") || f.Is("MIME-Version")
 }
 
 func hasPrefixFold(s, prefix string) bool {

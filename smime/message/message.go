@@ -5,8 +5,6 @@
 package message
 
 import (
-	"strings"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
@@ -84,11 +82,21 @@ func (m *Message) Get(name string) string { return get(m.fields, name) }
 func (m *Message) All(name string) []string { return all(m.fields, name) }
 
 // Has reports whether there is a field of that name.
-func (m *Message) Has(name string) bool { return len(all(m.fields, name)) > 0 }
+func (m *Message) Has(name string) bool { return count(m.fields, name) > 0 }
+
+// count returns how many fields of that name there are.
+func count(fields []Field, name string) (n int) {
+	for _, f := range fields {
+		if f.Is(name) {
+			n++
+		}
+	}
+	return n
+}
 
 func get(fields []Field, name string) string {
 	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
+		if f.Is(name) {
 			return f.Value()
 		}
 	}
@@ -98,7 +106,7 @@ func get(fields []Field, name string) string {
 func all(fields []Field, name string) []string {
 	var values []string
 	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
+		if f.Is(name) {
 			values = append(values, f.Value())
 		}
 	}

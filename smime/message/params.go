@@ -209,9 +209,17 @@ func encodingToken(value string) string {
 // isToken reports whether s is a token of RFC 2045 section 5.1.
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?=`, c) >= 0 {
+		if !tokenOctet[c] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// tokenOctet has the octets that a token may have.
+var tokenOctet = func() (may [256]bool) {
+	for c := byte('!'); c < 0x7f; c++ {
+		may[c] = strings.IndexByte(`()<>@,;:\"/[]?=`, c) < 0
+	}
+	return may
+}()

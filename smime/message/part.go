@@ -79,11 +79,11 @@ func (p *Part) describe(fallback string) {
 	types, encodings := 0, 0
 	for _, f := range p.Fields {
 		switch {
-		case len(f.Name) == len("Content-Type") && strings.EqualFold(f.Name, "Content-Type"):
+		case f.Is("Content-Type"):
 			if types++; types == 1 {
 				p.contentType(f.Value())
 			}
-		case len(f.Name) == len("Content-Transfer-Encoding") && strings.EqualFold(f.Name, "Content-Transfer-Encoding"):
+		case f.Is("Content-Transfer-Encoding"):
 			if encodings++; encodings == 1 {
 				p.Encoding = encodingToken(f.Value())
 			}

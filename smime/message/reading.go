@@ -55,7 +55,7 @@ func (p *Part) headerDoubt() string {
 		return p.Defect
 	}
 	for _, name := range single {
-		if len(p.All(name)) > 1 {
+		if count(p.Fields, name) > 1 {
 			return "more than one " + name
 		}
 	}
@@ -143,6 +143,9 @@ func plainValue(f Field) (params []plainParam, err error) {
 				return nil, fmt.Errorf("parameter %q is there twice", base(p.name))
 			}
 		}
+		if params == nil {
+			params = make([]plainParam, 0, 4)
+		}
 		params = append(params, p)
 	}
 	return params, nil
@@ -168,7 +171,7 @@ func (l *plainLexer) blanks() {
 // run reads token characters and those in more.
 func (l *plainLexer) run(more string) string {
 	start := l.i
-	for l.i < len(l.s) && (isToken(l.s[l.i:l.i+1]) || strings.IndexByte(more, l.s[l.i]) >= 0) {
+	for l.i < len(l.s) && (tokenOctet[l.s[l.i]] || strings.IndexByte(more, l.s[l.i]) >= 0) {
 		l.i++
 	}
 	return l.s[start:l.i]
@@ -251,7 +254,7 @@ func (p *Part) boundaryDoubt() string {
 		return fmt.Sprintf("boundary %q starts or ends with a blank", b)
 	}
 	for _, c := range []byte(b) {
-		if !isToken(string(c)) && strings.IndexByte("(),/:=? ", c) < 0 {
+		if !tokenOctet[c] && strings.IndexByte("(),/:=? ", c) < 0 {
 			return fmt.Sprintf("boundary %q has %q in it", b, c)
 		}
 	}
