@@ -19,8 +19,10 @@ import (
 var (
 	table    = flag.Bool("table", false, "measure, and print the table")
 	messages = flag.Int("messages", 1000, "messages of 5 kB in each run; a fifth of that of 75 kB")
-	only     = flag.String("job", "", "measure one job of the milter alone")
+	only     = flag.String("job", "", "measure one job alone: one of the milter's, or relay")
 	runs     = flag.Int("runs", 4, "runs of each figure; the table has their medians")
+	oneSize  = flag.Int("size", 0, "measure one size alone, in octets")
+	oneLoad  = flag.Int("sessions", 0, "measure with so many sessions alone")
 )
 
 // places are where everything listens.
@@ -224,6 +226,12 @@ func TestTable(t *testing.T) {
 	sizes, sessions, times, count := []int{5_000}, []int{2}, 1, 4
 	if *table {
 		sizes, sessions, times, count = []int{5_000, 75_000}, []int{10, 50}, *runs, *messages
+		if *oneSize > 0 {
+			sizes = []int{*oneSize}
+		}
+		if *oneLoad > 0 {
+			sessions = []int{*oneLoad}
+		}
 	}
 	b := newBench(t)
 	for _, size := range sizes {
@@ -233,7 +241,7 @@ func TestTable(t *testing.T) {
 		}
 		for _, sessions := range sessions {
 			b.milterRows(size, sessions, count, times)
-			if *only == "" {
+			if *only == "" || *only == "relay" {
 				b.relayRows(size, sessions, count, times)
 			}
 		}
