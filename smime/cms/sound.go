@@ -125,23 +125,57 @@ func one(b []byte) func(yield func([]byte) bool) {
 // times as many of text in another charset; zero octets between them are those of
 // UTF-16. In a ciphertext that is less likely than a guess of its key.
 func looksLikeText(n int, chunks func(yield func([]byte) bool)) bool {
-	ascii, other := 0, 0
+	ascii, other := runs{octets: &asciiOctets, n: n}, runs{octets: &textOctets, n: 8 * n}
 	for chunk := range chunks {
-		for _, c := range chunk {
-			switch {
-			case c >= ' ' && c < 0x7f || c == '\r' || c == '\n' || c == '\t' || c == 0:
-				ascii++
-				other++
-			case c >= 0x80:
-				ascii = 0
-				other++
-			default:
-				ascii, other = 0, 0
-			}
-			if ascii >= n || other >= 8*n {
-				return true
-			}
+		if ascii.found(chunk) || other.found(chunk) {
+			return true
 		}
 	}
 	return false
+}
+
+// asciiOctets are those of ASCII text, textOctets those of any text.
+var asciiOctets, textOctets = func() (ascii, text [256]bool) {
+	for c := range 256 {
+		ascii[c] = c >= ' ' && c < 0x7f || c == '\r' || c == '\n' || c == '\t' || c == 0
+		text[c] = ascii[c] || c >= 0x80
+	}
+	return ascii, text
+}()
+
+// runs looks for n octets of a kind on end. It looks at the last of each n first: what
+// breaks a run there breaks all that it could be in, so that most octets of a ciphertext
+// need no look.
+type runs struct {
+	octets *[256]bool
+	n      int
+	before int // the length of the run at the end of the last chunk
+}
+
+// found reports whether there is such a run up to the end of chunk.
+func (r *runs) found(chunk []byte) bool {
+	start := -r.before // of the run that may become long enough
+	for start+r.n <= len(chunk) {
+		i := r.breakBefore(chunk, start, start+r.n)
+		if i < 0 {
+			return true
+		}
+		start = i + 1
+	}
+	if i := r.breakBefore(chunk, start, len(chunk)); i >= 0 {
+		start = i + 1
+	}
+	r.before = len(chunk) - start
+	return false
+}
+
+// breakBefore returns the place of the last octet of another kind from start to end, -1 if
+// there is none.
+func (r *runs) breakBefore(chunk []byte, start, end int) int {
+	for i := end - 1; i >= max(start, 0); i-- {
+		if !r.octets[chunk[i]] {
+			return i
+		}
+	}
+	return -1
 }
