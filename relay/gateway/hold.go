@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -78,7 +79,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 			o.Notices = append(o.Notices, d)
 		}
 	}
-	g.logReleased(env, o, order)
+	g.logReleased(ctx, env, o, order)
 	b := relay.Batch{Copies: env.Named(o.Deliveries...), Notices: env.Named(o.Notices...)}
 	if len(waiters) > 0 {
 		rest := h
@@ -146,20 +147,20 @@ func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
 }
 
 // logReleased writes what became of those who waited, one line a recipient.
-func (g *Gateway) logReleased(env *relay.Envelope, o *answer.Outcome, order relay.Order) {
-	write, word, reason := g.Log.Info, "released", order.Reason
+func (g *Gateway) logReleased(ctx context.Context, env *relay.Envelope, o *answer.Outcome, order relay.Order) {
+	level, word, reason := slog.LevelInfo, "released", order.Reason
 	if order.Verb == relay.ReleasePlain {
-		write, word = g.Log.Warn, "released without encryption"
+		level, word = slog.LevelWarn, "released without encryption"
 	}
 	if order.By != "" {
 		reason += " (" + order.By + ")"
 	}
 	for _, d := range o.Deliveries {
 		for _, r := range d.Recipients {
-			g.logAt(write, env, enforce.Assigned{Address: r.Address}, word, reason)
+			g.logAt(ctx, level, env, enforce.Assigned{Address: r.Address}, word, reason)
 		}
 	}
 	for _, r := range o.Refused {
-		g.logDecision(env, enforce.Assigned{Address: r.Recipient.Address}, "refused", r.Err.Error())
+		g.logDecision(ctx, env, enforce.Assigned{Address: r.Recipient.Address}, "refused", r.Err.Error())
 	}
 }

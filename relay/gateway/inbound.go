@@ -22,7 +22,7 @@ import (
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o, err := g.inbound(ctx, env, msg, false)
 	if err != nil {
-		err = g.logRefusedMessage(env, err)
+		err = g.logRefusedMessage(ctx, env, err)
 	}
 	return o, err
 }
@@ -46,7 +46,7 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 		}
 	}
 	for _, l := range in.lines {
-		g.logDecision(env, l.Assigned, l.outcome, l.reason)
+		g.logDecision(ctx, env, l.Assigned, l.outcome, l.reason)
 	}
 	return o, nil
 }

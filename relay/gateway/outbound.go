@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -17,7 +18,7 @@ import (
 func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	e, err := g.judge(ctx, env, msg, toCarryOut)
 	if err != nil {
-		return nil, g.logRefusedMessage(env, err)
+		return nil, g.logRefusedMessage(ctx, env, err)
 	}
 	env = e.expanded(env)
 	plan, o, err := g.settle(ctx, env, msg, e, func(plan enforce.Plan) enforce.Plan { return answerable(env, plan) })
@@ -26,10 +27,10 @@ func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg 
 		err = g.tell(ctx, env, msg, plan, o)
 	}
 	if err != nil {
-		return nil, g.logRefusedMessage(env, err)
+		return nil, g.logRefusedMessage(ctx, env, err)
 	}
 	g.logExpansions(env, e)
-	g.logPlan(env, plan)
+	g.logPlan(ctx, env, plan)
 	return o, nil
 }
 
@@ -133,32 +134,32 @@ func (g *Gateway) reserveCopies(ctx context.Context, plan enforce.Plan, msg *mes
 }
 
 // logPlan writes what was decided, one line a recipient.
-func (g *Gateway) logPlan(env *relay.Envelope, plan enforce.Plan) {
+func (g *Gateway) logPlan(ctx context.Context, env *relay.Envelope, plan enforce.Plan) {
 	for _, c := range plan.Copies {
 		for _, a := range c.Recipients {
 			if a.Report != "" {
-				g.logDecision(env, a, "reported", a.Report)
+				g.logDecision(ctx, env, a, "reported", a.Report)
 			} else {
-				g.logDecision(env, a, treatment(c), a.Note)
+				g.logDecision(ctx, env, a, treatment(c), a.Note)
 			}
 		}
 	}
 	for _, r := range plan.Refused {
-		word, write := "refused", g.Log.Info
+		word, level := "refused", slog.LevelInfo
 		if r.Temporary {
 			word = "deferred"
 		}
 		if r.Temporary && r.Missing == enforce.MissingIdentity {
 			// Only we can mend that, and until then the mail waits.
-			write = g.Log.Error
+			level = slog.LevelError
 		}
-		g.logAt(write, env, r.Assigned, word, r.Reason)
+		g.logAt(ctx, level, env, r.Assigned, word, r.Reason)
 	}
 	for _, r := range plan.Stripped {
-		g.logDecision(env, r.Assigned, "stripped", r.Reason)
+		g.logDecision(ctx, env, r.Assigned, "stripped", r.Reason)
 	}
 	for _, r := range plan.Held {
-		g.logDecision(env, r.Assigned, "held", r.Reason)
+		g.logDecision(ctx, env, r.Assigned, "held", r.Reason)
 	}
 }
 
@@ -177,7 +178,7 @@ func treatment(c enforce.Copy) string {
 
 // logRefusedMessage writes that a message was refused as a whole, and returns the error
 // to answer with.
-func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) error {
+func (g *Gateway) logRefusedMessage(ctx context.Context, env *relay.Envelope, err error) error {
 	f := fault.Of(err)
 	word := "refused"
 	if f.Kind.Temporary() {
@@ -188,10 +189,10 @@ func (g *Gateway) logRefusedMessage(env *relay.Envelope, err error) error {
 		reason += ": " + f.Cause.Error()
 	}
 	for _, r := range env.Recipients {
-		g.logDecision(env, enforce.Assigned{Address: r.Address}, word, reason)
+		g.logDecision(ctx, env, enforce.Assigned{Address: r.Address}, word, reason)
 	}
 	if len(env.Recipients) == 0 {
-		g.logDecision(env, enforce.Assigned{Address: address.Null}, word, reason)
+		g.logDecision(ctx, env, enforce.Assigned{Address: address.Null}, word, reason)
 	}
 	return fault.Logged(f)
 }

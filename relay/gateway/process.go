@@ -86,8 +86,8 @@ func join(out, in *answer.Outcome) *answer.Outcome {
 
 // logDecision writes the one line of a recipient's decision. Subjects and
 // bodies are never logged.
-func (g *Gateway) logDecision(env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	g.logAt(g.Log.Info, env, a, outcome, reason)
+func (g *Gateway) logDecision(ctx context.Context, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
+	g.logAt(ctx, slog.LevelInfo, env, a, outcome, reason)
 }
 
 // client is the address of the client, "" where it is not known.
@@ -98,9 +98,12 @@ func client(env *relay.Envelope) string {
 	return env.Client.Addr.String()
 }
 
-// logAt writes a decision with write, which is a method of g.Log.
-func (g *Gateway) logAt(write func(string, ...any), env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	write("decision",
+// logAt writes a decision at a level.
+func (g *Gateway) logAt(ctx context.Context, level slog.Level, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
+	if !g.Log.Enabled(ctx, level) {
+		return
+	}
+	g.Log.LogAttrs(ctx, level, "decision",
 		slog.String("id", env.ID),
 		slog.String("queue_id", env.QueueID),
 		slog.String("message_id", env.MessageID),

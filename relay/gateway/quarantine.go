@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -122,7 +123,7 @@ func (g *Gateway) reconsiderQuarantined(ctx context.Context, h *relay.Hold, orde
 		return relay.Batch{Held: h}, nil
 	}
 	for i, r := range env.Recipients {
-		g.logAt(g.Log.Warn, env, enforce.Assigned{Address: r.Address}, "deleted from quarantine", h.Reasons[i])
+		g.logAt(ctx, slog.LevelWarn, env, enforce.Assigned{Address: r.Address}, "deleted from quarantine", h.Reasons[i])
 	}
 	return relay.Batch{}, nil
 }
@@ -141,7 +142,7 @@ func (g *Gateway) release(ctx context.Context, h *relay.Hold, order relay.Order)
 	if err != nil {
 		return b, err
 	}
-	g.logReleased(env, o, order)
+	g.logReleased(ctx, env, o, order)
 	return relay.Batch{Copies: env.Named(o.Deliveries...)}, nil
 }
 
@@ -168,6 +169,6 @@ func (g *Gateway) returnQuarantined(ctx context.Context, h *relay.Hold, order re
 	if ok {
 		o.Notices = append(o.Notices, d)
 	}
-	g.logReleased(env, o, order)
+	g.logReleased(ctx, env, o, order)
 	return relay.Batch{Notices: env.Named(o.Notices...)}, nil
 }

@@ -47,7 +47,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	if !refused {
 		return nil
 	}
-	g.logDecision(env, refusal.Assigned, "refused at RCPT", refusal.Reason)
+	g.logDecision(ctx, env, refusal.Assigned, "refused at RCPT", refusal.Reason)
 	return fault.Logged(refusalError(refusal))
 }
 

@@ -25,7 +25,13 @@ type envelopeHandler struct {
 
 // Handle implements slog.Handler.
 func (h *envelopeHandler) Handle(ctx context.Context, r slog.Record) error {
-	return h.Handler.WithAttrs(envelopeAttrs(h.env)).Handle(ctx, r)
+	whole := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	whole.AddAttrs(envelopeAttrs(h.env)...)
+	r.Attrs(func(a slog.Attr) bool {
+		whole.AddAttrs(a)
+		return true
+	})
+	return h.Handler.Handle(ctx, whole)
 }
 
 // WithAttrs implements slog.Handler.
@@ -39,7 +45,7 @@ func (h *envelopeHandler) WithGroup(name string) slog.Handler {
 }
 
 func envelopeAttrs(env *relay.Envelope) []slog.Attr {
-	attrs := []slog.Attr{slog.String("listener", env.Listener), slog.String("id", env.ID)}
+	attrs := append(make([]slog.Attr, 0, 8), slog.String("listener", env.Listener), slog.String("id", env.ID))
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
