@@ -16,8 +16,9 @@ type Policy struct {
 	rules     []*rule
 	index     index
 	groupless bool // no rule has a condition on groups
-	// attachments says that some rule has a condition on them.
-	attachments bool
+	// attachments says that some rule has a condition on them, header that one has one on
+	// fields.
+	attachments, header bool
 	// checksReaders says that some rule looks for whom a message is encrypted that is
 	// so already.
 	checksReaders bool
@@ -69,7 +70,7 @@ func Compile(rules []Rule) (*Policy, error) {
 	}
 	p.index = newIndex(p.rules)
 	p.checksReaders = slices.ContainsFunc(p.rules, func(r *rule) bool { return r.checkReaders })
-	p.attachments = c.attachments
+	p.attachments, p.header = c.attachments, c.header
 	p.groupless = !slices.ContainsFunc(p.rules, func(r *rule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
@@ -77,6 +78,10 @@ func Compile(rules []Rule) (*Policy, error) {
 // LooksAtAttachments reports whether any rule asks for Content.Attachments, which are
 // not needed otherwise.
 func (p *Policy) LooksAtAttachments() bool { return p != nil && p.attachments }
+
+// LooksAtHeader reports whether any rule asks for Content.Header and Content.Unread, which
+// are not needed otherwise.
+func (p *Policy) LooksAtHeader() bool { return p != nil && p.header }
 
 // Profiles returns the names of the profiles that rules use, each once.
 func (p *Policy) Profiles() []string {
@@ -92,8 +97,8 @@ type compiler struct {
 	at       Problem        // where in the file the compiler is
 	names    map[string]int // to the line of their rule
 	problems []error
-	// attachments says that a condition on them was compiled.
-	attachments bool
+	// attachments says that a condition on them was compiled, header one on fields.
+	attachments, header bool
 }
 
 func (c *compiler) problem(key, format string, args ...any) {

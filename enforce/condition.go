@@ -195,7 +195,10 @@ func (c *compiler) conditions(r *Rule) []condition {
 	var all []condition
 	for _, k := range conditionKinds {
 		yes, except := k.list(r)
-		c.attachments = c.attachments || k.key == "attachment" && (yes != nil || except != nil)
+		if yes != nil || except != nil {
+			c.attachments = c.attachments || k.key == "attachment"
+			c.header = c.header || k.late && k.key != "attachment"
+		}
 		all = append(all, c.both(k.key, k.late, k.compile, yes, except)...)
 	}
 	all = append(all, c.authors(r)...)

@@ -145,9 +145,11 @@ type inboundRule struct {
 // InboundPolicy is a compiled list of inbound rules. It does not change and may be
 // shared. A nil one delivers all mail.
 type InboundPolicy struct {
-	rules       []inboundRule
-	attachments bool // some rule has a condition on them
-	groups      bool // some rule has a condition on groups
+	rules []inboundRule
+	// attachments says that some rule has a condition on them, header that one has one on
+	// fields.
+	attachments, header bool
+	groups              bool // some rule has a condition on groups
 }
 
 // foundKinds are the conditions on what was found that take lists.
@@ -191,7 +193,7 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
-	p.attachments = c.attachments
+	p.attachments, p.header = c.attachments, c.header
 	p.groups = slices.ContainsFunc(p.rules, func(r inboundRule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
@@ -207,6 +209,9 @@ func (p *InboundPolicy) Tags() bool {
 // LooksAtAttachments reports whether any rule asks for Content.Attachments, which are
 // not needed otherwise.
 func (p *InboundPolicy) LooksAtAttachments() bool { return p != nil && p.attachments }
+
+// LooksAtHeader is Policy.LooksAtHeader for inbound rules.
+func (p *InboundPolicy) LooksAtHeader() bool { return p != nil && p.header }
 
 // Notified returns the addresses that rules name for notices of quarantine.
 func (p *InboundPolicy) Notified() []address.Address {

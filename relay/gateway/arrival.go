@@ -20,7 +20,8 @@ type arrival struct {
 	// secret says that the message was encrypted when it came in: then nothing that the
 	// outside learns may depend on what was found.
 	secret bool
-	// demands are the rules that ask something of the message, by recipient.
+	// demands are the rules that ask something of the message, by recipient; nil where
+	// it makes no difference what they ask.
 	demands map[string][]enforce.Demand
 	// notes say by recipient what is unusual of how the message was opened.
 	notes map[string]string
@@ -38,10 +39,11 @@ func (in *arrival) log(a enforce.Assigned, outcome, reason string) {
 	in.lines = append(in.lines, line{a, outcome, reason})
 }
 
-// arrive looks at an inbound message.
-func (g *Gateway) arrive(ctx context.Context, env *relay.Envelope, msg *message.Message) *arrival {
+// arrive looks at an inbound message. An explanation names the rules also where none of
+// them asks anything.
+func (g *Gateway) arrive(ctx context.Context, env *relay.Envelope, msg *message.Message, what purpose) *arrival {
 	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg), notes: make(map[string]string)}
-	asked := g.Inbound.Verify || g.Inbound.Decrypt && g.anyReadsWeak()
+	asked := g.Inbound.Verify && (g.hasMinimum() || what.explains()) || g.Inbound.Decrypt && g.anyReadsWeak()
 	if asked || !g.InboundPolicy.Empty() {
 		in.facts = g.inboundFacts(ctx, in)
 	}
@@ -57,7 +59,7 @@ func (g *Gateway) inboundFacts(ctx context.Context, in *arrival) enforce.Facts {
 	f := g.envelopeFacts(in.env, enforce.Inbound)
 	var err error
 	if f.Content, err = g.content(ctx, in.env, enforce.Inbound, in.msg, &in.kind); err != nil {
-		f.Content = headerContent(in.msg)
+		f.Content = g.headerContent(in.msg)
 		f.Content.Attachments = []enforce.Attachment{{Unread: true}}
 	}
 	if f.From, err = in.msg.Addresses("From"); err != nil {

@@ -295,7 +295,7 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 const bothDirections enforce.Direction = "both"
 
 func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay.Envelope, msg *message.Message) {
-	in := g.arrive(ctx, env, msg)
+	in := g.arrive(ctx, env, msg, toExplain)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
 	for _, group := range g.acted(in, groups, false) {

@@ -30,7 +30,7 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 // inbound is processInbound for a message that comes in or is released from
 // quarantine.
 func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message.Message, released bool) (*answer.Outcome, error) {
-	in := g.arrive(ctx, env, msg)
+	in := g.arrive(ctx, env, msg, toCarryOut)
 	groups := g.measured(in, g.openFor(ctx, in))
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
 	if err := in.unopened(relay.MemoryOf(ctx), groups); err != nil {

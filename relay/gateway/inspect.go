@@ -18,7 +18,7 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	if kind.Defect != "" {
 		return c, fault.New(fault.Malformed, "the message is not well-formed: "+ascii(kind.Defect), nil)
 	}
-	c = headerContent(msg)
+	c = g.headerContent(msg)
 	c.Encrypted, c.Doubt, c.Signed = kind.Encrypted, ascii(kind.Doubt), kind.Signed
 	c.Exempt, c.Report = isAutomatic(env, msg), bearsReport(env, msg)
 	if g.Policy.LooksAtAttachments() || g.InboundPolicy.LooksAtAttachments() {
@@ -38,9 +38,13 @@ func (g *Gateway) content(ctx context.Context, env *relay.Envelope, direction en
 	return c, nil
 }
 
-// headerContent is what rules may ask of a header.
-func headerContent(msg *message.Message) enforce.Content {
-	c := enforce.Content{Header: make(map[string][]string), Unread: make(map[string]bool), Size: msg.Size()}
+// headerContent is what rules ask of a header.
+func (g *Gateway) headerContent(msg *message.Message) enforce.Content {
+	c := enforce.Content{Size: msg.Size()}
+	if !g.Policy.LooksAtHeader() && !g.InboundPolicy.LooksAtHeader() {
+		return c
+	}
+	c.Header, c.Unread = make(map[string][]string), make(map[string]bool)
 	for _, f := range msg.Fields() {
 		name := strings.ToLower(f.Name)
 		text, ok := charset.Header(f.Value())

@@ -36,6 +36,7 @@ func TestCompressedMailNeedsMemory(t *testing.T) {
 func TestCompressedAttachmentsNeedMemory(t *testing.T) {
 	w := newWorld(t)
 	w.asksForAttachments()
+	w.gateway.Profiles = map[string]Profile{enforce.DefaultProfile: {MinimumDigest: "sha-256"}} // so that inbound mail is asked about
 	msg := mustMessage(t, []byte("From: alice@own.example\r\nTo: "+bob+"\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"+compressedEntity(t)+"\r\n--b--\r\n"))
 	for listener, to := range map[string]string{"out": bob, "in": "alice@own.example"} {

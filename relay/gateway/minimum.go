@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -59,13 +58,18 @@ func (g *Gateway) profileReadsWeak(name string) bool {
 
 // anyReadsWeak reports whether any profile reads weak encryption.
 func (g *Gateway) anyReadsWeak() bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(g.Profiles)), g.profileReadsWeak)
+	for name := range g.Profiles {
+		if g.profileReadsWeak(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // measured holds what was opened to the profiles that the rules name for it.
 // Recipients of whom different rules ask differently do not see the same status.
 func (g *Gateway) measured(in *arrival, groups []readers) []readers {
-	if !g.Inbound.Verify {
+	if !g.Inbound.Verify || in.demands == nil {
 		return groups
 	}
 	var all []readers

@@ -160,5 +160,7 @@ func value(s string) string {
 }
 
 func quotedString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(ascii(s)) + `"`
+	return `"` + quotedPairs.Replace(ascii(s)) + `"`
 }
+
+var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
