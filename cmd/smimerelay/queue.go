@@ -13,13 +13,15 @@ import (
 )
 
 type queueCmd struct {
-	List  queueListCmd  `cmd:"" help:"List queued deliveries, oldest first."`
-	Show  queueShowCmd  `cmd:"" help:"Show one delivery, or its message."`
-	Retry queueRetryCmd `cmd:"" help:"Retry deliveries now."`
-	Drop  queueDropCmd  `cmd:"" help:"Delete deliveries or held messages from the queue without a delivery report."`
+	List   queueListCmd   `cmd:"" help:"List queued deliveries, oldest first."`
+	Show   queueShowCmd   `cmd:"" help:"Show one delivery, or its message."`
+	Retry  queueRetryCmd  `cmd:"" help:"Retry deliveries now."`
+	Hold   queueHoldCmd   `cmd:"" help:"Put deliveries on hold."`
+	Remove queueRemoveCmd `cmd:"" help:"Delete deliveries or held messages from the queue without a delivery report."`
+	Stats  queueStatsCmd  `cmd:"" help:"Count what is in the queue, by status and route."`
 
 	Held    queueHeldCmd    `cmd:"" help:"List messages held for missing certificates or in quarantine, oldest first."`
-	Release queueReleaseCmd `cmd:"" help:"Recheck held messages now, release them without encryption, or deliver messages in quarantine."`
+	Release queueReleaseCmd `cmd:"" help:"Recheck held messages now, release them without encryption, deliver messages in quarantine, or attempt deliveries again that are on hold."`
 	Return  queueReturnCmd  `cmd:"" help:"Return held messages to their senders, with a delivery report."`
 }
 
@@ -64,6 +66,7 @@ func (f *queueFlags) withQueue(do func(*queue.Store) error) error {
 
 type queueListCmd struct {
 	queueFlags
+	queueFilter
 	JSON bool `name:"json" help:"Print the list as JSON."`
 }
 
@@ -74,13 +77,14 @@ func (queueListCmd) Help() string {
 
 func (queueListCmd) examples() string {
 	return `smimerelay queue list
+		smimerelay queue list --status deferred --recipient @example.net
 		smimerelay queue list --json | jq '.[] | select(.attempts > 3) | .id'`
 }
 
 // Run lists the deliveries.
 func (c *queueListCmd) Run(a *app) error {
 	return c.withQueue(func(s *queue.Store) error {
-		entries, err := s.List(background())
+		entries, err := s.List(background(), c.filter(a.clock()))
 		if err != nil {
 			return err
 		}
@@ -94,6 +98,10 @@ func (c *queueListCmd) Run(a *app) error {
 		held, err := s.CountHeld(background())
 		if err != nil {
 			return err
+		}
+		if !c.filter(a.clock()).Empty() {
+			p.line("%d found", len(entries))
+			return p.err
 		}
 		p.line("%d in the queue", len(entries))
 		p.lineIf(held.Waiting > 0, fmt.Sprintf("%d held; see smimerelay queue held", held.Waiting))
@@ -158,69 +166,15 @@ func queueID(s string) (id int64, held bool, err error) {
 	return id, false, nil
 }
 
-type queueRetryCmd struct {
-	queueFlags
-	All bool    `help:"Retry all deliveries."`
-	ID  []int64 `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list."`
-}
-
-// Help is shown below the summary.
-func (queueRetryCmd) Help() string {
-	return `The running gateway retries them at once; the command needs it to be running.`
-}
-
-func (queueRetryCmd) examples() string {
-	return `smimerelay queue retry 17 18
-		smimerelay queue retry --all`
-}
-
-// Run has deliveries tried again; a gateway must be working on the queue.
-func (c *queueRetryCmd) Run(a *app) error {
-	if c.All == (len(c.ID) > 0) {
-		return unusable(errors.New("queue retry: use either numbers or --all"))
-	}
-	return c.withQueue(func(s *queue.Store) error {
-		ids := c.ID
-		if c.All {
-			entries, err := s.List(background())
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				ids = append(ids, e.ID)
-			}
-		}
-		return c.retry(a, s, ids)
-	})
-}
-
-// retry tells the attempts that begin from those that are under way.
-func (c *queueRetryCmd) retry(a *app, s *queue.Store, ids []int64) error {
-	now := 0
-	for _, id := range ids {
-		ok, err := s.Retry(background(), id)
-		if err != nil {
-			return err
-		}
-		if ok {
-			now++
-		}
-	}
-	p := a.page()
-	p.line("%d will be retried now", now)
-	p.lineIf(now < len(ids), fmt.Sprintf("%d already in progress", len(ids)-now))
-	return p.err
-}
-
-type queueDropCmd struct {
+type queueRemoveCmd struct {
 	queueFlags
 	ID []string `arg:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
 }
 
-func (queueDropCmd) examples() string { return `smimerelay queue drop 17 h3` }
+func (queueRemoveCmd) examples() string { return `smimerelay queue remove 17 h3` }
 
 // Run takes deliveries out of the queue.
-func (c *queueDropCmd) Run(a *app) error {
+func (c *queueRemoveCmd) Run(a *app) error {
 	return c.withQueue(func(s *queue.Store) error {
 		for _, id := range c.ID {
 			n, held, err := queueID(id)
@@ -235,7 +189,7 @@ func (c *queueDropCmd) Run(a *app) error {
 				return err
 			}
 			p := a.page()
-			if p.line("%s dropped", id); p.err != nil {
+			if p.line("%s removed", id); p.err != nil {
 				return p.err
 			}
 		}
@@ -246,7 +200,7 @@ func (c *queueDropCmd) Run(a *app) error {
 // entry writes a delivery: a line for it and one for each recipient.
 func (p *page) entry(e queue.Entry, now time.Time) {
 	p.line("%-6d %s  %8d octets  from <%s>  attempts %d, %s",
-		e.ID, e.Created.Format(time.RFC3339), e.Size, e.Sender, e.Attempts, nextAttempt(e.Next, now))
+		e.ID, e.Created.Format(time.RFC3339), e.Size, e.Sender, e.Attempts, entryState(e, now))
 	for _, r := range e.Recipients {
 		text := "to <" + r.Address + ">"
 		if r.Error != "" {
@@ -254,6 +208,17 @@ func (p *page) entry(e queue.Entry, now time.Time) {
 		}
 		p.line("       %s", strings.TrimSpace(text))
 	}
+}
+
+func entryState(e queue.Entry, now time.Time) string {
+	state := nextAttempt(e.Next, now)
+	if e.Status == queue.OnHold {
+		state = "on hold"
+	}
+	if e.Destination != "" {
+		state += ", by " + e.Destination
+	}
+	return state
 }
 
 func nextAttempt(next, now time.Time) string {

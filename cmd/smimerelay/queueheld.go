@@ -64,12 +64,12 @@ type queueReleaseCmd struct {
 	Plain  bool     `help:"Release the messages in plaintext although a rule requires encryption. Needs --reason."`
 	Reason string   `placeholder:"TEXT" help:"Why plaintext is acceptable; the gateway logs it with your name."`
 	All    bool     `help:"All messages held for missing certificates; not with --plain. Messages in quarantine are only released by number."`
-	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held."`
+	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held, or of deliveries on hold, from queue list."`
 }
 
 // Help is shown below the summary.
 func (queueReleaseCmd) Help() string {
-	return `The running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. A message in quarantine is verified and decrypted again and delivered, whatever the inbound rules say. The command needs the gateway to be running.`
+	return `Deliveries that queue hold put on hold are attempted again. For held messages, the running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. A message in quarantine is verified and decrypted again and delivered, whatever the inbound rules say. The command needs the gateway to be running.`
 }
 
 func (queueReleaseCmd) examples() string {
@@ -91,7 +91,44 @@ func (c *queueReleaseCmd) Run(a *app) error {
 	if c.Plain {
 		order.Verb = relay.ReleasePlain
 	}
-	return c.giveOrder(a, c.ID, c.All, order, "will be rechecked now")
+	held, waiting, err := c.split()
+	if err != nil {
+		return err
+	}
+	if len(waiting) > 0 {
+		if err := c.unhold(a, waiting); err != nil {
+			return err
+		}
+	}
+	if len(held) == 0 && !c.All {
+		return nil
+	}
+	return c.giveOrder(a, held, c.All, order, "will be rechecked now")
+}
+
+// split tells the numbers of held messages from those of deliveries.
+func (c *queueReleaseCmd) split() (held []string, deliveries []int64, err error) {
+	for _, text := range c.ID {
+		n, isHeld, err := queueID(text)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case isHeld:
+			held = append(held, text)
+		case c.Plain:
+			return nil, nil, unusable(fmt.Errorf("queue release: %s is a delivery, which leaves as it is; --plain is for held messages", text))
+		default:
+			deliveries = append(deliveries, n)
+		}
+	}
+	return held, deliveries, nil
+}
+
+// unhold releases deliveries that are on hold.
+func (c *queueReleaseCmd) unhold(a *app, ids []int64) error {
+	choice := queueChoice{queueFlags: c.queueFlags, ID: ids}
+	return choice.change(a, "release", func(s *queue.Store, id int64) (bool, error) { return s.Unhold(background(), id) },
+		"will be attempted now", "not on hold")
 }
 
 type queueReturnCmd struct {

@@ -10,13 +10,16 @@ import (
 
 // Entry is one delivery in the queue, for the operator.
 type Entry struct {
-	ID         int64            `json:"id"`
-	Sender     string           `json:"sender"` // "" is the null reverse-path
-	Size       int              `json:"size"`   // octets
-	Created    time.Time        `json:"created"`
-	Next       time.Time        `json:"next"` // attempt; the zero time while one is under way
-	Attempts   int              `json:"attempts"`
-	Recipients []EntryRecipient `json:"recipients"`
+	ID       int64     `json:"id"`
+	Status   Status    `json:"status"`
+	Sender   string    `json:"sender"` // "" is the null reverse-path
+	Size     int       `json:"size"`   // octets
+	Created  time.Time `json:"created"`
+	Next     time.Time `json:"next"` // attempt; the zero time while one is under way, or on hold
+	Attempts int       `json:"attempts"`
+	// Destination is where it goes: a route, or a route and a domain.
+	Destination string           `json:"destination,omitempty"`
+	Recipients  []EntryRecipient `json:"recipients"`
 }
 
 // EntryRecipient is a recipient that has not got the message yet.
@@ -30,40 +33,73 @@ type EntryRecipient struct {
 var ErrNotFound = errors.New("not in the queue")
 
 func (s *Store) selectEntries() string {
-	return `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts, ` + s.engine.next + `, coalesce(CAST(j.state AS TEXT), '')
+	return `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts, d.destination, ` + s.engine.next + `, coalesce(CAST(j.state AS TEXT), '')
 	FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id
 	LEFT JOIN river_job j ON j.id = d.job_id`
 }
 
-// List returns the deliveries in the queue, oldest first.
-func (s *Store) List(ctx context.Context) ([]Entry, error) {
+// List returns the deliveries that a filter chooses, oldest first.
+func (s *Store) List(ctx context.Context, f Filter) ([]Entry, error) {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Rollback()
+	all, err := s.listAll(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := fillAll(ctx, tx, all); err != nil {
+		return nil, err
+	}
+	entries := []Entry{}
+	for _, e := range all {
+		if f.Matches(&e) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+func (s *Store) listAll(ctx context.Context, tx *sql.Tx) ([]Entry, error) {
 	rows, err := tx.QueryContext(ctx, s.selectEntries()+` ORDER BY d.id`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	entries := []Entry{}
+	var all []Entry
 	for rows.Next() {
 		e, err := scanEntry(rows)
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, e)
+		all = append(all, e)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	return all, rows.Err()
+}
+
+// fillAll adds the recipients, in one reading. Those of a delivery that has come since
+// are left out.
+func fillAll(ctx context.Context, tx *sql.Tx, all []Entry) error {
+	rows, err := tx.QueryContext(ctx, `SELECT delivery_id, address, error FROM smimerelay_recipient ORDER BY delivery_id, position`)
+	if err != nil {
+		return err
 	}
-	for i := range entries {
-		if err := fillRecipients(ctx, tx, &entries[i]); err != nil {
-			return nil, err
+	defer rows.Close()
+	for i := 0; rows.Next(); {
+		var id int64
+		var r EntryRecipient
+		if err := rows.Scan(&id, &r.Address, &r.Error); err != nil {
+			return err
+		}
+		for i < len(all) && all[i].ID < id {
+			i++
+		}
+		if i < len(all) && all[i].ID == id {
+			all[i].Recipients = append(all[i].Recipients, r)
 		}
 	}
-	return entries, nil
+	return rows.Err()
 }
 
 // Show returns a delivery and its message.
@@ -77,8 +113,12 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 	if err != nil {
 		return Entry{}, nil, notFound(id, err)
 	}
-	if err := fillRecipients(ctx, tx, &e); err != nil {
+	rs, err := readRecipients(ctx, tx, e.ID)
+	if err != nil {
 		return Entry{}, nil, err
+	}
+	for _, r := range rs {
+		e.Recipients = append(e.Recipients, EntryRecipient{Address: r.Address.String(), Error: r.lastError})
 	}
 	var message int64
 	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message); err != nil {
@@ -89,8 +129,25 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
 }
 
 // Retry has a delivery tried again now. It reports false, and changes nothing,
-// while an attempt is under way.
+// while an attempt is under way, or the delivery is on hold.
 func (s *Store) Retry(ctx context.Context, id int64) (bool, error) {
+	return s.order(ctx, id, s.engine.postpone+` AND state = 'available'`, 0.0)
+}
+
+// Hold has nothing attempted for a delivery until Unhold. It
+// reports false, and changes nothing, while an attempt is under way.
+func (s *Store) Hold(ctx context.Context, id int64) (bool, error) {
+	return s.order(ctx, id, `UPDATE river_job SET state = 'pending' WHERE id = $1 AND state IN ('available', 'pending')`)
+}
+
+// Unhold undoes Hold. It reports false for a delivery that is not on hold.
+func (s *Store) Unhold(ctx context.Context, id int64) (bool, error) {
+	return s.order(ctx, id, `UPDATE river_job SET state = 'available' WHERE id = $1 AND state = 'pending'`)
+}
+
+// order changes the job of a delivery by a statement, of which that is the first argument.
+// It reports whether it did.
+func (s *Store) order(ctx context.Context, id int64, statement string, args ...any) (bool, error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
@@ -101,7 +158,7 @@ func (s *Store) Retry(ctx context.Context, id int64) (bool, error) {
 	if err != nil {
 		return false, notFound(id, err)
 	}
-	res, err := tx.ExecContext(ctx, s.engine.postpone+` AND state = 'available'`, job, 0.0)
+	res, err := tx.ExecContext(ctx, statement, append([]any{job}, args...)...)
 	if err != nil {
 		return false, err
 	}
@@ -124,7 +181,11 @@ func (s *Store) Drop(ctx context.Context, id int64) error {
 	if err != nil {
 		return notFound(id, err)
 	}
-	// Its job finds nothing to do.
+	// A job that is under way finds nothing to do; one on hold would stay for ever.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM river_job WHERE state = 'pending' AND
+		id = (SELECT job_id FROM smimerelay_delivery WHERE id = $1)`, id); err != nil {
+		return err
+	}
 	if err := s.remove(ctx, tx, id, message); err != nil {
 		return err
 	}
@@ -145,25 +206,24 @@ func scanEntry(row interface{ Scan(...any) error }) (Entry, error) {
 	var e Entry
 	var created, next int64
 	var state string
-	if err := row.Scan(&e.ID, &e.Sender, &e.Size, &created, &e.Attempts, &next, &state); err != nil {
+	if err := row.Scan(&e.ID, &e.Sender, &e.Size, &created, &e.Attempts, &e.Destination, &next, &state); err != nil {
 		return e, err
 	}
 	e.Created = time.UnixMilli(created).UTC()
-	if state != "running" && next > 0 {
+	switch {
+	case state == "running":
+		e.Status = Active
+	case state == "pending":
+		e.Status = OnHold
+	case e.Attempts == 0:
+		e.Status = New
+	default:
+		e.Status = Deferred
+	}
+	if (e.Status == New || e.Status == Deferred) && next > 0 {
 		e.Next = time.Unix(next, 0).UTC()
 	}
 	return e, nil
-}
-
-func fillRecipients(ctx context.Context, tx *sql.Tx, e *Entry) error {
-	rs, err := readRecipients(ctx, tx, e.ID)
-	if err != nil {
-		return err
-	}
-	for _, r := range rs {
-		e.Recipients = append(e.Recipients, EntryRecipient{Address: r.Address.String(), Error: r.lastError})
-	}
-	return nil
 }
 
 func notFound(id int64, err error) error {

@@ -38,7 +38,7 @@ func testAdmin(t *testing.T) {
 
 	var e Entry
 	until(t, "a deferred delivery", func() bool {
-		list, err := s.List(t.Context())
+		list, err := s.List(t.Context(), Filter{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func testDrop(t *testing.T) {
 	if err := q.Put(t.Context(), batch(both, other)); err != nil {
 		t.Fatal(err)
 	}
-	list, err := q.List(t.Context())
+	list, err := q.List(t.Context(), Filter{})
 	if err != nil || len(list) != 2 {
 		t.Fatalf("%v (%v)", list, err)
 	}

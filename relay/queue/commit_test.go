@@ -64,7 +64,7 @@ func TestFailedCommitOfAnOrder(t *testing.T) {
 	if err := q.Put(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := q.List(t.Context())
+	entries, err := q.List(t.Context(), Filter{})
 	if err != nil || len(entries) != 1 {
 		t.Fatal(entries, err)
 	}
@@ -88,7 +88,7 @@ func TestFailedCommitOfAnOrder(t *testing.T) {
 	if err := q.DropHeld(t.Context(), waiting[0].ID); err == nil {
 		t.Error("a held message that is still there is reported as dropped")
 	}
-	if list, err := q.List(t.Context()); err != nil || len(list) != 1 {
+	if list, err := q.List(t.Context(), Filter{}); err != nil || len(list) != 1 {
 		t.Errorf("%d deliveries (%v), want 1", len(list), err)
 	}
 	if list, err := q.Held(t.Context()); err != nil || len(list) != 1 {

@@ -101,7 +101,7 @@ func testLookFindsWhatIsDue(t *testing.T) {
 	}
 	defer operator.Close()
 	until(t, "the second attempt to be ordered", func() bool {
-		entries, err := operator.List(t.Context())
+		entries, err := operator.List(t.Context(), Filter{})
 		if err != nil || len(entries) != 1 || entries[0].Attempts != 1 {
 			return false
 		}

@@ -373,7 +373,7 @@ func TestHoldCrash(t *testing.T) {
 	}
 	defer s.Close()
 	places := map[string]int{}
-	list, err := s.List(t.Context())
+	list, err := s.List(t.Context(), Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func testStraysAreRescued(t *testing.T) {
 				t.Fatal(err)
 			}
 			until(t, "the first attempt", func() bool {
-				list, err := q.List(t.Context())
+				list, err := q.List(t.Context(), Filter{})
 				return err == nil && len(list) == 1 && list[0].Attempts == 1
 			})
 			if _, err := q.db.Exec(lose); err != nil {
@@ -64,7 +64,7 @@ func testClaimedIsNoStray(t *testing.T) {
 	for range 3 {
 		q.tender.poll()
 	}
-	list, err := q.List(t.Context())
+	list, err := q.List(t.Context(), Filter{})
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

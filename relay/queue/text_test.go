@@ -32,7 +32,7 @@ func testLargeMessages(t *testing.T) {
 		if err := q.Put(t.Context(), relay.Batch{Copies: []relay.Delivery{d}}); err != nil {
 			t.Fatal(err)
 		}
-		list, err := q.List(t.Context())
+		list, err := q.List(t.Context(), Filter{})
 		if err != nil || list[len(list)-1].Size != size {
 			t.Fatalf("%v (%v), want %d octets", list, err, size)
 		}
