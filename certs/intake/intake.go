@@ -6,6 +6,7 @@ package intake
 
 import (
 	"context"
+	"crypto/x509"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -37,6 +38,9 @@ type Outcome struct {
 	Identities   int `json:"identities"`
 	Certificates int `json:"certificates"`
 	New          int `json:"new"`
+	// Leaves are the certificates of the file that are for a mailbox, those of its
+	// identities first; none where the file was known already.
+	Leaves []*x509.Certificate `json:"-"`
 }
 
 // Summary counts outcomes.

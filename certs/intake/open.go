@@ -134,6 +134,14 @@ func (c *candidate) read(ctx context.Context, cfg Config, name string) error {
 	}
 	c.file.Identities, c.file.Certificates = contents.Identities, contents.Certificates
 	c.outcome.Identities, c.outcome.Certificates = len(contents.Identities), len(contents.Certificates)
+	for _, id := range contents.Identities {
+		c.outcome.Leaves = append(c.outcome.Leaves, id.Certificate)
+	}
+	for _, cert := range contents.Certificates {
+		if !cert.IsCA {
+			c.outcome.Leaves = append(c.outcome.Leaves, cert)
+		}
+	}
 	for _, s := range contents.Skipped {
 		c.outcome.Skipped = append(c.outcome.Skipped, s.Error())
 	}

@@ -38,7 +38,7 @@ func TestBar(t *testing.T) {
 // others.
 func TestBarAndRefusals(t *testing.T) {
 	var out bytes.Buffer
-	p := &barImport{lineImport: lineImport{&out}, bar: newBar(&out, 2, time.Now)}
+	p := &barImport{lineImport: lineImport{w: &out}, bar: newBar(&out, 2, time.Now)}
 	p.outcome(intake.Outcome{File: "good", Result: intake.Added})
 	p.outcome(intake.Outcome{File: "b\nad", Result: intake.Refused, Reason: "no\nway"})
 	p.end(intake.Summary{Added: 1, Refused: 1})

@@ -43,6 +43,7 @@ Exit status: 0 pass, 1 not usable, 2 usage error or invalid input.`
 
 func (certCheckCmd) examples() string {
 	return `smimerelay cert check --purpose encrypt --address bob@example.net --trust ca.pem bob.pem
+		smimerelay cert check --purpose encrypt --config /etc/smimerelay/config.toml bob.pem
 		smimerelay cert check --purpose sign --trust roots/ --crl ca.crl --revocation require --json alice.cer`
 }
 
@@ -69,7 +70,7 @@ func (c *certCheckCmd) Run(a *app) error {
 	}
 	r := certs.Request{
 		Purpose: certs.Purpose(c.Purpose), Intermediates: found[1:],
-		Revocation: certs.RevocationMode(c.Revocation), At: c.At,
+		Revocation: c.mode(), At: c.At,
 	}
 	if c.Address != "" {
 		addr, err := address.Parse(c.Address)

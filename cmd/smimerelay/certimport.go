@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"runtime"
@@ -24,7 +25,7 @@ type certImportCmd struct {
 func (certImportCmd) Help() string {
 	return `Identities are read from PKCS #12 (.p12, .pfx) or from PEM with PKCS #8, encrypted or not; a file may contain several keys, each with its certificate and chain. Certificates are read from PEM, DER, .p7b or .sst. The format is detected from the contents; in a folder, only files that end in .p12, .pfx, .pem, .crt, .cer, .der, .p7b, .p7c or .sst are read. A file is stored completely or not at all. A file with a private key must not be readable by others, and its password must have at least 8 characters.
 
-A file is reported when it is on stable storage. An interrupted import can be repeated: files that were already imported are skipped without decrypting them again.
+A file is reported when it is on stable storage, and below it each certificate for a mailbox: address, verdict (usable, or why not) and expiry date. An interrupted import can be repeated: files that were already imported are skipped without decrypting them again.
 
 Exit status: 0 everything is in the store, 1 some files were rejected, 2 usage error, 78 bad configuration.`
 }
@@ -48,14 +49,18 @@ func (c *certImportCmd) Run(a *app) error {
 		}
 	}
 	return c.withStore(a, fillStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
-		p := c.printer(a, len(files))
+		j, done, err := c.judgeFor(ctx, a, s)
+		if err != nil {
+			return err
+		}
+		p := c.printer(a, len(files), func(cert *x509.Certificate) string { return j.word(ctx, cert, nil) })
 		sum, err := intake.Run(ctx, intake.Config{
 			Store: s, Password: password, Force: c.Force, Workers: runtime.GOMAXPROCS(0),
 		}, files, p.outcome)
 		if err == nil {
 			err = p.end(sum)
 		}
-		if err == nil && sum.Refused > 0 {
+		if err = errors.Join(err, done()); err == nil && sum.Refused > 0 {
 			return &statusError{status: exitNegative}
 		}
 		return err
@@ -84,12 +89,12 @@ type importPrinter interface {
 	end(intake.Summary) error
 }
 
-func (c *certImportCmd) printer(a *app, files int) importPrinter {
+func (c *certImportCmd) printer(a *app, files int, verdict func(*x509.Certificate) string) importPrinter {
 	switch {
 	case c.JSON:
 		return jsonImport{a.encoder()}
 	case isTerminal(a.stdout):
-		return &barImport{lineImport: lineImport{a.stdout}, bar: newBar(a.stdout, files, a.clock)}
+		return &barImport{lineImport: lineImport{a.stdout, verdict}, bar: newBar(a.stdout, files, a.clock)}
 	}
-	return lineImport{a.stdout}
+	return lineImport{a.stdout, verdict}
 }

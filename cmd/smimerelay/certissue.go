@@ -23,6 +23,7 @@ type certIssueCmd struct {
 	Key          string   `enum:",auto,p256,p384,rsa2048,rsa3072,rsa4096,ml-dsa-44,ml-dsa-65,ml-dsa-87" default:"" placeholder:"KIND" help:"Key type: auto (what all partners can use), p256, p384, rsa2048, rsa3072, rsa4096, ml-dsa-44, ml-dsa-65, ml-dsa-87 (default: ca.key_type). With ML-DSA there are always two certificates: the second one has an ML-KEM key."`
 	Days         int      `placeholder:"N" help:"Days of validity, at most 825 (default: ca.validity)."`
 	Separate     bool     `help:"Issue two certificates with separate keys, one for signing and one for encryption, as ca.separate_keys does."`
+	Again        bool     `help:"Issue even if an address has a certificate of the CA that is still valid."`
 	File         string   `placeholder:"FILE" help:"Also issue for the addresses in FILE, one per line."`
 	Out          string   `placeholder:"FILE" help:"Also write the identity to FILE (PKCS #12); for one address without --separate."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --out."`
@@ -31,7 +32,7 @@ type certIssueCmd struct {
 
 // Help is shown below the summary.
 func (certIssueCmd) Help() string {
-	return `The built-in CA (ca init) issues a certificate for each address. The store keeps it with its private key, and the gateway signs with it from now on. Earlier identities of the address are still used to decrypt. All addresses are checked before the first certificate is issued; if an error occurs later, the certificates already printed have been issued.`
+	return `The built-in CA (ca init) issues a certificate for each address. The store keeps it with its private key, and the gateway signs with it from now on. Earlier identities of the address are still used to decrypt. If one of them is still valid, the command asks at a terminal, and wants --again elsewhere. All addresses are checked before the first certificate is issued; if an error occurs later, the certificates already printed have been issued.`
 }
 
 func (certIssueCmd) examples() string {
@@ -65,6 +66,9 @@ func (c *certIssueCmd) Run(a *app) error {
 		requests, err := c.requests(o, addresses)
 		if err != nil {
 			return unusable(err)
+		}
+		if err := c.again(ctx, a, o, addresses); err != nil {
+			return err
 		}
 		all := []issued{}
 		for _, r := range requests {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ type certListCmd struct {
 
 // Help is shown below the summary.
 func (certListCmd) Help() string {
-	return `One line per certificate: the start of its SHA-256 fingerprint, its origin, key if the private key is in the store, pinned, its trust override, its expiry date, and its addresses. The list is sorted by fingerprint. Large stores are read in parts.`
+	return `One line per certificate: the start of its SHA-256 fingerprint, its origin, key if the private key is in the store, pinned, its trust override, the verdict (usable, or why not, by the trust of the configuration and without its revocation status), its expiry date, and its addresses. The list is sorted by fingerprint. Large stores are read in parts.`
 }
 
 func (certListCmd) examples() string {
@@ -48,14 +49,25 @@ func (c *certListCmd) Run(a *app) error {
 		return err
 	}
 	return c.withStore(a, readStore, func(ctx context.Context, s *store.Store, _ *config.Config) error {
-		out := entryWriter(&textList{p: a.page()})
 		if c.JSON {
-			out = &jsonList{a: a}
+			out := &jsonList{a: a}
+			if err := c.each(ctx, s, q, a.clock(), out.entry); err != nil {
+				return err
+			}
+			return out.end()
 		}
-		if err := c.each(ctx, s, q, a.clock(), out.entry); err != nil {
+		j, done, err := c.judgeFor(ctx, a, s)
+		if err != nil {
 			return err
 		}
-		return out.end()
+		out := &textList{p: a.page(), verdict: func(e store.Entry) string {
+			if e.Origin == store.Authority {
+				return "-"
+			}
+			return j.word(ctx, e.Certificate, e.Chain)
+		}}
+		q.Chain = true
+		return errors.Join(c.each(ctx, s, q, a.clock(), out.entry), out.end(), done())
 	})
 }
 
@@ -118,16 +130,11 @@ func (c *certListCmd) each(ctx context.Context, s *store.Store, q store.Query, n
 	}
 }
 
-// entryWriter prints entries as they come.
-type entryWriter interface {
-	entry(store.Entry) error
-	end() error
-}
-
 // textList prints one line each, and how many there were.
 type textList struct {
-	p *page
-	n int
+	p       *page
+	n       int
+	verdict func(store.Entry) string
 }
 
 func (l *textList) entry(e store.Entry) error {
@@ -136,7 +143,7 @@ func (l *textList) entry(e store.Entry) error {
 	if who == "" {
 		who = pkix.SubjectString(e.Certificate)
 	}
-	l.p.line("%x  %-9s  %-24s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), who)
+	l.p.line("%x  %-9s  %-24s  %-12s  %s  %s", e.Fingerprint[:8], e.Origin, state(e), l.verdict(e), e.Certificate.NotAfter.UTC().Format(time.DateOnly), who)
 	return l.p.err
 }
 

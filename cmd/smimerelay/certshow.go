@@ -67,7 +67,7 @@ func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker 
 		return err
 	}
 	for i := range list {
-		list[i].judge(ctx, checker)
+		list[i].judge(ctx, checker, "")
 	}
 	if c.JSON {
 		out := make([]shownCertificate, len(list))
@@ -134,10 +134,10 @@ func findFile(ctx context.Context, s *store.Store, list []*x509.Certificate) ([]
 
 // judge finds out what the certificate may be used for. Its addresses are not
 // asked about: it may serve for those that it names.
-func (s *shown) judge(ctx context.Context, checker certs.Checker) {
+func (s *shown) judge(ctx context.Context, checker certs.Checker, revocation certs.RevocationMode) {
 	s.uses = map[certs.Purpose]certs.Verdict{}
 	for _, p := range []certs.Purpose{certs.ForSigning, certs.ForEncryption} {
-		s.uses[p] = checker.Check(ctx, s.certificate, certs.Request{Purpose: p, Intermediates: s.chain})
+		s.uses[p] = checker.Check(ctx, s.certificate, certs.Request{Purpose: p, Intermediates: s.chain, Revocation: revocation})
 	}
 }
 

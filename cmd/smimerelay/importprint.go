@@ -1,11 +1,16 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/intake"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // jsonImport prints an object a line, and each at once.
@@ -16,7 +21,10 @@ func (p jsonImport) outcome(o intake.Outcome) error { return p.Encode(o) }
 func (jsonImport) end(intake.Summary) error { return nil }
 
 // lineImport prints a line a file.
-type lineImport struct{ w io.Writer }
+type lineImport struct {
+	w       io.Writer
+	verdict func(*x509.Certificate) string
+}
 
 func (p lineImport) outcome(o intake.Outcome) error {
 	text := fmt.Sprintf("%d identities, %d certificates", o.Identities, o.Certificates)
@@ -25,6 +33,13 @@ func (p lineImport) outcome(o intake.Outcome) error {
 	}
 	out := page{w: p.w}
 	out.line("%-7s %s: %s", o.Result, o.File, text)
+	for _, c := range o.Leaves {
+		who := strings.Join(texts(certs.Addresses(c)), ", ")
+		if who == "" {
+			who = pkix.SubjectString(c)
+		}
+		out.line("        %s  %s  until %s", who, p.verdict(c), c.NotAfter.UTC().Format(time.DateOnly))
+	}
 	for _, s := range o.Skipped {
 		out.line("warning %s: %s", o.File, s)
 	}

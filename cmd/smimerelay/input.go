@@ -170,11 +170,14 @@ func indispensable(flag string, s *file.SkippedError) error {
 	return unusable(fmt.Errorf("%s: certificates %q: certificate %d in it cannot be read: %w; ask its owner for another one", flag, s.File, s.Number, s.Err))
 }
 
-// badFile is the error of a file that a flag names. What is in it has a remedy of
-// its own.
+// badFile is the error of a file that a flag names. Most that can be wrong in it has a
+// remedy of its own.
 func badFile(flag string, err error) error {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return unusable(fmt.Errorf("%s: %w; check the path", flag, err))
+	}
+	if !strings.Contains(err.Error(), "; ") {
+		err = fmt.Errorf("%w; use a file in PEM, DER, .p7b or .sst", err)
 	}
 	return unusable(fmt.Errorf("%s: %w", flag, err))
 }

@@ -32,6 +32,7 @@ Exit status: 0 pass, 1 not valid, 2 usage error or invalid input, 3 the message 
 
 func (verifyCmd) examples() string {
 	return `smimerelay verify --trust ca.pem message.eml
+		smimerelay verify --config /etc/smimerelay/config.toml message.eml
 		smimerelay verify --trust roots/ --crl ca.crl --revocation require --json < message.eml`
 }
 
@@ -46,7 +47,7 @@ func (c *verifyCmd) Run(a *app) error {
 		return err
 	}
 	o := smime.OpenOptions{
-		Checker: validator, Revocation: certs.RevocationMode(c.Revocation), At: c.At, Signers: heldBy(validator),
+		Checker: validator, Revocation: c.mode(), At: c.At, Signers: heldBy(validator),
 		AllowWeak: c.AllowWeak, AllowSHA1: c.AllowSHA1, AllowRSA1024: c.AllowRSA1024, AllowBare: c.AllowBare,
 	}
 	if len(c.Identity) > 0 {
