@@ -12,12 +12,10 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/smimerelay/smimerelay/internal/dns"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
-
-// typeSMIMEA is the record type of RFC 8162 section 2.
-const typeSMIMEA = dnsmessage.Type(53)
 
 // Fields of an SMIMEA record (RFC 6698 section 2.1). Only whole certificates
 // can be encrypted to.
@@ -58,7 +56,7 @@ type SMIMEA struct {
 	Plain
 
 	name     string
-	resolver *resolver
+	resolver *dns.Resolver
 	breaker  breaker
 	probe    dnsmessage.Name
 	clock    func() time.Time
@@ -74,7 +72,11 @@ func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
 		cfg.Clock = time.Now
 	}
 	s := &SMIMEA{name: "smimea:" + cfg.Name, clock: cfg.Clock, breaker: breaker{clock: cfg.Clock}}
-	r, errs := newResolver(cfg)
+	r, err := dns.New(dns.Config{Server: cfg.Resolver, CA: cfg.CA, Timeout: cfg.Timeout})
+	errs := []error{err}
+	if err == nil && !r.Trusted() {
+		errs = append(errs, fmt.Errorf("resolver %q: only trusted on a loopback address or over tls://", cfg.Resolver))
+	}
 	s.resolver = r
 	probe, err := dnsmessage.NewName(strings.TrimSuffix(cfg.Probe, ".") + ".")
 	s.probe = probe
@@ -115,7 +117,7 @@ func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error
 	}
 	var answer *dnsmessage.Message
 	err = s.breaker.guard(notBogus, func() (err error) {
-		answer, err = s.resolver.ask(ctx, name, typeSMIMEA)
+		answer, err = s.resolver.Ask(ctx, name, dns.TypeSMIMEA)
 		return err
 	})
 	if err != nil {
@@ -131,7 +133,7 @@ func (s *SMIMEA) find(ctx context.Context, local, domain string) (Finding, error
 }
 
 // notBogus reports errors of the resolver, not of the zone.
-func notBogus(err error) bool { return err != nil && !errors.Is(err, errBogus) }
+func notBogus(err error) bool { return err != nil && !errors.Is(err, dns.ErrBogus) }
 
 var errNotValidating = errors.New("the resolver does not validate DNSSEC")
 
@@ -143,7 +145,7 @@ func (s *SMIMEA) prove(ctx context.Context) error {
 	if !s.proven.IsZero() && s.clock().Sub(s.proven) < provenFor {
 		return nil
 	}
-	answer, err := s.resolver.ask(ctx, s.probe, dnsmessage.TypeSOA)
+	answer, err := s.resolver.Ask(ctx, s.probe, dnsmessage.TypeSOA)
 	switch {
 	case err != nil:
 		return fmt.Errorf("probe %q: %w", s.probe, err)
@@ -160,7 +162,7 @@ func records(m *dnsmessage.Message) Finding {
 	var f Finding
 	for _, a := range m.Answers {
 		body, ok := a.Body.(*dnsmessage.UnknownResource)
-		if !ok || a.Header.Type != typeSMIMEA || len(body.Data) < 3 {
+		if !ok || a.Header.Type != dns.TypeSMIMEA || len(body.Data) < 3 {
 			continue
 		}
 		if body.Data[1] != selectorCertificate || body.Data[2] != matchingExact {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/dns"
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
 	"github.com/smimerelay/smimerelay/internal/testing/dnstest"
 )
@@ -78,7 +79,7 @@ func TestSMIMEAOverSignedZones(t *testing.T) {
 			t.Errorf("%s: %d certificates, want %d: %v, %v", a, len(f.Certificates), len(want), f.Notes, err)
 		}
 	}
-	if f, err := s.Find(t.Context(), addr(t, "bob@bogus.test")); !errors.Is(err, errBogus) {
+	if f, err := s.Find(t.Context(), addr(t, "bob@bogus.test")); !errors.Is(err, dns.ErrBogus) {
 		t.Errorf("bogus: %v, %v", f, err)
 	}
 	careless, err := NewSMIMEA(SMIMEAConfig{Resolver: servers.Careless, Probe: "signed.test"})

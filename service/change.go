@@ -100,6 +100,8 @@ func (s *Service) commit(c *change) {
 		}
 	}
 	c.parts.Directory.Observe(s.looked(c.parts))
+	count := func(policy, result string) { s.metrics.TLSSessions.WithLabelValues(policy, result).Inc() }
+	c.parts.routes.count.Store(&count)
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
 	s.listeners = c.listeners

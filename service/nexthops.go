@@ -4,14 +4,14 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/smimerelay/smimerelay/relay/smtpclient"
+	"github.com/smimerelay/smimerelay/relay/nexthop"
 )
 
-// NextHop is a next hop that the configuration names.
+// NextHop is where a route of the configuration leads.
 type NextHop struct {
-	// Route is the name of its route; that of [next_hop] is the option.
+	// Route is the name of the route; that of [next_hop] is the option.
 	Route string
-	*smtpclient.Client
+	*nexthop.NextHop
 }
 
 // NextHops are all next hops, by the names of their routes.

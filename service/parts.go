@@ -24,7 +24,7 @@ import (
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/harvest"
-	"github.com/smimerelay/smimerelay/relay/smtpclient"
+	"github.com/smimerelay/smimerelay/relay/nexthop"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -108,8 +108,9 @@ type setting struct {
 // build builds the parts of a configuration, adding to the problems that are known of it.
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
-		Config: c, routes: routes{hops: map[string]*smtpclient.Client{}}, tls: map[string]*tls.Certificate{},
+		Config: c, tls: map[string]*tls.Certificate{},
 	}}
+	b.parts.routes.hops = map[string]*nexthop.NextHop{}
 	b.hostname()
 	b.policy()
 	b.inbound = b.inboundPolicy()
@@ -236,7 +237,7 @@ func (b *builder) gateway() {
 		Issuer:       b.authority(),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
-		Exit:         c.NextHop.Local != "",
+		Exit:         b.parts.routes.exit,
 		Hold:         c.Queue.HoldLifetime,
 		Roots:        b.anchors,
 		Clock:        b.clock, Log: b.log,

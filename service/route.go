@@ -2,10 +2,18 @@ package service
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/dns"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/mtasts"
+	"github.com/smimerelay/smimerelay/relay/nexthop"
 	"github.com/smimerelay/smimerelay/relay/route"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
 	"github.com/smimerelay/smimerelay/smime"
@@ -22,7 +30,9 @@ const (
 // routes are the ways out of the gateway, by the name of the route.
 type routes struct {
 	table *route.Table
-	hops  map[string]*smtpclient.Client // by the name of the route
+	hops  map[string]*nexthop.NextHop
+	// count is set where there are metrics.
+	count atomic.Pointer[func(policy, result string)]
 }
 
 // deliver hands a message to the next hops of its recipients and returns what
@@ -47,12 +57,32 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 		for _, i := range indexes[at] {
 			part.Recipients = append(part.Recipients, d.Recipients[i])
 		}
-		results, partRelayed := r.hops[at.Route].Deliver(ctx, part)
+		results, partRelayed := r.hops[at.Route].Deliver(ctx, at.Domain, part)
 		for n, i := range indexes[at] {
 			errs[i], relayed[i] = results[n], partRelayed[n]
 		}
 	}
 	return errs, relayed
+}
+
+// exit reports whether a copy leaves by its route, also where an MTA could take it back
+// by milter: a [[route]] has it, or it goes outside and [next_hop] local says that only
+// what goes outside leaves by address.
+func (r *routes) exit(d relay.Delivery) bool {
+	for _, to := range d.Recipients {
+		name := r.table.Find(route.FactsOf(&d, to)).Name
+		if _, local := r.hops[routeLocal]; name == routeDefault && local || !strings.Contains(name, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+// tlsSession counts what became of an attempt to secure a connection.
+func (r *routes) tlsSession(policy, result string) {
+	if count := r.count.Load(); count != nil {
+		(*count)(policy, result)
+	}
 }
 
 // close ends the idle connections.
@@ -64,50 +94,121 @@ func (r *routes) close() []error {
 	return errs
 }
 
-// outbound makes the routes: those of listeners, then that of the local domains, then the
-// one for all other mail.
+// outbound makes the routes: those of listeners, each [[route]], then that of the local
+// domains, and the one for all other mail.
 func (b *builder) outbound() {
+	lookup := b.lookup()
+	web := &mtasts.Web{Resolver: lookup, Allowed: networks(b.config.Trust.FetchNetworks)}
+	policies := mtasts.New(mtasts.Config{Lookup: lookup, Folder: b.config.DNS.MTASTS, Fetch: web.Fetch, Clock: b.clock})
 	var list []route.Route
-	add := func(r route.Route, key, target string) {
-		if c := b.client(key, target); c != nil {
-			b.parts.routes.hops[r.Name] = c
-			list = append(list, r)
+	var keys []string
+	add := func(r route.Route, key string, c nexthop.Config) {
+		c.Lookup, c.Policies = lookup, policies
+		hop := b.nextHop(key, c)
+		if hop == nil {
+			return
 		}
+		r.PerDomain = hop.PerDomain()
+		b.parts.routes.hops[r.Name] = hop
+		list, keys = append(list, r), append(keys, key)
 	}
 	for i, l := range b.config.Listeners {
 		if l.NextHop != "" {
 			r := route.Route{Name: routeListener + l.Name, Conditions: route.Conditions{Listener: []string{l.Name}}}
-			add(r, key("listener", i, "next_hop"), l.NextHop)
+			add(r, key("listener", i, "next_hop"), b.plainHop(l.NextHop))
 		}
+	}
+	for i := range b.config.Routes {
+		r := &b.config.Routes[i]
+		add(route.Route{Name: r.Name, Conditions: route.Conditions{
+			Recipient: condition(r.Recipient), ExceptRecipient: given(r.ExceptRecipient),
+			Sender: condition(r.Sender), ExceptSender: given(r.ExceptSender),
+			Listener: condition(r.Listener), Rule: condition(r.Rule), Direction: r.Direction,
+		}}, key("route", i, ""), b.routeHop(r))
 	}
 	if local := b.config.NextHop.Local; local != "" {
 		r := route.Route{Name: routeLocal, Conditions: route.Conditions{Recipient: b.domains()}}
-		add(r, "next_hop.local", local)
+		add(r, "next_hop.local", b.plainHop(local))
 	}
-	add(route.Route{Name: routeDefault}, "next_hop", b.config.NextHop.Address)
-	if len(b.problems) > 0 {
-		return // of domains and next hops: the table would complain of the same
-	}
+	add(route.Route{Name: routeDefault}, "next_hop", b.plainHop(b.config.NextHop.Address))
 	local, err := enforce.CompilePatterns(b.domains())
-	if err != nil {
-		return // the gateway reports it
+	if err != nil || len(list) != len(b.parts.routes.hops) || list[len(list)-1].Name != routeDefault {
+		return // reported: the gateway does of domains, config of names that two routes have
 	}
-	if b.parts.routes.table, err = route.New(list, local.Match); err != nil {
-		b.complain("next_hop", err.Error(), "")
+	b.parts.routes.table, err = route.New(list, local.Match)
+	for _, e := range fault.Each(err) {
+		if p, ok := errors.AsType[*route.Problem](e); ok {
+			b.complain(keys[p.Index]+"."+p.Key, p.Text, "write an address, a domain, .domain for its subdomains, or a glob")
+		} else {
+			b.complain("next_hop", e.Error(), "")
+		}
 	}
 }
 
-func (b *builder) client(key, target string) *smtpclient.Client {
+// plainHop is what [next_hop] describes, with another address.
+func (b *builder) plainHop(target string) nexthop.Config {
+	n := b.config.NextHop
 	if b.serving && len(b.problems) == 0 {
 		target = config.Place(target)
 	}
-	n := b.config.NextHop
-	c, err := smtpclient.New(smtpclient.Config{
-		Address: target, Hostname: b.name, TLS: n.TLS, CA: n.CA, Timeout: n.Timeout,
-		SevenBit: smime.SevenBit, Log: b.log,
-	})
-	if err != nil && !b.isKnown(key) {
-		b.complain(key, err.Error(), "")
+	return nexthop.Config{
+		Hosts: []string{target}, TLS: nexthop.Mode(n.TLS), CA: n.CA,
+		Client: smtpclient.Config{Hostname: b.name, Timeout: n.Timeout},
+	}
+}
+
+func (b *builder) routeHop(r *config.Route) nexthop.Config {
+	c := nexthop.Config{
+		Hosts: r.Hosts(), Weights: r.Weights, Folder: r.Folder(), Port: r.Port, TLS: nexthop.Mode(r.TLS), Implicit: r.ImplicitTLS,
+		CA: r.CA, VerifyName: r.VerifyName, Certificate: r.TLSCert, Key: r.TLSKey, Concurrency: r.Concurrency, Rate: r.Rate,
+		Client: smtpclient.Config{
+			Hostname: b.name, LMTP: r.Protocol == "lmtp", Timeout: r.Timeout, NoPipelining: !r.Pipelining, PerConnection: r.PerConnection,
+			Sources: addresses(r.Source), Auth: login(r),
+		},
+	}
+	if r.EHLO != "" {
+		c.Client.Hostname = r.EHLO
 	}
 	return c
+}
+
+// nextHop makes where a route leads; nil if that cannot be.
+func (b *builder) nextHop(key string, c nexthop.Config) *nexthop.NextHop {
+	c.Client.SevenBit, c.Client.Log, c.Clock, c.Count = smime.SevenBit, b.log, b.clock, b.parts.routes.tlsSession
+	hop, err := nexthop.New(c)
+	if err == nil {
+		return hop
+	}
+	for _, e := range fault.Each(err) {
+		if !b.isKnown(key) {
+			b.complain(key, e.Error(), "")
+		}
+	}
+	return nil
+}
+
+// lookup asks the resolvers of [dns].
+func (b *builder) lookup() *dns.Lookup {
+	servers := b.config.DNS.Resolvers
+	if len(servers) == 0 {
+		// Without the file, routes that need it find no resolver, and say so.
+		servers, _ = dns.SystemServers("/etc/resolv.conf")
+	}
+	var list []*dns.Resolver
+	for _, s := range servers {
+		r, err := dns.New(dns.Config{Server: s, CA: b.config.DNS.CA, Timeout: b.config.DNS.Timeout})
+		if err != nil {
+			b.complain("dns.resolvers", err.Error(), "write an address, address:port or tls://NAME")
+			continue
+		}
+		list = append(list, r)
+	}
+	lookup := dns.NewLookup(list...)
+	for i, r := range b.config.Routes {
+		if (r.TLS == "dane" || r.TLS == "mta-sts") && len(list) == len(servers) && !lookup.Trusted() {
+			b.complain(key("route", i, "tls"), fmt.Sprintf("tls %q needs resolvers whose word cannot be forged on the way", r.TLS),
+				"set dns.resolvers to one that validates, on a loopback address or as tls://NAME")
+		}
+	}
+	return lookup
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/nexthop"
 	"github.com/smimerelay/smimerelay/relay/route"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -17,8 +18,8 @@ import (
 func TestRoutes(t *testing.T) {
 	away, home, own := newHop(t), newHop(t), newHop(t)
 	home.refuses = "alice@example.org"
-	client := func(h *hop) *smtpclient.Client {
-		return testpki.Must(smtpclient.New(smtpclient.Config{Address: h.address, Hostname: "gw.example.org", TLS: "off"}))
+	client := func(h *hop) *nexthop.NextHop {
+		return testpki.Must(nexthop.New(nexthop.Config{Hosts: []string{h.address}, TLS: nexthop.Off, Client: smtpclient.Config{Hostname: "gw.example.org"}}))
 	}
 	local := testpki.Must(enforce.CompilePatterns([]string{"example.org", ".example.org"}))
 	table := func(list ...route.Route) *route.Table {
@@ -26,7 +27,7 @@ func TestRoutes(t *testing.T) {
 	}
 	listener := route.Route{Name: routeListener + "own", Conditions: route.Conditions{Listener: []string{"own"}}}
 	r := routes{
-		hops:  map[string]*smtpclient.Client{routeDefault: client(away), routeLocal: client(home), listener.Name: client(own)},
+		hops:  map[string]*nexthop.NextHop{routeDefault: client(away), routeLocal: client(home), listener.Name: client(own)},
 		table: table(listener, route.Route{Name: routeLocal, Conditions: route.Conditions{Recipient: []string{"example.org", ".example.org"}}}),
 	}
 	defer r.close()

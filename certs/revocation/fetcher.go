@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/background"
+	"github.com/smimerelay/smimerelay/internal/webguard"
 )
 
 // FetchConfig says how to fetch what certificates name. The zero value fetches
@@ -42,7 +43,7 @@ type FetchConfig struct {
 	Clock func() time.Time
 	// Resolver is the host's where nil, and Dial connects to an address and
 	// port; both are for tests.
-	Resolver Resolver
+	Resolver webguard.Resolver
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -85,7 +86,7 @@ func NewFetcher(cfg FetchConfig) (*Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{resolver: cfg.Resolver, allowed: cfg.Allowed, dial: cfg.Dial}
+	g := &webguard.Guard{Resolver: cfg.Resolver, Allowed: cfg.Allowed, Dial: cfg.Dial}
 	f := &Fetcher{cfg: cfg, disk: kept, slots: make(chan struct{}, maxFetches), background: background.New(nil, "fetch")}
 	f.client = &http.Client{
 		Transport: &http.Transport{
@@ -115,12 +116,6 @@ func setDefaults(cfg *FetchConfig) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
-	}
-	if cfg.Resolver == nil {
-		cfg.Resolver = net.DefaultResolver
-	}
-	if cfg.Dial == nil {
-		cfg.Dial = defaultDial
 	}
 }
 

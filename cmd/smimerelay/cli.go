@@ -20,6 +20,7 @@ type cli struct {
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
+	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 

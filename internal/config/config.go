@@ -26,6 +26,8 @@ type Config struct {
 	Limits     Limits             `toml:"limits" doc:"Limits for one client, for one message and for the whole process."`
 	Listeners  []Listener         `toml:"listener" doc:"Listeners that accept mail; repeat the table for each."`
 	NextHop    NextHop            `toml:"next_hop" doc:"Where mail from LMTP listeners, from SMTP listeners and from the queue is delivered."`
+	Routes     []Route            `toml:"route" doc:"Ways by which mail leaves, instead of [next_hop]: the first route that matches a recipient decides, and [next_hop] has the mail that none matches. Repeat the table for each; see docs/relay.md. LMTP listeners with a next_hop of their own come before all routes."`
+	DNS        DNS                `toml:"dns" doc:"How routes look up mail exchangers and what secures them."`
 	Queue      Queue              `toml:"queue" doc:"The durable queue. With LMTP listeners alone it is used only by rules that hold messages."`
 	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
 	Identities Identities         `toml:"identities" doc:"Private keys with their certificates."`

@@ -237,6 +237,8 @@ func newElement(t reflect.Type) reflect.Value {
 		return reflect.ValueOf(newRule())
 	case reflect.TypeFor[InboundRule]():
 		return reflect.ValueOf(newInboundRule())
+	case reflect.TypeFor[Route]():
+		return reflect.ValueOf(newRoute())
 	case reflect.TypeFor[Entitlement]():
 		return reflect.ValueOf(newEntitlement())
 	}

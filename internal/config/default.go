@@ -21,6 +21,8 @@ func Default() *Config {
 		},
 		Listeners:    defaultListeners(),
 		NextHop:      NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
+		Routes:       []Route{},
+		DNS:          DNS{Resolvers: []string{}, Timeout: 5 * time.Second},
 		Queue:        defaultQueue(),
 		Store:        Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
 		Expiry:       Expiry{WarnBefore: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},

@@ -40,6 +40,13 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.patterns(dir, join(at, "signer"), &r.Signer)
 		d.patterns(dir, join(at, "except_signer"), &r.ExceptSigner)
 	}
+	for i := range c.Routes {
+		r, at := &c.Routes[i], index("route", i)
+		d.patterns(dir, join(at, "recipient"), &r.Recipient)
+		d.patterns(dir, join(at, "except_recipient"), &r.ExceptRecipient)
+		d.patterns(dir, join(at, "sender"), &r.Sender)
+		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
+	}
 	for i := range c.Entitled {
 		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
 	}

@@ -44,6 +44,9 @@ func Parse(path string, data []byte) (*Config, Problems) {
 	for i := range c.InboundRules {
 		c.InboundRules[i].Line = c.source.line(index("inbound_rule", i))
 	}
+	for i := range c.Routes {
+		c.Routes[i].Line = c.source.line(index("route", i))
+	}
 	for i := range c.Entitled {
 		c.Entitled[i].Line = c.source.line(index("entitlement", i))
 	}

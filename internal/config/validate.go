@@ -43,6 +43,7 @@ func validate(c *Config, d *decoder) {
 	if c.NextHop.Local != "" {
 		d.endpoint("next_hop.local", c.NextHop.Local)
 	}
+	d.routes(c)
 	for i, network := range c.Trust.FetchNetworks {
 		d.network(index("trust.fetch_networks", i), network)
 	}

@@ -24,6 +24,16 @@ const (
 	// RequireTLS: the message may leave only to a hop that supports REQUIRETLS (RFC
 	// 8689). 550 5.7.30.
 	RequireTLS
+	// NoTLS: the next hop offers no TLS, which is required. 451 4.7.4.
+	NoTLS
+	// BrokenTLS: the next hop does not prove by TLS who it is, which is required. 451 4.7.5.
+	BrokenTLS
+	// NoDomain: the domain of a recipient does not exist. 550 5.1.2.
+	NoDomain
+	// NullMX: the domain of a recipient takes no mail (RFC 7505). 556 5.1.10.
+	NullMX
+	// NoHost: no host takes mail for a domain. 550 5.4.4.
+	NoHost
 	// BareLineEnd: a CR or LF stands alone in the message. 554 5.5.2.
 	BareLineEnd
 	// LongLine: a command line is too long. 500 5.5.2.

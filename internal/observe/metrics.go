@@ -25,6 +25,7 @@ type Metrics struct {
 	DirectoryNotes *prometheus.CounterVec   // source
 	Harvested      *prometheus.CounterVec   // outcome
 	Deliveries     *prometheus.CounterVec   // outcome
+	TLSSessions    *prometheus.CounterVec   // policy, result
 	QueueUp        prometheus.GaugeFunc
 	QueueMessages  prometheus.GaugeFunc
 	QueueHeld      prometheus.GaugeFunc
@@ -102,6 +103,9 @@ func NewMetrics(depth Depth) *Metrics {
 		Deliveries: counters("deliveries_total",
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
+		TLSSessions: counters("tls_sessions_total",
+			"Attempts to secure a connection to a next hop, by what demands it (RFC 8460: tlsa, sts, no-policy-found) and result: success, or the failure in the words of RFC 8460, such as starttls-not-supported, certificate-host-mismatch, certificate-not-trusted, certificate-expired, validation-failure, dnssec-invalid, sts-policy-fetch-error, sts-webpki-invalid.",
+			"policy", "result"),
 		QueueUp: prometheus.NewGaugeFunc(options("queue_up",
 			"1 if the queue can store messages, or no listener needs it; 0 if its file cannot be written, free disk space is below [queue] min_free, or it has reached [queue] max_size: mail is then answered with 451 or 452."), given(depth.Up)),
 		QueueMessages: prometheus.NewGaugeFunc(options("queue_messages",
@@ -149,7 +153,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.TLSSessions, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.TokenUses, m.CRLEnd,
 		m.BuildInfo,
 	}

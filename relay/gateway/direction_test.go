@@ -185,7 +185,12 @@ func TestPostmasterOutside(t *testing.T) {
 func TestExit(t *testing.T) {
 	w := newWorld(t)
 	for _, exit := range []bool{false, true} {
-		w.config.Exit = exit
+		w.config.Exit = nil
+		if exit {
+			w.config.Exit = func(d relay.Delivery) bool {
+				return slices.ContainsFunc(d.Recipients, func(r relay.Recipient) bool { return r.Address.Domain() != "own.example" })
+			}
+		}
 		w.start()
 		for _, tt := range []struct {
 			listener string

@@ -89,9 +89,9 @@ type Config struct {
 	// Texts are the words of reports and notices; nil is the built-in English.
 	Texts *dsn.Texts
 
-	// Exit says that recipients outside have a next hop of their own, by which alone
-	// mail leaves: see Outcome.ByNextHop.
-	Exit bool
+	// Exit reports whether a copy leaves by a next hop alone: see Outcome.ByNextHop. Nil
+	// is of none.
+	Exit func(relay.Delivery) bool
 
 	// Hold is how long a message waits for certificates by no_certificate =
 	// "hold"; 0 is five days.

@@ -26,14 +26,9 @@ func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message
 func (g *Gateway) outcome(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o, err := g.process(ctx, env, msg)
 	if err == nil {
-		o.ByNextHop = g.Exit && slices.ContainsFunc(o.Deliveries, g.leaves)
+		o.ByNextHop = g.Exit != nil && slices.ContainsFunc(o.Deliveries, g.Exit)
 	}
 	return o, err
-}
-
-// leaves reports whether a copy goes to a recipient outside.
-func (g *Gateway) leaves(d relay.Delivery) bool {
-	return slices.ContainsFunc(d.Recipients, func(r relay.Recipient) bool { return !g.own(r.Address) })
 }
 
 func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {

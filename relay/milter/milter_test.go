@@ -64,7 +64,7 @@ func TestParameters(t *testing.T) {
 	m.mail("a@example.org")
 	m.rcpt("b@example.net")
 	m.message(text)
-	for i, want := range []string{"{e1 HDRS true} [NEVER] rfc822 o@example.net", "{  false} []  "} {
+	for i, want := range []string{"{e1 HDRS true false} [NEVER] rfc822 o@example.net", "{  false false} []  "} {
 		env := w.handler.Seen()[i].Envelope
 		r := env.Recipients[0]
 		if got := fmt.Sprintf("%v %v %s %s", env.Params, r.Notify, r.OriginalType, r.Original); got != want {

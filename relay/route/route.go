@@ -80,7 +80,7 @@ type compiled struct {
 
 // New compiles a table. local reports whether an address is in the local domains: mail of
 // which no direction is known, such as a report, is inbound to these and outbound to
-// others. The error joins a problem for each thing that is wrong. The last route must
+// others. The error joins a Problem for each thing that is wrong. The last route must
 // have no conditions, so that every copy has a way.
 func New(routes []Route, local func(address.Address) bool) (*Table, error) {
 	t := &Table{local: local}
@@ -100,7 +100,7 @@ func New(routes []Route, local func(address.Address) bool) (*Table, error) {
 			}
 			p, err := enforce.CompilePatterns(l.list)
 			if err != nil {
-				errs = append(errs, &problem{Index: i, Key: l.key, Text: err.Error()})
+				errs = append(errs, &Problem{Index: i, Key: l.key, Text: err.Error()})
 			}
 			*l.to = p
 		}
@@ -112,15 +112,15 @@ func New(routes []Route, local func(address.Address) bool) (*Table, error) {
 	return t, errors.Join(errs...)
 }
 
-// problem is what is wrong with a route.
-type problem struct {
+// Problem is what is wrong with a route.
+type Problem struct {
 	Index int // in the list
 	Key   string
 	Text  string
 }
 
 // Error returns the text with its place.
-func (p *problem) Error() string { return fmt.Sprintf("route %d: %s: %s", p.Index+1, p.Key, p.Text) }
+func (p *Problem) Error() string { return fmt.Sprintf("route %d: %s: %s", p.Index+1, p.Key, p.Text) }
 
 func (c *Conditions) unconditional() bool {
 	return len(c.Recipient)+len(c.ExceptRecipient)+len(c.Sender)+len(c.ExceptSender)+len(c.Listener)+len(c.Rule) == 0 && c.Direction == ""

@@ -86,7 +86,7 @@ func TestProblems(t *testing.T) {
 	_, err := New([]Route{{Name: "a", Conditions: Conditions{Recipient: []string{"@x"}, ExceptSender: []string{""}}}}, local)
 	var keys []string
 	for _, e := range fault.Each(err) {
-		if p, ok := errors.AsType[*problem](e); ok && p.Index == 0 {
+		if p, ok := errors.AsType[*Problem](e); ok && p.Index == 0 {
 			keys = append(keys, p.Key)
 		} else {
 			keys = append(keys, e.Error())

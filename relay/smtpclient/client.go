@@ -1,6 +1,8 @@
-// Package smtpclient delivers messages to the next hop over SMTP (RFC 5321), with
-// STARTTLS (RFC 3207), PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC
-// 6531), SIZE (RFC 1870) and DSN (RFC 3461) where the hop offers them.
+// Package smtpclient delivers messages to a server over SMTP (RFC 5321) or LMTP (RFC
+// 2033), with STARTTLS (RFC 3207) or TLS from the start (RFC 8314), AUTH (RFC 4954),
+// PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN
+// (RFC 3461) and REQUIRETLS (RFC 8689) where the server offers them. Which server, and
+// how it must prove who it is, is decided by others.
 //
 // A message goes out exactly as it is, with one exception: 8-bit content for a
 // hop without 8BITMIME is converted (RFC 6152 section 3) where nothing that is
@@ -10,51 +12,50 @@ package smtpclient
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"strings"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/pemfile"
-	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Config says where the next hop is and how to speak to it.
+// Config says how to speak to the servers of a route.
 type Config struct {
-	// Address is "host:port" or "unix:/path".
-	Address string
 	// Hostname is our name in EHLO.
 	Hostname string
-	// TLS is "off", "opportunistic" (use it if offered, without looking at the
-	// certificate: RFC 7435) or "require" (with a certificate that names the
-	// host). "" is "opportunistic".
-	TLS string
-	// CA is a PEM file with the trust anchors for "require"; "" means those of
-	// the system.
-	CA string
+	// LMTP speaks RFC 2033: one answer for each recipient.
+	LMTP bool
+	// Auth, where not nil, is shown to every server. Without a verified certificate, or
+	// a path that does not leave this machine, it is not, and nothing is sent.
+	Auth *Auth
+	// Sources are the addresses to connect from: the first of the family of the server's.
+	// Without one the system chooses.
+	Sources []netip.Addr
+	// NoPipelining waits for each answer, also where the server offers PIPELINING.
+	NoPipelining bool
+	// PerConnection is how many messages go over one connection; 0 is 100.
+	PerConnection int
 	// Timeout is the longest wait for any one answer; 0 means those of RFC
 	// 5321 section 4.5.3.2.
 	Timeout time.Duration
 	// SevenBit converts a message for a hop without 8BITMIME; its error means
 	// that it may not be. Nil converts nothing.
 	SevenBit func(*message.Message) (*message.Message, error)
+	// Opened, where not nil, learns of each new connection that was secured or could not
+	// be: err is nil, or why TLS failed.
+	Opened func(h Host, secured bool, err error)
 	// Log is where deliveries go, with the next hop's answer; nil is slog.Default.
 	Log *slog.Logger
 }
 
-// Client delivers to one next hop and keeps a few connections to it open. It
-// implements relay.Deliverer.
+// Client delivers to the servers of one route and keeps a few connections open. It is
+// safe for concurrent use.
 type Client struct {
-	config        Config
-	network, addr string
-	tls           *tls.Config // nil: never
-	timeouts      timeouts
+	config   Config
+	timeouts timeouts
 
 	mu     sync.Mutex
 	idle   []*hop
@@ -67,120 +68,98 @@ const (
 	maxPerConn = 100              // messages over one connection
 )
 
-// New returns a Client. Its error names the option that cannot be used.
-func New(c Config) (*Client, error) {
+// New returns a Client.
+func New(c Config) *Client {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	cl := &Client{config: c, network: "tcp", addr: c.Address, timeouts: newTimeouts(c.Timeout)}
-	if path, ok := strings.CutPrefix(c.Address, "unix:"); ok {
-		cl.network, cl.addr = "unix", path
-	} else if _, _, err := net.SplitHostPort(c.Address); err != nil {
-		return nil, fmt.Errorf("next hop address %q: %w", c.Address, err)
+	if c.PerConnection <= 0 {
+		c.PerConnection = maxPerConn
 	}
-	var err error
-	switch c.TLS {
-	case "off":
-	case "", "opportunistic":
-		cl.tls = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // G402: RFC 7435, opportunistic
-	case "require":
-		cl.tls, err = verifying(cl.network, cl.addr, c.CA)
-	default:
-		err = fmt.Errorf("next hop tls %q: not off, opportunistic or require", c.TLS)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return cl, nil
+	return &Client{config: c, timeouts: newTimeouts(c.Timeout)}
 }
 
-func verifying(network, addr, ca string) (*tls.Config, error) {
-	if network == "unix" {
-		return nil, errors.New(`next hop tls "require": a unix socket has no name to verify`)
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("next hop address %q: %w", addr, err)
-	}
-	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if ca == "" {
-		return t, nil
-	}
-	if t.RootCAs, err = pemfile.Pool(ca); err != nil {
-		return nil, fmt.Errorf("next hop ca: %w", err)
-	}
-	return t, nil
-}
-
-// Deliver sends d and returns one error a recipient, in their order; nil where
-// the next hop took responsibility. A fault.NextHop may succeed later, a
-// fault.Refused or another permanent kind never will. relayed says of whom the
-// hop that took the message does not know DSN (RFC 3461).
-func (c *Client) Deliver(ctx context.Context, d relay.Delivery) (results []error, relayed []bool) {
-	t := newTransfer(d)
+// Deliver sends what is open of t to a server. Recipients that the server has answered
+// for get their result. The others stay open, and may be given to another server: it
+// could not be reached, or has not been given the message.
+func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
 	if err := t.check(); err != nil {
 		t.fail(err)
-		return t.results, t.relayed
+		return
 	}
 	for len(t.open) > 0 {
 		before := len(t.open)
-		c.attempt(ctx, t)
+		if !c.attempt(ctx, host, t) {
+			return
+		}
 		if len(t.open) == before {
 			t.fail(fault.New(fault.NextHop, "next hop accepted no recipient", nil))
 		}
 	}
-	return t.results, t.relayed
 }
 
 // attempt runs one mail transaction for the open recipients. Those that the hop
-// wants in another transaction stay open.
-func (c *Client) attempt(ctx context.Context, t *transfer) {
+// wants in another transaction stay open. It reports false if another server is to be
+// asked.
+func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 	for _, fresh := range []bool{false, true} {
-		h, err := c.get(ctx, fresh)
+		h, err := c.get(ctx, host, fresh)
 		if err != nil {
-			t.fail(err)
-			return
+			t.Note(lost(err))
+			return false
 		}
 		err = h.send(ctx, t)
-		if err == nil {
+		switch {
+		case errors.Is(err, errElsewhere):
 			c.put(h)
-			return
+			return false
+		case err == nil:
+			c.put(h)
+			return true
 		}
 		h.close()
+		if h.committed {
+			t.fail(lost(err))
+			return true
+		}
 		// A connection that was kept may have been closed by the hop since. As
 		// long as it has not been given the message, nothing is sent twice.
-		if h.messages == 0 || h.committed || ctx.Err() != nil {
-			t.fail(lost(err))
-			return
+		if h.messages == 0 || ctx.Err() != nil {
+			if !errors.Is(err, errClosed) { // then it has said why
+				t.Note(lost(err))
+			}
+			return false
 		}
 	}
-	t.fail(lost(errors.New("connection closed")))
+	t.Note(lost(errClosed))
+	return false
 }
 
 // get returns a connection: one kept open, or a new one.
-func (c *Client) get(ctx context.Context, fresh bool) (*hop, error) {
+func (c *Client) get(ctx context.Context, host Host, fresh bool) (*hop, error) {
 	if !fresh {
-		if h := c.take(); h != nil {
+		if h := c.take(host.key()); h != nil {
 			return h, nil
 		}
 	}
-	h, err := c.dial(ctx, c.tls)
-	if err != nil && c.config.TLS != "require" && errors.Is(err, errHandshake) {
+	h, err := c.dial(ctx, host)
+	if err != nil && host.TLS.fallsBack() && errors.Is(err, errHandshake) && ctx.Err() == nil {
 		// Opportunistic: a hop whose TLS is broken is a hop without TLS.
-		h, err = c.dial(ctx, nil)
+		host.TLS = TLS{key: host.TLS.key}
+		h, err = c.dial(ctx, host)
 	}
-	if err != nil {
-		return nil, lost(err)
-	}
-	return h, nil
+	return h, err
 }
 
-func (c *Client) take() *hop {
+func (c *Client) take(key string) *hop {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.idle) > 0 {
-		h := c.idle[len(c.idle)-1]
-		c.idle = c.idle[:len(c.idle)-1]
+	for i := len(c.idle) - 1; i >= 0; i-- {
+		h := c.idle[i]
+		if h.host.key() != key {
+			continue
+		}
+		c.idle = append(c.idle[:i], c.idle[i+1:]...)
 		if h.timer.Stop() {
 			return h
 		}
@@ -194,7 +173,7 @@ func (c *Client) put(h *hop) {
 	defer c.mu.Unlock()
 	h.messages++
 	h.committed = false
-	if c.closed || len(c.idle) >= maxIdle || h.messages >= maxPerConn {
+	if c.closed || len(c.idle) >= maxIdle || h.messages >= c.config.PerConnection {
 		h.quit()
 		return
 	}

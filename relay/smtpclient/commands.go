@@ -11,7 +11,7 @@ import (
 
 // mailFrom returns the MAIL command. Parameters that the hop does not know are
 // left out (RFC 3461 section 5.2.1 asks no more of a relay).
-func (h *hop) mailFrom(t *transfer) string {
+func (h *hop) mailFrom(t *Transfer) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "MAIL FROM:<%s>", h.path(t.d.Sender))
 	if h.offers("SIZE") {
@@ -39,12 +39,12 @@ func (h *hop) mailFrom(t *transfer) string {
 
 // international reports whether the transaction is one of SMTPUTF8 (RFC 6531 section
 // 3.4).
-func (t *transfer) international(h *hop) bool {
+func (t *Transfer) international(h *hop) bool {
 	return h.offers("SMTPUTF8") && (t.d.Params.SMTPUTF8 || t.anyUTF8())
 }
 
 // anyUTF8 reports an address that needs SMTPUTF8.
-func (t *transfer) anyUTF8() bool {
+func (t *Transfer) anyUTF8() bool {
 	for _, i := range t.open {
 		if !t.d.Recipients[i].Address.ASCII() {
 			return true
@@ -54,7 +54,7 @@ func (t *transfer) anyUTF8() bool {
 }
 
 // rcptTo returns the RCPT command for a recipient whose address the hop supports.
-func (t *transfer) rcptTo(h *hop, r relay.Recipient) (string, error) {
+func (t *Transfer) rcptTo(h *hop, r relay.Recipient) (string, error) {
 	if !r.Address.ASCII() && !h.offers("SMTPUTF8") {
 		return "", fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized addresses", nil)
 	}

@@ -14,7 +14,7 @@ const maxGroup = 100
 
 // groupSize is how many commands this hop may get at once.
 func (h *hop) groupSize() int {
-	if h.offers("PIPELINING") {
+	if h.offers("PIPELINING") && !h.client.config.NoPipelining {
 		return maxGroup
 	}
 	return 1
@@ -42,7 +42,7 @@ type envelope struct {
 // refused gets its result; those accepted stay open, and so do those that the hop
 // wants in another transaction. Its error means that the connection is of no use any
 // more: the hop has no content, and all that are open may be tried again.
-func (h *hop) envelope(ctx context.Context, t *transfer) (*envelope, error) {
+func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 	e := &envelope{}
 	for steps := h.steps(t); len(steps) > 0 && e.wants(steps[0]); {
 		group := steps[:min(len(steps), h.groupSize())]
@@ -69,7 +69,7 @@ func (h *hop) envelope(ctx context.Context, t *transfer) (*envelope, error) {
 
 // steps returns the commands. A recipient that this hop cannot be asked about gets its
 // result.
-func (h *hop) steps(t *transfer) []step {
+func (h *hop) steps(t *Transfer) []step {
 	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}
 	for _, i := range t.open {
 		line, err := t.rcptTo(h, t.d.Recipients[i])
@@ -94,7 +94,7 @@ func (e *envelope) wants(s step) bool {
 }
 
 // take notes the answer to a step.
-func (h *hop) take(t *transfer, e *envelope, s step, r fault.Reply) {
+func (h *hop) take(t *Transfer, e *envelope, s step, r fault.Reply) {
 	switch {
 	case s.recipient == stepMail:
 		e.mail = r

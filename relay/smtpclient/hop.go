@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 // hop is a connection to the next hop, greeted and secured.
 type hop struct {
 	client     *Client
+	host       Host
+	secured    bool
 	nc         net.Conn
 	r          *bufio.Reader
 	w          *bufio.Writer
@@ -30,23 +33,49 @@ type hop struct {
 var (
 	errHandshake = errors.New("TLS handshake failed")
 	errClosed    = errors.New("next hop closed the connection")
-	errNoTLS     = errors.New("the next hop does not offer STARTTLS, which is required")
+	// errElsewhere ends a transaction after which the connection is as good as before,
+	// and another server may take the message.
+	errElsewhere = errors.New("another server may take the message")
 )
 
-// dial connects and says EHLO; with t it starts TLS if it can.
-func (c *Client) dial(ctx context.Context, t *tls.Config) (*hop, error) {
-	d := net.Dialer{Timeout: c.timeouts.connect}
-	nc, err := d.DialContext(ctx, c.network, c.addr)
+// ErrNoTLS means that TLS is required and not offered (RFC 8460 section 4.3.1:
+// starttls-not-supported).
+var ErrNoTLS = errors.New("the next hop does not offer STARTTLS, which is required")
+
+// dial connects, secures the connection as the host asks, and logs in.
+func (c *Client) dial(ctx context.Context, host Host) (*hop, error) {
+	network, address := host.network()
+	d := net.Dialer{Timeout: c.timeouts.connect, LocalAddr: c.source(address)}
+	nc, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	h := &hop{client: c}
+	h := &hop{client: c, host: host}
 	h.use(nc)
-	if err := h.open(ctx, t); err != nil {
+	if err = h.secure(ctx); err == nil && c.config.Auth != nil {
+		stop := h.watch(ctx)
+		err = h.authenticate(ctx, c.config.Auth)
+		stop()
+	}
+	if err != nil {
 		h.close()
 		return nil, err
 	}
 	return h, nil
+}
+
+// source is where to connect to address from; nil is wherever the system likes.
+func (c *Client) source(address string) net.Addr {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil
+	}
+	for _, a := range c.config.Sources {
+		if a.Is4() == to.Addr().Unmap().Is4() {
+			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))
+		}
+	}
+	return nil
 }
 
 func (h *hop) use(nc net.Conn) {
@@ -56,59 +85,93 @@ func (h *hop) use(nc net.Conn) {
 	h.r, h.w = bufio.NewReaderSize(nc, maxLine), bufio.NewWriterSize(nc, 64<<10)
 }
 
-func (h *hop) open(ctx context.Context, t *tls.Config) error {
+// secure greets the server and starts TLS where the host asks for it.
+func (h *hop) secure(ctx context.Context) error {
 	defer h.watch(ctx)()
+	t := h.host.TLS
+	if t.implicit {
+		if err := h.handshake(ctx); err != nil {
+			return err
+		}
+	}
 	if err := h.expect(ctx, h.client.timeouts.command, 2); err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
 	if err := h.hello(ctx); err != nil {
 		return err
 	}
-	if t == nil {
+	if t.config == nil || t.implicit {
 		return nil
 	}
-	if _, ok := h.extensions["STARTTLS"]; !ok {
-		if t.InsecureSkipVerify {
+	if !h.offers("STARTTLS") {
+		if !t.required {
 			return nil
 		}
-		return errNoTLS
+		h.opened(ErrNoTLS)
+		return ErrNoTLS
 	}
-	return h.secure(ctx, t)
-}
-
-func (h *hop) secure(ctx context.Context, t *tls.Config) error {
 	r, err := h.command(ctx, h.client.timeouts.command, "STARTTLS")
 	if err != nil {
 		return err
 	}
 	if r.Code != 220 {
-		return fmt.Errorf("%w: %w", errHandshake, asError(r))
+		err := fmt.Errorf("%w: %w", errHandshake, asError(r))
+		h.opened(err)
+		return err
 	}
-	tc := tls.Client(h.nc, t)
-	ctx, cancel := context.WithTimeout(ctx, h.client.timeouts.command)
-	defer cancel()
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("%w: %w", errHandshake, err)
+	if err := h.handshake(ctx); err != nil {
+		return err
 	}
-	h.use(tc)
 	return h.hello(ctx)
 }
 
-// hello says EHLO, or HELO to a hop that does not know it.
+func (h *hop) handshake(ctx context.Context) error {
+	tc := tls.Client(h.nc, h.host.TLS.config)
+	ctx, cancel := context.WithTimeout(ctx, h.client.timeouts.command)
+	defer cancel()
+	err := tc.HandshakeContext(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	h.secured = err == nil
+	h.opened(err)
+	h.use(tc)
+	return err
+}
+
+func (h *hop) opened(err error) {
+	if f := h.client.config.Opened; f != nil {
+		f(h.host, h.secured, err)
+	}
+}
+
+// verified reports whether the server has proved over TLS who it is.
+func (h *hop) verified() bool { return h.secured && h.host.TLS.verified }
+
+// trusted reports whether the server is also the one that the domain of the recipient
+// chose, for all that is known.
+func (h *hop) trusted() bool { return h.verified() && !h.host.TLS.unbound }
+
+// hello says EHLO, or HELO to a hop that does not know it. There is no such choice in
+// LMTP (RFC 2033 section 4.1).
 func (h *hop) hello(ctx context.Context) error {
 	h.extensions = map[string]string{}
-	lines, r, err := h.commandLines(ctx, h.client.timeouts.command, "EHLO "+h.client.config.Hostname)
+	verb := "EHLO "
+	if h.client.config.LMTP {
+		verb = "LHLO "
+	}
+	lines, r, err := h.commandLines(ctx, h.client.timeouts.command, verb+h.client.config.Hostname)
 	if err != nil {
 		return err
 	}
-	if r.Code == 500 || r.Code == 502 {
+	if (r.Code == 500 || r.Code == 502) && !h.client.config.LMTP {
 		if r, err = h.command(ctx, h.client.timeouts.command, "HELO "+h.client.config.Hostname); err != nil {
 			return err
 		}
 		lines = nil
 	}
 	if r.Code/100 != 2 {
-		return fmt.Errorf("EHLO: %w", asError(r))
+		return fmt.Errorf("%s: %w", strings.TrimSpace(verb), asError(r))
 	}
 	for i, line := range lines {
 		if i == 0 {
@@ -119,13 +182,6 @@ func (h *hop) hello(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// verified reports whether the hop is spoken to over TLS and has shown a certificate that
-// was verified.
-func (h *hop) verified() bool {
-	tc, ok := h.nc.(*tls.Conn)
-	return ok && len(tc.ConnectionState().VerifiedChains) > 0
 }
 
 func (h *hop) offers(extension string) bool {

@@ -18,7 +18,7 @@ func TestDeliveriesAreLogged(t *testing.T) {
 		}
 		return ""
 	}}
-	cl := s.start(Config{Log: log.Logger()})
+	cl := s.start(setup{Log: log.Logger()})
 	d := relay.Delivery{
 		Sender: wiretest.Address(t, "a@example.org"), Message: wiretest.Message(t, "Subject: x\r\n\r\nx\r\n"),
 		Recipients: []relay.Recipient{{Address: wiretest.Address(t, "b@example.net")}},

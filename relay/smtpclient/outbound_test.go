@@ -76,7 +76,7 @@ func TestDots(t *testing.T) {
 
 func TestDeliver(t *testing.T) {
 	s := &server{t: t, offers: "8BITMIME, Size 1000, dsn, SMTPUTF8"}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	body := "Subject: x\r\n\r\n.\r\n..h\xc3\xa9\r\n"
 	d := delivery(t, body, "a@example.org", "b@example.net", `"q r>"@example.net`, "ü@exämple.net")
 	d.Params = relay.MailParams{EnvID: "e+1 x", Return: "HDRS"}
@@ -107,7 +107,7 @@ func TestOriginalRecipientInASCII(t *testing.T) {
 	s := &server{t: t, offers: "DSN, SMTPUTF8"}
 	d := delivery(t, text, "a@example.org", "b@example.net")
 	d.Recipients[0].OriginalType, d.Recipients[0].Original = "utf-8", "ü@example.net"
-	if got := codes(s.start(Config{}).Deliver(t.Context(), d)); got != "ok" {
+	if got := codes(s.start(setup{}).Deliver(t.Context(), d)); got != "ok" {
 		t.Fatalf("results %s", got)
 	}
 	if got := s.commands(""); !slices.Contains(got, `RCPT TO:<b@example.net> ORCPT=utf-8;\x{FC}@example.net`) {
@@ -122,7 +122,7 @@ func TestPlainHop(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	d := delivery(t, text, "", "b@exämple.net")
 	d.Params = relay.MailParams{EnvID: "e", Return: "FULL", SMTPUTF8: true}
 	d.Recipients[0].Notify = []string{"NEVER"}
@@ -138,7 +138,7 @@ func TestPlainHop(t *testing.T) {
 // What the hop cannot take is refused for good, and not touched.
 func TestUnsuited(t *testing.T) {
 	s := &server{t: t, offers: "SIZE 100"}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	for _, tc := range []struct {
 		d    relay.Delivery
 		want string
@@ -201,7 +201,7 @@ func TestResults(t *testing.T) {
 				}
 				return ""
 			}}
-			c := s.start(Config{})
+			c := s.start(setup{})
 			errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net", "c@example.net", "d@example.net"))
 			if got := codes(errs, nil); got != tc.want {
 				t.Errorf("results %s, want %s\n%v", got, tc.want, errs)
@@ -218,7 +218,7 @@ func TestOwnReply(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
 	err := errs[0]
 	if fault.Of(err).Kind != fault.Refused || relay.ReplyFor(err).Text != "first line second line" {
@@ -243,7 +243,7 @@ func TestTooManyRecipients(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@e.net", "c@e.net", "d@e.net", "e@e.net", "f@e.net"))
 	if got := codes(errs, nil); got != "ok, ok, ok, ok, ok" {
 		t.Errorf("results %s", got)
@@ -260,7 +260,7 @@ func TestReuse(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	for _, from := range []string{"a@example.org", "no@example.org", "b@example.org", "c@example.org"} {
 		c.Deliver(t.Context(), delivery(t, text, from, "b@example.net"))
 	}
@@ -280,7 +280,7 @@ func TestReuseOfClosed(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	for _, from := range []string{"first@example.org", "second@example.org"} {
 		if got := codes(c.Deliver(t.Context(), delivery(t, text, from, "b@example.net"))); got != "ok" {
 			t.Errorf("%s: %s", from, got)
@@ -303,7 +303,7 @@ func TestSentOnce(t *testing.T) {
 		}
 		return ""
 	}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	for _, tc := range []struct{ from, want string }{{"first@example.org", "ok"}, {"second@example.org", "451 4.4.1"}} {
 		if got := codes(c.Deliver(t.Context(), delivery(t, text, tc.from, "b@example.net"))); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.from, got, tc.want)
@@ -325,14 +325,11 @@ func TestTimeoutAndContext(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{Timeout: 50 * time.Millisecond})
+	c := s.start(setup{Timeout: 50 * time.Millisecond})
 	if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "451 4.4.1" {
 		t.Errorf("results %s", got)
 	}
-	slow, err := New(Config{Address: c.config.Address, Hostname: "x", TLS: "off"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	slow := connect(t, setup{Address: c.host.Address, Hostname: "x", TLS: "off"})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if got := codes(slow.Deliver(ctx, delivery(t, text, "a@example.org", "b@example.net"))); got != "451 4.4.1" {
@@ -342,22 +339,9 @@ func TestTimeoutAndContext(t *testing.T) {
 
 func TestUnixSocket(t *testing.T) {
 	s := &server{t: t}
-	c := s.start(Config{Address: "unix:" + filepath.Join(t.TempDir(), "hop")})
+	c := s.start(setup{Address: "unix:" + filepath.Join(t.TempDir(), "hop")})
 	if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "ok" {
 		t.Errorf("results %s", got)
-	}
-}
-
-func TestConfig(t *testing.T) {
-	for _, c := range []Config{
-		{Address: "example.org"},
-		{Address: "example.org:25", TLS: "maybe"},
-		{Address: "example.org:25", TLS: "require", CA: "/nonexistent"},
-		{Address: "unix:/x", TLS: "require"},
-	} {
-		if _, err := New(c); err == nil {
-			t.Errorf("%+v is accepted", c)
-		}
 	}
 }
 
@@ -372,7 +356,7 @@ func TestConvert(t *testing.T) {
 	d := delivery(t, "Subject: x\r\n\r\nh\xc3\xa9\r\n", "a@example.org", "b@example.net")
 	for offers, want := range map[string]string{"": "h=C3=A9", "8BITMIME": "h\xc3\xa9"} {
 		s := &server{t: t, offers: offers}
-		if got := codes(s.start(Config{SevenBit: ascii}).Deliver(t.Context(), d)); got != "ok" {
+		if got := codes(s.start(setup{SevenBit: ascii}).Deliver(t.Context(), d)); got != "ok" {
 			t.Fatalf("offers %q: results %s", offers, got)
 		}
 		if len(s.data) != 1 || !strings.Contains(s.data[0], want) {

@@ -47,7 +47,7 @@ func TestPipeliningChangesNoResult(t *testing.T) {
 		for _, offers := range []string{"", "PIPELINING"} {
 			t.Run(tc.name+" "+offers, func(t *testing.T) {
 				s := &server{t: t, offers: offers, answer: tc.answer}
-				c := s.start(Config{})
+				c := s.start(setup{})
 				if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net", "c@example.net"))); got != tc.want {
 					t.Errorf("results %s, want %s", got, tc.want)
 				}
@@ -81,7 +81,7 @@ func TestPipeliningInTwoTransactions(t *testing.T) {
 		}
 		return ""
 	}}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	to := []string{"a@example.net", "b@example.net", "c@example.net", "d@example.net", "e@example.net"}
 	if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", to...))); got != "ok, ok, ok, ok, ok" {
 		t.Errorf("results %s", got)
@@ -134,10 +134,7 @@ func TestPipeliningSendsGroups(t *testing.T) {
 			}
 		}
 	}()
-	c, err := New(Config{Address: ln.Addr().String(), Hostname: "gw.example.com", TLS: "off", Timeout: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := connect(t, setup{Address: ln.Addr().String(), Hostname: "gw.example.com", TLS: "off", Timeout: 10 * time.Second})
 	var to []string
 	for i := range maxGroup + 20 {
 		to = append(to, fmt.Sprintf("r%d@example.net", i))
@@ -181,7 +178,7 @@ func pipelineDies(t *testing.T, end, stage string, kept bool) {
 		}
 		return ""
 	}
-	c := s.start(Config{})
+	c := s.start(setup{})
 	messages := 0
 	if kept {
 		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "x@example.net"))); got != "ok" {

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -104,32 +102,19 @@ func asError(r fault.Reply) *fault.Error {
 // said is asError with the name of the hop: its words about a message are its own.
 func (h *hop) said(r fault.Reply) *fault.Error {
 	e := asError(r)
-	e.Host = h.name()
+	e.Host = h.host.label(h.greeted)
 	return e
-}
-
-// name is what the hop is called in reports (RFC 3464 section 2.3.5): the host of
-// the configuration, or the name it gives itself behind a unix socket.
-func (h *hop) name() string {
-	if h.client.network == "unix" {
-		return h.greeted
-	}
-	host, _, err := net.SplitHostPort(h.client.addr)
-	if err != nil {
-		return h.greeted
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip.Is6() {
-			return "[IPv6:" + ip.WithZone("").String() + "]"
-		}
-		return "[" + ip.String() + "]"
-	}
-	return host
 }
 
 // lost returns the error for a connection that could not be made or kept. A
 // reply on the way to a transaction, even a permanent one, says something of
 // the hop and nothing of the message.
 func lost(err error) error {
+	switch {
+	case errors.Is(err, ErrNoTLS):
+		return fault.Narrow(fault.NextHop, fault.NoTLS, "next hop does not offer TLS, which is required", err)
+	case errors.Is(err, errHandshake):
+		return fault.Narrow(fault.NextHop, fault.BrokenTLS, "next hop could not be secured by TLS, which is required", err)
+	}
 	return fault.New(fault.NextHop, "next hop not available", err)
 }

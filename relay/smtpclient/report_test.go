@@ -20,18 +20,18 @@ func TestRefusalsNameTheHop(t *testing.T) {
 	for _, tt := range []struct{ address, want string }{
 		{"", "[127.0.0.1]"}, {"unix:" + filepath.Join(t.TempDir(), "s"), "hop"},
 	} {
-		c := (&server{t: t, answer: no}).start(Config{Address: tt.address})
+		c := (&server{t: t, answer: no}).start(setup{Address: tt.address})
 		errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
 		if e := fault.Of(errs[0]); e.Host != tt.want || e.Reply.Text != "no such user" {
 			t.Errorf("%s: %+v", tt.address, e)
 		}
 	}
 	for host, want := range map[string]string{"mx.example.net:25": "mx.example.net", "[2001:db8::1]:25": "[IPv6:2001:db8::1]"} {
-		if got := (&hop{client: &Client{network: "tcp", addr: host}}).name(); got != want {
+		if got := (Host{Address: host}).label(""); got != want {
 			t.Errorf("%s is called %s", host, got)
 		}
 	}
-	c := (&server{t: t, offers: "SIZE 10"}).start(Config{})
+	c := (&server{t: t, offers: "SIZE 10"}).start(setup{})
 	errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
 	if e := fault.Of(errs[0]); e.Host != "" || relay.ReplyFor(e).Code != 552 {
 		t.Errorf("%+v", e)
@@ -41,7 +41,7 @@ func TestRefusalsNameTheHop(t *testing.T) {
 // Of whom a hop without DSN took the message nothing more will be reported.
 func TestHopsWithoutDSNRelay(t *testing.T) {
 	for offers, want := range map[string]bool{"DSN": false, "SIZE": true} {
-		c := (&server{t: t, offers: offers}).start(Config{})
+		c := (&server{t: t, offers: offers}).start(setup{})
 		errs, relayed := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
 		if errs[0] != nil || relayed[0] != want {
 			t.Errorf("%s: %v, relayed %v", offers, errs, relayed)

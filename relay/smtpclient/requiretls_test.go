@@ -36,12 +36,9 @@ func TestRequireTLS(t *testing.T) {
 		{"silent, not offered", "", "", &relay.Secret{Silent: true}, "550 5.7.30"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cl := (&server{t: t, offers: "DSN"}).start(Config{})
+			cl := (&server{t: t, offers: "DSN"}).start(setup{})
 			if tc.mode != "" {
-				var err error
-				if cl, err = New(Config{Address: addr, Hostname: "client.example.com", TLS: tc.mode, CA: good}); err != nil {
-					t.Fatal(err)
-				}
+				cl = connect(t, setup{Address: addr, Hostname: "client.example.com", TLS: tc.mode, CA: good})
 				defer cl.Close()
 			}
 			d := delivery(t, text, tc.sender, "b@example.net")

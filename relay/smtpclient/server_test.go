@@ -25,7 +25,7 @@ type server struct {
 }
 
 // start serves and returns a client for it.
-func (s *server) start(c Config) *Client {
+func (s *server) start(c setup) *single {
 	s.t.Helper()
 	network, addr := "tcp", "127.0.0.1:0"
 	if strings.HasPrefix(c.Address, "unix:") {
@@ -42,10 +42,7 @@ func (s *server) start(c Config) *Client {
 	if c.TLS == "" {
 		c.TLS = "off"
 	}
-	cl, err := New(c)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	cl := connect(s.t, c)
 	s.wg.Go(func() {
 		for {
 			nc, err := ln.Accept()

@@ -33,10 +33,7 @@ func soak(t *testing.T, lmtp bool) {
 	log := slog.New(slog.DiscardHandler)
 	sink := &wiretest.Sink{}
 	hop := wiretest.Start(t, smtpd.NewServer(smtpd.Config{Hostname: "hop.example.com", Handler: &wiretest.Handler{}, Queue: sink, Log: log}))
-	cl, err := New(Config{Address: hop, Hostname: "gw.example.com", TLS: "off"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := connect(t, setup{Address: hop, Hostname: "gw.example.com", TLS: "off"})
 	defer cl.Close()
 	c := smtpd.Config{
 		Hostname: "gw.example.com", LMTP: lmtp, Handler: &wiretest.Handler{}, Deliverer: cl, Log: log,
@@ -44,6 +41,7 @@ func soak(t *testing.T, lmtp bool) {
 	}
 	var q *queue.Queue
 	if !lmtp {
+		var err error
 		q, err = queue.Open(t.Context(), queue.Config{Place: queue.Place{Path: filepath.Join(t.TempDir(), "queue.db")}, Deliverer: cl, MinFree: -1, Log: log})
 		if err != nil {
 			t.Fatal(err)

@@ -25,16 +25,16 @@ func TestTLS(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		offered bool
-		config  Config
+		config  setup
 		want    string
 		secured bool
 	}{
-		{"off", true, Config{TLS: "off"}, "ok", false},
-		{"opportunistic", true, Config{TLS: "opportunistic"}, "ok", true},
-		{"opportunistic, not offered", false, Config{}, "ok", false},
-		{"required", true, Config{TLS: "require", CA: good}, "ok", true},
-		{"required, not offered", false, Config{TLS: "require", CA: good}, "451 4.4.1", false},
-		{"required, untrusted", true, Config{TLS: "require", CA: bad}, "451 4.4.1", false},
+		{"off", true, setup{TLS: "off"}, "ok", false},
+		{"opportunistic", true, setup{TLS: "opportunistic"}, "ok", true},
+		{"opportunistic, not offered", false, setup{}, "ok", false},
+		{"required", true, setup{TLS: "require", CA: good}, "ok", true},
+		{"required, not offered", false, setup{TLS: "require", CA: good}, "451 4.7.4", false},
+		{"required, untrusted", true, setup{TLS: "require", CA: bad}, "451 4.7.5", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, sink := &wiretest.Handler{}, &wiretest.Sink{}
@@ -44,10 +44,7 @@ func TestTLS(t *testing.T) {
 			}
 			tc.config.Address = wiretest.Start(t, smtpd.NewServer(c))
 			tc.config.Hostname = "client.example.com"
-			cl, err := New(tc.config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			cl := connect(t, tc.config)
 			defer cl.Close()
 			for range 2 {
 				if got := codes(cl.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != tc.want {
@@ -67,14 +64,14 @@ func TestTLS(t *testing.T) {
 // is allowed.
 func TestBrokenTLS(t *testing.T) {
 	for _, answer := range []string{"220 go", "454 4.7.0 not now"} {
-		for mode, want := range map[string]string{"opportunistic": "ok", "require": "451 4.4.1"} {
+		for mode, want := range map[string]string{"opportunistic": "ok", "encrypted": "451 4.7.5", "require": "451 4.7.5"} {
 			s := &server{t: t, offers: "STARTTLS", answer: func(_ int, line string) string {
 				if line == "STARTTLS" {
 					return answer
 				}
 				return ""
 			}}
-			c := s.start(Config{TLS: mode})
+			c := s.start(setup{TLS: mode})
 			if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != want {
 				t.Errorf("%s after %q: %s", mode, answer, got)
 			}
@@ -91,10 +88,7 @@ func TestThroughSMTPD(t *testing.T) {
 	addr := wiretest.Start(t, smtpd.NewServer(smtpd.Config{
 		Hostname: "gw.example.com", Handler: h, Queue: sink, Log: slog.New(slog.DiscardHandler),
 	}))
-	cl, err := New(Config{Address: addr, Hostname: "client.example.com", TLS: "off"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := connect(t, setup{Address: addr, Hostname: "client.example.com", TLS: "off"})
 	defer cl.Close()
 	want := delivery(t, "Subject: x\r\n\r\n.\r\n..\r\nh\xc3\xa9\r\n\r\n", `"a >b"@example.org`, "ü@exämple.net", `"x\"y"@example.net`)
 	want.Params = relay.MailParams{EnvID: "a+b=c d", Return: "FULL", SMTPUTF8: true}

@@ -1,6 +1,7 @@
 package smtpclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// transfer is a delivery on its way, with what is known of its recipients.
-type transfer struct {
+// Transfer is a delivery on its way, with what is known of its recipients. It is for one
+// goroutine.
+type Transfer struct {
 	d       relay.Delivery
 	head    []byte // of the message, with the empty line
 	body    []byte
@@ -23,10 +25,12 @@ type transfer struct {
 	open    []int // recipients without a result
 	results []error
 	relayed []bool // to a hop without DSN
+	noted   bool   // a server was tried, and did not get the message
 }
 
-func newTransfer(d relay.Delivery) *transfer {
-	t := &transfer{d: d, results: make([]error, len(d.Recipients)), relayed: make([]bool, len(d.Recipients))}
+// NewTransfer returns a transfer of d in which all recipients are open.
+func NewTransfer(d relay.Delivery) *Transfer {
+	t := &Transfer{d: d, results: make([]error, len(d.Recipients)), relayed: make([]bool, len(d.Recipients))}
 	for i := range d.Recipients {
 		t.open = append(t.open, i)
 		// Nil is a promise: it is given by the hop's own answer alone.
@@ -38,7 +42,7 @@ func newTransfer(d relay.Delivery) *transfer {
 	return t
 }
 
-func (t *transfer) load(m *message.Message) {
+func (t *Transfer) load(m *message.Message) {
 	t.head, t.body = m.Header(), m.Body()
 	inHeader := eightBit(t.head)
 	t.eight = inHeader || eightBit(t.body)
@@ -46,10 +50,10 @@ func (t *transfer) load(m *message.Message) {
 }
 
 // size is the size of the message in octets.
-func (t *transfer) size() int { return len(t.head) + len(t.body) }
+func (t *Transfer) size() int { return len(t.head) + len(t.body) }
 
 // convert makes the message 7-bit and reports whether it is.
-func (t *transfer) convert(sevenBit func(*message.Message) (*message.Message, error)) bool {
+func (t *Transfer) convert(sevenBit func(*message.Message) (*message.Message, error)) bool {
 	if sevenBit == nil {
 		return false
 	}
@@ -62,7 +66,7 @@ func (t *transfer) convert(sevenBit func(*message.Message) (*message.Message, er
 }
 
 // check refuses what SMTP cannot carry unchanged.
-func (t *transfer) check() error {
+func (t *Transfer) check() error {
 	switch {
 	case t.d.Message == nil:
 		return fault.Of(errors.New("delivery without a message"))
@@ -72,11 +76,31 @@ func (t *transfer) check() error {
 	return nil
 }
 
+// Open reports whether there are recipients that no server has answered for.
+func (t *Transfer) Open() bool { return len(t.open) > 0 }
+
+// Results returns one error a recipient, in the order of the delivery; nil where a server
+// took responsibility, and a temporary error where none was reached. A fault.NextHop may
+// succeed later, a fault.Refused or another permanent kind never will. relayed says of
+// whom the server that took the message does not know DSN (RFC 3461).
+func (t *Transfer) Results() (results []error, relayed []bool) { return t.results, t.relayed }
+
+// Note keeps an error as the result of the recipients that are open, unless another server
+// gives them one. What may pass counts more than what will not: it is worth to try again.
+func (t *Transfer) Note(err error) {
+	for _, i := range t.open {
+		if relay.Temporary(err) || !t.noted {
+			t.results[i] = err
+		}
+	}
+	t.noted = true
+}
+
 // fail gives every open recipient the error.
-func (t *transfer) fail(err error) { t.settle(t.open, err) }
+func (t *Transfer) fail(err error) { t.settle(t.open, err) }
 
 // settle gives recipients their result; they are open no more.
-func (t *transfer) settle(recipients []int, err error) {
+func (t *Transfer) settle(recipients []int, err error) {
 	for _, i := range recipients {
 		t.results[i] = err
 	}
@@ -87,8 +111,13 @@ func (t *transfer) settle(recipients []int, err error) {
 // send runs a mail transaction for the open recipients. Those that the hop wants in
 // another transaction stay open. Its error means that the connection is of no use any
 // more; then those stay open whose result is not known.
-func (h *hop) send(ctx context.Context, t *transfer) error {
+func (h *hop) send(ctx context.Context, t *Transfer) error {
 	defer h.watch(ctx)()
+	if t.requiresTLS() && (!h.trusted() || !h.offers("REQUIRETLS")) {
+		// RFC 8689 section 4.2.1: another host may do.
+		t.Note(fault.Narrow(fault.Refused, fault.RequireTLS, "REQUIRETLS support required: next hop lacks it, or TLS with a verified certificate", nil))
+		return errElsewhere
+	}
 	if err := h.suits(t); err != nil {
 		t.fail(err)
 		return nil
@@ -101,6 +130,9 @@ func (h *hop) send(ctx context.Context, t *transfer) error {
 		return h.content(ctx, t, e.accepted)
 	}
 	if e.data.Code == 354 {
+		if h.client.config.LMTP {
+			return errClosed // there is no answer without a recipient, and no data
+		}
 		if err := h.noContent(ctx); err != nil {
 			return err
 		}
@@ -108,6 +140,11 @@ func (h *hop) send(ctx context.Context, t *transfer) error {
 	last := e.data
 	if e.mail.Code/100 != 2 {
 		last = e.mail
+		if last.Code/100 == 4 {
+			// No recipient was refused: another server may do.
+			t.Note(h.said(last))
+			return cmp.Or(h.after(ctx, last), errElsewhere)
+		}
 		t.fail(h.said(last))
 	}
 	t.settle(e.accepted, h.said(last))
@@ -131,7 +168,7 @@ func (h *hop) after(ctx context.Context, r fault.Reply) error {
 
 // content sends the message. Once the final dot may have been read there is no
 // taking it back: the connection counts as committed.
-func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
+func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 	h.committed = true
 	if err := relay.CheckClaim(ctx); err != nil {
 		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
@@ -141,23 +178,39 @@ func (h *hop) content(ctx context.Context, t *transfer, accepted []int) error {
 	if err := writeDotted(w, t.head, t.body); err != nil {
 		return err
 	}
-	r, err := h.reply(ctx, h.client.timeouts.end)
-	if err != nil {
-		return err
-	}
-	if r.Code/100 != 2 {
-		t.settle(accepted, h.said(r))
+	for _, about := range h.answered(accepted) {
+		r, err := h.reply(ctx, h.client.timeouts.end)
+		if err != nil {
+			return err
+		}
+		h.judge(ctx, t, about, r)
 		if r.Code == 421 {
 			return errClosed
 		}
-		return nil
 	}
-	h.client.logDelivered(ctx, t, accepted, r)
-	for _, i := range accepted {
+	return nil
+}
+
+// answered are the recipients that each answer to the message is about: all of them, or
+// with LMTP one by one (RFC 2033 section 4.2).
+func (h *hop) answered(accepted []int) [][]int {
+	if !h.client.config.LMTP {
+		return [][]int{accepted}
+	}
+	return slices.Collect(slices.Chunk(accepted, 1))
+}
+
+// judge gives recipients the result that an answer to the message means.
+func (h *hop) judge(ctx context.Context, t *Transfer, recipients []int, r fault.Reply) {
+	if r.Code/100 != 2 {
+		t.settle(recipients, h.said(r))
+		return
+	}
+	h.logDelivered(ctx, t, recipients, r)
+	for _, i := range recipients {
 		t.relayed[i] = !h.offers("DSN")
 	}
-	t.settle(accepted, nil)
-	return nil
+	t.settle(recipients, nil)
 }
 
 // noContent ends the data of a message that has no recipient (RFC 2920 section 3.1).
@@ -169,21 +222,18 @@ func (h *hop) noContent(ctx context.Context) error {
 
 // logDelivered writes by which answer the hop took the message, for each recipient:
 // it is there that the hop's own log continues.
-func (c *Client) logDelivered(ctx context.Context, t *transfer, accepted []int, r fault.Reply) {
-	if !c.config.Log.Enabled(ctx, slog.LevelInfo) {
+func (h *hop) logDelivered(ctx context.Context, t *Transfer, accepted []int, r fault.Reply) {
+	if !h.client.config.Log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	log := t.d.Origin.With(c.config.Log).With("sender", t.d.Sender.String(), "next_hop", c.config.Address)
+	log := t.d.Origin.With(h.client.config.Log).With("sender", t.d.Sender.String(), "next_hop", h.host.shown())
 	for _, i := range accepted {
 		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", fmt.Sprintf("%d %s", r.Code, r.Text))
 	}
 }
 
 // suits refuses, for good, what this hop cannot take.
-func (h *hop) suits(t *transfer) error {
-	if t.requiresTLS() && (!h.verified() || !h.offers("REQUIRETLS")) {
-		return fault.Narrow(fault.Refused, fault.RequireTLS, "REQUIRETLS support required: next hop lacks it, or TLS with a verified certificate", nil)
-	}
+func (h *hop) suits(t *Transfer) error {
 	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
 		return fault.Narrow(fault.Refused, fault.Conversion, "next hop does not support 8BITMIME, and the content must not be converted", nil)
 	}
@@ -199,7 +249,7 @@ func (h *hop) suits(t *transfer) error {
 // requiresTLS reports whether the message may leave only under REQUIRETLS. A report is
 // not lost for it, and has no content (RFC 8689 section 5); what has the null sender so
 // that nothing is reported of it is no report.
-func (t *transfer) requiresTLS() bool {
+func (t *Transfer) requiresTLS() bool {
 	return t.d.Params.RequireTLS && (!t.d.Sender.IsNull() || t.d.Secret != nil)
 }
 

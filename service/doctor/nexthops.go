@@ -4,27 +4,54 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/relay/nexthop"
 	"github.com/smimerelay/smimerelay/relay/smtpclient"
+	"github.com/smimerelay/smimerelay/service"
 )
 
-// nextHops connects to each next hop as for a delivery.
+// nextHops connects to each host that the configuration names, as for a delivery.
 func (x *examination) nextHops(ctx context.Context) {
 	for _, n := range x.parts.NextHops() {
-		where := n.Route + " " + config.Place(n.Address())
-		ctx, cancel := context.WithTimeout(ctx, x.Timeout)
-		hop, err := n.Probe(ctx)
-		cancel()
-		if err != nil {
-			x.add(Error, "next_hop", where, err.Error(), "start the server there, or correct the address, tls and ca of [next_hop]; until then mail waits")
-			continue
+		if len(n.Hosts()) > 0 {
+			x.route(ctx, n)
 		}
-		x.hop(where, hop)
 	}
 }
 
-func (x *examination) hop(where string, hop smtpclient.Hop) {
+func (x *examination) route(ctx context.Context, n service.NextHop) {
+	for _, h := range n.Hosts() {
+		config.Place(h)
+	}
+	ctx, cancel := context.WithTimeout(ctx, x.Timeout)
+	defer cancel()
+	for _, target := range n.Plan(ctx, "").Targets {
+		x.target(n.Route, target, n.Probe(ctx, target))
+	}
+}
+
+func (x *examination) target(route string, target nexthop.Target, probed []nexthop.Probed) {
+	section := "[next_hop]"
+	if !strings.Contains(route, ".") {
+		section = "its [[route]]"
+	}
+	remedy := "start the server there, or correct the address, tls and ca of " + section + "; until then mail waits"
+	if target.Err != nil {
+		x.add(Error, "next_hop", route+" "+target.Name, target.Err.Error(), remedy)
+	}
+	for _, p := range probed {
+		where := route + " " + p.Address
+		if p.Probe == nil {
+			x.add(Error, "next_hop", where, p.Error, remedy)
+			continue
+		}
+		x.hop(where, *p.Probe)
+	}
+}
+
+func (x *examination) hop(where string, hop smtpclient.Probe) {
 	before := len(x.findings)
 	if _, ok := hop.Extensions["8BITMIME"]; !ok {
 		x.add(Warning, "next_hop", where, "does not offer 8BITMIME: signed mail with 8-bit text that is passed on is refused with 5.6.3",

@@ -65,9 +65,11 @@ func (m *mta) isNextHop(s *postfix.Service) bool {
 	}
 	host, service := hostPort(s.Name)
 	for _, n := range m.parts.NextHops() {
-		to, p, err := net.SplitHostPort(n.Address())
-		if err == nil && p == service && isLocal(n.Address()) && (host == "" || isLoopback(host) || host == to) {
-			return true
+		for _, address := range n.Hosts() {
+			to, p, err := net.SplitHostPort(address)
+			if err == nil && p == service && isLocal(address) && (host == "" || isLoopback(host) || host == to) {
+				return true
+			}
 		}
 	}
 	return false

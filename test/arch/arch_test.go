@@ -26,6 +26,8 @@ var allowed = map[string][]string{
 	"internal/guard":            {"internal/fault"},
 	"internal/cache":            {},
 	"internal/background":       {"internal/guard"},
+	"internal/webguard":         {},
+	"internal/dns":              {"internal/"},
 	"internal/pemfile":          {"internal/pkix"},
 	"internal/bodytext":         {"smime/message"},
 	"internal/config":           {"smime/address"},
@@ -64,6 +66,8 @@ var allowed = map[string][]string{
 	"relay/smtpd":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpclient": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/route":      {"relay", "enforce", "smime/address"},
+	"relay/mtasts":     {"internal/dns", "internal/webguard"},
+	"relay/nexthop":    {"relay", "relay/mtasts", "relay/smtpclient", "internal/"},
 	"relay/queue":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/internal":   {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 }

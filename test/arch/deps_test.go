@@ -14,6 +14,7 @@ var unreachable = map[string][]string{
 	"relay/milter":     {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/queue", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
 	"relay/smtpd":      {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/queue", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
 	"relay/smtpclient": {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/queue", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
+	"relay/nexthop":    {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/queue", sql, postgres, sqlite, ldap, river, "os/exec"},
 	"relay/queue":      {ours + "enforce", ours + "certs/", ours + "directory/", ours + "smime/cms", ours + "relay/gateway", ldap, "net/http"},
 	"enforce":          {ours + "certs/", ours + "directory/", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},
 	"smime/cms":        {ours + "certs/", ours + "directory/", sql, postgres, sqlite, ldap, river, "net/http", "os/exec"},

@@ -210,7 +210,13 @@ type Server interface {
 // address.
 func Start(tb testing.TB, s Server) string {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return StartAt(tb, "127.0.0.1:0", s)
+}
+
+// StartAt is Start at an address.
+func StartAt(tb testing.TB, address string, s Server) string {
+	tb.Helper()
+	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		tb.Fatal(err)
 	}

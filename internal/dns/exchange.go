@@ -1,4 +1,4 @@
-package directory
+package dns
 
 import (
 	"context"
@@ -10,69 +10,9 @@ import (
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
-
-// resolver asks one validating resolver over TCP or TLS, where answers have no
-// size limit worth the name and no one off the path can put one in.
-type resolver struct {
-	address string
-	tls     *tls.Config // nil: plain, to loopback
-	timeout time.Duration
-}
-
-func newResolver(cfg SMIMEAConfig) (*resolver, []error) {
-	r := &resolver{timeout: cfg.Timeout}
-	host, secure := strings.CutPrefix(cfg.Resolver, "tls://")
-	port := "53"
-	if secure {
-		port = "853"
-	}
-	name, given, err := net.SplitHostPort(host)
-	if err != nil {
-		name, given = strings.Trim(host, "[]"), port
-	}
-	r.address = net.JoinHostPort(name, given)
-	if !secure {
-		if ip := net.ParseIP(name); !ip.IsLoopback() {
-			return r, []error{fmt.Errorf("resolver %q: only trusted on a loopback address or over tls://", cfg.Resolver)}
-		}
-		return r, nil
-	}
-	if name == "" {
-		return r, []error{fmt.Errorf("resolver %q: no host", cfg.Resolver)}
-	}
-	var errs []error
-	r.tls, errs = tlsConfig(cfg.CA, "", "")
-	r.tls.ServerName = name
-	return r, errs
-}
-
-// errBogus is SERVFAIL, which is what a validating resolver says of a signature
-// that is not good (RFC 4035 section 5.5).
-var errBogus = errors.New("the resolver failed, or the answer is bogus (SERVFAIL)")
-
-// ask returns the answer, also if it is that there is nothing.
-func (r *resolver) ask(ctx context.Context, name dnsmessage.Name, kind dnsmessage.Type) (*dnsmessage.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	question := dnsmessage.Question{Name: name, Type: kind, Class: dnsmessage.ClassINET}
-	id, packed, err := query(question)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := r.exchange(ctx, packed)
-	if err != nil {
-		return nil, err
-	}
-	var m dnsmessage.Message
-	if err := m.Unpack(reply); err != nil {
-		return nil, fmt.Errorf("answer: %w", err)
-	}
-	return &m, checkAnswer(&m, id, question)
-}
 
 func checkAnswer(m *dnsmessage.Message, id uint16, q dnsmessage.Question) error {
 	if m.ID != id || !m.Response || m.Truncated || len(m.Questions) != 1 ||
@@ -83,7 +23,7 @@ func checkAnswer(m *dnsmessage.Message, id uint16, q dnsmessage.Question) error 
 	case dnsmessage.RCodeSuccess, dnsmessage.RCodeNameError:
 		return nil
 	case dnsmessage.RCodeServerFailure:
-		return errBogus
+		return ErrBogus
 	}
 	return fmt.Errorf("resolver answered %s", m.RCode)
 }
@@ -111,13 +51,13 @@ func query(q dnsmessage.Question) (id uint16, packed []byte, err error) {
 
 // exchange sends one message and reads one, each after its length (RFC 1035
 // section 4.2.2).
-func (r *resolver) exchange(ctx context.Context, message []byte) ([]byte, error) {
+func (r *Resolver) exchange(ctx context.Context, message []byte) ([]byte, error) {
 	conn, err := r.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline() // ask has set one
+	deadline, _ := ctx.Deadline() // Ask has set one
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
@@ -136,7 +76,7 @@ func (r *resolver) exchange(ctx context.Context, message []byte) ([]byte, error)
 	return reply, err
 }
 
-func (r *resolver) dial(ctx context.Context) (net.Conn, error) {
+func (r *Resolver) dial(ctx context.Context) (net.Conn, error) {
 	if r.tls == nil {
 		return new(net.Dialer).DialContext(ctx, "tcp", r.address)
 	}

@@ -1,4 +1,7 @@
-package revocation
+// Package webguard makes connections to web servers whose addresses strangers choose:
+// those that certificates and the mail domains of recipients name. They reach the public
+// Internet, and of the rest only what the administrator allows.
+package webguard
 
 import (
 	"context"
@@ -15,19 +18,21 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// guard makes connections for addresses that strangers choose. A host is
-// resolved once, and what was checked is what is dialled: an answer of the
-// directory that changes in between changes nothing.
-type guard struct {
-	resolver Resolver
-	allowed  []netip.Prefix
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+// Guard dials. A host is resolved once, and what was checked is what is dialled: an answer
+// of DNS that changes in between changes nothing.
+type Guard struct {
+	// Resolver is the host's where nil.
+	Resolver Resolver
+	// Allowed are address ranges that may be asked though they are private.
+	Allowed []netip.Prefix
+	// Dial connects to an address and port; nil uses the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 var errForbidden = errors.New("address is not a public one")
 
 // DialContext is for http.Transport.
-func (g *guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -45,7 +50,7 @@ func (g *guard) DialContext(ctx context.Context, network, address string) (net.C
 			last = fmt.Errorf("host %q: %s: %w", host, a, errForbidden)
 			continue
 		}
-		conn, err := g.dial(ctx, network, net.JoinHostPort(a.String(), port))
+		conn, err := g.connect(ctx, network, net.JoinHostPort(a.String(), port))
 		if err == nil {
 			return conn, nil
 		}
@@ -57,11 +62,11 @@ func (g *guard) DialContext(ctx context.Context, network, address string) (net.C
 	return nil, last
 }
 
-func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+func (g *Guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
 	}
-	return g.resolver.LookupNetIP(ctx, "ip", host)
+	return g.names().LookupNetIP(ctx, "ip", host)
 }
 
 // checkPort refuses the ports of services that do not speak HTTP, so that no one
@@ -69,14 +74,14 @@ func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 func checkPort(port string) error {
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 1 || n > 65535 || n < 1024 && n != 80 && n != 443 {
-		return fmt.Errorf("port %q: not one for revocation services", port)
+		return fmt.Errorf("port %q: not one of a web service", port)
 	}
 	return nil
 }
 
-func (g *guard) permits(a netip.Addr) bool {
+func (g *Guard) permits(a netip.Addr) bool {
 	a = a.WithZone("").Unmap()
-	for _, p := range g.allowed {
+	for _, p := range g.Allowed {
 		if p.Contains(a) {
 			return true
 		}
@@ -117,8 +122,18 @@ func public(a netip.Addr) bool {
 	return a.Is4() || globalIPv6.Contains(a)
 }
 
-// defaultDial connects without ever resolving anything.
-func defaultDial(ctx context.Context, network, address string) (net.Conn, error) {
+func (g *Guard) names() Resolver {
+	if g.Resolver == nil {
+		return net.DefaultResolver
+	}
+	return g.Resolver
+}
+
+// connect never resolves anything.
+func (g *Guard) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if g.Dial != nil {
+		return g.Dial(ctx, network, address)
+	}
 	d := net.Dialer{Timeout: 5 * time.Second}
 	return d.DialContext(ctx, network, address)
 }
