@@ -31,6 +31,8 @@ const (
 type routes struct {
 	table *route.Table
 	hops  map[string]*nexthop.NextHop
+	// policies are those of MTA-STS; a reload keeps them.
+	policies *mtasts.Cache
 	// count is set where there are metrics.
 	count atomic.Pointer[func(policy, result string)]
 }
@@ -99,7 +101,12 @@ func (r *routes) close() []error {
 func (b *builder) outbound() {
 	lookup := b.lookup()
 	web := &mtasts.Web{Resolver: lookup, Allowed: networks(b.config.Trust.FetchNetworks)}
-	policies := mtasts.New(mtasts.Config{Lookup: lookup, Folder: b.config.DNS.MTASTS, Fetch: web.Fetch, Clock: b.clock})
+	c := mtasts.Config{Lookup: lookup, Folder: b.config.DNS.MTASTS, Fetch: web.Fetch, Clock: b.clock}
+	if b.before != nil {
+		c.Before = b.before.routes.policies
+	}
+	policies := mtasts.New(c)
+	b.parts.routes.policies = policies
 	var list []route.Route
 	var keys []string
 	add := func(r route.Route, key string, c nexthop.Config) {
@@ -137,9 +144,12 @@ func (b *builder) outbound() {
 	}
 	b.parts.routes.table, err = route.New(list, local.Match)
 	for _, e := range fault.Each(err) {
-		if p, ok := errors.AsType[*route.Problem](e); ok {
+		p, ok := errors.AsType[*route.Problem](e)
+		switch {
+		case ok && b.isKnown(keys[p.Index]+"."+p.Key):
+		case ok:
 			b.complain(keys[p.Index]+"."+p.Key, p.Text, "write an address, a domain, .domain for its subdomains, or a glob")
-		} else {
+		default:
 			b.complain("next_hop", e.Error(), "")
 		}
 	}

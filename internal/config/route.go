@@ -120,7 +120,7 @@ const nameLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 func (d *decoder) destination(key string, r Route) {
 	at := join(key, "to")
-	if len(r.To) == 0 {
+	if r.To != nil && len(r.To) == 0 { // nil is missing, which is reported
 		d.complain(at, `write a list such as ["mail.example.com:25"] or ["mx"]`, "is empty")
 	}
 	for n, to := range r.To {
@@ -141,7 +141,7 @@ func (d *decoder) destination(key string, r Route) {
 		}
 	}
 	if len(r.Weights) > 0 && len(r.Weights) != len(r.Hosts()) {
-		d.complain(join(key, "weights"), "write one number for each host in to", "has %d numbers for %d hosts", len(r.Weights), len(r.Hosts()))
+		d.complain(join(key, "weights"), "write one number for each host in to", "numbers: %d, hosts: %d", len(r.Weights), len(r.Hosts()))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,6 +24,8 @@ type Config struct {
 	Folder string
 	// Fetch gets the policy of a domain, as Web.Fetch does.
 	Fetch func(ctx context.Context, domain string) (string, error)
+	// Before is the cache in use, whose policies count on; nil at the start.
+	Before *Cache
 	// Clock is time.Now where nil.
 	Clock func() time.Time
 }
@@ -63,7 +66,14 @@ func New(c Config) *Cache {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Cache{config: c, entries: map[string]*entry{}}
+	cache := &Cache{config: c, entries: map[string]*entry{}}
+	if before := c.Before; before != nil {
+		cache.config.Before = nil // it would keep all those before it
+		before.mu.Lock()
+		defer before.mu.Unlock()
+		maps.Copy(cache.entries, before.entries)
+	}
+	return cache
 }
 
 // Found is what is known of the policy of a domain.

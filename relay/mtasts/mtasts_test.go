@@ -177,6 +177,16 @@ func TestKept(t *testing.T) {
 	w.want("fetched again", "enforce", false, 2)
 }
 
+// TestExchanged: a cache that takes the place of another one knows what that did.
+func TestExchanged(t *testing.T) {
+	w := newWorld(t, "")
+	w.want("new", "enforce", false, 1)
+	c := w.cache.config
+	c.Before = w.cache
+	w.cache, w.records = New(c), nil
+	w.want("after a reload", "enforce", false, 1)
+}
+
 // TestRoom: many domains do not make the cache forget a policy that counts.
 func TestRoom(t *testing.T) {
 	w := newWorld(t, "")
