@@ -22,7 +22,7 @@ func TestMailExchangers(t *testing.T) {
 		"down IN MX 10 dead", "null IN MX 0 .", "implicit IN A 127.0.0.2", "empty IN TXT x", "broken IN MX 10 nowhere", "broken IN MX 20 absent",
 		"backup IN MX 10 first", "backup IN MX 20 self", "backup IN MX 30 second",
 		"loops IN MX 10 self", "loops IN MX 20 second", "named IN MX 10 gw.example.org.", "named IN MX 20 second",
-		"alias IN CNAME both",
+		"alias IN CNAME both", "both6 IN AAAA ::1", "both6 IN A 127.0.0.2", "dual IN MX 10 both6",
 	}
 	servers := dnstest.Start(t, dnstest.Zone{Name: "mx.test", Records: records, Unsigned: true}, dnstest.Zone{Name: "bogus.test", Records: records, Expired: true},
 		dnstest.Zone{Name: "example.org", Records: []string{"gw IN A 127.0.0.5"}, Unsigned: true})
@@ -34,6 +34,7 @@ func TestMailExchangers(t *testing.T) {
 		{"both.mx.test", "ok", 1, 0},
 		{"alias.mx.test", "ok", 1, 0},
 		{"fails.mx.test", "ok", 0, 1},
+		{"dual.mx.test", "ok", 1, 0}, // nothing listens on its IPv6 address
 		{"implicit.mx.test", "ok", 1, 0},
 		{"down.mx.test", "451 4.4.1", 0, 0},
 		{"null.mx.test", "556 5.1.10", 0, 0},

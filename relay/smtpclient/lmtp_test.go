@@ -121,6 +121,26 @@ func TestNoPasswordInTheOpen(t *testing.T) {
 	}
 }
 
+// TestOptions: a route may forbid pipelining, and bound the messages of a connection.
+func TestOptions(t *testing.T) {
+	for _, tt := range []struct {
+		config             Config
+		group, connections int
+	}{{Config{}, maxGroup, 1}, {Config{NoPipelining: true, PerConnection: 1}, 1, 3}} {
+		s := &server{t: t, offers: "PIPELINING"}
+		c := s.start(setup{Config: tt.config})
+		for range 3 {
+			if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "ok" {
+				t.Fatal(got)
+			}
+		}
+		h := &hop{client: c.Client, extensions: map[string]string{"PIPELINING": ""}}
+		if s.conns != tt.connections || h.groupSize() != tt.group {
+			t.Errorf("%+v: %d connections, %d commands at once", tt.config, s.conns, h.groupSize())
+		}
+	}
+}
+
 // TestSource: a connection comes from the address of the family of the host's.
 func TestSource(t *testing.T) {
 	c := New(Config{Sources: []netip.Addr{netip.MustParseAddr("127.0.0.7"), netip.MustParseAddr("::1")}})
