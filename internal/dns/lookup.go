@@ -76,7 +76,7 @@ func (l *Lookup) MX(ctx context.Context, domain string) (list []MX, secure bool,
 	f, err := l.find(ctx, domain, dnsmessage.TypeMX)
 	for _, r := range f.records {
 		if mx, ok := r.(*dnsmessage.MXResource); ok {
-			list = append(list, MX{Host: bare(mx.MX), Preference: mx.Pref})
+			list = append(list, MX{Host: hostName(bare(mx.MX)), Preference: mx.Pref})
 		}
 	}
 	return list, f.secure, err
@@ -97,9 +97,9 @@ type Host struct {
 func (l *Lookup) Host(ctx context.Context, name string) (Host, error) {
 	six, err6 := l.find(ctx, name, dnsmessage.TypeAAAA)
 	four, err4 := l.find(ctx, name, dnsmessage.TypeA)
-	h := Host{Name: four.name, Secure: six.secure && four.secure}
+	h := Host{Name: hostName(four.name), Secure: six.secure && four.secure}
 	if err4 != nil {
-		h.Name = six.name
+		h.Name = hostName(six.name)
 	}
 	for _, r := range append(six.records, four.records...) {
 		switch r := r.(type) {
@@ -207,3 +207,15 @@ func (f *found) read(m *dnsmessage.Message, name dnsmessage.Name, kind dnsmessag
 
 // bare is a name as mail has it: lower case, without the dot at the end.
 func bare(n dnsmessage.Name) string { return strings.ToLower(strings.TrimSuffix(n.String(), ".")) }
+
+// hostName is a name as it is if it can be that of a host (RFC 952, with the underscore that
+// some have), and one that does not exist (RFC 6761 section 6.4) otherwise: a name in DNS may
+// have any octets, and these get into logs, reports and replies.
+func hostName(s string) string {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+			return "name.invalid"
+		}
+	}
+	return s
+}

@@ -114,6 +114,19 @@ func TestNamesThatCannotBe(t *testing.T) {
 	}
 }
 
+// TestHostName: what a stranger's zone has as the name of a host gets nowhere if it can
+// break a line or be read as something else.
+func TestHostName(t *testing.T) {
+	for name, want := range map[string]string{
+		"mx.example.net": "mx.example.net", "_x.a-1.test": "_x.a-1.test", "": "",
+		"a\r\n550 b": "name.invalid", "a b": "name.invalid", "é.test": "name.invalid", "a/b": "name.invalid", "a:25": "name.invalid",
+	} {
+		if got := hostName(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
+
 func TestServers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "resolv.conf")
 	text := "# x\nsearch example.org\nnameserver 127.0.0.53\nnameserver bad\n nameserver ::1 # y\noptions edns0\n"
