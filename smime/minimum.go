@@ -102,6 +102,12 @@ func strength(cipher cms.Cipher) int {
 
 // bits is the number in a name such as "sha-256" or "aes-128-cbc"; 0 for "".
 func bits(name string) int {
+	switch name {
+	case "shake128": // as a digest it is twice as long (RFC 8702 section 3.1)
+		return 256
+	case "shake256":
+		return 512
+	}
 	_, number, _ := strings.Cut(name, "-")
 	number, _, _ = strings.Cut(number, "-")
 	n, err := strconv.Atoi(number)

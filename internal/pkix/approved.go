@@ -30,14 +30,14 @@ func (a Algorithm) Approved() bool {
 		return true
 	}
 	p := a.pss
-	return ApprovedDigest(a.hash) && (a.scheme != PSSScheme || p.Mask == p.Hash && p.Salt > 0 && p.Salt <= p.Hash.Size())
+	return ApprovedDigest(a.hash) && (a.scheme != PSSScheme || p.Mask == p.Hash && p.Salt > 0 && p.Salt <= HashSize(p.Hash))
 }
 
 // Identifier hashes data for a name of it, which need not be hard to forge: FIPS 140-3
 // leaves such uses alone.
 func Identifier(h crypto.Hash, data []byte) (sum []byte) {
 	fips140.WithoutEnforcement(func() {
-		state := h.New()
+		state := NewHash(h)
 		state.Write(data)
 		sum = state.Sum(nil)
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 // digests are the hash functions that S/MIME knows (RFC 5754 section 2, RFC 3370
-// section 2): the object identifier as the contents octets of its DER encoding,
+// section 2, RFC 8702 section 3.1): the object identifier as the contents octets of its DER encoding,
 // and the name as micalg has it (RFC 8551 section 3.5.3.2).
 var digests = [...]struct {
 	hash crypto.Hash
@@ -23,6 +23,8 @@ var digests = [...]struct {
 	{crypto.SHA256, "\x60\x86\x48\x01\x65\x03\x04\x02\x01", "sha-256"},
 	{crypto.SHA384, "\x60\x86\x48\x01\x65\x03\x04\x02\x02", "sha-384"},
 	{crypto.SHA512, "\x60\x86\x48\x01\x65\x03\x04\x02\x03", "sha-512"},
+	{SHAKE128, "\x60\x86\x48\x01\x65\x03\x04\x02\x0b", "shake128"},
+	{SHAKE256, "\x60\x86\x48\x01\x65\x03\x04\x02\x0c", "shake256"},
 }
 
 // DigestByOID returns the hash function of an object identifier in the form of its

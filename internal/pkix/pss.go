@@ -58,7 +58,8 @@ func readDigest(s *cryptobyte.String, h *crypto.Hash) bool {
 		return false
 	}
 	*h = DigestByOID(id)
-	return *h != 0 && *h != crypto.MD5 // RFC 4055 section 2.1 does not list MD5
+	// RFC 4055 section 2.1 does not list MD5; SHAKE has identifiers of its own.
+	return *h != 0 && *h != crypto.MD5 && !shakes(*h)
 }
 
 func readMask(s *cryptobyte.String, h *crypto.Hash) bool {
@@ -84,7 +85,7 @@ func (p PSS) Within(limit PSS) bool {
 // it where it can: it has one digest for both uses, takes a salt of 0 for one of
 // any length, and no large exponents.
 func (p PSS) Verify(key *rsa.PublicKey, digest, sig []byte) bool {
-	if p.Hash == p.Mask && p.Salt > 0 && smallExponent(key) {
+	if p.Hash == p.Mask && p.Salt > 0 && smallExponent(key) && !shakes(p.Hash) {
 		return rsa.VerifyPSS(key, p.Hash, digest, sig, &rsa.PSSOptions{SaltLength: p.Salt}) == nil
 	}
 	em, ok := recoverRSA(key, sig)
@@ -104,7 +105,7 @@ func (p PSS) Verify(key *rsa.PublicKey, digest, sig []byte) bool {
 // encodes is EMSA-PSS-VERIFY (RFC 8017 section 9.1.2) from its step 3; em is
 // overwritten.
 func (p PSS) encodes(em []byte, bits int, digest []byte) bool {
-	size := p.Hash.Size()
+	size := HashSize(p.Hash)
 	zeros := len(em) - size - p.Salt - 2
 	if len(digest) != size || zeros < 0 || em[len(em)-1] != 0xbc {
 		return false
@@ -124,15 +125,23 @@ func (p PSS) encodes(em []byte, bits int, digest []byte) bool {
 	if db[zeros] != 1 {
 		return false
 	}
-	again := p.Hash.New()
+	again := NewHash(p.Hash)
 	again.Write(make([]byte, 8))
 	again.Write(digest)
 	again.Write(db[zeros+1:])
 	return bytes.Equal(h, again.Sum(nil))
 }
 
-// unmask removes the mask that MGF1 makes of seed (RFC 8017 appendix B.2.1).
+// unmask removes the mask that MGF1 makes of seed (RFC 8017 appendix B.2.1), or SHAKE,
+// which gives as much as is needed (RFC 8702 section 3.2.1).
 func (p PSS) unmask(db, seed []byte) {
+	if shakes(p.Mask) {
+		mask, x := make([]byte, len(db)), newSHAKE(p.Mask)
+		_, _ = x.Write(seed) // these never fail
+		_, _ = x.Read(mask)
+		subtle.XORBytes(db, db, mask)
+		return
+	}
 	h := p.Mask.New()
 	for counter := uint32(0); len(db) > 0; counter++ {
 		h.Reset()

@@ -27,6 +27,9 @@ func recoverRSA(key *rsa.PublicKey, sig []byte) ([]byte, bool) {
 // verifyPKCS1 reports whether sig is an RSASSA-PKCS1-v1_5 signature of the digest
 // by key (RFC 8017 section 8.2.2).
 func verifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool {
+	if shakes(hash) { // there is no such signature
+		return false
+	}
 	if smallExponent(key) {
 		return rsa.VerifyPKCS1v15(key, hash, digest, sig) == nil
 	}
@@ -38,7 +41,7 @@ func verifyPKCS1(key *rsa.PublicKey, hash crypto.Hash, digest, sig []byte) bool 
 // that is not known.
 func encodePKCS1(hash crypto.Hash, digest []byte, size int) []byte {
 	oid := DigestOID(hash)
-	if oid == "" || len(digest) != hash.Size() {
+	if oid == "" || len(digest) != HashSize(hash) {
 		return nil
 	}
 	b := cryptobyte.NewBuilder(nil)

@@ -67,6 +67,9 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 		a.scheme, a.hash = PSSScheme, a.pss.Hash
 		return a, id, ok
 	}
+	if a, ok = shakeAlgorithm(id); ok { // RFC 8702 section 3.2: no parameters
+		return a, id, seq.Empty()
+	}
 	if set := mldsaByID(id); set != nil { // RFC 9881 section 2: no parameters
 		return Algorithm{scheme: set.scheme}, id, seq.Empty()
 	}
@@ -80,6 +83,22 @@ func ReadAlgorithm(der []byte) (a Algorithm, id asn1.ObjectIdentifier, ok bool) 
 		}
 	}
 	return a, id, false
+}
+
+// shakeAlgorithm returns the algorithm with SHAKE that an identifier names: id-RSASSA-PSS-SHAKE128,
+// -SHAKE256, id-ecdsa-with-shake128 or -shake256 (RFC 8702 section 3.2). The salt is as long as the
+// digest.
+func shakeAlgorithm(id asn1.ObjectIdentifier) (Algorithm, bool) {
+	const first = 30
+	n := len(id) - 1
+	if n < 0 || !id[:n].Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 6}) || id[n] < first || id[n] > first+3 {
+		return Algorithm{}, false
+	}
+	h := SHAKE128 + crypto.Hash((id[n]-first)%2)
+	if id[n] < first+2 {
+		return Algorithm{scheme: PSSScheme, hash: h, pss: PSS{Hash: h, Mask: h, Salt: HashSize(h)}}, true
+	}
+	return Algorithm{scheme: ECDSAScheme, hash: h}, true
 }
 
 // WithDigest is the algorithm of a scheme whose identifier leaves the digest open:
@@ -122,11 +141,11 @@ func SignsWhole(key crypto.PublicKey) bool {
 func (a Algorithm) AllowsDigest(h crypto.Hash) bool {
 	for _, set := range mldsaSets {
 		if set.scheme == a.scheme {
-			return h.Available() && 8*h.Size() >= set.digest
+			return HashAvailable(h) && 8*HashSize(h) >= set.digest
 		}
 	}
 	if set := slhdsaByScheme(a.scheme); set != nil {
-		return h.Available() && 8*h.Size() >= set.digest
+		return HashAvailable(h) && 8*HashSize(h) >= set.digest
 	}
 	if a.Whole() {
 		return h == crypto.SHA512
@@ -139,11 +158,16 @@ func (a Algorithm) Hash() hash.Hash {
 	if a.hash == 0 {
 		return nil
 	}
-	return a.hash.New()
+	return NewHash(a.hash)
 }
 
 // Digest is the name of the digest, for explanations.
-func (a Algorithm) Digest() string { return a.hash.String() }
+func (a Algorithm) Digest() string {
+	if shakes(a.hash) {
+		return DigestName(a.hash)
+	}
+	return a.hash.String()
+}
 
 // Verify reports whether sig is a's signature of data by key.
 func (a Algorithm) Verify(key crypto.PublicKey, data, sig []byte) bool {

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"hash"
 	"io"
+
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // Digest hashes what r gives by each function, for SignRequest.Digests and
@@ -12,7 +14,7 @@ import (
 // needs.
 func Digest(r io.Reader, functions ...crypto.Hash) (map[crypto.Hash][]byte, error) {
 	for _, f := range functions {
-		if DigestName(f) == "" || !f.Available() {
+		if DigestName(f) == "" || !pkix.HashAvailable(f) {
 			return nil, unsupported("digest %d", f)
 		}
 		if err := approvedDigest(f); err != nil {
@@ -33,7 +35,7 @@ func newDigests(functions []crypto.Hash) digests {
 	d := make(digests, len(functions))
 	for _, f := range functions {
 		if d[f] == nil {
-			d[f] = f.New()
+			d[f] = pkix.NewHash(f)
 		}
 	}
 	return d

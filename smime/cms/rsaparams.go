@@ -89,10 +89,10 @@ func oaepOf(params []byte) (*rsa.OAEPOptions, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if o.Hash == 0 || o.MGFHash == 0 || o.Hash == crypto.MD5 || o.MGFHash == crypto.MD5 {
-		return nil, unsupported("OAEP with this digest")
-	}
 	for _, h := range []crypto.Hash{o.Hash, o.MGFHash} {
+		if h == 0 || h == crypto.MD5 || shakes(h) {
+			return nil, unsupported("OAEP with this digest")
+		}
 		if err := approvedDigest(h); err != nil {
 			return nil, err
 		}

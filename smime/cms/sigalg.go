@@ -12,6 +12,9 @@ import (
 func signatureAlgorithm(a algorithm, digest crypto.Hash) (s pkix.Algorithm, err error) {
 	switch string(a.oid) {
 	case oidRSA: // RFC 3370 section 3.2
+		if shakes(digest) {
+			return s, unsupported("PKCS #1 v1.5 with digest %s", DigestName(digest))
+		}
 		return pkix.WithDigest(pkix.PKCS1Scheme, digest), nil
 	case oidECPublicKey: // written by some instead of ecdsa-with-SHA*
 		return pkix.WithDigest(pkix.ECDSAScheme, digest), nil
@@ -49,9 +52,12 @@ func (a algorithm) der() ([]byte, error) {
 	return b, nil
 }
 
+// shakes reports a digest that only RSASSA-PSS and ECDSA have a signature with (RFC 8702).
+func shakes(h crypto.Hash) bool { return h == pkix.SHAKE128 || h == pkix.SHAKE256 }
+
 // sum hashes b.
 func sum(h crypto.Hash, b []byte) []byte {
-	s := h.New()
+	s := pkix.NewHash(h)
 	s.Write(b)
 	return s.Sum(nil)
 }

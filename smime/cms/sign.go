@@ -214,12 +214,12 @@ func (r *SignRequest) digest(h crypto.Hash, known map[crypto.Hash][]byte) ([]byt
 	}
 	if r.Detached && r.Digests != nil {
 		d := r.Digests[h]
-		if len(d) != h.Size() {
+		if len(d) != pkix.HashSize(h) {
 			return nil, unsupported("no %s digest of the content given", DigestName(h))
 		}
 		return d, nil
 	}
-	state := h.New()
+	state := pkix.NewHash(h)
 	skip := r.header()
 	for _, piece := range r.Content {
 		n := min(skip, len(piece))

@@ -151,7 +151,8 @@ func (v *verifier) verify(s *signerInfo, r *SignerResult) error {
 
 // checkStrength refuses weak digests, or notes them in r.
 func (v *verifier) checkStrength(hash crypto.Hash, r *SignerResult) error {
-	if hash == crypto.SHA256 || hash == crypto.SHA384 || hash == crypto.SHA512 {
+	switch hash {
+	case crypto.SHA256, crypto.SHA384, crypto.SHA512, pkix.SHAKE128, pkix.SHAKE256:
 		return nil
 	}
 	if hash == crypto.MD5 || !v.options.AllowWeak {
@@ -242,7 +243,7 @@ func (v *verifier) digest(h crypto.Hash) ([]byte, error) {
 	if h == crypto.MD5 {
 		return nil, weak("digest md5")
 	}
-	if d, ok := v.options.Digests[h]; ok && len(d) == h.Size() {
+	if d, ok := v.options.Digests[h]; ok && len(d) == pkix.HashSize(h) {
 		v.digests[h] = d
 		return d, nil
 	}
@@ -252,7 +253,7 @@ func (v *verifier) digest(h crypto.Hash) ([]byte, error) {
 	if v.options.Digests != nil || v.data.read != nil && v.options.Content == nil {
 		return nil, unsupported("no %s digest of the content at hand", DigestName(h))
 	}
-	state := h.New()
+	state := pkix.NewHash(h)
 	if v.options.Content != nil || v.data.Content == nil {
 		for _, piece := range v.options.Content {
 			state.Write(piece)
