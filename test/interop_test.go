@@ -207,8 +207,9 @@ What is in none of these is held to the standards' own values, in the tests of s
 - ML-DSA-44, -65 and -87 (RFC 9882): the messages of appendix B
 - SLH-DSA, all sets (RFC 9814, RFC 9909), verified only: vectors of NIST's ACVP for
   SHAKE-128f and SHA2-192s, keys of OpenSSL 3.5 for SHA2-128s, SHAKE-128s and SHAKE-256s, and
-  messages that the library behind it signed, since no peer here writes any. A message whose
-  content is hashed with SHAKE is not supported: RFC 9814 has that with the SHAKE sets
+  messages that the library behind it signed, since no peer here writes any
+- RSASSA-PSS and ECDSA with SHAKE128 and SHAKE256 (RFC 8702), verified only: signatures of
+  Bouncy Castle 1.72
 - the derivation of the content key (RFC 9709): appendices A and B
 
 `
