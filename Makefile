@@ -19,7 +19,7 @@ build: ## build ./bin/smimerelay, static
 	CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -o bin/smimerelay ./cmd/smimerelay
 
 build-token: ## build ./bin/smimerelay-token, which uses PKCS #11 tokens for it, by cgo
-	CGO_ENABLED=1 $(GO) build -trimpath -o bin/smimerelay-token ./cmd/smimerelay-token
+	CGO_ENABLED=1 $(GO) build -buildmode pie -trimpath -o bin/smimerelay-token ./cmd/smimerelay-token
 
 DESTDIR ?=
 PREFIX ?= /usr/local
