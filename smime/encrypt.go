@@ -81,21 +81,32 @@ func EncryptDraft(d *message.Draft, to []*x509.Certificate, o EncryptOptions) (*
 
 // envelop encrypts an entity.
 func envelop(content [][]byte, to []*x509.Certificate, o EncryptOptions) (*message.Entity, error) {
-	object, err := cms.Encrypt(cms.EncryptRequest{
-		Content:      content,
+	request := o.request(to)
+	request.Content = content
+	object, err := cms.Encrypt(request)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
+	}
+	return objectEntity(o.smimeType(), object), nil
+}
+
+// request is what is asked of package cms, but for the content.
+func (o *EncryptOptions) request(to []*x509.Certificate) cms.EncryptRequest {
+	return cms.EncryptRequest{
 		Recipients:   distinct(to),
 		Cipher:       o.Cipher,
 		KeyTransport: o.KeyTransport,
 		DeriveKey:    o.DeriveKey,
 		UseSKI:       o.UseSKI && haveSKI(to),
-	})
-	if err != nil {
-		return nil, fault.New(fault.Internal, "the message cannot be encrypted", err)
 	}
+}
+
+// smimeType is the parameter of what is encrypted so (RFC 8551 section 3.2.2).
+func (o *EncryptOptions) smimeType() string {
 	if o.Cipher.Authenticated() {
-		return objectEntity("authEnveloped-data", object), nil
+		return "authEnveloped-data"
 	}
-	return objectEntity("enveloped-data", object), nil
+	return "enveloped-data"
 }
 
 // haveSKI reports whether all certificates have a subject key identifier.

@@ -57,8 +57,9 @@ func Sign(m *message.Message, id *certs.Identity, o SignOptions) (*message.Messa
 	return sign(m, id, o, (*message.Draft).Message)
 }
 
-// SignDraft is Sign for a message that is encrypted next, by EncryptDraft: the signed
-// form is not written in between, which would take as much memory as the message.
+// SignDraft is Sign for a message that is encrypted next, by EncryptDraft, or written, by
+// WriteTo: the signed form is not in memory in one piece, which would take as much as the
+// message.
 func SignDraft(m *message.Message, id *certs.Identity, o SignOptions) (*message.Draft, error) {
 	return sign(m, id, o, func(d *message.Draft) (*message.Draft, error) {
 		_, err := d.Body() // by this it is signed

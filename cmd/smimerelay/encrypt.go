@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -27,18 +28,21 @@ func (encryptCmd) examples() string {
 
 // Run prints the encrypted message.
 func (c *encryptCmd) Run(a *app) error {
-	m, err := a.readCanonical(c.Message)
-	if err != nil {
-		return err
-	}
 	to, err := readCertificates("--to", c.To)
 	if err != nil {
 		return err
 	}
-	encrypted, err := smime.Encrypt(m, to, smime.EncryptOptions{Cipher: cms.Cipher(c.Cipher), KeyTransport: cms.KeyTransport(c.KeyTransport), DeriveKey: c.DeriveKey})
+	message, closer, err := a.openMessage(c.Message)
 	if err != nil {
-		return unusable(fmt.Errorf("encrypt %s: %w", inputName(c.Message), err))
+		return unusable(err)
 	}
-	_, err = a.stdout.Write(encrypted.Bytes())
-	return err
+	defer closer.Close()
+	return a.printWhole(func(w io.Writer) error {
+		err := smime.EncryptStream(w, message, to, smime.EncryptOptions{
+			Cipher: cms.Cipher(c.Cipher), KeyTransport: cms.KeyTransport(c.KeyTransport), DeriveKey: c.DeriveKey})
+		if err != nil {
+			return unusable(fmt.Errorf("encrypt %s: %w", inputName(c.Message), err))
+		}
+		return nil
+	})
 }

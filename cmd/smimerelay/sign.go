@@ -39,13 +39,13 @@ func (c *signCmd) Run(a *app) error {
 		return err
 	}
 	digest, _ := cms.DigestByName(c.Digest)
-	signed, err := smime.Sign(m, signerOf(ids, a.clock()), smime.SignOptions{
+	signed, err := smime.SignDraft(m, signerOf(ids, a.clock()), smime.SignOptions{
 		Opaque: c.Opaque, Digest: digest, PSS: c.Signature == "pss", Time: a.clock(),
 	})
 	if err != nil {
 		return unusable(fmt.Errorf("sign %s: %w", inputName(c.Message), err))
 	}
-	_, err = a.stdout.Write(signed.Bytes())
+	_, err = signed.WriteTo(a.stdout)
 	return err
 }
 

@@ -28,7 +28,8 @@ type world struct {
 	keys    certs.Keys
 	checker certs.Checker
 	// parsed keeps parsed certificates, as the gateway does.
-	parsed *cms.CertificateCache
+	parsed  *cms.CertificateCache
+	written bytes.Buffer
 }
 
 func newWorld(dir, key string) (*world, error) {
@@ -115,6 +116,17 @@ func plain(size int) []byte {
 }
 
 func (w *world) perform(c benchCase, input []byte) {
+	large := c.size > 1<<20 // then by pieces, into room that there is, as the primitives do
+	w.written.Reset()
+	w.written.Grow(2 * len(input))
+	switch {
+	case c.operation == "sign" && large:
+		must(w.draft(input).WriteTo(&w.written))
+		return
+	case c.operation == "encrypt" && large:
+		must(0, smime.EncryptStream(&w.written, bytes.NewReader(input), w.certificates(c.recipients), smime.EncryptOptions{}))
+		return
+	}
 	switch c.operation {
 	case "sign":
 		w.sign(input)
@@ -130,17 +142,27 @@ func (w *world) perform(c benchCase, input []byte) {
 	}
 }
 
+func (w *world) draft(input []byte) *message.Draft {
+	m := must(message.Parse(input))
+	return must(smime.SignDraft(m, (*certs.Identity)(w.ids[0]), smime.SignOptions{Time: time.Now()}))
+}
+
 func (w *world) sign(input []byte) []byte {
 	m := must(message.Parse(input))
 	return must(smime.Sign(m, (*certs.Identity)(w.ids[0]), smime.SignOptions{Time: time.Now()})).Bytes()
 }
 
 func (w *world) encrypt(input []byte, recipients int) []byte {
-	var to []*x509.Certificate
-	for _, id := range w.ids[:recipients] {
-		to = append(to, id.Certificate)
+	return must(smime.Encrypt(must(message.Parse(input)), w.certificates(recipients), smime.EncryptOptions{})).Bytes()
+}
+
+// certificates are those of the first n.
+func (w *world) certificates(n int) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, id := range w.ids[:n] {
+		list = append(list, id.Certificate)
 	}
-	return must(smime.Encrypt(must(message.Parse(input)), to, smime.EncryptOptions{})).Bytes()
+	return list
 }
 
 func must[T any](v T, err error) T {
