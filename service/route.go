@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +149,8 @@ func (b *builder) outbound() {
 		switch {
 		case ok && b.isKnown(keys[p.Index]+"."+p.Key):
 		case ok:
-			b.complain(keys[p.Index]+"."+p.Key, p.Text, "write an address, a domain, .domain for its subdomains, or a glob")
+			text, remedy, _ := strings.Cut(p.Text, "; ")
+			b.complain(keys[p.Index]+"."+p.Key, text, cmp.Or(remedy, "write an address, a domain, .domain for its subdomains, or a glob"))
 		default:
 			b.complain("next_hop", e.Error(), "")
 		}
