@@ -4,7 +4,7 @@
 // describes it for those who write another such program.
 //
 // A frame is four octets with its length, the most significant first, and then one JSON
-// object: a [Request] to the program, a [Response] from it. The first request
+// object (RFC 8259): a [Request] to the program, a [Response] from it. The first request
 // opens; then up to [MaxPending] requests are under way at once, and are answered in
 // any order.
 package contract
