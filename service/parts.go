@@ -242,6 +242,7 @@ func (b *builder) gateway() {
 		Roots:        b.anchors,
 		Clock:        b.clock, Log: b.log,
 	}
+	gc.Contact = c.Notices.Contact
 	if b.parts.harvester != nil {
 		gc.Learn = b.parts.harvester.Message
 	}

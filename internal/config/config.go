@@ -356,6 +356,7 @@ type Triggers struct {
 // Notices is the section [notices].
 type Notices struct {
 	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
+	Contact  string `toml:"contact" doc:"whom a sender may ask: an address, a telephone number or a URL, as one line of ASCII; it stands in notices and behind the reply to a refused recipient; empty names no one"`
 	Folder   string `toml:"folder" doc:"folder with custom texts: failed.txt, delayed.txt, relayed.txt, stripped.txt, held.txt, quarantined.txt, expiry-owner.txt, expiry-admin.txt, and .html versions of them; empty uses the built-in texts" path:"any"`
 }
 

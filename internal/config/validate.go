@@ -34,6 +34,9 @@ func validate(c *Config, d *decoder) {
 	if c.Inbound.BounceDomain != "" {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}
+	if c.Notices.Contact != "" && !isLine(c.Notices.Contact) {
+		d.complain("notices.contact", "write one short line of ASCII, such as \"https://help.example.com/smime\"", "%q cannot stand in an SMTP reply", c.Notices.Contact)
+	}
 	d.mode("admin.socket_mode", c.Admin.SocketMode)
 	if least := MemoryFactor * c.Limits.MessageSize; c.Limits.MessageMemory < least {
 		d.complain("limits.message_memory", fmt.Sprintf("write at least %v, or a smaller limits.message_size", least), "is less than one message of message_size takes")
@@ -67,6 +70,14 @@ func validate(c *Config, d *decoder) {
 func noDelimiter(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '@' || r == '"' || r == '\\' ||
 		'0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
+}
+
+// maxContact keeps a reply with it within the line of RFC 5321 section 4.5.3.1.5.
+const maxContact = 120
+
+// isLine reports whether text can stand in an SMTP reply.
+func isLine(text string) bool {
+	return len(text) <= maxContact && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // signFor refuses what would change nothing.

@@ -57,6 +57,10 @@ type Report struct {
 	// Texts are the words; nil is the built-in English. A subject of theirs
 	// never quotes the message's own, which may be a secret.
 	Texts *Texts
+	// Contact is whom the sender may ask; "" if there is no one.
+	Contact string
+	// Subject is that of the message, decoded, for a sender who is one of us; "" else.
+	Subject string
 	// MessageID and Date are those of the message; "" if unknown.
 	MessageID, Date string
 	// Original is the message that the report is about, where its header may be

@@ -58,7 +58,7 @@ func BuildQuarantine(q Quarantine) (*message.Message, error) {
 		MessageID: clean(q.MessageID), Until: q.Until.Format("2006-01-02 15:04 -0700"),
 	}
 	for _, k := range q.Recipients {
-		f.Recipients = append(f.Recipients, recipientFacts{clean(k.Address.String()), clean(k.Reason)})
+		f.Recipients = append(f.Recipients, recipientFacts{Address: clean(k.Address.String()), Reason: clean(k.Reason)})
 	}
 	w := texts.named[quarantined]
 	subject, text, html, err := w.fill(f)

@@ -17,13 +17,14 @@ var builtin embed.FS
 
 // Texts are the words of reports and notices: for each a text and, if there is
 // one, the same in HTML. Those of reports are templates over Hostname, Recipients
-// (each with Address and Reason) and Quoted, which says that the message's header
-// is attached, MessageID and Date; those of delays also over Until, and that of those
+// (each with Address, Reason and Advice) and Quoted, which says that the message's header
+// is attached, MessageID, Date, Subject and Contact; those of delays also over Until, and that of those
 // who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the
 // fields of expiryFacts, and those of quarantine over the fields of quarantineFacts.
 // A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
-	named map[string]words
+	named   map[string]words
+	reasons *reasons
 }
 
 type words struct {
@@ -55,9 +56,13 @@ type facts struct {
 	MessageID  string // "" where it is not known
 	Date       string // of the message, as it stands there; "" where it is not known
 	Stripped   []recipientFacts
+	Subject    string // of the message, for local senders alone
+	Contact    string // whom the sender may ask
 }
 
-type recipientFacts struct{ Address, Reason string }
+// recipientFacts are about one recipient: Reason is why, in the language of the texts, and
+// Advice what the sender can do about it, "" if that is not known.
+type recipientFacts struct{ Address, Reason, Advice string }
 
 var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an empty line`)
 
@@ -81,6 +86,9 @@ func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	}
 	t := &Texts{named: make(map[string]words)}
 	var errs []error
+	if t.reasons, err = readReasons(base); err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(samples)) {
 		w, err := readWords(name, folder, base)
 		t.named[name] = w
@@ -157,8 +165,8 @@ func (r *Report) words() (subject, text, html string, err error) {
 		}
 	}
 	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil,
-		MessageID: clean(r.MessageID), Date: clean(r.Date),
-		Recipients: recipientsFacts(r.Recipients), Stripped: recipientsFacts(r.Stripped)}
+		MessageID: clean(r.MessageID), Date: clean(r.Date), Subject: clean(r.Subject), Contact: clean(r.Contact),
+		Recipients: texts.recipients(r.Recipients, r.Contact), Stripped: texts.recipients(r.Stripped, r.Contact)}
 	if !r.Until.IsZero() {
 		f.Until = r.Until.Format("2006-01-02 15:04 -0700")
 	}
@@ -166,10 +174,11 @@ func (r *Report) words() (subject, text, html string, err error) {
 	return w.fill(f)
 }
 
-func recipientsFacts(list []Recipient) []recipientFacts {
+func (t *Texts) recipients(list []Recipient, contact string) []recipientFacts {
 	var all []recipientFacts
 	for _, to := range list {
-		all = append(all, recipientFacts{clean(to.Address.String()), reason(to)})
+		why, advice := t.reasons.explain(strings.TrimSuffix(reason(to), Help(contact)))
+		all = append(all, recipientFacts{clean(to.Address.String()), why, advice})
 	}
 	return all
 }

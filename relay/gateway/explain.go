@@ -356,7 +356,7 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 	for _, d := range plan.Refused {
 		r := &x.Recipients[d.Index]
 		r.assign(d.Assigned)
-		r.Outcome, r.Reason, r.Reply = "refused", d.Reason, replyText(refusalError(d))
+		r.Outcome, r.Reason, r.Reply = "refused", d.Reason, replyText(g.refusalError(d))
 		if d.Temporary {
 			r.Outcome = "deferred"
 		}

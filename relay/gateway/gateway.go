@@ -88,6 +88,8 @@ type Config struct {
 
 	// Texts are the words of reports and notices; nil is the built-in English.
 	Texts *dsn.Texts
+	// Contact is whom senders may ask, in notices and behind refusals; "" is no one.
+	Contact string
 
 	// Exit reports whether a copy leaves by a next hop alone: see Outcome.ByNextHop. Nil
 	// is of none.

@@ -13,9 +13,11 @@ import (
 
 func TestRecipientAtRCPT(t *testing.T) {
 	w := newWorld(t)
+	w.config.Contact = "https://help.example"
+	w.start()
 	env := w.envelope("out", "alice@own.example")
 	for to, want := range map[string]string{
-		dave: "550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01",
+		dave: "550 5.7.1 no valid S/MIME certificate for dave@enc.example: expired 2026-03-01 (help: https://help.example)",
 		bob:  "", erin: "", "none@strip.example": "", "none@all.example": "", "x@plain.example": "",
 	} {
 		err := w.gateway.Recipient(context.Background(), env, relay.Recipient{Address: w.addr(to)})

@@ -91,7 +91,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		o.Deliveries = append(o.Deliveries, d)
 	}
 	for _, r := range plan.Refused {
-		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.Logged(refusalError(r))}) // by logPlan
+		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.Logged(g.refusalError(r))}) // by logPlan
 	}
 	for _, r := range plan.Stripped {
 		o.Stripped = append(o.Stripped, r.Address)

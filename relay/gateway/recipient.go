@@ -8,6 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
 // Recipient implements Handler: it refuses whom the rules refuse whatever the
@@ -48,11 +49,11 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		return nil
 	}
 	g.logDecision(ctx, env, refusal.Assigned, "refused at RCPT", refusal.Reason)
-	return fault.Logged(refusalError(refusal))
+	return fault.Logged(g.refusalError(refusal))
 }
 
-// refusalError returns the error of a refused recipient, for ReplyFor.
-func refusalError(r enforce.Refusal) error {
+// refusalError returns the error of a refused recipient, for ReplyFor, with whom to ask.
+func (g *Gateway) refusalError(r enforce.Refusal) error {
 	kind := fault.Policy
 	switch {
 	case r.Temporary && r.Missing == missingSender:
@@ -62,7 +63,7 @@ func refusalError(r enforce.Refusal) error {
 	case r.Temporary:
 		kind = fault.Unavailable
 	}
-	return fault.New(kind, r.Reason, nil)
+	return fault.New(kind, r.Reason+dsn.Help(g.Contact), nil)
 }
 
 // certificateFacts are what a lookup came to.

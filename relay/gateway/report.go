@@ -119,7 +119,7 @@ func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Recip
 		Recipients: recipients(about),
 		Kind:       kind, ID: rand.Text(), Hostname: g.Hostname,
 		From: g.Postmaster, To: d.Sender,
-		EnvelopeID: d.Params.EnvID, Now: g.Clock(), Texts: g.Texts,
+		EnvelopeID: d.Params.EnvID, Now: g.Clock(), Texts: g.Texts, Contact: g.Contact,
 	}
 	switch {
 	case d.Secret != nil:
@@ -127,7 +127,7 @@ func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Recip
 	case d.Message != nil:
 		r.MessageID, r.Date = place(d.Message.Get("Message-ID")), place(d.Message.Get("Date"))
 		if g.own(d.Sender) {
-			r.Original = d.Message
+			r.Original, r.Subject = d.Message, decoded(d.Message.Get("Subject"))
 		}
 	}
 	return r

@@ -35,7 +35,7 @@ func TestReport(t *testing.T) {
 		t.Error("the report of a message with REQUIRETLS is sent without")
 	}
 	raw := d.Message.Bytes()
-	for _, want := range []string{"rfc822; dave@enc.example", "rfc822; erin@enc.example", "Original-Envelope-Id: e1", "Auto-Submitted: auto-replied", "Diagnostic-Code: smtp; 550 5.7.1 another reason"} {
+	for _, want := range []string{"rfc822; dave@enc.example", "rfc822; erin@enc.example", "Original-Envelope-Id: e1", "Auto-Submitted: auto-replied", "\r\nsubject: confidential-subject", "Diagnostic-Code: smtp; 550 5.7.1 another reason"} {
 		if !bytes.Contains(raw, []byte(want)) {
 			t.Errorf("the report lacks %q", want)
 		}
