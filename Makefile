@@ -3,7 +3,7 @@
 # What the tests drive, from Debian 12. gcc and libc6-dev are for the race detector, and
 # with libssl-dev for the second reader of certificates (test/certificates).
 # PACKAGE=COMMAND is there where the command is: Node.js of another source brings npm.
-PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks openssl gpgsm gpg-agent dirmngr libnss3-tools \
+PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-ssleay-perl libsasl2-modules haproxy openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound dovecot-lmtpd libbcmail-java openjdk-17-jdk-headless systemd postgresql \
 	python3 nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool
 

@@ -22,6 +22,7 @@ type dialer struct {
 	external     bool
 	bindDN       string
 	passwordFile string
+	password     string // in the place of that of the file
 }
 
 // newDialer returns a dialer, or all that is wrong with cfg.
@@ -120,9 +121,12 @@ func (d *dialer) bind(c *conn) error {
 			return fmt.Errorf("bind: %w", err)
 		}
 	case d.bindDN != "":
-		password, err := readPassword(d.passwordFile)
-		if err != nil {
-			return err
+		password := d.password
+		if password == "" {
+			var err error
+			if password, err = readPassword(d.passwordFile); err != nil {
+				return err
+			}
 		}
 		if err := c.ldap.Bind(d.bindDN, password); err != nil {
 			return fmt.Errorf("bind as %q: %w", d.bindDN, err)

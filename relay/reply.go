@@ -50,6 +50,10 @@ var byDetail = map[fault.Detail]status{
 	fault.UnknownParameter: {555, [3]int{5, 5, 4}},
 	fault.Sequence:         {503, [3]int{5, 5, 1}},
 	fault.Unauthorized:     {550, [3]int{5, 7, 0}},
+	fault.BadCredentials:   {535, [3]int{5, 7, 8}},
+	fault.NoLogin:          {454, [3]int{4, 7, 0}},
+	fault.NeedsTLS:         {538, [3]int{5, 7, 11}},
+	fault.Mechanism:        {504, [3]int{5, 5, 4}},
 	fault.Misbehaving:      {421, [3]int{4, 7, 0}},
 	fault.Interrupted:      {421, [3]int{4, 5, 0}},
 	fault.Closing:          {421, [3]int{4, 3, 2}},
@@ -89,6 +93,17 @@ func SenderAccepted() fault.Reply {
 func RecipientAccepted() fault.Reply {
 	return fault.Reply{Code: 250, Enhanced: [3]int{2, 1, 5}, Text: "Ok"}
 }
+
+// Greeting is the line by which a session begins (RFC 5321 section 3.1).
+func Greeting(hostname string) string { return "220 " + hostname + " ESMTP" }
+
+// LoggedIn answers AUTH that succeeded (RFC 4954 section 4).
+func LoggedIn() fault.Reply {
+	return fault.Reply{Code: 235, Enhanced: [3]int{2, 7, 0}, Text: "Authentication successful"}
+}
+
+// Challenge is the line of a server in AUTH, with a text in base64 (RFC 4954 section 4).
+func Challenge(text string) string { return "334 " + text }
 
 // Temporary reports whether a peer that gets the reply for err tries again. A next hop
 // that answers nonsense has not refused the message.

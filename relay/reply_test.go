@@ -26,7 +26,8 @@ func TestReplyFor(t *testing.T) {
 		fault.NoTLS: "451 4.7.4", fault.BrokenTLS: "451 4.7.5", fault.NoDomain: "550 5.1.2", fault.NullMX: "556 5.1.10", fault.NoHost: "550 5.4.4",
 		fault.Conversion: "554 5.6.3", fault.RequireTLS: "550 5.7.30", fault.BareLineEnd: "554 5.5.2", fault.LongLine: "500 5.5.2",
 		fault.Syntax: "501 5.5.2", fault.Parameter: "501 5.5.4", fault.UnknownParameter: "555 5.5.4",
-		fault.Sequence: "503 5.5.1", fault.Unauthorized: "550 5.7.0", fault.Misbehaving: "421 4.7.0",
+		fault.Sequence: "503 5.5.1", fault.Unauthorized: "550 5.7.0", fault.BadCredentials: "535 5.7.8",
+		fault.NoLogin: "454 4.7.0", fault.NeedsTLS: "538 5.7.11", fault.Mechanism: "504 5.5.4", fault.Misbehaving: "421 4.7.0",
 		fault.Interrupted: "421 4.5.0", fault.Closing: "421 4.3.2", fault.Closing + 1: "550 5.7.1",
 	}
 	for detail := fault.Plain + 1; detail <= fault.Closing+1; detail++ {

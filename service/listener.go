@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -27,14 +28,15 @@ type listener struct {
 }
 
 // listenerSpec is everything that a listener can not change while it serves: two listeners
-// of one spec are the same.
+// of one spec are the same. Networks have blanks between them.
 type listenerSpec struct {
 	name, protocol, address, mode string
 	hostname                      string
 	postmaster                    address.Address
 	allowRouted                   bool
-	forwarders                    string // networks, with blanks between them
-	tls                           bool
+	forwarders, xclient, proxies  string
+	tls                           string // "off" without a certificate
+	auth                          string
 	queue                         bool // it needs one
 	limits                        config.Limits
 }
@@ -54,10 +56,15 @@ func specs(p *Parts) []listenerSpec {
 	limits.ShutdownTimeout, limits.MemoryLimit, limits.MessageMemory = 0, 0, 0 // not the listeners' business
 	var list []listenerSpec
 	for _, l := range p.Config.Listeners {
+		mode := l.TLS
+		if l.TLSCert == "" {
+			mode = tlsOff
+		}
 		list = append(list, listenerSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
 			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
-			forwarders: strings.Join(l.XForward, " "), tls: l.TLSCert != "", queue: needsQueue(p.Config), limits: limits,
+			forwarders: strings.Join(l.XForward, " "), xclient: strings.Join(l.XClient, " "), proxies: strings.Join(l.Proxy, " "),
+			tls: mode, auth: l.Auth, queue: needsQueue(p.Config), limits: limitsOf(limits, l),
 		})
 	}
 	if a := p.Config.Admin; a.Address != "" {
@@ -66,12 +73,29 @@ func specs(p *Parts) []listenerSpec {
 	return list
 }
 
+// tlsOff is the mode of a listener without TLS.
+const tlsOff = "off"
+
+// limitsOf are the limits of a listener: its own, and where it has none those of all.
+func limitsOf(all config.Limits, l config.Listener) config.Limits {
+	all.Connections = cmp.Or(l.Connections, all.Connections)
+	all.ConnectionsPerAddress = cmp.Or(l.ConnectionsPerAddress, all.ConnectionsPerAddress)
+	all.Recipients = cmp.Or(l.Recipients, all.Recipients)
+	all.MessageSize = cmp.Or(l.MessageSize, all.MessageSize)
+	all.ErrorsPerConnection = cmp.Or(l.ErrorsPerConnection, all.ErrorsPerConnection)
+	all.ReadTimeout = cmp.Or(l.ReadTimeout, all.ReadTimeout)
+	all.Session = cmp.Or(l.Session, all.Session)
+	all.MinimumRate = cmp.Or(l.MinimumRate, all.MinimumRate)
+	return all
+}
+
 // newServer makes the server for a listener.
 func (s *Service) newServer(spec listenerSpec) server {
 	c := spec.limits
 	limits := smtpd.Limits{
 		MessageSize: int(c.MessageSize), Recipients: c.Recipients, Connections: c.Connections,
 		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
+		Session: c.Session, Rate: int(c.MinimumRate),
 	}
 	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
 	meter := tally{metrics: s.metrics, direction: handler.Direction}
@@ -87,28 +111,47 @@ func (s *Service) newServer(spec listenerSpec) server {
 		// By the other protocols an MTA speaks for all of its clients.
 		limits.Errors, limits.PerAddress = c.ErrorsPerConnection, c.ConnectionsPerAddress
 	}
-	return smtpd.NewServer(smtpd.Config{
+	sc := smtpd.Config{
 		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,
 		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
-		Queue: s.relayQueue(), TLS: s.tlsConfig(spec),
+		XClient: networks(strings.Fields(spec.xclient)), Proxies: networks(strings.Fields(spec.proxies)),
+		Queue: s.relayQueue(), AuthInClear: spec.auth == "always",
 		Deliverer: gateway.Reporting{Deliverer: nextHop{listener: spec.name, service: s}, Reporter: exchangeable{&s.current}, Log: s.log},
 		Limits:    limits, Memory: s.memory, Log: s.log, Clock: s.options.Clock,
-	})
+	}
+	if spec.tls != tlsOff {
+		sc.TLS, sc.Implicit, sc.Identify = s.tlsConfig(spec), spec.tls == "implicit", s.identify(spec)
+	}
+	if spec.auth == "tls" || spec.auth == "always" {
+		sc.Passwords = exchangeable{&s.current}
+	}
+	return smtpd.NewServer(sc)
 }
 
-// tlsConfig offers the certificate of the parts in use, so that a renewed one is
-// shown after a reload; nil where there is none.
+// tlsConfig has what the parts in use say of a listener, so that a reload changes it.
 func (s *Service) tlsConfig(spec listenerSpec) *tls.Config {
-	if !spec.tls {
-		return nil
-	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			p, release := s.use()
 			defer release()
-			return p.tls[spec.name], nil
+			if t := p.tls[spec.name]; t != nil {
+				return t.config(), nil
+			}
+			return nil, errNoCertificate
 		},
+	}
+}
+
+// identify admits client certificates as the parts in use say.
+func (s *Service) identify(spec listenerSpec) func(tls.ConnectionState) string {
+	return func(state tls.ConnectionState) string {
+		p, release := s.use()
+		defer release()
+		if t := p.tls[spec.name]; t != nil {
+			return t.identify(state)
+		}
+		return ""
 	}
 }
 

@@ -4,7 +4,6 @@
 package service
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -20,11 +19,11 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
-	"github.com/smimerelay/smimerelay/internal/pemfile"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/harvest"
 	"github.com/smimerelay/smimerelay/relay/nexthop"
+	"github.com/smimerelay/smimerelay/relay/smtpd"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -41,11 +40,12 @@ type Parts struct {
 
 	harvester *harvest.Harvester // nil unless serving
 	store     *sharedStore
-	trusted   storedTrust                 // what of the store the validator knows
-	files     *certs.FileKeys             // those of Keys that are in files
-	tokens    []*token.Keys               // those in tokens
-	skipped   config.Problems             // certificates that could not be read
-	tls       map[string]*tls.Certificate // by listener
+	trusted   storedTrust             // what of the store the validator knows
+	files     *certs.FileKeys         // those of Keys that are in files
+	tokens    []*token.Keys           // those in tokens
+	skipped   config.Problems         // certificates that could not be read
+	tls       map[string]*listenerTLS // by listener
+	passwords smtpd.Passwords         // nil: no client can log in
 	routes    routes
 	closers   []func() error // of what the validator uses
 	lists     []namedList    // the revocation lists in files
@@ -108,7 +108,7 @@ type setting struct {
 // build builds the parts of a configuration, adding to the problems that are known of it.
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
-		Config: c, tls: map[string]*tls.Certificate{},
+		Config: c, tls: map[string]*listenerTLS{},
 	}}
 	b.parts.routes.hops = map[string]*nexthop.NextHop{}
 	b.hostname()
@@ -124,6 +124,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	}
 	b.outbound()
 	b.certificatesTLS()
+	b.passwords()
 	b.harvester()
 	if len(b.problems) == 0 {
 		b.gateway()
@@ -190,22 +191,6 @@ func (b *builder) localPart() address.LocalPart {
 		return address.ExactCase
 	}
 	return address.IgnoreCase
-}
-
-// certificatesTLS reads what the listeners show to clients.
-func (b *builder) certificatesTLS() {
-	for i, l := range b.config.Listeners {
-		at := key("listener", i, "tls_")
-		if l.TLSCert == "" || b.isKnown(at) {
-			continue
-		}
-		pair, err := pemfile.KeyPair(l.TLSCert, l.TLSKey)
-		if err != nil {
-			b.complain(at+"certificate", err.Error(), "set a PEM chain and the matching private key")
-			continue
-		}
-		b.parts.tls[l.Name] = &pair
-	}
 }
 
 // gateway joins the parts. Its problems are about the whole file.

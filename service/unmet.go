@@ -69,7 +69,9 @@ func (u *unmetter) client(table string, i int, option string, list, listeners []
 	if !named(list) || !u.has(func(l config.Listener) bool { return u.meant(listeners, l) }) {
 		return
 	}
-	if u.has(func(l config.Listener) bool { return u.meant(listeners, l) && l.Protocol != "lmtp" }) {
+	if u.has(func(l config.Listener) bool {
+		return u.meant(listeners, l) && (l.Protocol != "lmtp" || l.Authenticates())
+	}) {
 		return
 	}
 	u.warn(key(table, i, option), "never matches: Postfix does not report the authenticated user to a listener with protocol = \"lmtp\"",

@@ -59,6 +59,7 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	ws = append(ws, p.outdated(now)...)
 	ws = append(ws, exposed(c, now, serviceReader(c, os.Getuid(), serviceUser))...)
 	ws = append(ws, unmet(c)...)
+	ws = append(ws, reachable(c)...)
 	return ws.InOrder()
 }
 

@@ -22,6 +22,7 @@ type cli struct {
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
+	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 
 	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`

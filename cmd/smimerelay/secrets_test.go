@@ -57,6 +57,7 @@ name = "out"
 protocol = "smtp"
 address = "127.0.0.1:0"
 direction = "outbound"
+networks = ["127.0.0.0/8"]
 [[listener]]
 name = "in"
 protocol = "smtp"

@@ -25,6 +25,7 @@ type Config struct {
 	Admin      Admin              `toml:"admin" doc:"Metrics and health over HTTP."`
 	Limits     Limits             `toml:"limits" doc:"Limits for one client, for one message and for the whole process."`
 	Listeners  []Listener         `toml:"listener" doc:"Listeners that accept mail; repeat the table for each."`
+	Auth       Auth               `toml:"auth" doc:"Where the passwords of [[listener]] with auth are checked; set one of the two."`
 	NextHop    NextHop            `toml:"next_hop" doc:"Where mail from LMTP listeners, from SMTP listeners and from the queue is delivered."`
 	Routes     []Route            `toml:"route" doc:"Ways by which mail leaves, instead of [next_hop]: the first route that matches a recipient decides, and [next_hop] has the mail that none matches. Repeat the table for each; see docs/relay.md. LMTP listeners with a next_hop of their own come before all routes."`
 	DNS        DNS                `toml:"dns" doc:"How routes look up mail exchangers and what secures them."`
@@ -76,6 +77,8 @@ type Limits struct {
 	ErrorsPerConnection   int           `toml:"errors_per_connection" doc:"negative replies on one SMTP connection before it is closed" min:"1"`
 	ReadTimeout           time.Duration `toml:"read_timeout" doc:"how long to wait for the next bytes from a client" min:"1s"`
 	WriteTimeout          time.Duration `toml:"write_timeout" doc:"how long to wait for a client to accept bytes" min:"1s"`
+	Session               time.Duration `toml:"session_timeout" doc:"lmtp, smtp: after what time a connection is closed as soon as no message is being received on it; 0s is no limit" min:"0s"`
+	MinimumRate           Size          `toml:"minimum_rate" doc:"lmtp, smtp: octets per second of a message that must arrive on average, after the first minute; 0 is no limit" min:"0"`
 	Receive               time.Duration `toml:"receive_timeout" doc:"how long receiving one message may take" min:"1s"`
 	Process               time.Duration `toml:"process_timeout" doc:"how long processing one message may take; Postfix gives a milter 300 s" min:"1s"`
 	ShutdownTimeout       time.Duration `toml:"shutdown_timeout" doc:"how long SIGTERM waits for in-flight messages" min:"0s"`
@@ -88,11 +91,37 @@ type Listener struct {
 	Address    string   `toml:"address" doc:"host:port, unix:/path, or systemd:NAME of a socket unit" required:"yes"`
 	SocketMode string   `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 	Direction  string   `toml:"direction" doc:"direction of mail to recipients in local domains; auto is outbound for authenticated clients and for clients in networks, and inbound for all others. Mail to other domains is always outbound; a listener with direction = \"inbound\" and protocol = \"smtp\" rejects it" enum:"outbound,inbound,auto"`
-	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound mail"`
-	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with the certificate chain for STARTTLS; empty turns STARTTLS off" path:"file"`
+	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound mail; with protocol = \"smtp\" and direction = \"outbound\" no other client may, except those that are authenticated"`
+	TLS        string   `toml:"tls" doc:"lmtp, smtp: starttls offers STARTTLS if tls_certificate is set, implicit speaks TLS from the first octet (port 465), off offers no TLS; TLS 1.2 and later" enum:"starttls,implicit,off"`
+	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with the certificate chain for TLS; it is read again when it has changed. Empty turns TLS off" path:"file"`
 	TLSKey     string   `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
-	XForward   []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may identify their client with XFORWARD; the local host always may"`
-	NextHop    string   `toml:"next_hop" doc:"lmtp: next hop for mail from this listener; empty uses [next_hop]"`
+	SNI        []string `toml:"sni_certificates" doc:"further PEM files, each with a certificate chain and its private key: the client gets the first certificate that is valid for the server name it asks for (SNI), and tls_certificate if none is" path:"file" secret:"yes"`
+
+	ClientCA           string   `toml:"client_ca" doc:"PEM file with the CA certificates under which client_names are trusted" path:"file"`
+	ClientNames        []string `toml:"client_names" doc:"globs of DNS names and mail addresses in client certificates: a client with such a certificate of client_ca is authenticated under that name"`
+	ClientFingerprints []string `toml:"client_fingerprints" doc:"SHA-256 fingerprints of client certificates, in hexadecimal, regardless of their issuer and expiry: such a client is authenticated under the first mail address or DNS name in the certificate, or its common name"`
+	Auth               string   `toml:"auth" doc:"lmtp, smtp: whether clients may log in with a password (AUTH PLAIN and LOGIN), which [auth] checks: tls offers it over TLS only, always also without; client certificates can always be used, also with AUTH EXTERNAL" enum:"off,tls,always"`
+
+	XForward []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may identify their client with XFORWARD; the local host always may"`
+	XClient  []string `toml:"xclient" doc:"lmtp, smtp: networks (CIDR) of proxies that may identify their client with XCLIENT"`
+	Proxy    []string `toml:"proxy" doc:"lmtp, smtp: networks (CIDR) of proxies such as HAProxy, which must send a header of the PROXY protocol, version 1 or 2; connections from there without one are closed"`
+
+	Connections           int           `toml:"connections" doc:"as in [limits], for this listener; 0 uses that value, as do the following" min:"0"`
+	ConnectionsPerAddress int           `toml:"connections_per_address" doc:"as in [limits]" min:"0"`
+	Recipients            int           `toml:"recipients" doc:"as in [limits]" min:"0"`
+	MessageSize           Size          `toml:"message_size" doc:"as in [limits], at most that value" min:"0"`
+	ErrorsPerConnection   int           `toml:"errors_per_connection" doc:"as in [limits]" min:"0"`
+	ReadTimeout           time.Duration `toml:"read_timeout" doc:"as in [limits]" min:"0s"`
+	Session               time.Duration `toml:"session_timeout" doc:"as in [limits]" min:"0s"`
+	MinimumRate           Size          `toml:"minimum_rate" doc:"as in [limits]" min:"0"`
+
+	NextHop string `toml:"next_hop" doc:"lmtp: next hop for mail from this listener; empty uses [next_hop]"`
+}
+
+// Auth is the section [auth].
+type Auth struct {
+	UsersFile string `toml:"users_file" doc:"file with names and password hashes, made by smimerelay user add; it is read again when it has changed" path:"new" secret:"yes"`
+	Directory string `toml:"directory" doc:"name of a [[directory]] of type ldap: the user is found by its user_filter, and the password is checked by a bind as that entry"`
 }
 
 // NextHop is the section [next_hop].

@@ -16,7 +16,7 @@ func Default() *Config {
 		Admin:     Admin{SocketMode: socketMode},
 		Limits: Limits{
 			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, MessageMemory: 400 * megabyte,
-			ConnectionsPerAddress: 50, ErrorsPerConnection: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute,
+			ConnectionsPerAddress: 50, ErrorsPerConnection: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute, Session: 2 * time.Hour, MinimumRate: 128,
 			Receive: 30 * time.Minute, Process: 4 * time.Minute, ShutdownTimeout: 30 * time.Second,
 		},
 		Listeners:    defaultListeners(),
@@ -125,7 +125,11 @@ func defaultRule() Rule {
 // element, without what every table must say itself.
 
 func newListener() Listener {
-	return Listener{SocketMode: socketMode, Direction: "auto", Networks: []string{}, XForward: []string{}}
+	none := []string{}
+	return Listener{
+		SocketMode: socketMode, Direction: "auto", Networks: none, TLS: "starttls", Auth: "off",
+		SNI: none, ClientNames: none, ClientFingerprints: none, XForward: none, XClient: none, Proxy: none,
+	}
 }
 
 func newDirectory() Directory {

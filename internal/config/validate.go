@@ -42,6 +42,7 @@ func validate(c *Config, d *decoder) {
 		d.complain("limits.message_memory", fmt.Sprintf("write at least %v, or a smaller limits.message_size", least), "is less than one message of message_size takes")
 	}
 	d.listeners(c)
+	d.auth(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)
 	if c.NextHop.Local != "" {
 		d.endpoint("next_hop.local", c.NextHop.Local)
@@ -125,43 +126,6 @@ func (d *decoder) file(key, sort, path string) {
 	}
 }
 
-func (d *decoder) listeners(c *Config) {
-	if len(c.Listeners) == 0 {
-		d.complain("listener", "add a [[listener]]", "there is none")
-	}
-	names, addresses := seen{}, seen{}
-	for i, l := range c.Listeners {
-		key := index("listener", i)
-		d.unique(join(key, "name"), l.Name, names)
-		if l.Address != "" {
-			d.endpoint(join(key, "address"), l.Address, "systemd")
-			if !strings.HasSuffix(l.Address, ":0") { // a port that the kernel chooses
-				d.unique(join(key, "address"), l.Address, addresses)
-			}
-		}
-		d.mode(join(key, "socket_mode"), l.SocketMode)
-		for n, network := range l.Networks {
-			d.network(index(join(key, "networks"), n), network)
-		}
-		for n, network := range l.XForward {
-			d.network(index(join(key, "xforward"), n), network)
-		}
-		if len(l.XForward) > 0 && l.Protocol == "milter" {
-			d.complain(join(key, "xforward"), "remove it: the milter protocol names the client", "has an effect only with protocol = \"lmtp\" or \"smtp\"")
-		}
-		if l.Address != "" && slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
-			d.complain(join(key, "address"), "set another next hop", "is also the next hop: mail would loop")
-		}
-		d.pair(key, "tls_certificate", "tls_key", l.TLSCert, l.TLSKey)
-		if l.NextHop != "" {
-			d.endpoint(join(key, "next_hop"), l.NextHop)
-		}
-		if l.NextHop != "" && l.Protocol != "lmtp" {
-			d.complain(join(key, "next_hop"), "remove it: the queue delivers to [next_hop]", "has an effect only with protocol = \"lmtp\"")
-		}
-	}
-}
-
 func (d *decoder) exception(key string, e Exception) {
 	if _, err := e.Fingerprint(); err != nil && e.SHA256 != "" {
 		d.complain(join(key, "sha256"), "write the 64 hexadecimal digits that \"openssl x509 -fingerprint -sha256\" prints", "%q is not a SHA-256 fingerprint", e.SHA256)
@@ -169,14 +133,6 @@ func (d *decoder) exception(key string, e Exception) {
 	if _, err := e.End(); err != nil {
 		d.complain(join(key, "until"), "write a date such as 2027-01-31", "%q is not a date", e.Until)
 	}
-}
-
-// nextHop is where mail of the listener goes.
-func (l Listener) nextHops(c *Config) []string {
-	if l.NextHop != "" {
-		return []string{l.NextHop}
-	}
-	return []string{c.NextHop.Address, c.NextHop.Local}
 }
 
 func (d *decoder) mode(key, text string) {

@@ -48,6 +48,14 @@ const (
 	Sequence
 	// Unauthorized: a client may not use a command. 550 5.7.0.
 	Unauthorized
+	// BadCredentials: a login failed. 535 5.7.8.
+	BadCredentials
+	// NoLogin: a login cannot be checked now. 454 4.7.0.
+	NoLogin
+	// NeedsTLS: a login is accepted over TLS only. 538 5.7.11.
+	NeedsTLS
+	// Mechanism: an authentication mechanism is not offered. 504 5.5.4.
+	Mechanism
 	// Misbehaving: the connection is closed for what the client did. 421 4.7.0.
 	Misbehaving
 	// Interrupted: the connection is closed, for the message was given up. 421 4.5.0.

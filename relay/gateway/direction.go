@@ -48,9 +48,10 @@ func without(env *relay.Envelope) *relay.Envelope {
 	return &e
 }
 
-// entitled reports whether a client may send in our name by listener l.
+// entitled reports whether a client may send in our name by listener l. Where no MTA
+// stands before us, it must be named.
 func (l Listener) entitled(c relay.Client) bool {
-	if c.User != "" || l.Direction == "outbound" && len(l.Networks) == 0 {
+	if c.User != "" || l.Direction == "outbound" && len(l.Networks) == 0 && !l.Relay {
 		return true
 	}
 	for _, n := range l.Networks {

@@ -118,8 +118,8 @@ type Listener struct {
 	// All other recipients are judged by the outbound rules, whatever it says.
 	Direction string
 	// Networks are those of entitled clients. Authenticated clients are entitled
-	// too; and on a listener whose direction is "outbound" all clients are, when
-	// Networks is empty.
+	// too; and on a listener whose direction is "outbound" all clients of the MTA before
+	// us are, when Networks is empty.
 	Networks []netip.Prefix
 }
 

@@ -55,7 +55,7 @@ func TestUntouched(t *testing.T) {
 func TestParameters(t *testing.T) {
 	w := start(t, Config{})
 	m := w.dial()
-	m.send('M', "<a@example.org>\x00RET=HDRS\x00ENVID=e1\x00SMTPUTF8\x00")
+	m.send('M', "<a@example.org>\x00RET=HDRS\x00ENVID=e1\x00SMTPUTF8\x00REQUIRETLS\x00")
 	m.send('R', "<b@example.net>\x00NOTIFY=NEVER\x00ORCPT=rfc822;o@example.net\x00")
 	m.receive()
 	m.send('R', "<c@example.net>\x00")
@@ -64,7 +64,7 @@ func TestParameters(t *testing.T) {
 	m.mail("a@example.org")
 	m.rcpt("b@example.net")
 	m.message(text)
-	for i, want := range []string{"{e1 HDRS true false} [NEVER] rfc822 o@example.net", "{  false false} []  "} {
+	for i, want := range []string{"{e1 HDRS true true} [NEVER] rfc822 o@example.net", "{  false false} []  "} {
 		env := w.handler.Seen()[i].Envelope
 		r := env.Recipients[0]
 		if got := fmt.Sprintf("%v %v %s %s", env.Params, r.Notify, r.OriginalType, r.Original); got != want {

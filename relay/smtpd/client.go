@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,9 +21,15 @@ import (
 // section 4.2).
 type client struct {
 	server *Server
-	raw    net.Conn
-	ctx    context.Context //nolint:containedctx // the life of the connection
-	cancel context.CancelFunc
+	socket net.Conn // as accepted
+	raw    net.Conn // socket, or what a proxy says of it
+	since  time.Time
+	// proxied says that a proxy named the client: what is allowed to programs on this
+	// host is not allowed to those on the proxy's.
+	proxied bool
+	named   *named          // by XCLIENT
+	ctx     context.Context //nolint:containedctx // the life of the connection
+	cancel  context.CancelFunc
 
 	// work is read-locked while a message is in hand: with BDAT that is in a
 	// goroutine of the library that is never waited for.
@@ -33,7 +41,7 @@ type client struct {
 }
 
 func (s *Server) newClient(nc net.Conn) wire.Conn {
-	c := &client{server: s, raw: nc}
+	c := &client{server: s, socket: nc, raw: nc, since: time.Now()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -44,19 +52,38 @@ func (c *client) Run() {
 		c.cancel()
 		c.work.Lock() // it is not to be locked again: the session is over
 	}()
-	plain := c.newLink(c.raw, nil)
-	c.serve(plain)
-	if !plain.upgraded() {
+	if !c.introduced() {
 		return
+	}
+	if !c.server.config.Implicit {
+		plain := c.newLink(c.raw, nil)
+		c.serve(plain)
+		if !plain.upgraded() {
+			return
+		}
 	}
 	secured, err := c.handshake()
 	if err != nil {
-		c.server.config.Log.Info("TLS handshake failed", "listener", c.server.config.Listener,
-			"client", c.raw.RemoteAddr().String(), "error", err)
+		c.log().Info("TLS handshake failed", "error", err)
 		return
 	}
 	state := secured.ConnectionState()
-	c.serve(c.newLink(secured, &state))
+	l := c.newLink(secured, &state)
+	l.silent = !c.server.config.Implicit
+	c.serve(l)
+}
+
+// log is for what is of no message.
+func (c *client) log() *slog.Logger {
+	return c.server.config.Log.With("listener", c.server.config.Listener, "client", c.raw.RemoteAddr().String())
+}
+
+// addr is the address of the client; the zero Addr where it has none, or none is known.
+func (c *client) addr() netip.Addr {
+	if c.named != nil {
+		return c.named.addr
+	}
+	return wire.RemoteAddr(c.raw)
 }
 
 func (c *client) handshake() (*tls.Conn, error) {
@@ -111,7 +138,7 @@ func (c *client) Drain() {
 // Close cuts the connection and the work on its message.
 func (c *client) Close() error {
 	c.cancel()
-	return c.raw.Close()
+	return c.socket.Close()
 }
 
 var errSingle = errors.New("connection refused: too many connections")

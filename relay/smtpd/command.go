@@ -31,6 +31,10 @@ func parseCommand(line string, paths wire.Paths) command {
 	verb, args, _ := strings.Cut(strings.ReplaceAll(strings.Trim(c.line, " \t"), "\t", " "), " ")
 	c.verb, c.args = strings.ToUpper(verb), strings.Trim(args, " ")
 	switch c.verb {
+	case "AUTH":
+		// What follows may be a password, and the line is for the log.
+		mechanism, _, _ := strings.Cut(c.args, " ")
+		c.line = c.verb + " " + mechanism
 	case "MAIL":
 		c.readPath("FROM", paths.Sender)
 	case "RCPT":

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -51,15 +52,11 @@ func (f forwarded) add(args string) (forwarded, error) {
 	}
 	f.said = true
 	for _, word := range words {
-		name, value, ok := strings.Cut(word, "=")
-		value, clean := wire.Xtext(value)
-		if !ok || !clean {
+		name, value, ok := attribute(word)
+		if !ok {
 			return f, fmt.Errorf("XFORWARD: attribute %q not understood", word)
 		}
-		if value == "[UNAVAILABLE]" || value == "[TEMPUNAVAIL]" {
-			value = ""
-		}
-		switch strings.ToUpper(name) {
+		switch name {
 		case "ADDR":
 			var err error
 			if f.addr, err = forwardedAddr(value); err != nil {
@@ -81,6 +78,17 @@ func (f forwarded) add(args string) (forwarded, error) {
 	return f, nil
 }
 
+// attribute splits NAME=VALUE of XFORWARD and XCLIENT; the value is "" where it is not
+// known.
+func attribute(word string) (name, value string, ok bool) {
+	name, value, found := strings.Cut(word, "=")
+	value, clean := wire.Xtext(value)
+	if value == "[UNAVAILABLE]" || value == "[TEMPUNAVAIL]" {
+		value = ""
+	}
+	return strings.ToUpper(name), value, found && clean
+}
+
 // forwardedAddr reads "192.0.2.1", "IPV6:2001:db8::1", or nothing.
 func forwardedAddr(s string) (netip.Addr, error) {
 	if s == "" {
@@ -96,15 +104,26 @@ func forwardedAddr(s string) (netip.Addr, error) {
 // trusts reports whether a peer may say who its client is: one on this host, or
 // in a network that the listener names.
 func (c *Config) trusts(peer netip.Addr) bool {
-	if !peer.IsValid() || peer.IsLoopback() {
-		return true // a unix socket has no address
+	// A unix socket has no address.
+	return !peer.IsValid() || peer.IsLoopback() || within(c.Forwarders, peer)
+}
+
+// trusted is trusts for the client. One that others speak for must be named: it is not on
+// this host, whatever its address.
+func (c *client) trusted() bool {
+	if c.proxied || c.named != nil {
+		return within(c.server.config.Forwarders, c.addr())
 	}
-	for _, n := range c.Forwarders {
-		if n.Contains(peer) {
-			return true
-		}
-	}
-	return false
+	return c.server.config.trusts(c.addr())
+}
+
+// exempt reports whether a peer speaks for many clients.
+func (c *Config) exempt(peer netip.Addr) bool {
+	return c.trusts(peer) || within(c.Proxies, peer) || within(c.XClient, peer)
+}
+
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // paths reads addresses.

@@ -22,9 +22,13 @@ type link struct {
 	client *client
 	tls    *tls.ConnectionState // nil: in the clear
 	reader
-	trusted bool // its peer may say who its client is
+	trusted  bool   // its peer may say by XFORWARD who its client is
+	user     string // as whom the client is authenticated; "" if it is not
+	loggedIn bool   // by AUTH
+	holder   string // of the certificate that the client has shown, if that is admitted
 
 	mu       sync.Mutex
+	silent   bool // the greeting was said before STARTTLS
 	greeted  bool
 	upgrade  bool      // STARTTLS was answered: the library is to find an end
 	ended    bool      // a read failed: nothing more will come
@@ -32,6 +36,8 @@ type link struct {
 	reading  bool      // it is still being received
 	more     bool      // the last reply asked for its next chunk (BDAT)
 	until    time.Time // when the message must have arrived
+	started  time.Time // when it began to
+	octets   int64     // of it so far
 	scan     scanner   // of DATA
 	data     bool      // DATA was answered with 354
 	errors   int
@@ -47,7 +53,14 @@ type link struct {
 }
 
 func (c *client) newLink(nc net.Conn, t *tls.ConnectionState) *link {
-	l := &link{Conn: nc, client: c, tls: t, trusted: c.server.config.trusts(wire.RemoteAddr(c.raw))}
+	l := &link{Conn: nc, client: c, tls: t, trusted: c.trusted()}
+	if identify := c.server.config.Identify; t != nil && identify != nil {
+		l.holder = identify(*t)
+		l.user = l.holder
+	}
+	if c.named != nil {
+		l.user = c.named.login // the certificate is that of the proxy
+	}
 	l.init(nc)
 	return l
 }
@@ -59,8 +72,8 @@ func (l *link) Write(p []byte) (int, error) {
 	switch {
 	case l.upgrade:
 		return len(p), nil // to the void: the peer speaks TLS now
-	case l.tls != nil && !l.greeted:
-		l.greeted = true
+	case l.silent:
+		l.silent, l.greeted = false, true
 		return len(p), nil // RFC 3207 section 4.2: no greeting after STARTTLS
 	}
 	if err := l.reply(l.reworded(p)); err != nil {
@@ -99,6 +112,12 @@ func (l *link) extended(p []byte) []byte {
 	p = bytes.Clone(p)
 	if l.tls != nil {
 		p = append(p, "250-REQUIRETLS\r\n"...)
+	}
+	if mechanisms := l.mechanisms(); len(mechanisms) > 0 {
+		p = append(p, "250-AUTH "+strings.Join(mechanisms, " ")+"\r\n"...)
+	}
+	if l.mayXClient() {
+		p = append(p, "250-XCLIENT "+clientAttributes+"\r\n"...)
 	}
 	if l.trusted {
 		p = append(p, "250-XFORWARD "+attributes+"\r\n"...)
@@ -186,7 +205,7 @@ func (l *link) upgraded() bool {
 func (l *link) begin(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.message, l.reading, l.until = true, true, until
+	l.message, l.reading, l.until, l.started, l.octets = true, true, until, time.Now(), 0
 }
 
 // arrived notes that the whole message is there, if it is: complete is false

@@ -40,6 +40,7 @@ func (l *link) Read(p []byte) (int, error) {
 	case l.chunk > 0:
 		n, err := l.in.Read(p[:min(int64(len(p)), l.chunk)])
 		l.chunk -= int64(n)
+		l.count(n)
 		return n, l.failed(err)
 	default:
 		if err := l.nextCommand(); err != nil {
@@ -59,7 +60,36 @@ func (l *link) beforeRead() (data bool, err error) {
 		// After QUIT, too: the library would go on, without its session.
 		return false, io.EOF
 	}
-	return l.data, l.Conn.SetReadDeadline(deadline(time.Now(), l.client.server.config.Limits.Read, l.until))
+	if l.overtime() {
+		l.ended = true
+		_ = l.hangUp(closing(fault.Closing, "the session has lasted too long, closing the connection"))
+		return false, io.EOF
+	}
+	return l.data, l.Conn.SetReadDeadline(deadline(time.Now(), l.client.server.config.Limits.Read, l.due()))
+}
+
+// overtime reports whether the connection is to be closed for its age. A message that has
+// begun to arrive is not cut off: it has a limit of its own.
+func (l *link) overtime() bool {
+	limit := l.client.server.config.Limits.Session
+	return limit > 0 && !l.message && time.Since(l.client.since) >= limit
+}
+
+// due is when more of the message must have come: by its limit, and by the lowest rate.
+func (l *link) due() time.Time {
+	rate := l.client.server.config.Limits.Rate
+	if rate <= 0 || !l.reading {
+		return l.until
+	}
+	allowed := l.client.server.config.Limits.Grace + time.Duration(float64(l.octets)/float64(rate)*float64(time.Second))
+	return deadline(l.started, allowed, l.until)
+}
+
+// count notes that octets of a message have come.
+func (l *link) count(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.octets += int64(n)
 }
 
 // failed notes that nothing more will come.
@@ -92,6 +122,7 @@ func (l *link) readData(p []byte) (int, error) {
 	l.tail = append([]byte(nil), seen[max(0, len(seen)-len(endOfData)+1):]...)
 	l.mu.Lock()
 	l.scan.write(buf[:n])
+	l.octets += int64(n)
 	l.mu.Unlock()
 	copy(p, buf[:n])
 	_, _ = l.in.Discard(n) // it is buffered
@@ -114,6 +145,16 @@ func (l *link) nextCommand() error {
 		switch c.verb {
 		case "XFORWARD":
 			if err := l.forward(c.args); err != nil {
+				return err
+			}
+			continue
+		case "XCLIENT":
+			if err := l.xclient(c.args); err != nil {
+				return err
+			}
+			continue
+		case "AUTH":
+			if err := l.authenticate(c.args); err != nil {
 				return err
 			}
 			continue

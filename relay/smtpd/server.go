@@ -50,6 +50,11 @@ type Config struct {
 	// Forwarders are the networks of MTAs that may say by XFORWARD who their
 	// client is, beside those on this host.
 	Forwarders []netip.Prefix
+	// Proxies are the networks of proxies, which must say with the PROXY protocol for
+	// whom they connect; no other peer may.
+	Proxies []netip.Prefix
+	// XClient are the networks of proxies that may say by XCLIENT who their client is.
+	XClient []netip.Prefix
 	// LMTP asks for LMTP instead of SMTP.
 	LMTP bool
 	// Handler decides on messages.
@@ -58,8 +63,17 @@ type Config struct {
 	Queue relay.Queue
 	// Deliverer takes what LMTP accepts.
 	Deliverer relay.Deliverer
-	// TLS offers STARTTLS; nil does not.
-	TLS *tls.Config
+	// TLS offers STARTTLS; nil does not. Implicit starts TLS at once instead (RFC 8314).
+	TLS      *tls.Config
+	Implicit bool
+	// Identify returns the name under which the holder of a client certificate is
+	// admitted; "" is not. Nil admits none. The client is authenticated by it without
+	// AUTH EXTERNAL, too.
+	Identify func(tls.ConnectionState) string
+	// Passwords checks what clients log in with by AUTH PLAIN and LOGIN (RFC 4954); nil
+	// offers neither. AuthInClear offers them without TLS, too.
+	Passwords   Passwords
+	AuthInClear bool
 	// Limits bound each connection and their number.
 	Limits Limits
 	// Memory is the budget, in octets, for messages in work, shared by all
@@ -78,6 +92,9 @@ type Server struct {
 	config   Config
 	acceptor wire.Acceptor
 	helpers  *semaphore.Weighted // deliveries beside those of the sessions
+	failures *failures           // of logins
+	// pause waits, or until ctx ends.
+	pause func(ctx context.Context, d time.Duration)
 }
 
 // NewServer returns a Server.
@@ -95,9 +112,9 @@ func NewServer(c Config) *Server {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	s := &Server{config: c, helpers: semaphore.NewWeighted(maxHelpers)}
+	s := &Server{config: c, helpers: semaphore.NewWeighted(maxHelpers), failures: newFailures(c.Clock), pause: pause}
 	s.acceptor.Limits = c.Limits
-	s.acceptor.Exempt = s.config.trusts
+	s.acceptor.Exempt = s.config.exempt
 	s.acceptor.New = s.newClient
 	s.acceptor.Busy = s.busy
 	return s
@@ -115,6 +132,9 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdow
 // busy turns a connection away (RFC 5321 section 3.8). The line fits into the
 // socket's buffer, so that a peer that reads nothing blocks no other.
 func (s *Server) busy(nc net.Conn) {
+	if s.config.Implicit {
+		return // the peer waits for TLS
+	}
 	if err := nc.SetWriteDeadline(time.Now().Add(time.Second)); err == nil {
 		_, _ = io.WriteString(nc, closing(fault.Closing, s.config.Hostname+" too many connections, try again later"))
 	}

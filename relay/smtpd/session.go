@@ -76,7 +76,7 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 func (s *session) envelope() *relay.Envelope {
 	f := s.link.forwardedBy()
 	env := &relay.Envelope{ID: wire.NewID(), Listener: s.config().Listener}
-	env.Client = relay.Client{Addr: wire.RemoteAddr(s.client.raw), Helo: s.conn.Hostname(), TLS: s.link.tls != nil}
+	env.Client = relay.Client{Addr: s.client.addr(), Helo: s.client.helo(s.conn.Hostname()), TLS: s.link.tls != nil, User: s.link.authenticated()}
 	if s.link.trusted {
 		env.MTA = s.conn.Hostname()
 	}
@@ -223,5 +223,9 @@ func (s *session) received(env *relay.Envelope) string {
 	if s.config().LMTP {
 		base = "LMTP"
 	}
-	return wire.Received(env, s.config().Hostname, wire.Protocol(env, base), env.ID, s.config().Clock())
+	with := wire.Protocol(env, base)
+	if s.link.authenticated() != "" {
+		with += "A" // RFC 3848
+	}
+	return wire.Received(env, s.config().Hostname, with, env.ID, s.config().Clock())
 }

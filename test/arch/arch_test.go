@@ -65,6 +65,7 @@ var allowed = map[string][]string{
 	"relay/milter":     {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpd":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/smtpclient": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
+	"relay/userfile":   {"internal/"},
 	"relay/route":      {"relay", "enforce", "smime/address"},
 	"relay/mtasts":     {"internal/dns", "internal/webguard"},
 	"relay/nexthop":    {"relay", "relay/mtasts", "relay/smtpclient", "internal/"},

@@ -152,6 +152,7 @@ name = "outbound"
 protocol = "smtp"
 address = "127.0.0.1:%d"
 direction = "outbound"
+networks = ["127.0.0.0/8"]
 
 [[listener]]
 name = "inbound"

@@ -132,6 +132,27 @@ func (a *Acceptor) enter(c Conn, from netip.Addr) bool {
 	return true
 }
 
+// Claim counts a connection for another address than it came from, once it is known for
+// whom it is. It reports whether that address may have one more.
+func (a *Acceptor) Claim(c Conn, addr netip.Addr) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before, ok := a.conns[c]
+	if !ok || before != addr && a.full(addr) {
+		return false
+	}
+	a.uncount(before)
+	a.conns[c] = addr
+	a.perAddr[addr]++
+	return true
+}
+
+func (a *Acceptor) uncount(addr netip.Addr) {
+	if a.perAddr[addr]--; a.perAddr[addr] == 0 {
+		delete(a.perAddr, addr)
+	}
+}
+
 // full reports whether an address has all the connections that it may have.
 func (a *Acceptor) full(from netip.Addr) bool {
 	limit := a.Limits.PerAddress
@@ -146,9 +167,7 @@ func (a *Acceptor) leave(c Conn) {
 	defer a.mu.Unlock()
 	from := a.conns[c]
 	delete(a.conns, c)
-	if a.perAddr[from]--; a.perAddr[from] == 0 {
-		delete(a.perAddr, from)
-	}
+	a.uncount(from)
 }
 
 // Shutdown stops accepting, lets messages under way come to their end, and

@@ -20,6 +20,13 @@ type Limits struct {
 	// read our answer, Message how long one message may take to arrive, and
 	// Process how long the work on it may take.
 	Read, Write, Message, Process time.Duration
+	// Session is after what time a connection is closed once no message is under way
+	// on it; 0 is no limit.
+	Session time.Duration
+	// Rate is how many octets a second of a message must arrive at least, on average,
+	// after the first Grace; 0 is no limit.
+	Rate  int
+	Grace time.Duration
 }
 
 // Defaults returns l with the zero fields filled in.
@@ -34,6 +41,7 @@ func (l Limits) Defaults() Limits {
 	// Below the 300 seconds that Postfix grants a milter for the content, and
 	// the ten minutes that RFC 5321 section 4.5.3.2.6 grants a server.
 	setDefault(&l.Process, 4*time.Minute)
+	setDefault(&l.Grace, time.Minute)
 	return l
 }
 

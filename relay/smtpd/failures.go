@@ -1,0 +1,116 @@
+package smtpd
+
+import (
+	"container/list"
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// maxFailures is after how many failed logins from one address no more are checked,
+	// until failureMemory has passed since the last one.
+	maxFailures   = 20
+	failureMemory = 15 * time.Minute
+	// maxRemembered bounds the addresses that are remembered.
+	maxRemembered = 10_000
+	// maxDelay is how long a client waits at most for the answer to a failed login.
+	maxDelay = 8 * time.Second
+)
+
+// failures counts failed logins by address: an IPv4 address, or an IPv6 network of 64
+// bits, which one client has all of. Of more addresses than it may remember it forgets
+// those that failed longest ago.
+type failures struct {
+	clock func() time.Time
+
+	mu    sync.Mutex
+	known map[netip.Prefix]*list.Element // of *failed
+	order list.List                      // the last failure first
+}
+
+// failed is what is known of an address.
+type failed struct {
+	from netip.Prefix
+	n    int
+	last time.Time
+}
+
+func newFailures(clock func() time.Time) *failures {
+	return &failures{clock: clock, known: map[netip.Prefix]*list.Element{}}
+}
+
+// add counts one and returns how many there are.
+func (f *failures) add(addr netip.Addr) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := origin(addr)
+	e := f.valid(from)
+	if e == nil {
+		e = f.order.PushFront(&failed{from: from})
+		f.known[from] = e
+	}
+	f.order.MoveToFront(e)
+	a := e.Value.(*failed)
+	a.n++
+	a.last = f.clock()
+	for len(f.known) > maxRemembered {
+		f.forget(f.order.Back())
+	}
+	return a.n
+}
+
+// count returns how many there are.
+func (f *failures) count(addr netip.Addr) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.valid(origin(addr)); e != nil {
+		return e.Value.(*failed).n
+	}
+	return 0
+}
+
+// valid returns what is known of an address, unless it is too long ago.
+func (f *failures) valid(from netip.Prefix) *list.Element {
+	e := f.known[from]
+	if e != nil && f.clock().Sub(e.Value.(*failed).last) >= failureMemory {
+		f.forget(e)
+		return nil
+	}
+	return e
+}
+
+func (f *failures) forget(e *list.Element) {
+	f.order.Remove(e)
+	delete(f.known, e.Value.(*failed).from)
+}
+
+// origin is what an address counts for; those that are not known count as one.
+func origin(addr netip.Addr) netip.Prefix {
+	bits := 32
+	if addr = addr.Unmap(); addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.WithZone("").Prefix(bits) // the zero Prefix for no address
+	return p
+}
+
+// delayAfter is how long a client waits for the answer to its nth failure.
+func delayAfter(n int) time.Duration {
+	d := time.Second
+	for range min(n, maxFailures) - 1 {
+		d = min(2*d, maxDelay)
+	}
+	return d
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
