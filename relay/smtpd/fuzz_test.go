@@ -2,11 +2,13 @@ package smtpd
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -54,6 +56,49 @@ func FuzzSession(f *testing.F) {
 		for _, d := range sink.All() {
 			if bareLineEnd(d.Message.Bytes()) || len(d.Recipients) == 0 {
 				t.Fatalf("accepted %q for %v", d.Message.Bytes(), d.Recipients)
+			}
+		}
+	})
+}
+
+// Whatever a proxy sends, and a client that logs in behind it: the connection comes to an
+// end, nothing panics, and no message is of a user whose password was not given.
+func FuzzNamedClient(f *testing.F) {
+	const message = "MAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nBDAT 3 LAST\r\nabc"
+	f.Add([]byte("PROXY TCP4 192.0.2.77 127.0.0.1 4660 25\r\nEHLO x\r\nXCLIENT ADDR=192.0.2.9 HELO=y\r\nEHLO z\r\n" + message))
+	f.Add([]byte(v2 + "EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n" + message))
+	f.Add([]byte("PROXY UNKNOWN\r\nEHLO x\r\nAUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n" + message))
+	f.Add([]byte("PROXY TCP6 2001:db8::1 ::1 1 2\r\nEHLO x\r\nAUTH PLAIN\r\n*\r\nAUTH EXTERNAL =\r\nXFORWARD LOGIN=a\r\n" + message))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var complaints bytes.Buffer
+		h, sink := &wiretest.Handler{}, &wiretest.Sink{}
+		s := NewServer(Config{
+			Hostname: "gw.example.com", Handler: h, Queue: sink, Passwords: passwords{}, AuthInClear: true,
+			Proxies: network("198.51.100.0/24"), XClient: network("192.0.2.0/24"),
+			Limits: Limits{MessageSize: 100_000, Recipients: 10}, Log: slog.New(slog.NewTextHandler(&complaints, nil)),
+		})
+		s.pause = func(context.Context, time.Duration) {}
+		ours, theirs := net.Pipe()
+		_ = s.Serve(&single{conn: farConn{ours, "198.51.100.1"}}) // it has one connection
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(io.Discard, theirs)
+		}()
+		_, _ = theirs.Write(data) // it may be cut
+		theirs.Close()
+		<-read
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := complaints.String(); strings.Contains(text, "msg=panic ") {
+			t.Fatal(text)
+		}
+		upper := bytes.ToUpper(data)
+		for _, seen := range h.Seen() {
+			c := seen.Envelope.Client
+			if c.User != "" && !bytes.Contains(upper, []byte("AUTH")) && !bytes.Contains(upper, []byte("LOGIN=")) || c.Addr.String() == "198.51.100.1" {
+				t.Fatalf("client %+v", c)
 			}
 		}
 	})
