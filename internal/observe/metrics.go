@@ -84,7 +84,7 @@ func NewMetrics(depth Depth) *Metrics {
 			"Recipients of accepted inbound copies, by the result of verification (RFC 8601: none, pass, fail, policy, neutral, temperror, permerror) and by encryption: decrypted, kept (not decrypted), none.",
 			"result", "encryption"),
 		Refusals: counters("refusals_total",
-			"Recipients and messages answered with an error, by kind; \"internal\" is a bug or a fault of this machine.",
+			"Recipients, messages and logins answered with an error, by kind; \"internal\" is a bug or a fault of this machine.",
 			"listener", "kind"),
 		Panics: counter("panics_total",
 			"Messages whose processing crashed and was answered with 451. A value other than 0 is a bug: please report it."),

@@ -68,6 +68,8 @@ func (l *link) authenticate(args string) error {
 		return e.cause
 	}
 	if err != nil {
+		config := &l.client.server.config
+		config.Meter.Refused(&relay.Envelope{Listener: config.Listener}, err)
 		return l.answer(refusal(err))
 	}
 	l.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // passwords knows alice, whose password is "secret"; it breaks for "broken".
@@ -23,6 +24,15 @@ func (passwords) Check(_ context.Context, user, password string) (string, bool, 
 	}
 	return strings.ToLower(user), strings.EqualFold(user, "alice") && password == "secret", nil
 }
+
+// refusals is a Meter that counts them.
+type refusals struct {
+	n        int
+	listener string
+}
+
+func (m *refusals) Refused(env *relay.Envelope, _ error) { m.n, m.listener = m.n+1, env.Listener }
+func (m *refusals) Answered(relay.Tally)                 {}
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
@@ -144,7 +154,8 @@ func TestPasswordIsNotLogged(t *testing.T) {
 func TestFailedLogins(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	var waited []time.Duration
-	w := start(t, Config{Passwords: passwords{}, AuthInClear: true})
+	m := &refusals{}
+	w := start(t, Config{Passwords: passwords{}, AuthInClear: true, Meter: m})
 	w.server.pause = func(_ context.Context, d time.Duration) { waited = append(waited, d) }
 	w.server.failures.clock = func() time.Time { return now }
 	p := w.dial()
@@ -156,6 +167,9 @@ func TestFailedLogins(t *testing.T) {
 		t.Errorf("waited %v", waited)
 	}
 	p.do("AUTH PLAIN "+b64("\x00alice\x00secret"), "454 4.7.0")
+	if m.n != maxFailures+1 || m.listener != "door" {
+		t.Errorf("%d refusals are counted, by %q", m.n, m.listener)
+	}
 	now = now.Add(failureMemory)
 	p.do("AUTH PLAIN "+b64("\x00alice\x00secret"), "235 ")
 }
