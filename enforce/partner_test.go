@@ -60,7 +60,7 @@ func TestPartnerProblems(t *testing.T) {
 		`line 4: partner: says nothing; set signers, domain_certificate, profile, minimum or contact`:                                                            {{Domain: "a.example"}},
 		`line 4: partner: domain_certificate: "gw@b.example" is not in the domain of the partner; to encrypt to another, write domain_certificate in a rule`:     {{Domain: "a.example", Certificate: "gw@b.example"}},
 		`line 4: partner: domain_certificate: "gw@sub.a.example" is not in the domain of the partner; to encrypt to another, write domain_certificate in a rule`: {{Domain: "a.example", Certificate: "gw@sub.a.example"}},
-		`line 4: partner: domain_certificate: "a.example" is neither an address nor "domain"`:                                                                    {{Domain: "a.example", Certificate: "a.example"}},
+		`line 4: partner: domain_certificate: "a.example" is neither an address nor "domain"; write one of them`:                                                 {{Domain: "a.example", Certificate: "a.example"}},
 		`line 4: partner: contact: must be one line of at most 120 octets`:                                                                                       {{Domain: "a.example", Contact: "a\nb"}},
 		`line 4: partner: signers: "gw@b.example": is not in the domain of the partner; name the certificate by sha256: and its fingerprint`:                     {{Domain: "a.example", Signers: []string{"gw@b.example"}}},
 		`line 4: partner: signers: "dns:a.example.evil.example": is not in the domain of the partner; name the certificate by sha256: and its fingerprint`:       {{Domain: "a.example", Signers: []string{"dns:a.example.evil.example"}}},
