@@ -16,6 +16,10 @@ type InboundDecision struct {
 	// Nothing may be reported to the outside then: that a delivery failed would tell that
 	// there was one.
 	Silent bool
+	// Archive says that the message as it came is archived before anything is done with
+	// it: always, where that must not tell what decryption found, and else where it is
+	// delivered in another form.
+	Archive bool
 	// Temporary says of Reject that trying again later may help.
 	Temporary bool
 	// Reason says in words why the message is rejected or in quarantine. Where the
@@ -43,6 +47,8 @@ func (p *InboundPolicy) Decide(f Facts) []InboundDecision {
 		if !p.Empty() {
 			p.decide(&f, to, &all[i])
 			all[i].Silent = f.Found.Secret && p.mayWithhold(&f, to)
+			all[i].Archive = all[i].Form.Original == OriginalArchived && !all[i].Action.withholds() ||
+				f.Found.Secret && all[i].Action != Reject && p.mayArchive(&f, to)
 		}
 	}
 	return all
@@ -188,6 +194,25 @@ func (p *InboundPolicy) mayWithhold(f *Facts, to *RecipientFacts) bool {
 		unsure = true
 	}
 	return withheld
+}
+
+// mayArchive reports whether, by what was known before anything was decrypted, some rule
+// may have the message archived.
+func (p *InboundPolicy) mayArchive(f *Facts, to *RecipientFacts) bool {
+	before := *f
+	before.Found = f.Found.beforeDecryption()
+	v := newView(&before, to)
+	for i := range p.rules {
+		r := &p.rules[i]
+		matches := r.applies(&v)
+		if matches != no && r.form.Original == OriginalArchived && !r.report {
+			return true
+		}
+		if matches == yes {
+			return false
+		}
+	}
+	return false
 }
 
 // outcome says in words what becomes of a recipient.

@@ -42,8 +42,8 @@ type InboundRule struct {
 	// StripSignature is "never" (the default), "valid" or "always", with deliver =
 	// "readable".
 	StripSignature string
-	// Original is "none" (the default) or "attach", with deliver = "readable" or
-	// "decrypted".
+	// Original is "none" (the default), "attach" or "archive", with deliver = "readable"
+	// or "decrypted".
 	Original string
 
 	// Notify are those who are notified that a message is in quarantine: addresses, and
@@ -74,9 +74,9 @@ type Form struct {
 	Layers Layers
 	// Strip is which clear signatures are removed from what is Readable.
 	Strip Strip
-	// AttachOriginal adds the message as it came to one that is delivered in another
-	// form.
-	AttachOriginal bool
+	// Original is where the message as it came is kept of one that is delivered in
+	// another form.
+	Original Original
 }
 
 // Copies is how many times its size a message takes in this form, beside what decrypting
@@ -86,7 +86,7 @@ func (f Form) Copies() int64 {
 	if f.Layers == Readable {
 		n++
 	}
-	if f.AttachOriginal {
+	if f.Original == OriginalAttached {
 		n += 2
 	}
 	return n
@@ -114,6 +114,16 @@ func (l Layers) String() string {
 	return "decrypted"
 }
 
+// Original says where the message as it came is kept.
+type Original int
+
+// The places: nowhere, in the message that is delivered, in the archive.
+const (
+	OriginalGone Original = iota
+	OriginalAttached
+	OriginalArchived
+)
+
 // Strip says which clear signatures are removed.
 type Strip int
 
@@ -127,7 +137,7 @@ const (
 var (
 	layerWords    = map[string]Layers{"": Decrypted, "decrypted": Decrypted, "readable": Readable, "as-is": AsIs}
 	stripWords    = map[string]Strip{"": StripNever, "never": StripNever, "valid": StripValid, "always": StripAlways}
-	originalWords = map[string]bool{"": false, "none": false, "attach": true}
+	originalWords = map[string]Original{"": OriginalGone, "none": OriginalGone, "attach": OriginalAttached, "archive": OriginalArchived}
 )
 
 // actionWords are the words of the configuration.
@@ -201,6 +211,11 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 // Empty reports whether there are no rules.
 func (p *InboundPolicy) Empty() bool { return p == nil || len(p.rules) == 0 }
 
+// Archives reports whether any rule archives originals.
+func (p *InboundPolicy) Archives() bool {
+	return p != nil && slices.ContainsFunc(p.rules, func(r inboundRule) bool { return r.form.Original == OriginalArchived })
+}
+
 // Tags reports whether any rule in force has mail tagged: then no other mail is.
 func (p *InboundPolicy) Tags() bool {
 	return p != nil && slices.ContainsFunc(p.rules, func(r inboundRule) bool { return r.action == Tag && !r.report })
@@ -240,15 +255,15 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 		},
 		action: word(c, "on_result", in.OnResult, actionWords),
 		form: Form{
-			Layers:         word(c, "deliver", in.Deliver, layerWords),
-			Strip:          word(c, "strip_signature", in.StripSignature, stripWords),
-			AttachOriginal: word(c, "original", in.Original, originalWords),
+			Layers:   word(c, "deliver", in.Deliver, layerWords),
+			Strip:    word(c, "strip_signature", in.StripSignature, stripWords),
+			Original: word(c, "original", in.Original, originalWords),
 		},
 	}
 	if r.form.Strip != StripNever && r.form.Layers != Readable {
 		c.problem("strip_signature", `has an effect only with deliver = "readable"; remove it`)
 	}
-	if r.form.AttachOriginal && r.form.Layers == AsIs {
+	if r.form.Original != OriginalGone && r.form.Layers == AsIs {
 		c.problem("original", `has no effect with deliver = "as-is"; remove it`)
 	}
 	if r.action == Tag && r.form.Layers == AsIs {

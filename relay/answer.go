@@ -18,6 +18,8 @@ type Answer struct {
 	// Store goes into the queue. Its error is the answer to recipients who are
 	// Queued or Held, and, where there is one answer for all, to all of them.
 	Store Batch
+	// StoreFirst says that nothing may be delivered if Store fails.
+	StoreFirst bool
 	// Notices are handed to the next hop while the client waits, where the listener
 	// answers each recipient and nothing had to be stored. Their error, or that of
 	// Store, is the answer to recipients who are Stripped or Returned: without a

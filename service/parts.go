@@ -217,6 +217,7 @@ func (b *builder) gateway() {
 			HMACKey:    b.hmacKey(), CipherMail: c.Inbound.CipherMail,
 		},
 		InboundPolicy: b.inbound, Partners: b.partners, Quarantine: c.Queue.Quarantine,
+		Archive: b.archive(), ArchiveTo: b.archiveTo(),
 		ReturnPath:   b.returnPath(),
 		Triggers:     gateway.Triggers(c.Triggers),
 		Issuer:       b.authority(),

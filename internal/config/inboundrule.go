@@ -1,10 +1,13 @@
 package config
 
 import (
+	"path/filepath"
 	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // InboundRule is one [[inbound_rule]]. Its conditions must all hold, and none of their
@@ -50,7 +53,7 @@ type InboundRule struct {
 	OnResult       string `toml:"on_result" doc:"what is done with the message: deliver, tag it (deliver it with inbound.tag_signed or the like before the subject; what is neither signed nor encrypted gets tag_unverified), keep it in quarantine until an administrator releases it, or reject it. A received encrypted message is never rejected for what decryption found, which the sender could learn from it: it is quarantined instead. Where a rule that quarantines or rejects may match such a message only after decryption, it is delivered through the queue with the null sender, and the postmaster gets the delivery report if it fails" enum:"deliver,tag,quarantine,reject"`
 	Deliver        string `toml:"deliver" doc:"form of what is delivered: decrypted removes encryption for which there is an identity; readable also turns opaque signed and compressed mail into ordinary MIME, for readers without S/MIME; as-is changes nothing" enum:"decrypted,readable,as-is"`
 	StripSignature string `toml:"strip_signature" doc:"with deliver = \"readable\": which clear signatures are removed; one that covers what SMTP cannot carry is always removed" enum:"never,valid,always"`
-	Original       string `toml:"original" doc:"whether the message as received is attached to one that is delivered in another form" enum:"none,attach"`
+	Original       string `toml:"original" doc:"what becomes of the message as received if it is delivered in another form: attach attaches it, archive stores it in inbound.archive" enum:"none,attach,archive"`
 
 	Notify []string `toml:"notify" doc:"who is notified that a message is in quarantine: recipient, or addresses in local domains; an empty list notifies no one"`
 	Mode   string   `toml:"mode" doc:"enforce applies the rule; report decides and logs, but delivers; empty is enforce" enum:",enforce,report"`
@@ -72,6 +75,23 @@ func newInboundRule() InboundRule {
 	}
 }
 
+// archive checks where originals are stored.
+func (d *decoder) archive(c *Config) {
+	place := c.Inbound.Archive
+	if strings.Contains(place, "@") {
+		if _, err := address.Parse(place); err != nil {
+			d.complain("inbound.archive", "write a folder, or an address in a local domain", "%v", err)
+		}
+	} else if place != "" && !filepath.IsAbs(place) {
+		d.complain("inbound.archive", "write its whole path", "%q is neither an address nor an absolute path", place)
+	}
+	for i, r := range c.InboundRules {
+		if r.Original == "archive" && place == "" {
+			d.complain(join(index("inbound_rule", i), "original"), "set inbound.archive", "there is no archive")
+		}
+	}
+}
+
 // maxTag keeps a subject with its tags readable.
 const maxTag = 60
 
@@ -85,6 +105,7 @@ func (d *decoder) tag(key, text string) {
 
 // inboundRules checks what only the rest of the file can tell.
 func (d *decoder) inboundRules(c *Config) {
+	d.archive(c)
 	d.tag("inbound.tag_signed", c.Inbound.TagSigned)
 	d.tag("inbound.tag_encrypted", c.Inbound.TagEncrypted)
 	d.tag("inbound.tag_unverified", c.Inbound.TagUnverified)

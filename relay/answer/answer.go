@@ -55,7 +55,7 @@ func forAll(ctx context.Context, o *Outcome, env *relay.Envelope, can relay.Capa
 	if err != nil {
 		return nil, err
 	}
-	a := &relay.Answer{Store: relay.Batch{Notices: join(o.Notices, report)}}
+	a := &relay.Answer{Store: relay.Batch{Notices: join(join(o.Notices, report), o.Kept)}}
 	kind := relay.Queued
 	if can.Edit != nil && o.single() && can.Edit(o.Deliveries[0]) {
 		kind, a.Edit = relay.Edited, &o.Deliveries[0]
@@ -106,8 +106,9 @@ func forEach(ctx context.Context, o *Outcome, env *relay.Envelope, r reports) (*
 		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
 	}
 	a.Store.Held, a.Store.Quarantined = o.Held, o.Quarantined
-	if notices := join(o.Notices, report); len(o.Expanded) > 0 || !a.Store.Empty() {
-		a.Store.Notices = notices
+	a.StoreFirst = len(o.Kept) > 0
+	if notices := join(o.Notices, report); len(o.Expanded) > 0 || !a.Store.Empty() || a.StoreFirst {
+		a.Store.Notices = join(notices, o.Kept)
 	} else {
 		a.Notices = notices
 	}

@@ -78,3 +78,18 @@ func TestEdit(t *testing.T) {
 		}
 	}
 }
+
+// A copy for the house is stored before any other leaves, by each listener.
+func TestKeptIsStoredFirst(t *testing.T) {
+	a, archive := recipient(t, "a@e.net"), recipient(t, "archive@e.net")
+	for _, can := range []relay.Capabilities{{}, {EachRecipient: true}, {Edit: func(relay.Delivery) bool { return true }}} {
+		o := &Outcome{Deliveries: []relay.Delivery{{Recipients: []relay.Recipient{a}}}, Kept: []relay.Delivery{{Recipients: []relay.Recipient{archive}}}}
+		got, err := Of(context.Background(), o, &relay.Envelope{ID: "x", Recipients: []relay.Recipient{a}}, nil, can, reporter{silent: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Store.Notices) != 1 || len(got.Notices) != 0 || got.Store.Notices[0].Origin.ID != "x" || can.EachRecipient && (!got.StoreFirst || len(got.Deliver) != 1) {
+			t.Errorf("%+v: %+v", can, got)
+		}
+	}
+}

@@ -32,6 +32,9 @@ type Outcome struct {
 	Quarantined *relay.Hold
 	// Notices are messages of the gateway's own to the sender.
 	Notices []relay.Delivery
+	// Kept are copies for the house that must be on stable storage before any other
+	// leaves.
+	Kept []relay.Delivery
 	// ByNextHop says that the copies go to the next hop, also where an MTA could make
 	// its own message the only one: mail to some of the recipients leaves by the next
 	// hop alone.

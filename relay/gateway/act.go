@@ -60,6 +60,7 @@ func (r readers) by(decided []enforce.InboundDecision, released bool) []readers 
 	for i, d := range decided {
 		if released && d.Action >= enforce.Quarantine {
 			d.Action = enforce.Tag // what was kept back says why, if any mail does
+			d.Archive = d.Archive || d.Form.Original == enforce.OriginalArchived
 		}
 		key := handling{d.Action, d.Form, d.Silent}
 		at, ok := index[key]
@@ -118,7 +119,7 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 			return err
 		}
 	}
-	d, note, err := g.inboundCopy(in, group)
+	d, note, err := g.inboundCopy(in, group, o)
 	if err != nil {
 		return err
 	}

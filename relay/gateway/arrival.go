@@ -23,6 +23,8 @@ type arrival struct {
 	// demands are the rules that ask something of the message, by recipient; nil where
 	// it makes no difference what they ask.
 	demands map[string][]enforce.Demand
+	// archived is where the message as it came was stored; "" if it was not.
+	archived string
 	// notes say by recipient what is unusual of how the message was opened.
 	notes map[string]string
 	// lines are those of the log about its recipients, once all of it could be done.

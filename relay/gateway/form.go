@@ -14,7 +14,7 @@ import (
 // that cannot be brought into it stays as it was opened: note says why.
 func (in *arrival) formed(o *opened, f enforce.Form) (formed *opened, note string) {
 	m, err := in.form(o, f)
-	if err == nil && f.AttachOriginal && m != in.msg {
+	if err == nil && f.Original == enforce.OriginalAttached && m != in.msg {
 		m, err = withOriginal(m, in.msg)
 	}
 	if err != nil {

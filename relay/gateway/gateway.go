@@ -69,6 +69,10 @@ type Config struct {
 	InboundPolicy *enforce.InboundPolicy
 	// Partners is what is agreed with other domains; nil: nothing is.
 	Partners *enforce.Partners
+	// Archive stores the message as it came, and returns how it is found again; nil: it
+	// is sent to ArchiveTo, of our domains. One is needed where an inbound rule archives.
+	Archive   func(*message.Message) (place string, err error)
+	ArchiveTo address.Address
 	// Learn receives what was found in each inbound message that goes on; nil:
 	// it is dropped. It must not block.
 	Learn func(*smime.Report)
@@ -229,6 +233,8 @@ func New(c Config) (*Gateway, error) {
 		_, ok := c.Profiles[name]
 		problem(!ok && name != enforce.DefaultProfile, "profile: an agreement with a partner names %q, which does not exist", name)
 	}
+	problem(c.InboundPolicy.Archives() && c.Archive == nil && c.ArchiveTo.IsNull(), `inbound_rule: original = "archive" needs inbound.archive`)
+	problem(domains != nil && !c.ArchiveTo.IsNull() && !domains.Match(c.ArchiveTo), "inbound.archive: %s is not of a local domain", c.ArchiveTo)
 	for _, a := range c.InboundPolicy.Notified() {
 		// What decryption found must not get outside.
 		problem(domains != nil && !domains.Match(a), "inbound_rule: notify: %s is not of a local domain", a)

@@ -40,7 +40,11 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 		return nil, err
 	}
 	o := &answer.Outcome{}
-	for _, group := range g.acted(in, groups, released) {
+	groups = g.acted(in, groups, released)
+	if err := g.archiveSecret(in, groups, o); err != nil {
+		return nil, err
+	}
+	for _, group := range groups {
 		if err := g.act(ctx, in, group, o); err != nil {
 			return nil, err
 		}
@@ -98,9 +102,17 @@ func (in *arrival) reason(r *smime.Report, to address.Address, more ...string) s
 
 // inboundCopy makes the delivery for a group. note says what is not obvious from the
 // rule.
-func (g *Gateway) inboundCopy(in *arrival, group readers) (d relay.Delivery, note string, err error) {
+func (g *Gateway) inboundCopy(in *arrival, group readers, o *answer.Outcome) (d relay.Delivery, note string, err error) {
 	env := in.env
 	opened, note := in.formed(group.opened, group.decided[0].Form)
+	if !in.secret && group.archived() && opened.Message != in.msg {
+		if err := g.archive(in, o); err != nil {
+			return d, note, err
+		}
+	}
+	if in.archived != "" {
+		note = strings.TrimPrefix(note+"; original archived: "+in.archived, "; ")
+	}
 	if group.decided[0].Form.Layers != enforce.AsIs {
 		opened = g.tagged(opened, group.decided[0].Action)
 	}

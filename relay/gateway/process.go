@@ -75,7 +75,7 @@ func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Deliveries = append(out.Deliveries, in.Deliveries...)
 	out.Refused = append(out.Refused, in.Refused...)
 	out.Notices = append(out.Notices, in.Notices...)
-	out.Quarantined = in.Quarantined
+	out.Quarantined, out.Kept = in.Quarantined, in.Kept
 	return out
 }
 

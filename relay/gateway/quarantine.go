@@ -143,7 +143,7 @@ func (g *Gateway) release(ctx context.Context, h *relay.Hold, order relay.Order)
 		return b, err
 	}
 	g.logReleased(ctx, env, o, order)
-	return relay.Batch{Copies: env.Named(o.Deliveries...)}, nil
+	return relay.Batch{Copies: env.Named(o.Deliveries...), Notices: env.Named(o.Kept...)}, nil
 }
 
 // returnQuarantined gives a message back to its sender, with the words of the

@@ -16,7 +16,8 @@ import (
 )
 
 // outcome sorts recipients by the first letter of their address: r is refused,
-// t refused for now, s stripped, h held, and each other one gets a copy of its own.
+// t refused for now, s stripped, h held, and each other one gets a copy of its own; for k
+// one is kept for the house.
 func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Message) (*answer.Outcome, error) {
 	return func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {
 		o := &answer.Outcome{}
@@ -31,6 +32,9 @@ func outcome(t *testing.T) func(context.Context, *relay.Envelope, *message.Messa
 			case 'h':
 				wiretest.AddHeld(o, env, r)
 				o.Held.Message = m
+			case 'k':
+				o.Kept = append(o.Kept, wiretest.Notice(t, "archive@example.org"))
+				fallthrough
 			default:
 				o.Deliveries = append(o.Deliveries, wiretest.Copy(env, m, r))
 			}
@@ -157,6 +161,20 @@ func TestLMTPHoldsWithoutAQueue(t *testing.T) {
 	p.do("DATA", "354 ")
 	p.send(text + ".\r\n")
 	p.expect("451 4.3.0")
+}
+
+// What must be stored first and cannot be keeps all copies back.
+func TestLMTPKeepsNothing(t *testing.T) {
+	w := start(t, Config{LMTP: true, Handler: handler(t), Queue: noQueue{}})
+	p := w.dial()
+	p.envelope("LHLO", "x@example.net", "k@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("451 4.3.0")
+	p.expect("451 4.3.0")
+	if got := w.sink.Recipients(); len(got) != 0 {
+		t.Errorf("delivered: %v", got)
+	}
 }
 
 // noQueue is a queue that is not there.

@@ -156,6 +156,9 @@ func (s *session) deliver(env *relay.Envelope, m *message.Message) ([]error, err
 		return nil, fault.Of(fmt.Errorf("%d answers for %d recipients", len(a.Recipients), len(env.Recipients)))
 	}
 	stored := s.store(ctx, env, a.Store)
+	if stored != nil && a.StoreFirst {
+		return nil, stored
+	}
 	notified := stored
 	if notified == nil {
 		notified = s.notify(env, a.Notices)

@@ -1,0 +1,89 @@
+package service
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+// archiveTo is the address of the archive; null if it is a folder, or there is none.
+func (b *builder) archiveTo() address.Address {
+	a, err := address.Parse(b.config.Inbound.Archive)
+	if err != nil {
+		return address.Null // config has checked it: it is a folder
+	}
+	return a
+}
+
+// archive is what stores messages in the folder of the configuration; nil if that names
+// none. The folder is made when the gateway serves.
+func (b *builder) archive() func(*message.Message) (string, error) {
+	dir := b.config.Inbound.Archive
+	if dir == "" || strings.Contains(dir, "@") {
+		return nil
+	}
+	if b.serving {
+		if err := os.MkdirAll(config.Place(dir), 0o700); err != nil {
+			b.complain("inbound.archive", err.Error(), "make the folder, and give it to the user of the gateway")
+		}
+	}
+	return archive{dir, b.clock}.store
+}
+
+// archive is a folder of messages as they came.
+type archive struct {
+	dir   string
+	clock func() time.Time
+}
+
+// store writes a message into a file that only the gateway's user can read. It is on the
+// disk, whole and under its name, when it returns nil.
+func (a archive) store(m *message.Message) (place string, err error) {
+	f, err := os.CreateTemp(config.Place(a.dir), ".new-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("archive: %w", err)
+			_ = os.Remove(f.Name()) // gone where it was renamed
+		}
+	}()
+	_, err = f.Write(m.Bytes())
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return "", err
+	}
+	now := time.Now
+	if a.clock != nil {
+		now = a.clock
+	}
+	sum := sha256.Sum256(m.Bytes())
+	place = fmt.Sprintf("%s-%x.eml", now().UTC().Format("20060102T150405Z"), sum[:8])
+	if err := os.Rename(f.Name(), filepath.Join(a.dir, place)); err != nil {
+		return "", err
+	}
+	return place, syncFolder(a.dir)
+}
+
+// syncFolder puts the names in a folder on the disk.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

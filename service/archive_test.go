@@ -1,0 +1,57 @@
+package service
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/smime/message"
+)
+
+func TestArchiveStores(t *testing.T) {
+	dir := t.TempDir()
+	a := archive{dir, func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }}
+	const text = "From: a@b.example\r\n\r\nhello\r\n"
+	m, err := message.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a client that tries again
+		place, err := a.store(m)
+		if err != nil || !strings.HasPrefix(place, "20260301T120000Z-") {
+			t.Fatalf("%q, %v", place, err)
+		}
+		info, err := os.Stat(filepath.Join(dir, place))
+		if err != nil || info.Mode() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, place)); string(got) != text || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if files, err := os.ReadDir(dir); len(files) != 1 || err != nil {
+		t.Errorf("%v, %v", files, err)
+	}
+	if _, err := (archive{filepath.Join(dir, "missing"), nil}).store(m); err == nil {
+		t.Error("stored in no folder")
+	}
+	if err := os.Mkdir(filepath.Join(dir, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	blocked := archive{filepath.Join(dir, "full"), a.clock}
+	place, err := a.store(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "full", place), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blocked.store(m); err == nil {
+		t.Error("stored where a folder is in the way")
+	}
+	if files, err := os.ReadDir(filepath.Join(dir, "full")); len(files) != 1 || err != nil {
+		t.Errorf("something is left: %v, %v", files, err)
+	}
+}
