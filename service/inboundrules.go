@@ -54,6 +54,14 @@ func (b *builder) tags() gateway.Tags {
 	return t
 }
 
+// banner is the language of the banner; "" is none.
+func (b *builder) banner() string {
+	if !b.config.Inbound.Banner {
+		return ""
+	}
+	return b.config.Notices.Language
+}
+
 // inboundPolicy compiles the inbound rules.
 func (b *builder) inboundPolicy() *enforce.InboundPolicy {
 	policy, err := enforce.CompileInbound(inboundRules(b.config))

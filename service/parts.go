@@ -214,6 +214,7 @@ func (b *builder) gateway() {
 			AllowSHA1: c.Trust.AllowSHA1, AllowRSA1024: c.Trust.AllowRSA1024, AllowNoAttributes: c.Trust.AllowNoAttributes,
 			KeepSender: c.Inbound.ReturnPath == "sender",
 			Tags:       b.tags(),
+			Banner:     b.banner(),
 			HMACKey:    b.hmacKey(), CipherMail: c.Inbound.CipherMail,
 		},
 		InboundPolicy: b.inbound, Partners: b.partners, Quarantine: c.Queue.Quarantine,

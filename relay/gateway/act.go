@@ -115,7 +115,7 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 		return g.quarantine(ctx, in, group, o)
 	}
 	if !in.secret { // see reserveForms
-		if err := in.reserve(ctx, group.decided[0].Form.Copies()); err != nil {
+		if err := in.reserve(ctx, g.copies(group.decided[0].Form.Copies(), 1)); err != nil {
 			return err
 		}
 	}

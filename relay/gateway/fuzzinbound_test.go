@@ -65,6 +65,7 @@ func fuzzedInbound(f *testing.F) *world {
 	identity := (*certs.Identity)(testpki.Must(w.ca.Issue(testpki.Leaf{Addresses: fuzzRecipients, PrivateKey: key})))
 	w.config.Keys = oneKey{w.keys, identity}
 	w.config.InboundPolicy = testpki.Must(enforce.CompileInbound(fuzzInboundRules()))
+	w.config.Inbound.Tags, w.config.Inbound.Banner = TagsIn("de"), "de"
 	w.config.Log = nil
 	w.start()
 	return w

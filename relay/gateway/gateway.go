@@ -180,6 +180,9 @@ type Inbound struct {
 	KeepSender bool
 	// Tags are put before the subject of what is delivered.
 	Tags Tags
+	// Banner is the language of the banner above the text of what is delivered; "" is
+	// none.
+	Banner string
 	// HMACKey authenticates the status for filters that have it, too; nil: no such field
 	// is added.
 	HMACKey []byte

@@ -62,7 +62,7 @@ func (g *Gateway) reserveForms(ctx context.Context, in *arrival) error {
 	if !in.secret {
 		return nil
 	}
-	return in.reserve(ctx, g.InboundPolicy.Copies(len(in.env.Recipients)))
+	return in.reserve(ctx, g.copies(g.InboundPolicy.Copies(len(in.env.Recipients)), len(in.env.Recipients)))
 }
 
 // reserve reserves memory for copies of the message.
@@ -114,7 +114,7 @@ func (g *Gateway) inboundCopy(in *arrival, group readers, o *answer.Outcome) (d 
 		note = strings.TrimPrefix(note+"; original archived: "+in.archived, "; ")
 	}
 	if group.decided[0].Form.Layers != enforce.AsIs {
-		opened = g.tagged(opened, group.decided[0].Action)
+		opened = g.bannered(g.tagged(opened, group.decided[0].Action))
 	}
 	stamped, err := g.stamp(env, opened)
 	if err != nil && in.secret {
