@@ -133,11 +133,12 @@ func (r *inboundRule) applies(v *view) answer {
 
 // Groups returns for each recipient the groups of which it may matter whether it is in
 // them, whatever is found in the message: when they are asked for must not depend on it.
+// It is nil if no rule has a condition on groups.
 func (p *InboundPolicy) Groups(f Facts) [][]string {
-	groups := make([][]string, len(f.Recipients))
 	if p == nil || !p.groups {
-		return groups
+		return nil
 	}
+	groups := make([][]string, len(f.Recipients))
 	f.Found = Found{unopened: true}
 	for i := range f.Recipients {
 		v := newView(&f, &f.Recipients[i])

@@ -67,7 +67,9 @@ func (g *Gateway) inboundFacts(ctx context.Context, in *arrival) enforce.Facts {
 	if f.From, err = in.msg.Addresses("From"); err != nil {
 		f.From = nil
 	}
-	g.findMemberships(ctx, &f, nil, g.InboundPolicy.Groups(f))
+	if groups := g.InboundPolicy.Groups(f); groups != nil {
+		g.findMemberships(ctx, &f, nil, groups)
+	}
 	return f
 }
 
