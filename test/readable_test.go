@@ -115,6 +115,9 @@ func (d *deployment) testForms(t *testing.T) {
 		forms["encrypted, "+p.Name()] = foreignForm{d.encryptedBy(t, p, letterWithFile), "none"}
 		forms["encrypted, opaque, "+p.Name()] = foreignForm{d.encryptedBy(t, p, signed), "pass"}
 	}
+	for name, c := range dressed(forms["clear"].entity, encrypt) {
+		forms[name] = c
+	}
 	for name, c := range forms {
 		for _, form := range []string{"readable", "stripped"} {
 			t.Run(name+" "+form, func(t *testing.T) {
@@ -145,6 +148,42 @@ func (d *deployment) testForms(t *testing.T) {
 			t.Errorf("changed:\n%s", got.Data)
 		}
 	})
+}
+
+// binaryLetter is letterWithFile as some clients write it inside of encryption, where
+// nothing limits lines and octets (RFC 8551 section 3.1.2).
+const binaryLetter = "Content-Type: multipart/mixed; boundary=\"=_l\"\r\n\r\n--=_l\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+	"Content-Transfer-Encoding: 8bit\r\n\r\nSchöne Grüße\r\n--=_l\r\nContent-Type: application/pdf; name=\"plan.pdf\"\r\n" +
+	"Content-Disposition: attachment; filename=\"plan.pdf\"\r\nContent-Transfer-Encoding: binary\r\n\r\n%PDF-1.7\x00\xff\r\n--=_l--\r\n"
+
+// dressed are messages with the types, parameters and boundaries that some clients write
+// around the same CMS: other names of Outlook, what Apple Mail and iOS write, and Outlook
+// on the web, which calls what is encrypted by AES-GCM enveloped-data.
+func dressed(clear string, encrypt func(entity, cipher string) string) map[string]foreignForm {
+	otherNames := func(entity string) string {
+		head, body, _ := strings.Cut(entity, "\r\n\r\n")
+		if strings.Contains(head, "x-pkcs7") {
+			return strings.ReplaceAll(head+"\r\n\r\n"+body, "application/x-pkcs7-", "application/pkcs7-")
+		}
+		return strings.ReplaceAll(head+"\r\n\r\n"+body, "application/pkcs7-", "application/x-pkcs7-")
+	}
+	_, boundary, _ := strings.Cut(clear, "boundary=\"")
+	boundary, _, _ = strings.Cut(boundary, "\"")
+	apple := strings.ReplaceAll(clear, boundary, "Apple-Mail=_7A1C2A5B-3C29-4A0E-9B3E-6F2D4E1B8C9D")
+	// reheaded is a ciphertext under another Content-Type.
+	reheaded := func(kind, entity string) string {
+		_, body, _ := strings.Cut(entity, "\r\n\r\n")
+		return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=smime.p7m\r\n\r\n" + body
+	}
+	return map[string]foreignForm{
+		"clear, other names":          {otherNames(clear), "pass"},
+		"clear, of Apple Mail":        {apple, "pass"},
+		"encrypted, of iOS":           {reheaded("application/pkcs7-mime;\r\n\tsmime-type=enveloped-data;\r\n\tname=smime.p7m", encrypt(apple, "aes-256-cbc")), "pass"},
+		"encrypted, of OWA":           {reheaded("application/pkcs7-mime; smime-type=enveloped-data;\r\n name=\"smime.p7m\"", encrypt(clear, "aes-256-gcm")), "pass"},
+		"encrypted, without a type":   {reheaded("application/x-pkcs7-mime; name=\"smime.p7m\"", encrypt(letterWithFile, "aes-256-cbc")), "none"},
+		"encrypted, by its file name": {reheaded("application/octet-stream; name=\"smime.p7m\"", encrypt(letterWithFile, "aes-256-cbc")), "none"},
+		"encrypted, binary":           {encrypt(binaryLetter, "aes-256-cbc"), "none"},
+	}
 }
 
 // foreignForm is what a mail program writes, and the status that it has.
