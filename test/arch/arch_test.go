@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"internal/webguard":         {},
 	"internal/dns":              {"internal/"},
 	"internal/pemfile":          {"internal/pkix"},
-	"internal/bodytext":         {"smime/message"},
+	"internal/bodytext":         {"internal/lookalike", "smime/message"},
 	"internal/config":           {"smime/address"},
 	"internal/observe":          {"smime/address", "internal/"},
 	"internal/testing":          {"internal/"},
