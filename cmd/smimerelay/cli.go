@@ -23,6 +23,7 @@ type cli struct {
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`
+	Store   storeCmd   `cmd:"" group:"gateway" help:"Migrate the store and the queue to another database."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 
 	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`

@@ -94,7 +94,7 @@ func crashChild(dir string) error {
 		return err
 	}
 	q, err := Open(context.Background(), Config{
-		Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: &journal{file: file},
+		Place: crashPlace(dir), Lease: crashLease, Tend: 100 * time.Millisecond, Deliverer: &journal{file: file},
 		Retry: []time.Duration{time.Millisecond}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -120,14 +120,41 @@ func crashChild(dir string) error {
 	return nil
 }
 
+// crashURL is the variable with the database of the process that is killed; without it
+// the queue is a file.
+const crashURL = "QUEUE_CRASH_URL"
+
+// crashLease is short, so that nothing is waited for.
+const crashLease = 300 * time.Millisecond
+
+// crashPlace is where the queue of the process that is killed is.
+func crashPlace(dir string) Place {
+	if url := os.Getenv(crashURL); url != "" {
+		return Place{URL: url}
+	}
+	return Place{Path: filepath.Join(dir, "queue.db")}
+}
+
+// newCrashPlace makes a place for it, and says how the process finds it.
+func newCrashPlace(t *testing.T, dir string) (place Place, env string) {
+	t.Helper()
+	if place = newPlace(t); place.URL == "" {
+		place.Path = filepath.Join(dir, "queue.db")
+	}
+	return place, crashURL + "=" + place.URL
+}
+
 // Whatever Put accepted before the process was killed is delivered, at least
 // once.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { each(t, testCrash) }
+
+func testCrash(t *testing.T) {
 	dir := t.TempDir()
+	place, env := newCrashPlace(t, dir)
 	accepted := map[string]bool{}
 	for round := range crashRounds(t) {
 		cmd := exec.Command(os.Args[0], "-test.run=^$")
-		cmd.Env = append(os.Environ(), crashEnv+"="+dir)
+		cmd.Env = append(os.Environ(), crashEnv+"="+dir, env)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -151,7 +178,7 @@ func TestCrash(t *testing.T) {
 	}
 	h := newHop(nil)
 	h.got = make(chan relay.Delivery, 100_000)
-	q := open(t, Config{Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: h})
+	q := open(t, Config{Place: place, Deliverer: h, Lease: crashLease, Tend: 100 * time.Millisecond})
 	left, err := q.Len(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -316,7 +315,7 @@ func testHeldSurvivesPanic(t *testing.T) {
 func crashHolds(dir string) error {
 	refuse := newHop(func(string, int) error { return errors.New("not now") })
 	q, err := Open(context.Background(), Config{
-		Place: Place{Path: filepath.Join(dir, "queue.db")}, Deliverer: refuse, Retry: []time.Duration{time.Hour},
+		Place: crashPlace(dir), Lease: crashLease, Deliverer: refuse, Retry: []time.Duration{time.Hour},
 		Look: time.Millisecond, Recheck: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
 		Decider: decider{reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (relay.Batch, error) {
 			return split(h, func(to string) bool { return strings.Contains(to, "-now@") }), nil
@@ -340,12 +339,15 @@ func crashHolds(dir string) error {
 
 // Whenever the process is killed: each recipient of an accepted message is in
 // exactly one place, in the hold or in a copy, never in none and never in both.
-func TestHoldCrash(t *testing.T) {
+func TestHoldCrash(t *testing.T) { each(t, testHoldCrash) }
+
+func testHoldCrash(t *testing.T) {
 	dir := t.TempDir()
+	place, env := newCrashPlace(t, dir)
 	var accepted []string
 	for round := range crashRounds(t) {
 		cmd := exec.Command(os.Args[0], "-test.run=^$")
-		cmd.Env = append(os.Environ(), crashEnv+"="+dir, crashEnv+"_HOLDS=yes")
+		cmd.Env = append(os.Environ(), crashEnv+"="+dir, crashEnv+"_HOLDS=yes", env)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -367,7 +369,7 @@ func TestHoldCrash(t *testing.T) {
 			t.Fatalf("the process ended by itself: %v", err)
 		}
 	}
-	s, err := OpenStore(t.Context(), Place{Path: filepath.Join(dir, "queue.db")})
+	s, err := OpenStore(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,5 +447,35 @@ func testQuarantined(t *testing.T) {
 	last := len(g.holds) - 1
 	if !g.holds[last].Quarantined || !g.holds[last].Encrypted || g.orders[last].Verb != relay.Release {
 		t.Errorf("%+v %+v", g.holds[last], g.orders[last])
+	}
+}
+
+// Of two who decide on the same held message at the same time, as two nodes may, the second
+// finds that it is not as it was, and changes nothing.
+func TestHoldIsDecidedOnce(t *testing.T) { each(t, testHoldIsDecidedOnce) }
+
+func testHoldIsDecidedOnce(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	defer stop(t, q)
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net", "c@example.net"))); err != nil {
+		t.Fatal(err)
+	}
+	var read [2]*heldMessage
+	for i := range read {
+		var err error
+		if read[i], err = q.loadHold(t.Context(), 1, nil); err != nil || read[i] == nil {
+			t.Fatal(read[i], err)
+		}
+	}
+	for _, s := range read {
+		if err := q.resolve(t.Context(), s, split(s.hold, func(to string) bool { return to == "b@example.net" })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := length(t, q); n != 1 {
+		t.Errorf("%d copies leave, want 1", n)
+	}
+	if list, err := q.Held(t.Context()); err != nil || len(list) != 1 || len(list[0].Recipients) != 1 {
+		t.Errorf("held %+v (%v)", list, err)
 	}
 }

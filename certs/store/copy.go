@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// Copied is how many rows of one kind Copy has added.
+type Copied struct {
+	What  string
+	Added int64
+}
+
+// tables are all tables but those of the counters and of goose, in an order in which
+// those that others refer to come first.
+var tables = []struct{ name, what, key, update string }{
+	{"store_setting", "settings", "name", ""},
+	{"store_certificate", "certificates", "fingerprint", ""},
+	{"store_address", "addresses of certificates", "address, fingerprint", ""},
+	{"store_key", "private keys", "fingerprint", ""},
+	{"store_intermediate", "intermediate certificates", "fingerprint", ""},
+	{"store_chain", "chains", "fingerprint, position", ""},
+	{"store_ledger", "issued certificates", "issuer, serial", ""},
+	// A number that was given out must not be given out again.
+	{"store_authority", "authorities", "issuer", ` UPDATE SET next = excluded.next, crl_number = excluded.crl_number, crl = excluded.crl
+		WHERE excluded.next > store_authority.next OR excluded.crl_number > store_authority.crl_number`},
+	{"store_warned", "expiry warnings", "fingerprint, threshold", ""},
+	{"store_file", "imported files", "digest, fingerprint", ""},
+}
+
+// booleans are the columns that SQLite reads as numbers and PostgreSQL wants as what they
+// are.
+var booleans = map[string]bool{"pinned": true, "has_key": true}
+
+// copyBatch is how many rows share a transaction.
+const copyBatch = 500
+
+// Copy adds to another store all that is in s and not yet there. What is there stays as it
+// is. Private keys are copied as they are sealed: both stores must have been opened with the
+// same key. Interrupted, it can be run again.
+func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
+	var all []Copied
+	for _, t := range tables {
+		n, err := s.copyTable(ctx, to, t.name, t.key, t.update)
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", t.what, err)
+		}
+		all = append(all, Copied{t.what, n})
+	}
+	return all, s.copyCounters(ctx, to)
+}
+
+// copyTable copies the rows of a table.
+func (s *Store) copyTable(ctx context.Context, to *Store, table, key, update string) (added int64, err error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT * FROM `+table+` ORDER BY `+key)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return 0, err
+	}
+	if update == "" {
+		update = ` NOTHING`
+	}
+	places := make([]string, len(names))
+	for i := range names {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	insert := `INSERT INTO ` + table + ` (` + strings.Join(names, ", ") + `) VALUES (` + strings.Join(places, ", ") +
+		`) ON CONFLICT (` + key + `) DO` + update
+	for more := true; more; {
+		var n int64
+		if more, n, err = copyRows(ctx, rows, to.write, insert, names); err != nil {
+			return added, err
+		}
+		added += n
+	}
+	return added, rows.Err()
+}
+
+// copyRows inserts the next rows in one transaction.
+func copyRows(ctx context.Context, rows *sql.Rows, to *sql.DB, insert string, names []string) (more bool, added int64, err error) {
+	tx, err := to.BeginTx(ctx, nil)
+	if err != nil {
+		return false, 0, err
+	}
+	defer tx.Rollback()
+	values, into := make([]any, len(names)), make([]any, len(names))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for range copyBatch {
+		if more = rows.Next(); !more {
+			break
+		}
+		if err := rows.Scan(into...); err != nil {
+			return false, added, err
+		}
+		for i, name := range names {
+			if n, ok := values[i].(int64); ok && booleans[name] {
+				values[i] = n != 0
+			}
+		}
+		res, err := tx.ExecContext(ctx, insert, values...)
+		if err != nil {
+			return false, added, err
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return false, added, err
+		}
+		added += n
+	}
+	return more, added, tx.Commit()
+}
+
+// copyCounters has the counters grow past those of s: who has seen a generation looks
+// again.
+func (s *Store) copyCounters(ctx context.Context, to *Store) error {
+	for _, name := range []string{counterCertificates, counterTrust, counterKeys} {
+		var value int64
+		if err := s.read.QueryRowContext(ctx, `SELECT value FROM store_counter WHERE name = $1`, name).Scan(&value); err != nil {
+			return err
+		}
+		_, err := to.write.ExecContext(ctx, `UPDATE store_counter SET value = CASE WHEN value < $1 THEN $1 ELSE value END + 1 WHERE name = $2`, value, name)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package queue
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Moved is what Move has moved.
+type Moved struct{ Messages, Deliveries, Held int }
+
+// Move takes all mail out of one queue, which no gateway may be working on, and puts it
+// into another. Each message is in the other one, with all its deliveries and holds, before
+// it leaves; one that was there when Move was interrupted is not put there again.
+func Move(ctx context.Context, from, to Place) (m Moved, err error) {
+	var files []interface{ Close() error }
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	var stores []*Store
+	for _, p := range []Place{from, to} {
+		if p.URL == "" {
+			lock, err := lockFile(p.Path)
+			if err != nil {
+				return m, fmt.Errorf("queue %q: %w", p.label(), err)
+			}
+			files = append(files, lock)
+		}
+		s, err := openStore(ctx, p, "", true, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return m, fmt.Errorf("queue %q: %w", p.label(), err)
+		}
+		files, stores = append(files, s), append(stores, s)
+	}
+	if err := stores[0].isIdle(ctx); err != nil {
+		return m, fmt.Errorf("queue %q: %w", from.label(), err)
+	}
+	return stores[0].move(ctx, stores[1])
+}
+
+// errBusy is the error for a queue that a gateway works on.
+var errBusy = errors.New("in use by a gateway; stop it on all nodes")
+
+// isIdle returns an error if a node works on a shared queue.
+func (s *Store) isIdle(ctx context.Context) error {
+	if !s.engine.shared {
+		return nil
+	}
+	var n int
+	err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM smimerelay_node WHERE until > `+serverNow).Scan(&n)
+	if err == nil && n > 0 {
+		err = errBusy
+	}
+	return err
+}
+
+func (s *Store) move(ctx context.Context, to *Store) (m Moved, err error) {
+	ids, err := queryInts(ctx, s.db, `SELECT id FROM smimerelay_message ORDER BY id`)
+	if err != nil {
+		return m, err
+	}
+	for _, id := range ids {
+		c, err := s.readCargo(ctx, id)
+		if err != nil {
+			return m, fmt.Errorf("message %d: %w", id, err)
+		}
+		if err := to.unload(ctx, c); err != nil {
+			return m, fmt.Errorf("message %d: %w", id, err)
+		}
+		if err := s.removeCargo(ctx, c); err != nil {
+			return m, fmt.Errorf("message %d: %w", id, err)
+		}
+		// It cannot be there twice any more.
+		if _, err := to.db.ExecContext(ctx, `DELETE FROM smimerelay_moved WHERE mark = $1`, c.mark); err != nil {
+			return m, err
+		}
+		m.Messages++
+		m.Deliveries += len(c.deliveries)
+		m.Held += len(c.holds)
+	}
+	return m, s.wipe(ctx)
+}
+
+// cargo is a message with all that refers to it.
+type cargo struct {
+	id         int64
+	mark       string // of this message and no other
+	text       []byte
+	deliveries []movedDelivery
+	holds      []movedHold
+}
+
+// movedDelivery is a delivery as it is stored.
+type movedDelivery struct {
+	id, created                 int64
+	attempts                    int
+	sender, params, destination string
+	wait                        time.Duration
+	onHold                      bool
+	recipients                  []recipient
+}
+
+// movedHold is a hold as it is stored.
+type movedHold struct {
+	id, until, next int64
+	hold, order     string
+}
+
+// readCargo reads a message with all that refers to it.
+func (s *Store) readCargo(ctx context.Context, id int64) (*cargo, error) {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback()
+	c := &cargo{id: id}
+	var size int
+	if err := tx.QueryRowContext(ctx, `SELECT `+messageSize+` FROM smimerelay_message m WHERE m.id = $1`, id).Scan(&size); err != nil {
+		return nil, err
+	}
+	if c.text, err = readText(ctx, tx, id, size); err != nil {
+		return nil, err
+	}
+	if err := s.readDeliveries(ctx, tx, c); err != nil {
+		return nil, err
+	}
+	for i := range c.deliveries {
+		if c.deliveries[i].recipients, err = readRecipients(ctx, tx, c.deliveries[i].id); err != nil {
+			return nil, err
+		}
+	}
+	if err := readHolds(ctx, tx, c); err != nil {
+		return nil, err
+	}
+	c.seal()
+	return c, nil
+}
+
+func (s *Store) readDeliveries(ctx context.Context, tx *sql.Tx, c *cargo) error {
+	rows, err := tx.QueryContext(ctx, `SELECT d.id, d.sender, d.params, d.created, d.attempts, d.destination, `+s.engine.next+`,
+		coalesce(CAST(j.state AS TEXT), '') FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
+		WHERE d.message_id = $1 ORDER BY d.id`, c.id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d movedDelivery
+		var next int64
+		var state string
+		if err := rows.Scan(&d.id, &d.sender, &d.params, &d.created, &d.attempts, &d.destination, &next, &state); err != nil {
+			return err
+		}
+		d.onHold = state == "pending"
+		if state == "available" {
+			d.wait = max(0, time.Until(time.Unix(next, 0)))
+		}
+		c.deliveries = append(c.deliveries, d)
+	}
+	return rows.Err()
+}
+
+func readHolds(ctx context.Context, tx *sql.Tx, c *cargo) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, hold, until, next, job_order FROM smimerelay_hold WHERE message_id = $1 ORDER BY id`, c.id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h movedHold
+		if err := rows.Scan(&h.id, &h.hold, &h.until, &h.next, &h.order); err != nil {
+			return err
+		}
+		c.holds = append(c.holds, h)
+	}
+	return rows.Err()
+}
+
+// seal computes the mark: numbers are used again, contents with their times are not.
+func (c *cargo) seal() {
+	h := sha256.New()
+	fmt.Fprintln(h, c.id, len(c.text))
+	h.Write(c.text)
+	for _, d := range c.deliveries {
+		fmt.Fprintf(h, "%d %d %q %q\n", d.id, d.created, d.sender, d.params)
+	}
+	for _, x := range c.holds {
+		fmt.Fprintf(h, "%d %d %q\n", x.id, x.until, x.hold)
+	}
+	c.mark = hex.EncodeToString(h.Sum(nil))
+}
