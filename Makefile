@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-sslea
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-token install deb rpm release run test test-crash unit e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
+.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -135,6 +135,11 @@ CRASH_ROUNDS ?= 200
 
 test-crash: ## kill -9 the queue CRASH_ROUNDS (200) times under load, with deliveries and with held mail, on SQLite and on PostgreSQL: nothing may be lost
 	CRASH_ROUNDS=$(CRASH_ROUNDS) $(GO) test -run 'Crash$$' -v -count=1 -timeout 180m ./relay/queue
+
+SOAK ?= 100000
+
+soak: ## SOAK (100,000) messages through the queue, on SQLite and on PostgreSQL: memory and goroutines stay, and how soon the first of as many that waited is delivered
+	$(GO) test -run 'TestSoak$$' -v -count=1 -timeout 120m ./relay/queue -soak $(SOAK)
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	test/scripts/fuzz $(FUZZTIME)

@@ -5,6 +5,7 @@ package postgresdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -53,7 +54,10 @@ func Open(ctx context.Context, cfg *pgx.ConnConfig, connections int) (*sql.DB, e
 	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(commitToDisk))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return db, db.PingContext(ctx)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // commitToDisk has commits wait until they are on the disk where the server, the

@@ -86,7 +86,10 @@ func openPostgreSQL(ctx context.Context, p Place, node string, log *slog.Logger)
 	cfg.RuntimeParams["lock_timeout"] = "8s"
 	postgresdb.Limit(cfg, silence)
 	db, err := postgresdb.Open(ctx, cfg, connections)
-	return &Store{db: db, engine: postgresql(node)}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: db, engine: postgresql(node)}, nil
 }
 
 // busyTimeout is how long a statement waits for another process.

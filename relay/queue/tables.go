@@ -55,10 +55,10 @@ func makeSQLite(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 // makePostgreSQL brings the tables of a database up to date while other nodes wait.
 func makePostgreSQL(ctx context.Context, cfg *pgx.ConnConfig, log *slog.Logger) error {
 	db, err := postgresdb.Open(ctx, cfg, 2)
-	defer db.Close()
 	if err != nil {
 		return err
 	}
+	defer db.Close()
 	lock, err := db.Conn(ctx)
 	if err != nil {
 		return err
