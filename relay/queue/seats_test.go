@@ -22,7 +22,10 @@ func testHangingDestination(t *testing.T) {
 	h := newHop(nil)
 	q := open(t, Config{Workers: 4, Destination: byDomain, Deliverer: deliverFunc(func(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 		if d.Recipients[0].Address.Domain() == "hangs.example" {
-			<-goOn
+			select {
+			case <-goOn:
+			case <-ctx.Done():
+			}
 		}
 		return h.Deliver(ctx, d)
 	})})
