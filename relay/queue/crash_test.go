@@ -125,7 +125,7 @@ func crashChild(dir string) error {
 const crashURL = "QUEUE_CRASH_URL"
 
 // crashLease is short, so that nothing is waited for.
-const crashLease = 300 * time.Millisecond
+const crashLease = time.Second
 
 // crashPlace is where the queue of the process that is killed is.
 func crashPlace(dir string) Place {

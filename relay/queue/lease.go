@@ -49,7 +49,7 @@ func (l *lease) run() {
 
 // renew has the lease last for another while.
 func (l *lease) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.queue.config.Lease/3)
+	ctx, cancel := context.WithTimeout(ctx, l.queue.config.Lease)
 	defer cancel()
 	_, err := l.queue.db.ExecContext(ctx, `INSERT INTO smimerelay_node (name, until) VALUES ($1, `+serverNow+` + $2)
 		ON CONFLICT (name) DO UPDATE SET until = excluded.until`, l.name, l.queue.config.Lease.Milliseconds())
