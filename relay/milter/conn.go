@@ -57,6 +57,7 @@ func (s *Server) newConn(nc net.Conn) *conn {
 // Run serves the connection to its end.
 func (c *conn) Run() {
 	defer c.Close()
+	wire.GrowStack()
 	c.r, c.w = c.server.readers.Get().(*bufio.Reader), c.server.writers.Get().(*bufio.Writer)
 	c.r.Reset(c.Conn)
 	c.w.Reset(c.Conn)

@@ -99,6 +99,7 @@ func (c *client) serve(l *link) {
 		return
 	}
 	srv := c.server.library(l.tls != nil, smtp.BackendFunc(func(sc *smtp.Conn) (smtp.Session, error) {
+		wire.GrowStack() // of the library's goroutine for the connection
 		return l.newSession(sc), nil
 	}))
 	// Serve fails at its second Accept, with the connection in a goroutine

@@ -31,6 +31,7 @@ func (s *session) Data(r io.Reader) error {
 
 // LMTPData receives a message over LMTP and answers for every recipient.
 func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
+	wire.GrowStack() // the library has a goroutine for each message
 	return s.message(r, func(tx *transaction, m *message.Message) error {
 		answers, err := s.deliver(tx.env, m)
 		if err != nil {
@@ -90,7 +91,7 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 
 // receive reads a message to its end and judges it as SMTP does.
 func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, error) {
-	_, err := io.Copy(in, r)
+	_, err := in.ReadFrom(r)
 	complete, exact := s.link.arrived()
 	switch {
 	case errors.Is(err, smtp.ErrDataTooLarge):

@@ -112,7 +112,6 @@ func (a *Acceptor) start(nc net.Conn) {
 		defer a.wg.Done()
 		defer a.leave(c)
 		defer nc.Close()
-		growStack()
 		c.Run()
 	}()
 }

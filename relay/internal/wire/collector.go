@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"io"
 	"runtime/debug"
 	"sync"
 
@@ -73,6 +74,13 @@ func (c *Collector) Write(p []byte) (int, error) {
 	}
 	c.keep(p)
 	return len(p), nil
+}
+
+// ReadFrom is io.ReaderFrom, with a buffer that is used again.
+func (c *Collector) ReadFrom(r io.Reader) (int64, error) {
+	buffer := smallRooms.Get().(*[smallRoom]byte)
+	defer smallRooms.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, buffer[:])
 }
 
 // keep puts p into the last block and, where that is full, into a new one.

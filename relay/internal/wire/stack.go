@@ -3,12 +3,12 @@ package wire
 // stackRoom is about what the work on a message takes of a stack.
 const stackRoom = 14 << 10
 
-// growStack gives the goroutine a stack of that size at once. Otherwise it would be
-// copied at 2, 4 and 8 kB with all frames that are on it then, for each connection: MTAs
-// open one for each message.
+// GrowStack gives a goroutine that is to work on messages the stack for it at once.
+// Otherwise it would be copied at 2, 4 and 8 kB with all frames that are on it then, for
+// each connection: MTAs open one for each message.
 //
 //go:noinline
-func growStack() {
+func GrowStack() {
 	var room [stackRoom]byte
 	touch(&room)
 }
