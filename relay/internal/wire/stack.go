@@ -1,10 +1,10 @@
 package wire
 
 // stackRoom is about what the work on a message takes of a stack.
-const stackRoom = 14 << 10
+const stackRoom = 28 << 10
 
 // GrowStack gives a goroutine that is to work on messages the stack for it at once.
-// Otherwise it would be copied at 2, 4 and 8 kB with all frames that are on it then, for
+// Otherwise it would be copied at 2, 4, 8 and 16 kB with all frames that are on it then, for
 // each connection: MTAs open one for each message.
 //
 //go:noinline
