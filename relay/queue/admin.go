@@ -54,7 +54,7 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Entry, error) {
 	}
 	entries := []Entry{}
 	for _, e := range all {
-		if f.Matches(&e) {
+		if f.matches(&e) {
 			entries = append(entries, e)
 		}
 	}

@@ -30,8 +30,8 @@ type Filter struct {
 // Empty reports whether f chooses everything.
 func (f Filter) Empty() bool { return f == Filter{} }
 
-// Matches reports whether f chooses a delivery.
-func (f Filter) Matches(e *Entry) bool {
+// matches reports whether f chooses a delivery.
+func (f Filter) matches(e *Entry) bool {
 	return (f.Status == "" || f.Status == e.Status) &&
 		(f.Before.IsZero() || e.Created.Before(f.Before)) &&
 		(f.Destination == "" || e.Destination == f.Destination || strings.HasPrefix(e.Destination, f.Destination+"/")) &&
