@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"mime"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxWord is how many characters an encoded word has at most, and maxWordText how many
@@ -25,9 +26,19 @@ func Encode(text string) string {
 	if encoded != text || !strings.Contains(text, "=?") {
 		return encoded
 	}
+	return Words(text)
+}
+
+// Words returns the value of an unstructured field that Header reads as text, all of it in
+// encoded words: none is too long for a line.
+func Words(text string) string {
+	text = strings.ToValidUTF8(text, "?")
 	var words []string
 	for len(text) > 0 {
 		n := min(len(text), maxWordText)
+		for n < len(text) && !utf8.RuneStart(text[n]) {
+			n--
+		}
 		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(text[:n]))+"?=")
 		text = text[n:]
 	}

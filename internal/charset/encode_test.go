@@ -25,6 +25,23 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// Every word has a length that a header can have, and whole characters.
+func TestWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "hello": "hello", strings.Repeat("x", 1000): strings.Repeat("x", 1000), strings.Repeat("grüße €", 200): strings.Repeat("grüße €", 200), "a\xfcb": "a?b",
+	} {
+		encoded := Words(text)
+		if got, ok := Header(encoded); got != want || !ok {
+			t.Errorf("%q is read %q, %t", text, got, ok)
+		}
+		for word := range strings.FieldsSeq(encoded) {
+			if _, ok := Header(word); len(word) > maxWord || !ok {
+				t.Errorf("the word %q", word)
+			}
+		}
+	}
+}
+
 // A text is written in the charset that it is to have, word by word, and in UTF-8 where
 // that lacks a character.
 func TestEncodeIn(t *testing.T) {

@@ -80,11 +80,11 @@ func (t Tags) change(o *opened, say says) (c message.Change, ok bool) {
 		return c, false
 	}
 	if len(subjects) == 0 {
-		subjects = []string{""}
+		subjects = []subject{{}}
 	}
 	prefix := strings.Join(tags, " ")
 	for _, s := range subjects {
-		f, err := message.NewField("Subject", strings.TrimSpace(prefixed(prefix, s, charsetFor(s, o.Message))))
+		f, err := s.field(prefix, o.Message)
 		if err != nil {
 			return c, false
 		}
@@ -92,6 +92,24 @@ func (t Tags) change(o *opened, say says) (c message.Change, ok bool) {
 	}
 	c.Remove = message.Named("Subject")
 	return c, true
+}
+
+// subject is a subject as it is written in a header, and the text that is read in it.
+type subject struct{ written, text string }
+
+// field is the subject with tags before it. What cannot be written as it is, for a word is
+// longer than a line, is written in encoded words: no sender can make a subject that stays.
+func (s subject) field(prefix string, m *message.Message) (f message.Field, err error) {
+	for _, value := range []func() string{
+		func() string { return prefixed(prefix, s.written, charsetFor(s.written, m)) },
+		func() string { return charset.Words(strings.TrimSpace(prefix + " " + s.text)) },
+		func() string { return charset.Words(prefix) },
+	} {
+		if f, err = message.NewField("Subject", strings.TrimSpace(value())); err == nil {
+			return f, nil
+		}
+	}
+	return f, err
 }
 
 // prefixed returns a subject, as it is written in a header, with a text before it in a
@@ -116,25 +134,26 @@ func charsetFor(subject string, m *message.Message) string {
 	return name
 }
 
-// cleaned returns the values of the subjects of a message without what looks like a
-// tag, as they are written in a header; unread says that one of them cannot be read for
-// sure, and stays.
-func (t Tags) cleaned(m *message.Message) (subjects []string, changed, unread bool) {
+// cleaned returns the subjects of a message without what looks like a tag; unread says
+// that one of them cannot be read for sure: it stays where a header can have it in it.
+func (t Tags) cleaned(m *message.Message) (subjects []subject, changed, unread bool) {
 	for _, raw := range m.All("Subject") {
 		text, ok := charset.Header(raw)
-		cut := lookalike.Cut(text, t.all())
-		switch {
-		case !ok:
-			unread = true
-			subjects = append(subjects, raw)
-		case cut == text && message.ScanLines([]byte(raw)).ASCII:
-			subjects = append(subjects, raw)
-		default:
-			changed = changed || cut != text
-			subjects = append(subjects, charset.EncodeIn(charsetFor(raw, m), strings.TrimSpace(cut)))
+		cut := strings.TrimSpace(lookalike.Cut(text, t.all()))
+		unread = unread || !ok
+		if forged := cut != strings.TrimSpace(text); printable(raw) && (!ok || !forged) {
+			subjects = append(subjects, subject{raw, cut})
+		} else {
+			changed = changed || forged
+			subjects = append(subjects, subject{charset.EncodeIn(charsetFor(raw, m), cut), cut})
 		}
 	}
 	return subjects, changed, unread
+}
+
+// printable reports whether a header can have a value in it as it is.
+func printable(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f })
 }
 
 // of returns the tags for what was found. A subject that cannot be read may have a forged

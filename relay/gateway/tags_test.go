@@ -65,6 +65,32 @@ func TestTagsOfSeveralSubjects(t *testing.T) {
 	}
 }
 
+// No subject stays as it came because it cannot be written as it is: octets of no known
+// charset, words longer than a line, control characters.
+func TestForgedTagsInSubjectsThatCannotBeWritten(t *testing.T) {
+	w := taggedWorld(t)
+	long := strings.Repeat("x", 1000)
+	for name, tt := range map[string]struct{ subject, want string }{
+		"Latin-1":              {"[signed] f\xfcr Sie", "[not verified] für Sie"},
+		"Latin-1, not forged":  {"f\xfcr Sie", "[not verified] für Sie"},
+		"a long word":          {"[signed] Invoice " + long, "Invoice " + long},
+		"a long encoded word":  {"=?x-unknown?q?" + long + "?= [signed] y", "[not verified] " + long + " y"},
+		"a control character":  {"[signed] a\x01b", "a\x01b"},
+		"an escape and a tag":  {"\x1b(B x\nSubject: [signed] y", "x|y"},
+		"Latin-1 and a tag":    {"gr\xfc\xdfe\nSubject: [signed] y", "[not verified] grüße|[not verified] y"},
+		"a long word, one tag": {long + "\nSubject: [signed] y", long + "|y"},
+	} {
+		got := w.receive(parseMessage(t, "From: x@y.example\nSubject: "+tt.subject+"\n\nhello\n"))
+		var seen []string
+		for _, s := range got.All("Subject") {
+			seen = append(seen, decoded(s))
+		}
+		if s := strings.Join(seen, "|"); s != tt.want {
+			t.Errorf("%s: %q", name, s)
+		}
+	}
+}
+
 func TestAsItIsHasNoTags(t *testing.T) {
 	w := newWorld(t)
 	w.config.Inbound.Tags = Tags{Signed: "[signed]"}
