@@ -102,7 +102,7 @@ type Listener struct {
 	ClientFingerprints []string `toml:"client_fingerprints" doc:"SHA-256 fingerprints of client certificates, in hexadecimal, regardless of their issuer and expiry: such a client is authenticated under the first mail address or DNS name in the certificate, or its common name"`
 	Auth               string   `toml:"auth" doc:"lmtp, smtp: whether clients may log in with a password (AUTH PLAIN and LOGIN), which [auth] checks: tls offers it over TLS only, always also without; client certificates can always be used, also with AUTH EXTERNAL" enum:"off,tls,always"`
 
-	XForward []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may identify their client with XFORWARD; the local host always may"`
+	XForward []string `toml:"xforward" doc:"lmtp, smtp: networks (CIDR) of MTAs that may identify their client, and its login, with XFORWARD; with lmtp the local host may, too"`
 	XClient  []string `toml:"xclient" doc:"lmtp, smtp: networks (CIDR) of proxies that may identify their client with XCLIENT"`
 	Proxy    []string `toml:"proxy" doc:"lmtp, smtp: networks (CIDR) of proxies such as HAProxy, which must send a header of the PROXY protocol, version 1 or 2; connections from there without one are closed"`
 

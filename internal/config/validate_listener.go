@@ -46,7 +46,11 @@ func (d *decoder) networks(key string, l Listener) {
 			d.network(index(join(key, option), n), network)
 		}
 	}
-	for option, list := range map[string][]string{"xclient": l.XClient, "proxy": l.Proxy} {
+	speakers := map[string][]string{"xclient": l.XClient, "proxy": l.Proxy}
+	if l.Protocol == "smtp" {
+		speakers["xforward"] = l.XForward
+	}
+	for option, list := range speakers {
 		for n, network := range list {
 			if p, err := netip.ParsePrefix(network); err == nil && p.Bits() == 0 {
 				d.complain(index(join(key, option), n), "name the proxies", "every host may then claim to be any client")

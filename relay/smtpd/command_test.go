@@ -183,7 +183,11 @@ func TestBDATWithoutSize(t *testing.T) {
 func TestXFORWARD(t *testing.T) {
 	for _, lmtp := range []bool{false, true} {
 		hello := map[bool]string{false: "EHLO", true: "LHLO"}[lmtp] + " mx.example.org"
-		w := start(t, Config{LMTP: lmtp})
+		c := Config{LMTP: lmtp}
+		if !lmtp {
+			c.Forwarders = network("127.0.0.0/8")
+		}
+		w := start(t, c)
 		p := w.dial()
 		if r := p.do(hello, "250 "); !strings.Contains(r, "\r\n250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE LOGIN\r\n") {
 			t.Fatalf("%q", r)
@@ -216,6 +220,19 @@ func TestXFORWARD(t *testing.T) {
 		for _, bad := range []string{"", "ADDR", "ADDR=x", "ADDR=1.2.3", "IDENT=a+0A", "FOO=bar"} {
 			p.do("XFORWARD "+bad, "501 5.5.4")
 		}
+	}
+}
+
+// An MTA stands before LMTP; by SMTP strangers may come through a proxy on this host.
+func TestXFORWARDFromThisHost(t *testing.T) {
+	w := start(t, Config{})
+	p := w.dial()
+	if r := p.do("EHLO x", "250 "); strings.Contains(r, "XFORWARD") {
+		t.Errorf("%q", r)
+	}
+	p.do("XFORWARD ADDR=192.0.2.7 LOGIN=alice", "550 5.7.0")
+	if c := w.clientOf(p); !c.Addr.IsLoopback() || c.User != "" {
+		t.Errorf("client %+v", c)
 	}
 }
 

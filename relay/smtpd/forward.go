@@ -101,12 +101,15 @@ func forwardedAddr(s string) (netip.Addr, error) {
 	return a.Unmap(), err
 }
 
-// trusts reports whether a peer may say who its client is: one on this host, or
-// in a network that the listener names.
+// trusts reports whether a peer may say who its client is: one in a network that the
+// listener names and, with LMTP, one on this host, where the MTA in front is. To a relay
+// by SMTP strangers may come by way of this host: through a proxy or a tunnel.
 func (c *Config) trusts(peer netip.Addr) bool {
-	// A unix socket has no address.
-	return !peer.IsValid() || peer.IsLoopback() || within(c.Forwarders, peer)
+	return c.LMTP && onHost(peer) || within(c.Forwarders, peer)
 }
+
+// onHost reports whether a peer is on this host. A unix socket has no address.
+func onHost(peer netip.Addr) bool { return !peer.IsValid() || peer.IsLoopback() }
 
 // trusted is trusts for the client. One that others speak for must be named: it is not on
 // this host, whatever its address.
@@ -119,7 +122,7 @@ func (c *client) trusted() bool {
 
 // exempt reports whether a peer speaks for many clients.
 func (c *Config) exempt(peer netip.Addr) bool {
-	return c.trusts(peer) || within(c.Proxies, peer) || within(c.XClient, peer)
+	return onHost(peer) || c.trusts(peer) || within(c.Proxies, peer) || within(c.XClient, peer)
 }
 
 func within(networks []netip.Prefix, addr netip.Addr) bool {

@@ -33,7 +33,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"BDAT x": `at=BDAT command="BDAT x" reply="501 `,
 	} {
 		log := &wiretest.Log{}
-		w := start(t, Config{Log: log.Logger(), Limits: Limits{MessageSize: 1 << 20}, Handler: &wiretest.Handler{
+		w := start(t, Config{Log: log.Logger(), Forwarders: network("127.0.0.0/8"), Limits: Limits{MessageSize: 1 << 20}, Handler: &wiretest.Handler{
 			OnRecipient: func(_ *relay.Envelope, r relay.Recipient) error {
 				if r.Address.Local() == "no" {
 					return fault.New(fault.Policy, "no such user", nil)

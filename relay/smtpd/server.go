@@ -48,7 +48,7 @@ type Config struct {
 	// AllowRouted takes recipients without a domain and with a source route.
 	AllowRouted bool
 	// Forwarders are the networks of MTAs that may say by XFORWARD who their
-	// client is, beside those on this host.
+	// client is. With LMTP those on this host may, too.
 	Forwarders []netip.Prefix
 	// Proxies are the networks of proxies, which must say with the PROXY protocol for
 	// whom they connect; no other peer may.
