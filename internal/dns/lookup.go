@@ -88,7 +88,8 @@ type Host struct {
 	Name string
 	// Addresses are of IPv6, then of IPv4.
 	Addresses []netip.Addr
-	// Secure says that all answers were validated.
+	// Secure says that all answers were validated. A question without an answer gave no
+	// address, and makes the others no less secure (RFC 7672 section 2.1.2).
 	Secure bool
 }
 
@@ -97,7 +98,7 @@ type Host struct {
 func (l *Lookup) Host(ctx context.Context, name string) (Host, error) {
 	six, err6 := l.find(ctx, name, dnsmessage.TypeAAAA)
 	four, err4 := l.find(ctx, name, dnsmessage.TypeA)
-	h := Host{Name: hostName(four.name), Secure: six.secure && four.secure}
+	h := Host{Name: hostName(four.name), Secure: secured(six, err6) && secured(four, err4)}
 	if err4 != nil {
 		h.Name = hostName(six.name)
 	}
@@ -115,7 +116,15 @@ func (l *Lookup) Host(ctx context.Context, name string) (Host, error) {
 	if err4 == nil {
 		err4 = err6
 	}
+	if err4 != nil {
+		h.Secure = false
+	}
 	return h, err4
+}
+
+// secured reports whether nothing of an answer is without validation.
+func secured(f found, err error) bool {
+	return f.secure || err != nil && !errors.Is(err, ErrNoName)
 }
 
 // TLSA is a record of RFC 6698 section 2.1.

@@ -1,10 +1,12 @@
 package nexthop
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,9 +15,12 @@ import (
 	"github.com/smimerelay/smimerelay/internal/testing/loopback"
 )
 
-// withoutTLSA is a resolver that passes questions on to another one, but fails or is
-// silent when it is asked for TLSA records.
-func withoutTLSA(t *testing.T, resolver string, silent bool) string {
+// The types of records that a test keeps back (RFC 1035 section 3.2.2, 3596, 6698).
+const typeA, typeAAAA, typeTLSA = 1, 28, 52
+
+// without is a resolver that passes questions on to another one, but fails or is silent
+// when it is asked for records of one type.
+func without(t *testing.T, kind uint16, resolver string, silent bool) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +33,7 @@ func withoutTLSA(t *testing.T, resolver string, silent bool) string {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { defer nc.Close(); answerAll(nc, resolver, silent) })
+			wg.Go(func() { defer nc.Close(); answerAll(nc, kind, resolver, silent) })
 		}
 	})
 	t.Cleanup(func() { ln.Close(); wg.Wait() })
@@ -48,7 +53,7 @@ func readFrame(r io.Reader) []byte {
 	return frame
 }
 
-func answerAll(nc net.Conn, resolver string, silent bool) {
+func answerAll(nc net.Conn, kind uint16, resolver string, silent bool) {
 	question := readFrame(nc)
 	if question == nil {
 		return
@@ -57,7 +62,7 @@ func answerAll(nc net.Conn, resolver string, silent bool) {
 	for question[end] != 0 {
 		end += int(question[end]) + 1
 	}
-	if binary.BigEndian.Uint16(question[end+1:]) != 52 {
+	if binary.BigEndian.Uint16(question[end+1:]) != kind {
 		up, err := net.Dial("tcp", resolver)
 		if err != nil {
 			return
@@ -84,7 +89,7 @@ func TestTLSAUnknown(t *testing.T) {
 	running := dnstest.Start(t, dnstest.Zone{Name: "signed.test", Records: []string{"mx IN A 127.0.0.2", "@ IN MX 10 mx"}})
 	for silent, mode := range map[bool]Mode{false: DANE, true: MTASTS} {
 		var counts counted
-		lookup := lookupBy(t, withoutTLSA(t, running.Validating, silent), time.Second)
+		lookup := lookupBy(t, without(t, typeTLSA, running.Validating, silent), time.Second)
 		n := open(t, Config{Port: port, TLS: mode, Lookup: lookup, Count: counts.add})
 		if got := deliver(t, n, "signed.test") + "; " + counts.take(); got != "451 4.7.5; tlsa dnssec-invalid" {
 			t.Errorf("silent %v: %s", silent, got)
@@ -95,5 +100,31 @@ func TestTLSAUnknown(t *testing.T) {
 	}
 	if got := deliver(t, open(t, Config{Port: port, TLS: DANE, Lookup: lookupBy(t, running.Validating)}), "signed.test"); got != "ok" {
 		t.Errorf("with a resolver that answers: %s", got)
+	}
+}
+
+// TestAddressesUnknown: who keeps the addresses of one family from us does not undo what
+// the TLSA records of the host demand.
+func TestAddressesUnknown(t *testing.T) {
+	port := loopback.FreePort(t)
+	server := serve(t, fmt.Sprintf("127.0.0.2:%d", port), nil)
+	record := fmt.Sprintf("_%d._tcp.mx IN TLSA 3 1 1 %x", port, sha256.Sum256(nil))
+	records := []string{"mx IN A 127.0.0.2", "mx IN AAAA ::1", "@ IN MX 10 mx", record}
+	running := dnstest.Start(t, dnstest.Zone{Name: "signed.test", Records: records})
+	for _, kind := range []uint16{typeA, typeAAAA} {
+		for _, silent := range []bool{false, true} {
+			n := open(t, Config{Port: port, TLS: DANE, Lookup: lookupBy(t, without(t, kind, running.Validating, silent), time.Second)})
+			for _, target := range n.Plan(t.Context(), "signed.test").Targets {
+				if len(target.Addresses) != 1 || !strings.Contains(target.Security, "(DANE)") {
+					t.Errorf("type %d, silent %v: %v: %s", kind, silent, target.Addresses, target.Security)
+				}
+			}
+			if got := deliver(t, n, "signed.test"); got == "ok" {
+				t.Errorf("type %d, silent %v: sent", kind, silent)
+			}
+		}
+	}
+	if n, _ := server.got(); n != 0 {
+		t.Errorf("%d messages were sent in the clear", n)
 	}
 }
