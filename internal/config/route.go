@@ -30,7 +30,7 @@ type Route struct {
 	Port     int      `toml:"port" doc:"port of mail exchangers" min:"1"`
 	Protocol string   `toml:"protocol" doc:"protocol of the hosts" enum:"smtp,lmtp"`
 
-	TLS         string `toml:"tls" doc:"TLS to the hosts: require wants a certificate for the name of the host; opportunistic uses TLS if it is offered, without verification; dane does what TLSA records demand (RFC 7672) and is opportunistic without any; mta-sts is dane and, for domains without TLSA records, does what their policy demands (RFC 8461). dane and mta-sts need resolvers in [dns] that validate, on a loopback address or over TLS" enum:"off,opportunistic,require,dane,mta-sts"`
+	TLS         string `toml:"tls" doc:"TLS to the hosts: require wants a certificate for the name of the host; opportunistic uses TLS if it is offered, without verification; dane does what TLSA records demand (RFC 7672) and is opportunistic without any; mta-sts is dane and, for hosts without usable TLSA records, does what the policy of the domain demands (RFC 8461). dane and mta-sts need resolvers in [dns] that validate, on a loopback address or over TLS" enum:"off,opportunistic,require,dane,mta-sts"`
 	ImplicitTLS bool   `toml:"implicit_tls" doc:"begin with TLS, without STARTTLS, as on port 465; needs tls = \"require\""`
 	CA          string `toml:"ca" doc:"PEM file with the CA certificates trusted by tls = \"require\"; empty uses those of the system" path:"file"`
 	VerifyName  string `toml:"verify_name" doc:"name that the certificate of every host must have with tls = \"require\"; empty uses the name of the host"`

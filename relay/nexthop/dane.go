@@ -61,8 +61,7 @@ func (n *NextHop) demandDANE(ctx context.Context, t *Target, domain string, sts 
 	}
 	usable := usableTLSA(records)
 	if len(usable) == 0 {
-		t.tls = smtpclient.Encrypted(base).WithPolicy("tlsa")
-		t.Security = "TLS, not verified (its TLSA records are of no use to SMTP)"
+		n.unusableDANE(t, sts, domain, base)
 		return
 	}
 	names := []string{base}
@@ -85,21 +84,39 @@ func (n *NextHop) count(policy, result string) {
 	}
 }
 
+// unusableDANE decides about a host whose TLSA records are of no use to SMTP: TLS is
+// required (RFC 7672 section 2.2), and what an enforced MTA-STS policy says.
+func (n *NextHop) unusableDANE(t *Target, sts func() mtasts.Found, domain, base string) {
+	without, decided := n.byPolicy(t, sts, domain)
+	if decided {
+		return
+	}
+	t.tls = smtpclient.Encrypted(base).WithPolicy("tlsa")
+	t.Security = fmt.Sprintf("TLS, not verified (its TLSA records are of no use to SMTP%s)", without)
+}
+
 // usableTLSA leaves out records that SMTP cannot use, and weaker digests of what has a
 // stronger one (RFC 7671 section 9).
 func usableTLSA(records []dns.TLSA) []dns.TLSA {
+	usable := slices.DeleteFunc(slices.Clone(records), func(r dns.TLSA) bool { return !wellFormed(r) })
 	strongest := map[[2]byte]bool{}
-	for _, r := range records {
+	for _, r := range usable {
 		if r.Matching == match512 {
 			strongest[[2]byte{r.Usage, r.Selector}] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(records), func(r dns.TLSA) bool {
-		size := map[byte]int{matching256: sha256.Size, match512: sha512.Size}[r.Matching]
-		return r.Usage != usageTA && r.Usage != usageEE || r.Selector > selectorKey || r.Matching > match512 ||
-			size > 0 && len(r.Data) != size || len(r.Data) == 0 ||
-			r.Matching == matching256 && strongest[[2]byte{r.Usage, r.Selector}]
+	return slices.DeleteFunc(usable, func(r dns.TLSA) bool {
+		return r.Matching == matching256 && strongest[[2]byte{r.Usage, r.Selector}]
 	})
+}
+
+// wellFormed reports whether a record is one that SMTP can use.
+func wellFormed(r dns.TLSA) bool {
+	if r.Usage != usageTA && r.Usage != usageEE || r.Selector > selectorKey || r.Matching > match512 {
+		return false
+	}
+	size, digest := map[byte]int{matching256: sha256.Size, match512: sha512.Size}[r.Matching]
+	return len(r.Data) > 0 && (!digest || len(r.Data) == size)
 }
 
 func matches(r dns.TLSA, c *x509.Certificate) bool {

@@ -40,6 +40,9 @@ func TestDANE(t *testing.T) {
 	with("wrong", p, "451 4.7.5; tlsa validation-failure", "3 1 1 "+hash([]byte("x")))
 	// The stronger digest counts alone.
 	with("agility", p, "451 4.7.5; tlsa validation-failure", "3 1 1 "+hash(p.Leaf.RawSubjectPublicKeyInfo), "3 1 2 "+hash512([]byte("x")))
+	// A digest that cannot be one is not stronger than another.
+	with("malformed", p, "ok; tlsa success", "3 1 1 "+hash(p.Leaf.RawSubjectPublicKeyInfo), "3 1 2 0102")
+	with("malformed-wrong", p, "451 4.7.5; tlsa validation-failure", "3 1 1 "+hash([]byte("x")), "3 1 2 0102")
 	with("ta", named("ta.signed.test", valid), "ok; tlsa success", "2 0 1 "+hash(ca.cert.Raw))
 	with("ta-exact", named("ta-exact.signed.test", valid), "ok; tlsa success", fmt.Sprintf("2 0 0 %x", ca.cert.Raw))
 	with("ta-domain", named("to-ta-domain.signed.test", valid), "ok; tlsa success", "2 1 1 "+hash(ca.cert.RawSubjectPublicKeyInfo))

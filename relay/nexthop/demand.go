@@ -52,22 +52,29 @@ func (n *NextHop) demand(ctx context.Context, t *Target, domain string, sts func
 
 // withoutDANE decides about a host that has no TLSA records.
 func (n *NextHop) withoutDANE(t *Target, sts func() mtasts.Found, domain, why string) {
+	if without, decided := n.byPolicy(t, sts, domain); !decided {
+		n.opportunistic(t, why+without)
+	}
+}
+
+// byPolicy decides about a host by the enforced MTA-STS policy of the domain. Without one
+// it says so, in words that follow others.
+func (n *NextHop) byPolicy(t *Target, sts func() mtasts.Found, domain string) (without string, decided bool) {
 	if n.config.TLS != MTASTS {
-		n.opportunistic(t, why)
-		return
+		return "", false
 	}
 	found := sts()
 	p := found.Policy
 	switch {
 	case p == nil && found.Err != nil:
-		n.opportunistic(t, why+", and no MTA-STS policy could be had: "+found.Err.Error())
+		return ", and no MTA-STS policy could be had: " + found.Err.Error(), false
 	case p == nil:
-		n.opportunistic(t, why+", and no MTA-STS policy")
+		return ", and no MTA-STS policy", false
 	case p.Mode == mtasts.Testing:
-		n.opportunistic(t, why+", and an MTA-STS policy in testing")
 		if !p.Matches(t.Name) {
 			n.count("sts", "validation-failure")
 		}
+		return ", and an MTA-STS policy in testing", false
 	case !p.Matches(t.Name):
 		t.Err = untrusted(fmt.Sprintf("the MTA-STS policy of %s does not name the mail exchanger %s", domain, t.Name), nil)
 		n.count("sts", "validation-failure")
@@ -75,6 +82,7 @@ func (n *NextHop) withoutDANE(t *Target, sts func() mtasts.Found, domain, why st
 		t.tls = smtpclient.Verified(t.name, n.config.Roots, "").WithPolicy("sts")
 		t.Security = fmt.Sprintf("TLS with a certificate for %s (MTA-STS policy of %s)", t.name, domain)
 	}
+	return "", true
 }
 
 // policy finds the MTA-STS policy of a domain, once.

@@ -99,10 +99,28 @@ func TestMTASTS(t *testing.T) {
 			records = append(records, fmt.Sprintf(`_mta-sts.%s IN TXT "v=STSv1; id=1"`, c.domain))
 		}
 	}
+	unusable := []struct {
+		domain, host, policy string
+		pair                 *tls.Certificate
+		want                 string
+	}{
+		{"u-good", "right", enforce, pair(ca, "right.signed.test", valid), "ok; sts success"},
+		{"u-foreign", "forged", enforce, pair(other, "forged.signed.test", valid), "451 4.7.5; sts certificate-not-trusted"},
+		{"u-othermx", "unnamed", policies["othermx.plain.test"], pair(ca, "unnamed.signed.test", valid), "451 4.7.5; sts validation-failure"},
+		{"u-testing", "tested", policies["testing.plain.test"], pair(other, "tested.signed.test", valid), "ok; tlsa success"},
+		{"u-clear", "bare", policies["testing.plain.test"], nil, "451 4.7.4; tlsa starttls-not-supported"},
+	}
 	// A domain with TLSA records and a policy: the records decide.
 	both := pair(other, "both.signed.test", valid)
 	signed := host("both", "signed.test", "127.0.0.15", both, fmt.Sprintf("_%d._tcp.both IN TLSA 3 1 1 %x", port, sha256.Sum256(both.Leaf.RawSubjectPublicKeyInfo)),
 		"to-both IN MX 10 both", `_mta-sts.to-both IN TXT "v=STSv1; id=1"`)
+	// Records of no use to SMTP do not stand in for the policy.
+	for i, c := range unusable {
+		policies[c.domain+".signed.test"] = strings.Replace(c.policy, "plain", "signed", 1)
+		signed = append(signed, host(c.host, "signed.test", fmt.Sprintf("127.0.0.%d", 20+i), c.pair,
+			fmt.Sprintf("_%d._tcp.%s IN TLSA 1 1 1 %x", port, c.host, sha256.Sum256(nil)),
+			fmt.Sprintf("%s IN MX 10 %s", c.domain, c.host), fmt.Sprintf(`_mta-sts.%s IN TXT "v=STSv1; id=1"`, c.domain))...)
+	}
 	running := dnstest.Start(t, dnstest.Zone{Name: "plain.test", Records: records, Unsigned: true}, dnstest.Zone{Name: "signed.test", Records: signed})
 	web := policyServer(t, ca, policies)
 	roots := x509.NewCertPool()
@@ -132,6 +150,9 @@ func TestMTASTS(t *testing.T) {
 		check(c.domain+".plain.test", c.host, c.want)
 	}
 	check("to-both.signed.test", "both", "ok; tlsa success")
+	for _, c := range unusable {
+		check(c.domain+".signed.test", c.host, c.want)
+	}
 	// A private address is not asked unless it is allowed.
 	fetch.Allowed = nil
 	if _, err := fetch.Fetch(t.Context(), "e-good.plain.test"); err == nil || !strings.Contains(err.Error(), "not a public one") {
