@@ -168,7 +168,7 @@ func open(t *testing.T, path string) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	copied := filepath.Join(dir, filepath.Base(path))
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(copied, data, 0o644)); err != nil { //nolint:gosec // Postfix has a user of its own
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(copied, data, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	return copied
