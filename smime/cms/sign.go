@@ -134,7 +134,7 @@ func SignStream(w io.Writer, r SignRequest, content io.Reader) error {
 	states := newDigests(functions)
 	t := &target{w: w}
 	t.put(parts.front(-1, false))
-	if err := t.copy(content, tee{states}, -1); err != nil {
+	if err := t.copy(io.TeeReader(content, states), plainSealer{}, -1); err != nil {
 		return err
 	}
 	t.ends(3) // of the content, its tag, and EncapsulatedContentInfo

@@ -65,14 +65,6 @@ type plainSealer struct{}
 
 func (plainSealer) next(buf []byte, _ bool) []byte { return buf }
 
-// A tee is a plainSealer that others read too.
-type tee struct{ io.Writer }
-
-func (t tee) next(buf []byte, _ bool) []byte {
-	_, _ = t.Write(buf) // a hash never fails
-	return buf
-}
-
 // A pieceReader reads slices that count as joined.
 type pieceReader [][]byte
 
