@@ -51,6 +51,9 @@ func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 			}
 		}
 	}
+	if unprotected(c.Store.URL) {
+		warn("store.url", "the connection to the database may be without TLS, and mail in the queue crosses it", "add ?sslmode=verify-full, or another sslmode if the network is protected")
+	}
 	for i, l := range c.Listeners {
 		if text := expired(l.TLSCert, now); text != "" {
 			warn(key("listener", i, "tls_certificate"), text, "renew it: clients that check it refuse the connection or send without TLS")
@@ -75,6 +78,20 @@ func isPlain(server string) bool {
 		return false
 	}
 	return host != "localhost" && !net.ParseIP(host).IsLoopback()
+}
+
+// unprotected reports whether PostgreSQL on another machine is spoken to without asking
+// for TLS: without sslmode it is used where the server offers it.
+func unprotected(database string) bool {
+	u, err := url.Parse(database)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Query().Get("sslmode") != "" {
+		return false
+	}
+	host := u.Hostname()
+	if h := u.Query().Get("host"); h != "" {
+		host = h
+	}
+	return host != "" && !strings.HasPrefix(host, "/") && host != "localhost" && !net.ParseIP(host).IsLoopback()
 }
 
 // expired says of a certificate file of a listener that its certificate is not valid now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -138,6 +139,9 @@ func needsQueue(c *config.Config) bool {
 	}
 	for _, r := range c.InboundRules {
 		if r.OnResult == "quarantine" || r.OnResult == "reject" { // see enforce.InboundPolicy.Decide
+			return true
+		}
+		if r.Original == "archive" && !filepath.IsAbs(c.Inbound.Archive) { // an address
 			return true
 		}
 	}

@@ -17,12 +17,15 @@ type Copied struct {
 // those that others refer to come first.
 var tables = []struct{ name, what, key, update string }{
 	{"store_setting", "settings", "name", ""},
-	{"store_certificate", "certificates", "fingerprint", ""},
+	// A block, an allowance and a revocation are never lost by a second copy.
+	{"store_certificate", "certificates", "fingerprint", ` UPDATE SET mark = excluded.mark, note = excluded.note, mark_until = excluded.mark_until
+		WHERE store_certificate.mark = '' AND excluded.mark <> ''`},
 	{"store_address", "addresses of certificates", "address, fingerprint", ""},
 	{"store_key", "private keys", "fingerprint", ""},
 	{"store_intermediate", "intermediate certificates", "fingerprint", ""},
 	{"store_chain", "chains", "fingerprint, position", ""},
-	{"store_ledger", "issued certificates", "issuer, serial", ""},
+	{"store_ledger", "issued certificates", "issuer, serial", ` UPDATE SET revoked_at = excluded.revoked_at, reason = excluded.reason
+		WHERE store_ledger.revoked_at = 0 AND excluded.revoked_at <> 0`},
 	// A number that was given out must not be given out again.
 	{"store_authority", "authorities", "issuer", ` UPDATE SET next = excluded.next, crl_number = excluded.crl_number, crl = excluded.crl
 		WHERE excluded.next > store_authority.next OR excluded.crl_number > store_authority.crl_number`},

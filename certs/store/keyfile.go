@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 )
 
 // ReadKey reads a key file: one line, 32 octets in base64. It must not be readable
@@ -38,7 +39,7 @@ func CreateKey(path string) ([]byte, error) {
 	}
 	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
 	if err == nil {
-		err = giveToFolder(f, path)
+		err = filesystem.GiveToFolder(f)
 	}
 	if err == nil {
 		// What is sealed with it is on the disk soon: so must it be.

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/path"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // SetMark allows or blocks a certificate until a time, zero for ever; NoMark
@@ -14,8 +14,7 @@ func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, no
 	if mark == NoMark {
 		note, until = "", time.Time{}
 	}
-	// PostgreSQL keeps neither.
-	note = strings.ReplaceAll(strings.ToValidUTF8(note, "\ufffd"), "\x00", "\ufffd")
+	note = postgresdb.Text(note)
 	err := s.change(ctx, func(c *change) error {
 		c.certificates, c.trust = true, true
 		result, err := c.ExecContext(ctx, `UPDATE store_certificate SET mark = $1, note = $2, mark_until = $3, generation = $4 WHERE fingerprint = $5`,

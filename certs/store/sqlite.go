@@ -78,26 +78,10 @@ func createFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := giveToFolder(f, path); err != nil {
+	if err := filesystem.GiveToFolder(f); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	return f.Close()
-}
-
-// giveToFolder makes a file that root made in a folder of another user that
-// one's: the gateway does not run as root.
-func giveToFolder(f *os.File, path string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	info, err := os.Stat(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	if user, group, ok := filesystem.Owner(info); ok && user != 0 {
-		return f.Chown(user, group)
-	}
-	return nil
 }
 
 // lockFolder makes other processes that open a store in the same folder wait: two

@@ -140,9 +140,9 @@ func (s *Store) Hold(ctx context.Context, id int64) (bool, error) {
 	return s.order(ctx, id, `UPDATE river_job SET state = 'pending' WHERE id = $1 AND state IN ('available', 'pending')`)
 }
 
-// Unhold undoes Hold. It reports false for a delivery that is not on hold.
+// Unhold undoes Hold, and has the delivery attempted at once. It reports false for a delivery that is not on hold.
 func (s *Store) Unhold(ctx context.Context, id int64) (bool, error) {
-	return s.order(ctx, id, `UPDATE river_job SET state = 'available' WHERE id = $1 AND state = 'pending'`)
+	return s.order(ctx, id, `UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE id = $1 AND state = 'pending'`)
 }
 
 // order changes the job of a delivery by a statement, of which that is the first argument.

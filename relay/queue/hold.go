@@ -195,15 +195,20 @@ func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) erro
 	})
 }
 
-// postpone notes why nothing could be decided.
-func (q *Queue) postpone(ctx context.Context, s *heldMessage, why string) error {
+// postpone notes why nothing could be decided. An order of an administrator that can be
+// carried out later stays.
+func (q *Queue) postpone(ctx context.Context, s *heldMessage, why error) error {
 	rest := s.stored
-	rest.Trouble = why
+	rest.Trouble = relay.ReplyFor(why).Text
 	return q.writer.write(ctx, func(tx *sql.Tx) error {
 		if there, err := q.lockHold(ctx, tx, s); err != nil || !there {
 			return err
 		}
-		return q.updateHold(ctx, tx, s, &rest)
+		if err := q.updateHold(ctx, tx, s, &rest); err != nil || !relay.Temporary(why) {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE smimerelay_hold SET job_order = $1 WHERE id = $2 AND job_order = ''`, s.orderText, s.id)
+		return err
 	})
 }
 
@@ -255,8 +260,12 @@ func (q *Queue) lockHold(ctx context.Context, tx *sql.Tx, s *heldMessage) (bool,
 
 // removeHold takes a hold out, with its message.
 func (s *Store) removeHold(ctx context.Context, tx *sql.Tx, id, message int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_hold WHERE id = $1`, id); err != nil {
+	res, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_hold WHERE id = $1`, id)
+	if err != nil {
 		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, notHeld(HoldID(id), sql.ErrNoRows)) // another node resolved it
 	}
 	return s.removeMessage(ctx, tx, message)
 }

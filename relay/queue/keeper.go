@@ -126,7 +126,7 @@ func (k *keeper) reconsider(id int64) error {
 		return nil // what was found out then may be that we were interrupted
 	case err != nil:
 		q.config.Log.Warn("held message could not be rechecked", "hold", HoldID(id), "error", err)
-		return q.postpone(work, s, relay.ReplyFor(err).Text)
+		return q.postpone(work, s, err)
 	}
 	waiting := 0
 	if b.Held != nil {

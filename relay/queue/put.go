@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -171,7 +172,7 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 	for i, r := range d.Recipients {
 		_, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_recipient
 			(delivery_id, position, address, notify, original_type, original) VALUES ($1, $2, $3, $4, $5, $6)`,
-			id, i, r.Address.String(), joinWords(r.Notify), r.OriginalType, r.Original)
+			id, i, r.Address.String(), joinWords(r.Notify), postgresdb.Text(r.OriginalType), postgresdb.Text(r.Original))
 		if err != nil {
 			return err
 		}

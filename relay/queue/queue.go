@@ -154,6 +154,9 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := filesystem.GiveToFolder(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	if err := filesystem.TryLock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("in use by another process: %w", err), f.Close())
 	}

@@ -176,12 +176,12 @@ func testDeliveryOnHold(t *testing.T) {
 	}
 	stop(t, q)
 	q = open(t, c)
+	q.tender.poll()
+	q.tender.poll()
 	start(t, q)
 	if d := h.wait(t); d.Recipients[0].Address.String() != "d@example.net" {
 		t.Errorf("delivered to %v", d.Recipients)
 	}
-	q.tender.poll()
-	q.tender.poll()
 	list, err := q.List(t.Context(), Filter{Status: OnHold})
 	if err != nil || len(list) != 2 {
 		t.Fatalf("%+v (%v)", list, err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 	"github.com/smimerelay/smimerelay/relay"
@@ -106,7 +107,7 @@ func openSQLite(ctx context.Context, path string, create bool, log *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(filesystem.GiveToFolder(f), f.Close()); err != nil {
 		return nil, err
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -53,7 +54,7 @@ func (s *Store) unloadDelivery(ctx context.Context, tx *sql.Tx, d *movedDelivery
 		// The position is that of the rules in params too.
 		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_recipient
 			(delivery_id, position, address, notify, original_type, original, error) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			id, r.position, r.Address.String(), joinWords(r.Notify), r.OriginalType, r.Original, r.lastError); err != nil {
+			id, r.position, r.Address.String(), joinWords(r.Notify), postgresdb.Text(r.OriginalType), postgresdb.Text(r.Original), postgresdb.Text(r.lastError)); err != nil {
 			return err
 		}
 	}

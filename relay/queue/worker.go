@@ -12,6 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -227,7 +228,7 @@ func (q *Queue) sort(s *stored, results []error, relayed []bool) *outcome {
 			about.Err = outOfTime(err)
 			a.failed = append(a.failed, about)
 		default:
-			r.lastError = relay.ReplyFor(err).Text
+			r.lastError = postgresdb.Text(relay.ReplyFor(err).Text)
 			a.left = append(a.left, r)
 			if late {
 				a.delayed = append(a.delayed, about)
@@ -242,7 +243,7 @@ func (a *outcome) stay(s *stored) {
 	for _, f := range a.failed {
 		for _, r := range s.recipients {
 			if r.Address == f.Recipient.Address {
-				r.lastError = relay.ReplyFor(f.Err).Text
+				r.lastError = postgresdb.Text(relay.ReplyFor(f.Err).Text)
 				a.left = append(a.left, r)
 			}
 		}

@@ -1,0 +1,63 @@
+package queue
+
+import (
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+)
+
+// What a next hop answers, and how a client names the original recipient, may be no text
+// that PostgreSQL keeps: the message is stored and tried again all the same.
+func TestTextOfStrangers(t *testing.T) { each(t, testTextOfStrangers) }
+
+func testTextOfStrangers(t *testing.T) {
+	h := newHop(func(_ string, attempt int) error {
+		if attempt == 1 {
+			return fault.New(fault.NextHop, "Bo\xeete\x00 pleine", nil)
+		}
+		return nil
+	})
+	q := open(t, Config{Place: newPlace(t), Deliverer: h, Retry: []time.Duration{time.Millisecond}})
+	d := delivery(t, "a@example.org", "b@example.net")
+	d.Recipients[0].Original = "a\xe9b\x00@example.net"
+	if err := q.Put(t.Context(), batch(d)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, q)
+	if got := h.wait(t); got.Recipients[0].Original != "a\ufffdb\ufffd@example.net" {
+		t.Errorf("original recipient %q", got.Recipients[0].Original)
+	}
+	drained(t, q)
+}
+
+// What is released from hold is attempted at once, however long it was to wait.
+func TestReleasedAtOnce(t *testing.T) { each(t, testReleasedAtOnce) }
+
+func testReleasedAtOnce(t *testing.T) {
+	h := newHop(func(_ string, attempt int) error {
+		if attempt == 1 {
+			return fault.New(fault.NextHop, "busy", nil)
+		}
+		return nil
+	})
+	q := open(t, Config{Place: newPlace(t), Deliverer: h, Retry: []time.Duration{24 * time.Hour}, Tend: 5 * time.Millisecond})
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
+		t.Fatal(err)
+	}
+	start(t, q)
+	var held bool
+	until(t, "the delivery on hold", func() (ok bool) {
+		list, err := q.List(t.Context(), Filter{})
+		if err != nil || len(list) != 1 || list[0].Attempts == 0 {
+			return false
+		}
+		held, err = q.Hold(t.Context(), 1)
+		return held && err == nil
+	})
+	if ok, err := q.Unhold(t.Context(), 1); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	h.wait(t)
+	drained(t, q)
+}
