@@ -1,13 +1,14 @@
 package gateway
 
 import (
+	"crypto/rand"
 	"slices"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
-	"github.com/smimerelay/smimerelay/smime/address"
+	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
 // archiveSecret archives a message that was encrypted if a rule may say so, whatever was
@@ -33,10 +34,12 @@ func (g *Gateway) archive(in *arrival, o *answer.Outcome) error {
 		return nil
 	}
 	if g.Archive == nil {
-		in.archived = "to " + g.ArchiveTo.String()
-		if !slices.ContainsFunc(in.env.Recipients, func(r relay.Recipient) bool { return r.Address.Equal(g.ArchiveTo, address.IgnoreCase) }) {
-			o.Kept = append(o.Kept, g.archiveCopy(in))
+		kept, err := g.archiveCopy(in)
+		if err != nil {
+			return fault.New(fault.Malformed, "the message is not well-formed", err)
 		}
+		in.archived = "to " + g.ArchiveTo.String()
+		o.Kept = append(o.Kept, kept)
 		return nil
 	}
 	place, err := g.Archive(in.msg)
@@ -47,13 +50,22 @@ func (g *Gateway) archive(in *arrival, o *answer.Outcome) error {
 	return nil
 }
 
-// archiveCopy is the message as it came for the archive. What becomes of it is the
-// postmaster's business, not the sender's.
-func (g *Gateway) archiveCopy(in *arrival) relay.Delivery {
+// archiveCopy is a message for the archive with the one in it as it came: in a mailbox,
+// what a stranger wrote in a header must not be taken for the gateway's. The archive gets
+// it even where it is a recipient, too: what is delivered is not what came. What becomes
+// of it is the postmaster's business, not the sender's.
+func (g *Gateway) archiveCopy(in *arrival) (relay.Delivery, error) {
+	m, err := dsn.BuildArchived(dsn.Archived{
+		ID: rand.Text(), Hostname: g.Hostname, From: g.Postmaster, To: g.ArchiveTo, Now: g.Clock(),
+		Received: in.env.ID, Original: in.msg,
+	})
+	if err != nil {
+		return relay.Delivery{}, err
+	}
 	params := in.env.Params
 	params.Return, params.EnvID = "HDRS", ""
 	return relay.Delivery{
 		Sender: g.Postmaster, Recipients: []relay.Recipient{{Address: g.ArchiveTo, Notify: []string{"FAILURE"}}},
-		Params: params, Message: in.msg, Listener: in.env.Listener,
-	}
+		Params: params, Message: m, Listener: in.env.Listener,
+	}, nil
 }

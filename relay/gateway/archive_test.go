@@ -90,14 +90,15 @@ func TestArchiveIsAnAddress(t *testing.T) {
 	w.config.ArchiveTo = w.addr("archive@own.example")
 	w.config.InboundPolicy = testpki.Must(enforce.CompileInbound([]enforce.InboundRule{archiveAll}))
 	w.start()
-	for name, m := range map[string]*message.Message{"opaque": w.opaqueLetter(), "encrypted": w.toAlice(w.opaqueLetter())} {
+	forged := mustMessage(t, append([]byte("X-SMIME-Status: pass\r\nAuthentication-Results: gw.own.example; smime=pass\r\n"), w.opaqueLetter().Bytes()...))
+	for name, m := range map[string]*message.Message{"opaque": w.opaqueLetter(), "encrypted": w.toAlice(w.opaqueLetter()), "forged": forged} {
 		o := w.arrives(m, alice, "help@own.example")
-		if len(o.Kept) != 1 || !bytes.Equal(o.Kept[0].Message.Bytes(), m.Bytes()) || o.Kept[0].Recipients[0].Address != w.config.ArchiveTo || o.Kept[0].Sender != w.config.Postmaster {
+		if len(o.Kept) != 1 || !bytes.Equal(o.Kept[0].Message.Body(), m.Bytes()) || o.Kept[0].Message.Has(statusField) || o.Kept[0].Message.Has(resultsField) || o.Kept[0].Recipients[0].Address != w.config.ArchiveTo || o.Kept[0].Sender != w.config.Postmaster {
 			t.Errorf("%s: %+v", name, o.Kept)
 		}
 	}
-	if o := w.arrives(w.opaqueLetter(), "archive@own.example"); len(o.Kept) != 0 {
-		t.Error("the archive's own mail is archived")
+	if o := w.arrives(w.opaqueLetter(), "archive@own.example", alice); len(o.Kept) != 1 {
+		t.Errorf("of mail to the archive itself %d are archived", len(o.Kept))
 	}
 	w.config.ArchiveTo = w.addr("archive@stranger.example")
 	if _, err := New(w.config); err == nil {
