@@ -59,7 +59,7 @@ func (c *client) newLink(nc net.Conn, t *tls.ConnectionState) *link {
 		l.user = l.holder
 	}
 	if c.named != nil {
-		l.user = c.named.login // the certificate is that of the proxy
+		l.user, l.holder = c.named.login, "" // the certificate is that of the proxy
 	}
 	l.init(nc)
 	return l

@@ -153,6 +153,26 @@ func TestXCLIENT(t *testing.T) {
 	p.do("XCLIENT ADDR=192.0.2.9", "550 5.7.0")
 }
 
+// A certificate that the proxy shows after XCLIENT does not make its client the proxy.
+func TestXCLIENTAndCertificate(t *testing.T) {
+	server, pool, _ := wiretest.Certificate(t)
+	server.ClientAuth = tls.RequestClientCert
+	w := startFor(t, Config{XClient: network("198.51.100.0/24"), TLS: server, Identify: func(tls.ConnectionState) string { return "the proxy" }}, "198.51.100.1")
+	p := w.dial()
+	p.do("EHLO proxy.example.org", "250 ")
+	p.do("XCLIENT ADDR=192.0.2.9", "220 ")
+	p.do("EHLO proxy.example.org", "250 ")
+	p.do("STARTTLS", "220 ")
+	p = p.secure(pool)
+	if r := p.do("EHLO proxy.example.org", "250 "); strings.Contains(r, "EXTERNAL") {
+		t.Errorf("EHLO %q", r)
+	}
+	p.do("AUTH EXTERNAL =", "504 5.5.4")
+	if got := w.clientOf(p); got.User != "" {
+		t.Errorf("client %+v", got)
+	}
+}
+
 // Implicit TLS: a greeting over TLS, and no STARTTLS.
 func TestImplicitTLS(t *testing.T) {
 	server, pool, _ := wiretest.Certificate(t)
