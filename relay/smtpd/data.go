@@ -92,10 +92,12 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 // receive reads a message to its end and judges it as SMTP does.
 func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, error) {
 	_, err := in.ReadFrom(r)
+	if errors.Is(err, smtp.ErrDataTooLarge) {
+		// It is still arriving: the library reads to its end, and the limits hold for that.
+		return nil, fault.New(fault.TooLarge, "message too large", err)
+	}
 	complete, exact := s.link.arrived()
 	switch {
-	case errors.Is(err, smtp.ErrDataTooLarge):
-		return nil, fault.New(fault.TooLarge, "message too large", err)
 	case errors.Is(err, smtp.ErrDataReset):
 		s.link.abandon() // by RSET between two BDAT, which may be over by now
 		return nil, fault.New(fault.Internal, "message aborted", err)

@@ -207,6 +207,47 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
+// What is refused for its size has no more time to arrive than any other message.
+func TestSlowRefusedMessage(t *testing.T) {
+	for name, tc := range map[string]struct{ command, reply string }{
+		"DATA": {"DATA", "354 "},
+		"BDAT": {"BDAT 1000000 LAST", "552 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, Config{Limits: Limits{MessageSize: 1000, Message: 100 * time.Millisecond}})
+			p := w.dial()
+			p.envelope("EHLO", "b@example.net")
+			p.do(tc.command, tc.reply)
+			p.send(text + strings.Repeat("x\r\n", 1000))
+			drop := time.NewTicker(10 * time.Millisecond)
+			defer drop.Stop()
+			for range 300 { // more than the limit allows
+				if _, err := p.Conn.Write([]byte("x\r\n")); err != nil {
+					return
+				}
+				<-drop.C
+			}
+			t.Error("the connection is still open")
+		})
+	}
+}
+
+// After a message that was too large, the next one may come.
+func TestAfterTooLarge(t *testing.T) {
+	for _, lmtp := range []bool{false, true} {
+		w := start(t, Config{LMTP: lmtp, Limits: Limits{MessageSize: 1000}})
+		p := w.dial()
+		p.envelope(map[bool]string{false: "EHLO", true: "LHLO"}[lmtp], "b@example.net")
+		for range 2 {
+			p.do("DATA", "354 ")
+			p.send(text + strings.Repeat("x\r\n", 1000) + ".\r\n")
+			p.expect("552 ")
+			p.envelope("", "b@example.net")
+		}
+		p.deliver()
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	h := &wiretest.Handler{OnProcess: func(_ context.Context, env *relay.Envelope, m *message.Message) (*answer.Outcome, error) {

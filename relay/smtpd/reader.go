@@ -23,6 +23,8 @@ type reader struct {
 	pending []byte // of a command line that the library has not read yet
 	chunk   int64  // octets left of a BDAT chunk
 	tail    []byte // the last octets of DATA
+
+	refusedBy time.Time // when a chunk that is of no message must have come
 }
 
 func (r *reader) init(src io.Reader) { r.in = bufio.NewReaderSize(src, maxCommand) }
@@ -77,6 +79,9 @@ func (l *link) overtime() bool {
 
 // due is when more of the message must have come: by its limit, and by the lowest rate.
 func (l *link) due() time.Time {
+	if l.chunk > 0 && !l.reading {
+		return l.refusedBy // the library reads a chunk that it refuses
+	}
 	rate := l.client.server.config.Limits.Rate
 	if rate <= 0 || !l.reading {
 		return l.until
@@ -115,7 +120,9 @@ func (l *link) readData(p []byte) (int, error) {
 	buf, _ := l.in.Peek(min(len(p), l.in.Buffered()))
 	n := len(buf)
 	seen := append(l.tail, buf...)
-	if i := bytes.Index(seen, endOfData); i >= 0 {
+	i := bytes.Index(seen, endOfData)
+	ended := i >= 0
+	if ended {
 		n = i + len(endOfData) - len(l.tail)
 		seen = seen[:i+len(endOfData)]
 	}
@@ -123,6 +130,9 @@ func (l *link) readData(p []byte) (int, error) {
 	l.mu.Lock()
 	l.scan.write(buf[:n])
 	l.octets += int64(n)
+	if ended {
+		l.reading = false
+	}
 	l.mu.Unlock()
 	copy(p, buf[:n])
 	_, _ = l.in.Discard(n) // it is buffered
@@ -165,7 +175,7 @@ func (l *link) nextCommand() error {
 				_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Parameter, "BDAT: size is not valid, closing the connection", nil))
 				return io.EOF
 			}
-			l.chunk = size
+			l.chunk, l.refusedBy = size, time.Now().Add(l.client.server.config.Limits.Message)
 		case "DATA":
 			l.tail = append([]byte(nil), "\r\n"...)
 		}
