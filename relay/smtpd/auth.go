@@ -28,6 +28,8 @@ const (
 	mechanismExternal = "EXTERNAL"
 )
 
+var mechanisms = []string{mechanismPlain, mechanismLogin, mechanismExternal}
+
 // mechanisms are those that the client may use now.
 func (l *link) mechanisms() (list []string) {
 	config := &l.client.server.config
@@ -70,6 +72,9 @@ func (l *link) authenticate(args string) error {
 	if err != nil {
 		config := &l.client.server.config
 		config.Meter.Refused(&relay.Envelope{Listener: config.Listener}, err)
+		l.mu.Lock()
+		l.secret = true
+		l.mu.Unlock()
 		return l.answer(refusal(err))
 	}
 	l.mu.Lock()

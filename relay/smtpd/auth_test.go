@@ -132,6 +132,11 @@ func TestPasswordIsNotLogged(t *testing.T) {
 	p.do("AUTH PLAIN "+secret, "535 ")
 	p.do("AUTH  PLAIN\t"+secret, "535 ")
 	p.do("AUTH CRAM "+secret, "504 ")
+	p.do(secret, "501 ")
+	p.do("AUTH "+b64("hunter2"), "504 ")
+	p.do("AUTH LOGIN !", "501 ")
+	p.do(b64("alice"), "501 ")
+	p.do(b64("hunter2"), "501 ")
 	p.do("AUTH PLAIN", "334 ")
 	p.do(secret, "535 ")
 	p.do("AUTH LOGIN", "334 ")
@@ -139,10 +144,13 @@ func TestPasswordIsNotLogged(t *testing.T) {
 	p.do(b64("hunter2"), "535 ")
 	p.do("QUIT", "221 ")
 	p.gone()
-	for _, bad := range []string{secret, "hunter2", b64("hunter2")} {
-		if strings.Contains(log.String(), bad) {
+	for _, bad := range []string{secret, "hunter2", b64("hunter2"), b64("alice")} {
+		if strings.Contains(strings.ToUpper(log.String()), strings.ToUpper(bad)) {
 			t.Errorf("the log has %q:\n%s", bad, log)
 		}
+	}
+	if !strings.Contains(log.String(), `at=(hidden) command=(hidden) reply="501 `) {
+		t.Errorf("no refused line in the log:\n%s", log)
 	}
 	if !strings.Contains(log.String(), "failures=4") {
 		t.Errorf("failures are not counted:\n%s", log)

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,9 +33,11 @@ func parseCommand(line string, paths wire.Paths) command {
 	c.verb, c.args = strings.ToUpper(verb), strings.Trim(args, " ")
 	switch c.verb {
 	case "AUTH":
-		// What follows may be a password, and the line is for the log.
+		// Anything else may be a password, and the line is for the log.
 		mechanism, _, _ := strings.Cut(c.args, " ")
-		c.line = c.verb + " " + mechanism
+		if c.line = c.verb + " " + strings.ToUpper(mechanism); !slices.Contains(mechanisms, strings.ToUpper(mechanism)) {
+			c.line = c.verb + " " + hidden
+		}
 	case "MAIL":
 		c.readPath("FROM", paths.Sender)
 	case "RCPT":
@@ -42,6 +45,19 @@ func parseCommand(line string, paths wire.Paths) command {
 	}
 	return c
 }
+
+// verbs are the commands of SMTP, LMTP and their extensions.
+const verbs = " HELO EHLO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT STARTTLS AUTH VRFY EXPN HELP XFORWARD XCLIENT "
+
+// hidden stands for what may be a password.
+const hidden = "(hidden)"
+
+// known reports whether c is a command at all.
+func (c *command) known() bool { return c.verb == "" || strings.Contains(verbs, " "+c.verb+" ") }
+
+// hide makes c a command that nobody knows and that tells nothing, neither in the log
+// nor in the reply of the library.
+func (c *command) hide() { *c = command{verb: hidden, line: hidden} }
 
 func (c *command) readPath(keyword string, read func(string) (address.Address, error)) {
 	rest, ok := cutKeyword(c.args, keyword)

@@ -47,6 +47,7 @@ type link struct {
 	command       command // in hand
 	answered      bool    // it was used: by the session, or for the extensions
 	logged        bool    // its refusal is in the log
+	secret        bool    // AUTH was refused: the client may send a user and a password yet
 	inTransaction bool
 	forwarded     forwarded
 	session       *session

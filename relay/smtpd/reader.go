@@ -151,7 +151,7 @@ func (l *link) nextCommand() error {
 			return l.failed(err)
 		}
 		c := parseCommand(string(line), l.client.server.config.paths())
-		l.take(c)
+		l.take(&c)
 		switch c.verb {
 		case "XFORWARD":
 			if err := l.forward(c.args); err != nil {
@@ -195,11 +195,17 @@ func (l *link) refuseLine(why error) error {
 	return l.hangUp(reply)
 }
 
-// take makes c the command in hand.
-func (l *link) take(c command) {
+// take makes c the command in hand. After AUTH was refused, what is no command is what
+// a client says that has not waited for that.
+func (l *link) take(c *command) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.command, l.answered, l.logged = c, false, false
+	if c.known() {
+		l.secret = false
+	} else if l.secret {
+		c.hide()
+	}
+	l.command, l.answered, l.logged = *c, false, false
 }
 
 // taken returns the command in hand if it is the one that the library asks
