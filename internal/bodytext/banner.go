@@ -134,7 +134,8 @@ func (b Banner) element() string {
 // sheet is above them (CSS Cascading Level 4 section 6.1).
 const (
 	unmoved = "display:block!important;visibility:visible!important;opacity:1!important;position:static!important;float:none!important;" +
-		"margin:0!important;height:auto!important;max-height:none!important;width:auto!important;overflow:visible!important;transform:none!important;" +
+		"margin:0!important;padding:0!important;border:0!important;min-height:0!important;align-content:normal!important;inset:auto!important;" +
+		"offset:none!important;height:auto!important;max-height:none!important;width:auto!important;overflow:visible!important;transform:none!important;" +
 		"translate:none!important;rotate:none!important;scale:none!important;zoom:1!important;clip-path:none!important;-webkit-clip-path:none!important;" +
 		"mask:none!important;-webkit-mask:none!important;filter:none!important;perspective:none!important;contain:none!important;" +
 		"content-visibility:visible!important;columns:auto!important;writing-mode:horizontal-tb!important"

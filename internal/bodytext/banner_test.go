@@ -52,6 +52,7 @@ func TestBannerInText(t *testing.T) {
 		"koi8":               "MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: base64\n\n4Pjk\n",
 		"html":               page("<html><body>hello</body></html>\n"),
 		"html, Outlook":      page("<html xmlns:v=\"urn:schemas-microsoft-com:vml\"><head><style>\nv\\:* {behavior:url(#default#VML);}\n@list l0:level1 {mso-level-text:\\F0B7; mso-level-number-position:left}\n</style></head><body lang=DE style='word-wrap:break-word'>hello</body></html>\n"),
+		"html, margins":      page("<style>p{margin:0 auto}</style><p style=\"margin-top: 1em\" class=\"a-b\">hello - (x)</p>\n"),
 		"alternative":        strings.Replace(alternative, "%s", "", 1),
 		"mixed":              "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nhello\n--b\nContent-Type: application/pdf\nContent-Disposition: attachment\n\nx\n--b--\n",
 		"a report":           "MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nhello\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n--b--\n",
@@ -103,6 +104,10 @@ func TestBannerBeforeTheMessage(t *testing.T) {
 		"behind a false comment":    page("<p>/*</p><style>div{position:fixed}</style><p>*/</p>"),
 		"generated content":         page("<style>div:first-child::before{content:'[gw] ok'}</style>x"),
 		"z-index of a flex item":    page("<p style='display:flex'><b style='margin-top:-9em;z-index:9'>x"),
+		"a negative margin":         page("<style>body{padding-top:9000px}</style><div style='margin-top:-9100px;background:#fff'>&#91;gw x"),
+		"a margin and a comment":    page("<style>div{margin-top/*:*/:/*;\"*/-9px}</style>x"),
+		"a computed margin":         page("<style>div{margin-block-start:var(--x)}</style>x"),
+		"a path":                    page("<div style='offset-path:path(\"M0 0\")'>x"),
 		"the first line":            page("<style>div::first-line{color:transparent}</style>x"),
 		"a style from elsewhere":    page("<style>@import 'x'</style>x"),
 		"a linked style":            page("<LINK rel=stylesheet href=x>x"),
@@ -131,6 +136,20 @@ func TestBannerBeforeTheMessage(t *testing.T) {
 			if text, err := p.Decode(); err != nil || !bytes.Contains(text, []byte("[gw.example.org] S/MIME: G")) {
 				t.Errorf("%s: %q, %v", name, text, err)
 			}
+		}
+	}
+}
+
+// No style sheet moves what the banner is in.
+func TestBannerIsNotMoved(t *testing.T) {
+	out := bannered(t, parse(t, page("<style>body{padding-top:9000px;min-height:9000px;align-content:end}html{border-top:9000px solid}</style>x")))
+	text, err := out.Root().Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, style := range []string{"padding:0", "border:0", "min-height:0", "align-content:normal", "inset:auto", "offset:none"} {
+		if n := strings.Count(string(text), `;`+style+`!important`); n != 2 {
+			t.Errorf("%s is set in %d elements:\n%s", style, n, text)
 		}
 	}
 }

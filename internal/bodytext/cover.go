@@ -8,9 +8,14 @@ import (
 	"unicode/utf8"
 )
 
+// cssBlank is what may stand around the colon of a property.
+const cssBlank = `(\s|/\*[^*]*\*+([^/*][^*]*\*+)*/)`
+
 // covering is what HTML needs to cover an element above it, to write into it, or to bring
-// a style that does. A property may have a comment behind it.
-var covering = regexp.MustCompile(`(^|[^-\w])(position|content)(\s|/\*[^*]*\*+([^/*][^*]*\*+)*/)*:` +
+// a style that does. A property may have a comment behind it. A margin that is negative, or
+// computed, moves an element up over what is before it.
+var covering = regexp.MustCompile(`(^|[^-\w])(position|content|offset[-a-z]*)` + cssBlank + `*:` +
+	`|margin[-a-z]*` + cssBlank + `*:(` + cssBlank + `|[^;}"'<>])*[-(]` +
 	`|z-index|first-line|first-letter|@import|<(link|dialog|base|frameset|script|object|embed|iframe)|popover`)
 
 // cssEscape is an escape in CSS (CSS Syntax Level 3 section 4.3.7).
