@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -34,17 +33,15 @@ func (b *builder) archive() func(*message.Message) (string, error) {
 			b.complain("inbound.archive", err.Error(), "make the folder, and give it to the user of the gateway")
 		}
 	}
-	return archive{dir, b.clock}.store
+	return archive{dir}.store
 }
 
 // archive is a folder of messages as they came.
-type archive struct {
-	dir   string
-	clock func() time.Time
-}
+type archive struct{ dir string }
 
 // store writes a message into a file that only the gateway's user can read. It is on the
-// disk, whole and under its name, when it returns nil.
+// disk, whole and under its name, when it returns nil. The name is of what is in it alone: a
+// client that tries again makes no other file.
 func (a archive) store(m *message.Message) (place string, err error) {
 	f, err := os.CreateTemp(config.Place(a.dir), ".new-*") // mode 0600
 	if err != nil {
@@ -66,12 +63,7 @@ func (a archive) store(m *message.Message) (place string, err error) {
 	if err != nil {
 		return "", err
 	}
-	now := time.Now
-	if a.clock != nil {
-		now = a.clock
-	}
-	sum := sha256.Sum256(m.Bytes())
-	place = fmt.Sprintf("%s-%x.eml", now().UTC().Format("20060102T150405Z"), sum[:8])
+	place = fmt.Sprintf("%x.eml", sha256.Sum256(m.Bytes()))
 	if err := os.Rename(f.Name(), filepath.Join(a.dir, place)); err != nil {
 		return "", err
 	}

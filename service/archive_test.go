@@ -1,18 +1,18 @@
 package service
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 func TestArchiveStores(t *testing.T) {
 	dir := t.TempDir()
-	a := archive{dir, func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }}
+	a := archive{dir}
 	const text = "From: a@b.example\r\n\r\nhello\r\n"
 	m, err := message.Parse([]byte(text))
 	if err != nil {
@@ -20,7 +20,7 @@ func TestArchiveStores(t *testing.T) {
 	}
 	for range 2 { // a client that tries again
 		place, err := a.store(m)
-		if err != nil || !strings.HasPrefix(place, "20260301T120000Z-") {
+		if err != nil || place != fmt.Sprintf("%x.eml", sha256.Sum256([]byte(text))) {
 			t.Fatalf("%q, %v", place, err)
 		}
 		info, err := os.Stat(filepath.Join(dir, place))
@@ -34,13 +34,13 @@ func TestArchiveStores(t *testing.T) {
 	if files, err := os.ReadDir(dir); len(files) != 1 || err != nil {
 		t.Errorf("%v, %v", files, err)
 	}
-	if _, err := (archive{filepath.Join(dir, "missing"), nil}).store(m); err == nil {
+	if _, err := (archive{filepath.Join(dir, "missing")}).store(m); err == nil {
 		t.Error("stored in no folder")
 	}
 	if err := os.Mkdir(filepath.Join(dir, "full"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	blocked := archive{filepath.Join(dir, "full"), a.clock}
+	blocked := archive{filepath.Join(dir, "full")}
 	place, err := a.store(m)
 	if err != nil {
 		t.Fatal(err)
