@@ -32,6 +32,9 @@ func (c *client) introduced() bool {
 		c.log().Warn("connection closed: no valid PROXY header", "error", err)
 		return false
 	}
+	if err := c.raw.SetReadDeadline(time.Time{}); err != nil {
+		return false
+	}
 	p := proxied{Conn: c.raw, in: in, from: unknown{}}
 	if source, _, ok := header.TCPAddrs(); ok && !header.Command.IsLocal() {
 		p.from = source

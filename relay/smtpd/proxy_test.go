@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -189,6 +190,49 @@ func TestImplicitTLS(t *testing.T) {
 		if err := c.Handshake(); err == nil {
 			t.Errorf("TLS version %x is spoken", version)
 		}
+	}
+}
+
+// The age of a connection counts between commands that the library does not see, too.
+func TestTimeOfSessionWithinAUTH(t *testing.T) {
+	w := start(t, Config{LMTP: true, Limits: Limits{Session: 50 * time.Millisecond}})
+	p := w.dial()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		p.send("AUTH X\r\n")
+		if strings.HasPrefix(p.reply(), "421 4.3.2") {
+			return
+		}
+		<-tick.C
+	}
+	t.Error("the session goes on")
+}
+
+// deadlined keeps the deadline that was set last.
+type deadlined struct {
+	net.Conn
+	last *time.Time
+}
+
+func (d deadlined) SetReadDeadline(t time.Time) error {
+	*d.last = t
+	return d.Conn.SetReadDeadline(t)
+}
+
+func (deadlined) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1), Port: 1} }
+
+// The deadline of the header does not hold for what comes behind it, such as TLS.
+func TestDeadlineOfPROXY(t *testing.T) {
+	s := NewServer(Config{Proxies: network("198.51.100.0/24"), Implicit: true})
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	go func() { _, _ = io.WriteString(theirs, "PROXY UNKNOWN\r\n") }()
+	var last time.Time
+	c := s.newClient(deadlined{ours, &last}).(*client)
+	c.introduced()
+	if !last.IsZero() || !c.proxied {
+		t.Errorf("the deadline is %v", last)
 	}
 }
 

@@ -153,18 +153,8 @@ func (l *link) nextCommand() error {
 		c := parseCommand(string(line), l.client.server.config.paths())
 		l.take(&c)
 		switch c.verb {
-		case "XFORWARD":
-			if err := l.forward(c.args); err != nil {
-				return err
-			}
-			continue
-		case "XCLIENT":
-			if err := l.xclient(c.args); err != nil {
-				return err
-			}
-			continue
-		case "AUTH":
-			if err := l.authenticate(c.args); err != nil {
+		case "XFORWARD", "XCLIENT", "AUTH":
+			if err := l.ours(c); err != nil {
 				return err
 			}
 			continue
@@ -182,6 +172,16 @@ func (l *link) nextCommand() error {
 		l.pending = append([]byte(c.plain()), "\r\n"...)
 		return nil
 	}
+}
+
+// ours answers a command that the library does not see, and prepares to read the next.
+func (l *link) ours(c command) error {
+	answer := map[string]func(string) error{"XFORWARD": l.forward, "XCLIENT": l.xclient, "AUTH": l.authenticate}[c.verb]
+	if err := answer(c.args); err != nil {
+		return err
+	}
+	_, err := l.beforeRead()
+	return err
 }
 
 // refuseLine answers a line that leaves no way to go on. Its error is of no use:
