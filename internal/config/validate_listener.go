@@ -134,8 +134,12 @@ func (l Listener) Authenticates() bool {
 	return l.Auth != "off" && l.Auth != "" || len(l.ClientNames)+len(l.ClientFingerprints) > 0
 }
 
-// Local reports whether only programs on this host reach the listener.
+// Local reports whether only programs on this host reach the listener. Through a proxy
+// on this host everybody may.
 func (l Listener) Local() bool {
+	if len(l.Proxy)+len(l.XClient) > 0 {
+		return false
+	}
 	host, _, err := net.SplitHostPort(l.Address)
 	return strings.HasPrefix(l.Address, "unix:") || err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
