@@ -73,7 +73,7 @@ type Limits struct {
 	Connections           int           `toml:"connections" doc:"maximum number of concurrent connections, per listener" min:"1"`
 	MessageMemory         Size          `toml:"message_memory" doc:"memory for messages being processed, by all listeners and the queue: each takes 3 times its size from its first octet on, and further encrypted copies and what is decompressed come on top; at least 4 times message_size. If there is not enough, a message is deferred with 452, and one that needs more than there can ever be for one message is rejected with 552" min:"1MB"`
 	MemoryLimit           Size          `toml:"memory_limit" doc:"soft memory limit of the whole process, above which the garbage collector works harder; 0 uses GOMEMLIMIT or, without it, message_memory and 64 MB" min:"0"`
-	ConnectionsPerAddress int           `toml:"connections_per_address" doc:"smtp: maximum number of concurrent connections from one address, per listener; the local host and MTAs in xforward are exempt; 0 is no limit" min:"0"`
+	ConnectionsPerAddress int           `toml:"connections_per_address" doc:"smtp: maximum number of concurrent connections from one address (IPv6: from one network of 64 bits), per listener; the local host and MTAs in xforward are exempt; 0 is no limit" min:"0"`
 	ErrorsPerConnection   int           `toml:"errors_per_connection" doc:"negative replies on one SMTP connection before it is closed" min:"1"`
 	ReadTimeout           time.Duration `toml:"read_timeout" doc:"how long to wait for the next bytes from a client" min:"1s"`
 	WriteTimeout          time.Duration `toml:"write_timeout" doc:"how long to wait for a client to accept bytes" min:"1s"`

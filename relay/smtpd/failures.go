@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
 const (
@@ -45,7 +47,7 @@ func newFailures(clock func() time.Time) *failures {
 func (f *failures) add(addr netip.Addr) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	from := origin(addr)
+	from := wire.Origin(addr)
 	e := f.valid(from)
 	if e == nil {
 		e = f.order.PushFront(&failed{from: from})
@@ -65,7 +67,7 @@ func (f *failures) add(addr netip.Addr) int {
 func (f *failures) count(addr netip.Addr) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e := f.valid(origin(addr)); e != nil {
+	if e := f.valid(wire.Origin(addr)); e != nil {
 		return e.Value.(*failed).n
 	}
 	return 0
@@ -84,16 +86,6 @@ func (f *failures) valid(from netip.Prefix) *list.Element {
 func (f *failures) forget(e *list.Element) {
 	f.order.Remove(e)
 	delete(f.known, e.Value.(*failed).from)
-}
-
-// origin is what an address counts for; those that are not known count as one.
-func origin(addr netip.Addr) netip.Prefix {
-	bits := 32
-	if addr = addr.Unmap(); addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.WithZone("").Prefix(bits) // the zero Prefix for no address
-	return p
 }
 
 // delayAfter is how long a client waits for the answer to its nth failure.

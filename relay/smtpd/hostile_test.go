@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -125,6 +126,15 @@ func TestLimits(t *testing.T) {
 		answer, err := io.ReadAll(wiretest.Dial(t, w.addr))
 		if !strings.HasPrefix(string(answer), "421 4.3.2") || err != nil {
 			t.Errorf("answer %q (%v)", answer, err)
+		}
+	})
+	t.Run("per address, IPv6", func(t *testing.T) {
+		w := startFor(t, Config{Proxies: network("192.0.2.7/32"), Limits: Limits{PerAddress: 1}}, "192.0.2.7")
+		for _, tc := range [][2]string{{"2001:db8::1", "220 "}, {"2001:db8::2:0:0:1", "421 "}, {"2001:db8:0:1::1", "220 "}} {
+			c := wiretest.Dial(t, w.addr)
+			p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
+			p.send("PROXY TCP6 " + tc[0] + " ::1 4660 25\r\n")
+			p.expect(tc[1])
 		}
 	})
 	t.Run("per address, of an MTA", func(t *testing.T) {

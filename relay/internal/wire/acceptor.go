@@ -33,8 +33,8 @@ type Acceptor struct {
 
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
-	conns     map[Conn]netip.Addr
-	perAddr   map[netip.Addr]int
+	conns     map[Conn]netip.Prefix // with its origin
+	perAddr   map[netip.Prefix]int  // by origin
 	closed    bool
 	wg        sync.WaitGroup
 }
@@ -123,10 +123,10 @@ func (a *Acceptor) enter(c Conn, from netip.Addr) bool {
 		return false
 	}
 	if a.conns == nil {
-		a.conns, a.perAddr = map[Conn]netip.Addr{}, map[netip.Addr]int{}
+		a.conns, a.perAddr = map[Conn]netip.Prefix{}, map[netip.Prefix]int{}
 	}
-	a.conns[c] = from
-	a.perAddr[from]++
+	a.conns[c] = Origin(from)
+	a.perAddr[Origin(from)]++
 	a.wg.Add(1)
 	return true
 }
@@ -137,18 +137,18 @@ func (a *Acceptor) Claim(c Conn, addr netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before, ok := a.conns[c]
-	if !ok || before != addr && a.full(addr) {
+	if !ok || before != Origin(addr) && a.full(addr) {
 		return false
 	}
 	a.uncount(before)
-	a.conns[c] = addr
-	a.perAddr[addr]++
+	a.conns[c] = Origin(addr)
+	a.perAddr[Origin(addr)]++
 	return true
 }
 
-func (a *Acceptor) uncount(addr netip.Addr) {
-	if a.perAddr[addr]--; a.perAddr[addr] == 0 {
-		delete(a.perAddr, addr)
+func (a *Acceptor) uncount(from netip.Prefix) {
+	if a.perAddr[from]--; a.perAddr[from] == 0 {
+		delete(a.perAddr, from)
 	}
 }
 
@@ -158,7 +158,7 @@ func (a *Acceptor) full(from netip.Addr) bool {
 	if limit == 0 || !from.IsValid() || a.Exempt != nil && a.Exempt(from) {
 		return false
 	}
-	return a.perAddr[from] >= limit
+	return a.perAddr[Origin(from)] >= limit
 }
 
 func (a *Acceptor) leave(c Conn) {
@@ -217,4 +217,16 @@ func RemoteAddr(c net.Conn) netip.Addr {
 		return netip.Addr{}
 	}
 	return ap.Addr().Unmap()
+}
+
+// Origin is what an address counts for: an IPv4 address for itself, and an IPv6 address
+// for its network of 64 bits, which one client has all of. Those that are not known count
+// as one.
+func Origin(addr netip.Addr) netip.Prefix {
+	bits := 32
+	if addr = addr.Unmap(); addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.WithZone("").Prefix(bits) // the zero Prefix for no address
+	return p
 }
