@@ -74,15 +74,14 @@ func (in *arrival) reserve(ctx context.Context, copies int64) error {
 }
 
 // unopened says why a message must wait: what was found may be another thing later. What
-// was decrypted and can never be decompressed here is delivered compressed: a reply would
-// tell what was in it.
+// was decrypted and cannot be decompressed here is delivered compressed, even if it could be
+// later: a reply would tell what was in it.
 func (in *arrival) unopened(memory relay.Reserver, groups []readers) error {
 	for _, group := range groups {
 		if cause := group.opened.KeyError; cause != nil {
 			return fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
 		}
-		inside := in.secret && group.opened.Decrypted
-		if group.opened.NoMemory && !(inside && memory.Never()) {
+		if inside := in.secret && group.opened.Decrypted; group.opened.NoMemory && !inside {
 			return relay.NoMemory(memory, nil)
 		}
 	}

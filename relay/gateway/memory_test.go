@@ -120,6 +120,20 @@ func TestTooLargeInsideOfEncryptionIsNotToldOf(t *testing.T) {
 	}
 }
 
+// So is one for which memory is short now: that the client is to try again would tell that
+// what was encrypted is compressed.
+func TestShortOfMemoryInsideOfEncryptionIsNotToldOf(t *testing.T) {
+	w := newWorld(t)
+	ctx := relay.WithMemory(t.Context(), reserver(func(n int64) bool { return n == 0 }))
+	o, err := w.gateway.outcome(ctx, w.envelope("in", "bob@enc.example", alice), w.toAlice(compressedMessage(t)))
+	if err != nil || len(o.Deliveries) != 1 {
+		t.Fatalf("%v, %v", o, err)
+	}
+	if got := o.Deliveries[0].Message; isEncrypted(got) || got.Root().MediaType != "application/pkcs7-mime" || statusWord(got) != "temperror" {
+		t.Errorf("%.800s", got.Bytes())
+	}
+}
+
 // compressedEntity is what compressedMessage is besides a message.
 func compressedEntity(t *testing.T) string {
 	t.Helper()
