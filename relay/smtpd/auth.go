@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -201,27 +202,44 @@ func (l *link) answer(text string) error {
 func (a *login) check(user, password string) (string, error) {
 	a.user = user
 	s := a.link.client.server
-	if s.failures.count(a.link.client.addr()) >= maxFailures {
+	from := a.link.client.addr()
+	if !s.failures.begin(from) {
 		a.link.client.log().Warn("login refused: too many failures from this address", "user", user)
 		return "", fault.Narrow(fault.Unavailable, fault.NoLogin, "too many failed logins from this address, try again later", nil)
 	}
 	ctx, cancel := context.WithTimeout(a.link.client.ctx, s.config.Limits.Process)
 	defer cancel()
-	name, ok, err := s.config.Passwords.Check(ctx, user, password)
+	name, n, err := s.checked(ctx, from, user, password)
 	switch {
 	case err != nil:
 		a.link.client.log().Error("login could not be checked", "user", user, "error", err)
 		return "", fault.Narrow(fault.Unavailable, fault.NoLogin, "the login cannot be checked now, try again later", err)
-	case !ok || name == "":
-		return "", a.failed()
+	case n > 0:
+		return "", a.failedAgain(n)
 	}
 	return name, nil
 }
 
-// failed counts a failed login, lets the client wait for its answer, and returns that.
+// checked asks for the password. It counts a failure before the next check may begin, and
+// returns then how many there are.
+func (s *Server) checked(ctx context.Context, from netip.Addr, user, password string) (name string, failures int, err error) {
+	defer s.failures.settle(from)
+	name, ok, err := s.config.Passwords.Check(ctx, user, password)
+	if err == nil && (!ok || name == "") {
+		failures = s.failures.add(from)
+	}
+	return name, failures, err
+}
+
+// failed counts a failed login and returns its answer.
 func (a *login) failed() error {
 	c := a.link.client
-	n := c.server.failures.add(c.addr())
+	return a.failedAgain(c.server.failures.add(c.addr()))
+}
+
+// failedAgain lets the client wait for the answer to its nth failure, and returns that.
+func (a *login) failedAgain(n int) error {
+	c := a.link.client
 	c.log().Warn("login failed", "user", a.user, "mechanism", a.mechanism, "failures", n)
 	c.server.pause(c.ctx, delayAfter(n))
 	return fault.Narrow(fault.Policy, fault.BadCredentials, "authentication failed", nil)

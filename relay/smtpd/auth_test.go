@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,6 +182,49 @@ func TestFailedLogins(t *testing.T) {
 	}
 	now = now.Add(failureMemory)
 	p.do("AUTH PLAIN "+b64("\x00alice\x00secret"), "235 ")
+}
+
+// guesses counts the passwords that are checked, all of them wrong.
+type guesses struct{ n atomic.Int64 }
+
+func (g *guesses) Check(context.Context, string, string) (string, bool, error) {
+	g.n.Add(1)
+	return "", false, nil
+}
+
+// Guesses over many connections at once are no more than over one.
+func TestGuessesInParallel(t *testing.T) {
+	g := &guesses{}
+	w := start(t, Config{Passwords: g, AuthInClear: true})
+	w.server.pause = func(context.Context, time.Duration) {}
+	// Each began when nothing had failed yet.
+	from := netip.MustParseAddr("127.0.0.1")
+	for range maxFailures - 1 {
+		if !w.server.failures.begin(from) {
+			t.Fatal("refused without a failure")
+		}
+	}
+	var clients sync.WaitGroup
+	for range 10 {
+		p := w.dial()
+		p.do("EHLO client.example.org", "250 ")
+		clients.Go(func() {
+			p.send("AUTH PLAIN " + b64("\x00alice\x00wrong") + "\r\n")
+			p.expect("")
+		})
+	}
+	wiretest.Until(t, "a check", func() bool { return g.n.Load() > 0 })
+	for range maxFailures - 1 {
+		w.server.failures.add(from)
+		w.server.failures.settle(from)
+	}
+	clients.Wait()
+	if n := g.n.Load(); n != 1 {
+		t.Errorf("%d passwords are checked after %d", n, maxFailures-1)
+	}
+	if len(w.server.failures.checks) > 0 {
+		t.Errorf("checks %v", w.server.failures.checks)
+	}
 }
 
 // What is remembered is bounded, and IPv6 counts by network.

@@ -30,6 +30,9 @@ type failures struct {
 	mu    sync.Mutex
 	known map[netip.Prefix]*list.Element // of *failed
 	order list.List                      // the last failure first
+	// Checks under way count as failures until they have settled.
+	checks  map[netip.Prefix]int
+	settled sync.Cond
 }
 
 // failed is what is known of an address.
@@ -40,7 +43,36 @@ type failed struct {
 }
 
 func newFailures(clock func() time.Time) *failures {
-	return &failures{clock: clock, known: map[netip.Prefix]*list.Element{}}
+	f := &failures{clock: clock, known: map[netip.Prefix]*list.Element{}, checks: map[netip.Prefix]int{}}
+	f.settled.L = &f.mu
+	return f
+}
+
+// begin reports whether a password may be checked, and then settle must be called. Where
+// the checks under way may yet be failures too many, it waits for them.
+func (f *failures) begin(addr netip.Addr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := wire.Origin(addr)
+	for n := f.failed(from); n+f.checks[from] >= maxFailures; n = f.failed(from) {
+		if n >= maxFailures {
+			return false
+		}
+		f.settled.Wait()
+	}
+	f.checks[from]++
+	return true
+}
+
+// settle ends a check; its failure, if it is one, has been added.
+func (f *failures) settle(addr netip.Addr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := wire.Origin(addr)
+	if f.checks[from]--; f.checks[from] == 0 {
+		delete(f.checks, from)
+	}
+	f.settled.Broadcast()
 }
 
 // add counts one and returns how many there are.
@@ -67,7 +99,11 @@ func (f *failures) add(addr netip.Addr) int {
 func (f *failures) count(addr netip.Addr) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e := f.valid(wire.Origin(addr)); e != nil {
+	return f.failed(wire.Origin(addr))
+}
+
+func (f *failures) failed(from netip.Prefix) int {
+	if e := f.valid(from); e != nil {
 		return e.Value.(*failed).n
 	}
 	return 0
