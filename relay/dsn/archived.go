@@ -18,8 +18,8 @@ type Archived struct {
 	Original *message.Message
 }
 
-// BuildArchived returns a message of our own with the original in it: nobody takes what a
-// stranger wrote in its header for ours.
+// BuildArchived returns a message of our own with the original in it: what a stranger wrote
+// in its header is then not taken for ours.
 func BuildArchived(a Archived) (*message.Message, error) {
 	n := notice{ID: a.ID, Hostname: a.Hostname, From: a.From, To: a.To, Now: a.Now}
 	fields, err := n.fields("Message as received: " + clean(a.Received))

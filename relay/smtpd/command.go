@@ -55,7 +55,7 @@ const hidden = "(hidden)"
 // known reports whether c is a command at all.
 func (c *command) known() bool { return c.verb == "" || strings.Contains(verbs, " "+c.verb+" ") }
 
-// hide makes c a command that nobody knows and that tells nothing, neither in the log
+// hide makes c an unknown command that tells nothing, neither in the log
 // nor in the reply of the library.
 func (c *command) hide() { *c = command{verb: hidden, line: hidden} }
 
