@@ -15,6 +15,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
 // passwords knows alice, whose password is "secret"; it breaks for "broken".
@@ -235,8 +236,8 @@ func TestFailuresAreBounded(t *testing.T) {
 	for i := range maxRemembered {
 		f.add(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	if len(f.known) != maxRemembered || f.order.Len() != maxRemembered || f.count(first) != 0 {
-		t.Errorf("%d addresses are known, %d failures of the first", len(f.known), f.count(first))
+	if len(f.known) != maxRemembered || f.order.Len() != maxRemembered || f.failed(wire.Origin(first)) != 0 {
+		t.Errorf("%d addresses are known, %d failures of the first", len(f.known), f.failed(wire.Origin(first)))
 	}
 	f.add(netip.MustParseAddr("2001:db8::1"))
 	if n := f.add(netip.MustParseAddr("2001:db8::2:3:4:5")); n != 2 {
@@ -246,7 +247,7 @@ func TestFailuresAreBounded(t *testing.T) {
 		t.Errorf("%d failures of a mapped address", n)
 	}
 	f.add(netip.Addr{})
-	if n := f.count(netip.Addr{}); n != 1 {
+	if n := f.failed(wire.Origin(netip.Addr{})); n != 1 {
 		t.Errorf("%d failures of clients without an address", n)
 	}
 }

@@ -95,13 +95,7 @@ func (f *failures) add(addr netip.Addr) int {
 	return a.n
 }
 
-// count returns how many there are.
-func (f *failures) count(addr netip.Addr) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.failed(wire.Origin(addr))
-}
-
+// failed returns how many there are.
 func (f *failures) failed(from netip.Prefix) int {
 	if e := f.valid(from); e != nil {
 		return e.Value.(*failed).n
