@@ -368,5 +368,9 @@ func (d *deployment) testStrangerAsks(t *testing.T) {
 
 // guestListener is the configuration of the guests' listener.
 func guestListener(protocol string, port int) string {
-	return fmt.Sprintf("\n[[listener]]\nname = \"guest\"\nprotocol = %q\naddress = \"127.0.0.1:%d\"\ndirection = \"outbound\"\n", protocol, port)
+	networks := "[]"
+	if protocol == "smtp" { // there a listener for those who send names them
+		networks = `["127.0.0.0/8"]`
+	}
+	return fmt.Sprintf("\n[[listener]]\nname = \"guest\"\nprotocol = %q\naddress = \"127.0.0.1:%d\"\ndirection = \"outbound\"\nnetworks = %s\n", protocol, port, networks)
 }

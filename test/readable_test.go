@@ -141,6 +141,7 @@ func (d *deployment) testForms(t *testing.T) {
 	t.Run("as it is", func(t *testing.T) {
 		m := newMail(t, partner, alice)
 		m.entity, m.headers = string(opaque), "X-Form: as-is\r\n"
+		m.verbatim = m.bytes() // with one Date
 		want(t, d.receive(t, m), alice, "accepted")
 		got := d.arrived(t, m, alice)
 		status(t, got.Data, "pass")
