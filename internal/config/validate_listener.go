@@ -115,7 +115,7 @@ func (d *decoder) admission(c *Config, key string, l Listener) {
 	if l.Auth != "off" && c.Auth == (Auth{}) {
 		d.complain(join(key, "auth"), "set users_file or directory in [auth]", "there are no users")
 	}
-	if l.Protocol == "smtp" && l.Direction == "outbound" && len(l.Networks) == 0 && !l.Authenticates() {
+	if l.Protocol == "smtp" && l.Direction == "outbound" && len(l.Networks) == 0 && !l.Authenticates() && !l.ForThisHost() {
 		d.complain(join(key, "networks"), `name the networks of the clients, such as ["192.0.2.0/24"], or set auth, client_names or client_fingerprints`,
 			"is empty: no client may send mail here")
 	}
@@ -142,6 +142,12 @@ func (l Listener) Local() bool {
 	}
 	host, _, err := net.SplitHostPort(l.Address)
 	return strings.HasPrefix(l.Address, "unix:") || err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
+
+// ForThisHost reports whether all programs on this host, and no others, send mail by the
+// listener: it names no clients, and none but they reach it.
+func (l Listener) ForThisHost() bool {
+	return l.Direction == "outbound" && len(l.Networks) == 0 && !l.Authenticates() && l.Local()
 }
 
 // auth checks that passwords are checked in one place.
