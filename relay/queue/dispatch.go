@@ -167,11 +167,8 @@ func (d *dispatcher) admit(j job, priority int) verdict {
 		return seated
 	}
 	v := d.seats.admit(j.destination, priority)
-	switch v {
-	case admitted:
+	if v == admitted {
 		d.jobs[j.id] = &place{job: j, retry: priority == retry, busy: true}
-	case full:
-		d.seats.looked = d.queue.config.Clock()
 	}
 	return v
 }

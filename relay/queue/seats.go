@@ -17,7 +17,7 @@ type seats struct {
 	struggling   int // among busy: of destinations that fail
 	firsts       int // that were seated since the last retry was
 	destinations map[string]*destination
-	looked       time.Time // when jobs of a full destination were last passed over
+	looked       time.Time // when many jobs were last passed over
 }
 
 // destination is a place where mail goes.
@@ -67,7 +67,7 @@ type turn struct{ priority, most, pass, wait int }
 func (s *seats) turns(now time.Time) []turn {
 	t := turn{most: s.free(), pass: 1}
 	if s.busy >= s.workers && (now.Sub(s.looked) >= passEvery || now.Before(s.looked)) {
-		t.pass = maxPassed
+		t.pass, s.looked = maxPassed, now
 	}
 	if s.struggling > 0 {
 		t.wait = maxPassed
