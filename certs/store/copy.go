@@ -19,7 +19,7 @@ var tables = []struct{ name, what, key, update string }{
 	{"store_setting", "settings", "name", ""},
 	// A block, an allowance and a revocation are never lost by a second copy.
 	{"store_certificate", "certificates", "fingerprint", ` UPDATE SET mark = excluded.mark, note = excluded.note, mark_until = excluded.mark_until
-		WHERE store_certificate.mark = '' AND excluded.mark <> ''`},
+		WHERE store_certificate.mark = '' AND excluded.mark <> '' OR store_certificate.mark = 'allowed' AND excluded.mark = 'blocked'`},
 	{"store_address", "addresses of certificates", "address, fingerprint", ""},
 	{"store_key", "private keys", "fingerprint", ""},
 	{"store_intermediate", "intermediate certificates", "fingerprint", ""},
@@ -41,7 +41,7 @@ var booleans = map[string]bool{"pinned": true, "has_key": true}
 const copyBatch = 500
 
 // Copy adds to another store all that is in s and not yet there. What is there stays as it
-// is. Private keys are copied as they are sealed: both stores must have been opened with the
+// is, but for blocks, allowances and revocations that only s has. Private keys are copied as they are sealed: both stores must have been opened with the
 // same key. Interrupted, it can be run again.
 func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
 	var all []Copied

@@ -2,9 +2,12 @@ package store
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
 )
 
 // All that is in a store is in another one after Copy, from file to database and back,
@@ -36,6 +39,41 @@ func TestCopy(t *testing.T) {
 				if n.Added != 0 {
 					t.Errorf("again: %+v", n)
 				}
+			}
+		})
+	}
+}
+
+// TestCopyAgain: what was blocked or revoked in the old store after a first copy is so in the
+// new one after the second.
+func TestCopyAgain(t *testing.T) {
+	for name, urls := range map[string][]string{
+		"to PostgreSQL": {newFile(t), newDatabase(t)}, "to SQLite": {newDatabase(t), newFile(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := newWorld(t, urls[0]), newWorld(t, urls[1])
+			var ids []*certs.Identity
+			for _, address := range []string{"a@example.com", "b@example.com", "c@example.com"} {
+				id := from.identity(1, address)
+				got[Stored](from)(from.Put(t.Context(), Issued, New{Certificate: id.Certificate}))
+				from.must(from.Issued(t.Context(), id.Certificate))
+				ids = append(ids, id)
+			}
+			copyAll := func() { _, err := from.Copy(t.Context(), to.Store); from.must(err) }
+			copyAll()
+			to.must(to.SetMark(t.Context(), sha256.Sum256(ids[1].Certificate.Raw), Allowed, "there", time.Time{}))
+			for _, id := range ids {
+				from.must(from.SetMark(t.Context(), sha256.Sum256(id.Certificate.Raw), Blocked, "stolen", time.Time{}))
+				from.must(from.Revoke(t.Context(), from.ca.Certificate.RawSubject, id.Certificate.SerialNumber, now, 1))
+			}
+			copyAll()
+			for _, e := range got[[]Entry](to)(to.Find(t.Context(), Query{})) {
+				if e.Mark != Blocked || e.Note != "stolen" {
+					t.Errorf("%v: %q %q", certs.Addresses(e.Certificate), e.Mark, e.Note)
+				}
+			}
+			if list := got[[]x509.RevocationListEntry](to)(to.Revoked(t.Context(), from.ca.Certificate.RawSubject, now)); len(list) != 3 {
+				t.Errorf("revoked: %v", list)
 			}
 		})
 	}

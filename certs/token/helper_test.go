@@ -135,9 +135,9 @@ func (h softHolder) Ready(string) error {
 func (h softHolder) Sign(name string, a contract.Algorithm, digest []byte) ([]byte, error) {
 	trace(h.dir, "sign")
 	switch {
-	case h.how == "crashes", h.how == "crashes once" && traces(h.dir, "sign") == 1:
+	case h.how == "crashes", h.how == "crashes once" && h.first():
 		os.Exit(2)
-	case h.how == "hangs once" && traces(h.dir, "sign") == 1:
+	case h.how == "hangs once" && h.first():
 		<-h.stop
 	case h.how == "wrong":
 		return []byte("a signature"), nil
@@ -147,6 +147,12 @@ func (h softHolder) Sign(name string, a contract.Algorithm, digest []byte) ([]by
 		o = &rsa.PSSOptions{Hash: contract.HashOf(a.Hash), SaltLength: a.Salt}
 	}
 	return h.key(name).Sign(rand.Reader, digest, o)
+}
+
+// first is true once, for all requests at once and all processes in dir.
+func (h softHolder) first() bool {
+	f, err := os.OpenFile(filepath.Join(h.dir, "first"), os.O_CREATE|os.O_EXCL, 0o600)
+	return err == nil && f.Close() == nil
 }
 
 // Decrypt implements contract.Holder.

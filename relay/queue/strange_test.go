@@ -1,10 +1,13 @@
 package queue
 
 import (
+	"database/sql"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // What a next hop answers, and how a client names the original recipient, may be no text
@@ -29,6 +32,51 @@ func testTextOfStrangers(t *testing.T) {
 		t.Errorf("original recipient %q", got.Recipients[0].Original)
 	}
 	drained(t, q)
+}
+
+// An order for a held message that cannot be carried out now stays, and one that never can
+// is over.
+func TestOrdersThatFail(t *testing.T) { each(t, testOrdersThatFail) }
+
+func testOrdersThatFail(t *testing.T) {
+	q := open(t, Config{Place: newPlace(t), Deliverer: newHop(nil)})
+	defer stop(t, q)
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Give(t.Context(), 1, relay.Order{Verb: relay.GiveBack}); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.Policy} {
+		s, err := q.loadHold(t.Context(), 1, nil)
+		if err != nil || s == nil || s.orderText == "" {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if err := q.postpone(t.Context(), s, fault.New(kind, "not now", nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := q.loadHold(t.Context(), 1, nil); err != nil || s.orderText != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// A held message that another node has resolved meanwhile is none that can be removed.
+func TestHoldIsRemovedOnce(t *testing.T) { each(t, testHoldIsRemovedOnce) }
+
+func testHoldIsRemovedOnce(t *testing.T) {
+	q := open(t, Config{Place: newPlace(t), Deliverer: newHop(nil)})
+	defer stop(t, q)
+	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.DropHeld(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	err := q.writer.write(t.Context(), func(tx *sql.Tx) error { return q.removeHold(t.Context(), tx, 1, 1) })
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("removed again: %v", err)
+	}
 }
 
 // What is released from hold is attempted at once, however long it was to wait.
