@@ -4,10 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"fmt"
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/smimerelay/smimerelay/internal/schema"
 )
 
 //go:embed migrations/*.sql
@@ -25,15 +26,5 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, options ...
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bringing its tables up to date: %w", err)
-	}
-	current, target, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return fmt.Errorf("its tables are of a later release (%d, this one knows %d); use that release", current, target)
-	}
-	return nil
+	return schema.Update(ctx, p)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"fmt"
 	"log/slog"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
+	"github.com/smimerelay/smimerelay/internal/schema"
 )
 
 //go:embed migrations/*.sql
@@ -121,17 +121,7 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, words *stri
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bringing its tables up to date: %w", err)
-	}
-	current, target, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return fmt.Errorf("its tables are of a later release (%d, this one knows %d); use that release", current, target)
-	}
-	return nil
+	return schema.Update(ctx, p)
 }
 
 // warnings lets through what an operator must know of River.
