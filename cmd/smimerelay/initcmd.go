@@ -63,7 +63,23 @@ func (c *initCmd) Run(a *app) error {
 	if err != nil {
 		return unusable(err)
 	}
+	if err := c.stateFolder(); err != nil {
+		return err
+	}
 	return c.carryOut(a, text)
+}
+
+// stateFolder looks for the folder of the store before anything is written: a
+// configuration that was left behind would not be written over by the next attempt.
+func (c *initCmd) stateFolder() error {
+	info, err := os.Stat(config.Place(c.Given.State))
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a folder")
+	}
+	if err != nil {
+		return unusable(fmt.Errorf("init: --state %s: %w; create it, or name another folder", c.Given.State, err))
+	}
+	return nil
 }
 
 // readAnswers fills what no flag said from the file of answers.
