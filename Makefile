@@ -68,6 +68,7 @@ test: deps ## everything: unit tests with the race detector, each fuzz target fo
 deps: # install what the tests need, or say what is missing
 	@test/scripts/deps $(PACKAGES)
 	@test/readers/install
+	@test/scripts/exim
 
 unit: # every package but the whole-system tests
 	test/scripts/run ./test/arch

@@ -1,5 +1,6 @@
 // Package routes tries the routes of the gateway with real servers: Dovecot takes mail by
-// LMTP and answers for SASL, Postfix is the smart host that asks for a password.
+// LMTP and answers for SASL, Postfix is the smart host that asks for a password, and Exim
+// stands at both ends.
 package routes
 
 import (
@@ -63,12 +64,7 @@ func startDovecot(t *testing.T) string {
 	if os.Getuid() != 0 {
 		t.Fatal("Dovecot needs root: run the tests as root (make test)")
 	}
-	// The folders of testing are closed for other users, and the path of a socket is short.
-	dir, err := os.MkdirTemp("", "routes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := shared(t)
 	owner, err := user.Lookup("dovecot")
 	if err != nil {
 		t.Fatal(err)
@@ -83,10 +79,8 @@ func startDovecot(t *testing.T) string {
 	if err := os.Mkdir(filepath.Join(dir, "mail"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{dir, filepath.Join(dir, "mail")} {
-		if err := os.Chmod(path, 0o777); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Chmod(filepath.Join(dir, "mail"), 0o777); err != nil {
+		t.Fatal(err)
 	}
 	cmd := exec.Command(rig.Tool(t, "dovecot", "dovecot-lmtpd"), "-F", "-c", filepath.Join(dir, "dovecot.conf"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -106,6 +100,21 @@ func startDovecot(t *testing.T) string {
 		}
 		return err == nil
 	})
+	return dir
+}
+
+// shared makes a folder that servers can reach as other users: those of testing are closed
+// for them, and the path of a socket must be short.
+func shared(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "routes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -156,10 +165,6 @@ func certificate(t *testing.T, dir string) (cert, key string) {
 // TestRealServers: mail to the local domain goes to Dovecot by LMTP, each recipient with
 // a result of their own; other mail goes to a Postfix that wants a password over TLS.
 func TestRealServers(t *testing.T) {
-	program, err := rig.Build(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	dovecot, sink := startDovecot(t), rig.StartSink(t)
 	cert, key := certificate(t, dovecot)
 	port, smart, implicit := loopback.FreePort(t), loopback.FreePort(t), loopback.FreePort(t)
