@@ -18,6 +18,7 @@ type cli struct {
 	Doctor  doctorCmd  `cmd:"" group:"gateway" help:"Examine the gateway and what is around it, and name remedies."`
 	Init    initCmd    `cmd:"" group:"gateway" help:"Write an initial configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
+	Trace   traceCmd   `cmd:"" group:"gateway" help:"Tell what became of a message."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`

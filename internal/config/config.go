@@ -31,6 +31,7 @@ type Config struct {
 	DNS        DNS                `toml:"dns" doc:"How routes look up mail exchangers and what secures them."`
 	Queue      Queue              `toml:"queue" doc:"The durable queue. With LMTP listeners alone it is used only by rules that hold messages."`
 	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
+	History    History            `toml:"history" doc:"What became of each message, for smimerelay trace and smimerelay policy replay: addresses, identifiers, decisions and replies, without subjects and content. It is kept next to the store, as history.db, or in the database of the store; see docs/history.md."`
 	Identities Identities         `toml:"identities" doc:"Private keys with their certificates."`
 	Expiry     Expiry             `toml:"expiry" doc:"Expiry warnings for identities. Identities that have already been replaced are not reported."`
 	CA         CA                 `toml:"ca" doc:"The built-in certificate authority, created by smimerelay ca init; see docs/ca.md."`
@@ -152,6 +153,12 @@ type Store struct {
 	URL          string `toml:"url" doc:"SQLite file in a writable folder on a local disk, or postgres://USER@HOST/DATABASE for several nodes; empty keeps nothing across a restart" path:"new"`
 	PasswordFile string `toml:"password_file" doc:"postgres: file with the password of the database user" path:"file" secret:"yes"`
 	KeyFile      string `toml:"key_file" doc:"file with the key that encrypts the private keys in the store, the same on all nodes; smimerelay cert import creates it; empty stores no private keys" path:"new" secret:"yes"`
+}
+
+// History is the section [history].
+type History struct {
+	Keep time.Duration `toml:"keep" doc:"how long entries are kept; 0s turns the history off. Without store.url there is none" min:"0s"`
+	Size Size          `toml:"size" doc:"disk space that the history may take, about: the oldest entries are deleted above it; 0 is no limit"`
 }
 
 // Identities is the section [identities].

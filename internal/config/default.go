@@ -25,6 +25,7 @@ func Default() *Config {
 		DNS:          DNS{Resolvers: []string{}, Timeout: 5 * time.Second},
 		Queue:        defaultQueue(),
 		Store:        Store{URL: "/var/lib/smimerelay/store.db", KeyFile: "/var/lib/smimerelay/store.key"},
+		History:      History{Keep: 30 * day, Size: 2000 * megabyte},
 		Expiry:       Expiry{WarnBefore: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
 		Trust:        Trust{Anchors: []string{}, Anchor: []Anchor{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		CA:           defaultCA(),

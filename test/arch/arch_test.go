@@ -51,7 +51,9 @@ var allowed = map[string][]string{
 	"certs/revocation":          {"smime/address", "internal/"},
 	// The store keeps what certs and cms know of a certificate.
 	"certs/store": {"certs", "certs/file", "certs/path", "smime/cms", "smime/address", "internal/"},
-	"directory":   {"certs", "certs/file", "certs/store", "smime/cms", "smime/address", "internal/"},
+	// What was decided, and why: it is read, and never decides.
+	"history":   {"enforce", "smime/address", "internal/"},
+	"directory": {"certs", "certs/file", "certs/store", "smime/cms", "smime/address", "internal/"},
 	// The words at the seams, and nothing that does anything.
 	"relay": {"smime/address", "smime/message", "internal/fault"},
 	// The pipeline knows everyone.

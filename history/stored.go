@@ -1,0 +1,105 @@
+package history
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// storedRow is what of a row has no column of its own.
+type storedRow struct {
+	Client       string          `json:"client,omitempty"`
+	Helo         string          `json:"helo,omitempty"`
+	User         string          `json:"user,omitempty"`
+	TLS          bool            `json:"tls,omitempty"`
+	Sender       address.Address `json:"sender"`
+	Recipient    address.Address `json:"recipient"`
+	Size         int64           `json:"size,omitempty"`
+	Line         int             `json:"line,omitempty"`
+	Steps        []string        `json:"steps,omitempty"`
+	Reason       string          `json:"reason,omitempty"`
+	Cause        string          `json:"cause,omitempty"`
+	Protection   string          `json:"protection,omitempty"`
+	Result       string          `json:"result,omitempty"`
+	Encryption   string          `json:"encryption,omitempty"`
+	Certificates []string        `json:"certificates,omitempty"`
+	Cipher       string          `json:"cipher,omitempty"`
+	Stages       []Stage         `json:"stages,omitempty"`
+	Events       []Event         `json:"events,omitempty"`
+	Left         int             `json:"left,omitempty"`
+}
+
+// columns are those that a search reads.
+const columns = `seq, time, id, queue_id, message_id, listener, direction, rule, outcome, data`
+
+// maxText bounds what peers say, in octets: a row is not longer for what they send.
+const maxText = 2000
+
+// text is a text of another program as both databases keep it.
+func text(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText]
+	}
+	return postgresdb.Text(s)
+}
+
+// bare is a Message-ID without what it stands in.
+func bare(messageID string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(messageID), "<"), ">")
+}
+
+// key is by what an address is searched.
+func key(a address.Address) string { return text(a.Key(address.IgnoreCase)) }
+
+// clean makes the texts of a row fit to be stored.
+func (r *Row) clean() {
+	for _, s := range []*string{&r.ID, &r.QueueID, &r.Listener, &r.Client, &r.Helo, &r.User, &r.Direction, &r.Rule, &r.Reason} {
+		*s = text(*s)
+	}
+	r.MessageID = text(bare(r.MessageID))
+	for i := range r.Events {
+		r.Events[i].clean()
+	}
+}
+
+func (e *Event) clean() {
+	for _, s := range []*string{&e.Host, &e.Reply, &e.Reason, &e.By} {
+		*s = text(*s)
+	}
+}
+
+// data returns what is in the column of that name.
+func (r *Row) data() (string, error) {
+	b, err := json.Marshal(&storedRow{
+		Client: r.Client, Helo: r.Helo, User: r.User, TLS: r.TLS, Sender: r.Sender, Recipient: r.Recipient, Size: r.Size,
+		Line: r.Line, Steps: r.Steps, Reason: r.Reason, Cause: r.Cause, Protection: r.Protection, Result: r.Result,
+		Encryption: r.Encryption, Certificates: r.Certificates, Cipher: r.Cipher, Stages: r.Stages, Events: r.Events, Left: r.Left,
+	})
+	return string(b), err
+}
+
+// scanner is a row of a result.
+type scanner interface{ Scan(...any) error }
+
+// scan reads the columns, and what more is asked for.
+func scan(from scanner, more ...any) (seq int64, r Row, err error) {
+	var at int64
+	var data string
+	err = from.Scan(append([]any{&seq, &at, &r.ID, &r.QueueID, &r.MessageID, &r.Listener, &r.Direction, &r.Rule, &r.Outcome, &data}, more...)...)
+	if err != nil {
+		return 0, Row{}, err
+	}
+	r.Time = time.UnixMilli(at).UTC()
+	var s storedRow
+	if err := json.Unmarshal([]byte(data), &s); err != nil {
+		return 0, Row{}, err
+	}
+	r.Client, r.Helo, r.User, r.TLS, r.Sender, r.Recipient, r.Size = s.Client, s.Helo, s.User, s.TLS, s.Sender, s.Recipient, s.Size
+	r.Line, r.Steps, r.Reason, r.Cause, r.Protection, r.Result = s.Line, s.Steps, s.Reason, s.Cause, s.Protection, s.Result
+	r.Encryption, r.Certificates, r.Cipher = s.Encryption, s.Certificates, s.Cipher
+	r.Stages, r.Events, r.Left = s.Stages, s.Events, s.Left
+	return seq, r, nil
+}

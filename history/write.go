@@ -1,0 +1,220 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Batch is what is written in one transaction.
+type Batch struct {
+	Rows    []Row
+	Changes []Change
+}
+
+// Write stores a batch, all of it or nothing. It returns the changes to rows that are not
+// there: another node may be about to write those.
+func (s *Store) Write(ctx context.Context, b Batch) (unmatched []Change, err error) {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer tx.Rollback()
+	n := make(counts)
+	if unmatched, err = s.apply(ctx, tx, b, n); err == nil {
+		err = n.store(ctx, tx)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return unmatched, nil
+}
+
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmatched []Change, err error) {
+	rows := slices.Clone(b.Rows)
+	rest := merge(rows, b.Changes)
+	if err := insert(ctx, tx, rows, n); err != nil {
+		return nil, err
+	}
+	for _, c := range rest {
+		found, err := s.change(ctx, tx, c, n)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			unmatched = append(unmatched, c)
+		}
+	}
+	return unmatched, nil
+}
+
+// rowKey names a row among those of the last messages.
+type rowKey struct{ id, recipient string }
+
+// merge makes the changes to rows that are not stored yet, and returns the others.
+func merge(rows []Row, changes []Change) (rest []Change) {
+	if len(changes) == 0 {
+		return nil
+	}
+	at := make(map[rowKey]int, len(rows))
+	for i := range rows {
+		at[rowKey{rows[i].ID, key(rows[i].Recipient)}] = i
+		rows[i].Events = slices.Clone(rows[i].Events)
+	}
+	for _, c := range changes {
+		if i, ok := at[rowKey{c.ID, key(c.Recipient)}]; ok {
+			rows[i].apply(c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+// width is how many values a row has, and perStatement how many rows are inserted at once.
+const (
+	width        = 13
+	perStatement = 50
+)
+
+// insertStatement inserts so many rows.
+func insertStatement(rows int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO smimerelay_history (time, id, queue_id, message_id, listener, direction,
+		sender_key, recipient_key, rule, outcome, kept, data, facts) VALUES `)
+	for i := range rows * width {
+		switch {
+		case i%width > 0:
+			b.WriteString(", ")
+		case i > 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString("(")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	return b.String() + ")"
+}
+
+func insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
+	for chunk := range slices.Chunk(rows, perStatement) {
+		args := make([]any, 0, len(chunk)*width)
+		for i := range chunk {
+			r := &chunk[i]
+			r.clean()
+			data, err := r.data()
+			if err != nil {
+				return err
+			}
+			facts, err := encodeFacts(r.Facts)
+			if err != nil {
+				return err
+			}
+			sender, recipient := key(r.Sender), key(r.Recipient)
+			kept := r.takes(sender, recipient, data, facts)
+			args = append(args, r.Time.UnixMilli(), r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
+				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts)
+			n.row(r, 1)
+			n.add(r.Time.UnixMilli(), countBytes, "", "", kept)
+		}
+		if _, err := tx.ExecContext(ctx, insertStatement(len(chunk)), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overhead is about what a row takes besides its texts, with its places in the indexes.
+const overhead = 200
+
+// takes is about how many octets of the disk a row takes: what is indexed is there twice.
+func (r *Row) takes(sender, recipient, data, facts string) int64 {
+	return int64(overhead + 2*(len(r.ID)+len(r.QueueID)+len(r.MessageID)+len(sender)+len(recipient)+len(r.Outcome)) +
+		len(r.Listener) + len(r.Direction) + len(r.Rule) + len(data) + len(facts))
+}
+
+// change changes a row that is stored, the newest one of the message and the recipient.
+func (s *Store) change(ctx context.Context, tx *sql.Tx, c Change, n counts) (found bool, err error) {
+	statement := `SELECT ` + columns + ` FROM smimerelay_history WHERE id = $1 AND recipient_key = $2 ORDER BY seq DESC LIMIT 1`
+	if s.shared {
+		statement += ` FOR UPDATE`
+	}
+	seq, r, err := scan(tx.QueryRowContext(ctx, statement, text(c.ID), key(c.Recipient)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c.Event.clean()
+	n.row(&r, -1)
+	r.apply(c)
+	n.row(&r, 1)
+	data, err := r.data()
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_history SET outcome = $1, data = $2 WHERE seq = $3`, string(r.Outcome), data, seq)
+	return true, err
+}
+
+// counted is what an hour counts.
+type counted struct {
+	hour            int64
+	kind            CountKind
+	word, direction string
+}
+
+// counts are what is added to the counters of the hours.
+type counts map[counted]int64
+
+const hourMillis = 60 * 60 * 1000
+
+func (n counts) add(at int64, kind CountKind, word, direction string, number int64) {
+	n[counted{at / hourMillis, kind, word, direction}] += number
+}
+
+// row adds a row, or takes it away.
+func (n counts) row(r *Row, sign int64) {
+	at := r.Time.UnixMilli()
+	n.add(at, CountOutcome, string(r.Outcome), r.Direction, sign)
+	for _, c := range []struct {
+		kind CountKind
+		word string
+	}{
+		{CountCause, r.Cause}, {CountProtection, r.Protection}, {CountResult, r.Result}, {CountRule, r.Rule},
+	} {
+		if c.word != "" {
+			n.add(at, c.kind, c.word, r.Direction, sign)
+		}
+	}
+}
+
+func (c counted) compare(o counted) int {
+	return cmp.Or(cmp.Compare(c.hour, o.hour), cmp.Compare(c.kind, o.kind), cmp.Compare(c.word, o.word), cmp.Compare(c.direction, o.direction))
+}
+
+// store adds them up. They are in one order on all nodes, which would wait for each other
+// in a circle otherwise.
+func (n counts) store(ctx context.Context, tx *sql.Tx) error {
+	for _, c := range slices.SortedFunc(maps.Keys(n), counted.compare) {
+		if n[c] == 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_history_hour (hour, kind, word, direction, number) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (hour, kind, word, direction) DO UPDATE SET number = smimerelay_history_hour.number + excluded.number`,
+			c.hour, string(c.kind), c.word, c.direction, n[c]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
