@@ -149,6 +149,9 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool
 	defer release()
 	errs, relayed := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
 	for _, err := range errs {
+		if _, ok := errors.AsType[*relay.NotYet](err); ok && n.listener == "" {
+			continue // nothing was tried
+		}
 		outcome := "delivered"
 		if err != nil {
 			outcome = verdict(err)

@@ -29,7 +29,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
-		Place: place, Destination: s.destination, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
+		Place: place, Destination: s.destination, Turn: s.turn, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
 		Recheck: c.Queue.HoldRecheck, Memory: s.memory,
 	})
@@ -69,6 +69,13 @@ func (s *Service) destination(d *relay.Delivery, r relay.Recipient) string {
 	p, release := s.use()
 	defer release()
 	return p.routes.table.Destination(route.FactsOf(d, r)).String()
+}
+
+// turn takes the turn of a delivery at a destination, as queue.Config has it.
+func (s *Service) turn(destination string) (done func(), wait time.Duration) {
+	p, release := s.use()
+	defer release()
+	return p.routes.turn(destination)
 }
 
 // minFree is how much of the disk the queue leaves alone, as queue.Config has it.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -60,12 +62,42 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 		for _, i := range indexes[at] {
 			part.Recipients = append(part.Recipients, d.Recipients[i])
 		}
-		results, partRelayed := r.hops[at.Route].Deliver(ctx, at.Domain, part)
+		results, partRelayed := r.give(ctx, at, part)
 		for n, i := range indexes[at] {
 			errs[i], relayed[i] = results[n], partRelayed[n]
 		}
 	}
 	return errs, relayed
+}
+
+// give hands a message to the next hop of a destination when it has its turn there.
+func (r *routes) give(ctx context.Context, at route.Destination, d relay.Delivery) ([]error, []bool) {
+	hop := r.hops[at.Route]
+	done, err := func() {}, error(nil)
+	if turn, queued := relay.Turn(ctx); !queued {
+		done, err = hop.AwaitTurn(ctx, at.Domain)
+	} else if turn != at.String() { // it had another destination when it had its turn
+		var after time.Duration
+		if done, after = hop.Turn(at.Domain); done == nil {
+			err = (&relay.NotYet{After: after}).Wait()
+		}
+	}
+	if err != nil {
+		return slices.Repeat([]error{err}, len(d.Recipients)), make([]bool, len(d.Recipients))
+	}
+	defer done()
+	return hop.Deliver(ctx, at.Domain, d)
+}
+
+// turn takes the turn of a message at a destination, by its name; see nexthop.NextHop.Turn.
+// One that is no more has no limits.
+func (r *routes) turn(destination string) (done func(), wait time.Duration) {
+	name, domain, _ := strings.Cut(destination, "/")
+	hop := r.hops[name]
+	if hop == nil {
+		return func() {}, 0
+	}
+	return hop.Turn(domain)
 }
 
 // exit reports whether a copy leaves by its route, also where an MTA could take it back

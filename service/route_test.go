@@ -1,6 +1,8 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -49,5 +51,51 @@ func TestRoutes(t *testing.T) {
 	r.table = table()
 	if errs, _ := r.deliver(t.Context(), "", d); errs[1] != nil || away.wait(t, 1)["x"] != 2 || home.got["x"] != 1 {
 		t.Errorf("errors %v, away %v, home %v", errs, away.got, home.got)
+	}
+}
+
+// TestTurns: what waits in the queue goes by the limits of the route at once or not at all,
+// and has no turn but the one it was given; a client waits for its own.
+func TestTurns(t *testing.T) {
+	away := newHop(t)
+	r := routes{
+		hops: map[string]*nexthop.NextHop{routeDefault: testpki.Must(nexthop.New(nexthop.Config{
+			Hosts: []string{away.address}, TLS: nexthop.Off, Concurrency: 1, Client: smtpclient.Config{Hostname: "gw.example.org"},
+		}))},
+		table: testpki.Must(route.New([]route.Route{{Name: routeDefault}}, func(address.Address) bool { return false })),
+	}
+	defer r.close()
+	d := relay.Delivery{
+		Sender: testpki.Must(address.Parse("a@example.net")), Recipients: []relay.Recipient{{Address: testpki.Must(address.Parse("b@example.net"))}},
+		Message: testpki.Must(message.Parse([]byte("From: a@example.net\r\nSubject: x\r\n\r\ny\r\n"))),
+	}
+	done, _ := r.turn(routeDefault)
+	if done == nil {
+		t.Fatal("the first has no turn")
+	}
+	if second, _ := r.turn(routeDefault); second != nil {
+		t.Error("two turns at once")
+	}
+	if gone, _ := r.turn("gone/example.net"); gone == nil {
+		t.Error("a route that is no more has limits")
+	}
+	if errs, _ := r.deliver(relay.WithTurn(t.Context(), routeDefault), "", d); errs[0] != nil {
+		t.Errorf("with its turn: %v", errs[0])
+	}
+	errs, _ := r.deliver(relay.WithTurn(t.Context(), "another"), "", d)
+	if _, ok := errors.AsType[*relay.NotYet](errs[0]); !ok {
+		t.Errorf("with the turn of another route: %v", errs[0])
+	}
+	client, cancel := context.WithCancel(t.Context())
+	cancel()
+	if errs, _ := r.deliver(client, "", d); relay.ReplyFor(errs[0]).Code != 451 {
+		t.Errorf("a client that waits no longer: %v", errs[0])
+	}
+	done()
+	if errs, _ := r.deliver(t.Context(), "", d); errs[0] != nil {
+		t.Errorf("a client, later: %v", errs[0])
+	}
+	if away.wait(t, 1)["x"] != 2 {
+		t.Errorf("delivered %v", away.got)
 	}
 }

@@ -15,7 +15,7 @@ import (
 type queueFilter struct {
 	Sender    string        `placeholder:"ADDRESS" help:"Only deliveries from this sender; @DOMAIN is all of a domain, <> the null sender."`
 	Recipient string        `placeholder:"ADDRESS" help:"Only deliveries with this recipient; @DOMAIN is all of a domain."`
-	Status    string        `enum:",new,deferred,active,hold" default:"" placeholder:"STATUS" help:"Only deliveries with this status: new, deferred, active or hold."`
+	Status    string        `enum:",new,deferred,active,waiting,hold" default:"" placeholder:"STATUS" help:"Only deliveries with this status: new, deferred, active, waiting (for its turn, by the limits of its route) or hold."`
 	Route     string        `placeholder:"NAME" help:"Only deliveries by this route, as queue list shows it, with or without a domain."`
 	Older     time.Duration `placeholder:"DURATION" help:"Only deliveries that were stored longer ago, such as 90m or 48h."`
 }

@@ -44,8 +44,8 @@ type Route struct {
 
 	Source        []string      `toml:"source_address" doc:"IP addresses to connect from: the first of the family of the host; empty lets the system choose"`
 	EHLO          string        `toml:"ehlo" doc:"host name in EHLO; empty uses hostname"`
-	Concurrency   int           `toml:"concurrency" doc:"maximum number of messages that are given to one destination at once, which is a domain with to = [\"mx\"] and the route otherwise; 0 is no limit" min:"0"`
-	Rate          int           `toml:"rate" doc:"maximum number of messages to one destination in a minute; 0 is no limit" min:"0"`
+	Concurrency   int           `toml:"concurrency" doc:"maximum number of messages that are given to one destination at once, which is a domain with to = [\"mx\"] and the route otherwise, by this node; 0 is no limit" min:"0"`
+	Rate          int           `toml:"rate" doc:"maximum number of messages to one destination in a minute, by this node; 0 is no limit" min:"0"`
 	PerConnection int           `toml:"messages_per_connection" doc:"maximum number of messages over one connection; 1 opens one for each" min:"1"`
 	Pipelining    bool          `toml:"pipelining" doc:"send commands without waiting for each reply, to hosts that offer PIPELINING"`
 	Timeout       time.Duration `toml:"timeout" doc:"how long to wait for one reply; 0s uses the timeouts of RFC 5321" min:"0s"`

@@ -2,14 +2,15 @@ package nexthop
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
-// limits bound what one destination gets at once, and in a minute. Who comes too early
-// waits, as long as the context allows.
+// limits are how many messages a destination gets at once, and in a minute.
 type limits struct {
 	concurrency int
 	interval    time.Duration
@@ -19,46 +20,94 @@ type limits struct {
 	gates map[string]*gate
 }
 
+// unlimited is a concurrency that is never reached.
+const unlimited = math.MaxInt32
+
 type gate struct {
-	seats chan struct{} // nil: any number
+	seats chan struct{}
 	users int
 	next  time.Time
 }
 
 func newLimits(concurrency, rate int, clock func() time.Time) limits {
 	l := limits{concurrency: concurrency, clock: clock, mu: new(sync.Mutex), gates: map[string]*gate{}}
+	if concurrency <= 0 {
+		l.concurrency = unlimited // takes no memory: a seat has no size
+	}
 	if rate > 0 {
 		l.interval = time.Minute / time.Duration(rate)
 	}
 	return l
 }
 
-// enter waits until a message may be given to a destination. What it returns ends that.
-func (l *limits) enter(ctx context.Context, destination string) (func(), error) {
-	if l.concurrency <= 0 && l.interval == 0 {
+// longestWait is how long a client waits for a turn. Then it is asked to come again: it
+// can wait better than a connection can.
+const longestWait = time.Minute
+
+// Turn takes the turn of a message for a destination, if it is now; done ends it.
+// Otherwise done is nil, and wait how long the rate keeps it from being so; 0 is until
+// another turn ends.
+func (n *NextHop) Turn(domain string) (done func(), wait time.Duration) {
+	return n.limits.enter(domain)
+}
+
+// AwaitTurn is Turn for a message that a client waits for: it waits, but not for longer
+// than a minute, or than ctx allows.
+func (n *NextHop) AwaitTurn(ctx context.Context, domain string) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, longestWait)
+	defer cancel()
+	return n.limits.await(ctx, domain, longestWait)
+}
+
+func (l *limits) enter(destination string) (done func(), wait time.Duration) {
+	if l.none() {
+		return func() {}, 0
+	}
+	g := l.gate(destination)
+	select {
+	case g.seats <- struct{}{}:
+	default:
+		l.leave(destination, g)
+		return nil, 0
+	}
+	done = func() { <-g.seats; l.leave(destination, g) }
+	if wait = l.turn(g, 0); wait > 0 {
+		done()
+		return nil, wait
+	}
+	return done, 0
+}
+
+func (l *limits) await(ctx context.Context, destination string, most time.Duration) (done func(), err error) {
+	if l.none() {
 		return func() {}, nil
 	}
 	g := l.gate(destination)
-	leave := func() { l.leave(destination, g) }
-	if g.seats != nil {
-		select {
-		case g.seats <- struct{}{}:
-			release := leave
-			leave = func() { <-g.seats; release() }
-		case <-ctx.Done():
-			leave()
-			return nil, tooMany(ctx)
-		}
+	select {
+	case g.seats <- struct{}{}:
+	case <-ctx.Done():
+		l.leave(destination, g)
+		return nil, tooMany(ctx)
 	}
-	if err := sleep(ctx, l.turn(g)); err != nil {
-		leave()
+	done = func() { <-g.seats; l.leave(destination, g) }
+	wait := l.turn(g, most)
+	if wait > most {
+		done()
+		return nil, (&relay.NotYet{After: wait}).Wait()
+	}
+	if err := sleep(ctx, wait); err != nil {
+		done()
 		return nil, err
 	}
-	return leave, nil
+	return done, nil
 }
 
-// turn is how long a message must wait so that those before it keep their distance.
-func (l *limits) turn(g *gate) time.Duration {
+// none reports whether there are no limits.
+func (l *limits) none() bool { return l.concurrency == unlimited && l.interval == 0 }
+
+// turn is how long a message must wait so that those before it keep their distance. It
+// has that turn unless it is later than after most.
+func (l *limits) turn(g *gate, most time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock()
@@ -66,8 +115,11 @@ func (l *limits) turn(g *gate) time.Duration {
 	if at.Before(now) {
 		at = now
 	}
-	g.next = at.Add(l.interval)
-	return at.Sub(now)
+	wait := at.Sub(now)
+	if wait <= most {
+		g.next = at.Add(l.interval)
+	}
+	return wait
 }
 
 func (l *limits) gate(destination string) *gate {
@@ -76,10 +128,7 @@ func (l *limits) gate(destination string) *gate {
 	g := l.gates[destination]
 	if g == nil {
 		l.sweep()
-		g = &gate{}
-		if l.concurrency > 0 {
-			g.seats = make(chan struct{}, l.concurrency)
-		}
+		g = &gate{seats: make(chan struct{}, l.concurrency)}
 		l.gates[destination] = g
 	}
 	g.users++

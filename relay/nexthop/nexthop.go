@@ -165,13 +165,9 @@ func (n *NextHop) Hosts() []string { return n.config.Hosts }
 const maxAddresses = 10
 
 // Deliver gives d, whose recipients are all in domain where the route is PerDomain, to
-// the first host that takes it, and returns what relay.Deliverer does.
+// the first host that takes it, and returns what relay.Deliverer does. It is for one who
+// has the turn.
 func (n *NextHop) Deliver(ctx context.Context, domain string, d relay.Delivery) ([]error, []bool) {
-	done, err := n.limits.enter(ctx, domain)
-	if err != nil {
-		return slices.Repeat([]error{err}, len(d.Recipients)), make([]bool, len(d.Recipients))
-	}
-	defer done()
 	if n.config.Folder != "" {
 		return n.store(d)
 	}

@@ -15,7 +15,7 @@ type Entry struct {
 	Sender   string    `json:"sender"` // "" is the null reverse-path
 	Size     int       `json:"size"`   // octets
 	Created  time.Time `json:"created"`
-	Next     time.Time `json:"next"` // attempt; the zero time while one is under way, or on hold
+	Next     time.Time `json:"next"` // attempt; the zero time while one is under way, on hold, or waiting for its turn
 	Attempts int       `json:"attempts"`
 	// Destination is where it goes: a route, or a route and a domain.
 	Destination string           `json:"destination,omitempty"`
@@ -33,7 +33,7 @@ type EntryRecipient struct {
 var ErrNotFound = errors.New("not in the queue")
 
 func (s *Store) selectEntries() string {
-	return `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts, d.destination, ` + s.engine.next + `, coalesce(CAST(j.state AS TEXT), '')
+	return `SELECT d.id, d.sender, ` + messageSize + `, d.created, d.attempts, d.destination, ` + s.engine.next + `, coalesce(CAST(j.state AS TEXT), ''), d.lined
 	FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id
 	LEFT JOIN river_job j ON j.id = d.job_id`
 }
@@ -204,9 +204,9 @@ func (s *Store) Len(ctx context.Context) (int, error) {
 
 func scanEntry(row interface{ Scan(...any) error }) (Entry, error) {
 	var e Entry
-	var created, next int64
+	var created, next, lined int64
 	var state string
-	if err := row.Scan(&e.ID, &e.Sender, &e.Size, &created, &e.Attempts, &e.Destination, &next, &state); err != nil {
+	if err := row.Scan(&e.ID, &e.Sender, &e.Size, &created, &e.Attempts, &e.Destination, &next, &state, &lined); err != nil {
 		return e, err
 	}
 	e.Created = time.UnixMilli(created).UTC()
@@ -215,6 +215,8 @@ func scanEntry(row interface{ Scan(...any) error }) (Entry, error) {
 		e.Status = Active
 	case state == "pending":
 		e.Status = OnHold
+	case lined > 0:
+		e.Status = Waiting
 	case e.Attempts == 0:
 		e.Status = New
 	default:

@@ -25,6 +25,7 @@ type dispatcher struct {
 	mu    sync.Mutex
 	open  bool // from Start to Stop
 	seats seats
+	lines lines
 	jobs  map[int64]*place // that have a worker, or are about to
 }
 
@@ -32,11 +33,12 @@ type dispatcher struct {
 type place struct {
 	job
 	retry bool
-	busy  bool // the attempt is not recorded
+	busy  bool   // the attempt is not recorded
+	done  func() // ends its turn
 }
 
 func newDispatcher(q *Queue) *dispatcher {
-	d := &dispatcher{queue: q, stopped: make(chan struct{}), jobs: map[int64]*place{}}
+	d := &dispatcher{queue: q, stopped: make(chan struct{}), lines: lines{}, jobs: map[int64]*place{}}
 	d.seats = newSeats(q.config.Workers)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
@@ -72,18 +74,26 @@ func (d *dispatcher) stop(ctx context.Context) {
 	<-finished
 }
 
-// look takes up what became due, or was stored by another process, now and then.
+// look takes up what became due, has its turn, or was stored by another process, now
+// and then.
 func (d *dispatcher) look() {
-	tick := time.NewTicker(d.queue.config.Look)
-	defer tick.Stop()
 	for {
 		d.poll()
+		next := time.NewTimer(d.pause())
 		select {
 		case <-d.stopped:
+			next.Stop()
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
 	}
+}
+
+// pause is how long it is until the next look.
+func (d *dispatcher) pause() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lines.next(d.queue.config.Clock(), d.queue.config.Look)
 }
 
 // poll has the writer take jobs, if there are any for which there is a worker.
@@ -92,12 +102,19 @@ func (d *dispatcher) poll() {
 		return // the worker that is free next takes the next job
 	}
 	due, err := d.queue.jobDue(d.ctx)
-	if err == nil && due {
+	if err == nil && (due || d.turnDue()) {
 		err = d.queue.writer.write(d.ctx, func(*sql.Tx) error { return nil })
 	}
 	if err != nil && ofStore(err) {
 		d.queue.health.failed(err)
 	}
+}
+
+// turnDue reports whether a delivery that stands in line may have its turn.
+func (d *dispatcher) turnDue() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.lines.worth(d.queue.config.Clock())) > 0
 }
 
 // room returns how many workers may begin.
@@ -117,21 +134,36 @@ func (d *dispatcher) take(tx *sql.Tx) (jobs []job, err error) {
 		return nil, nil
 	}
 	// The end of d.ctx must not interrupt a transaction that has changes of others.
-	jobs, later, err := d.choose(context.WithoutCancel(d.ctx), tx)
+	c, err := d.choose(context.WithoutCancel(d.ctx), tx)
 	if err == nil {
-		err = d.mark(context.WithoutCancel(d.ctx), tx, jobs, later)
+		err = d.mark(context.WithoutCancel(d.ctx), tx, c)
 	}
 	if err != nil {
-		d.drop(jobs)
+		d.drop(c.jobs)
 		return nil, err
 	}
-	return jobs, nil
+	return c.jobs, nil
 }
 
-// choose gives seats to jobs. later are jobs of destinations that fail, which shall wait.
-func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (jobs, later []job, err error) {
+// choice is what becomes of jobs that are due.
+type choice struct {
+	jobs  []job // have a seat
+	later []job // of destinations that fail: shall wait
+	aside []job // shall stand in line
+}
+
+// choose gives seats to jobs: first to those that stood in line.
+func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (c choice, err error) {
+	if c.jobs, err = d.ask(ctx, tx); err != nil {
+		return c, err
+	}
 	d.mu.Lock()
 	turns := d.seats.turns(d.queue.config.Clock())
+	if len(d.lines) > 0 {
+		for i := range turns {
+			turns[i].wait = maxPassed
+		}
+	}
 	d.mu.Unlock()
 	for _, t := range turns {
 		t.most = min(t.most, d.room())
@@ -139,12 +171,15 @@ func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (jobs, later []job,
 			continue
 		}
 		err := d.queue.dueJobs(ctx, tx, t.priority, t.most+t.pass+t.wait, func(j job) bool {
-			switch d.admit(j, t.priority) {
+			switch d.admitDue(j, t.priority) {
 			case admitted:
-				jobs = append(jobs, j)
+				c.jobs = append(c.jobs, j)
 				t.most--
 			case failing:
-				later = append(later, j)
+				c.later = append(c.later, j)
+				t.wait--
+			case inLine:
+				c.aside = append(c.aside, j)
 				t.wait--
 			case full:
 				t.pass--
@@ -153,34 +188,56 @@ func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (jobs, later []job,
 			return t.most > 0 && t.pass > 0 && t.wait >= 0
 		})
 		if err != nil {
-			return jobs, later, err
+			return c, err
 		}
 	}
-	return jobs, later, nil
+	return c, nil
 }
 
-// admit gives a job a seat, if it gets one.
+// admitDue is admit for a job that may have to go to the end of a line.
+func (d *dispatcher) admitDue(j job, priority int) verdict {
+	if d.lined(j.destination) && !d.works(j.id) {
+		return inLine
+	}
+	return d.admit(j, priority)
+}
+
+// admit gives a job a seat, if it gets one and has its turn.
 func (d *dispatcher) admit(j job, priority int) verdict {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.jobs[j.id] != nil {
 		return seated
 	}
-	v := d.seats.admit(j.destination, priority)
-	if v == admitted {
-		d.jobs[j.id] = &place{job: j, retry: priority == retry, busy: true}
+	if v := d.seats.judge(j.destination, priority); v != admitted {
+		return v
 	}
-	return v
+	done, wait := d.queue.config.Turn(j.destination)
+	if done == nil {
+		d.lengthen(j.destination, wait)
+		return inLine
+	}
+	d.seats.seat(j.destination, priority)
+	d.jobs[j.id] = &place{job: j, retry: priority == retry, busy: true, done: done}
+	return admitted
 }
 
 // mark writes down what was chosen.
-func (d *dispatcher) mark(ctx context.Context, tx *sql.Tx, jobs, later []job) error {
-	for _, j := range jobs {
+func (d *dispatcher) mark(ctx context.Context, tx *sql.Tx, c choice) error {
+	for _, j := range c.jobs {
 		if _, err := tx.ExecContext(ctx, d.queue.engine.take, j.id); err != nil {
 			return err
 		}
+		if err := stepOut(ctx, tx, j); err != nil {
+			return err
+		}
 	}
-	for _, j := range later {
+	for _, j := range c.aside {
+		if err := d.queue.setAside(ctx, tx, j, d.queue.config.Clock()); err != nil {
+			return err
+		}
+	}
+	for _, j := range c.later {
 		if _, err := tx.ExecContext(ctx, d.queue.engine.postpone, j.id, d.queue.pause().Seconds()); err != nil {
 			return err
 		}
@@ -221,7 +278,11 @@ func (d *dispatcher) release(job int64) {
 	defer d.mu.Unlock()
 	if p := d.jobs[job]; p != nil && p.busy {
 		p.busy = false
+		p.done()
 		d.seats.leave(p.destination, p.retry)
+		if _, ok := d.lines[p.destination]; ok {
+			d.lines[p.destination] = d.queue.config.Clock() // a turn has ended
+		}
 	}
 }
 

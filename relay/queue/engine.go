@@ -13,6 +13,9 @@ type engine struct {
 	// taking is none. PostgreSQL has the most rows as a second argument; with that of
 	// SQLite it would compile the statement each time.
 	due string
+	// lined are the jobs that stand in line at a destination, as due has them. A second
+	// argument is the most rows.
+	lined string
 	// dueNow reports whether there is any.
 	dueNow string
 	// take marks a job as running.
@@ -29,10 +32,14 @@ type engine struct {
 const strays = `SELECT d.id, coalesce(d.job_id, 0), d.attempts FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
 	WHERE j.id IS NULL OR j.state NOT IN ('available', 'pending')`
 
+const lined = `SELECT j.id, d.id, d.destination, d.attempts, true FROM smimerelay_delivery d JOIN river_job j ON j.id = d.job_id
+	WHERE d.destination = $1 AND d.lined > 0 AND j.state = 'available' ORDER BY d.lined, d.id LIMIT $2`
+
 var sqlite = engine{
+	lined: lined,
 	enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
 		VALUES (jsonb_object('delivery', $1), $2, $3, $4, strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $5))) RETURNING id`,
-	due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, '') FROM river_job j
+	due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, ''), coalesce(d.attempts, 0), coalesce(d.lined > 0, false) FROM river_job j
 		LEFT JOIN smimerelay_delivery d ON d.id = json_extract(j.args, '$.delivery')
 		WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
 		AND j.scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now') ORDER BY j.scheduled_at, j.id`,
@@ -49,9 +56,10 @@ var sqlite = engine{
 func postgresql(node string) engine {
 	return engine{
 		shared: true,
+		lined:  lined + ` FOR UPDATE OF j SKIP LOCKED`,
 		enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
 			VALUES (jsonb_build_object('delivery', $1::bigint), $2, $3, $4, now() + make_interval(secs => $5)) RETURNING id`,
-		due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, '') FROM river_job j
+		due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, ''), coalesce(d.attempts, 0), coalesce(d.lined > 0, false) FROM river_job j
 			LEFT JOIN smimerelay_delivery d ON d.id = (j.args->>'delivery')::bigint
 			WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
 			AND j.scheduled_at <= now() ORDER BY j.scheduled_at, j.id LIMIT $2 FOR UPDATE OF j SKIP LOCKED`,

@@ -13,6 +13,7 @@ const (
 	New      Status = "new"      // its first attempt
 	Deferred Status = "deferred" // another attempt
 	Active   Status = "active"   // an attempt is under way
+	Waiting  Status = "waiting"  // its turn, by concurrency or rate of its route
 	OnHold   Status = "hold"     // an administrator: nothing is attempted until it is released
 )
 

@@ -16,6 +16,8 @@ import (
 type job struct {
 	id, delivery int64
 	destination  string
+	attempts     int  // that were made before
+	lined        bool // it stands in line at its destination
 }
 
 // kind is what River's table calls our jobs.
@@ -64,9 +66,14 @@ func (s *Store) dueJobs(ctx context.Context, tx *sql.Tx, priority, limit int, ea
 		return err
 	}
 	defer rows.Close()
+	return eachJob(rows, each)
+}
+
+// eachJob calls each with the jobs in rows until it returns false.
+func eachJob(rows *sql.Rows, each func(job) bool) error {
 	for rows.Next() {
 		var j job
-		if err := rows.Scan(&j.id, &j.delivery, &j.destination); err != nil {
+		if err := rows.Scan(&j.id, &j.delivery, &j.destination, &j.attempts, &j.lined); err != nil {
 			return err
 		}
 		if !each(j) {

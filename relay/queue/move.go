@@ -145,7 +145,7 @@ func (s *Store) readCargo(ctx context.Context, id int64) (*cargo, error) {
 
 func (s *Store) readDeliveries(ctx context.Context, tx *sql.Tx, c *cargo) error {
 	rows, err := tx.QueryContext(ctx, `SELECT d.id, d.sender, d.params, d.created, d.attempts, d.destination, `+s.engine.next+`,
-		coalesce(CAST(j.state AS TEXT), '') FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
+		coalesce(CAST(j.state AS TEXT), ''), d.lined FROM smimerelay_delivery d LEFT JOIN river_job j ON j.id = d.job_id
 		WHERE d.message_id = $1 ORDER BY d.id`, c.id)
 	if err != nil {
 		return err
@@ -153,13 +153,13 @@ func (s *Store) readDeliveries(ctx context.Context, tx *sql.Tx, c *cargo) error 
 	defer rows.Close()
 	for rows.Next() {
 		var d movedDelivery
-		var next int64
+		var next, lined int64
 		var state string
-		if err := rows.Scan(&d.id, &d.sender, &d.params, &d.created, &d.attempts, &d.destination, &next, &state); err != nil {
+		if err := rows.Scan(&d.id, &d.sender, &d.params, &d.created, &d.attempts, &d.destination, &next, &state, &lined); err != nil {
 			return err
 		}
 		d.onHold = state == "pending"
-		if state == "available" {
+		if state == "available" && lined == 0 { // the line is one of this place
 			d.wait = max(0, time.Until(time.Unix(next, 0)))
 		}
 		c.deliveries = append(c.deliveries, d)

@@ -163,9 +163,17 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 	if err != nil {
 		return err
 	}
+	var wait time.Duration
+	now, lined := q.config.Clock().UnixMilli(), int64(0)
+	switch {
+	case q.dispatcher.lined(destination):
+		wait, lined = spread(lineLasts), now
+	case q.dispatcher.crowded(destination):
+		wait = q.pause()
+	}
 	id, err := insertRow(ctx, tx,
-		`INSERT INTO smimerelay_delivery (message_id, sender, params, created, destination) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
-		body, d.Sender.String(), string(params), q.config.Clock().UnixMilli(), destination)
+		`INSERT INTO smimerelay_delivery (message_id, sender, params, created, destination, lined) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		body, d.Sender.String(), string(params), now, destination, lined)
 	if err != nil {
 		return err
 	}
@@ -176,10 +184,6 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 		if err != nil {
 			return err
 		}
-	}
-	var wait time.Duration
-	if q.dispatcher.crowded(destination) {
-		wait = q.pause()
 	}
 	return q.enqueue(ctx, tx, id, firstAttempt, wait)
 }

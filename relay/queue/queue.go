@@ -63,6 +63,10 @@ type Config struct {
 	// Recipients of one destination share a delivery, and deliveries of one destination
 	// that fails do not hold up others. Nil knows of none.
 	Destination func(d *relay.Delivery, r relay.Recipient) string
+	// Turn takes the turn of a delivery at a destination, if it is now; done ends it.
+	// Otherwise done is nil, and wait how long to wait, 0 until another turn ends: the
+	// delivery stands in line meanwhile, and has no worker. Nil is no limit.
+	Turn func(destination string) (done func(), wait time.Duration)
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -119,6 +123,9 @@ func (c Config) defaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Turn == nil {
+		c.Turn = func(string) (func(), time.Duration) { return func() {}, 0 }
 	}
 	if c.changed == nil {
 		c.changed = func() {}
@@ -204,6 +211,9 @@ func (q *Queue) recover(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	if err := q.dispatcher.findLines(ctx); err != nil {
+		return err
 	}
 	return q.rescue(ctx, func(stray) bool { return true })
 }

@@ -35,6 +35,7 @@ const (
 	full             // all seats that the destination may have are taken
 	failing          // so are they, and the destination fails
 	seated           // it has one
+	inLine           // the limits of the destination are reached
 )
 
 const (
@@ -101,12 +102,8 @@ func (s *seats) judge(name string, priority int) verdict {
 	return admitted
 }
 
-// admit gives a job a seat if it gets one.
-func (s *seats) admit(name string, priority int) verdict {
-	v := s.judge(name, priority)
-	if v != admitted {
-		return v
-	}
+// seat gives a seat to a job that was admitted.
+func (s *seats) seat(name string, priority int) {
 	d := s.destinations[name]
 	if d == nil {
 		d = &destination{}
@@ -122,7 +119,6 @@ func (s *seats) admit(name string, priority int) verdict {
 	} else {
 		s.firsts++
 	}
-	return admitted
 }
 
 // leave frees a seat.

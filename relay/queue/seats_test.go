@@ -116,7 +116,7 @@ func TestSeats(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := newSeats(20)
 	for i := range 20 {
-		if v := s.admit("a", firstAttempt); v != admitted {
+		if v := admit(&s, "a", firstAttempt); v != admitted {
 			t.Fatalf("seat %d: %v", i, v)
 		}
 	}
@@ -136,7 +136,7 @@ func TestSeats(t *testing.T) {
 	for range 19 {
 		s.leave("a", false)
 	}
-	if v := s.admit("a", retry); v != admitted || s.judge("a", firstAttempt) != failing {
+	if v := admit(&s, "a", retry); v != admitted || s.judge("a", firstAttempt) != failing {
 		t.Errorf("a destination that fails has %d workers", s.destinations["a"].busy)
 	}
 	s.note("a", false, now)
@@ -149,7 +149,7 @@ func TestSeats(t *testing.T) {
 		t.Errorf("left behind: %+v", s)
 	}
 	for range 16 {
-		if v := s.admit("c", retry); v != admitted {
+		if v := admit(&s, "c", retry); v != admitted {
 			t.Fatal(v)
 		}
 	}
@@ -201,4 +201,13 @@ func testDeliveryOnHold(t *testing.T) {
 	until(t, "no job to be left", func() bool {
 		return q.db.QueryRow(`SELECT count(*) FROM river_job`).Scan(&jobs) == nil && jobs == 0
 	})
+}
+
+// admit gives a job a seat if it gets one.
+func admit(s *seats, destination string, priority int) verdict {
+	v := s.judge(destination, priority)
+	if v == admitted {
+		s.seat(destination, priority)
+	}
+	return v
 }

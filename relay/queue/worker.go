@@ -32,10 +32,49 @@ func (q *Queue) attempt(ctx context.Context, j job) {
 			return err
 		})
 	default:
-		results, relayed := q.deliver(q.claim(ctx, j), s.delivery)
+		results, relayed := q.deliver(relay.WithTurn(q.claim(ctx, j), j.destination), s.delivery)
+		if after, ok := notYet(results); ok {
+			q.standInLine(ctx, s, after)
+			return
+		}
 		q.dispatcher.noteResults(j.destination, results)
 		q.record(ctx, s, results, relayed)
 	}
+}
+
+// notYet reports whether nothing was tried, as no recipient's destination takes more for
+// now, and after what time one may: the routes are others than when the delivery had its
+// turn.
+func notYet(results []error) (after time.Duration, ok bool) {
+	for _, err := range results {
+		n, is := errors.AsType[*relay.NotYet](err)
+		if !is {
+			return 0, false
+		}
+		after = n.After
+	}
+	return after, true
+}
+
+// standInLine has a delivery that was not attempted wait for its turn at the destination
+// that it has by now. No attempt is counted.
+func (q *Queue) standInLine(ctx context.Context, s *stored, after time.Duration) {
+	destination := s.job.destination
+	if q.config.Destination != nil {
+		destination = q.config.Destination(&s.delivery, s.delivery.Recipients[0])
+	}
+	q.insist(ctx, s.job, func(ctx context.Context, tx *sql.Tx) error {
+		there, err := endJob(ctx, tx, s.job.id)
+		if err != nil || !there {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET destination = $1, lined = $2 WHERE id = $3`,
+			destination, q.config.Clock().UnixMilli(), s.id); err != nil {
+			return err
+		}
+		q.dispatcher.line(destination, after)
+		return q.enqueue(ctx, tx, s.id, priorityAfter(s.attempts), spread(lineLasts))
+	})
 }
 
 // postponeJob ends a job whose delivery cannot be read, and gives the delivery
