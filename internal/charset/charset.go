@@ -79,10 +79,14 @@ func lookup(charset string) encoding.Encoding {
 	return nil
 }
 
+// between are the characters that people write within charset names, or leave out. It is
+// made once: a header may name thousands of charsets.
+var between = strings.NewReplacer("-", "", "_", "", " ", "", ".", "", ":", "")
+
 // plain returns a charset name without what people write it with and without.
 func plain(name string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "x-"), "cs")
-	return strings.NewReplacer("-", "", "_", "", " ", "", ".", "", ":", "").Replace(name)
+	return between.Replace(name)
 }
 
 // codePage returns the register's name of a code page: "cp1252", "win-1252" and

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
 )
 
 // maxWord is how many characters an encoded word has at most, and maxWordText how many
@@ -64,7 +66,8 @@ func EncodeIn(charset, text string) string {
 // words returns encoded words in a charset. No character is parted by two of them, and
 // each starts and ends in ASCII (RFC 2047 section 5): readers decode each by itself.
 func words(name, text string) (encoded string, ok bool) {
-	if !isName(name) {
+	w, ok := writerFor(name)
+	if !ok {
 		return "", false
 	}
 	room := (maxWord - len("=??b??=") - len(name)) / 4 * 3
@@ -74,7 +77,7 @@ func words(name, text string) (encoded string, ok bool) {
 	}
 	begun, kept := 0, []byte(nil)
 	for i, r := range text {
-		octets, ok := writtenIn(name, text[begun:i+len(string(r))])
+		octets, ok := w.octets(text[begun : i+len(string(r))])
 		if !ok {
 			return "", false
 		}
@@ -84,7 +87,7 @@ func words(name, text string) (encoded string, ok bool) {
 			}
 			add(kept)
 			begun = i
-			if octets, ok = writtenIn(name, string(r)); !ok {
+			if octets, ok = w.octets(string(r)); !ok {
 				return "", false
 			}
 		}
@@ -102,22 +105,34 @@ func isName(name string) bool {
 	})
 }
 
-// writtenIn returns text in a charset in which ASCII is ASCII.
-func writtenIn(name, text string) ([]byte, bool) {
-	e := lookup(name)
-	if e == nil {
-		return nil, false
+// writer writes text in a charset in which ASCII is ASCII.
+type writer struct {
+	name string
+	encoding.Encoding
+}
+
+// writerFor returns the writer for a charset; ok is false where there is none.
+func writerFor(name string) (w writer, ok bool) {
+	if !isName(name) {
+		return w, false
 	}
-	if ascii, err := e.NewEncoder().String("a"); err != nil || ascii != "a" {
-		return nil, false // UTF-16 is not for encoded words
+	w = writer{name, lookup(name)}
+	if w.Encoding == nil {
+		return w, false
 	}
-	octets, err := e.NewEncoder().Bytes([]byte(text))
+	ascii, err := w.NewEncoder().String("a")
+	return w, err == nil && ascii == "a" // UTF-16 is not for encoded words
+}
+
+// octets returns text in the charset; ok is false where it lacks a character.
+func (w writer) octets(text string) (octets []byte, ok bool) {
+	octets, err := w.NewEncoder().Bytes([]byte(text))
 	if err != nil {
 		return nil, false
 	}
 	for _, c := range octets {
 		// These are read as Windows code pages, which have more.
-		if strings.HasSuffix(name, "ascii") && c >= 0x80 || strings.HasPrefix(name, "iso-8859-") && 0x80 <= c && c < 0xa0 {
+		if strings.HasSuffix(w.name, "ascii") && c >= 0x80 || strings.HasPrefix(w.name, "iso-8859-") && 0x80 <= c && c < 0xa0 {
 			return nil, false
 		}
 	}

@@ -89,3 +89,25 @@ func TestOf(t *testing.T) {
 		}
 	}
 }
+
+// However many charsets a header names, and however long a text is written, what it takes
+// is in proportion to its length.
+func TestMemoryOfManyWords(t *testing.T) {
+	long := strings.Repeat("a", maxIn-2) + "ü"
+	names := strings.Repeat("=?x-unknown?q?a?= b ", 1000)
+	for name, c := range map[string]struct {
+		most int
+		do   func()
+	}{
+		"written": {4 << 20, func() { EncodeIn("iso-8859-1", long) }},
+		"read":    {4 << 20, func() { Header(names) }},
+	} {
+		if got := testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				c.do()
+			}
+		}).AllocedBytesPerOp(); got > int64(c.most) {
+			t.Errorf("%s: %d octets were allocated", name, got)
+		}
+	}
+}
