@@ -3,6 +3,7 @@ package bodytext
 import (
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +19,15 @@ var covering = regexp.MustCompile(`(^|[^-\w])(position|content|offset[-a-z]*)` +
 	`|margin[-a-z]*` + cssBlank + `*:(` + cssBlank + `|[^;}"'<>])*[-(]` +
 	`|z-index|first-line|first-letter|@import|<(link|dialog|base|frameset|script|object|embed|iframe)|popover`)
 
+// coveringWords are the beginnings of what covering matches: of most texts none is in it.
+var coveringWords = []string{"position", "content", "offset", "margin", "z-index", "first-l", "@import", "popover",
+	"<link", "<dialog", "<base", "<frameset", "<script", "<object", "<embed", "<iframe"}
+
+// mayCover is covering.MatchString for a text in small letters.
+func mayCover(s string) bool {
+	return slices.ContainsFunc(coveringWords, func(w string) bool { return strings.Contains(s, w) }) && covering.MatchString(s)
+}
+
 // cssEscape is an escape in CSS (CSS Syntax Level 3 section 4.3.7).
 var cssEscape = regexp.MustCompile(`\\([0-9a-f]{1,6}[ \t\r\n\f]?|[^0-9a-f\r\n\f])`)
 
@@ -25,12 +35,12 @@ var cssEscape = regexp.MustCompile(`\\([0-9a-f]{1,6}[ \t\r\n\f]?|[^0-9a-f\r\n\f]
 // it is escaped: what is no style is searched, too.
 func covers(text []byte) bool {
 	raw := string(lowerASCII(text))
-	for _, s := range []string{raw, strings.ToLower(html.UnescapeString(raw))} {
-		if covering.MatchString(s) || strings.ContainsRune(s, '\\') && covering.MatchString(unescapedCSS(s)) {
-			return true
-		}
+	escaped := func(s string) bool { return strings.ContainsRune(s, '\\') && mayCover(unescapedCSS(s)) }
+	if mayCover(raw) || escaped(raw) {
+		return true
 	}
-	return false
+	s := strings.ToLower(html.UnescapeString(raw))
+	return s != raw && (mayCover(s) || escaped(s))
 }
 
 func unescapedCSS(s string) string {

@@ -35,8 +35,24 @@ type place struct {
 	start  int
 }
 
-// fold returns the characters that a reader sees of one, in their plainest form.
+// foldedASCII is what fold returns for ASCII, of which most text is.
+var foldedASCII = func() (all [utf8.RuneSelf][]rune) {
+	for r := range all {
+		all[r] = foldAny(rune(r))
+	}
+	return all
+}()
+
+// fold returns the characters that a reader sees of one, in their plainest form. They are
+// not to be changed.
 func fold(r rune) []rune {
+	if 0 <= r && r < utf8.RuneSelf {
+		return foldedASCII[r]
+	}
+	return foldAny(r)
+}
+
+func foldAny(r rune) []rune {
 	var all []rune
 	for _, f := range norm.NFKD.String(string(r)) {
 		if invisible(f) {
