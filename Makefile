@@ -149,7 +149,7 @@ public-roots: ## the list of public authorities from CERTDATA; set CERTDATA_SOUR
 	$(GO) run ./cmd/smimerelay trust update --from $(CERTDATA) --source "$(CERTDATA_SOURCE)" --date $(CERTDATA_DATE) --output certs/publicroots/mozilla.pem
 
 fuzz-inbound: ## INBOUND_INPUTS (10,000,000) hostile messages through the inbound rules, with CORPORA as seeds; the last line says how many
-	$(GO) test -run '^$$' -fuzz '^FuzzInbound$$' -fuzztime $(INBOUND_INPUTS)x -fuzzminimizetime 20x -timeout 0 ./relay/gateway
+	$(GO) test -toolexec '$(CURDIR)/test/scripts/instrument' -run '^$$' -fuzz '^FuzzInbound$$' -fuzztime $(INBOUND_INPUTS)x -fuzzminimizetime 20x -timeout 0 ./relay/gateway
 
 certificates: ## our certificate reader beside libcrypto's, on 100,000 mutated certificates
 	$(GO) test -count=1 -v ./test/certificates -certificates 100000
