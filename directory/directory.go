@@ -91,6 +91,9 @@ type Finding struct {
 	// Aliases are further addresses of the mailbox, which the Directory finds out: a
 	// certificate may name one of them instead.
 	Aliases []address.Address
+	// AnyName tells that the configuration says whose the certificates are: their names
+	// are not compared.
+	AnyName bool
 	// Group tells that the address is that of a group.
 	Group bool
 	Notes []string

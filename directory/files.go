@@ -37,6 +37,7 @@ type Files struct {
 	rescan  time.Time // when to look next
 	version uint64
 	listing string // names, sizes and times as of the last scan
+	all     []*x509.Certificate
 	byKey   map[string][]*x509.Certificate
 	// hints are the authorities' certificates: they help to build chains.
 	hints []*x509.Certificate
@@ -91,9 +92,7 @@ func (f *Files) Find(_ context.Context, addr address.Address) (Finding, error) {
 		return Finding{Certificates: append(own[:len(own):len(own)], f.hints...)}, f.err
 	}
 	var found Finding
-	for _, err := range fault.Each(f.problem) {
-		found.note("%v", err)
-	}
+	found.noteEach(f.problem)
 	return found, f.err
 }
 
@@ -129,7 +128,7 @@ func (f *Files) scan() {
 }
 
 func (f *Files) index(all []*x509.Certificate) {
-	f.byKey, f.hints = make(map[string][]*x509.Certificate), nil
+	f.all, f.byKey, f.hints = all, make(map[string][]*x509.Certificate), nil
 	for _, c := range all {
 		if isAuthority(c) {
 			f.hints = append(f.hints, c)

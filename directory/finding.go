@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // Limits on what one source may have for one address.
@@ -64,6 +65,13 @@ func (f *Finding) note(format string, args ...any) {
 	note := fmt.Sprintf(format, args...)
 	if !slices.Contains(f.Notes, note) {
 		f.Notes = append(slices.Clip(f.Notes), note)
+	}
+}
+
+// noteEach notes each of the errors that one joins.
+func (f *Finding) noteEach(err error) {
+	for _, e := range fault.Each(err) {
+		f.note("%v", e)
 	}
 }
 

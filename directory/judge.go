@@ -11,22 +11,27 @@ import (
 )
 
 // judge has each certificate that may be addr's validated. Those of authorities
-// are hints for building chains, and candidates only where they name the address:
-// many who make their own certificate make an authority's.
+// are hints for building chains, and candidates only where they name the address, or
+// where nothing else was agreed: many who make their own certificate make an authority's.
 func (d *Directory) judge(ctx context.Context, addr address.Address, name string, found Finding) []Candidate {
 	var leaves, authorities []*x509.Certificate
+	alone := found.AnyName && !slices.ContainsFunc(found.Certificates, func(c *x509.Certificate) bool { return !isAuthority(c) })
 	for _, c := range found.Certificates {
 		if isAuthority(c) {
 			authorities = append(authorities, c)
 		}
-		if !isAuthority(c) || d.names(c, addr) {
+		if !isAuthority(c) || alone || d.names(c, addr) {
 			leaves = append(leaves, c)
 		}
+	}
+	names := append([]address.Address{addr}, found.Aliases...)
+	if found.AnyName {
+		names = nil
 	}
 	check := func(c *x509.Certificate, p certs.Purpose) certs.Verdict {
 		return d.cfg.Checker.Check(ctx, c, certs.Request{
 			Purpose:       p,
-			Addresses:     append([]address.Address{addr}, found.Aliases...),
+			Addresses:     names,
 			Intermediates: authorities,
 		})
 	}

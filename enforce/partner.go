@@ -183,7 +183,7 @@ func signerOf(domain, s string) (func(SignerFacts) bool, error) {
 	a, err := address.Parse(s)
 	switch {
 	case err != nil:
-		return nil, errors.New(`is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint`)
+		return nil, errors.New(`is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint; write one of them`)
 	case !within(a.Domain()):
 		return nil, errForeignSigner
 	}

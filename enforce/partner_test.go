@@ -64,7 +64,7 @@ func TestPartnerProblems(t *testing.T) {
 		`line 4: partner: contact: must be one line of at most 120 octets`:                                                                                       {{Domain: "a.example", Contact: "a\nb"}},
 		`line 4: partner: signers: "gw@b.example": is not in the domain of the partner; name the certificate by sha256: and its fingerprint`:                     {{Domain: "a.example", Signers: []string{"gw@b.example"}}},
 		`line 4: partner: signers: "dns:a.example.evil.example": is not in the domain of the partner; name the certificate by sha256: and its fingerprint`:       {{Domain: "a.example", Signers: []string{"dns:a.example.evil.example"}}},
-		`line 4: partner: signers: "xa.example": is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint`:                                {{Domain: "a.example", Signers: []string{"xa.example"}}},
+		`line 4: partner: signers: "xa.example": is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint; write one of them`:             {{Domain: "a.example", Signers: []string{"xa.example"}}},
 		`line 9: partner: domain: "A.example" has a table already; put what was agreed there`:                                                                    {{Domain: "a.example", Signers: []string{"gw@a.example"}}, {Line: 9, Domain: "A.example", Signers: []string{"gw@a.example"}}},
 	} {
 		partners[0].Line = 4

@@ -17,6 +17,7 @@ func (b *builder) directory() {
 		Checker: b.parts.Validator, Capabilities: b.parts.store, Positive: orNever(l.Positive), Negative: orNever(l.Negative), StaleIfError: l.Stale,
 		Entries: l.Entries, Timeout: l.Timeout, LocalPart: b.localPart(), Delimiters: b.config.Delimiter, Clock: b.clock, Log: b.log,
 	}
+	dc.Sources = b.agreed()
 	if !slices.ContainsFunc(b.config.Directory, isStored) {
 		dc.Sources = append(dc.Sources,
 			directory.SourceConfig{Source: b.stored("store", typeStore)},
@@ -30,7 +31,9 @@ func (b *builder) directory() {
 		for _, e := range fault.Each(err) {
 			b.complain(fmt.Sprintf("directory[%d]", i), e.Error(), "")
 		}
-		b.unreadable(i, source)
+		if files, ok := source.(*directory.Files); ok && files != nil {
+			b.unreadable(key("directory", i, "path"), files)
+		}
 		if err == nil && source != nil {
 			dc.Sources = append(dc.Sources, directory.SourceConfig{Source: source, Domains: d.Domains, Merge: d.Merge})
 		}
@@ -38,15 +41,11 @@ func (b *builder) directory() {
 	b.parts.Directory = directory.New(dc)
 }
 
-// unreadable reports the files of a directory that could not be read: the
+// unreadable reports the files of which a key is the place that could not be read: the
 // certificates in them are missing, and nothing else would say so.
-func (b *builder) unreadable(i int, source directory.Source) {
-	files, ok := source.(*directory.Files)
-	if !ok || files == nil {
-		return
-	}
+func (b *builder) unreadable(key string, files *directory.Files) {
 	for _, problem := range files.Problems() {
-		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key("directory", i, "path"), problem.Error(), "its certificates are not used; fix or remove it"))
+		b.parts.skipped = append(b.parts.skipped, b.config.Problem(key, problem.Error(), "its certificates are not used; fix or remove it"))
 	}
 }
 

@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/relay/gateway"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // agreements compiles the agreements with partners.
@@ -15,7 +18,7 @@ func (b *builder) agreements() *enforce.Partners {
 	var list []enforce.Partner
 	for _, p := range b.config.Partners {
 		list = append(list, enforce.Partner{Line: p.Line, Domain: p.Domain, Signers: p.Signers,
-			Certificate: p.Certificate, Profile: p.Profile, Minimum: p.Minimum, Contact: p.Contact})
+			Certificate: domainCertificate(p), Profile: p.Profile, Minimum: p.Minimum, Contact: p.Contact})
 	}
 	compiled, err := enforce.CompilePartners(list)
 	for _, e := range fault.Each(err) {
@@ -31,4 +34,34 @@ func (b *builder) agreements() *enforce.Partners {
 		}
 	}
 	return compiled
+}
+
+// domainCertificate is whose certificate serves for the people of a partner.
+func domainCertificate(p config.Partner) string {
+	if p.Certificate == "" && p.File != "" {
+		return enforce.OfDomain
+	}
+	return p.Certificate
+}
+
+// agreed are the sources of the certificates that partners gave as files.
+func (b *builder) agreed() (sources []directory.SourceConfig) {
+	for i, p := range b.config.Partners {
+		k := key("partner", i, "domain_certificate_file")
+		if p.File == "" || b.isKnown(k) {
+			continue
+		}
+		of, err := address.Parse(gateway.DomainAddress(p.Domain, domainCertificate(p)))
+		if err != nil {
+			continue // as agreements reports
+		}
+		source, err := directory.NewAgreed(of.Domain(), p.File, of)
+		if err != nil {
+			b.complain(k, err.Error(), "")
+			continue
+		}
+		b.unreadable(k, source.Files)
+		sources = append(sources, directory.SourceConfig{Source: source, Domains: []string{of.Domain()}})
+	}
+	return sources
 }

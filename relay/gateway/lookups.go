@@ -102,13 +102,13 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 			r.Reads = e.reads(result)
 		}
 		if r.Certificate.State == enforce.None && needs.Domain[i] != "" {
-			l.askFor(domainAddress(r.Address, needs.Domain[i]))
+			l.askFor(DomainAddress(r.Address.Domain(), needs.Domain[i]))
 		}
 	}
 	l.run(ctx)
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
-		if a, err := address.Parse(domainAddress(r.Address, needs.Domain[i])); err == nil && needs.Domain[i] != "" {
+		if a, err := address.Parse(DomainAddress(r.Address.Domain(), needs.Domain[i])); err == nil && needs.Domain[i] != "" {
 			r.Domain = l.answer(e, a, needs.Profile[i])
 			if result := l.results[a.Key(address.ExactCase)]; result != nil {
 				e.domains[i] = *result
@@ -143,10 +143,11 @@ func furtherAddress(f *enforce.Facts, name string) string {
 	return name
 }
 
-// domainAddress is whose certificate serves for a recipient without one.
-func domainAddress(to address.Address, name string) string {
+// DomainAddress is whose certificate serves for recipients in a domain who have none, where
+// a rule or an agreement has name as domain_certificate (RFC 3183 section 4.1).
+func DomainAddress(domain, name string) string {
 	if name == enforce.OfDomain {
-		return domainReceiver + "@" + to.Domain()
+		return domainReceiver + "@" + domain
 	}
 	return name
 }
