@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // Copied is how many rows of one kind Copy has added.
 type Copied struct {
-	What  string
-	Added int64
+	What  string `json:"what"`
+	Added int64  `json:"added"`
 }
 
 // tables are all tables but those of the counters and of goose, in an order in which
@@ -41,23 +43,35 @@ var booleans = map[string]bool{"pinned": true, "has_key": true}
 const copyBatch = 500
 
 // Copy adds to another store all that is in s and not yet there. What is there stays as it
-// is, but for blocks, allowances and revocations that only s has. Private keys are copied as they are sealed: both stores must have been opened with the
-// same key. Interrupted, it can be run again.
+// is, but for blocks, allowances and revocations that only s has. Private keys are copied as
+// they are sealed: both stores must have been opened with the same key. Interrupted, it can
+// be run again.
+//
+// All is copied as it is at one moment, also while others change s.
 func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
+	o := &sql.TxOptions{ReadOnly: true}
+	if postgresdb.Is(s.cfg.URL) {
+		o.Isolation = sql.LevelRepeatableRead
+	}
+	from, err := s.read.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Rollback()
 	var all []Copied
 	for _, t := range tables {
-		n, err := s.copyTable(ctx, to, t.name, t.key, t.update)
+		n, err := copyTable(ctx, from, to, t.name, t.key, t.update)
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", t.what, err)
 		}
 		all = append(all, Copied{t.what, n})
 	}
-	return all, s.copyCounters(ctx, to)
+	return all, copyCounters(ctx, from, to)
 }
 
 // copyTable copies the rows of a table.
-func (s *Store) copyTable(ctx context.Context, to *Store, table, key, update string) (added int64, err error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT * FROM `+table+` ORDER BY `+key)
+func copyTable(ctx context.Context, from *sql.Tx, to *Store, table, key, update string) (added int64, err error) {
+	rows, err := from.QueryContext(ctx, `SELECT * FROM `+table+` ORDER BY `+key)
 	if err != nil {
 		return 0, err
 	}
@@ -121,12 +135,12 @@ func copyRows(ctx context.Context, rows *sql.Rows, to *sql.DB, insert string, na
 	return more, added, tx.Commit()
 }
 
-// copyCounters has the counters grow past those of s: who has seen a generation looks
-// again.
-func (s *Store) copyCounters(ctx context.Context, to *Store) error {
+// copyCounters has the counters grow past those that were copied: who has seen a
+// generation looks again.
+func copyCounters(ctx context.Context, from *sql.Tx, to *Store) error {
 	for _, name := range []string{counterCertificates, counterTrust, counterKeys} {
 		var value int64
-		if err := s.read.QueryRowContext(ctx, `SELECT value FROM store_counter WHERE name = $1`, name).Scan(&value); err != nil {
+		if err := from.QueryRowContext(ctx, `SELECT value FROM store_counter WHERE name = $1`, name).Scan(&value); err != nil {
 			return err
 		}
 		_, err := to.write.ExecContext(ctx, `UPDATE store_counter SET value = CASE WHEN value < $1 THEN $1 ELSE value END + 1 WHERE name = $2`, value, name)

@@ -25,6 +25,8 @@ type cli struct {
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`
 	Store   storeCmd   `cmd:"" group:"gateway" help:"Migrate the store and the queue to another database."`
+	Backup  backupCmd  `cmd:"" group:"gateway" help:"Back up the store, the queue and the configuration, while the gateway is running."`
+	Restore restoreCmd `cmd:"" group:"gateway" help:"Restore a backup, also on another machine and into another database."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 
 	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`

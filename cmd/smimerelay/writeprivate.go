@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,14 @@ import (
 // writePrivate writes a file that only its owner may read; on an error there is
 // none, or the old one. One that is there is replaced only with force.
 func writePrivate(path string, data []byte, force bool) error {
+	return writePrivateTo(path, force, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// writePrivateTo is writePrivate for what write writes.
+func writePrivateTo(path string, force bool, write func(io.Writer) error) error {
 	f, err := createPrivate(path, force)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s already exists; name another file, or overwrite it with --force", path)
@@ -18,8 +27,7 @@ func writePrivate(path string, data []byte, force bool) error {
 	if err != nil {
 		return fmt.Errorf("%w; choose a file that you may write", err)
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())

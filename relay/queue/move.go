@@ -8,41 +8,66 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 )
 
 // Moved is what Move has moved.
-type Moved struct{ Messages, Deliveries, Held int }
+type Moved struct {
+	Messages   int `json:"messages"`
+	Deliveries int `json:"deliveries"`
+	Held       int `json:"held"`
+}
 
 // Move takes all mail out of one queue, which no gateway may be working on, and puts it
 // into another. Each message is in the other one, with all its deliveries and holds, before
 // it leaves; one that was there when Move was interrupted is not put there again.
 func Move(ctx context.Context, from, to Place) (m Moved, err error) {
-	var files []interface{ Close() error }
-	defer func() {
-		for _, f := range files {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	var stores []*Store
-	for _, p := range []Place{from, to} {
-		if p.URL == "" {
-			lock, err := lockFile(p.Path)
-			if err != nil {
-				return m, fmt.Errorf("queue %q: %w", p.label(), err)
-			}
-			files = append(files, lock)
-		}
-		s, err := openStore(ctx, p, "", true, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return m, fmt.Errorf("queue %q: %w", p.label(), err)
-		}
-		files, stores = append(files, s), append(stores, s)
+	source, err := openOwned(ctx, from)
+	if err != nil {
+		return m, err
 	}
-	if err := stores[0].isIdle(ctx); err != nil {
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := openOwned(ctx, to)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	if err := source.isIdle(ctx); err != nil {
 		return m, fmt.Errorf("queue %q: %w", from.label(), err)
 	}
-	return stores[0].move(ctx, stores[1])
+	return source.move(ctx, target.Store)
+}
+
+// An ownedStore is a queue that no other process works on, if it is a file.
+type ownedStore struct {
+	*Store
+	lock *os.File
+}
+
+// openOwned opens a queue, and makes it where it is missing.
+func openOwned(ctx context.Context, p Place) (o ownedStore, err error) {
+	if p.URL == "" {
+		o.lock, err = lockFile(p.Path)
+	}
+	if err == nil {
+		o.Store, err = openStore(ctx, p, "", true, slog.New(slog.DiscardHandler))
+	}
+	if err != nil {
+		return o, errors.Join(fmt.Errorf("queue %q: %w", p.label(), err), o.Close())
+	}
+	return o, nil
+}
+
+// Close closes what is open.
+func (o ownedStore) Close() (err error) {
+	if o.Store != nil {
+		err = o.Store.Close()
+	}
+	if o.lock != nil {
+		err = errors.Join(err, o.lock.Close())
+	}
+	return err
 }
 
 // errBusy is the error for a queue that a gateway works on.
@@ -78,14 +103,29 @@ func (s *Store) move(ctx context.Context, to *Store) (m Moved, err error) {
 			return m, fmt.Errorf("message %d: %w", id, err)
 		}
 		// It cannot be there twice any more.
-		if _, err := to.db.ExecContext(ctx, `DELETE FROM smimerelay_moved WHERE mark = $1`, c.mark); err != nil {
+		if err := to.forget(ctx, c.mark); err != nil {
 			return m, err
 		}
-		m.Messages++
-		m.Deliveries += len(c.deliveries)
-		m.Held += len(c.holds)
+		m.count(c)
 	}
 	return m, s.wipe(ctx)
+}
+
+// count adds a message.
+func (m *Moved) count(c *cargo) {
+	m.Messages++
+	m.Deliveries += len(c.deliveries)
+	m.Held += len(c.holds)
+}
+
+// forget removes the marks of messages that will not come again.
+func (s *Store) forget(ctx context.Context, marks ...string) error {
+	for _, mark := range marks {
+		if _, err := s.db.ExecContext(ctx, `DELETE FROM smimerelay_moved WHERE mark = $1`, mark); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cargo is a message with all that refers to it.
@@ -120,7 +160,12 @@ func (s *Store) readCargo(ctx context.Context, id int64) (*cargo, error) {
 		return nil, err
 	}
 	defer tx.Rollback()
-	c := &cargo{id: id}
+	return s.readCargoIn(ctx, tx, id)
+}
+
+// readCargoIn is readCargo in a transaction.
+func (s *Store) readCargoIn(ctx context.Context, tx *sql.Tx, id int64) (c *cargo, err error) {
+	c = &cargo{id: id}
 	var size int
 	if err := tx.QueryRowContext(ctx, `SELECT `+messageSize+` FROM smimerelay_message m WHERE m.id = $1`, id).Scan(&size); err != nil {
 		return nil, err
