@@ -8,6 +8,7 @@
 package history
 
 import (
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
@@ -101,7 +102,7 @@ var Outcomes = []Outcome{Delivered, Edited, Queued, Held, Quarantined, Deferred,
 type Event struct {
 	Time time.Time `json:"time"`
 	Kind EventKind `json:"kind"`
-	// Attempt is its number, from 1, for Attempt.
+	// Attempt is its number, from 1, for Attempt; 0 in a Change has it counted.
 	Attempt int `json:"attempt,omitempty"`
 	// Host is the next hop, Reply what it replied, code first; "" where it is not known.
 	Host  string `json:"host,omitempty"`
@@ -128,9 +129,13 @@ const (
 	lastEvents  = 20
 )
 
-// add notes an event and forgets what is too much.
+// add notes an event, in the order of time, and forgets what is too much.
 func (r *Row) add(e Event) {
-	r.Events = append(r.Events, e)
+	at := len(r.Events)
+	for at > 0 && r.Events[at-1].Time.After(e.Time) {
+		at--
+	}
+	r.Events = slices.Insert(r.Events, at, e)
 	if len(r.Events) > FirstEvents+lastEvents {
 		r.Events = append(r.Events[:FirstEvents], r.Events[FirstEvents+1:]...)
 		r.Left++
@@ -141,15 +146,31 @@ func (r *Row) add(e Event) {
 type Change struct {
 	ID        string
 	Recipient address.Address
-	Event     Event
+	// Event is what happened; one without a Kind is none.
+	Event Event
 	// Outcome is what it came to; "" changes nothing. Cause goes with it.
 	Outcome Outcome
 	Cause   string
 }
 
+// attempts is how many there were.
+func (r *Row) attempts() int {
+	for i := len(r.Events) - 1; i >= 0; i-- {
+		if r.Events[i].Kind == Attempt {
+			return r.Events[i].Attempt
+		}
+	}
+	return 0
+}
+
 // apply makes a change to a row.
 func (r *Row) apply(c Change) {
-	r.add(c.Event)
+	if c.Event.Kind == Attempt && c.Event.Attempt == 0 {
+		c.Event.Attempt = r.attempts() + 1
+	}
+	if c.Event.Kind != "" {
+		r.add(c.Event)
+	}
 	if c.Outcome != "" {
 		r.Outcome, r.Cause = c.Outcome, c.Cause
 	}

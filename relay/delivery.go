@@ -49,6 +49,7 @@ type Treatment struct {
 	Protection string // "signed", "encrypted", "signed, encrypted" or "clear"
 	Result     string // of the signature, in the words of RFC 8601
 	Encryption string // "decrypted", "kept" (it could not be, or is not wanted) or "none"
+	Cipher     string // the content cipher that encrypts, or encrypted, it; "" for none
 }
 
 // Secret marks a delivery of a message that was encrypted when it came in, whether

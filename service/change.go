@@ -104,6 +104,7 @@ func (s *Service) commit(c *change) {
 	c.parts.routes.count.Store(&count)
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
+	s.record(c.parts.Config)
 	s.listeners = c.listeners
 	if c.queue {
 		s.startQueue()

@@ -98,7 +98,7 @@ func (s *Service) newServer(spec listenerSpec) server {
 		Session: c.Session, Rate: int(c.MinimumRate),
 	}
 	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
-	meter := tally{metrics: s.metrics, direction: handler.Direction}
+	meter := tally{metrics: s.metrics, direction: handler.Direction, recorder: s.recorder.Load}
 	switch spec.protocol {
 	case adminProtocol:
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/internal/observe"
@@ -36,6 +38,8 @@ func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Me
 type tally struct {
 	metrics   *observe.Metrics
 	direction func(*relay.Envelope, address.Address) enforce.Direction
+	// recorder is that of the history.
+	recorder func() *recorder
 }
 
 // Refused implements relay.Meter.
@@ -56,6 +60,7 @@ func (t tally) Answered(a relay.Tally) {
 	if a.Err == nil && a.Decided != nil {
 		t.treatments(a)
 	}
+	t.recorder().answered(a, t.direction)
 }
 
 // message counts the errors that were answered and returns the outcome of the
@@ -147,7 +152,9 @@ type nextHop struct {
 func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	p, release := n.service.use()
 	defer release()
-	errs, relayed := p.routes.deliver(ctx, cmp.Or(n.listener, d.Listener), d)
+	replies := newReplies()
+	errs, relayed := p.routes.deliver(relay.WithReplies(ctx, replies.note), cmp.Or(n.listener, d.Listener), d)
+	n.service.recorder.Load().attempted(d, errs, replies.by, n.listener == "")
 	for _, err := range errs {
 		if _, ok := errors.AsType[*relay.NotYet](err); ok && n.listener == "" {
 			continue // nothing was tried
@@ -159,4 +166,18 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool
 		n.service.metrics.Deliveries.WithLabelValues(outcome).Inc()
 	}
 	return errs, relayed
+}
+
+// replies are those by which next hops took a message.
+type replies struct {
+	mu sync.Mutex
+	by map[address.Address]history.Event
+}
+
+func newReplies() *replies { return &replies{by: map[address.Address]history.Event{}} }
+
+func (r *replies) note(to address.Address, host, reply string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.by[to] = history.Event{Host: host, Reply: reply}
 }

@@ -20,7 +20,7 @@ import (
 func tallied(t *testing.T, a relay.Tally, want ...string) {
 	t.Helper()
 	metrics := observe.NewMetrics(observe.Depth{})
-	c := tally{metrics: metrics, direction: func(*relay.Envelope, address.Address) enforce.Direction { return enforce.Inbound }}
+	c := tally{metrics: metrics, direction: func(*relay.Envelope, address.Address) enforce.Direction { return enforce.Inbound }, recorder: func() *recorder { return nil }}
 	c.Answered(a)
 	r := httptest.NewRecorder()
 	metrics.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))

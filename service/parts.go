@@ -99,6 +99,8 @@ type setting struct {
 	serving bool
 	// before are the parts in use, whose store is used on; nil at the start.
 	before *Parts
+	// decided receives the decisions; nil where nothing is recorded.
+	decided func(gateway.Decision)
 	// countToken counts the operations of tokens; nil counts nothing.
 	countToken func(token, operation, result string)
 	// storeTimeout bounds one question to the store; 0 is defaultStoreTimeout.
@@ -230,6 +232,9 @@ func (b *builder) gateway() {
 		Clock:        b.clock, Log: b.log,
 	}
 	gc.Contact = c.Notices.Contact
+	if c.History.Keep > 0 {
+		gc.Decided = b.decided
+	}
 	if b.parts.harvester != nil {
 		gc.Learn = b.parts.harvester.Message
 	}

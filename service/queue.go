@@ -32,6 +32,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		Place: place, Destination: s.destination, Turn: s.turn, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
 		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
 		Recheck: c.Queue.HoldRecheck, Memory: s.memory,
+		GivenUp: func(d relay.Delivery, about []relay.RecipientStatus) { s.recorder.Load().gaveUp(d, about) },
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +49,9 @@ type Service struct {
 	changed   chan struct{} // the store changed
 	problem   string        // why that is not in use yet; "" when it is
 	work      sync.WaitGroup
+
+	// recorder writes the history; nil where there is none.
+	recorder atomic.Pointer[recorder]
 
 	// memory bounds the messages in work, for all listeners and the queue together.
 	memory *relay.Memory
@@ -207,6 +211,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 		}
 	}
 	cancel()
+	s.recorder.Swap(nil).close(s.log)
 	s.work.Wait()
 	s.swap(nil)
 	s.log.Info("ended")

@@ -5,6 +5,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/smimerelay/smimerelay/relay/gateway"
 )
 
 // Polls are how often it is looked whether there is work. The zero value of each is
@@ -125,6 +127,7 @@ func (s *Service) notRebuilt(err error) {
 func (s *Service) setting(before *Parts) setting {
 	return setting{
 		clock: s.options.Clock, log: s.log, serving: true, before: before, storeTimeout: s.options.StoreTimeout,
+		decided: func(d gateway.Decision) { s.recorder.Load().decision(d) },
 		countToken: func(token, operation, result string) {
 			s.metrics.TokenUses.WithLabelValues(token, operation, result).Inc()
 		},

@@ -31,6 +31,7 @@ type Metrics struct {
 	QueueHeld      prometheus.GaugeFunc
 	QueueHeldAge   prometheus.GaugeFunc
 	Quarantined    prometheus.GaugeFunc
+	HistoryDropped prometheus.Counter
 	Reloads        *prometheus.CounterVec // result
 	ConfigLoaded   prometheus.Gauge
 	Identities     prometheus.Gauge
@@ -116,6 +117,8 @@ func NewMetrics(depth Depth) *Metrics {
 			"Age of the oldest held message; 0 if there is none."), given(depth.HeldAge)),
 		Quarantined: prometheus.NewGaugeFunc(options("queue_quarantined",
 			"Inbound messages in quarantine."), given(depth.Quarantined)),
+		HistoryDropped: counter("history_dropped_total",
+			"Entries of the history that are lost because it could not be written for too long."),
 		Reloads: counters("reloads_total",
 			"Reloads of the configuration, by result: done, failed (the old configuration stays in effect).",
 			"result"),
@@ -153,7 +156,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.TLSSessions, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.TLSSessions, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.HistoryDropped, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.TokenUses, m.CRLEnd,
 		m.BuildInfo,
 	}

@@ -129,7 +129,9 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 		g.Learn(report)
 	}
 	for _, decision := range group.decided {
-		in.log(decision.Assigned, string(report.Result), in.reason(report, decision.Address, decision.Note, note, decision.Report))
+		in.log(group, decision.Assigned, Decision{
+			Outcome: string(report.Result), Reason: in.reason(report, decision.Address, decision.Note, note, decision.Report),
+		})
 	}
 	return nil
 }
@@ -143,7 +145,7 @@ func (in *arrival) reject(group readers, o *answer.Outcome) {
 		if d.Temporary {
 			outcome = "deferred"
 		}
-		in.log(d.Assigned, outcome, d.Reason)
+		in.log(group, d.Assigned, Decision{Outcome: outcome, Reason: d.Reason, Cause: fault.Policy.String()})
 	}
 }
 

@@ -27,18 +27,43 @@ type arrival struct {
 	archived string
 	// notes say by recipient what is unusual of how the message was opened.
 	notes map[string]string
-	// lines are those of the log about its recipients, once all of it could be done.
-	lines []line
+	// decisions are those on its recipients, noted once all of it could be done.
+	decisions []Decision
 }
 
-// line is what the log says of a recipient.
-type line struct {
-	enforce.Assigned
-	outcome, reason string
+// log notes a decision on a recipient of a group.
+func (in *arrival) log(group readers, a enforce.Assigned, d Decision) {
+	d.Assigned, d.Steps = a, inboundSteps(group)
+	d.Treatment = found(group.opened)
+	f := in.facts
+	f.Found, f.Recipients = in.found(group.opened), in.recipients([]relay.Recipient{{Address: a.Address}})
+	for _, s := range f.Found.Signers {
+		d.Certificates = append(d.Certificates, s.Fingerprint)
+	}
+	d.Treatment.Cipher, d.Facts = f.Found.Cipher, only(&f, 0)
+	in.decisions = append(in.decisions, d)
 }
 
-func (in *arrival) log(a enforce.Assigned, outcome, reason string) {
-	in.lines = append(in.lines, line{a, outcome, reason})
+// inboundSteps are what is done with the message for a group, for people.
+func inboundSteps(group readers) []string {
+	d := group.decided[0]
+	switch d.Action {
+	case enforce.Reject:
+		return []string{"reject"}
+	case enforce.Quarantine:
+		return []string{"keep in quarantine"}
+	}
+	var all []string
+	if found(group.opened).Encryption == "decrypted" {
+		all = append(all, "decrypt")
+	}
+	if d.Form.Layers == enforce.AsIs {
+		all = append(all, "leave in its form")
+	}
+	if d.Action == enforce.Tag {
+		all = append(all, "tag the subject")
+	}
+	return append(all, "add the status")
 }
 
 // arrive looks at an inbound message. An explanation names the rules also where none of
@@ -46,7 +71,7 @@ func (in *arrival) log(a enforce.Assigned, outcome, reason string) {
 func (g *Gateway) arrive(ctx context.Context, env *relay.Envelope, msg *message.Message, what purpose) *arrival {
 	in := &arrival{env: env, msg: msg, kind: smime.Inspect(msg), notes: make(map[string]string)}
 	asked := g.Inbound.Verify && (g.hasMinimum() || what.explains()) || g.Inbound.Decrypt && g.anyReadsWeak()
-	if asked || !g.InboundPolicy.Empty() {
+	if asked || !g.InboundPolicy.Empty() || g.Decided != nil {
 		in.facts = g.inboundFacts(ctx, in)
 	}
 	if asked {

@@ -77,6 +77,9 @@ type Config struct {
 	// it is dropped. It must not block.
 	Learn func(*smime.Report)
 
+	// Decided receives each decision; nil: they are only logged. It must not block.
+	Decided func(Decision)
+
 	// ReturnPath makes the envelope senders of mail that was encrypted when it came
 	// in, and reads them when something comes back; nil leaves such mail its own.
 	ReturnPath *returnpath.Path

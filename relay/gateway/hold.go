@@ -148,19 +148,26 @@ func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
 
 // logReleased writes what became of those who waited, one line a recipient.
 func (g *Gateway) logReleased(ctx context.Context, env *relay.Envelope, o *answer.Outcome, order relay.Order) {
-	level, word, reason := slog.LevelInfo, "released", order.Reason
+	level, word, reason := slog.LevelInfo, OutcomeReleased, order.Reason
 	if order.Verb == relay.ReleasePlain {
-		level, word = slog.LevelWarn, "released without encryption"
+		level, word = slog.LevelWarn, OutcomeReleasedPlain
 	}
 	if order.By != "" {
 		reason += " (" + order.By + ")"
 	}
-	for _, d := range o.Deliveries {
-		for _, r := range d.Recipients {
-			g.logAt(ctx, level, env, enforce.Assigned{Address: r.Address}, word, reason)
+	all := Decision{Envelope: env, Moment: OnHeld, Order: order, Outcome: word, Reason: reason}
+	for _, copied := range o.Deliveries {
+		d := all
+		d.Treatment = copied.Treatment
+		for _, r := range copied.Recipients {
+			d.Assigned = enforce.Assigned{Address: r.Address, Rule: r.Rule}
+			g.decided(ctx, level, d)
 		}
 	}
 	for _, r := range o.Refused {
-		g.logDecision(ctx, env, enforce.Assigned{Address: r.Recipient.Address}, "refused", r.Err.Error())
+		d := all
+		d.Assigned, d.Outcome, d.Reason = enforce.Assigned{Address: r.Recipient.Address}, "refused", r.Err.Error()
+		d.Cause = fault.Of(r.Err).Kind.String()
+		g.decided(ctx, slog.LevelInfo, d)
 	}
 }

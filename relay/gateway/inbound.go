@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ import (
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o, err := g.inbound(ctx, env, msg, false)
 	if err != nil {
-		err = g.logRefusedMessage(ctx, env, err)
+		err = g.logRefusedMessage(ctx, env, msg, err)
 	}
 	return o, err
 }
@@ -30,8 +31,10 @@ func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *
 // inbound is processInbound for a message that comes in or is released from
 // quarantine.
 func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message.Message, released bool) (*answer.Outcome, error) {
+	watch := g.stopwatch()
 	in := g.arrive(ctx, env, msg, toCarryOut)
 	groups := g.measured(in, g.openFor(ctx, in))
+	watch.lap("decryption and verification")
 	in.secret = g.Inbound.Decrypt && encrypted(in, groups)
 	if err := in.unopened(relay.MemoryOf(ctx), groups); err != nil {
 		return nil, err
@@ -49,8 +52,13 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 			return nil, err
 		}
 	}
-	for _, l := range in.lines {
-		g.logDecision(ctx, env, l.Assigned, l.outcome, l.reason)
+	watch.lap("delivery copies")
+	for _, d := range in.decisions {
+		d.Envelope, d.Size, d.Stages = env, msg.Size(), watch.done
+		if released {
+			d.Moment = OnHeld
+		}
+		g.decided(ctx, slog.LevelInfo, d)
 	}
 	return o, nil
 }

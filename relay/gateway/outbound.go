@@ -9,17 +9,18 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
-	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // processOutbound decides on a message and carries the plan out. Nothing is
 // handed on unless every copy could be made.
 func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
+	watch := g.stopwatch()
 	e, err := g.judge(ctx, env, msg, toCarryOut)
 	if err != nil {
-		return nil, g.logRefusedMessage(ctx, env, err)
+		return nil, g.logRefusedMessage(ctx, env, msg, err)
 	}
+	watch.lap("lookups")
 	env = e.expanded(env)
 	plan, o, err := g.settle(ctx, env, msg, e, func(plan enforce.Plan) enforce.Plan { return answerable(env, plan) })
 	if err == nil {
@@ -27,10 +28,11 @@ func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg 
 		err = g.tell(ctx, env, msg, plan, o)
 	}
 	if err != nil {
-		return nil, g.logRefusedMessage(ctx, env, err)
+		return nil, g.logRefusedMessage(ctx, env, msg, err)
 	}
+	watch.lap("signing and encryption")
 	g.logExpansions(env, e)
-	g.logPlan(ctx, env, plan)
+	g.logPlan(ctx, plan, o, Decision{Envelope: env, Size: msg.Size(), Stages: watch.done, Facts: &e.facts})
 	return o, nil
 }
 
@@ -133,14 +135,25 @@ func (g *Gateway) reserveCopies(ctx context.Context, plan enforce.Plan, msg *mes
 	return nil
 }
 
-// logPlan writes what was decided, one line a recipient.
-func (g *Gateway) logPlan(ctx context.Context, env *relay.Envelope, plan enforce.Plan) {
-	for _, c := range plan.Copies {
+// logPlan notes what was decided, for each recipient. all is what is so for each of them;
+// its facts are those of all.
+func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outcome, all Decision) {
+	note := func(level slog.Level, a enforce.Assigned, outcome, reason string, d Decision) {
+		d.Assigned, d.Outcome, d.Reason = a, outcome, reason
+		d.Facts = only(all.Facts, a.Index)
+		g.decided(ctx, level, d)
+	}
+	for i, c := range plan.Copies {
+		d := all
+		d.Steps, d.Treatment = steps(c), o.Deliveries[i].Treatment
+		if c.Encrypt != nil {
+			d.Certificates = c.Encrypt.Certificates
+		}
 		for _, a := range c.Recipients {
 			if a.Report != "" {
-				g.logDecision(ctx, env, a, "reported", a.Report)
+				note(slog.LevelInfo, a, "reported", a.Report, d)
 			} else {
-				g.logDecision(ctx, env, a, treatment(c), a.Note)
+				note(slog.LevelInfo, a, treatment(c), a.Note, d)
 			}
 		}
 	}
@@ -153,13 +166,19 @@ func (g *Gateway) logPlan(ctx context.Context, env *relay.Envelope, plan enforce
 			// Only we can mend that, and until then the mail waits.
 			level = slog.LevelError
 		}
-		g.logAt(ctx, level, env, r.Assigned, word, r.Reason)
+		d := all
+		d.Cause = missing(r)
+		note(level, r.Assigned, word, r.Reason, d)
 	}
-	for _, r := range plan.Stripped {
-		g.logDecision(ctx, env, r.Assigned, "stripped", r.Reason)
-	}
-	for _, r := range plan.Held {
-		g.logDecision(ctx, env, r.Assigned, "held", r.Reason)
+	for _, kept := range []struct {
+		outcome string
+		from    []enforce.Refusal
+	}{{"stripped", plan.Stripped}, {"held", plan.Held}} {
+		for _, r := range kept.from {
+			d := all
+			d.Cause = missing(r)
+			note(slog.LevelInfo, r.Assigned, kept.outcome, r.Reason, d)
+		}
 	}
 }
 
@@ -178,7 +197,7 @@ func treatment(c enforce.Copy) string {
 
 // logRefusedMessage writes that a message was refused as a whole, and returns the error
 // to answer with.
-func (g *Gateway) logRefusedMessage(ctx context.Context, env *relay.Envelope, err error) error {
+func (g *Gateway) logRefusedMessage(ctx context.Context, env *relay.Envelope, msg *message.Message, err error) error {
 	f := fault.Of(err)
 	word := "refused"
 	if f.Kind.Temporary() {
@@ -188,11 +207,13 @@ func (g *Gateway) logRefusedMessage(ctx context.Context, env *relay.Envelope, er
 	if f.Cause != nil {
 		reason += ": " + f.Cause.Error()
 	}
+	d := Decision{Envelope: env, Outcome: word, Reason: reason, Cause: f.Kind.String(), Size: msg.Size()}
 	for _, r := range env.Recipients {
-		g.logDecision(ctx, env, enforce.Assigned{Address: r.Address}, word, reason)
+		d.Assigned = enforce.Assigned{Address: r.Address}
+		g.decided(ctx, slog.LevelInfo, d)
 	}
 	if len(env.Recipients) == 0 {
-		g.logDecision(ctx, env, enforce.Assigned{Address: address.Null}, word, reason)
+		g.decided(ctx, slog.LevelInfo, d)
 	}
 	return fault.Logged(f)
 }

@@ -2,10 +2,8 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 
-	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
@@ -77,38 +75,4 @@ func join(out, in *answer.Outcome) *answer.Outcome {
 	out.Notices = append(out.Notices, in.Notices...)
 	out.Quarantined, out.Kept = in.Quarantined, in.Kept
 	return out
-}
-
-// logDecision writes the one line of a recipient's decision. Subjects and
-// bodies are never logged.
-func (g *Gateway) logDecision(ctx context.Context, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	g.logAt(ctx, slog.LevelInfo, env, a, outcome, reason)
-}
-
-// client is the address of the client, "" where it is not known.
-func client(env *relay.Envelope) string {
-	if !env.Client.Addr.IsValid() {
-		return ""
-	}
-	return env.Client.Addr.String()
-}
-
-// logAt writes a decision at a level.
-func (g *Gateway) logAt(ctx context.Context, level slog.Level, env *relay.Envelope, a enforce.Assigned, outcome, reason string) {
-	if !g.Log.Enabled(ctx, level) {
-		return
-	}
-	g.Log.LogAttrs(ctx, level, "decision",
-		slog.String("id", env.ID),
-		slog.String("queue_id", env.QueueID),
-		slog.String("message_id", env.MessageID),
-		slog.String("listener", env.Listener),
-		slog.String("client", client(env)),
-		slog.String("user", env.Client.User),
-		slog.String("direction", string(g.Direction(env, a.Address))),
-		slog.String("sender", env.Sender.String()),
-		slog.String("recipient", a.Address.String()),
-		slog.String("rule", a.Rule),
-		slog.String("outcome", outcome),
-		slog.String("reason", reason))
 }

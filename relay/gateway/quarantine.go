@@ -33,7 +33,9 @@ func (g *Gateway) quarantine(ctx context.Context, in *arrival, group readers, o 
 		h.Envelope.Recipients = append(h.Envelope.Recipients, group.recipients[i])
 		h.Envelope.Others--
 		h.Reasons = append(h.Reasons, d.Reason)
-		in.log(d.Assigned, "quarantined", in.reason(&group.opened.Report, d.Address, d.Note))
+		in.log(group, d.Assigned, Decision{
+			Outcome: "quarantined", Reason: in.reason(&group.opened.Report, d.Address, d.Note), Cause: fault.Policy.String(),
+		})
 	}
 	notices, err := g.quarantineNotices(ctx, in, group.decided, h)
 	o.Notices = append(o.Notices, notices...)
@@ -123,7 +125,9 @@ func (g *Gateway) reconsiderQuarantined(ctx context.Context, h *relay.Hold, orde
 		return relay.Batch{Held: h}, nil
 	}
 	for i, r := range env.Recipients {
-		g.logAt(ctx, slog.LevelWarn, env, enforce.Assigned{Address: r.Address}, "deleted from quarantine", h.Reasons[i])
+		g.decided(ctx, slog.LevelWarn, Decision{
+			Envelope: env, Assigned: enforce.Assigned{Address: r.Address}, Moment: OnHeld, Outcome: OutcomeDeleted, Reason: h.Reasons[i],
+		})
 	}
 	return relay.Batch{}, nil
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
@@ -48,7 +49,9 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	if !refused {
 		return nil
 	}
-	g.logDecision(ctx, env, refusal.Assigned, "refused at RCPT", refusal.Reason)
+	g.decided(ctx, slog.LevelInfo, Decision{
+		Envelope: env, Assigned: refusal.Assigned, Moment: OnRecipient, Outcome: "refused at RCPT", Reason: refusal.Reason, Cause: missing(refusal),
+	})
 	return fault.Logged(g.refusalError(refusal))
 }
 

@@ -62,6 +62,10 @@ func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, erro
 		return nil, relay.Treatment{}, err
 	}
 	how := p.treatment(c, m != p.base)
+	if c.Encrypt != nil {
+		cipher, _ := p.e.cipher(p.g.Profiles[c.Encrypt.Profile], *c.Encrypt)
+		how.Cipher = string(cipher)
+	}
 	if m, err = p.protect(m, c); err != nil {
 		return nil, how, err
 	}

@@ -67,6 +67,9 @@ type Config struct {
 	// Otherwise done is nil, and wait how long to wait, 0 until another turn ends: the
 	// delivery stands in line meanwhile, and has no worker. Nil is no limit.
 	Turn func(destination string) (done func(), wait time.Duration)
+	// GivenUp receives recipients who are not tried again, once that is stored; nil
+	// receives none. It must not block.
+	GivenUp func(d relay.Delivery, about []relay.RecipientStatus)
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.

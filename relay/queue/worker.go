@@ -245,6 +245,9 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 	}
 	if q.commit(ctx, s, a) {
 		q.log(s, results, a.failed, len(a.left))
+		if q.config.GivenUp != nil && len(a.failed) > 0 {
+			q.config.GivenUp(s.delivery, a.failed)
+		}
 	}
 }
 

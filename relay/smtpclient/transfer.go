@@ -209,6 +209,7 @@ func (h *hop) judge(ctx context.Context, t *Transfer, recipients []int, r fault.
 	h.logDelivered(ctx, t, recipients, r)
 	for _, i := range recipients {
 		t.relayed[i] = !h.offers("DSN")
+		relay.TellReply(ctx, t.d.Recipients[i].Address, h.host.shown(), fmt.Sprintf("%d %s", r.Code, r.Text))
 	}
 	t.settle(recipients, nil)
 }

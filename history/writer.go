@@ -1,0 +1,286 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// The bounds of a Writer.
+const (
+	// every is how long what happened may wait to be written.
+	every = time.Second
+	// room is how many rows and changes wait at most, for as long as the store fails.
+	room = 20_000
+	// perBatch is how many are written in one transaction.
+	perBatch = 500
+	// patience is for how long a change waits for its row, which another node writes, or
+	// this one in a moment.
+	patience = time.Minute
+	// pruneEvery is how often what is not kept any more is deleted.
+	pruneEvery = 10 * time.Minute
+	// writeTime is how long one transaction may take.
+	writeTime = time.Minute
+)
+
+// WriterConfig is what a Writer needs.
+type WriterConfig struct {
+	// Open opens the store. Where it fails, it is called again later.
+	Open func(context.Context) (*Store, error)
+	// Limits say what is kept; they are asked each time.
+	Limits func() Limits
+	Clock  func() time.Time
+	Log    *slog.Logger
+	// Dropped counts rows and changes that are not written; nil counts nothing.
+	Dropped func(number int)
+}
+
+// Writer writes rows beside the mail path. Put and Change never wait: where the store is
+// slower than the mail, or fails for long, what there is no room for is dropped, counted
+// and reported.
+type Writer struct {
+	cfg    WriterConfig
+	cancel context.CancelFunc
+	done   chan struct{}
+	wake   chan struct{} // there is a whole batch
+
+	mu      sync.Mutex
+	rows    []Row
+	changes []waiting
+	dropped int
+	store   *Store // nil before it is open
+}
+
+// waiting is a change that has been there since a time.
+type waiting struct {
+	Change
+	since time.Time
+}
+
+// NewWriter begins to write. Close ends it.
+func NewWriter(cfg WriterConfig) *Writer {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Writer{cfg: cfg, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	go w.run(ctx)
+	return w
+}
+
+// Put has rows written.
+func (w *Writer) Put(rows ...Row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.fits(len(rows)) {
+		return
+	}
+	w.rows = append(w.rows, rows...)
+	w.full()
+}
+
+// Change has a change written.
+func (w *Writer) Change(c Change) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.fits(1) {
+		return
+	}
+	w.changes = append(w.changes, waiting{c, w.cfg.Clock()})
+	w.full()
+}
+
+// fits reports whether there is room for so many, and counts them otherwise.
+func (w *Writer) fits(n int) bool {
+	if len(w.rows)+len(w.changes)+n <= room {
+		return true
+	}
+	w.dropped += n
+	if w.cfg.Dropped != nil {
+		w.cfg.Dropped(n)
+	}
+	return false
+}
+
+// full wakes who writes when there is a whole batch.
+func (w *Writer) full() {
+	if len(w.rows)+len(w.changes) < perBatch {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// current is the open store, nil as long as it cannot be opened.
+func (w *Writer) current() *Store {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.store
+}
+
+// Close writes what waits and closes the store. ctx bounds that.
+func (w *Writer) Close(ctx context.Context) error {
+	w.cancel()
+	<-w.done
+	var err error
+	if w.waits() || w.current() != nil {
+		err = w.flush(ctx, true)
+	}
+	if s := w.current(); s != nil {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// waits reports whether there is something to write.
+func (w *Writer) waits() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rows)+len(w.changes) > 0
+}
+
+func (w *Writer) run(ctx context.Context) {
+	defer close(w.done)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	failing := w.round(ctx, false)
+	var pruned time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-w.wake:
+			if failing {
+				continue // it is tried again by the clock
+			}
+		}
+		failing = w.round(ctx, failing)
+		if now := w.cfg.Clock(); !failing && now.Sub(pruned) >= pruneEvery {
+			pruned = now
+			w.prune(ctx, now)
+		}
+	}
+}
+
+// round writes what waits, and reports whether that fails. It is said once that it fails,
+// and once that it works again.
+func (w *Writer) round(ctx context.Context, failed bool) (failing bool) {
+	err := w.flush(ctx, false)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return failed
+	case err != nil && !failed:
+		w.cfg.Log.Warn("the history cannot be written; mail is processed without it", "error", err)
+	case err == nil && failed:
+		w.cfg.Log.Info("the history is written again")
+	}
+	if err == nil {
+		w.mu.Lock()
+		dropped := w.dropped
+		w.dropped = 0
+		w.mu.Unlock()
+		if dropped > 0 {
+			w.cfg.Log.Warn("entries of the history are lost: there was no room to keep them until they could be written", "entries", dropped)
+		}
+	}
+	return err != nil
+}
+
+// opened opens the store where it is not open.
+func (w *Writer) opened(ctx context.Context) (*Store, error) {
+	if s := w.current(); s != nil {
+		return s, nil
+	}
+	s, err := w.cfg.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.store = s
+	return s, nil
+}
+
+// flush writes what waits. The last time a change without a row has no other chance.
+func (w *Writer) flush(ctx context.Context, last bool) error {
+	s, err := w.opened(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		rows, changes := w.take()
+		if len(rows)+len(changes) == 0 {
+			return nil
+		}
+		b := Batch{Rows: rows}
+		for _, c := range changes {
+			b.Changes = append(b.Changes, c.Change)
+		}
+		work, cancel := context.WithTimeout(ctx, writeTime)
+		unmatched, err := s.Write(work, b)
+		cancel()
+		if err != nil {
+			w.giveBack(rows, changes)
+			return err
+		}
+		if w.again(changes, unmatched) && !last {
+			return nil // in a moment
+		}
+		if last && len(rows) == 0 {
+			return nil
+		}
+	}
+}
+
+// take takes a batch out.
+func (w *Writer) take() (rows []Row, changes []waiting) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.rows), perBatch)
+	rows, w.rows = w.rows[:n:n], w.rows[n:]
+	if len(w.rows) == 0 {
+		w.rows = nil
+		changes, w.changes = w.changes, nil
+	}
+	return rows, changes
+}
+
+// giveBack puts back, before all else, what could not be written.
+func (w *Writer) giveBack(rows []Row, changes []waiting) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rows = append(rows, w.rows...)
+	w.changes = append(changes, w.changes...)
+}
+
+// again keeps the changes that found no row for another try, and reports whether there
+// are some. What has waited long enough is about a message that the history does not
+// have.
+func (w *Writer) again(tried []waiting, unmatched []Change) bool {
+	if len(unmatched) == 0 {
+		return false
+	}
+	left := make(map[rowKey]bool, len(unmatched))
+	for _, c := range unmatched {
+		left[rowKey{c.ID, key(c.Recipient)}] = true
+	}
+	var keep []waiting
+	now := w.cfg.Clock()
+	for _, c := range tried {
+		if left[rowKey{c.ID, key(c.Recipient)}] && now.Sub(c.since) < patience {
+			keep = append(keep, c)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changes = append(keep, w.changes...)
+	return len(keep) > 0
+}
+
+func (w *Writer) prune(ctx context.Context, now time.Time) {
+	if _, err := w.current().Prune(ctx, now, w.cfg.Limits()); err != nil && ctx.Err() == nil {
+		w.cfg.Log.Warn("old entries of the history could not be deleted", "error", err)
+	}
+}
