@@ -5,7 +5,7 @@
 # PACKAGE=COMMAND is there where the command is: Node.js of another source brings npm.
 PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-ssleay-perl libsasl2-modules haproxy openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound dovecot-lmtpd libbcmail-java openjdk-17-jdk-headless systemd postgresql \
-	python3 nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool
+	python3 iproute2=ip nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool
 
 export GOTOOLCHAIN := local
 GO := go
