@@ -1,8 +1,8 @@
 // Package smtpclient delivers messages to a server over SMTP (RFC 5321) or LMTP (RFC
 // 2033), with STARTTLS (RFC 3207) or TLS from the start (RFC 8314), AUTH (RFC 4954),
 // PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN
-// (RFC 3461) and REQUIRETLS (RFC 8689) where the server offers them. Which server, and
-// how it must prove who it is, is decided by others.
+// (RFC 3461), LIMITS (RFC 9422) and REQUIRETLS (RFC 8689) where the
+// server offers them. Which server, and how it must prove who it is, is decided by others.
 //
 // A message goes out exactly as it is, with one exception: 8-bit content for a
 // hop without 8BITMIME is converted (RFC 6152 section 3) where nothing that is
@@ -36,7 +36,8 @@ type Config struct {
 	Sources []netip.Addr
 	// NoPipelining waits for each answer, also where the server offers PIPELINING.
 	NoPipelining bool
-	// PerConnection is how many messages go over one connection; 0 is 100.
+	// PerConnection is how many messages go over one connection; 0 is 100. A server may
+	// announce that it wants fewer.
 	PerConnection int
 	// Timeout is the longest wait for any one answer; 0 means those of RFC
 	// 5321 section 4.5.3.2.
@@ -108,6 +109,10 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 			t.Note(lost(err))
 			return false
 		}
+		if len(h.share(t)) == 0 {
+			h.quit() // it was kept, and takes no more domains
+			continue
+		}
 		err = h.send(ctx, t)
 		switch {
 		case errors.Is(err, errElsewhere):
@@ -173,7 +178,7 @@ func (c *Client) put(h *hop) {
 	defer c.mu.Unlock()
 	h.messages++
 	h.committed = false
-	if c.closed || len(c.idle) >= maxIdle || h.messages >= c.config.PerConnection {
+	if c.closed || len(c.idle) >= maxIdle || h.used() {
 		h.quit()
 		return
 	}

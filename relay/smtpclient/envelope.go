@@ -38,9 +38,9 @@ type envelope struct {
 	accepted   []int // recipients, of whom it will take the content
 }
 
-// envelope sends MAIL, a RCPT for each open recipient, and DATA. A recipient that is
-// refused gets its result; those accepted stay open, and so do those that the hop
-// wants in another transaction. Its error means that the connection is of no use any
+// envelope sends MAIL, a RCPT for each open recipient that the hop may get now, and DATA. A
+// recipient that is refused gets its result; those accepted stay open, and so do those
+// that the hop wants in another transaction. Its error means that the connection is of no use any
 // more: the hop has no content, and all that are open may be tried again.
 func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 	e := &envelope{}
@@ -71,12 +71,13 @@ func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 // result.
 func (h *hop) steps(t *Transfer) []step {
 	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}
-	for _, i := range t.open {
+	for _, i := range h.share(t) {
 		line, err := t.rcptTo(h, t.d.Recipients[i])
 		if err != nil {
 			t.settle([]int{i}, err)
 			continue
 		}
+		h.domains[t.d.Recipients[i].Address.Domain()] = true
 		all = append(all, step{line, h.client.timeouts.command, i})
 	}
 	return append(all, step{"DATA", h.client.timeouts.data, stepData})

@@ -25,7 +25,8 @@ type hop struct {
 	greeted    string            // the name that the hop gives itself
 	extensions map[string]string // by upper-case keyword (RFC 5321 section 4.1.1.1)
 
-	messages  int // sent over it
+	messages  int             // transactions over it
+	domains   map[string]bool // of their recipients
 	committed bool
 	timer     *time.Timer // closes it when idle
 }
@@ -50,7 +51,7 @@ func (c *Client) dial(ctx context.Context, host Host) (*hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hop{client: c, host: host}
+	h := &hop{client: c, host: host, domains: map[string]bool{}}
 	h.use(nc)
 	if err = h.secure(ctx); err == nil && c.config.Auth != nil {
 		stop := h.watch(ctx)
