@@ -48,6 +48,7 @@ type Route struct {
 	Rate          int           `toml:"rate" doc:"maximum number of messages to one destination in a minute, by this node; 0 is no limit" min:"0"`
 	PerConnection int           `toml:"messages_per_connection" doc:"maximum number of messages over one connection; 1 opens one for each" min:"1"`
 	Pipelining    bool          `toml:"pipelining" doc:"send commands without waiting for each reply, to hosts that offer PIPELINING"`
+	Chunking      bool          `toml:"chunking" doc:"send messages by BDAT to hosts that offer CHUNKING (RFC 3030), instead of DATA"`
 	Timeout       time.Duration `toml:"timeout" doc:"how long to wait for one reply; 0s uses the timeouts of RFC 5321" min:"0s"`
 	// Line is where it stands in the file; 0 is built in.
 	Line int `toml:"-"`
@@ -59,7 +60,7 @@ func newRoute() Route {
 	return Route{
 		Recipient: everybody, Sender: everybody, Listener: everybody, Rule: everybody, ExceptRecipient: none, ExceptSender: none,
 		Weights: []int{}, Port: 25, Protocol: "smtp", TLS: "opportunistic", TokenCommand: none, Source: none,
-		PerConnection: 100, Pipelining: true,
+		PerConnection: 100, Pipelining: true, Chunking: true,
 	}
 }
 

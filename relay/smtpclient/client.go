@@ -1,7 +1,7 @@
 // Package smtpclient delivers messages to a server over SMTP (RFC 5321) or LMTP (RFC
 // 2033), with STARTTLS (RFC 3207) or TLS from the start (RFC 8314), AUTH (RFC 4954),
 // PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN
-// (RFC 3461), LIMITS (RFC 9422) and REQUIRETLS (RFC 8689) where the
+// (RFC 3461), CHUNKING (RFC 3030), LIMITS (RFC 9422) and REQUIRETLS (RFC 8689) where the
 // server offers them. Which server, and how it must prove who it is, is decided by others.
 //
 // A message goes out exactly as it is, with one exception: 8-bit content for a
@@ -36,6 +36,8 @@ type Config struct {
 	Sources []netip.Addr
 	// NoPipelining waits for each answer, also where the server offers PIPELINING.
 	NoPipelining bool
+	// NoChunking sends messages by DATA, also where the server offers CHUNKING.
+	NoChunking bool
 	// PerConnection is how many messages go over one connection; 0 is 100. A server may
 	// announce that it wants fewer.
 	PerConnection int

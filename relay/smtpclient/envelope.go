@@ -32,7 +32,7 @@ const (
 	stepData = -2
 )
 
-// envelope is what the hop answered up to DATA.
+// envelope is what the hop answered before the content.
 type envelope struct {
 	mail, data fault.Reply
 	accepted   []int // recipients, of whom it will take the content
@@ -40,7 +40,8 @@ type envelope struct {
 
 // envelope sends MAIL, a RCPT for each open recipient that the hop may get now, and DATA. A
 // recipient that is refused gets its result; those accepted stay open, and so do those
-// that the hop wants in another transaction. Its error means that the connection is of no use any
+// that the hop wants in another transaction. Where the content goes by BDAT there is no
+// DATA, and its reply counts as 354. The error means that the connection is of no use any
 // more: the hop has no content, and all that are open may be tried again.
 func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 	e := &envelope{}
@@ -64,6 +65,9 @@ func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 			}
 		}
 	}
+	if h.chunks() && e.mail.Code/100 == 2 && len(e.accepted) > 0 {
+		e.data.Code = 354
+	}
 	return e, nil
 }
 
@@ -79,6 +83,9 @@ func (h *hop) steps(t *Transfer) []step {
 		}
 		h.domains[t.d.Recipients[i].Address.Domain()] = true
 		all = append(all, step{line, h.client.timeouts.command, i})
+	}
+	if h.chunks() {
+		return all
 	}
 	return append(all, step{"DATA", h.client.timeouts.data, stepData})
 }

@@ -65,8 +65,11 @@ func (s *server) start(c setup) *single {
 }
 
 func (s *server) say(conn int, line, usual string) string {
-	if s.answer != nil {
-		if a := s.answer(conn, line); a != "" {
+	s.mu.Lock()
+	answer := s.answer
+	s.mu.Unlock()
+	if answer != nil {
+		if a := answer(conn, line); a != "" {
 			return a
 		}
 	}
@@ -104,6 +107,10 @@ func (s *server) serve(nc net.Conn, n int) {
 			}
 		case "DATA":
 			usual = "354 go"
+		case "BDAT":
+			if !s.chunk(line, r) {
+				return
+			}
 		case "QUIT":
 			reply("221 bye")
 			return

@@ -174,8 +174,7 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
 		return err
 	}
-	w := &blockWriter{h: h, ctx: ctx}
-	if err := writeDotted(w, t.head, t.body); err != nil {
+	if err := h.writeContent(&blockWriter{h: h, ctx: ctx}, t); err != nil {
 		return err
 	}
 	for _, about := range h.answered(accepted) {
@@ -184,11 +183,22 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 			return err
 		}
 		h.judge(ctx, t, about, r)
-		if r.Code == 421 {
-			return errClosed
+		if h.chunks() && r.Code/100 != 2 || r.Code == 421 {
+			return h.after(ctx, r) // RFC 3030 section 2: a chunk that failed leaves a transaction to end
 		}
 	}
 	return nil
+}
+
+// writeContent sends a message as the hop takes it.
+func (h *hop) writeContent(w *blockWriter, t *Transfer) error {
+	if !h.chunks() {
+		return writeDotted(w, t.head, t.body)
+	}
+	if err := writeChunk(w, t.head, t.body); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // answered are the recipients that each answer to the message is about: all of them, or
