@@ -244,6 +244,7 @@ func (b *builder) gateway() {
 	for _, l := range c.Listeners {
 		gc.Listeners = append(gc.Listeners, gateway.Listener{
 			Name: l.Name, Relay: l.Protocol == "smtp" && !l.ForThisHost(), Direction: l.Direction, Networks: networks(l.Networks),
+			Required: l.Required,
 		})
 	}
 	if len(b.problems) > 0 {

@@ -93,6 +93,7 @@ type Listener struct {
 	SocketMode string   `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 	Direction  string   `toml:"direction" doc:"direction of mail to recipients in local domains; auto is outbound for authenticated clients and for clients in networks, and inbound for all others. Mail to other domains is always outbound; a listener with direction = \"inbound\" and protocol = \"smtp\" rejects it" enum:"outbound,inbound,auto"`
 	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound mail; with protocol = \"smtp\" and direction = \"outbound\" no other client may, except those that are authenticated"`
+	Required   string   `toml:"required_header" doc:"smtp: header field and its value, \"Name: value\", that each message must have, for clients in networks from which others send as well, such as those of Microsoft 365 and Google. Mail without it is rejected; the field is removed"`
 	TLS        string   `toml:"tls" doc:"lmtp, smtp: starttls offers STARTTLS if tls_certificate is set, implicit speaks TLS from the first octet (port 465), off offers no TLS; TLS 1.2 and later" enum:"starttls,implicit,off"`
 	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with the certificate chain for TLS; it is read again when it has changed. Empty turns TLS off" path:"file"`
 	TLSKey     string   `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -96,6 +97,9 @@ func (d *decoder) listenerTLS(key string, l Listener) {
 	}
 }
 
+// headerField is a field of a header with its value (RFC 5322 section 2.2), on one line.
+var headerField = regexp.MustCompile(`^[!-9;-~]+:[ \t]*[!-~][ -~]*$`)
+
 // admission checks how clients are admitted.
 func (d *decoder) admission(c *Config, key string, l Listener) {
 	for n, text := range l.ClientFingerprints {
@@ -123,6 +127,12 @@ func (d *decoder) admission(c *Config, key string, l Listener) {
 		if p, err := netip.ParsePrefix(network); err == nil && p.Bits() == 0 && l.Protocol == "smtp" && !l.Local() {
 			d.complain(index(join(key, "networks"), n), "name the networks of the clients", "every host may then send mail to everybody: the listener would be an open relay")
 		}
+	}
+	if l.Required != "" && !headerField.MatchString(l.Required) {
+		d.complain(join(key, "required_header"), `write a field with its value, such as "X-OriginatorOrg: example.onmicrosoft.com"`, "%q is not a header field", l.Required)
+	}
+	if l.Required != "" && l.Protocol != "smtp" {
+		d.complain(join(key, "required_header"), "remove it: the MTA in front decides who may send", "has an effect only with protocol = \"smtp\"")
 	}
 	if size := c.Limits.MessageSize; l.MessageSize > size {
 		d.complain(join(key, "message_size"), fmt.Sprintf("write at most %v, or a larger limits.message_size", size), "is larger than limits.message_size")

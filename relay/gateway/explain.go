@@ -212,10 +212,16 @@ func (g *Gateway) Explain(ctx context.Context, env *relay.Envelope, msg *message
 	default:
 		what = hypothetical
 	}
-	if msg == nil {
+	given := msg != nil
+	if !given {
 		var err error
 		if msg, err = assumed(env); err != nil {
 			return nil, err
+		}
+	}
+	if what == toFollow && given {
+		if _, err := g.required(env, msg); err != nil {
+			return &Explanation{Direction: enforce.Outbound, Sender: env.Sender.String(), Refused: replyText(err)}, nil
 		}
 	}
 	env, routed := g.withoutRouted(env)

@@ -128,6 +128,9 @@ type Listener struct {
 	// too; and on a listener whose direction is "outbound" all clients of the MTA before
 	// us are, when Networks is empty.
 	Networks []netip.Prefix
+	// Required is a field, "Name: value", that each message must have once. It is taken out.
+	// "" asks for none.
+	Required string
 }
 
 // Profile is a choice of algorithms; "" is the default of package smime.

@@ -13,6 +13,10 @@ import (
 // Process implements relay.Handler.
 func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (a *relay.Answer, err error) {
 	defer guard.Recover(&err, g.Log, "message", env.ID)
+	msg, err = g.required(env, msg)
+	if err != nil {
+		return nil, err
+	}
 	o, err := g.outcome(ctx, env, msg)
 	if err != nil {
 		return nil, err
