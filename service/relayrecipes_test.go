@@ -1,6 +1,7 @@
 package service
 
 import (
+	"crypto/tls"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,16 +9,21 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/relay/route"
+	"github.com/smimerelay/smimerelay/relay/userfile"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-var secretFile = regexp.MustCompile(`secret_file = "(.*)"`)
+// namedFile is a file that a recipe names beside its own.
+var namedFile = regexp.MustCompile(`(?m)^(secret_file|ca|tls_certificate|tls_key|users_file) = "(.*)"$`)
 
 // TestRelayRecipes loads each recipe for a relay, and asks where mail goes.
 func TestRelayRecipes(t *testing.T) {
 	want := map[string]map[string]string{
-		"exchange.toml":  {"alice@example.org": "exchange", "bob@example.net": "internet/example.net"},
-		"smarthost.toml": {"alice@example.org": "provider", "bob@example.net": "provider"},
+		"application.toml":  {"alice@example.org": "mailboxes", "bob@example.net": "internet/example.net"},
+		"exchange.toml":     {"alice@example.org": "exchange", "bob@example.net": "internet/example.net"},
+		"google.toml":       {"alice@example.org": "google", "bob@example.net": "internet/example.net"},
+		"microsoft365.toml": {"alice@example.org": "microsoft365", "bob@example.net": "microsoft365"},
+		"smarthost.toml":    {"alice@example.org": "provider", "bob@example.net": "provider"},
 		"dovecot.toml": {
 			"alice@example.org": "mailboxes", "bob@example.net": "internet/example.net", "carol@bank.example.net": "bank/bank.example.net",
 		},
@@ -26,13 +32,13 @@ func TestRelayRecipes(t *testing.T) {
 	if err != nil || len(files) != len(want) {
 		t.Fatalf("%d recipes: %v", len(files), err)
 	}
+	ca := newTLSCA(t)
+	pair := ca.server("gw.example.org")
 	for _, file := range files {
 		dir := t.TempDir()
 		text := testpki.Must(os.ReadFile(file))
-		for _, m := range secretFile.FindAllSubmatch(text, -1) {
-			if err := os.WriteFile(filepath.Join(dir, string(m[1])), []byte("x\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		for _, m := range namedFile.FindAllSubmatch(text, -1) {
+			writeNamed(t, ca, pair, filepath.Join(dir, string(m[2])), string(m[1]))
 		}
 		at := filepath.Join(dir, filepath.Base(file))
 		if err := os.WriteFile(at, text, 0o600); err != nil {
@@ -52,5 +58,24 @@ func TestRelayRecipes(t *testing.T) {
 		if err := parts.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// writeNamed makes a file that a recipe names, by the option that names it.
+func writeNamed(t *testing.T, ca *tlsCA, pair tls.Certificate, path, option string) {
+	t.Helper()
+	var err error
+	switch option {
+	case "ca":
+		ca.write(path, tls.Certificate{Certificate: [][]byte{ca.cert.Raw}})
+	case "tls_certificate", "tls_key":
+		ca.write(path, pair)
+	case "users_file":
+		err = userfile.Add(path, "erp@example.org", "geheim")
+	default:
+		err = os.WriteFile(path, []byte("x\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
