@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -27,3 +28,7 @@ const (
 	maxName = 100
 	maxText = 500
 )
+
+// ErrOrdered means that an identity is missing and its certificate was ordered: it comes
+// later, without anyone doing anything.
+var ErrOrdered = errors.New("a certificate was ordered, and is not there yet")

@@ -4,47 +4,125 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
-	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
+	"github.com/smimerelay/smimerelay/certs/enrol/command"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/enforce"
+	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// authority opens our authorities, where the configuration has some: an issuer
-// that says why it cannot where they cannot.
-func (b *builder) authority() gateway.Issuer {
-	if b.config.CA.URL == "" {
+// impliedEnrolment is the name of the table that [ca] stands for where there is none.
+const impliedEnrolment = "ca"
+
+// certifyTime bounds what the built-in CA takes for one certificate.
+const certifyTime = time.Minute
+
+// issuer makes what orders certificates; nil where the configuration orders none.
+func (b *builder) issuer() gateway.Issuer {
+	list := b.config.Enrolments
+	if c := b.config.CA; c.URL != "" && !slices.ContainsFunc(list, func(e config.Enrolment) bool { return e.From == config.EnrolCA }) {
+		list = append(slices.Clone(list), config.Enrolment{
+			Name: impliedEnrolment, From: config.EnrolCA, KeyType: c.KeyType, SeparateKeys: c.SeparateKeys,
+			RenewBefore: c.RenewBefore, MaxPerHour: c.MaxPerHour,
+		})
+	}
+	if len(list) == 0 {
 		return nil
+	}
+	authority := b.authority()
+	var all []enrol.Enrolment
+	for i := range list {
+		e, err := b.enrolment(&list[i], authority)
+		if err != nil {
+			b.complain(key("enrolment", i, "addresses"), err.Error(), "write an address, a domain, .subdomains or a glob")
+			continue
+		}
+		all = append(all, e)
+	}
+	if len(b.problems) > 0 {
+		return nil
+	}
+	b.parts.enroller = enrol.New(enrol.Config{
+		Enrolments: all, Store: b.parts.store.Store, Keys: b.parts.Keys, InGroup: b.parts.Directory.InGroup,
+		Clock: b.clock, Log: b.log,
+	})
+	return b.parts.enroller
+}
+
+// Enroller orders certificates; nil where the configuration orders none.
+func (p *Parts) Enroller() *enrol.Enroller { return p.enroller }
+
+// enrolment makes one table ready.
+func (b *builder) enrolment(e *config.Enrolment, authority enrol.Provider) (enrol.Enrolment, error) {
+	all := enrol.Enrolment{
+		Name: e.Name, Groups: e.Groups, Key: e.KeyType, Separate: e.SeparateKeys,
+		RenewBefore: e.RenewBefore, PerHour: e.MaxPerHour, Timeout: e.Timeout, Origin: store.Imported,
+	}
+	patterns := e.Addresses
+	if len(patterns) == 0 && len(e.Groups) == 0 {
+		patterns = b.domains()
+	}
+	if len(patterns) > 0 {
+		p, err := enforce.CompilePatterns(patterns)
+		if err != nil {
+			return all, err
+		}
+		all.Match = p.Match
+	}
+	if e.On == config.OnAlways {
+		for _, text := range e.Addresses {
+			a, err := address.Parse(text)
+			if err != nil {
+				return all, err
+			}
+			all.Always = append(all.Always, a)
+		}
+	}
+	switch e.From {
+	case config.EnrolCA:
+		all.Provider, all.Origin, all.Timeout = authority, store.Issued, certifyTime
+	case config.EnrolCommand:
+		all.Provider = &command.Provider{Argv: e.Command, Name: e.Name}
+	}
+	return all, nil
+}
+
+// authority opens our authorities, where the configuration has some: a provider
+// that says why it cannot where they cannot.
+func (b *builder) authority() enrol.Provider {
+	if b.config.CA.URL == "" {
+		return noAuthority{ErrNoAuthorityURL}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
 	a, err := OpenAuthorities(ctx, b.config, b.parts.store.Store, b.clock)
 	switch {
 	case errors.Is(err, ErrNoAuthority):
-		return noIssuer{err}
+		return noAuthority{err}
 	case err != nil:
 		b.complain("ca", err.Error(), "check that the store and its key file belong together")
-		return nil
+		return noAuthority{err}
 	}
 	b.parts.authorities = a
 	if a.Spent != nil {
-		return noIssuer{a.Spent}
+		return noAuthority{a.Spent}
 	}
-	c := b.config.CA
-	return ca.NewOnDemand(ca.OnDemandConfig{
-		Authority: a.Issuing, Key: c.KeyType, Validity: c.Validity, Separate: c.SeparateKeys,
-		RenewBefore: c.RenewBefore, PerHour: c.MaxPerHour,
-		Keys: b.parts.Keys, Withheld: a.withheld, Former: a.former(),
-		Keep: func(ctx context.Context, ids ...*certs.Identity) error {
-			if err := a.Keep(ctx, ids...); err != nil {
-				return err
-			}
-			b.log.Info("identity issued", "address", ids[0].Certificate.Subject.CommonName, "not_after", ids[0].Certificate.NotAfter)
-			return nil
-		},
-	})
+	return a.provider()
+}
+
+// provider is the authority that issues, as a provider of certificates.
+func (a *Authorities) provider() *builtin.Provider {
+	return &builtin.Provider{
+		Authority: a.Issuing, Validity: a.config.CA.Validity, PerHour: a.config.CA.MaxPerHour,
+		Former: a.former(), Store: a.store, Withheld: a.withheld,
+	}
 }
 
 // withheld says no to an address whose last certificate was revoked for a
@@ -60,14 +138,18 @@ func (a *Authorities) withheld(ctx context.Context, addr address.Address) error 
 	return nil
 }
 
-// noIssuer issues nothing.
-type noIssuer struct{ why error }
+// noAuthority issues nothing.
+type noAuthority struct{ why error }
 
-// Issue implements relay.Issuer.
-func (n noIssuer) Issue(context.Context, address.Address) (*certs.Identity, error) { return nil, n.why }
+// Begin implements enrol.Provider.
+func (n noAuthority) Begin(context.Context, *enrol.Order) (enrol.Answer, error) {
+	return enrol.Answer{}, n.why
+}
 
-// Due implements relay.Issuer.
-func (noIssuer) Due(*certs.Identity) bool { return false }
+// Continue implements enrol.Provider.
+func (n noAuthority) Continue(context.Context, *enrol.Order) (enrol.Answer, error) {
+	return enrol.Answer{}, n.why
+}
 
-// Ready implements relay.Issuer.
-func (n noIssuer) Ready(context.Context) error { return n.why }
+// Ready says why.
+func (n noAuthority) Ready(context.Context, address.Address, int) error { return n.why }

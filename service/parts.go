@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/directory"
@@ -52,7 +53,8 @@ type Parts struct {
 	// outdatedRoots says that the list of public authorities should be replaced.
 	outdatedRoots bool
 
-	authorities *Authorities // our own; nil where there are none
+	authorities *Authorities    // our own; nil where there are none
+	enroller    *enrol.Enroller // nil where no certificates are ordered
 }
 
 // Close frees what the parts hold. They must not be in use.
@@ -223,7 +225,7 @@ func (b *builder) gateway() {
 		Archive: b.archive(), ArchiveTo: b.archiveTo(),
 		ReturnPath:   b.returnPath(),
 		Triggers:     gateway.Triggers(c.Triggers),
-		Issuer:       b.authority(),
+		Issuer:       b.issuer(),
 		Entitlements: b.entitled,
 		Texts:        b.texts,
 		Exit:         b.parts.routes.exit,

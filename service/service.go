@@ -82,6 +82,7 @@ func Run(ctx context.Context, o Options) error {
 	s.work.Go(func() { s.watchStore(watchCtx) })
 	s.work.Go(func() { s.watchExpiry(watchCtx) })
 	s.work.Go(func() { s.watchAuthority(watchCtx) })
+	s.work.Go(func() { s.watchEnrolment(watchCtx) })
 	s.setState(nil)
 	notify(s.log, daemon.SdNotifyReady)
 	s.log.Info("serving", "version", o.Version, "config", o.Path)

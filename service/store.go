@@ -69,6 +69,10 @@ func (b *builder) store() {
 		place.KeyFile = "" // nothing is sealed in memory
 	}
 	key, err := readStoreKey(place.KeyFile)
+	if err == nil && key == nil && place.KeyFile != "" && b.serving && len(b.config.Enrolments) > 0 {
+		// The first order has a key. Where there are sealed keys already, wantNoKeys tells.
+		key, err = b.makeStoreKey(place)
+	}
 	if err != nil {
 		b.complain("store.key_file", err.Error(), "")
 		return
@@ -103,6 +107,37 @@ func (b *builder) store() {
 	if key == nil {
 		b.wantNoKeys(ctx, opened)
 	}
+}
+
+// makeStoreKey makes the key file of a store that has no private keys yet, for those of the
+// first orders.
+func (b *builder) makeStoreKey(place storePlace) ([]byte, error) {
+	if place.Shared() {
+		return nil, nil // all nodes must have the same one
+	}
+	if !isMissing(place.Store) {
+		n, err := b.privateKeys(place)
+		if err != nil || n > 0 {
+			return nil, err
+		}
+	}
+	key, err := store.CreateKey(config.Place(place.KeyFile))
+	if err == nil {
+		b.log.Info("key file created; keep a copy elsewhere: without it the private keys in the store are lost", "file", place.KeyFile)
+	}
+	return key, err
+}
+
+// privateKeys counts those in a store.
+func (b *builder) privateKeys(place storePlace) (n int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	s, err := store.Open(ctx, store.Config{URL: config.Place(place.URL), LocalPart: place.localPart, Clock: b.clock, Log: b.log})
+	if err != nil {
+		return 0, err
+	}
+	n, err = s.Count(ctx, store.Query{HasKey: new(true)})
+	return n, errors.Join(err, s.Close())
 }
 
 // wantNoKeys refuses a store that has private keys in it and no key file to open

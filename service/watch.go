@@ -18,6 +18,8 @@ type Polls struct {
 	Authority time.Duration
 	// Expiry is for changes of the identities, by default one minute.
 	Expiry time.Duration
+	// Enrolment is for orders of certificates that are due, by default ten seconds.
+	Enrolment time.Duration
 }
 
 // withDefaults returns p with every interval set.
@@ -26,6 +28,7 @@ func (p Polls) withDefaults() Polls {
 		Store:     cmp.Or(p.Store, 2*time.Second),
 		Authority: cmp.Or(p.Authority, 30*time.Second),
 		Expiry:    cmp.Or(p.Expiry, time.Minute),
+		Enrolment: cmp.Or(p.Enrolment, 10*time.Second),
 	}
 }
 

@@ -101,7 +101,7 @@ func (w *world) run() {
 	go func() {
 		w.ended <- Run(context.Background(), Options{
 			Path: w.config(), Stderr: w.log, Clock: w.now, Version: "test", Signals: w.signals,
-			Polls:        Polls{Store: 20 * time.Millisecond, Authority: 20 * time.Millisecond, Expiry: 20 * time.Millisecond},
+			Polls:        Polls{Store: 20 * time.Millisecond, Authority: 20 * time.Millisecond, Expiry: 20 * time.Millisecond, Enrolment: 20 * time.Millisecond},
 			StoreTimeout: storeTimeout,
 		})
 	}()

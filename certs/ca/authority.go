@@ -90,7 +90,7 @@ func New(c Config) (*Authority, error) {
 		c.Profile = Multipurpose
 	}
 	if c.Generate == nil {
-		c.Generate = generateKey
+		c.Generate = GenerateKey
 	}
 	if c.CRLValidity <= 0 {
 		c.CRLValidity = defaultCRLValidity

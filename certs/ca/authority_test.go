@@ -397,15 +397,6 @@ func TestGenerations(t *testing.T) {
 	if got := verdicts(list); got != [2]certs.Reason{certs.Revoked, ""} {
 		t.Errorf("after the revocation: %q", got)
 	}
-	// What the former one issued is followed when it is near its end, or at once.
-	for revoked, want := range map[bool]bool{false: false, true: true} {
-		o := ca.NewOnDemand(ca.OnDemandConfig{
-			Authority: second, RenewBefore: 24 * time.Hour, Former: map[string]bool{string(w.pair.Issuing.Certificate.RawSubject): revoked},
-		})
-		if o.Due(before) != want || o.Due(after) {
-			t.Errorf("revoked %t: due %t, the new one %t", revoked, o.Due(before), o.Due(after))
-		}
-	}
 	w.now = w.pair.Root.Certificate.NotAfter.Add(-24 * time.Hour)
 	if _, err := ca.CreateIssuing(ca.Plan{Organization: "X", Country: "DE", URL: publishedAt, Key: "p256", Clock: func() time.Time { return w.now }}, w.pair.Root); err == nil {
 		t.Error("an authority below a root that ends tomorrow")

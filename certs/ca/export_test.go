@@ -6,8 +6,4 @@ const (
 	MaxValidity = maxValidity
 )
 
-var (
-	Kinds       = keyKinds
-	GenerateKey = generateKey
-	ErrTooMany  = errTooMany
-)
+var Kinds = keyKinds

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -76,9 +77,29 @@ func (a *Authority) Check(r Request) error {
 	return err
 }
 
+// Ready says why nothing can be issued now, for certificates of a validity.
+func (a *Authority) Ready(validity time.Duration) error {
+	_, _, err := a.validity(Request{Validity: validity})
+	return err
+}
+
 func (a *Authority) issue(ctx context.Context, r Request, use Use) (*certs.Identity, error) {
-	key, err := a.Generate(r.kind(use))
+	key, err := a.Generate(r.Kind(use))
 	if err != nil {
+		return nil, err
+	}
+	chain, err := a.Certify(ctx, r, use, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	return &certs.Identity{Certificate: chain[0], Chain: chain[1:], Key: key}, nil
+}
+
+// Certify issues a certificate for a key that is there, notes it in the ledger, and returns
+// it with what a recipient needs besides the root to check it. That the key's holder
+// has it is for the caller to know. Key and Separate of the request have no effect.
+func (a *Authority) Certify(ctx context.Context, r Request, use Use, pub crypto.PublicKey) ([]*x509.Certificate, error) {
+	if err := a.permits(r.Address); err != nil {
 		return nil, err
 	}
 	from, until, err := a.validity(r)
@@ -91,27 +112,27 @@ func (a *Authority) issue(ctx context.Context, r Request, use Use) (*certs.Ident
 	}
 	t := &x509.Certificate{
 		NotBefore: from, NotAfter: until,
-		KeyUsage:              use.keyUsage(key.Public()),
+		KeyUsage:              use.KeyUsage(pub),
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 		Policies:              []x509.OID{policy},
 		CRLDistributionPoints: []string{a.Place.crlURL()},
 		IssuingCertificateURL: []string{a.Place.certificateURL()},
 	}
-	if err := name(t, r.Address); err != nil {
+	if err := Name(t, r.Address); err != nil {
 		return nil, err
 	}
-	cert, err := certify(t, a.Config.Certificate, key.Public(), a.Key)
+	cert, err := certify(t, a.Config.Certificate, pub, a.Key)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.Ledger.Issued(ctx, cert); err != nil {
 		return nil, fmt.Errorf("certificate for %q: cannot be noted, so it is not issued: %w", r.Address, err)
 	}
-	return &certs.Identity{Certificate: cert, Chain: a.chain(), Key: key}, nil
+	return append([]*x509.Certificate{cert}, a.Intermediates()...), nil
 }
 
-// chain is what a recipient needs besides the root to check what was issued.
-func (a *Authority) chain() []*x509.Certificate {
+// Intermediates are what a recipient needs besides the root to check what was issued.
+func (a *Authority) Intermediates() []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, c := range append([]*x509.Certificate{a.Config.Certificate}, a.Chain...) {
 		if !SelfIssued(c) {

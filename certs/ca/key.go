@@ -37,8 +37,8 @@ func TwoKeys(kind string) bool { return kemBeside[kind] != "" }
 // PrivateKey is a key that can be certified.
 type PrivateKey interface{ Public() crypto.PublicKey }
 
-// kind is that of the key for a use.
-func (r Request) kind(use Use) string {
+// Kind is that of the key for a use.
+func (r Request) Kind(use Use) string {
 	switch {
 	case use == OnlyEncrypt && TwoKeys(r.Key):
 		return kemBeside[r.Key]
@@ -50,8 +50,8 @@ func (r Request) kind(use Use) string {
 	return "rsa3072"
 }
 
-// generateKey makes a key of one of keyKinds, or one to encrypt to that goes with one.
-func generateKey(kind string) (PrivateKey, error) {
+// GenerateKey makes a key of one of keyKinds, or one to encrypt to that goes with one.
+func GenerateKey(kind string) (PrivateKey, error) {
 	switch kind {
 	case "p256":
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -73,7 +73,7 @@ func generateKey(kind string) (PrivateKey, error) {
 
 // authorityKey makes a key for an authority.
 func authorityKey(kind string) (crypto.Signer, error) {
-	key, err := generateKey(kind)
+	key, err := GenerateKey(kind)
 	if err != nil {
 		return nil, err
 	}

@@ -36,10 +36,10 @@ func mailbox(a address.Address) (string, error) {
 	return text[:strings.LastIndexByte(text, '@')+1] + a.Domain(), nil
 }
 
-// name enters an address in a template: as the one name of subjectAltName (RFC
+// Name enters an address in a template: as the one name of subjectAltName (RFC
 // 5280 section 4.2.1.6, RFC 9598 where the local part is not ASCII) and, as far as
 // the bounds of a subject let it, as the subject (BR 7.1.4.2).
-func name(t *x509.Certificate, a address.Address) error {
+func Name(t *x509.Certificate, a address.Address) error {
 	text, err := mailbox(a)
 	if err != nil {
 		return err

@@ -44,8 +44,8 @@ const (
 	OnlyEncrypt
 )
 
-// keyUsage returns the bits for a key (BR 7.1.2.3 e).
-func (u Use) keyUsage(pub crypto.PublicKey) x509.KeyUsage {
+// KeyUsage returns the bits for a key (BR 7.1.2.3 e).
+func (u Use) KeyUsage(pub crypto.PublicKey) x509.KeyUsage {
 	management := x509.KeyUsageKeyAgreement
 	switch pub.(type) {
 	case *rsa.PublicKey, *pkix.KEMKey: // RFC 9935 section 5

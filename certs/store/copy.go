@@ -32,6 +32,10 @@ var tables = []struct{ name, what, key, update string }{
 	{"store_authority", "authorities", "issuer", ` UPDATE SET next = excluded.next, crl_number = excluded.crl_number, crl = excluded.crl
 		WHERE excluded.next > store_authority.next OR excluded.crl_number > store_authority.crl_number`},
 	{"store_warned", "expiry warnings", "fingerprint, threshold", ""},
+	// The later change of an order is what became of it.
+	{"store_order", "orders", "id", ` UPDATE SET state = excluded.state, sealed = excluded.sealed, reference = excluded.reference,
+		certificates = excluded.certificates, attempts = excluded.attempts, next_at = excluded.next_at, changed_at = excluded.changed_at,
+		problem = excluded.problem WHERE excluded.changed_at > store_order.changed_at`},
 	{"store_file", "imported files", "digest, fingerprint", ""},
 }
 

@@ -80,7 +80,7 @@ func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identi
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.unseal(sealed, fingerprint)
+	key, err := s.unseal(sealed, forKey, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", describe(cert), err)
 	}
@@ -95,11 +95,12 @@ func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identi
 	return id, nil
 }
 
-func (s *Store) unseal(sealed, fingerprint []byte) (any, error) {
+// unseal opens a private key that was sealed for a purpose.
+func (s *Store) unseal(sealed []byte, purpose string, about []byte) (any, error) {
 	if s.sealer == nil {
 		return nil, errNoSealer
 	}
-	der, err := s.sealer.open(sealed, forKey, fingerprint)
+	der, err := s.sealer.open(sealed, purpose, about)
 	if err != nil {
 		return nil, err
 	}

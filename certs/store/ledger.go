@@ -14,7 +14,8 @@ import (
 // the DER of the authority's subject.
 
 // Issued notes a certificate that the built-in CA issues. The same serial
-// number of the same issuer a second time is an error.
+// number of the same issuer a second time is an error. That of a mailbox is kept with the
+// note: a process that dies before it can hand it out does not need another one.
 func (s *Store) Issued(ctx context.Context, cert *x509.Certificate) error {
 	return s.ledger(ctx, func(c *change) error {
 		result, err := c.ExecContext(ctx, `INSERT INTO store_ledger (issuer, serial, not_after, issued_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
@@ -24,7 +25,15 @@ func (s *Store) Issued(ctx context.Context, cert *x509.Certificate) error {
 		} else if err != nil {
 			return err
 		}
-		return nil
+		if cert.IsCA {
+			return nil // it is stored with its key, as what it is
+		}
+		it, err := prepare(New{Certificate: cert})
+		if err != nil {
+			return err
+		}
+		var stored Stored
+		return s.putOne(ctx, c, Issued, &it, &stored)
 	})
 }
 

@@ -19,6 +19,7 @@ const sealVersion = 1
 // moved to another row, nor the check value pass for a key.
 const (
 	forKey   = "smimerelay private key\x00"
+	forOrder = "smimerelay ordered key\x00"
 	forCheck = "smimerelay check value\x00"
 )
 

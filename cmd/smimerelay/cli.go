@@ -21,6 +21,7 @@ type cli struct {
 	Trace   traceCmd   `cmd:"" group:"gateway" help:"Tell what became of a message."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
+	Enrol   enrolCmd   `cmd:"" group:"gateway" help:"Show and manage the orders of certificates."`
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`

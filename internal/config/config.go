@@ -35,6 +35,7 @@ type Config struct {
 	Identities Identities         `toml:"identities" doc:"Private keys with their certificates."`
 	Expiry     Expiry             `toml:"expiry" doc:"Expiry warnings for identities. Identities that have already been replaced are not reported."`
 	CA         CA                 `toml:"ca" doc:"The built-in certificate authority, created by smimerelay ca init; see docs/ca.md."`
+	Enrolments []Enrolment        `toml:"enrolment" doc:"Certificates that come by themselves, for whom and from where; repeat the table for each. Without a table with from = \"ca\", the built-in CA issues for all local addresses that no other table is for; see docs/enrolment.md."`
 	Trust      Trust              `toml:"trust" doc:"CA certificates used as trust anchors, and how certificates are checked."`
 	Exceptions []Exception        `toml:"exception" doc:"Single certificates that are trusted or blocked; repeat the table for each."`
 	Directory  []Directory        `toml:"directory" doc:"Sources of recipient certificates, queried in this order; repeat the table for each."`
@@ -358,7 +359,7 @@ type Rule struct {
 	AlreadyEncrypted  string   `toml:"already_encrypted" doc:"accept messages that are already encrypted, or check that they are encrypted to a known certificate of the recipient, if there is one; empty is accept" enum:",accept,check"`
 	Calendar          string   `toml:"calendar" doc:"meeting requests (a calendar with a METHOD and nothing else attached): only sign, only encrypt, or leave unchanged; empty treats them like all mail" enum:",sign,encrypt,leave"`
 	Identity          string   `toml:"identity" doc:"identity that signs: sender, domain (domain-signing-authority@ of RFC 3183) or an address; empty is sender"`
-	Issue             bool     `toml:"issue" doc:"let [ca] issue an identity for senders without one, and renew those it issued"`
+	Issue             bool     `toml:"issue" doc:"order a certificate for senders without one, as [[enrolment]] says or else from [ca], and renew those that came so"`
 	DomainIdentity    string   `toml:"domain_identity" doc:"identity that signs if the sender has none: domain (domain-signing-authority@ of RFC 3183) or an address; empty is none"`
 	DomainCertificate string   `toml:"domain_certificate" doc:"certificate to encrypt to if the recipient has none: domain (domain-confidentiality-authority@ of RFC 3183) or an address; empty is none"`
 	SenderCopy        bool     `toml:"sender_copy" doc:"also encrypt to the sender, if the sender has a certificate"`

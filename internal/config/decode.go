@@ -239,6 +239,8 @@ func newElement(t reflect.Type) reflect.Value {
 		return reflect.ValueOf(newInboundRule())
 	case reflect.TypeFor[Route]():
 		return reflect.ValueOf(newRoute())
+	case reflect.TypeFor[Enrolment]():
+		return reflect.ValueOf(newEnrolment())
 	case reflect.TypeFor[Entitlement]():
 		return reflect.ValueOf(newEntitlement())
 	}

@@ -29,6 +29,7 @@ func Default() *Config {
 		Expiry:       Expiry{WarnBefore: []time.Duration{30 * day, 7 * day, day}, MailTo: []string{}},
 		Trust:        Trust{Anchors: []string{}, Anchor: []Anchor{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		CA:           defaultCA(),
+		Enrolments:   []Enrolment{},
 		Exceptions:   []Exception{},
 		Directory:    []Directory{defaultDirectory()},
 		Lookup:       Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},

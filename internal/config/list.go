@@ -47,6 +47,9 @@ func (d *decoder) lists(dir string, c *Config) {
 		d.patterns(dir, join(at, "sender"), &r.Sender)
 		d.patterns(dir, join(at, "except_sender"), &r.ExceptSender)
 	}
+	for i := range c.Enrolments {
+		d.patterns(dir, join(index("enrolment", i), "addresses"), &c.Enrolments[i].Addresses)
+	}
 	for i := range c.Entitled {
 		d.patterns(dir, join(index("entitlement", i), "from"), &c.Entitled[i].From)
 	}

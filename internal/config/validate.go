@@ -61,6 +61,7 @@ func validate(c *Config, d *decoder) {
 	d.store(c.Store)
 	d.expiry(c.Expiry)
 	d.authority(c.CA)
+	d.enrolments(c)
 	d.directories(c.Directory)
 	d.rules(c)
 	d.inboundRules(c)

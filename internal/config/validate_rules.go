@@ -79,8 +79,8 @@ func (d *decoder) rules(c *Config) {
 	for i, r := range c.Rules {
 		key := index("rule", i)
 		d.conditions(key, reflect.ValueOf(r))
-		if r.Issue && c.CA.URL == "" {
-			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init", "there is no CA")
+		if r.Issue && c.CA.URL == "" && len(c.Enrolments) == 0 {
+			d.complain(join(key, "issue"), "set up [ca] first, with url and smimerelay ca init, or an [[enrolment]]", "there is no CA")
 		}
 		d.groups(c, key, r)
 		d.profile(c, join(key, "profile"), r.Profile)

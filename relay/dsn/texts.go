@@ -20,7 +20,7 @@ var builtin embed.FS
 // (each with Address, Reason and Advice) and Quoted, which says that the message's header
 // is attached, MessageID, Date, Subject and Contact; those of delays also over Until, and that of those
 // who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the
-// fields of expiryFacts, and those of quarantine over the fields of quarantineFacts.
+// fields of expiryFacts, those of orders over those of enrolmentFacts, and those of quarantine over the fields of quarantineFacts.
 // A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
 	named   map[string]words
@@ -44,6 +44,7 @@ var samples = map[string]any{
 	"held":      facts{Recipients: []recipientFacts{{}}, Quoted: true, Stripped: []recipientFacts{{}}},
 	forOwner:    expiryFacts{Identities: []identityFacts{{}}},
 	forAdmin:    expiryFacts{Identities: []identityFacts{{}}, More: 1},
+	enrolment:   enrolmentFacts{Orders: []orderFacts{{Final: true}}},
 	quarantined: quarantineFacts{Recipients: []recipientFacts{{}}},
 }
 
@@ -71,7 +72,7 @@ func languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
 // those of folder in their place: failed.txt, delayed.txt, relayed.txt, stripped.txt,
-// held.txt, quarantined.txt, expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
+// held.txt, quarantined.txt, enrolment.txt, expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {

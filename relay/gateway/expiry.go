@@ -24,3 +24,16 @@ func (g *Gateway) ExpiryNotice(ctx context.Context, to address.Address, admin bo
 	}
 	return g.noticeTo(ctx, to, id, m, ""), nil
 }
+
+// EnrolmentNotice writes the mail that tells an administrator of certificates that could
+// not be had.
+func (g *Gateway) EnrolmentNotice(ctx context.Context, to address.Address, orders []dsn.FailedOrder) (relay.Delivery, error) {
+	id := rand.Text()
+	m, err := dsn.BuildEnrolment(dsn.Enrolment{
+		ID: id, Hostname: g.Hostname, From: g.Postmaster, To: to, Now: g.Clock(), Orders: orders, Texts: g.Texts,
+	})
+	if err != nil {
+		return relay.Delivery{}, fmt.Errorf("notice to %s: %w", to, err)
+	}
+	return g.noticeTo(ctx, to, id, m, ""), nil
+}

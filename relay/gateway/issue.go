@@ -18,13 +18,14 @@ var errOtherName = errors.New("the issued identity does not name the address")
 // of a whole domain can ask for any number.
 type Issuer interface {
 	// Issue returns an identity that signs for an address and is not Due: the one
-	// that is there, or a new one.
+	// that is there, or a new one. An error that is certs.ErrOrdered means that one is
+	// on its way.
 	Issue(ctx context.Context, a address.Address) (*certs.Identity, error)
 	// Due reports whether an identity is one of its own and so near its end that it
 	// should be followed by another.
-	Due(id *certs.Identity) bool
-	// Ready says why nothing can be issued; nil where it can.
-	Ready(ctx context.Context) error
+	Due(ctx context.Context, id *certs.Identity) bool
+	// Ready says why nothing can be issued for an address, or is not yet; nil where it can.
+	Ready(ctx context.Context, a address.Address) error
 }
 
 // issue completes what is known of the sender's own identity: where a rule asks,
@@ -35,7 +36,7 @@ func (g *Gateway) issue(ctx context.Context, e *evidence, needs enforce.Needs, f
 	case g.Issuer == nil || !needs.Issuable || !g.own(from):
 		return own
 	case own.State == enforce.Available:
-		if needs.Issue && !e.purpose.explains() && g.Issuer.Due(e.identities[""]) {
+		if needs.Issue && !e.purpose.explains() && g.Issuer.Due(ctx, e.identities[""]) {
 			g.renew(ctx, e, from)
 		}
 		return own
@@ -43,7 +44,7 @@ func (g *Gateway) issue(ctx context.Context, e *evidence, needs enforce.Needs, f
 		return own
 	}
 	if e.purpose.explains() || !needs.Issue {
-		if err := g.Issuer.Ready(ctx); err != nil {
+		if err := g.Issuer.Ready(ctx, from); err != nil {
 			own.Reason += ", and none can be issued: " + err.Error()
 			return own
 		}
@@ -53,6 +54,9 @@ func (g *Gateway) issue(ctx context.Context, e *evidence, needs enforce.Needs, f
 	id, err := g.issueFor(ctx, from)
 	if err != nil {
 		own.Reason += ", and none can be issued now"
+		if errors.Is(err, certs.ErrOrdered) {
+			own.Reason += "; one was ordered"
+		}
 		return own
 	}
 	e.identities[""] = id
@@ -74,6 +78,10 @@ func (g *Gateway) issueFor(ctx context.Context, a address.Address) (*certs.Ident
 	id, err := g.Issuer.Issue(ctx, a)
 	if err == nil && !g.named(id, a) {
 		err = errOtherName
+	}
+	if errors.Is(err, certs.ErrOrdered) {
+		g.Log.Info("identity not there yet", "address", a.String(), "error", err)
+		return nil, err
 	}
 	if err != nil {
 		g.Log.Error("no identity could be issued", "address", a.String(), "error", err)

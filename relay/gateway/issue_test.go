@@ -33,9 +33,9 @@ func (i *fakeIssuer) Issue(_ context.Context, a address.Address) (*certs.Identit
 	return i.w.issue(a.String()), nil
 }
 
-func (i *fakeIssuer) Due(*certs.Identity) bool { return i.due }
+func (i *fakeIssuer) Due(context.Context, *certs.Identity) bool { return i.due }
 
-func (i *fakeIssuer) Ready(context.Context) error { return i.ready }
+func (i *fakeIssuer) Ready(context.Context, address.Address) error { return i.ready }
 
 // issuing is a world in which one domain's mail is signed with what is issued.
 func issuing(t *testing.T) (*world, *fakeIssuer) {

@@ -131,9 +131,9 @@ func (i issuer) Issue(context.Context, address.Address) (*certs.Identity, error)
 	return nil, nil
 }
 
-func (issuer) Due(*certs.Identity) bool { return true }
+func (issuer) Due(context.Context, *certs.Identity) bool { return true }
 
-func (issuer) Ready(context.Context) error { return errUnknown }
+func (issuer) Ready(context.Context, address.Address) error { return errUnknown }
 
 // TestIssue: whom we cannot sign for yet is signed for where the rule has an
 // identity issued.

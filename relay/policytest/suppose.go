@@ -105,10 +105,10 @@ func (s *supposed) Issue(context.Context, address.Address) (*certs.Identity, err
 }
 
 // Due implements relay.Issuer.
-func (s *supposed) Due(*certs.Identity) bool { return false }
+func (s *supposed) Due(context.Context, *certs.Identity) bool { return false }
 
 // Ready implements relay.Issuer: the authority is supposed to be able to.
-func (s *supposed) Ready(context.Context) error { return nil }
+func (s *supposed) Ready(context.Context, address.Address) error { return nil }
 
 // throwaway makes an identity that is not trusted: the rules look at no more than
 // that it is there.

@@ -44,6 +44,9 @@ var allowed = map[string][]string{
 	"certs/path":                {"certs", "certs/revocation", "smime/cms", "smime/address", "internal/"},
 	"certs/publicroots":         {"internal/"},
 	"certs/ca":                  {"certs", "certs/file", "certs/store", "smime/address", "internal/"},
+	"certs/enrol":               {"certs", "certs/ca", "certs/store", "smime/address", "internal/"},
+	"certs/enrol/builtin":       {"certs", "certs/ca", "certs/enrol", "certs/store", "smime/address", "internal/"},
+	"certs/enrol/command":       {"certs/enrol", "internal/"},
 	"certs/token":               {"certs", "certs/token/", "smime/cms", "smime/address", "internal/"},
 	"certs/token/contract":      {"internal/printable"},
 	"certs/token/cryptoki":      {"certs/file", "certs/token/", "internal/"}, // the gateway has none of it

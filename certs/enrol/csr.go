@@ -1,0 +1,62 @@
+package enrol
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+
+	"github.com/smimerelay/smimerelay/certs/ca"
+)
+
+var (
+	oidKeyUsage        = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage     = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidEmailProtection = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 4}
+)
+
+// CSR returns the request of an order (PKCS #10, RFC 2986), in DER: it names the address as
+// the built-in authority would certify it, and asks for the key usage of the purpose.
+func (o *Order) CSR() ([]byte, error) {
+	key, ok := o.Key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("a key of this kind cannot sign a request; choose another key_type")
+	}
+	var named x509.Certificate
+	if err := ca.Name(&named, o.Address); err != nil {
+		return nil, err
+	}
+	usage, err := keyUsage(Use(o.Purpose).KeyUsage(key.Public()))
+	if err != nil {
+		return nil, err
+	}
+	mail, err := asn1.Marshal([]asn1.ObjectIdentifier{oidEmailProtection})
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: named.Subject,
+		ExtraExtensions: append(named.ExtraExtensions, usage,
+			pkix.Extension{Id: oidExtKeyUsage, Value: mail}),
+	}, key)
+	if err != nil {
+		return nil, fmt.Errorf("request for %s: %w", o.Address, err)
+	}
+	return der, nil
+}
+
+// keyUsage is the extension of RFC 5280 section 4.2.1.3 for bits below the ninth.
+func keyUsage(u x509.KeyUsage) (pkix.Extension, error) {
+	bits := asn1.BitString{Bytes: []byte{0}}
+	for i := range 8 {
+		if u&(1<<i) != 0 {
+			bits.Bytes[0] |= 0x80 >> i
+			bits.BitLength = i + 1
+		}
+	}
+	value, err := asn1.Marshal(bits)
+	return pkix.Extension{Id: oidKeyUsage, Critical: true, Value: value}, err
+}
