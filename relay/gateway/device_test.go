@@ -3,14 +3,18 @@ package gateway
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 var errAway = fmt.Errorf("%w: token \"hsm\" was removed", cms.ErrDevice)
@@ -90,4 +94,28 @@ func (w *world) deferred(err error) {
 		w.t.Errorf("reply %q", reply)
 	}
 	w.log.Reset()
+}
+
+// A message of which the outer layer was opened, and the inner one needs a token that is
+// away, is delivered with that layer: that the client is to try again would tell what was
+// found in the outer one.
+func TestTokenAwayInsideOfEncryptionIsNotToldOf(t *testing.T) {
+	w := newWorld(t)
+	outer, err := w.keys.Signing(t.Context(), w.addr(alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := w.issue(alice)
+	w.config.Keys = certs.NewKeys(nil, outer, &certs.Identity{Certificate: inner.Certificate, Key: awayKey{inner.Key.(crypto.Signer)}})
+	w.start()
+	encrypt := func(m *message.Message, to *certs.Identity) *message.Message {
+		return testpki.Must(smime.Encrypt(m, []*x509.Certificate{to.Certificate}, smime.EncryptOptions{}))
+	}
+	if _, err := w.process(w.envelope("in", bob, alice), encrypt(w.bobsLetter(""), inner)); err == nil {
+		t.Error("delivered though the only layer cannot be opened now")
+	}
+	got := w.receive(encrypt(encrypt(w.bobsLetter(""), inner), outer))
+	if statusWord(got) != "temperror" || !isEncrypted(got) {
+		t.Errorf("%.800s", got.Bytes())
+	}
 }

@@ -18,8 +18,8 @@ import (
 
 // processInbound verifies, decrypts and does what the inbound rules say. Without them
 // it delivers in any case: a message that cannot be understood arrives as it came, with
-// a status that says so. Only one for which our keys could not be asked waits:
-// delivered, no one could read it any more.
+// a status that says so. Only one for whose outermost layer our keys could not be asked
+// waits: delivered, its recipient could not read it.
 func (g *Gateway) processInbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	o, err := g.inbound(ctx, env, msg, false)
 	if err != nil {
@@ -82,14 +82,16 @@ func (in *arrival) reserve(ctx context.Context, copies int64) error {
 }
 
 // unopened says why a message must wait: what was found may be another thing later. What
-// was decrypted and cannot be decompressed here is delivered compressed, even if it could be
-// later: a reply would tell what was in it.
+// was decrypted and cannot be opened further here is delivered as far as it was, even if it
+// could be later, be it compressed or encrypted to a key that is away: a reply would tell
+// what was in it.
 func (in *arrival) unopened(memory relay.Reserver, groups []readers) error {
 	for _, group := range groups {
-		if cause := group.opened.KeyError; cause != nil {
+		inside := in.secret && group.opened.Decrypted
+		if cause := group.opened.KeyError; cause != nil && !inside {
 			return fault.New(fault.Identity, "a key for this message cannot be reached now, try again later", cause)
 		}
-		if inside := in.secret && group.opened.Decrypted; group.opened.NoMemory && !inside {
+		if group.opened.NoMemory && !inside {
 			return relay.NoMemory(memory, nil)
 		}
 	}
