@@ -74,8 +74,8 @@ func (t Tags) tagged(o *opened, say says) *opened {
 
 // change rewrites the subjects of a message; ok is false where they stay.
 func (t Tags) change(o *opened, say says) (c message.Change, ok bool) {
-	subjects, changed, unread := t.cleaned(o.Message)
-	tags := t.of(o, say, unread)
+	subjects, changed := t.cleaned(o.Message)
+	tags := t.of(o, say)
 	if !changed && len(tags) == 0 {
 		return c, false
 	}
@@ -134,21 +134,22 @@ func charsetFor(subject string, m *message.Message) string {
 	return name
 }
 
-// cleaned returns the subjects of a message without what looks like a tag; unread says
-// that one of them cannot be read for sure: it stays where a header can have it in it.
-func (t Tags) cleaned(m *message.Message) (subjects []subject, changed, unread bool) {
+// cleaned returns the subjects of a message without what looks like a tag. One that cannot
+// be read for sure, as in an unknown charset, is written as it was read here: a reader that
+// knows the charset must not find a tag in it that was not seen.
+func (t Tags) cleaned(m *message.Message) (subjects []subject, changed bool) {
 	for _, raw := range m.All("Subject") {
 		text, ok := charset.Header(raw)
 		cut := strings.TrimSpace(lookalike.Cut(text, t.all()))
-		unread = unread || !ok
-		if forged := cut != strings.TrimSpace(text); printable(raw) && (!ok || !forged) {
+		stays := ok && cut == strings.TrimSpace(text)
+		changed = changed || !stays
+		if stays && printable(raw) {
 			subjects = append(subjects, subject{raw, cut})
 		} else {
-			changed = changed || forged
 			subjects = append(subjects, subject{charset.EncodeIn(charsetFor(raw, m), cut), cut})
 		}
 	}
-	return subjects, changed, unread
+	return subjects, changed
 }
 
 // printable reports whether a header can have a value in it as it is.
@@ -156,9 +157,11 @@ func printable(value string) bool {
 	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f })
 }
 
-// of returns the tags for what was found. A subject that cannot be read may have a forged
-// one in it, and never stands without that of what is not verified.
-func (t Tags) of(o *opened, say says, unread bool) []string {
+// of returns the tags for what was found.
+func (t Tags) of(o *opened, say says) []string {
+	if say == saysNothing {
+		return nil
+	}
 	r := &o.Report
 	passed := r.Result == certs.Pass
 	var tags []string
@@ -168,8 +171,8 @@ func (t Tags) of(o *opened, say says, unread bool) []string {
 		}
 	}
 	bad := !passed && len(r.Signers) > 0 || r.Result == certs.PermError
-	add(say != saysNothing && passed, t.Signed)
-	add(say != saysNothing && o.Decrypted && !o.encrypted, t.Encrypted)
-	add(say != saysNothing && bad || unread && !(passed && say != saysNothing) || say == saysAlways && len(tags) == 0, t.Unverified)
+	add(passed, t.Signed)
+	add(o.Decrypted && !o.encrypted, t.Encrypted)
+	add(bad || say == saysAlways && len(tags) == 0, t.Unverified)
 	return tags
 }
