@@ -79,7 +79,7 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 	}
 	d.Temporary = d.Action == Reject && (found.Result == "temperror" || c.unknown)
 	if d.Action.withholds() {
-		d.Reason = found.why()
+		d.Reason = found.why(r.plain)
 	}
 	if r.report {
 		d.Report, d.Action, d.Form, d.Temporary = d.outcome(), Deliver, Form{}, false
@@ -231,13 +231,16 @@ func (d *InboundDecision) outcome() string {
 	return "delivered"
 }
 
-// why says what was found, for people.
-func (f *Found) why() string {
+// why says what was found, for people; plain says that the rule is for what is not
+// encrypted.
+func (f *Found) why(plain bool) string {
 	switch {
 	case f.outer:
 		return "encrypted mail is not accepted here in this form"
 	case f.Result == "temperror":
 		return "its S/MIME signature cannot be checked now" + f.because()
+	case plain:
+		return "it is not encrypted"
 	case f.Result == "pass":
 		return "its S/MIME signature is valid, and policy does not accept it"
 	case !f.Signed && f.Reason == "" && f.Encrypted:

@@ -150,6 +150,7 @@ type inboundRule struct {
 	form        Form
 	toRecipient bool
 	notify      []address.Address
+	plain       bool // it is for what is not encrypted
 }
 
 // InboundPolicy is a compiled list of inbound rules. It does not change and may be
@@ -254,6 +255,7 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 			report:          word(c, "mode", in.Mode, modes),
 		},
 		action: word(c, "on_result", in.OnResult, actionWords),
+		plain:  in.Encrypted == "no",
 		form: Form{
 			Layers:   word(c, "deliver", in.Deliver, layerWords),
 			Strip:    word(c, "strip_signature", in.StripSignature, stripWords),

@@ -144,6 +144,27 @@ func TestInboundTemporary(t *testing.T) {
 	}
 }
 
+// The reason is what the rule is for.
+func TestInboundReasons(t *testing.T) {
+	for _, tt := range []struct {
+		rule  InboundRule
+		found Found
+		want  string
+	}{
+		{InboundRule{Encrypted: "no"}, Found{Result: "none"}, "it is not encrypted"},
+		{InboundRule{Encrypted: "no"}, Found{Result: "pass", Signed: true}, "it is not encrypted"},
+		{InboundRule{Signed: "no"}, Found{Result: "none"}, "it has no S/MIME signature"},
+		{InboundRule{Signed: "no"}, Found{Result: "none", Encrypted: true}, "it is encrypted and not signed"},
+		{InboundRule{Result: []string{"pass"}}, Found{Result: "pass", Signed: true}, "its S/MIME signature is valid, and policy does not accept it"},
+		{InboundRule{ExceptResult: []string{"pass"}}, Found{Result: "fail", Reason: "wrong-address", Signed: true}, "its S/MIME signature is not valid: wrong address"},
+	} {
+		tt.rule.OnResult = "reject"
+		if d := decideOn(t, inboundPolicy(t, tt.rule), Facts{Found: tt.found}); d.Reason != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.found, d.Reason, tt.want)
+		}
+	}
+}
+
 func TestInboundReportMode(t *testing.T) {
 	p := inboundPolicy(t, InboundRule{Signed: "no", OnResult: "reject", Mode: "report"})
 	d := decideOn(t, p, Facts{Found: Found{Result: "none"}})
