@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -8,11 +9,25 @@ import (
 // gatewaySigner is whose certificate signs for all authors of partner.example.
 const gatewaySigner = "gateway@partner.example"
 
-// partners is the agreement of every gateway in these tests.
+// partners is what is agreed: who signs for a domain, and to what is encrypted for its
+// people, by name and by a file of which the certificate names another domain. DIR is the
+// folder of the world.
 const partners = `
 [[partner]]
 domain = "partner.example"
 signers = ["` + gatewaySigner + `"]
+domain_certificate = "` + gatewaySigner + `"
+
+[[partner]]
+domain = "by-file.example"
+domain_certificate_file = "DIR/partner.pem"
+
+[[rule]]
+name = "to partners"
+recipient = ["partner.example", "by-file.example"]
+sign = "never"
+encrypt = "require"
+no_certificate = "reject"
 `
 
 // unnamedSigner is the domain's by its name (RFC 3183 section 3.1), and no rule
@@ -38,6 +53,21 @@ func (d *deployment) testPartner(t *testing.T) {
 			if said != (c.result == "pass") || strings.Contains(string(got.Data), "domain-signature") != said {
 				t.Errorf("the status is\n%s", got.Data)
 			}
+		})
+	}
+}
+
+// testToPartner: who has no certificate gets mail by that of the partner's gateway.
+func (d *deployment) testToPartner(t *testing.T) {
+	for name, to := range map[string]string{"by name": "anna@partner.example", "by file": "anna@by-file.example"} {
+		t.Run(name, func(t *testing.T) {
+			m := newMail(t, alice, to)
+			want(t, d.send(t, m), to, "accepted")
+			got := d.arrived(t, m, to)
+			if bytes.Contains(got.Data, []byte(secret)) {
+				t.Errorf("not encrypted:\n%s", got.Data)
+			}
+			d.decrypted(t, got.Data, d.openssl, func(inner []byte) { sameContent(t, inner, []byte(m.entity)) })
 		})
 	}
 }

@@ -26,7 +26,7 @@ const (
 
 // rules are those of every gateway in these tests: the domain of a recipient
 // says what is done for it.
-const rules = inboundRules + formRules + partners + moreRules + harvestRules + groupRules + policyRules + `
+const rules = formRules + moreRules + harvestRules + groupRules + policyRules + `
 [[rule]]
 name = "sign-only"
 recipient = ["sign.example"]
@@ -77,7 +77,7 @@ type world struct {
 
 	openssl, gnupg, nss peer.Peer
 
-	more string // configuration beside the rest
+	more, inbound string // configuration beside the rest, and in [inbound]
 }
 
 func newWorld(t *testing.T) *world {
@@ -140,6 +140,7 @@ func (w *world) people(t *testing.T) {
 	w.issue(testpki.Leaf{Addresses: []string{refused}, Key: "rsa2048"})
 	w.policyPeople(t)
 	w.issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"})
+	w.issue(testpki.Leaf{Addresses: ruledAddresses(), Key: "rsa2048"})
 	w.issue(testpki.Leaf{Addresses: []string{gatewaySigner}})
 	w.issue(testpki.Leaf{Addresses: []string{unnamedSigner}})
 	w.foreign = testpki.Must(w.stranger.Issue(testpki.Leaf{Addresses: []string{partner}, Key: "rsa2048"}))
@@ -199,6 +200,7 @@ fetch = false
 revocation = "prefer"
 hmac_key_file = "DIR/filter.key"
 ciphermail_fields = "X-CipherMail-Info"
+INBOUND
 
 [[directory]]
 name = "ldap"
@@ -235,7 +237,7 @@ urls = ["ldap://SILENT"]
 base = "dc=example,dc=org"
 timeout = "1s"
 `
-	replace := strings.NewReplacer("DIR", w.dir, "QUEUE", queue, "LDAP", w.slapd.URL(), "SILENT", w.silent)
+	replace := strings.NewReplacer("DIR", w.dir, "QUEUE", queue, "LDAP", w.slapd.URL(), "SILENT", w.silent, "INBOUND", w.inbound)
 	return fmt.Sprint(replace.Replace(text), "\n", wiring, "\n", w.more, rules)
 }
 
