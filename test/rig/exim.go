@@ -22,11 +22,12 @@ type Exim struct {
 // baseExim keeps the instance away from the host. It has no right of root once it has
 // started, looks up no names, and delivers while it receives.
 const baseExim = `exim_path = PROGRAM
-keep_environment = LD_LIBRARY_PATH
+keep_environment = LD_LIBRARY_PATH : LD_PRELOAD : NSS_WRAPPER_PASSWD : NSS_WRAPPER_GROUP
 spool_directory = DIR/spool
 log_file_path = DIR/log/%s
 pid_file_path = DIR/exim.pid
 deliver_drop_privilege = true
+smtp_accept_queue_per_connection = 0
 local_interfaces = 127.0.0.1
 host_lookup =
 dns_ipv4_lookup = *
@@ -35,8 +36,8 @@ log_selector = +received_recipients +tls_cipher +tls_certificate_verified +smtp_
 acl_smtp_data = accept
 `
 
-// eximUser owns what Exim does as its own user. The host has no user of that name: the
-// instance has lists of users and groups of its own, in its own mount namespace.
+// eximUser is whose rights Exim has as its own user. The host has no user of that name: by
+// nss_wrapper the instance has lists of users and groups of its own.
 const (
 	eximUser  = 65534
 	eximUsers = "root:x:0:0:root:/root:/bin/sh\nDebian-exim:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
@@ -77,14 +78,16 @@ func StartExim(tb testing.TB, config string, ports ...int) *Exim {
 	write(tb, filepath.Join(dir, "passwd"), []byte(eximUsers))
 	write(tb, filepath.Join(dir, "group"), []byte(eximGroup))
 
-	var out bytes.Buffer
-	cmd := exec.Command(Tool(tb, "unshare", "util-linux"), "--mount", "--propagation", "private", "sh", "-c",
-		`mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && exec "$2" -C "$1/exim.conf" -bdf -q1h`, "exim", dir, program)
 	libraries, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu"))
 	if err != nil || len(libraries) != 1 {
 		tb.Fatalf("libraries of Exim: %q, %v", libraries, err)
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + libraries[0]}
+	var out bytes.Buffer
+	cmd := exec.Command(program, "-C", filepath.Join(dir, "exim.conf"), "-bdf", "-q1h")
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + libraries[0], "LD_PRELOAD=" + filepath.Join(libraries[0], "libnss_wrapper.so"),
+		"NSS_WRAPPER_PASSWD=" + filepath.Join(dir, "passwd"), "NSS_WRAPPER_GROUP=" + filepath.Join(dir, "group"),
+	}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
