@@ -119,6 +119,14 @@ type base64Decoder struct {
 }
 
 func (d *base64Decoder) all(text []byte) error {
+	if err := d.more(text); err != nil {
+		return err
+	}
+	return d.finish()
+}
+
+// more takes text, which need not be whole lines or quanta.
+func (d *base64Decoder) more(text []byte) error {
 	for len(text) > 0 {
 		if text = d.bulk(text); len(text) == 0 {
 			break
@@ -129,7 +137,7 @@ func (d *base64Decoder) all(text []byte) error {
 		}
 		text = text[1:]
 	}
-	return d.finish()
+	return nil
 }
 
 func (d *base64Decoder) put(octets ...byte) {

@@ -42,8 +42,11 @@ var ErrMalformed error = fault.Malformed
 // refuses a header it cannot split into fields; everything else parses. Where
 // the MIME structure is over the limits (depth 20, 1000 parts) the tree is the
 // root alone, and that is Ambiguous. Errors are ErrMalformed.
-func Parse(raw []byte) (*Message, error) {
-	s := scanner{raw: raw}
+func Parse(raw []byte) (*Message, error) { return parseSource(raw, nil) }
+
+// parseSource is Parse for what raw has of source.
+func parseSource(raw []byte, source *source) (*Message, error) {
+	s := scanner{raw: raw, source: source}
 	root, err := s.scan()
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "malformed message: "+err.Error(), nil)

@@ -38,6 +38,8 @@ type Part struct {
 	raw []byte
 	// head is the header of a root that has it apart: see Message.
 	head []byte
+	// source is nil where raw has all of the message: see ParseLarge.
+	source *source
 }
 
 // Bytes returns header and content as received.

@@ -17,6 +17,7 @@ var (
 // everything inside (RFC 2046 section 5.1.2).
 type scanner struct {
 	raw    []byte
+	source *source // of raw, see ParseLarge
 	open   []frame // from the root to the part being read
 	parts  int
 	fields int
@@ -111,7 +112,7 @@ func (s *scanner) push(start int, fallback string, h header) (*Part, error) {
 	case s.fields > maxFields:
 		return nil, errFields
 	}
-	p := &Part{Fields: h.fields, Start: start, Body: h.body, raw: s.raw}
+	p := &Part{Fields: h.fields, Start: start, Body: h.body, raw: s.raw, source: s.source}
 	if h.err != nil {
 		p.defect(h.err.Error())
 	}

@@ -165,16 +165,26 @@ func (d *Draft) WriteTo(w io.Writer) (n int64, err error) {
 	if _, err := t.Write(WriteHeader(d.fields)); err != nil {
 		return t.n, err
 	}
-	for _, piece := range d.body {
-		if err := writePiece(t, piece); err != nil {
-			return t.n, err
+	err = WritePieces(t, d.body)
+	return t.n, err
+}
+
+// WritePieces writes what is made of the pieces, none of which is Later, to w.
+func WritePieces(w io.Writer, pieces []Piece) error {
+	for _, piece := range pieces {
+		if err := writePiece(w, piece); err != nil {
+			return err
 		}
 	}
-	return t.n, nil
+	return nil
 }
 
 // writePiece writes one piece to w.
 func writePiece(w io.Writer, piece Piece) error {
+	if large, ok := piece.(largePiece); ok {
+		_, err := io.Copy(w, large.part.ContentReader())
+		return err
+	}
 	b, encoded := piece.(base64Piece)
 	if !encoded {
 		written, err := octets(piece, nil)
