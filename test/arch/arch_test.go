@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"internal/pkix":             {},
 	"internal/guard":            {"internal/fault"},
 	"internal/cache":            {},
+	"internal/spool":            {},
 	"internal/background":       {"internal/guard"},
 	"internal/webguard":         {},
 	"internal/dns":              {"internal/"},
