@@ -13,11 +13,16 @@ import (
 // without breaking something in it.
 var errUnsafe = errors.New("cannot be made safe for a clear signature")
 
+// errInMemory means that a large message must be in memory for what is to be done.
+var errInMemory = errors.New("must be in memory")
+
 // entity is a MIME entity that was converted: its header fields and the pieces
 // of its body.
 type entity struct {
 	fields []message.Field
 	body   []message.Piece
+	// large says that not all of the body is in memory.
+	large bool
 }
 
 // bytes returns the entity as it is signed; ok is false where a part of it will
@@ -44,6 +49,9 @@ func safeEntity(m *message.Message, p HeaderProtection) (*entity, error) {
 	if message.LineEnds(m.Header()) == message.CRLF && !c.odd {
 		return e, err
 	}
+	if m.Root().Large() {
+		return nil, errInMemory
+	}
 	again, failed := canonical(m)
 	if failed != nil {
 		return nil, failed
@@ -67,7 +75,7 @@ func (c *converter) root(m *message.Message, p HeaderProtection) (*entity, error
 	if fields, err = c.content(m.Root(), fields); err != nil {
 		return nil, err
 	}
-	return &entity{fields: fields, body: c.pieces}, nil
+	return &entity{fields: fields, body: c.pieces, large: c.large}, nil
 }
 
 // maxFieldLine is the longest line of RFC 5322, with room for what relays add.
@@ -86,6 +94,7 @@ type converter struct {
 	whole  *message.Message
 	pieces []message.Piece
 	odd    bool // a line end other than CRLF was seen
+	large  bool // some of the pieces is not in memory
 }
 
 func (c *converter) scan(text []byte) message.Scan {
@@ -98,6 +107,26 @@ func (c *converter) emit(piece message.Scan) {
 	if len(piece.Text()) > 0 {
 		c.pieces = append(c.pieces, piece)
 	}
+}
+
+// unchanged takes the content of p as it is, if ok says so of it.
+func (c *converter) unchanged(p *message.Part, ok func(message.Scan) bool) (taken bool, err error) {
+	if !p.Large() {
+		s := c.scan(p.Content())
+		if taken = ok(s); taken {
+			c.emit(s)
+		}
+		return taken, nil
+	}
+	s, _, err := message.ScanReader(p.ContentReader())
+	if err != nil {
+		return false, err
+	}
+	if !ok(s) {
+		return false, errInMemory
+	}
+	c.large, c.pieces = true, append(c.pieces, message.LargeContent(p, s))
+	return true, nil
 }
 
 // part converts a part below the root, header and content.
@@ -134,12 +163,11 @@ func (c *converter) content(p *message.Part, fields []message.Field) ([]message.
 
 // keep takes the content of p as it is.
 func (c *converter) keep(p *message.Part) error {
-	s := c.scan(p.Content())
-	if !s.Sturdy(maxFieldLine) || !plainInside(p) {
-		return errUnsafe
+	kept, err := c.unchanged(p, func(s message.Scan) bool { return s.Sturdy(maxFieldLine) && plainInside(p) })
+	if err == nil && !kept {
+		err = errUnsafe
 	}
-	c.emit(s)
-	return nil
+	return err
 }
 
 // plainFields returns the fields in their plain form.
@@ -159,7 +187,7 @@ var oddField = regexp.MustCompile(`(?m)^[!-9;-~]+[ \t]+:`)
 // leave them.
 func plainInside(p *message.Part) bool {
 	if p.Multipart() && len(p.Children) == 0 {
-		return !oddField.Match(p.Content())
+		return !p.Large() && !oddField.Match(p.Content())
 	}
 	plain := true
 	for _, child := range p.Children {
@@ -203,6 +231,9 @@ func (c *converter) multipart(p *message.Part) error {
 }
 
 func (c *converter) gap(from, to int) error {
+	if c.whole.Cut(from, to) {
+		return errInMemory
+	}
 	s := c.scan(c.whole.Between(from, to))
 	if !s.Sturdy(maxFieldLine) {
 		return errUnsafe
@@ -214,8 +245,8 @@ func (c *converter) gap(from, to int) error {
 // message converts a message inside the message. One that passes relays as it
 // is stays byte for byte; one that bears a DKIM or ARC signature would lose it.
 func (c *converter) message(p *message.Part) error {
-	if c.keep(p) == nil {
-		return nil
+	if err := c.keep(p); !errors.Is(err, errUnsafe) {
+		return err
 	}
 	inner := p.Children[0]
 	fields := inner.Fields
@@ -240,12 +271,13 @@ func (c *converter) leaf(p *message.Part, fields []message.Field) ([]message.Fie
 	default:
 		return fields, c.keep(p)
 	}
-	s := c.scan(p.Content())
-	if s.Sturdy(safeLine) {
-		c.emit(s)
-		if p.Encoding == "8bit" || p.Encoding == "binary" {
-			fields = withEncoding(fields, p, "7bit")
-		}
+	kept, err := c.unchanged(p, func(s message.Scan) bool { return s.Sturdy(safeLine) })
+	switch {
+	case err != nil:
+		return nil, err
+	case kept && (p.Encoding == "8bit" || p.Encoding == "binary"):
+		return withEncoding(fields, p, "7bit"), nil
+	case kept:
 		return fields, nil
 	}
 	encoding, piece, err := encode(p)

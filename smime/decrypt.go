@@ -2,6 +2,7 @@ package smime
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,14 +21,17 @@ type trial struct {
 	identity  *certs.Identity
 }
 
-// decrypt opens an enveloped-data object. ok is false where it stays closed;
-// the report says why. Everything that happens after an identity was found has
-// one reason, so that no one can learn from it (RFC 8551 section 6).
-func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
-	env, err := cms.ParseEnvelopedData(object)
+// decrypt opens an enveloped-data object, which could be read if err is nil, by open. It
+// reports false where it stays closed; the report says why. Everything that happens after
+// an identity was found has one reason, so that no one can learn from it (RFC 8551 section
+// 6). own is that of openEnveloped.
+func (w *walker) decrypt(env *cms.EnvelopedData, err error, own bool, open decrypter) (ok bool) {
+	w.encrypted = true
+	w.ignored = len(w.signatures) > 0
+	w.signatures = nil
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
-		return nil, false
+		return false
 	}
 	w.report.Layers = append(w.report.Layers, "enveloped")
 	if w.report.Encryption == nil {
@@ -37,13 +41,16 @@ func (w *walker) decrypt(object []byte, own bool) (content []byte, ok bool) {
 	switch {
 	case err != nil:
 		w.unreachable(err)
-		return nil, false
+		return false
 	case len(trials) == 0:
 		w.stop(certs.None, ReasonNoKey, "it is encrypted to "+addressees(env)+", and no identity at hand is one of these")
-		return nil, false
+		return false
 	}
-	return w.try(env, trials, own)
+	return w.try(trials, own, open)
 }
+
+// A decrypter decrypts by a recipient info.
+type decrypter func(recipient int, key crypto.PrivateKey, o cms.DecryptOptions) error
 
 // trials finds the identities that the recipient infos name.
 func (w *walker) trials(env *cms.EnvelopedData) ([]trial, error) {
@@ -120,23 +127,23 @@ func ready(trials []trial) error {
 
 // try decrypts with the first identity that can. Octets that are not the object's
 // own are part of a message, which never changes.
-func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, bool) {
+func (w *walker) try(trials []trial, own bool, decrypt decrypter) (ok bool) {
 	if err := ready(trials); err != nil {
 		w.unreachable(err)
-		return nil, false
+		return false
 	}
 	var open error // what the message and the kinds of the keys say openly
 	for _, t := range trials {
-		content, err := env.Decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
+		err := decrypt(t.recipient, t.identity.Key, cms.DecryptOptions{
 			AllowWeak: w.options.AllowWeak,
 			InPlace:   own && len(trials) == 1,
 		})
 		switch {
 		case err == nil:
-			return content, true
+			return true
 		case errors.Is(err, cms.ErrDevice):
 			w.unreachable(err)
-			return nil, false
+			return false
 		case errors.Is(err, cms.ErrWeak), errors.Is(err, cms.ErrNotApproved), open == nil && errors.Is(err, cms.ErrUnsupported):
 			open = err
 		}
@@ -151,5 +158,5 @@ func (w *walker) try(env *cms.EnvelopedData, trials []trial, own bool) ([]byte, 
 	default:
 		w.stop(certs.PermError, ReasonDecrypt, "")
 	}
-	return nil, false
+	return false
 }

@@ -2,6 +2,7 @@ package smime
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -78,9 +79,7 @@ const (
 // Open decrypts and verifies m, layer by layer. It does not fail: what is wrong
 // with the message is said in the report, and the message is then the one given.
 func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
-	w := &walker{ctx: ctx, given: m, options: o, report: Report{
-		Result: certs.None, Layers: []string{}, Signers: []Signer{},
-	}}
+	w := newWalker(ctx, m, o)
 	w.walk()
 	opened := &Opened{Message: m, given: m}
 	if w.surface != nil {
@@ -96,6 +95,12 @@ func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 	w.conclude()
 	opened.Report, opened.KeyError, opened.NoMemory = w.report, w.keyError, w.noMemory
 	return opened
+}
+
+func newWalker(ctx context.Context, m *message.Message, o OpenOptions) *walker {
+	return &walker{ctx: ctx, given: m, options: o, report: Report{
+		Result: certs.None, Layers: []string{}, Signers: []Signer{},
+	}}
 }
 
 // walker opens the layers of one message.
@@ -128,6 +133,11 @@ type walker struct {
 	noMemory  bool  // for what a layer holds
 	lookups   int   // of signers' certificates
 	heldOut   error // why one of these failed
+
+	// spool makes room for what is in a large layer, and failed is why that, or the
+	// message, could not be read or written: see OpenStream.
+	spool  func() (Spool, error)
+	failed error
 }
 
 // signedLayer is a signed layer with its signers, as indices in the report.
@@ -206,7 +216,7 @@ func (w *walker) openClear() {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
 	}
-	object, err := w.options.Kind.take(w.part, second.Decode)
+	object, err := w.options.Kind.take(w.part, func() ([]byte, error) { return decodeAll(second) })
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
@@ -220,7 +230,13 @@ func (w *walker) openClear() {
 		w.stop(certs.PermError, ReasonUnsupported, foreign(data))
 		return
 	}
-	w.signed(&signature{data: data, content: content.Bytes(), clear: true})
+	signed := &signature{data: data, clear: true}
+	if content.Large() {
+		signed.large = content
+	} else {
+		signed.content = content.Bytes()
+	}
+	w.signed(signed)
 	w.part = content
 }
 
@@ -251,6 +267,10 @@ func (w *walker) signed(s *signature) {
 
 // openCMS opens a CMS object, whatever the smime-type says it is.
 func (w *walker) openCMS() {
+	if w.part.Large() {
+		w.openLarge()
+		return
+	}
 	object, err := w.options.Kind.take(w.part, w.part.Decode)
 	own := w.part.Encoded()
 	w.part = nil
@@ -278,34 +298,42 @@ func (w *walker) openCMS() {
 // openSigned opens an opaque signature, or finds certificates only.
 func (w *walker) openSigned(object []byte) {
 	data, err := w.options.Certificates.ParseSignedData(object)
+	if w.opaque(data, err, err == nil && data.Content != nil) {
+		w.inner(data.Content.Bytes())
+	}
+}
+
+// opaque judges an opaque signature, and reports whether what it signs is to be read.
+func (w *walker) opaque(data *cms.SignedData, err error, content bool) bool {
 	switch {
 	case err != nil:
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 	case data.Signers() == 0:
 		w.report.Layers = append(w.report.Layers, "certs-only")
-	case data.Content == nil:
+	case !content:
 		w.stop(certs.PermError, ReasonMalformed, "a signature without what it signs")
 	case data.ContentType != cms.TypeData:
 		w.stop(certs.PermError, ReasonUnsupported, foreign(data))
 	case !w.oneReading():
 	default:
 		w.signed(&signature{data: data})
-		w.inner(data.Content.Bytes())
+		return true
 	}
+	return false
 }
 
 // openEnveloped opens an encrypted object. own says that its octets are not part
 // of a message, and may be overwritten.
 func (w *walker) openEnveloped(object []byte, own bool) {
-	w.encrypted = true
-	w.ignored = len(w.signatures) > 0
-	w.signatures = nil
-	content, ok := w.decrypt(object, own)
-	if !ok {
-		return
+	env, err := cms.ParseEnvelopedData(object)
+	var content []byte
+	if w.decrypt(env, err, own, func(i int, key crypto.PrivateKey, o cms.DecryptOptions) (err error) {
+		content, err = env.Decrypt(i, key, o)
+		return err
+	}) {
+		w.surface = w.inner(content)
+		w.sealed = false
 	}
-	w.surface = w.inner(content)
-	w.sealed = false
 }
 
 func (w *walker) openCompressed(object []byte) {

@@ -177,19 +177,30 @@ func clear[T any](m *message.Message, p HeaderProtection, content *entity, reque
 		"Content-Transfer-Encoding: base64\r\n" +
 		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
 	body := append([]message.Piece{message.Text(before), message.Text(message.WriteHeader(content.fields))}, content.body...)
-	body = append(body, message.Text(behind),
-		message.Later(objectGuess(request), func(written [][]byte) (message.Piece, error) {
-			if !d.started {
-				d.start(digest, trimmed(written, len(before), len(behind)))
-			}
-			request.Detached, request.Digests = true, map[crypto.Hash][]byte{digest: d.wait()}
-			object, err := signObject(request)
-			if err != nil {
-				return nil, err
-			}
-			return message.Base64(object), nil
-		}),
-		message.Text("\r\n--"+boundary+"--\r\n"))
+	signature := func(sum []byte) (message.Piece, error) {
+		request.Detached, request.Digests = true, map[crypto.Hash][]byte{digest: sum}
+		object, err := signObject(request)
+		if err != nil {
+			return nil, err
+		}
+		return message.Base64(object), nil
+	}
+	signed := message.Later(objectGuess(request), func(written [][]byte) (message.Piece, error) {
+		if !d.started {
+			d.start(digest, trimmed(written, len(before), len(behind)))
+		}
+		return signature(d.wait())
+	})
+	if content.large {
+		sum, err := digestLarge(digest, content)
+		if err != nil {
+			return nil, err
+		}
+		if signed, err = signature(sum); err != nil {
+			return nil, err
+		}
+	}
+	body = append(body, message.Text(behind), signed, message.Text("\r\n--"+boundary+"--\r\n"))
 	draft, err := m.Draft(outerChange(m, p, &message.Entity{
 		Fields: []message.Field{{Name: "Content-Type", Raw: []byte(
 			"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n" +

@@ -3,10 +3,8 @@ package smime
 import (
 	"bytes"
 	"crypto/x509"
-	"errors"
 	"io"
 
-	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -99,36 +97,11 @@ func encryptLarge(w io.Writer, m *message.Message, body io.Reader, size int64, t
 	if err := sendable(m); err != nil {
 		return err
 	}
-	m, err := canonical(m)
-	if err != nil {
-		return err
-	}
-	inner := message.WriteHeader(contentFields(m))
-	if size >= 0 {
-		size += int64(len(inner))
-	}
-	d, err := m.Draft(outerChange(m, o.Headers, &message.Entity{Fields: objectFields(o.smimeType())}))
-	if err != nil {
-		return err
-	}
-	if _, err := d.WriteTo(w); err != nil {
-		return err
-	}
-	encoded := message.EncodeBase64(w)
-	content := io.MultiReader(bytes.NewReader(inner), message.CanonicalReader(body))
-	if err := cms.EncryptStream(encoded, o.request(to), content, size); err != nil {
-		return notEncrypted(err)
-	}
-	return encoded.Close()
-}
-
-// notEncrypted marks the errors of package cms; those of a reader or a writer stay what
-// they are.
-func notEncrypted(err error) error {
-	for _, kind := range []error{cms.ErrUnsupported, cms.ErrKey, cms.ErrWeak, cms.ErrNotApproved, cms.ErrTooBig, cms.ErrMalformed} {
-		if errors.Is(err, kind) {
-			return fault.New(fault.Internal, "the message cannot be encrypted", err)
+	return writeObject(w, m, o.Headers, o.smimeType(), func(w io.Writer, fields []byte) error {
+		if size >= 0 {
+			size += int64(len(fields))
 		}
-	}
-	return err
+		content := io.MultiReader(bytes.NewReader(fields), message.CanonicalReader(body))
+		return notEncrypted(cms.EncryptStream(w, o.request(to), content, size))
+	})
 }

@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"time"
@@ -14,12 +15,16 @@ import (
 // signature is a signed layer that was read.
 type signature struct {
 	data *cms.SignedData
-	// content is the detached content; nil: the object holds it.
+	// content is the detached content; nil: the object holds it, or it is large.
 	content []byte
+	// large is the detached content where that is not in memory.
+	large *message.Part
 	// clear says that the layer is multipart/signed.
 	clear bool
 	// held are certificates of its signers that the message does not bring.
 	held []*x509.Certificate
+	// sums are the digests of a large content, as it is and with CRLF line ends.
+	sums [2]map[crypto.Hash][]byte
 }
 
 // verify checks the signatures over the raw bytes and, where all of them are
@@ -27,24 +32,47 @@ type signature struct {
 // and stored as a file has lost them (RFC 8551 section 3.1.1). second says that
 // the second reading was needed.
 func (s *signature) verify() (results []cms.SignerResult, second bool) {
-	results = s.read(s.content)
-	if s.content == nil || !allChanged(results) || message.LineEnds(s.content) == message.CRLF {
+	results = s.read(false)
+	if s.content == nil && s.large == nil || !allChanged(results) || s.large == nil && message.LineEnds(s.content) == message.CRLF {
 		return results, false
 	}
-	again := s.read(message.Canonical(s.content))
+	again := s.read(true)
 	if allChanged(again) {
 		return results, false
 	}
 	return again, true
 }
 
-func (s *signature) read(content []byte) []cms.SignerResult {
+// read checks the signatures over the content as it is, or with CRLF line ends.
+func (s *signature) read(crlf bool) []cms.SignerResult {
 	// What is weak or bare is judged here, so that the report can name it.
 	o := cms.VerifyOptions{AllowWeak: true, AllowBare: true, Certificates: s.held}
-	if s.content != nil {
-		o.Content = [][]byte{content}
+	switch {
+	case s.large != nil:
+		o.Digests = s.digests(crlf)
+	case s.content == nil:
+	case crlf:
+		o.Content = [][]byte{message.Canonical(s.content)}
+	default:
+		o.Content = [][]byte{s.content}
 	}
 	return s.data.Verify(o)
+}
+
+// digests returns those of a large content, by all functions that the signers use.
+func (s *signature) digests(crlf bool) map[crypto.Hash][]byte {
+	known, r := &s.sums[0], s.large.Reader()
+	if crlf {
+		known, r = &s.sums[1], message.CanonicalReader(r)
+	}
+	if *known == nil {
+		sums, err := cms.Digest(r, s.data.Digests()...)
+		if err != nil {
+			sums = map[crypto.Hash][]byte{} // which no signature is over
+		}
+		*known = sums
+	}
+	return *known
 }
 
 // allChanged reports whether every signature is over other bytes.

@@ -158,6 +158,11 @@ func (o *outliner) endHeader() {
 	o.body = 0
 }
 
+// Cut reports whether Between lacks lines: see ParseLarge.
+func (m *Message) Cut(from, to int) bool {
+	return m.root.source != nil && m.root.source.cut(from, to)
+}
+
 // Large reports whether some of the content is not in memory: see ParseLarge.
 func (p *Part) Large() bool { return p.source != nil && p.source.cut(p.Body, p.End) }
 
