@@ -17,7 +17,7 @@ type decryptCmd struct {
 
 // Help is shown below the summary.
 func (decryptCmd) Help() string {
-	return `Prints the decrypted message with CRLF line endings. Signatures inside it are kept, so that verify can check them. Nothing is printed unless the whole content could be decrypted.
+	return `Prints the decrypted message with CRLF line endings. Signatures inside it are kept, so that verify can check them. Nothing is printed unless the whole content could be decrypted. What is too large for memory is kept in an encrypted file in TMPDIR meanwhile.
 
 Exit status: 0 decrypted, 1 not decryptable or not encrypted, 2 usage error or invalid input.`
 }
@@ -29,19 +29,23 @@ func (decryptCmd) examples() string {
 
 // Run prints the decrypted message.
 func (c *decryptCmd) Run(a *app) error {
-	m, err := a.readMessage(c.Message)
+	m, err := a.readLarge(c.Message)
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	ids, err := readIdentities(c.Identity, c.PasswordFile)
 	if err != nil {
 		return err
 	}
-	opened := smime.Open(background(), m, smime.OpenOptions{Keys: certs.NewKeys(a.clock, ids...), AllowWeak: c.AllowWeak})
+	opened, err := m.open(c.Message, smime.OpenOptions{Keys: certs.NewKeys(a.clock, ids...), AllowWeak: c.AllowWeak})
+	if err != nil {
+		return err
+	}
 	if !opened.Decrypted {
 		return negative(fmt.Errorf("%s: %w", inputName(c.Message), notDecrypted(opened.Report, c.AllowWeak)))
 	}
-	_, err = a.stdout.Write(opened.Message.Bytes())
+	_, err = opened.WriteTo(a.stdout)
 	return err
 }
 

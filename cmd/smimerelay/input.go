@@ -20,22 +20,8 @@ import (
 // maxInput is the largest message that the offline verbs read.
 const maxInput = 1 << 30
 
-// readMessage reads a message from a file, or from standard input when path is
-// "" or "-".
-func (a *app) readMessage(path string) (*message.Message, error) {
-	raw, err := a.readInput(path)
-	if err != nil {
-		return nil, unusable(err)
-	}
-	m, err := message.Parse(withoutMboxLine(raw))
-	if err != nil {
-		return nil, unusable(fmt.Errorf("%s: not a message: %w; use an RFC 5322 message with a header", inputName(path), err))
-	}
-	return m, nil
-}
-
-// readCanonical is readMessage for a message that will be sent: its line ends
-// become CRLF.
+// readCanonical reads a message from a file, or from standard input when path is "" or
+// "-", as one that will be sent: its line ends become CRLF.
 func (a *app) readCanonical(path string) (*message.Message, error) {
 	raw, err := a.readInput(path)
 	if err != nil {
@@ -43,7 +29,7 @@ func (a *app) readCanonical(path string) (*message.Message, error) {
 	}
 	m, err := message.Parse(message.Canonical(withoutMboxLine(raw)))
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%s: not a message: %w; use an RFC 5322 message with a header", inputName(path), err))
+		return nil, unusableMessage(path, err)
 	}
 	return m, nil
 }

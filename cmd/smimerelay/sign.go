@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -30,23 +31,25 @@ func (signCmd) examples() string {
 
 // Run prints the signed message.
 func (c *signCmd) Run(a *app) error {
-	m, err := a.readCanonical(c.Message)
+	m, err := a.readLargeCanonical(c.Message)
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	ids, err := readIdentities([]string{c.Identity}, c.PasswordFile)
 	if err != nil {
 		return err
 	}
 	digest, _ := cms.DigestByName(c.Digest)
-	signed, err := smime.SignDraft(m, signerOf(ids, a.clock()), smime.SignOptions{
-		Opaque: c.Opaque, Digest: digest, PSS: c.Signature == "pss", Time: a.clock(),
+	return a.printWhole(func(w io.Writer) error {
+		err := smime.SignStream(w, m, m.Size(), signerOf(ids, a.clock()), smime.SignOptions{
+			Opaque: c.Opaque, Digest: digest, PSS: c.Signature == "pss", Time: a.clock(),
+		})
+		if err != nil {
+			return unusable(fmt.Errorf("sign %s: %w", inputName(c.Message), err))
+		}
+		return nil
 	})
-	if err != nil {
-		return unusable(fmt.Errorf("sign %s: %w", inputName(c.Message), err))
-	}
-	_, err = signed.WriteTo(a.stdout)
-	return err
 }
 
 // signerOf returns the first identity of a file that signs, with the certificate

@@ -38,10 +38,11 @@ func (verifyCmd) examples() string {
 
 // Run verifies one message and prints the report.
 func (c *verifyCmd) Run(a *app) error {
-	m, err := a.readMessage(c.Message)
+	m, err := a.readLarge(c.Message)
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	validator, err := c.validator(a)
 	if err != nil {
 		return err
@@ -57,7 +58,11 @@ func (c *verifyCmd) Run(a *app) error {
 		}
 		o.Keys = certs.NewKeys(a.clock, ids...)
 	}
-	report := smime.Open(background(), m, o).Report
+	opened, err := m.open(c.Message, o)
+	if err != nil {
+		return err
+	}
+	report := opened.Report
 	p := a.page()
 	if c.JSON {
 		p.err = a.printJSON(report)
