@@ -229,7 +229,7 @@ func line(r fault.Reply) string {
 	if r.Enhanced == [3]int{} {
 		return fmt.Sprintf("%d %s", r.Code, r.Text)
 	}
-	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
+	return r.String()
 }
 
 // later is what became of a message that was held; ok is false where nothing did.

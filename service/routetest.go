@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/nexthop"
@@ -50,8 +49,7 @@ func (p *Parts) ExplainRoute(ctx context.Context, f route.Facts, probe bool) Exp
 	plan := hop.Plan(ctx, at.Domain)
 	x.Notes = plan.Notes
 	if plan.Err != nil {
-		r := relay.ReplyFor(plan.Err)
-		x.Reply = fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
+		x.Reply = relay.ReplyFor(plan.Err).String()
 	}
 	for _, t := range plan.Targets {
 		h := ExplainedHost{Name: t.Name, Preference: t.Preference, Addresses: t.Addresses, Security: t.Security}

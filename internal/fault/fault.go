@@ -4,7 +4,10 @@
 // kind and its detail.
 package fault
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind says what sort of failure an Error is, and with it whether the peer
 // should try again.
@@ -99,6 +102,17 @@ type Reply struct {
 	Code     int
 	Enhanced [3]int
 	Text     string
+	// Plain says that the server gave no enhanced code: Enhanced is the general one of the
+	// class then.
+	Plain bool
+}
+
+// String is the reply on one line, as the server gave it.
+func (r Reply) String() string {
+	if r.Plain {
+		return fmt.Sprintf("%d %s", r.Code, r.Text)
+	}
+	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
 }
 
 // New returns an error of kind k that tells the peer public and the log cause.

@@ -82,7 +82,7 @@ func (r *Report) statusOf(b *strings.Builder, to Recipient, kind Kind) {
 		field("Remote-MTA", "dns; "+to.RemoteMTA)
 	}
 	if to.Reply.Code != 0 {
-		field("Diagnostic-Code", diagnostic(to.Reply))
+		field("Diagnostic-Code", "smtp; "+to.Reply.String())
 	}
 	if !r.Until.IsZero() && (kind == Held || kind == Delayed) {
 		field("Will-Retry-Until", r.Until.Format(dateFormat))
@@ -106,11 +106,6 @@ func status(reply fault.Reply, kind Kind) string {
 		return fmt.Sprintf("%d.0.0", class)
 	}
 	return fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
-}
-
-func diagnostic(reply fault.Reply) string {
-	e := reply.Enhanced
-	return fmt.Sprintf("smtp; %d %d.%d.%d %s", reply.Code, e[0], e[1], e[2], reply.Text)
 }
 
 // header returns the header of the message as it may go back: without those who

@@ -189,6 +189,5 @@ func reason(to Recipient) string {
 	if to.RemoteMTA == "" || to.Reply.Code == 0 {
 		return clean(to.Reply.Text)
 	}
-	e := to.Reply.Enhanced
-	return clean(fmt.Sprintf("host %s said: %d %d.%d.%d %s", to.RemoteMTA, to.Reply.Code, e[0], e[1], e[2], to.Reply.Text))
+	return clean(fmt.Sprintf("host %s said: %s", to.RemoteMTA, to.Reply))
 }

@@ -440,6 +440,5 @@ func explained(c directory.Candidate) ExplainedCandidate {
 }
 
 func replyText(err error) string {
-	r := relay.ReplyFor(fault.Of(err))
-	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
+	return relay.ReplyFor(fault.Of(err)).String()
 }

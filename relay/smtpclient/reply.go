@@ -57,12 +57,12 @@ func replyCode(line string) (int, error) {
 // newReply joins the lines, and takes the enhanced code off each (RFC 2034
 // section 4).
 func newReply(code int, lines []string) fault.Reply {
-	r := fault.Reply{Code: code, Enhanced: [3]int{code / 100, 0, 0}}
+	r := fault.Reply{Code: code, Enhanced: [3]int{code / 100, 0, 0}, Plain: true}
 	var texts []string
 	for _, line := range lines {
 		first, rest, _ := strings.Cut(line, " ")
 		if e, ok := enhanced(first); ok && e[0] == code/100 {
-			r.Enhanced, line = e, rest
+			r.Enhanced, r.Plain, line = e, false, rest
 		}
 		texts = append(texts, strings.TrimSpace(line))
 	}

@@ -48,3 +48,17 @@ func TestHopsWithoutDSNRelay(t *testing.T) {
 		}
 	}
 }
+
+// What the hop said is given back as it was, with an enhanced code only where it had one.
+func TestRepliesStayAsGiven(t *testing.T) {
+	for said, want := range map[string]string{
+		"550 no such user": "550 no such user", "550 5.1.1 no such user": "550 5.1.1 no such user", "550-no\r\n550 such user": "550 no such user",
+		"550 4.1.1 odd": "550 4.1.1 odd", "550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user": "550 5.1.1 no such user",
+	} {
+		c := (&server{t: t, answer: script("RCPT", said)}).start(setup{})
+		errs, _ := c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))
+		if got := relay.ReplyFor(errs[0]).String(); got != want {
+			t.Errorf("%q became %q", said, got)
+		}
+	}
+}

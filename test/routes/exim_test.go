@@ -168,7 +168,7 @@ secret_file = "DIR/secret"
 		t.Errorf("%d octets are signed, of %d", len(inner), len(body))
 	}
 	report := sink.Wait(t, "the report on absent", func(d rig.Delivery) bool { return strings.Contains(string(d.Data), "absent@example.net") })
-	if s := string(report.Data); report.From != "" || !strings.Contains(s, "550 5.0.0 there is no such mailbox") || strings.Contains(s, "Final-Recipient: rfc822;bob") {
+	if s := string(report.Data); report.From != "" || !strings.Contains(s, "Status: 5.0.0\r\n") || !strings.Contains(s, "said: 550 there is no such mailbox") || !strings.Contains(s, "Diagnostic-Code: smtp; 550 there is no such mailbox") || strings.Contains(s, "Final-Recipient: rfc822;bob") {
 		t.Errorf("report %s", s)
 	}
 	g.WaitLog(t, "the mailbox is full", 1)
