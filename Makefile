@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-sslea
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
+.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ e2e: # the whole-system tests
 
 readers: # structures around a signature, as four other mail readers show them
 	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers
+
+guide: ## type the commands of docs/guide.md in a fresh Debian, from the package to encrypted mail (as root, some minutes)
+	$(GO) test ./test/guide -follow -count=1 -timeout 30m
 
 FIPS := ./smime/... ./certs/store ./relay/returnpath
 

@@ -1,0 +1,265 @@
+package guide
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/test/rig"
+)
+
+// machine is a Debian in a folder. Its processes have a network of their own, which only
+// has the loopback interface, and end with the test.
+type machine struct {
+	*testing.T
+	root    string
+	keys    string // folder with Bob's key
+	process int    // whose namespaces are the machine's
+	sink    *rig.Sink
+}
+
+// newMachine makes a machine with the package beside it, and what the guide takes for
+// granted: a certificate of Bob, one for backups, a server that mail is relayed to.
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	if !*follow {
+		t.Skip("it takes some minutes and needs root: make guide")
+	}
+	m := &machine{T: t, root: filepath.Join(t.TempDir(), "root"), keys: t.TempDir()}
+	m.host("cp", "-a", base(t), m.root)
+	m.startNamespaces()
+	m.put("/usr/local/bin/systemctl", systemctl, 0o755)
+	m.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755) // nothing starts by itself
+	build := exec.Command(filepath.Join(rig.Root(t), "packaging/build"), "deb")
+	build.Env = append(os.Environ(), "DIST="+filepath.Join(m.root, "root"))
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Partner CA"}))
+	bob := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"bob@example.net"}, Key: "rsa2048"}))
+	m.put("/root/bob.pem", string(bob.CertificatePEM()), 0o644)
+	m.put("/root/backup-key.pem", string(bob.CertificatePEM()), 0o644)
+	if err := os.WriteFile(filepath.Join(m.keys, "bob.pem"), testpki.Must(bob.PEM()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.sink = m.startSink()
+	return m
+}
+
+// base is the folder of a fresh Debian, which is made once.
+func base(t *testing.T) string {
+	t.Helper()
+	cache := filepath.Join(rig.Root(t), ".cache/guide")
+	done := filepath.Join(cache, "bookworm")
+	if _, err := os.Stat(done); err == nil {
+		return done
+	}
+	made := filepath.Join(cache, "unfinished")
+	if err := os.RemoveAll(cache); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// The package of debootstrap is a script: it need not be installed.
+	script := `cd "$1" && apt-get download debootstrap && dpkg-deb -x debootstrap_*.deb tool &&
+		DEBOOTSTRAP_DIR="$1/tool/usr/share/debootstrap" tool/usr/sbin/debootstrap --variant=minbase --include=ca-certificates bookworm "$2" http://deb.debian.org/debian &&
+		chroot "$2" apt-get install --yes --no-install-recommends systemd curl openssl`
+	if out, err := exec.Command("sh", "-c", script, "sh", cache, made).CombinedOutput(); err != nil {
+		t.Fatalf("a fresh Debian cannot be made: %v: %s", err, out)
+	}
+	if err := os.Rename(made, done); err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// systemctl stands in for systemd, which does not run in a folder: it runs what the unit
+// says, as its user, and waits until the gateway serves.
+const systemctl = `#!/bin/sh
+[ "$1 $2 $3" = "enable --now smimerelay" ] || exit 0
+log=/var/log/smimerelay.log
+: >$log
+setpriv --reuid smimerelay --regid smimerelay --clear-groups $(sed -n 's/^ExecStartPre=//p' /lib/systemd/system/smimerelay.service) || exit
+setpriv --reuid smimerelay --regid smimerelay --clear-groups $(sed -n 's/^ExecStart=//p' /lib/systemd/system/smimerelay.service) >$log 2>&1 </dev/null &
+while kill -0 $! && ! grep -q serving $log; do sleep 0.2; done
+grep -q serving $log || { cat $log; exit 1; }
+`
+
+func (m *machine) startNamespaces() {
+	m.Helper()
+	cmd := exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c",
+		`ip link set lo up && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && echo ready && exec sleep infinity`, "sh", m.root)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		m.Fatal(err)
+	}
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
+	if err := cmd.Start(); err != nil {
+		m.Fatal(err)
+	}
+	m.Cleanup(func() {
+		_ = cmd.Process.Kill() // and with it all that runs in the machine
+		_ = cmd.Wait()
+	})
+	ready := make([]byte, 6)
+	if _, err := out.Read(ready); err != nil {
+		m.Fatalf("%v: %s", err, problem.String())
+	}
+	m.process = cmd.Process.Pid
+}
+
+// startSink starts a server in the network of the machine. A socket stays in the network
+// of the thread that made it.
+func (m *machine) startSink() *rig.Sink {
+	m.Helper()
+	runtime.LockOSThread() // and never unlocked where it cannot go back
+	ours, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer ours.Close()
+	theirs, err := os.Open(m.namespace("net"))
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer theirs.Close()
+	if err := unix.Setns(int(theirs.Fd()), unix.CLONE_NEWNET); err != nil {
+		m.Fatal(err)
+	}
+	s := rig.StartSinkAt(m, "127.0.0.1:2600")
+	if err := unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET); err != nil {
+		m.Fatal(err)
+	}
+	runtime.UnlockOSThread()
+	return s
+}
+
+func (m *machine) namespace(kind string) string {
+	return "/proc/" + strconv.Itoa(m.process) + "/ns/" + kind
+}
+
+func (m *machine) put(path, text string, mode os.FileMode) {
+	m.Helper()
+	path = filepath.Join(m.root, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		m.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m *machine) host(name string, args ...string) {
+	m.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		m.Fatalf("%s: %v: %s", name, err, out)
+	}
+}
+
+// run types a command on the machine, as root in its home. What fetches packages has the
+// network of the host. doctor may warn: there is no DNS.
+func (m *machine) run(command string) string {
+	m.Helper()
+	args := []string{"--mount=" + m.namespace("mnt"), "--pid=" + m.namespace("pid_for_children")}
+	if !strings.HasPrefix(command, "apt-get ") {
+		args = append(args, "--net="+m.namespace("net"))
+	}
+	args = append(args, "chroot", m.root, "/usr/bin/env", "-i", "HOME=/root", "DEBIAN_FRONTEND=noninteractive",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", "cd; "+command)
+	out, err := exec.Command("nsenter", args...).CombinedOutput()
+	m.Logf("# %s\n%s", command, out)
+	if command == "smimerelay doctor" {
+		m.findings(string(out))
+	} else if err != nil {
+		m.Fatalf("%s: %v", command, err)
+	}
+	if strings.HasPrefix(command, "smimerelay cert allow") {
+		m.awaitTrust()
+	}
+	return string(out)
+}
+
+// awaitTrust waits until the gateway applies an override, which takes it up to two seconds:
+// a person types no faster.
+func (m *machine) awaitTrust() {
+	m.Helper()
+	ctx, cancel := context.WithTimeout(m.Context(), rig.Patience)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		log, err := os.ReadFile(filepath.Join(m.root, "var/log/smimerelay.log"))
+		if err != nil {
+			m.Fatal(err)
+		}
+		if bytes.Contains(log, []byte("certificate store changed; changes applied")) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	m.Fatal("the override is not applied")
+}
+
+// findings wants no error of doctor but those of a machine without a network.
+func (m *machine) findings(out string) {
+	m.Helper()
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "error") && !strings.Contains(line, "DNS") && !strings.Contains(line, "clock") {
+			m.Errorf("doctor: %s", line)
+		}
+	}
+}
+
+// installPostfix gives the machine a Postfix that relays to the sink.
+func (m *machine) installPostfix() {
+	m.Helper()
+	m.put("/etc/hosts", "127.0.0.1 mail.example.com localhost\n", 0o644)
+	m.run("apt-get install --yes --no-install-recommends postfix")
+	m.run(`postconf -e myhostname=mail.example.com mydestination=example.com,localhost inet_protocols=ipv4 'relayhost=[127.0.0.1]:2600' ` +
+		`maillog_file=/var/log/postfix.log alias_maps= alias_database=`)
+	m.run("/usr/lib/postfix/configure-instance.sh -; postfix start")
+}
+
+// arrives waits for the message with this subject, decrypts it with Bob's key, and
+// verifies its signature, with OpenSSL.
+func (m *machine) arrives(subject string, encrypted bool) {
+	m.Helper()
+	got := m.sink.Wait(m, "the message "+subject, func(d rig.Delivery) bool {
+		return bytes.Contains(d.Data, []byte("\nSubject: "+subject+"\r\n"))
+	})
+	file := filepath.Join(m.keys, subject+".eml")
+	if err := os.WriteFile(file, got.Data, 0o600); err != nil {
+		m.Fatal(err)
+	}
+	root := filepath.Join(m.keys, "root.pem")
+	if err := os.WriteFile(root, []byte(m.run("smimerelay ca export 2>/dev/null")), 0o600); err != nil {
+		m.Fatal(err)
+	}
+	verify := fmt.Sprintf("openssl cms -verify -CAfile %s -purpose any -in %s", root, file)
+	if encrypted {
+		if bytes.Contains(got.Data, []byte("Hello")) {
+			m.Errorf("it is in plaintext:\n%s", got.Data)
+		}
+		verify = fmt.Sprintf("openssl cms -decrypt -recip %s/bob.pem -in %s | openssl cms -verify -CAfile %s -purpose any", m.keys, file, root)
+	}
+	out, err := exec.Command("sh", "-c", verify).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("Hello Bob.")) {
+		m.Errorf("%s: %v: %s\n%s", subject, err, out, got.Data)
+	}
+}
