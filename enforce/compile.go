@@ -19,6 +19,8 @@ type Policy struct {
 	// attachments says that some rule has a condition on them, header that one has one on
 	// fields.
 	attachments, header bool
+	// fields are the names of those fields, in lower case.
+	fields []string
 	// checksReaders says that some rule looks for whom a message is encrypted that is
 	// so already.
 	checksReaders bool
@@ -70,7 +72,7 @@ func Compile(rules []Rule) (*Policy, error) {
 	}
 	p.index = newIndex(p.rules)
 	p.checksReaders = slices.ContainsFunc(p.rules, func(r *rule) bool { return r.checkReaders })
-	p.attachments, p.header = c.attachments, c.header
+	p.attachments, p.header, p.fields = c.attachments, c.header, distinct(c.fields)
 	p.groupless = !slices.ContainsFunc(p.rules, func(r *rule) bool { return len(r.groups) > 0 })
 	return p, nil
 }
@@ -99,6 +101,8 @@ type compiler struct {
 	problems []error
 	// attachments says that a condition on them was compiled, header one on fields.
 	attachments, header bool
+	// fields are the names of the fields of these.
+	fields []string
 }
 
 func (c *compiler) problem(key, format string, args ...any) {

@@ -197,13 +197,27 @@ func (c *compiler) conditions(r *Rule) []condition {
 		yes, except := k.list(r)
 		if yes != nil || except != nil {
 			c.attachments = c.attachments || k.key == "attachment"
-			c.header = c.header || k.late && k.key != "attachment"
+			if k.late && k.key != "attachment" {
+				c.header = true
+				c.fields = append(c.fields, fieldsOf(k.key, slices.Concat(yes, except))...)
+			}
 		}
 		all = append(all, c.both(k.key, k.late, k.compile, yes, except)...)
 	}
 	all = append(all, c.authors(r)...)
 	all = append(all, c.states(r)...)
 	return append(all, c.numbers(r)...)
+}
+
+// fieldsOf are the fields of the header that a condition looks at.
+func fieldsOf(key string, list []string) (names []string) {
+	if key != "header" {
+		return []string{key}
+	}
+	for _, c := range fieldConditions(list) {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // both compiles the list of a condition and that of its "except" twin.

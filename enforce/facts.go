@@ -167,6 +167,8 @@ type RecipientFacts struct {
 	Reads Availability
 	// Domain is the outcome for the domain certificate that the rule names.
 	Domain CertificateFacts
+	// DomainOf is whose certificate that is, as Needs.Domain names it.
+	DomainOf string
 	// Partner is what is agreed with its domain; nil if nothing is.
 	Partner *Partner
 	// Groups is what is known of the recipient and the groups that rules name, by

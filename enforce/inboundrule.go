@@ -160,7 +160,8 @@ type InboundPolicy struct {
 	// attachments says that some rule has a condition on them, header that one has one on
 	// fields.
 	attachments, header bool
-	groups              bool // some rule has a condition on groups
+	fields              []string // of the header, on which there are conditions, in lower case
+	groups              bool     // some rule has a condition on groups
 }
 
 // foundKinds are the conditions on what was found that take lists.
@@ -204,7 +205,7 @@ func CompileInbound(rules []InboundRule) (*InboundPolicy, error) {
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
-	p.attachments, p.header = c.attachments, c.header
+	p.attachments, p.header, p.fields = c.attachments, c.header, distinct(c.fields)
 	p.groups = slices.ContainsFunc(p.rules, func(r inboundRule) bool { return len(r.groups) > 0 })
 	return p, nil
 }

@@ -40,6 +40,7 @@ type storedFacts struct {
 	Unnamed     bool                    `json:"unnamed,omitempty"`
 	Certificate storedLookup            `json:"certificate,omitzero"`
 	Domain      storedLookup            `json:"domain,omitzero"`
+	DomainOf    string                  `json:"domain_of,omitempty"`
 	Reads       enforce.Availability    `json:"reads,omitempty"`
 	Groups      map[string]storedMember `json:"groups,omitempty"`
 	Group       enforce.GroupFacts      `json:"group,omitzero"`
@@ -108,7 +109,7 @@ func encodeFacts(f *enforce.Facts) (string, error) {
 		},
 		Triggers: f.Triggers, SenderGroups: members(f.SenderGroups), Others: f.Others, Found: found(&f.Found),
 		Internal: r.Internal, Hidden: r.Hidden, Unnamed: r.Unnamed, Certificate: lookup(r.Certificate), Domain: lookup(r.Domain),
-		Reads: r.Reads, Groups: members(r.Groups), Group: r.Group, Through: r.Through,
+		DomainOf: r.DomainOf, Reads: r.Reads, Groups: members(r.Groups), Group: r.Group, Through: r.Through,
 	}
 	s.Identities = each(f.Identities, func(id enforce.IdentityFacts) storedIdentity { return storedIdentity(id) })
 	s.Further = each(f.Further, lookup)
@@ -131,7 +132,7 @@ func decodeFacts(text string, row *Row) (*enforce.Facts, error) {
 	}
 	r := enforce.RecipientFacts{
 		Address: row.Recipient, Internal: s.Internal, Hidden: s.Hidden, Unnamed: s.Unnamed,
-		Certificate: s.Certificate.facts(), Domain: s.Domain.facts(), Reads: s.Reads,
+		Certificate: s.Certificate.facts(), Domain: s.Domain.facts(), DomainOf: s.DomainOf, Reads: s.Reads,
 		Groups: memberships(s.Groups), Group: s.Group, Through: s.Through,
 	}
 	f := &enforce.Facts{

@@ -42,6 +42,11 @@ type Row struct {
 	// "" and 0 where none did.
 	Rule string `json:"rule,omitempty"`
 	Line int    `json:"line,omitempty"`
+	// Decided is what the rules had done: "signed, encrypted", "signed", "encrypted",
+	// "passed", "refused", AtRCPT, "deferred", "stripped", "held", or for inbound mail
+	// "delivered", "tagged", "quarantined"; "reported" in report mode. It is "" where no rule
+	// was asked.
+	Decided string `json:"decided,omitempty"`
 	// Steps are what the plan had done with the copy for the recipient, in their order.
 	Steps []string `json:"steps,omitempty"`
 	// Outcome is what has become of the message for the recipient so far, Reason why.
@@ -70,6 +75,9 @@ type Row struct {
 	// Search returns.
 	Facts *enforce.Facts `json:"-"`
 }
+
+// AtRCPT is Decided of a recipient who was refused before the message came.
+const AtRCPT = "refused at RCPT"
 
 // Stage is a part of the work on a message.
 type Stage struct {

@@ -19,6 +19,7 @@ type storedRow struct {
 	Recipient    address.Address `json:"recipient"`
 	Size         int64           `json:"size,omitempty"`
 	Line         int             `json:"line,omitempty"`
+	Decided      string          `json:"decided,omitempty"`
 	Steps        []string        `json:"steps,omitempty"`
 	Reason       string          `json:"reason,omitempty"`
 	Cause        string          `json:"cause,omitempty"`
@@ -75,7 +76,7 @@ func (e *Event) clean() {
 func (r *Row) data() (string, error) {
 	b, err := json.Marshal(&storedRow{
 		Client: r.Client, Helo: r.Helo, User: r.User, TLS: r.TLS, Sender: r.Sender, Recipient: r.Recipient, Size: r.Size,
-		Line: r.Line, Steps: r.Steps, Reason: r.Reason, Cause: r.Cause, Protection: r.Protection, Result: r.Result,
+		Line: r.Line, Decided: r.Decided, Steps: r.Steps, Reason: r.Reason, Cause: r.Cause, Protection: r.Protection, Result: r.Result,
 		Encryption: r.Encryption, Certificates: r.Certificates, Cipher: r.Cipher, Stages: r.Stages, Events: r.Events, Left: r.Left,
 	})
 	return string(b), err
@@ -98,7 +99,7 @@ func scan(from scanner, more ...any) (seq int64, r Row, err error) {
 		return 0, Row{}, err
 	}
 	r.Client, r.Helo, r.User, r.TLS, r.Sender, r.Recipient, r.Size = s.Client, s.Helo, s.User, s.TLS, s.Sender, s.Recipient, s.Size
-	r.Line, r.Steps, r.Reason, r.Cause, r.Protection, r.Result = s.Line, s.Steps, s.Reason, s.Cause, s.Protection, s.Result
+	r.Line, r.Decided, r.Steps, r.Reason, r.Cause, r.Protection, r.Result = s.Line, s.Decided, s.Steps, s.Reason, s.Cause, s.Protection, s.Result
 	r.Encryption, r.Certificates, r.Cipher = s.Encryption, s.Certificates, s.Cipher
 	r.Stages, r.Events, r.Left = s.Stages, s.Events, s.Left
 	return seq, r, nil

@@ -109,7 +109,7 @@ func (r *recorder) decision(d gateway.Decision) {
 	case d.Moment == gateway.OnRecipient:
 		row := r.row(d.Envelope, d.Address, d.Direction)
 		describe(&row, d)
-		row.Outcome = history.Refused
+		row.Outcome, row.Decided = history.Refused, history.AtRCPT
 		r.writer.Put(row)
 	default:
 		row := r.row(d.Envelope, d.Address, d.Direction)
@@ -154,7 +154,7 @@ func describe(row *history.Row, d gateway.Decision) {
 	for _, s := range d.Stages {
 		row.Stages = append(row.Stages, history.Stage(s))
 	}
-	row.Facts = d.Facts
+	row.Facts, row.Decided = d.Facts, d.Decided
 	switch o := history.Outcome(d.Outcome); o {
 	case history.Refused, history.Deferred, history.Stripped, history.Held, history.Quarantined:
 		row.Outcome = o

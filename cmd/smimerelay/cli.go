@@ -19,7 +19,7 @@ type cli struct {
 	Init    initCmd    `cmd:"" group:"gateway" help:"Write an initial configuration file with explanations."`
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Trace   traceCmd   `cmd:"" group:"gateway" help:"Tell what became of a message."`
-	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules."`
+	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules, and try new ones."`
 	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
 	Enrol   enrolCmd   `cmd:"" group:"gateway" help:"Show and manage the orders of certificates."`
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`

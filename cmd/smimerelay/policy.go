@@ -10,7 +10,8 @@ import (
 )
 
 type policyCmd struct {
-	Test policyTestCmd `cmd:"" help:"Run test cases against the rules."`
+	Test   policyTestCmd   `cmd:"" help:"Run test cases against the rules."`
+	Replay policyReplayCmd `cmd:"" help:"Try other rules on the mail of the last days."`
 }
 
 type policyTestCmd struct {

@@ -129,7 +129,7 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 		g.Learn(report)
 	}
 	for _, decision := range group.decided {
-		in.log(group, decision.Assigned, Decision{
+		in.log(group, decision, Decision{
 			Outcome: string(report.Result), Reason: in.reason(report, decision.Address, decision.Note, note, decision.Report),
 		})
 	}
@@ -145,7 +145,7 @@ func (in *arrival) reject(group readers, o *answer.Outcome) {
 		if d.Temporary {
 			outcome = "deferred"
 		}
-		in.log(group, d.Assigned, Decision{Outcome: outcome, Reason: d.Reason, Cause: fault.Policy.String()})
+		in.log(group, d, Decision{Outcome: outcome, Reason: d.Reason, Cause: fault.Policy.String()})
 	}
 }
 

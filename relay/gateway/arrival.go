@@ -32,8 +32,9 @@ type arrival struct {
 }
 
 // log notes a decision on a recipient of a group.
-func (in *arrival) log(group readers, a enforce.Assigned, d Decision) {
-	d.Assigned, d.Steps = a, inboundSteps(group)
+func (in *arrival) log(group readers, decided enforce.InboundDecision, d Decision) {
+	a := decided.Assigned
+	d.Assigned, d.Steps, d.Decided = a, inboundSteps(group), decided.Treatment()
 	d.Treatment = found(group.opened)
 	f := in.facts
 	f.Found, f.Recipients = in.found(group.opened), in.recipients([]relay.Recipient{{Address: a.Address}})

@@ -18,6 +18,8 @@ type Decision struct {
 	enforce.Assigned
 	// Outcome is what is to become of the message, in the words of the log; Reason says why.
 	Outcome, Reason string
+	// Decided is what the rules had done, in the words of Treatment of package enforce.
+	Decided string
 	// Moment is when in the life of the message it was decided.
 	Moment Moment
 	// Cause is the kind of Reason, where the message is kept from the recipient: what is
@@ -39,6 +41,9 @@ type Decision struct {
 	// made without.
 	Facts *enforce.Facts
 }
+
+// refusedAtRCPT is the outcome for a recipient who is refused before the message comes.
+const refusedAtRCPT = "refused at RCPT"
 
 // Outcomes of decisions on held messages.
 const (

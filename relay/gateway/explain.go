@@ -355,7 +355,7 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 		for _, a := range c.Recipients {
 			r := &x.Recipients[a.Index]
 			r.assign(a)
-			r.Outcome, r.Reason, r.Copy, r.Report = treatment(c), a.Note, n+1, a.Report
+			r.Outcome, r.Reason, r.Copy, r.Report = c.Treatment(), a.Note, n+1, a.Report
 			r.steps(g, e, c, a.Index)
 		}
 	}

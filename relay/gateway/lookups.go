@@ -109,7 +109,7 @@ func (g *Gateway) findCertificates(ctx context.Context, e *evidence, needs enfor
 	for i := range f.Recipients {
 		r := &f.Recipients[i]
 		if a, err := address.Parse(DomainAddress(r.Address.Domain(), needs.Domain[i])); err == nil && needs.Domain[i] != "" {
-			r.Domain = l.answer(e, a, needs.Profile[i])
+			r.Domain, r.DomainOf = l.answer(e, a, needs.Profile[i]), needs.Domain[i]
 			if result := l.results[a.Key(address.ExactCase)]; result != nil {
 				e.domains[i] = *result
 			}

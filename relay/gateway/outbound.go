@@ -139,7 +139,7 @@ func (g *Gateway) reserveCopies(ctx context.Context, plan enforce.Plan, msg *mes
 // its facts are those of all.
 func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outcome, all Decision) {
 	note := func(level slog.Level, a enforce.Assigned, outcome, reason string, d Decision) {
-		d.Assigned, d.Outcome, d.Reason = a, outcome, reason
+		d.Assigned, d.Outcome, d.Decided, d.Reason = a, outcome, outcome, reason
 		d.Facts = only(all.Facts, a.Index)
 		g.decided(ctx, level, d)
 	}
@@ -153,22 +153,19 @@ func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outc
 			if a.Report != "" {
 				note(slog.LevelInfo, a, "reported", a.Report, d)
 			} else {
-				note(slog.LevelInfo, a, treatment(c), a.Note, d)
+				note(slog.LevelInfo, a, c.Treatment(), a.Note, d)
 			}
 		}
 	}
 	for _, r := range plan.Refused {
-		word, level := "refused", slog.LevelInfo
-		if r.Temporary {
-			word = "deferred"
-		}
+		level := slog.LevelInfo
 		if r.Temporary && r.Missing == enforce.MissingIdentity {
 			// Only we can mend that, and until then the mail waits.
 			level = slog.LevelError
 		}
 		d := all
 		d.Cause = missing(r)
-		note(level, r.Assigned, word, r.Reason, d)
+		note(level, r.Assigned, r.Treatment(), r.Reason, d)
 	}
 	for _, kept := range []struct {
 		outcome string
@@ -180,19 +177,6 @@ func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outc
 			note(slog.LevelInfo, r.Assigned, kept.outcome, r.Reason, d)
 		}
 	}
-}
-
-// treatment names the steps of a copy, for logs and explanations.
-func treatment(c enforce.Copy) string {
-	switch {
-	case c.Sign != nil && c.Encrypt != nil:
-		return "signed, encrypted"
-	case c.Sign != nil:
-		return "signed"
-	case c.Encrypt != nil:
-		return "encrypted"
-	}
-	return "passed"
 }
 
 // logRefusedMessage writes that a message was refused as a whole, and returns the error
@@ -207,7 +191,7 @@ func (g *Gateway) logRefusedMessage(ctx context.Context, env *relay.Envelope, ms
 	if f.Cause != nil {
 		reason += ": " + f.Cause.Error()
 	}
-	d := Decision{Envelope: env, Outcome: word, Reason: reason, Cause: f.Kind.String(), Size: msg.Size()}
+	d := Decision{Envelope: env, Outcome: word, Decided: word, Reason: reason, Cause: f.Kind.String(), Size: msg.Size()}
 	for _, r := range env.Recipients {
 		d.Assigned = enforce.Assigned{Address: r.Address}
 		g.decided(ctx, slog.LevelInfo, d)

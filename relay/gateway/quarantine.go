@@ -33,7 +33,7 @@ func (g *Gateway) quarantine(ctx context.Context, in *arrival, group readers, o 
 		h.Envelope.Recipients = append(h.Envelope.Recipients, group.recipients[i])
 		h.Envelope.Others--
 		h.Reasons = append(h.Reasons, d.Reason)
-		in.log(group, d.Assigned, Decision{
+		in.log(group, d, Decision{
 			Outcome: "quarantined", Reason: in.reason(&group.opened.Report, d.Address, d.Note), Cause: fault.Policy.String(),
 		})
 	}

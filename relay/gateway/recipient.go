@@ -50,7 +50,8 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		return nil
 	}
 	g.decided(ctx, slog.LevelInfo, Decision{
-		Envelope: env, Assigned: refusal.Assigned, Moment: OnRecipient, Outcome: "refused at RCPT", Reason: refusal.Reason, Cause: missing(refusal),
+		Envelope: env, Assigned: refusal.Assigned, Moment: OnRecipient, Outcome: refusedAtRCPT, Decided: refusedAtRCPT, Reason: refusal.Reason,
+		Cause: missing(refusal), Facts: only(&facts, 0),
 	})
 	return fault.Logged(g.refusalError(refusal))
 }

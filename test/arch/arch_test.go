@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"relay": {"smime/address", "smime/message", "internal/fault"},
 	// The pipeline knows everyone.
 	"relay/gateway":    {"relay", "relay/answer", "relay/dsn", "relay/returnpath", "enforce", "certs", "directory", "smime", "smime/", "internal/"},
-	"relay/policytest": {"relay", "relay/gateway", "enforce", "certs", "directory", "smime/", "internal/"},
+	"relay/policytest": {"history", "relay", "relay/gateway", "enforce", "certs", "directory", "smime/", "internal/"},
 	// What mail teaches goes into the store, judged like everything else.
 	"relay/harvest":    {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
 	"relay/answer":     {"relay", "smime/address", "smime/message", "internal/"},

@@ -30,7 +30,7 @@ func TestFacts(t *testing.T) {
 			Found: enforce.Found{Result: "pass", Reason: "r", Signed: true, Encrypted: true, Chain: "trusted", Algorithms: []string{"rsa"}, Secret: true,
 				Cipher: "aes-256-gcm", Signers: []enforce.FoundSigner{{Addresses: []address.Address{alice}, Fingerprint: enforce.Fingerprint{3}}}},
 			Recipients: []enforce.RecipientFacts{{
-				Address: addr(t, "bob@example.net"), Internal: true, Hidden: true, Unnamed: true, Certificate: lookup, Domain: lookup, Reads: enforce.None,
+				Address: addr(t, "bob@example.net"), Internal: true, Hidden: true, Unnamed: true, Certificate: lookup, Domain: lookup, DomainOf: "domain", Reads: enforce.None,
 				Groups: groups, Group: enforce.GroupFacts{State: enforce.NoGroup, Asked: true}, Through: []address.Address{alice},
 			}},
 		}

@@ -15,7 +15,7 @@ import (
 func TestRoundTrip(t *testing.T) {
 	each(t, func(t *testing.T, s *history.Store) {
 		want := row(t, 7)
-		want.Helo, want.User, want.TLS, want.Reason, want.Cause = "client.example.org", "alice", true, "a remark", "certificate"
+		want.Decided, want.Helo, want.User, want.TLS, want.Reason, want.Cause = "signed", "client.example.org", "alice", true, "a remark", "certificate"
 		want.Result, want.Encryption, want.Certificates = "pass", "decrypted", []string{"ab12"}
 		want.Stages = []history.Stage{{Name: "lookup", Took: 3 * time.Millisecond}}
 		want.Events = []history.Event{{Time: begin, Kind: history.Attempt, Attempt: 1, Host: "mx.example.net", Reply: "250 ok", Reason: "r", By: "root"}}
