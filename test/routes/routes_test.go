@@ -6,9 +6,12 @@ package routes
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -34,7 +37,12 @@ log_path = DIR/dovecot.log
 ssl = no
 mail_location = maildir:DIR/mail/%u
 first_valid_uid = 1
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2
+  args = DIR/oauth2.conf
+}
 passdb {
   driver = passwd-file
   args = scheme=PLAIN DIR/users
@@ -71,7 +79,14 @@ func startDovecot(t *testing.T) string {
 	}
 	conf := strings.NewReplacer("DIR", dir, "UID", owner.Uid, "GID", owner.Gid).Replace(dovecotConf)
 	users := "alice@example.org:{PLAIN}a\nbob@example.org:{PLAIN}b\ngateway:{PLAIN}the pass word\n"
-	for name, text := range map[string]string{"dovecot.conf": conf, "users": users} {
+	oauth2 := "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix=" + dir + "/keys/\nusername_attribute = email\n"
+	if err := os.MkdirAll(filepath.Join(dir, "keys/default/HS256"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"dovecot.conf": conf, "users": users, "oauth2.conf": oauth2,
+		"keys/default/HS256/default": base64.StdEncoding.EncodeToString([]byte(tokenKey)),
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -116,6 +131,19 @@ func shared(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// tokenKey is what tokens of OAuth 2.0 are signed with.
+const tokenKey = "a key that Dovecot checks tokens by"
+
+// token is a bearer token (RFC 7519) for a user.
+func token(user string, until time.Time) string {
+	part := base64.RawURLEncoding.EncodeToString
+	text := part([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		part(fmt.Appendf(nil, `{"sub":%q,"email":%q,"iat":%d,"exp":%d}`, user, user, until.Add(-2*time.Hour).Unix(), until.Unix()))
+	mac := hmac.New(sha256.New, []byte(tokenKey))
+	mac.Write([]byte(text))
+	return text + "." + part(mac.Sum(nil))
 }
 
 // until waits for what another process brings about.
@@ -163,7 +191,8 @@ func certificate(t *testing.T, dir string) (cert, key string) {
 }
 
 // TestRealServers: mail to the local domain goes to Dovecot by LMTP, each recipient with
-// a result of their own; other mail goes to a Postfix that wants a password over TLS.
+// a result of their own; other mail goes to a Postfix that wants a password, or a token, over
+// TLS.
 func TestRealServers(t *testing.T) {
 	dovecot, sink := startDovecot(t), rig.StartSink(t)
 	cert, key := certificate(t, dovecot)
@@ -177,7 +206,10 @@ func TestRealServers(t *testing.T) {
 		Master: fmt.Sprintf("tlsmgr unix - - n 1000? 1 tlsmgr\n127.0.0.1:%d inet n - n - - smtpd\n127.0.0.1:%d inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n", smart, implicit),
 	})
 	secret, wrong := filepath.Join(dovecot, "secret"), filepath.Join(dovecot, "wrong")
-	for path, text := range map[string]string{secret: "the pass word\n", wrong: "another\n"} {
+	fresh, stale := filepath.Join(dovecot, "fresh"), filepath.Join(dovecot, "stale")
+	for path, text := range map[string]string{
+		secret: "the pass word\n", wrong: "another\n", fresh: token("gateway", time.Now().Add(time.Hour)) + "\n", stale: token("gateway", time.Now().Add(-time.Hour)) + "\n",
+	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -217,13 +249,27 @@ auth = "plain"
 secret_file = %[6]q
 %[7]s
 [[route]]
+name = "token"
+recipient = ["token.example.net"]
+to = ["127.0.0.1:%[3]d"]
+auth = "xoauth2"
+token_command = ["cat", %[8]q]
+%[7]s
+[[route]]
+name = "stale"
+recipient = ["stale.example.net"]
+to = ["127.0.0.1:%[3]d"]
+auth = "xoauth2"
+secret_file = %[9]q
+%[7]s
+[[route]]
 name = "smarthost"
 to = ["127.0.0.1:%[4]d"]
 implicit_tls = true
 auth = "plain"
 secret_file = %[5]q
 %[7]s
-`, port, dovecot, smart, implicit, secret, wrong, host), port)
+`, port, dovecot, smart, implicit, secret, wrong, host, fresh, stale), port)
 	c := rig.Dial(t, fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1")
 	send := func(id string, to ...string) {
 		t.Helper()
@@ -245,17 +291,23 @@ secret_file = %[5]q
 	}
 	send("away", "x@example.net")
 	send("login", "x@login.example.net")
-	for _, id := range []string{"away", "login"} {
+	send("token", "x@token.example.net")
+	for _, id := range []string{"away", "login", "token"} {
 		sink.Wait(t, id, func(d rig.Delivery) bool { return strings.Contains(string(d.Data), "Text of "+id) })
 	}
 	send("wrong", "x@wrong.example.net")
-	g.WaitLog(t, "authentication failed", 1)
-	if log := g.Log(); strings.Contains(log, "the pass word") || strings.Contains(log, "another\n") {
+	g.WaitLog(t, "recipient=x@wrong.example.net error=", 1)
+	send("stale", "x@stale.example.net")
+	g.WaitLog(t, "recipient=x@stale.example.net error=", 1)
+	if log := g.Log(); strings.Count(log, "authentication failed") != 2 {
+		t.Errorf("not two logins failed:\n%s", log)
+	}
+	if log := g.Log(); strings.Contains(log, "Bearer") || strings.Contains(log, ".eyJ") || strings.Contains(log, "the pass word") || strings.Contains(log, "another\n") {
 		t.Error("a password is in the log")
 	}
 	for _, d := range sink.All() {
-		if strings.Contains(string(d.Data), "Text of wrong") {
-			t.Error("mail came with a wrong password")
+		if strings.Contains(string(d.Data), "Text of wrong") || strings.Contains(string(d.Data), "Text of stale") {
+			t.Error("mail came with a wrong password or a token that has expired")
 		}
 	}
 }
