@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -43,6 +44,8 @@ var tables = []struct{ name, what, key, update string }{
 // are.
 var booleans = map[string]bool{"pinned": true, "has_key": true}
 
+var errNoKeyFile = errors.New("it has private keys, and there is no key file to compare with theirs; restore the file of store.key_file, or set it")
+
 // copyBatch is how many rows share a transaction.
 const copyBatch = 500
 
@@ -53,6 +56,11 @@ const copyBatch = 500
 //
 // All is copied as it is at one moment, also while others change s.
 func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
+	for _, one := range []*Store{s, to} {
+		if err := one.keyIsKnown(ctx); err != nil {
+			return nil, err
+		}
+	}
 	o := &sql.TxOptions{ReadOnly: true}
 	if postgresdb.Is(s.cfg.URL) {
 		o.Isolation = sql.LevelRepeatableRead
@@ -71,6 +79,21 @@ func (s *Store) Copy(ctx context.Context, to *Store) ([]Copied, error) {
 		all = append(all, Copied{t.what, n})
 	}
 	return all, copyCounters(ctx, from, to)
+}
+
+// keyIsKnown returns an error if a store has private keys, and was opened without the key
+// that they are sealed with: then it is not known whether two stores have the same.
+func (s *Store) keyIsKnown(ctx context.Context) error {
+	if s.sealer != nil {
+		return nil // Open has compared it
+	}
+	var sealed bool
+	err := s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM store_setting WHERE name = $1) OR EXISTS (SELECT 1 FROM store_key)`,
+		settingCheck).Scan(&sealed)
+	if err == nil && sealed {
+		err = &failure{fmt.Sprintf("store %q", postgresdb.Label(s.cfg.URL)), errNoKeyFile}
+	}
+	return err
 }
 
 // copyTable copies the rows of a table.

@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -41,6 +42,29 @@ func TestCopy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCopyWithoutKey: where there are private keys, in either store, nothing is copied
+// unless it is known that both have the same key file.
+func TestCopyWithoutKey(t *testing.T) {
+	from := newWorld(t, newFile(t))
+	_, err := from.PutIdentity(t.Context(), Imported, from.identity(1, "a@example.com"))
+	from.must(err)
+	open := func(url string) *Store {
+		s := got[*Store](from)(Open(t.Context(), Config{URL: url, Clock: from.cfg.Clock}))
+		t.Cleanup(func() { from.must(s.Close()) })
+		return s
+	}
+	keyless, empty := open(from.cfg.URL), open(newFile(t))
+	if copied, err := keyless.Copy(t.Context(), empty); !errors.Is(err, errNoKeyFile) || len(copied) != 0 {
+		t.Errorf("from a store with keys: %v, %v", copied, err)
+	}
+	if copied, err := empty.Copy(t.Context(), keyless); !errors.Is(err, errNoKeyFile) || len(copied) != 0 {
+		t.Errorf("to a store with keys: %v, %v", copied, err)
+	}
+	if _, err := empty.Copy(t.Context(), open(newFile(t))); err != nil {
+		t.Errorf("stores without keys: %v", err)
 	}
 }
 

@@ -1,12 +1,15 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // lease is the right of a process to the jobs that it has, where others work on the same
@@ -47,13 +50,32 @@ func (l *lease) run() {
 	}
 }
 
+// moveLock is held by a process that moves the mail of a database elsewhere. A node gets no
+// lease while it is, and it is not to be had while a node gets one: after it was, a lease
+// shows that a node is at work, and no node begins.
+const moveLock postgresdb.Lock = 0x736d696d655f6d76
+
+// errMoving is the error for a node that would deliver what is being moved.
+var errMoving = errors.New("smimerelay store migrate is moving the mail out of this database; start the gateway with the new store.url when it has ended")
+
 // renew has the lease last for another while.
 func (l *lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.queue.config.Lease)
 	defer cancel()
-	_, err := l.queue.db.ExecContext(ctx, `INSERT INTO smimerelay_node (name, until) VALUES ($1, `+serverNow+` + $2)
+	tx, err := l.queue.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if alone, err := moveLock.TryShare(ctx, tx); err != nil || !alone {
+		return cmp.Or(err, errMoving)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO smimerelay_node (name, until) VALUES ($1, `+serverNow+` + $2)
 		ON CONFLICT (name) DO UPDATE SET until = excluded.until`, l.name, l.queue.config.Lease.Milliseconds())
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // errLost is the error for an attempt that this process may not go on with.

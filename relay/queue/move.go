@@ -33,10 +33,12 @@ func Move(ctx context.Context, from, to Place) (m Moved, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if err := source.isIdle(ctx); err != nil {
+	guard, err := source.keepNodesOut(ctx)
+	if err != nil {
 		return m, fmt.Errorf("queue %q: %w", from.label(), err)
 	}
-	return source.move(ctx, target.Store)
+	defer func() { err = errors.Join(err, guard.end()) }()
+	return source.move(ctx, target.Store, guard)
 }
 
 // An ownedStore is a queue that no other process works on, if it is a file.
@@ -70,6 +72,53 @@ func (o ownedStore) Close() (err error) {
 	return err
 }
 
+// nodeGuard keeps nodes from working on a shared queue; the lock of a file does it for
+// others.
+type nodeGuard struct{ conn *sql.Conn }
+
+// keepNodesOut makes sure that no node works on a queue, and that none begins until the
+// guard ends.
+func (s *Store) keepNodesOut(ctx context.Context) (*nodeGuard, error) {
+	if !s.engine.shared {
+		return &nodeGuard{}, nil
+	}
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got, err := moveLock.TrySession(ctx, conn)
+	if err == nil && !got {
+		err = errBusy // a node begins, or the mail is being moved already
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	g := &nodeGuard{conn}
+	if err := s.isIdle(ctx); err != nil {
+		return nil, errors.Join(err, g.end())
+	}
+	return g, nil
+}
+
+// check returns an error if the server has ended the connection, and the lock with it.
+func (g *nodeGuard) check(ctx context.Context) error {
+	if g.conn == nil {
+		return nil
+	}
+	if err := g.conn.PingContext(ctx); err != nil {
+		return fmt.Errorf("the lock that keeps gateways from delivering is lost; run the command again: %w", err)
+	}
+	return nil
+}
+
+// end lets nodes work again.
+func (g *nodeGuard) end() error {
+	if g.conn == nil {
+		return nil
+	}
+	return errors.Join(moveLock.SessionUnlock(context.Background(), g.conn), g.conn.Close())
+}
+
 // errBusy is the error for a queue that a gateway works on.
 var errBusy = errors.New("in use by a gateway; stop it on all nodes")
 
@@ -86,12 +135,15 @@ func (s *Store) isIdle(ctx context.Context) error {
 	return err
 }
 
-func (s *Store) move(ctx context.Context, to *Store) (m Moved, err error) {
+func (s *Store) move(ctx context.Context, to *Store, guard *nodeGuard) (m Moved, err error) {
 	ids, err := queryInts(ctx, s.db, `SELECT id FROM smimerelay_message ORDER BY id`)
 	if err != nil {
 		return m, err
 	}
 	for _, id := range ids {
+		if err := guard.check(ctx); err != nil {
+			return m, err
+		}
 		c, err := s.readCargo(ctx, id)
 		if err != nil {
 			return m, fmt.Errorf("message %d: %w", id, err)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -65,6 +66,90 @@ func testMoveOfAQueueInUse(t *testing.T) {
 	if _, err := Move(t.Context(), q.config.Place, Place{Path: t.TempDir() + "/other.db"}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// While mail is moved out of a database, no node begins to work on it and one that is cut
+// off does not go on; afterwards one may. What a node begins with is not moved.
+func TestMoveKeepsNodesOut(t *testing.T) {
+	place := newDatabase(t)
+	q := open(t, Config{Place: place, Deliverer: newHop(nil)})
+	stopped := false
+	defer func() {
+		if !stopped {
+			stop(t, q)
+		}
+	}()
+	mover, err := OpenStore(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mover.Close()
+	if _, err := mover.keepNodesOut(t.Context()); !errors.Is(err, errBusy) {
+		t.Errorf("a node has its lease, and is not in the way: %v", err)
+	}
+	// A node whose lease is over, though it runs.
+	if _, err := mover.db.ExecContext(t.Context(), `UPDATE smimerelay_node SET until = 0`); err != nil {
+		t.Fatal(err)
+	}
+	guard, err := mover.keepNodesOut(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := guard.check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := q.lease.renew(t.Context()); !errors.Is(err, errMoving) {
+		t.Errorf("a node that was cut off goes on: %v", err)
+	}
+	if _, err := Open(t.Context(), Config{Place: place, Deliverer: newHop(nil)}); !errors.Is(err, errMoving) {
+		t.Errorf("a node begins: %v", err)
+	}
+	if _, err := Move(t.Context(), place, Place{Path: t.TempDir() + "/other.db"}); !errors.Is(err, errBusy) {
+		t.Errorf("moved twice at once: %v", err)
+	}
+	if err := guard.end(); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.lease.renew(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// A node that gets its lease at this moment.
+	tx, err := mover.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := moveLock.TryShare(t.Context(), tx); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, q)
+	stopped = true
+	if _, err := mover.keepNodesOut(t.Context()); !errors.Is(err, errBusy) {
+		t.Errorf("a node gets its lease, and is not in the way: %v", err)
+	}
+}
+
+// A move stops when the server has ended its lock.
+func TestMoveWithoutItsLock(t *testing.T) {
+	place := newDatabase(t)
+	fillForMove(t, place)
+	s, err := OpenStore(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	guard, err := s.keepNodesOut(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks
+		WHERE locktype = 'advisory' AND pid <> pg_backend_pid()`); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.move(t.Context(), nil, guard); err == nil || m != (Moved{}) {
+		t.Errorf("%+v moved without the lock (%v)", m, err)
+	}
+	_ = guard.end() // it says so, too
 }
 
 // fillForMove puts mail of every kind into a queue.
