@@ -15,7 +15,10 @@ type Delivery struct {
 	Recipients []Recipient
 	Params     MailParams
 	Message    *message.Message
-	Origin     Origin
+	// Stored is the message where Message is nil: only for those who hand on what waited in
+	// a queue.
+	Stored *Stored
+	Origin Origin
 	// Treatment is what was done to it, for those who count.
 	Treatment Treatment
 	// Listener is by which the message came in, for a route of its own; "" is none.

@@ -131,21 +131,24 @@ func (c *queueShowCmd) Run(a *app) error {
 	return c.withQueue(func(s *queue.Store) error {
 		p := a.page()
 		if held {
-			e, raw, err := s.ShowHeld(background(), queue.HoldID(id))
-			return c.print(a, p, raw, err, e, func() { p.held(e, a.clock()) })
+			if c.Message {
+				return s.WriteHeld(background(), queue.HoldID(id), a.stdout)
+			}
+			e, err := s.ShowHeld(background(), queue.HoldID(id))
+			return c.print(a, p, err, e, func() { p.held(e, a.clock()) })
 		}
-		e, raw, err := s.Show(background(), id)
-		return c.print(a, p, raw, err, e, func() { p.entry(e, a.clock()) })
+		if c.Message {
+			return s.WriteMessage(background(), id, a.stdout)
+		}
+		e, err := s.Show(background(), id)
+		return c.print(a, p, err, e, func() { p.entry(e, a.clock()) })
 	})
 }
 
 // print prints what was found in the form that was asked for.
-func (c *queueShowCmd) print(a *app, p *page, raw []byte, err error, entry any, text func()) error {
+func (c *queueShowCmd) print(a *app, p *page, err error, entry any, text func()) error {
 	switch {
 	case err != nil:
-		return err
-	case c.Message:
-		_, err := a.stdout.Write(raw)
 		return err
 	case c.JSON:
 		return a.printJSON(entry)

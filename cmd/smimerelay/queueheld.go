@@ -192,7 +192,7 @@ func (f *queueFlags) giveOrder(a *app, texts []string, all bool, order relay.Ord
 // noneQuarantined refuses to send in plaintext what waits for no certificate.
 func noneQuarantined(s *queue.Store, ids []queue.HoldID) error {
 	for _, id := range ids {
-		e, _, err := s.ShowHeld(background(), id)
+		e, err := s.ShowHeld(background(), id)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package nexthop
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -13,9 +14,9 @@ import (
 
 // store writes a message into the folder, with its envelope in front of the header. It
 // is there when its name is: for tests, and for what reads Maildir.
-func (n *NextHop) store(d relay.Delivery) ([]error, []bool) {
+func (n *NextHop) store(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	results, relayed := make([]error, len(d.Recipients)), make([]bool, len(d.Recipients))
-	if err := writeMessage(n.config.Folder, d); err != nil {
+	if err := writeMessage(ctx, n.config.Folder, d); err != nil {
 		for i := range results {
 			results[i] = fault.New(fault.NextHop, "the message could not be stored", err)
 		}
@@ -23,7 +24,7 @@ func (n *NextHop) store(d relay.Delivery) ([]error, []bool) {
 	return results, relayed
 }
 
-func writeMessage(folder string, d relay.Delivery) error {
+func writeMessage(ctx context.Context, folder string, d relay.Delivery) error {
 	for _, sub := range []string{"tmp", "new", "cur"} {
 		if err := os.MkdirAll(filepath.Join(folder, sub), 0o700); err != nil {
 			return err
@@ -40,8 +41,12 @@ func writeMessage(folder string, d relay.Delivery) error {
 		fmt.Fprintf(&head, "Delivered-To: %s\r\n", r.Address)
 	}
 	_, err = f.WriteString(head.String())
-	if err == nil {
+	switch {
+	case err != nil:
+	case d.Message != nil:
 		_, err = f.Write(d.Message.Bytes())
+	default:
+		err = d.Stored.Pieces(ctx, func(p []byte) error { _, err := f.Write(p); return err })
 	}
 	if err == nil {
 		err = f.Sync()

@@ -169,7 +169,7 @@ const maxAddresses = 10
 // has the turn.
 func (n *NextHop) Deliver(ctx context.Context, domain string, d relay.Delivery) ([]error, []bool) {
 	if n.config.Folder != "" {
-		return n.store(d)
+		return n.store(ctx, d)
 	}
 	t := smtpclient.NewTransfer(d)
 	plan := n.Plan(ctx, domain)

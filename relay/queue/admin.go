@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -102,30 +103,45 @@ func fillAll(ctx context.Context, tx *sql.Tx, all []Entry) error {
 	return rows.Err()
 }
 
-// Show returns a delivery and its message.
-func (s *Store) Show(ctx context.Context, id int64) (Entry, []byte, error) {
+// Show returns a delivery.
+func (s *Store) Show(ctx context.Context, id int64) (Entry, error) {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return Entry{}, nil, err
+		return Entry{}, err
 	}
 	defer tx.Rollback()
 	e, err := scanEntry(tx.QueryRowContext(ctx, s.selectEntries()+` WHERE d.id = $1`, id))
 	if err != nil {
-		return Entry{}, nil, notFound(id, err)
+		return Entry{}, notFound(id, err)
 	}
 	rs, err := readRecipients(ctx, tx, e.ID)
 	if err != nil {
-		return Entry{}, nil, err
+		return Entry{}, err
 	}
 	for _, r := range rs {
 		e.Recipients = append(e.Recipients, EntryRecipient{Address: r.Address.String(), Error: r.lastError})
 	}
-	var message int64
-	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message); err != nil {
-		return e, nil, err
+	return e, nil
+}
+
+// WriteMessage writes the message of a delivery, in pieces.
+func (s *Store) WriteMessage(ctx context.Context, id int64, w io.Writer) error {
+	return notFound(id, s.writeMessage(ctx, w, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id))
+}
+
+// writeMessage writes the message that a query finds.
+func (s *Store) writeMessage(ctx context.Context, w io.Writer, query string, id int64) error {
+	var message, parts int64
+	var size int
+	err := s.db.QueryRowContext(ctx, `SELECT m.id, `+messageSize+`, coalesce((SELECT l.parts FROM smimerelay_large l WHERE l.message_id = m.id), 0)
+		FROM smimerelay_message m WHERE m.id = (`+query+`)`, id).Scan(&message, &size, &parts)
+	if err != nil {
+		return err
 	}
-	text, err := readText(ctx, tx, message, e.Size)
-	return e, text, err
+	return s.eachPiece(ctx, message, parts, size, func(p []byte) error {
+		_, err := w.Write(p)
+		return err
+	})
 }
 
 // Retry has a delivery tried again now. It reports false, and changes nothing,

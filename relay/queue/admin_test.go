@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -52,8 +53,8 @@ func testAdmin(t *testing.T) {
 	if len(e.Recipients) != 1 || e.Recipients[0].Address != "later@example.net" || e.Recipients[0].Error != "busy\x07" || e.Size == 0 {
 		t.Errorf("entry %+v", e)
 	}
-	shown, text, err := s.Show(t.Context(), e.ID)
-	if err != nil || shown.ID != e.ID || len(text) != e.Size {
+	shown, err := s.Show(t.Context(), e.ID)
+	if text := written(t, s, e.ID); err != nil || shown.ID != e.ID || len(text) != e.Size {
 		t.Errorf("shown %+v with %d octets (%v)", shown, len(text), err)
 	}
 	if now, err := s.Retry(t.Context(), e.ID); !now || err != nil {
@@ -61,7 +62,7 @@ func testAdmin(t *testing.T) {
 	}
 	drained(t, q)
 	_, retried := s.Retry(t.Context(), e.ID)
-	for _, err := range []error{retried, s.Drop(t.Context(), e.ID)} {
+	for _, err := range []error{retried, s.Drop(t.Context(), e.ID), s.WriteMessage(t.Context(), e.ID, io.Discard)} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("error %v", err)
 		}

@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if dir := os.Getenv(memoryEnv); dir != "" {
+		if err := memoryChild(dir, os.Getenv(memoryEnv+"_HOP")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv(crashEnv); dir != "" {
 		child := crashChild
 		if os.Getenv(crashEnv+"_HOLDS") != "" {

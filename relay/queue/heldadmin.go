@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -91,23 +92,18 @@ func scanHeld(row interface{ Scan(...any) error }) (HeldEntry, error) {
 	return e, nil
 }
 
-// ShowHeld returns a held message with its text.
-func (s *Store) ShowHeld(ctx context.Context, id HoldID) (HeldEntry, []byte, error) {
-	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+// ShowHeld returns a held message.
+func (s *Store) ShowHeld(ctx context.Context, id HoldID) (HeldEntry, error) {
+	e, err := scanHeld(s.db.QueryRowContext(ctx, selectHeld+` WHERE h.id = $1`, int64(id)))
 	if err != nil {
-		return HeldEntry{}, nil, err
+		return HeldEntry{}, notHeld(id, err)
 	}
-	defer tx.Rollback()
-	e, err := scanHeld(tx.QueryRowContext(ctx, selectHeld+` WHERE h.id = $1`, int64(id)))
-	if err != nil {
-		return HeldEntry{}, nil, notHeld(id, err)
-	}
-	var message int64
-	if err := tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = $1`, int64(id)).Scan(&message); err != nil {
-		return e, nil, err
-	}
-	text, err := readText(ctx, tx, message, e.Size)
-	return e, text, err
+	return e, nil
+}
+
+// WriteHeld writes a message that is held, in pieces.
+func (s *Store) WriteHeld(ctx context.Context, id HoldID, w io.Writer) error {
+	return notHeld(id, s.writeMessage(ctx, w, `SELECT message_id FROM smimerelay_hold WHERE id = $1`, int64(id)))
 }
 
 // Give has the keeper carry out an order now; a gateway must be working on the

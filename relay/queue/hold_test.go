@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -231,9 +232,11 @@ func testHeldCountsAndDrops(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
-	e, text, err := q.ShowHeld(t.Context(), list[0].ID)
-	if err != nil || e.Sender != "a@example.org" || len(text) != e.Size {
-		t.Errorf("%+v with %d octets (%v)", e, len(text), err)
+	e, err := q.ShowHeld(t.Context(), list[0].ID)
+	var text bytes.Buffer
+	err = errors.Join(err, q.WriteHeld(t.Context(), list[0].ID, &text))
+	if err != nil || e.Sender != "a@example.org" || text.Len() != e.Size {
+		t.Errorf("%+v with %d octets (%v)", e, text.Len(), err)
 	}
 	if err := q.DropHeld(t.Context(), e.ID); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,10 @@ import (
 // itself, and one that is converted for the next hop or returned in a report.
 const deliveryFactor = 2
 
+// piecesMemory is what a message that is read in pieces takes: some pieces, and what the
+// database's driver leaves behind of others.
+const piecesMemory = 8 * partSize
+
 // needsMemory is the error for a message that is not read yet: there is no memory for
 // it now.
 type needsMemory struct{ octets int64 }

@@ -207,10 +207,7 @@ func listForMove(t *testing.T, place Place) string {
 	}
 	var text strings.Builder
 	for _, e := range list {
-		_, body, err := s.Show(t.Context(), e.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		body := written(t, s, e.ID)
 		fmt.Fprintln(&text, e.Status, e.Sender, e.Created, e.Attempts, time.Until(e.Next) > time.Hour, e.Recipients, len(body), bytes.Count(body, []byte("\n")))
 	}
 	holds, err := s.Held(t.Context())

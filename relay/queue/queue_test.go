@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,7 +39,7 @@ func (h *hop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	errs := make([]error, len(d.Recipients))
-	taken := d
+	taken := whole(ctx, d)
 	taken.Recipients = nil
 	for i, r := range d.Recipients {
 		to := r.Address.String()
@@ -54,6 +55,22 @@ func (h *hop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool) {
 		h.got <- taken
 	}
 	return errs, slices.Repeat([]bool{h.relays}, len(errs))
+}
+
+// whole is a delivery with its message read, also where it is to be read in pieces.
+func whole(ctx context.Context, d relay.Delivery) relay.Delivery {
+	if d.Stored == nil {
+		return d
+	}
+	var text []byte
+	err := d.Stored.Pieces(ctx, func(p []byte) error { text = append(text, p...); return nil })
+	if err == nil && len(text) == d.Stored.Size && bytes.HasPrefix(text, d.Stored.Header) {
+		d.Message, err = message.Parse(text)
+	}
+	if err != nil || d.Message == nil {
+		panic(fmt.Sprintf("%d octets of %d in pieces (%v)", len(text), d.Stored.Size, err))
+	}
+	return d
 }
 
 // longestWait is how long a test waits for what must happen.

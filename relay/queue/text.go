@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -85,6 +87,55 @@ func readText(ctx context.Context, tx *sql.Tx, id int64, size int) ([]byte, erro
 		return nil, fmt.Errorf("%d octets of a message of %d are stored", len(text), size)
 	}
 	return text, nil
+}
+
+// piecesFrom is from what size on a message is not read whole to be delivered.
+const piecesFrom = 4 * partSize
+
+// errCut is the error for a message of which a part is gone: it was removed meanwhile.
+var errCut = errors.New("a part of the message is not in the queue any more")
+
+// inPieces returns a stored message of size octets that is read in pieces, by load as a
+// whole; nil where its header does not end in the first part.
+func (s *Store) inPieces(ctx context.Context, tx *sql.Tx, id int64, size int, load func(context.Context) (*message.Message, error)) (*relay.Stored, error) {
+	var first []byte
+	var parts int64
+	err := tx.QueryRowContext(ctx, `SELECT m.data, l.parts FROM smimerelay_message m JOIN smimerelay_large l ON l.message_id = m.id
+		WHERE m.id = $1`, id).Scan(&first, &parts)
+	if err != nil {
+		return nil, err
+	}
+	end := bytes.Index(first, []byte("\r\n\r\n"))
+	if end < 0 {
+		return nil, nil
+	}
+	header := bytes.Clone(first[:end+4])
+	return &relay.Stored{Header: header, Size: size, Load: load, Pieces: func(ctx context.Context, each func([]byte) error) error {
+		return s.eachPiece(ctx, id, parts, size, each)
+	}}, nil
+}
+
+// eachPiece calls each with the parts of a message, each of which it reads by itself: what
+// takes the message may be slow, and others use the store meanwhile.
+func (s *Store) eachPiece(ctx context.Context, id, parts int64, size int, each func([]byte) error) error {
+	var piece []byte
+	err := s.db.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = $1`, id).Scan(&piece)
+	for last, read := int64(0), 0; ; {
+		if errors.Is(err, sql.ErrNoRows) {
+			return errCut
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(piece); err != nil {
+			return err
+		}
+		if read += len(piece); read >= size {
+			return nil
+		}
+		err = s.db.QueryRowContext(ctx, `SELECT id, data FROM smimerelay_part WHERE parts = $1 AND id > $2 ORDER BY id LIMIT 1`, parts, last).
+			Scan(&last, &piece)
+	}
 }
 
 // readMessage returns a stored message of size octets.

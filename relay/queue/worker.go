@@ -14,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // attempt makes one attempt. If the queue stops before its end is recorded, the next
@@ -32,6 +33,7 @@ func (q *Queue) attempt(ctx context.Context, j job) {
 			return err
 		})
 	default:
+		s.share = share
 		results, relayed := q.deliver(relay.WithTurn(q.claim(ctx, j), j.destination), s.delivery)
 		if after, ok := notYet(results); ok {
 			q.standInLine(ctx, s, after)
@@ -152,7 +154,9 @@ type stored struct {
 	recipients  []recipient
 	params      storedParams
 	delivery    relay.Delivery
-	lost        bool // the job was not this process's any more when the attempt ended
+	whole       *message.Message // of a delivery in pieces, where it had to be read
+	share       *relay.Share     // of the memory
+	lost        bool             // the job was not this process's any more when the attempt ended
 }
 
 // load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
@@ -186,10 +190,7 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	}
 	s.delivery.Params, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Origin, p.Secret
 	s.delivery.Listener, s.delivery.Direction = p.Listener, p.Direction
-	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
-		return nil, err
-	}
-	if s.delivery.Message, err = readMessage(ctx, tx, s.message, size); err != nil {
+	if err := q.loadMessage(ctx, tx, s, size, share); err != nil {
 		return nil, err
 	}
 	if s.recipients, err = readRecipients(ctx, tx, s.id); err != nil {
@@ -203,6 +204,45 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 		s.delivery.Recipients = append(s.delivery.Recipients, r.Recipient)
 	}
 	return s, nil
+}
+
+// loadMessage reads the message of a delivery, or prepares that it is read in pieces.
+func (q *Queue) loadMessage(ctx context.Context, tx *sql.Tx, s *stored, size int, share *relay.Share) (err error) {
+	if size >= piecesFrom {
+		if err := reserve(share, piecesMemory); err != nil {
+			return err
+		}
+		s.delivery.Stored, err = q.inPieces(ctx, tx, s.message, size, s.loadWhole(q, size))
+		if err != nil || s.delivery.Stored != nil {
+			return err
+		}
+	}
+	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
+		return err
+	}
+	s.delivery.Message, err = readMessage(ctx, tx, s.message, size)
+	return err
+}
+
+// loadWhole is relay.Stored.Load of a message of size octets. It keeps what it has read for
+// as long as the attempt lasts.
+func (s *stored) loadWhole(q *Queue, size int) func(context.Context) (*message.Message, error) {
+	return func(ctx context.Context) (*message.Message, error) {
+		if s.whole != nil {
+			return s.whole, nil
+		}
+		s.share.Release() // who holds some and waits for more may wait for ever
+		if err := s.share.Wait(ctx, deliveryFactor*int64(size)); err != nil {
+			return nil, err
+		}
+		tx, err := q.db.BeginTx(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		defer tx.Rollback()
+		s.whole, err = readMessage(ctx, tx, s.message, size)
+		return s.whole, err
+	}
 }
 
 // deliver asks the deliverer, and keeps it to its word: one result a recipient,
@@ -303,15 +343,19 @@ func outOfTime(last error) error {
 
 // report makes the report of an event, if one was requested. A message with
 // the null sender is never reported on (RFC 5321 section 6.1).
-func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.EventKind, about []relay.RecipientStatus) error {
-	if len(about) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
+func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.EventKind, recipients []relay.RecipientStatus) error {
+	if len(recipients) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
 		return nil
 	}
-	e := relay.Event{Kind: kind, About: about, Arrived: s.created}
+	e := relay.Event{Kind: kind, About: recipients, Arrived: s.created}
 	if kind == relay.Delayed {
 		e.Until = s.created.Add(q.config.Lifetime)
 	}
-	d, ok, err := q.config.Decider.Report(ctx, s.delivery, e)
+	about, err := s.withMessage(ctx)
+	if err != nil {
+		return err
+	}
+	d, ok, err := q.config.Decider.Report(ctx, about, e)
 	if err != nil || !ok {
 		return err
 	}
@@ -321,6 +365,17 @@ func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.Ev
 	}
 	a.reports = append(a.reports, d)
 	return nil
+}
+
+// withMessage is the delivery with its message as a whole: the report may return it.
+func (s *stored) withMessage(ctx context.Context) (relay.Delivery, error) {
+	d := s.delivery
+	if d.Stored == nil {
+		return d, nil
+	}
+	m, err := d.Stored.Load(ctx)
+	d.Message, d.Stored = m, nil
+	return d, err
 }
 
 // commit writes it all down in one transaction, in which the job ends and that

@@ -86,7 +86,7 @@ func New(c Config) *Client {
 // for get their result. The others stay open, and may be given to another server: it
 // could not be reached, or has not been given the message.
 func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
-	if err := t.check(); err != nil {
+	if err := t.check(ctx); err != nil {
 		t.fail(err)
 		return
 	}

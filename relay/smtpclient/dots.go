@@ -6,34 +6,55 @@ import (
 	"io"
 )
 
-// writeDotted writes a message in pieces that begin with a line each: a dot before
-// each line that begins with one, and the final dot (RFC 5321 section 4.5.2). They
-// have no bare CR or LF, so that nothing in them can be taken for an end.
-func writeDotted(w io.Writer, pieces ...[]byte) error {
-	end := ".\r\n"
-	for _, text := range pieces {
-		if len(text) == 0 {
-			continue
-		}
-		if err := writeLines(w, text); err != nil {
-			return err
-		}
-		if end = ".\r\n"; !bytes.HasSuffix(text, []byte("\r\n")) {
-			end = "\r\n.\r\n"
-		}
+// dotWriter writes the text of a message as SMTP has it: a dot before each line that begins
+// with one, and the final dot (RFC 5321 section 4.5.2). The text may come in any pieces. It
+// has no bare CR or LF, so that nothing in it can be taken for an end.
+type dotWriter struct {
+	w      io.Writer
+	last   byte // octet before the next piece
+	inLine bool // the next piece does not begin a line
+}
+
+// Write implements io.Writer.
+func (d *dotWriter) Write(text []byte) (int, error) {
+	if len(text) == 0 {
+		return 0, nil
 	}
-	if _, err := io.WriteString(w, end); err != nil {
+	size := len(text)
+	if d.inLine && d.last == '\r' && text[0] == '\n' {
+		if _, err := d.w.Write(text[:1]); err != nil {
+			return 0, err
+		}
+		text, d.inLine = text[1:], false
+	}
+	if len(text) > 0 {
+		if err := writeLines(d.w, text, !d.inLine); err != nil {
+			return 0, err
+		}
+		d.inLine, d.last = !bytes.HasSuffix(text, []byte("\r\n")), text[len(text)-1]
+	}
+	return size, nil
+}
+
+// end writes the final dot.
+func (d *dotWriter) end() error {
+	end := ".\r\n"
+	if d.inLine {
+		end = "\r\n.\r\n"
+	}
+	if _, err := io.WriteString(d.w, end); err != nil {
 		return err
 	}
-	if f, ok := w.(interface{ Flush() error }); ok {
+	if f, ok := d.w.(interface{ Flush() error }); ok {
 		return f.Flush()
 	}
 	return nil
 }
 
-// writeLines writes lines with their dots doubled.
-func writeLines(w io.Writer, text []byte) error {
-	if bytes.HasPrefix(text, []byte(".")) {
+// writeLines writes text with the dots doubled that begin a line; begins says that it
+// begins one itself.
+func writeLines(w io.Writer, text []byte, begins bool) error {
+	if begins && text[0] == '.' {
 		if _, err := w.Write([]byte(".")); err != nil {
 			return err
 		}
@@ -49,6 +70,35 @@ func writeLines(w io.Writer, text []byte) error {
 		}
 		text = text[i+2:] // its dot again
 	}
+}
+
+// scan finds out of a message, in any pieces, what decides whether it can be sent.
+type scan struct {
+	eight bool // has octets over 127
+	bare  bool // has a CR without LF or an LF without CR
+	cr    bool // the last octet was a CR
+	ended bool // the last octets were a CRLF
+}
+
+// add scans a piece.
+func (s *scan) add(text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	s.eight = s.eight || eightBit(text)
+	lf := s.cr && text[0] == '\n'
+	s.ended = bytes.HasSuffix(text, []byte("\r\n")) || lf && len(text) == 1
+	s.bare = s.bare || s.cr && !lf
+	if lf {
+		text = text[1:]
+	}
+	s.cr = bytes.HasSuffix(text, []byte("\r"))
+	s.bare = s.bare || bareLineEnd(bytes.TrimSuffix(text, []byte("\r")))
+}
+
+// whole ends the message.
+func (s *scan) whole() {
+	s.bare = s.bare || s.cr
 }
 
 // bareLineEnd reports a CR without LF or an LF without CR.

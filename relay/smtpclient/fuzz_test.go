@@ -37,7 +37,7 @@ func FuzzDots(f *testing.F) {
 			return // refused before
 		}
 		var wire bytes.Buffer
-		if err := writeDotted(&wire, text); err != nil {
+		if err := dotted(&wire, text); err != nil {
 			t.Fatal(err)
 		}
 		want := string(text)

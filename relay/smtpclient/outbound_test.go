@@ -3,7 +3,9 @@ package smtpclient
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,9 +70,116 @@ func TestDots(t *testing.T) {
 		"\r\n.\r\n.":          "\r\n..\r\n..\r\n.\r\n",
 	} {
 		var b strings.Builder
-		if err := writeDotted(&b, []byte(in)); err != nil || b.String() != want {
+		if err := dotted(&b, []byte(in)); err != nil || b.String() != want {
 			t.Errorf("%q became %q, want %q (%v)", in, b.String(), want, err)
 		}
+		// In whatever pieces it comes.
+		for i := range len(in) {
+			for k := i; k < len(in); k++ {
+				b.Reset()
+				if err := dotted(&b, []byte(in[:i]), []byte(in[i:k]), []byte(in[k:])); err != nil || b.String() != want {
+					t.Errorf("%q, %q and %q became %q, want %q (%v)", in[:i], in[i:k], in[k:], b.String(), want, err)
+				}
+			}
+		}
+	}
+}
+
+// dotted writes a message in pieces as SMTP has it.
+func dotted(w io.Writer, pieces ...[]byte) error {
+	d := dotWriter{w: w}
+	for _, p := range pieces {
+		if _, err := d.Write(p); err != nil {
+			return err
+		}
+	}
+	return d.end()
+}
+
+// TestScan: what a message has that not every server takes is found in whatever pieces it
+// comes.
+func TestScan(t *testing.T) {
+	for in, want := range map[string]scan{
+		"":              {},
+		"a\r\nb":        {},
+		"a\nb":          {bare: true},
+		"a\rb":          {bare: true},
+		"\r\n\r\n":      {},
+		"\r\r\n":        {bare: true},
+		"\r\n\n":        {bare: true},
+		"\n\r":          {bare: true},
+		"a\r":           {bare: true},
+		"h\xc3\xa9\r\n": {eight: true},
+	} {
+		for i := range len(in) + 1 {
+			for k := i; k <= len(in); k++ {
+				var got scan
+				for _, p := range []string{in[:i], in[i:k], in[k:]} {
+					got.add([]byte(p))
+				}
+				got.whole()
+				if got.bare != want.bare || got.eight != want.eight || got.ended != strings.HasSuffix(in, "\r\n") {
+					t.Errorf("%q, %q and %q: %+v, want %+v", in[:i], in[i:k], in[k:], got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestStored: a message that is read in pieces goes out as it is; one that breaks off has
+// no end, so that the server takes nothing; for a server without 8BITMIME it is read whole.
+func TestStored(t *testing.T) {
+	text := "Subject: x\r\n\r\n.\r\n..h\xc3\xa9\r\n"
+	for _, x := range []struct {
+		offers, want, got string
+		cut               bool
+	}{
+		{"8BITMIME", "ok", text, false},
+		{"8BITMIME, CHUNKING", "ok", text, false},
+		{"8BITMIME, CHUNKING", "451 4.4.1", "", true},
+		{"SIZE 5", "552 5.3.4", "", false},
+		{"8BITMIME", "451 4.4.1", "", true},
+		{"", "ok", strings.ReplaceAll(text, "\xc3\xa9", "?"), false},
+	} {
+		s := &server{t: t, offers: x.offers}
+		c := s.start(setup{SevenBit: func(m *message.Message) (*message.Message, error) {
+			return message.Parse([]byte(strings.ReplaceAll(string(m.Bytes()), "\xc3\xa9", "?")))
+		}})
+		d := delivery(t, text, "a@example.org", "b@example.net")
+		whole, reads := d.Message, 0
+		d.Message, d.Stored = nil, &relay.Stored{
+			Header: whole.Header(), Size: len(text),
+			Pieces: func(_ context.Context, each func([]byte) error) error {
+				reads++
+				for i := range len(text) {
+					if x.cut && reads > 1 && i == 20 {
+						return errors.New("gone")
+					}
+					if err := each([]byte(text[i : i+1])); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			Load: func(context.Context) (*message.Message, error) { return whole, nil },
+		}
+		if got := codes(c.Deliver(t.Context(), d)); got != x.want {
+			t.Errorf("offers %q, cut %v: %s, want %s", x.offers, x.cut, got, x.want)
+		}
+		var want []string
+		switch chunked := strings.Contains(x.offers, "CHUNKING"); {
+		case chunked && x.cut:
+			continue // the server of this test keeps what it has of a chunk
+		case chunked:
+			want = []string{x.got}
+		case x.got != "":
+			want = []string{strings.Replace(x.got, "\r\n.\r\n..", "\r\n..\r\n...", 1) + ".\r\n"}
+		}
+		s.mu.Lock()
+		if !slices.Equal(s.data, want) {
+			t.Errorf("offers %q, cut %v: data %q, want %q", x.offers, x.cut, s.data, want)
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -18,8 +18,12 @@ import (
 // goroutine.
 type Transfer struct {
 	d       relay.Delivery
-	head    []byte // of the message, with the empty line
-	body    []byte
+	head    []byte        // of the message, with the empty line
+	body    []byte        // nil where it is in stored
+	stored  *relay.Stored // nil where the message is in head and body
+	scanned bool
+	bare    bool  // has a bare CR or LF
+	ended   bool  // ends with a line end
 	eight   bool  // has octets over 127
 	utf8    bool  // needs SMTPUTF8: the header has octets over 127 and may
 	open    []int // recipients without a result
@@ -36,41 +40,80 @@ func NewTransfer(d relay.Delivery) *Transfer {
 		// Nil is a promise: it is given by the hop's own answer alone.
 		t.results[i] = lost(errors.New("no reply to the message"))
 	}
-	if d.Message != nil {
-		t.load(d.Message)
+	switch {
+	case d.Message != nil:
+		t.head, t.body = d.Message.Header(), d.Message.Body()
+	case d.Stored != nil:
+		t.head, t.stored = d.Stored.Header, d.Stored
 	}
 	return t
 }
 
-func (t *Transfer) load(m *message.Message) {
-	t.head, t.body = m.Header(), m.Body()
-	inHeader := eightBit(t.head)
-	t.eight = inHeader || eightBit(t.body)
-	t.utf8 = t.d.Params.SMTPUTF8 && inHeader
+// pieces calls each with the message, in pieces.
+func (t *Transfer) pieces(ctx context.Context, each func([]byte) error) error {
+	if t.stored != nil {
+		return t.stored.Pieces(ctx, each)
+	}
+	if err := each(t.head); err != nil {
+		return err
+	}
+	return each(t.body)
+}
+
+// scan finds out what decides whether the message can be sent, once.
+func (t *Transfer) scan(ctx context.Context) error {
+	if t.scanned {
+		return nil
+	}
+	var s scan
+	if err := t.pieces(ctx, func(p []byte) error { s.add(p); return nil }); err != nil {
+		return err
+	}
+	s.whole()
+	t.scanned, t.eight, t.bare, t.ended = true, s.eight, s.bare, s.ended
+	t.utf8 = t.d.Params.SMTPUTF8 && eightBit(t.head)
+	return nil
 }
 
 // size is the size of the message in octets.
-func (t *Transfer) size() int { return len(t.head) + len(t.body) }
+func (t *Transfer) size() int {
+	if t.stored != nil {
+		return t.stored.Size
+	}
+	return len(t.head) + len(t.body)
+}
 
-// convert makes the message 7-bit and reports whether it is.
-func (t *Transfer) convert(sevenBit func(*message.Message) (*message.Message, error)) bool {
+// convert makes the message 7-bit and reports whether it is. Its error means that the
+// message cannot be read.
+func (t *Transfer) convert(ctx context.Context, sevenBit func(*message.Message) (*message.Message, error)) (bool, error) {
 	if sevenBit == nil {
-		return false
+		return false, nil
 	}
-	m, err := sevenBit(t.d.Message)
+	m := t.d.Message
+	if m == nil {
+		var err error
+		if m, err = t.stored.Load(ctx); err != nil {
+			return false, err
+		}
+	}
+	m, err := sevenBit(m)
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // it may not be converted
 	}
-	t.load(m)
-	return !t.eight
+	t.head, t.body, t.stored, t.scanned = m.Header(), m.Body(), nil, false
+	err = t.scan(ctx)
+	return !t.eight, err
 }
 
 // check refuses what SMTP cannot carry unchanged.
-func (t *Transfer) check() error {
-	switch {
-	case t.d.Message == nil:
+func (t *Transfer) check(ctx context.Context) error {
+	if t.d.Message == nil && t.stored == nil {
 		return fault.Of(errors.New("delivery without a message"))
-	case bareLineEnd(t.head), bareLineEnd(t.body):
+	}
+	if err := t.scan(ctx); err != nil {
+		return fault.Of(err)
+	}
+	if t.bare {
 		return fault.New(fault.Malformed, "bare CR or LF in the message", nil)
 	}
 	return nil
@@ -118,7 +161,7 @@ func (h *hop) send(ctx context.Context, t *Transfer) error {
 		t.Note(fault.Narrow(fault.Refused, fault.RequireTLS, "REQUIRETLS support required: next hop lacks it, or TLS with a verified certificate", nil))
 		return errElsewhere
 	}
-	if err := h.suits(t); err != nil {
+	if err := h.suits(ctx, t); err != nil {
 		t.fail(err)
 		return nil
 	}
@@ -174,7 +217,7 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
 		return err
 	}
-	if err := h.writeContent(&blockWriter{h: h, ctx: ctx}, t); err != nil {
+	if err := h.writeContent(ctx, &blockWriter{h: h, ctx: ctx}, t); err != nil {
 		return err
 	}
 	for _, about := range h.answered(accepted) {
@@ -190,12 +233,18 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 	return nil
 }
 
-// writeContent sends a message as the hop takes it.
-func (h *hop) writeContent(w *blockWriter, t *Transfer) error {
+// writeContent sends a message as the hop takes it. Where it fails the hop has not got its
+// end, and does not take it.
+func (h *hop) writeContent(ctx context.Context, w *blockWriter, t *Transfer) error {
+	pieces := func(each func([]byte) error) error { return t.pieces(ctx, each) }
 	if !h.chunks() {
-		return writeDotted(w, t.head, t.body)
+		d := &dotWriter{w: w}
+		if err := pieces(func(p []byte) error { _, err := d.Write(p); return err }); err != nil {
+			return err
+		}
+		return d.end()
 	}
-	if err := writeChunk(w, t.head, t.body); err != nil {
+	if err := writeChunk(w, t.size(), t.ended, pieces); err != nil {
 		return err
 	}
 	return w.Flush()
@@ -244,9 +293,14 @@ func (h *hop) logDelivered(ctx context.Context, t *Transfer, accepted []int, r f
 }
 
 // suits refuses, for good, what this hop cannot take.
-func (h *hop) suits(t *Transfer) error {
-	if t.eight && !h.offers("8BITMIME") && !t.convert(h.client.config.SevenBit) {
-		return fault.Narrow(fault.Refused, fault.Conversion, "next hop does not support 8BITMIME, and the content must not be converted", nil)
+func (h *hop) suits(ctx context.Context, t *Transfer) error {
+	if t.eight && !h.offers("8BITMIME") {
+		switch converted, err := t.convert(ctx, h.client.config.SevenBit); {
+		case err != nil:
+			return fault.Of(err)
+		case !converted:
+			return fault.Narrow(fault.Refused, fault.Conversion, "next hop does not support 8BITMIME, and the content must not be converted", nil)
+		}
 	}
 	if (t.utf8 || !t.d.Sender.ASCII()) && !h.offers("SMTPUTF8") {
 		return fault.Narrow(fault.Refused, fault.International, "next hop does not support internationalized mail", nil)

@@ -177,9 +177,9 @@ func (m *machine) contents() string {
 	list, err := q.List(m.Context(), queue.Filter{})
 	m.must(err)
 	for _, e := range list {
-		_, raw, err := q.Show(m.Context(), e.ID)
-		m.must(err)
-		fmt.Fprintln(&text, e.Status, e.Sender, e.Recipients, e.Created, len(raw))
+		var raw strings.Builder
+		m.must(q.WriteMessage(m.Context(), e.ID, &raw))
+		fmt.Fprintln(&text, e.Status, e.Sender, e.Recipients, e.Created, raw.Len())
 	}
 	held, err := q.Held(m.Context())
 	m.must(err)
