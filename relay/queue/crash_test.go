@@ -2,12 +2,15 @@ package queue
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,7 +90,7 @@ func (j *journal) Deliver(_ context.Context, d relay.Delivery) ([]error, []bool)
 			errs[i] = fmt.Errorf("not this time")
 			continue
 		}
-		if _, err := fmt.Fprintln(j.file, r.Address); err != nil {
+		if _, err := fmt.Fprintln(j.file, r.Address, os.Getpid()); err != nil {
 			errs[i] = err
 		}
 	}
@@ -160,21 +163,25 @@ func newCrashPlace(t *testing.T, dir string) (place Place, env string) {
 // of all deliveries that may be under way, each with two.
 const crashTwice = 2 * 25
 
-// readDelivered is how often each recipient got a message, and how many of them more than
-// once.
-func readDelivered(t *testing.T, dir string) (delivered map[string]int, twice int) {
+// took is how often a recipient got a message, and which process was the first to bring it.
+type took struct {
+	times int
+	first string
+}
+
+// readDelivered is what each recipient got.
+func readDelivered(t *testing.T, dir string) map[string]took {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "delivered"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	delivered = map[string]int{}
-	for to := range strings.FieldsSeq(string(text)) {
-		if delivered[to]++; delivered[to] > 1 {
-			twice++
-		}
+	all := map[string]took{}
+	for line := range strings.Lines(string(text)) {
+		to, process, _ := strings.Cut(strings.TrimSpace(line), " ")
+		all[to] = took{all[to].times + 1, cmp.Or(all[to].first, process)}
 	}
-	return delivered, twice
+	return all
 }
 
 // Whatever Put accepted before the process was killed is delivered, at least once, with
@@ -185,7 +192,6 @@ func testCrash(t *testing.T) {
 	dir := t.TempDir()
 	place, env := newCrashPlace(t, dir)
 	accepted := map[string]bool{}
-	var twice, most int
 	for round := range crashRounds(t) {
 		cmd := exec.Command(os.Args[0], "-test.run=^$")
 		cmd.Env = append(os.Environ(), crashEnv+"="+dir, env)
@@ -209,8 +215,6 @@ func testCrash(t *testing.T) {
 		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 			t.Fatalf("the process ended by itself: %v", err)
 		}
-		_, now := readDelivered(t, dir)
-		most, twice = max(most, now-twice), now
 	}
 	h := newHop(nil)
 	h.got = make(chan relay.Delivery, 100_000)
@@ -222,22 +226,25 @@ func testCrash(t *testing.T) {
 	start(t, q)
 	drained(t, q)
 
-	delivered, before := readDelivered(t, dir)
+	delivered := readDelivered(t, dir)
 	for to, n := range h.attempts {
-		if delivered[to] += n; delivered[to] > 1 {
-			twice++
-		}
+		delivered[to] = took{delivered[to].times + n, cmp.Or(delivered[to].first, "the last")}
 	}
-	most = max(most, twice-before)
+	twice, after := 0, map[string]int{}
+	for _, got := range delivered {
+		twice += got.times - 1
+		after[got.first] += got.times - 1 // its record was lost when that process was killed
+	}
+	most := slices.Max(slices.Collect(maps.Values(after)))
 	for to := range accepted {
 		for _, to := range []string{to, "second-" + to} {
-			if delivered[to] == 0 {
+			if delivered[to].times == 0 {
 				t.Errorf("%s was accepted and never delivered", to)
 			}
 		}
 	}
 	for to := range delivered {
-		if to = strings.TrimPrefix(to, "second-"); delivered[to] == 0 || delivered["second-"+to] == 0 {
+		if to = strings.TrimPrefix(to, "second-"); delivered[to].times == 0 || delivered["second-"+to].times == 0 {
 			t.Errorf("of %s one copy was stored without the other", to)
 		}
 	}
