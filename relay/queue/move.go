@@ -37,7 +37,7 @@ func Move(ctx context.Context, from, to Place) (m Moved, err error) {
 	if err != nil {
 		return m, fmt.Errorf("queue %q: %w", from.label(), err)
 	}
-	defer func() { err = errors.Join(err, guard.end()) }()
+	defer func() { err = errors.Join(err, guard.end(ctx)) }()
 	return source.move(ctx, target.Store, guard)
 }
 
@@ -95,7 +95,7 @@ func (s *Store) keepNodesOut(ctx context.Context) (*nodeGuard, error) {
 	}
 	g := &nodeGuard{conn}
 	if err := s.isIdle(ctx); err != nil {
-		return nil, errors.Join(err, g.end())
+		return nil, errors.Join(err, g.end(ctx))
 	}
 	return g, nil
 }
@@ -112,11 +112,11 @@ func (g *nodeGuard) check(ctx context.Context) error {
 }
 
 // end lets nodes work again.
-func (g *nodeGuard) end() error {
+func (g *nodeGuard) end(ctx context.Context) error {
 	if g.conn == nil {
 		return nil
 	}
-	return errors.Join(moveLock.SessionUnlock(context.Background(), g.conn), g.conn.Close())
+	return errors.Join(moveLock.SessionUnlock(context.WithoutCancel(ctx), g.conn), g.conn.Close())
 }
 
 // errBusy is the error for a queue that a gateway works on.

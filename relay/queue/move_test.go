@@ -107,7 +107,7 @@ func TestMoveKeepsNodesOut(t *testing.T) {
 	if _, err := Move(t.Context(), place, Place{Path: t.TempDir() + "/other.db"}); !errors.Is(err, errBusy) {
 		t.Errorf("moved twice at once: %v", err)
 	}
-	if err := guard.end(); err != nil {
+	if err := guard.end(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.lease.renew(t.Context()); err != nil {
@@ -149,7 +149,7 @@ func TestMoveWithoutItsLock(t *testing.T) {
 	if m, err := s.move(t.Context(), nil, guard); err == nil || m != (Moved{}) {
 		t.Errorf("%+v moved without the lock (%v)", m, err)
 	}
-	_ = guard.end() // it says so, too
+	_ = guard.end(t.Context()) // it says so, too
 }
 
 // fillForMove puts mail of every kind into a queue.
