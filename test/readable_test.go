@@ -115,9 +115,15 @@ func (d *deployment) testForms(t *testing.T) {
 		forms["encrypted, "+p.Name()] = foreignForm{d.encryptedBy(t, p, letterWithFile), "none"}
 		forms["encrypted, opaque, "+p.Name()] = foreignForm{d.encryptedBy(t, p, signed), "pass"}
 	}
-	for name, c := range dressed(forms["clear"].entity, encrypt) {
+	for name, c := range dressed(clear, string(opaque), encrypt) {
 		forms[name] = c
 	}
+	// Apple Mail leaves the transfer encoding of a text on a multipart, where it says nothing.
+	marked := "Content-Transfer-Encoding: quoted-printable\r\n" + letterWithFile
+	if signed, err = openssl.SignClear([]byte(marked), d.ids[partner]); err != nil {
+		t.Fatal(err)
+	}
+	forms["clear, of Apple Mail, an encoding on the multipart"] = foreignForm{string(entityOf(canonical(signed))), "pass"}
 	for name, c := range forms {
 		for _, form := range []string{"readable", "stripped"} {
 			t.Run(name+" "+form, func(t *testing.T) {
@@ -158,9 +164,10 @@ const binaryLetter = "Content-Type: multipart/mixed; boundary=\"=_l\"\r\n\r\n--=
 	"Content-Disposition: attachment; filename=\"plan.pdf\"\r\nContent-Transfer-Encoding: binary\r\n\r\n%PDF-1.7\x00\xff\r\n--=_l--\r\n"
 
 // dressed are messages with the types, parameters and boundaries that some clients write
-// around the same CMS: other names of Outlook, what Apple Mail and iOS write, and Outlook
-// on the web, which calls what is encrypted by AES-GCM enveloped-data.
-func dressed(clear string, encrypt func(entity, cipher string) string) map[string]foreignForm {
+// around the same CMS: other names of Outlook, and the ways in which it names the digest,
+// what Apple Mail and iOS write, and Outlook on the web, which calls what is encrypted by
+// AES-GCM enveloped-data.
+func dressed(clear, opaque string, encrypt func(entity, cipher string) string) map[string]foreignForm {
 	otherNames := func(entity string) string {
 		head, body, _ := strings.Cut(entity, "\r\n\r\n")
 		if strings.Contains(head, "x-pkcs7") {
@@ -171,7 +178,12 @@ func dressed(clear string, encrypt func(entity, cipher string) string) map[strin
 	_, boundary, _ := strings.Cut(clear, "boundary=\"")
 	boundary, _, _ = strings.Cut(boundary, "\"")
 	apple := strings.ReplaceAll(clear, boundary, "Apple-Mail=_7A1C2A5B-3C29-4A0E-9B3E-6F2D4E1B8C9D")
-	// reheaded is a ciphertext under another Content-Type.
+	micalg := func(value string) string {
+		at := strings.Index(clear, "micalg=\"")
+		end := at + len("micalg=\"") + strings.Index(clear[at+len("micalg=\""):], "\"") + 1
+		return clear[:at] + "micalg=" + value + clear[end:]
+	}
+	// reheaded is a CMS object under another Content-Type.
 	reheaded := func(kind, entity string) string {
 		_, body, _ := strings.Cut(entity, "\r\n\r\n")
 		return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=smime.p7m\r\n\r\n" + body
@@ -179,6 +191,11 @@ func dressed(clear string, encrypt func(entity, cipher string) string) map[strin
 	return map[string]foreignForm{
 		"clear, other names":          {otherNames(clear), "pass"},
 		"clear, of Apple Mail":        {apple, "pass"},
+		"clear, digest as SHA256":     {otherNames(micalg("SHA256")), "pass"},
+		"clear, digest as an OID":     {micalg(`"2.16.840.1.101.3.4.2.1"`), "pass"},
+		"opaque, of Outlook mobile":   {reheaded("application/pkcs7-mime; smime-type=signed-data;\r\n\tname=\"smime.p7m\"", opaque), "pass"},
+		"opaque, type quoted":         {reheaded("application/x-pkcs7-mime; name=smime.p7m; smime-type=\"signed-data\"", opaque), "pass"},
+		"opaque, by its file name":    {reheaded("application/octet-stream; name=\"smime.p7m\"", opaque), "pass"},
 		"encrypted, of iOS":           {reheaded("application/pkcs7-mime;\r\n\tsmime-type=enveloped-data;\r\n\tname=smime.p7m", encrypt(apple, "aes-256-cbc")), "pass"},
 		"encrypted, of OWA":           {reheaded("application/pkcs7-mime; smime-type=enveloped-data;\r\n name=\"smime.p7m\"", encrypt(clear, "aes-256-gcm")), "pass"},
 		"encrypted, without a type":   {reheaded("application/x-pkcs7-mime; name=\"smime.p7m\"", encrypt(letterWithFile, "aes-256-cbc")), "none"},
