@@ -23,7 +23,8 @@ type attributes struct {
 
 // parseAttributes reads the signedAttrs element under its [0] tag. What is wrong
 // with an attribute that protects is ErrAttributes: the signature fails. One that
-// only gives advice counts as absent where it cannot be read.
+// only gives advice counts as absent where it cannot be read, or is there twice. A
+// second signing time fails too: readers would show two times.
 func parseAttributes(raw []byte) (*attributes, error) {
 	if len(raw) > maxAttributes {
 		return nil, badAttributes("%d octets", len(raw))
@@ -44,7 +45,11 @@ func parseAttributes(raw []byte) (*attributes, error) {
 			continue
 		}
 		if slices.ContainsFunc(seen, func(b []byte) bool { return bytes.Equal(b, oid) }) {
-			return nil, badAttributes("attribute %s twice", dotted(oid))
+			if !preference(oid) {
+				return nil, badAttributes("attribute %s twice", dotted(oid))
+			}
+			a.forget(oid)
+			continue
 		}
 		seen = append(seen, oid)
 		if err := a.set(oid, value); err != nil && !advice(oid) {
@@ -71,7 +76,10 @@ func (c *cursor) attribute() (oid, value []byte, err error) {
 	if c.more() {
 		value = c.raw()
 	}
-	if c.more() && knownAttribute(oid) {
+	switch {
+	case c.more() && preference(oid):
+		value = nil
+	case c.more() && knownAttribute(oid):
 		return nil, nil, badAttributes("attribute %s with several values", dotted(oid))
 	}
 	for c.more() {
@@ -104,6 +112,20 @@ func advice(oid []byte) bool {
 		return true
 	}
 	return false
+}
+
+// preference reports whether an attribute says only how the signer wants to be written to.
+func preference(oid []byte) bool {
+	return string(oid) == oidCapabilities || string(oid) == oidEncryptionKeyPreference
+}
+
+// forget has no preference of the kind count.
+func (a *attributes) forget(oid []byte) {
+	if string(oid) == oidCapabilities {
+		a.capabilities = nil
+	} else {
+		a.preference = nil
+	}
 }
 
 // set takes up one attribute.
