@@ -96,6 +96,9 @@ func verifyStatus(r smime.Report) error {
 // printReport writes a report for people.
 func printReport(p *page, r smime.Report) {
 	p.line("result: %s%s", r.Result, because(string(r.Reason)))
+	if r.Detail != "" {
+		p.line("detail: %s", r.Detail)
+	}
 	if len(r.Layers) > 0 {
 		p.line("layers: %s", strings.Join(r.Layers, " > "))
 	}
@@ -112,6 +115,9 @@ func printReport(p *page, r smime.Report) {
 			if value != "" {
 				p.line("  %-13s %s", name+":", value)
 			}
+		}
+		if s.Detail != r.Detail {
+			row("detail", s.Detail)
 		}
 		row("addresses", strings.Join(s.Addresses, ", "))
 		row("subject", s.Subject)
