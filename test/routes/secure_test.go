@@ -143,6 +143,8 @@ address = "127.0.0.1:%d"
 [trust]
 revocation = "off"
 fetch_networks = ["192.0.2.0/24"]
+[queue]
+retry = ["4h"]
 [dns]
 resolvers = [%q]
 [[listener]]
