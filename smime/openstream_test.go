@@ -107,7 +107,8 @@ func TestOpenStream(t *testing.T) {
 			{"clear", "gcm", "clear"}, {"clear", "opaque"}, {"clear", "clear"}, {"cbc", "clear"}, {"cbc", "gcm"},
 		} {
 			m := mail(t, text)
-			if name == "two types" && len(way) > 0 {
+			often := name == "text" || name == "attachment"
+			if name == "two types" && len(way) > 0 || !often && len(way) > 1 {
 				continue
 			}
 			for _, step := range way {
@@ -116,7 +117,7 @@ func TestOpenStream(t *testing.T) {
 			what := fmt.Sprint(name, " ", way)
 			raw := bytes.Clone(m.Bytes())
 			sameAsOpen(t, what, raw, o)
-			if name != "text" && name != "attachment" {
+			if !often {
 				continue
 			}
 			sameAsOpen(t, what+", LF", bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), o)

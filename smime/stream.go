@@ -2,6 +2,7 @@ package smime
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/x509"
 	"io"
 
@@ -13,8 +14,8 @@ import (
 const smallMessage = 1 << 20
 
 // EncryptStream writes to w what Encrypt makes of the message that r gives. One of more
-// than 1 MB goes through a small buffer, unless it has no Content-Type, or its header is
-// to be protected. What is below its header is not looked at then. Where r is no
+// than 1 MB goes through a small buffer, unless it has no Content-Type, its header is to
+// be protected, or the FIPS module has no stream of the cipher. What is below its header is not looked at then. Where r is no
 // io.Seeker, the size is not known before, and the object is of indefinite length: see
 // cms.EncryptStream. Errors are those of Encrypt, r and w; after one, w has a part of a
 // message, which must not be used.
@@ -26,7 +27,7 @@ func EncryptStream(w io.Writer, r io.Reader, to []*x509.Certificate, o EncryptOp
 	}
 	small := start.Len() <= smallMessage
 	whole := io.MultiReader(start, r)
-	if small || o.Headers != HeadersOpen {
+	if small || o.Headers != HeadersOpen || fips140.Enforced() && o.Cipher.Authenticated() {
 		return encryptWhole(w, whole, to, o)
 	}
 	m, body, err := message.SplitHeader(whole)
