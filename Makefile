@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-sslea
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates
+.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates post-quantum
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -156,6 +156,9 @@ fuzz-inbound: ## INBOUND_INPUTS (10,000,000) hostile messages through the inboun
 
 certificates: ## our certificate reader beside libcrypto's, on 100,000 mutated certificates
 	$(GO) test -count=1 -v ./test/certificates -certificates 100000
+
+post-quantum: ## ML-DSA and ML-KEM with OpenSSL 3.6 of Debian unstable, which is unpacked and not installed
+	OPENSSL36=$$(test/scripts/openssl36 $${TMPDIR:-/tmp}/smimerelay-openssl36) $(GO) test -count=1 -tags openssl36 -run TestPostQuantum -v ./test
 
 corpora: ## the verdicts on foreign test material in CORPORA, a line a file
 	$(GO) test -count=1 -run Corpora -v ./... | grep -E '^(---|    ---|ok|FAIL|corpora:)|corpora' || true

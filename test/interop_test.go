@@ -205,6 +205,9 @@ What is in none of these is held to the standards' own values, in the tests of s
 - ML-KEM-512, -768 and -1024 (RFC 9936): the message of appendix C, with the private key
   as seed, as expanded key and as both, and all steps between
 - ML-DSA-44, -65 and -87 (RFC 9882): the messages of appendix B
+- both also by OpenSSL 3.6 of Debian unstable, both ways: signatures, clear and opaque, with
+  each ML-DSA; AES-128-GCM, AES-256-GCM and AES-256-CBC with each ML-KEM; and what each
+  deployment of the gateway wrote (make post-quantum)
 - SLH-DSA, all sets (RFC 9814, RFC 9909), verified only: vectors of NIST's ACVP for
   SHAKE-128f and SHA2-192s, keys of OpenSSL 3.5 for SHA2-128s, SHAKE-128s and SHAKE-256s, and
   messages that the library behind it signed, since no peer here writes any

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/test/peer"
 )
 
 // postQuantum is the configuration of an authority that issues post-quantum
@@ -27,7 +29,7 @@ profile = "pqc"
 
 // TestPostQuantum: in every deployment a message is signed with ML-DSA and encrypted
 // with ML-KEM, with certificates of the gateway's own authority, and what left is
-// decrypted and verified when it comes in.
+// decrypted and verified when it comes in, and by OpenSSL 3.6 where that is at hand.
 func TestPostQuantum(t *testing.T) {
 	for name, open := range deployments {
 		t.Run(name, func(t *testing.T) {
@@ -43,6 +45,11 @@ func TestPostQuantum(t *testing.T) {
 			left := d.arrived(t, m, m.to[0])
 			if bytes.Contains(left.Data, []byte(secret)) || !bytes.Contains(left.Data, []byte("authEnveloped-data")) {
 				t.Fatalf("not encrypted:\n%s", left.Data)
+			}
+			if o, found := peer.FindNewerOpenSSL(); found {
+				if read := readByPeer(t, o, d.gateway, "quill@corp.example", m.to[0], left.Data); !strings.Contains(read, secret) {
+					t.Errorf("OpenSSL reads\n%s", read)
+				}
 			}
 			back := m
 			back.id = "back." + m.id
