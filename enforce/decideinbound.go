@@ -77,9 +77,9 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 			d.Note = "quarantined instead of rejected: the client must not learn what decryption found"
 		}
 	}
-	d.Temporary = d.Action == Reject && (found.Result == "temperror" || c.unknown)
+	d.Temporary = d.Action == Reject && (found.Result == "temperror" && r.judges || c.unknown)
 	if d.Action.withholds() {
-		d.Reason = found.why(r.plain)
+		d.Reason = found.why(r)
 	}
 	if r.report {
 		d.Report, d.Action, d.Form, d.Temporary = d.outcome(), Deliver, Form{}, false
@@ -231,16 +231,17 @@ func (d *InboundDecision) outcome() string {
 	return "delivered"
 }
 
-// why says what was found, for people; plain says that the rule is for what is not
-// encrypted.
-func (f *Found) why(plain bool) string {
+// why says for people what of it the rule that decided is about.
+func (f *Found) why(r *inboundRule) string {
 	switch {
 	case f.outer:
 		return "encrypted mail is not accepted here in this form"
-	case f.Result == "temperror":
+	case f.Result == "temperror" && r.judges:
 		return "its S/MIME signature cannot be checked now" + f.because()
-	case plain:
+	case r.plain:
 		return "it is not encrypted"
+	case f.Result == "temperror":
+		return "policy does not accept it"
 	case f.Result == "pass":
 		return "its S/MIME signature is valid, and policy does not accept it"
 	case !f.Signed && f.Reason == "" && f.Encrypted:

@@ -151,6 +151,7 @@ type inboundRule struct {
 	toRecipient bool
 	notify      []address.Address
 	plain       bool // it is for what is not encrypted
+	judges      bool // it has conditions on what a signature is worth
 }
 
 // InboundPolicy is a compiled list of inbound rules. It does not change and may be
@@ -257,6 +258,7 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 		},
 		action: word(c, "on_result", in.OnResult, actionWords),
 		plain:  in.Encrypted == "no",
+		judges: in.judges(),
 		form: Form{
 			Layers:   word(c, "deliver", in.Deliver, layerWords),
 			Strip:    word(c, "strip_signature", in.StripSignature, stripWords),
@@ -278,6 +280,17 @@ func (c *compiler) inbound(in *InboundRule, last bool) inboundRule {
 		c.problem("", "matches every message, so the rules below it are never used; add a condition or move it to the end")
 	}
 	return r
+}
+
+// judges reports whether there are conditions on what a signature is worth, and not only on
+// whether there is one.
+func (r *InboundRule) judges() bool {
+	for _, k := range foundKinds {
+		if yes, except := k.list(r); len(yes)+len(except) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // asReceived has the conditions on the message as it came.

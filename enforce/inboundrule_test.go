@@ -142,6 +142,15 @@ func TestInboundTemporary(t *testing.T) {
 	if d := decideOn(t, p, Facts{Found: Found{Result: "fail", Signed: true}}); d.Temporary || d.Action != Reject {
 		t.Errorf("%+v", d)
 	}
+	// What a later check of the signature finds changes nothing for these.
+	for want, rule := range map[string]InboundRule{
+		"it is not encrypted":       {Encrypted: "no", OnResult: "reject"},
+		"policy does not accept it": {OnResult: "reject"},
+	} {
+		if d := decideOn(t, inboundPolicy(t, rule), Facts{Found: Found{Result: "temperror", Signed: true}}); d.Temporary || d.Reason != want {
+			t.Errorf("%+v", d)
+		}
+	}
 }
 
 // The reason is what the rule is for.
