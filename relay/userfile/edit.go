@@ -11,10 +11,8 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/filesystem"
+	"github.com/smimerelay/smimerelay/internal/passwordhash"
 )
-
-// maxPassword bounds what is hashed.
-const maxPassword = 1024
 
 // Add adds a user to the file at path, which is made if it does not exist.
 func Add(path, user, password string) error {
@@ -60,15 +58,15 @@ func change(path, user, password string, allow func(known bool) error) error {
 		return err
 	case password == "":
 		return errors.New("the password is empty; write it on the first line")
-	case len(password) > maxPassword || strings.ContainsRune(password, 0):
-		return fmt.Errorf("the password is longer than %d octets, or has one that is zero", maxPassword)
+	case len(password) > passwordhash.Max || strings.ContainsRune(password, 0):
+		return fmt.Errorf("the password is longer than %d octets, or has one that is zero", passwordhash.Max)
 	}
 	return edit(path, func(all map[string]string) error {
 		_, known := all[name]
 		if err := allow(known); err != nil {
 			return err
 		}
-		all[name] = newHash(password).String()
+		all[name] = passwordhash.New(password).String()
 		return nil
 	})
 }

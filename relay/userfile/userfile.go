@@ -13,22 +13,24 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/smimerelay/smimerelay/internal/passwordhash"
 )
 
 // File is a file of users. It is read again when it has changed.
 type File struct {
 	path  string
-	slots chan struct{} // holds one value for each check under way
-	dummy hash          // for names that are not known
+	slots chan struct{}     // holds one value for each check under way
+	dummy passwordhash.Hash // for names that are not known
 
 	mu    sync.Mutex
 	info  fs.FileInfo // of what was read
-	known map[string]hash
+	known map[string]passwordhash.Hash
 }
 
 // Open reads the file at path.
 func Open(path string) (*File, error) {
-	f := &File{path: path, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), dummy: newHash("")}
+	f := &File{path: path, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), dummy: passwordhash.New("")}
 	_, err := f.users()
 	return f, err
 }
@@ -52,12 +54,12 @@ func (f *File) Check(ctx context.Context, user, password string) (string, bool, 
 	if !found {
 		h = f.dummy
 	}
-	right := h.is(password)
+	right := h.Is(password)
 	return name, found && right && password != "", nil
 }
 
 // users returns what is in the file now.
-func (f *File) users() (map[string]hash, error) {
+func (f *File) users() (map[string]passwordhash.Hash, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.path)
@@ -71,9 +73,9 @@ func (f *File) users() (map[string]hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]hash, len(lines))
+	known := make(map[string]passwordhash.Hash, len(lines))
 	for name, text := range lines {
-		if known[name], err = parseHash(text); err != nil {
+		if known[name], err = passwordhash.Parse(text); err != nil {
 			return nil, fmt.Errorf("%s: user %q: %w", f.path, name, err)
 		}
 	}
