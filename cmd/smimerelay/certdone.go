@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
@@ -35,7 +36,7 @@ func (f *doneFlags) report(a *app, e store.Entry, d done, text string) error {
 		p.line("%s %s", name(e.Certificate), text)
 		return p.err
 	}
-	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pkix.SubjectString(e.Certificate), texts(e.Addresses)
+	d.SHA256, d.Subject, d.Addresses = hex.EncodeToString(e.Fingerprint[:]), pkix.SubjectString(e.Certificate), describe.Texts(e.Addresses)
 	return a.encoder().Encode(d)
 }
 

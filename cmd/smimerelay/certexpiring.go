@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/service"
 )
@@ -71,7 +72,7 @@ func (c *certExpiringCmd) print(a *app, list []service.Owned) error {
 		sum := sha256.Sum256(o.Certificate.Raw)
 		out = append(out, expiringIdentity{
 			SHA256: hex.EncodeToString(sum[:]), Subject: pkix.SubjectString(o.Certificate),
-			Addresses: texts(certs.Addresses(o.Certificate)), NotAfter: o.Certificate.NotAfter.UTC(),
+			Addresses: describe.Texts(certs.Addresses(o.Certificate)), NotAfter: o.Certificate.NotAfter.UTC(),
 			Days: int(o.Certificate.NotAfter.Sub(a.clock()).Hours() / 24), Place: o.Place, Authority: o.Authority,
 		})
 	}

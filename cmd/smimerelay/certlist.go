@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -139,7 +140,7 @@ type textList struct {
 
 func (l *textList) entry(e store.Entry) error {
 	l.n++
-	who := strings.Join(texts(e.Addresses), ", ")
+	who := strings.Join(describe.Texts(e.Addresses), ", ")
 	if who == "" {
 		who = pkix.SubjectString(e.Certificate)
 	}
@@ -176,7 +177,7 @@ type jsonList struct {
 }
 
 func (l *jsonList) entry(e store.Entry) error {
-	text, err := marshal(describeEntry(e))
+	text, err := marshal(describe.Entry(e))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -32,14 +33,6 @@ func (certShowCmd) examples() string {
 	return `smimerelay cert show 3f2a91c07d
 		smimerelay cert show bob@example.net
 		smimerelay cert show --json ./bob.pem | jq '.[0].encryption'`
-}
-
-// shown is a certificate with everything that is known of it.
-type shown struct {
-	certificate *x509.Certificate
-	chain       []*x509.Certificate // what came with it
-	entry       *store.Entry        // nil: it is not in the store
-	uses        map[certs.Purpose]certs.Verdict
 }
 
 // Run judges and prints.
@@ -67,12 +60,12 @@ func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker 
 		return err
 	}
 	for i := range list {
-		list[i].judge(ctx, checker, "")
+		list[i].Judge(ctx, checker, "")
 	}
 	if c.JSON {
-		out := make([]shownCertificate, len(list))
+		out := make([]describe.Certificate, len(list))
 		for i := range list {
-			out[i] = list[i].forJSON()
+			out[i] = list[i].Describe()
 		}
 		return a.printJSON(out)
 	}
@@ -87,13 +80,13 @@ func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker 
 }
 
 // find returns what the argument names: at least one.
-func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]shown, error) {
+func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]describe.Found, error) {
 	if addr, err := address.Parse(c.What); err == nil {
 		return findAddress(ctx, s, addr)
 	}
 	if isFingerprint(c.What) {
 		e, err := pick(ctx, s, c.What)
-		return []shown{{certificate: e.Certificate, chain: e.Chain, entry: &e}}, err
+		return []describe.Found{{Certificate: e.Certificate, Chain: e.Chain, Entry: &e}}, err
 	}
 	list, err := file.ReadCertificates(c.What)
 	if err != nil {
@@ -102,7 +95,7 @@ func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]shown, error)
 	return findFile(ctx, s, list)
 }
 
-func findAddress(ctx context.Context, s *store.Store, addr address.Address) ([]shown, error) {
+func findAddress(ctx context.Context, s *store.Store, addr address.Address) ([]describe.Found, error) {
 	entries, err := s.Find(ctx, store.Query{Address: &addr, Chain: true})
 	if err != nil {
 		return nil, err
@@ -110,44 +103,26 @@ func findAddress(ctx context.Context, s *store.Store, addr address.Address) ([]s
 	if len(entries) == 0 {
 		return nil, negative(fmt.Errorf("%s: no certificate for this address in the store; use smimerelay cert lookup to query the directories as well", addr))
 	}
-	var list []shown
+	var list []describe.Found
 	for i, e := range entries {
-		list = append(list, shown{certificate: e.Certificate, chain: e.Chain, entry: &entries[i]})
+		list = append(list, describe.Found{Certificate: e.Certificate, Chain: e.Chain, Entry: &entries[i]})
 	}
 	return list, nil
 }
 
 // findFile shows the first certificate of a file; the others help to build its
 // chain.
-func findFile(ctx context.Context, s *store.Store, list []*x509.Certificate) ([]shown, error) {
-	found := shown{certificate: list[0], chain: list[1:]}
+func findFile(ctx context.Context, s *store.Store, list []*x509.Certificate) ([]describe.Found, error) {
+	found := describe.Found{Certificate: list[0], Chain: list[1:]}
 	e, err := pick(ctx, s, fmt.Sprintf("%x", sha256.Sum256(list[0].Raw)))
 	switch {
 	case err == nil:
-		found.entry = &e
-		found.chain = append(found.chain, e.Chain...)
+		found.Entry = &e
+		found.Chain = append(found.Chain, e.Chain...)
 	case !errors.Is(err, errNotInStore):
 		return nil, err
 	}
-	return []shown{found}, nil
-}
-
-// judge finds out what the certificate may be used for. Its addresses are not
-// asked about: it may serve for those that it names.
-func (s *shown) judge(ctx context.Context, checker certs.Checker, revocation certs.RevocationMode) {
-	s.uses = map[certs.Purpose]certs.Verdict{}
-	for _, p := range []certs.Purpose{certs.ForSigning, certs.ForEncryption} {
-		s.uses[p] = checker.Check(ctx, s.certificate, certs.Request{Purpose: p, Intermediates: s.chain, Revocation: revocation})
-	}
-}
-
-// verdict is the one that says more about the chain.
-func (s *shown) verdict() certs.Verdict {
-	v := s.uses[certs.ForSigning]
-	if other := s.uses[certs.ForEncryption]; v.Result != certs.Pass && (other.Result == certs.Pass || v.Reason == certs.WrongPurpose) {
-		return other
-	}
-	return v
+	return []describe.Found{found}, nil
 }
 
 // fingerprintOf writes a fingerprint in full.

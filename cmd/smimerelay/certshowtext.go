@@ -1,10 +1,6 @@
 package main
 
 import (
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/x509"
 	x509pkix "crypto/x509/pkix"
 	"encoding/asn1"
@@ -15,89 +11,36 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-// shownCertificate is what --json prints of one.
-type shownCertificate struct {
-	SHA256      string             `json:"sha256"`
-	Subject     string             `json:"subject"`
-	Issuer      string             `json:"issuer"`
-	Serial      string             `json:"serial"` // lower-case hexadecimal
-	Addresses   []string           `json:"addresses"`
-	NotBefore   time.Time          `json:"not_before"`
-	NotAfter    time.Time          `json:"not_after"`
-	Key         string             `json:"key"`
-	KeyUsage    []string           `json:"key_usage"`
-	ExtKeyUsage []string           `json:"ext_key_usage"`
-	Signing     shownUse           `json:"signing"`
-	Encryption  shownUse           `json:"encryption"`
-	Chain       []string           `json:"chain"`
-	ChainState  string             `json:"chain_state"`
-	Revocation  string             `json:"revocation"`
-	Stored      *storedCertificate `json:"stored"` // null: it is not in the store
-}
-
-// shownUse is whether a certificate serves for a purpose now.
-type shownUse struct {
-	Result certs.Result `json:"result"`
-	Reason certs.Reason `json:"reason"`
-	Detail string       `json:"detail,omitempty"`
-}
-
-func (s *shown) forJSON() shownCertificate {
-	c, v := s.certificate, s.verdict()
-	out := shownCertificate{
-		SHA256: fingerprintOf(c), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
-		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: texts(certs.Addresses(c)),
-		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Key: keyKind(c),
-		KeyUsage: keyUsages(c), ExtKeyUsage: extKeyUsages(c),
-		Signing: use(s.uses[certs.ForSigning]), Encryption: use(s.uses[certs.ForEncryption]),
-		Chain: subjects(v.Chain), ChainState: v.ChainState, Revocation: v.Revocation,
-	}
-	if s.entry != nil {
-		e := describeEntry(*s.entry)
-		out.Stored = &e
-	}
-	return out
-}
-
-func use(v certs.Verdict) shownUse { return shownUse{v.Result, v.Reason, v.Detail} }
-
-func subjects(chain []*x509.Certificate) []string {
-	out := make([]string, len(chain))
-	for i, c := range chain {
-		out[i] = pkix.SubjectString(c)
-	}
-	return out
-}
-
 // certificate writes everything about one certificate.
-func (p *page) certificate(s *shown, now time.Time) {
-	c, v := s.certificate, s.verdict()
+func (p *page) certificate(s *describe.Found, now time.Time) {
+	c, v := s.Certificate, s.Verdict()
 	row := func(name, text string) { p.line("  %-13s %s", name, text) }
 	p.line("%s", fingerprintOf(c))
 	row("subject", pkix.SubjectString(c))
 	row("issuer", pkix.IssuerString(c))
 	row("serial", hex.EncodeToString(c.SerialNumber.Bytes()))
-	row("addresses", orNone(texts(certs.Addresses(c))))
+	row("addresses", orNone(describe.Texts(certs.Addresses(c))))
 	row("valid", validity(c, now))
-	row("key", keyKind(c))
-	row("key usage", limitedTo(c, oidKeyUsage, keyUsages(c)))
-	row("purposes", limitedTo(c, oidExtKeyUsage, extKeyUsages(c)))
-	row("signing", used(s.uses[certs.ForSigning]))
-	row("encryption", used(s.uses[certs.ForEncryption]))
+	row("key", describe.KeyKind(c))
+	row("key usage", limitedTo(c, oidKeyUsage, describe.KeyUsages(c)))
+	row("purposes", limitedTo(c, oidExtKeyUsage, describe.ExtKeyUsages(c)))
+	row("signing", used(s.Uses[certs.ForSigning]))
+	row("encryption", used(s.Uses[certs.ForEncryption]))
 	row("chain", v.ChainState)
-	for i, subject := range subjects(v.Chain) {
+	for i, subject := range describe.Subjects(v.Chain) {
 		row("", fmt.Sprintf("%d %s", i, subject))
 	}
 	row("revocation", v.Revocation)
-	if s.entry == nil {
+	if s.Entry == nil {
 		row("store", "not in the store")
 		return
 	}
-	p.stored(s.entry, row)
+	p.stored(s.Entry, row)
 }
 
 // stored writes what the store knows of a certificate.
@@ -181,60 +124,4 @@ func validity(c *x509.Certificate, now time.Time) string {
 		return fmt.Sprintf("%s, expired %d days ago", text, days(now.Sub(c.NotAfter)))
 	}
 	return fmt.Sprintf("%s, %d days left", text, days(c.NotAfter.Sub(now)))
-}
-
-// keyKind names algorithm and size of the key.
-func keyKind(c *x509.Certificate) string {
-	switch k := pkix.PublicKey(c).(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("RSA, %d bits", k.N.BitLen())
-	case pkix.PSSKey:
-		return fmt.Sprintf("RSA for PSS only, %d bits", k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return "EC, " + k.Curve.Params().Name
-	case *pkix.BrainpoolKey:
-		return "EC, " + k.Curve()
-	case *ecdh.PublicKey:
-		return "X25519"
-	case ed25519.PublicKey:
-		return "Ed25519"
-	}
-	return pkix.KeyName(c)
-}
-
-// keyUsages names the bits of RFC 5280 section 4.2.1.3.
-func keyUsages(c *x509.Certificate) []string {
-	out := []string{}
-	for i, word := range []string{
-		"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
-		"keyCertSign", "cRLSign", "encipherOnly", "decipherOnly",
-	} {
-		if c.KeyUsage&(1<<i) != 0 {
-			out = append(out, word)
-		}
-	}
-	return out
-}
-
-// extKeyUsages names those of RFC 5280 section 4.2.1.12 that mail has to do with;
-// others are object identifiers or their numbers in crypto/x509.
-func extKeyUsages(c *x509.Certificate) []string {
-	words := map[x509.ExtKeyUsage]string{
-		x509.ExtKeyUsageAny: "anyExtendedKeyUsage", x509.ExtKeyUsageEmailProtection: "emailProtection",
-		x509.ExtKeyUsageClientAuth: "clientAuth", x509.ExtKeyUsageServerAuth: "serverAuth",
-		x509.ExtKeyUsageCodeSigning: "codeSigning", x509.ExtKeyUsageTimeStamping: "timeStamping",
-		x509.ExtKeyUsageOCSPSigning: "OCSPSigning",
-	}
-	out := []string{}
-	for _, u := range c.ExtKeyUsage {
-		word, ok := words[u]
-		if !ok {
-			word = fmt.Sprintf("another (%d)", u)
-		}
-		out = append(out, word)
-	}
-	for _, id := range c.UnknownExtKeyUsage {
-		out = append(out, id.String())
-	}
-	return out
 }

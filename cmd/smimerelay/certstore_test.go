@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -125,10 +126,10 @@ func (s *shelf) says(words, verb string, args ...string) {
 	}
 }
 
-func (s *shelf) list(args ...string) []storedCertificate {
+func (s *shelf) list(args ...string) []describe.Stored {
 	s.t.Helper()
 	stdout, _ := s.cert(0, "list", append(args, "--json")...)
-	var all []storedCertificate
+	var all []describe.Stored
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil {
 		s.t.Fatalf("cert list %q: %v\n%s", args, err, stdout)
 	}
@@ -234,7 +235,7 @@ func TestCertShow(t *testing.T) {
 	s.says("encryption    yes\n", "show", "eve@example.net")
 
 	stdout, _ := s.cert(0, "show", "--json", s.path("ca.pem"))
-	var list []shownCertificate
+	var list []describe.Certificate
 	if err := json.Unmarshal([]byte(stdout), &list); err != nil || len(list) != 1 {
 		t.Fatalf("%v\n%s", err, stdout)
 	}

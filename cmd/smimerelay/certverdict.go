@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -36,9 +37,9 @@ func (j judge) word(ctx context.Context, c *x509.Certificate, chain []*x509.Cert
 	if j.checker == nil {
 		return "-"
 	}
-	s := shown{certificate: c, chain: chain}
-	s.judge(ctx, j.checker, certs.RevocationOff)
-	if v := s.verdict(); v.Result != certs.Pass {
+	s := describe.Found{Certificate: c, Chain: chain}
+	s.Judge(ctx, j.checker, certs.RevocationOff)
+	if v := s.Verdict(); v.Result != certs.Pass {
 		return string(v.Reason)
 	}
 	return "usable"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/certs/intake"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
@@ -34,7 +35,7 @@ func (p lineImport) outcome(o intake.Outcome) error {
 	out := page{w: p.w}
 	out.line("%-7s %s: %s", o.Result, o.File, text)
 	for _, c := range o.Leaves {
-		who := strings.Join(texts(certs.Addresses(c)), ", ")
+		who := strings.Join(describe.Texts(certs.Addresses(c)), ", ")
 		if who == "" {
 			who = pkix.SubjectString(c)
 		}
