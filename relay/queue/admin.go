@@ -46,24 +46,38 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Entry, error) {
 		return nil, err
 	}
 	defer tx.Rollback()
-	all, err := s.listAll(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	if err := fillAll(ctx, tx, all); err != nil {
-		return nil, err
-	}
 	entries := []Entry{}
-	for _, e := range all {
-		if f.matches(&e) {
-			entries = append(entries, e)
+	for {
+		part, err := s.listPart(ctx, tx, f.After)
+		if err != nil || len(part) == 0 {
+			return entries, err
+		}
+		f.After = part[len(part)-1].ID
+		for _, e := range part {
+			if f.matches(&e) {
+				entries = append(entries, e)
+			}
+			if f.Limit > 0 && len(entries) == f.Limit {
+				return entries, nil
+			}
 		}
 	}
-	return entries, nil
 }
 
-func (s *Store) listAll(ctx context.Context, tx *sql.Tx) ([]Entry, error) {
-	rows, err := tx.QueryContext(ctx, s.selectEntries()+` ORDER BY d.id`)
+// perPart is how many deliveries are read at once.
+const perPart = 1000
+
+// listPart returns the deliveries behind a number, some at most.
+func (s *Store) listPart(ctx context.Context, tx *sql.Tx, after int64) ([]Entry, error) {
+	part, err := s.listBehind(ctx, tx, after)
+	if err != nil || len(part) == 0 {
+		return nil, err
+	}
+	return part, fillAll(ctx, tx, part)
+}
+
+func (s *Store) listBehind(ctx context.Context, tx *sql.Tx, after int64) ([]Entry, error) {
+	rows, err := tx.QueryContext(ctx, s.selectEntries()+` WHERE d.id > $1 ORDER BY d.id LIMIT $2`, after, perPart)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +96,8 @@ func (s *Store) listAll(ctx context.Context, tx *sql.Tx) ([]Entry, error) {
 // fillAll adds the recipients, in one reading. Those of a delivery that has come since
 // are left out.
 func fillAll(ctx context.Context, tx *sql.Tx, all []Entry) error {
-	rows, err := tx.QueryContext(ctx, `SELECT delivery_id, address, error FROM smimerelay_recipient ORDER BY delivery_id, position`)
+	rows, err := tx.QueryContext(ctx, `SELECT delivery_id, address, error FROM smimerelay_recipient
+		WHERE delivery_id >= $1 AND delivery_id <= $2 ORDER BY delivery_id, position`, all[0].ID, all[len(all)-1].ID)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,10 @@ type Filter struct {
 	Destination string
 	// Before is a time before which it was stored.
 	Before time.Time
+	// After is a number: only those behind it. With Limit, the most that are returned, a
+	// queue is read in parts; 0 is all.
+	After int64
+	Limit int
 }
 
 // Empty reports whether f chooses everything.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -57,8 +58,14 @@ const selectHeld = `SELECT h.id, ` + messageSize + `, h.hold, h.next
 
 // Held returns what is held, oldest first.
 func (s *Store) Held(ctx context.Context) ([]HeldEntry, error) {
+	return s.HeldBehind(ctx, 0, math.MaxInt32)
+}
+
+// HeldBehind returns what is held and has a number behind after, oldest first, as many as
+// limit at most: so it is read in parts.
+func (s *Store) HeldBehind(ctx context.Context, after HoldID, limit int) ([]HeldEntry, error) {
 	list := []HeldEntry{}
-	rows, err := s.db.QueryContext(ctx, selectHeld+` ORDER BY h.id`)
+	rows, err := s.db.QueryContext(ctx, selectHeld+` WHERE h.id > $1 ORDER BY h.id LIMIT $2`, int64(after), limit)
 	if err != nil {
 		return nil, err
 	}

@@ -232,6 +232,11 @@ func testHeldCountsAndDrops(t *testing.T) {
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
+	for after, want := range map[HoldID]int{list[0].ID - 1: 1, list[0].ID: 0} {
+		if part, err := q.HeldBehind(t.Context(), after, 1); err != nil || len(part) != want {
+			t.Errorf("behind %s: %v, %v", after, part, err)
+		}
+	}
 	e, err := q.ShowHeld(t.Context(), list[0].ID)
 	var text bytes.Buffer
 	err = errors.Join(err, q.WriteHeld(t.Context(), list[0].ID, &text))
