@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"certs/token":               {"certs", "certs/token/", "smime/cms", "smime/address", "internal/"},
 	"certs/token/contract":      {"internal/printable"},
 	"certs/token/cryptoki":      {"certs/file", "certs/token/", "internal/"}, // the gateway has none of it
+	"certs/describe":            {"certs", "certs/store", "smime/cms", "smime/address", "internal/"},
 	"certs/intake":              {"certs", "certs/file", "certs/store", "internal/"},
 	"certs/revocation":          {"smime/address", "internal/"},
 	// The store keeps what certs and cms know of a certificate.
