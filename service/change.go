@@ -32,6 +32,12 @@ func (s *Service) prepare(ctx context.Context, p *Parts) (*change, error) {
 		return nil, err
 	}
 	c := &change{parts: p, queue: !had && s.queue != nil}
+	if err := s.openConsole(ctx, p.Config); err != nil {
+		if c.queue {
+			s.dropQueue()
+		}
+		return nil, err
+	}
 	for _, spec := range specs(p) {
 		if i := slices.IndexFunc(s.listeners, func(d *listener) bool { return d.spec == spec }); i >= 0 {
 			c.listeners = append(c.listeners, s.listeners[i])
@@ -150,6 +156,11 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 		}
 	}
 	check("log.format", before.Log.Format, after.Log.Format)
+	if s.console != nil && after.Console.Address != "" {
+		check("console.path", before.Console.Path, after.Console.Path)
+		check("console.session_lifetime", before.Console.Lifetime, after.Console.Lifetime)
+		check("console.session_idle", before.Console.Idle, after.Console.Idle)
+	}
 	if s.queue != nil && needsQueue(after) {
 		check("queue", before.Queue, after.Queue)
 		if before.Store.Shared() || after.Store.Shared() { // see QueuePlace
@@ -162,22 +173,23 @@ func (s *Service) restartNeeded(after *config.Config) config.Problems {
 // reload reads the file again and puts all of it to use, or nothing: with a file
 // that has a problem, or that asks for what only a restart can do, the old
 // configuration serves on. What lookups remember is forgotten in either case.
-func (s *Service) reload(ctx context.Context) {
+func (s *Service) reload(ctx context.Context) error {
 	parts, problems := s.load()
 	if len(problems) > 0 {
 		s.refuse(problems)
-		return
+		return problems
 	}
 	c, err := s.prepare(ctx, parts)
 	if err != nil {
 		s.closed(parts.Close())
 		s.refuse(err)
-		return
+		return err
 	}
 	s.commit(c)
 	s.configLoaded()
 	s.metrics.Reloads.WithLabelValues("done").Inc()
 	s.log.Info("reloaded", "config", s.options.Path)
+	return nil
 }
 
 // load builds the parts of the file, as it is now, upon the open store.

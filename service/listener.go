@@ -70,6 +70,13 @@ func specs(p *Parts) []listenerSpec {
 	if a := p.Config.Admin; a.Address != "" {
 		list = append(list, listenerSpec{name: "admin", protocol: adminProtocol, address: a.Address, mode: a.SocketMode})
 	}
+	if c := p.Config.Console; c.Address != "" {
+		mode := tlsOff
+		if c.TLSCert != "" {
+			mode = "implicit"
+		}
+		list = append(list, listenerSpec{name: consoleName, protocol: consoleProtocol, address: c.Address, mode: c.SocketMode, tls: mode, hostname: p.Gateway.Hostname})
+	}
 	return list
 }
 
@@ -102,6 +109,8 @@ func (s *Service) newServer(spec listenerSpec) server {
 	switch spec.protocol {
 	case adminProtocol:
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
+	case consoleProtocol:
+		return s.newConsole(spec)
 	case "milter":
 		return milter.NewServer(milter.Config{
 			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),

@@ -60,6 +60,20 @@ func (b *builder) certificatesTLS() {
 	}
 }
 
+// consoleTLS reads what the console shows to browsers.
+func (b *builder) consoleTLS() {
+	c := b.config.Console
+	if c.Address == "" || c.TLSCert == "" || c.TLSKey == "" || b.isKnown("console.tls_certificate") {
+		return
+	}
+	f := &certificateFile{certificate: c.TLSCert, key: c.TLSKey, log: b.log}
+	if err := f.read(); err != nil {
+		b.complain("console.tls_certificate", err.Error(), "set a PEM chain and the matching private key")
+		return
+	}
+	b.parts.tls[consoleName] = &listenerTLS{shown: []*certificateFile{f}}
+}
+
 // config returns the configuration of a handshake.
 func (t *listenerTLS) config() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.choose, ClientCAs: t.ca}

@@ -128,6 +128,7 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	}
 	b.outbound()
 	b.certificatesTLS()
+	b.consoleTLS()
 	b.passwords()
 	b.harvester()
 	if len(b.problems) == 0 {

@@ -108,12 +108,12 @@ func (r *recorder) decision(d gateway.Decision) {
 		}
 	case d.Moment == gateway.OnRecipient:
 		row := r.row(d.Envelope, d.Address, d.Direction)
-		describe(&row, d)
+		addDecision(&row, d)
 		row.Outcome, row.Decided = history.Refused, history.AtRCPT
 		r.writer.Put(row)
 	default:
 		row := r.row(d.Envelope, d.Address, d.Direction)
-		describe(&row, d)
+		addDecision(&row, d)
 		r.wait(row)
 	}
 }
@@ -144,8 +144,8 @@ func (r *recorder) row(env *relay.Envelope, to address.Address, direction enforc
 	return row
 }
 
-// describe adds what was decided.
-func describe(row *history.Row, d gateway.Decision) {
+// addDecision adds what was decided.
+func addDecision(row *history.Row, d gateway.Decision) {
 	row.Size, row.Rule, row.Line, row.Steps, row.Reason, row.Cause = int64(d.Size), d.Rule, d.Line, d.Steps, d.Reason, d.Cause
 	row.Protection, row.Result, row.Encryption, row.Cipher = d.Treatment.Protection, d.Treatment.Result, d.Treatment.Encryption, d.Treatment.Cipher
 	for _, fp := range d.Certificates {

@@ -45,9 +45,11 @@ type Service struct {
 	inherited inherited
 	queue     *queue.Queue // nil where no listener needs it
 	listeners []*listener
-	failed    chan error    // what ended by itself and must not
-	changed   chan struct{} // the store changed
-	problem   string        // why that is not in use yet; "" when it is
+	failed    chan error      // what ended by itself and must not
+	changed   chan struct{}   // the store changed
+	reloads   chan chan error // the console asks for a reload, and waits for what came of it
+	console   *consoleParts   // nil where there is none
+	problem   string          // why that is not in use yet; "" when it is
 	work      sync.WaitGroup
 
 	// recorder writes the history; nil where there is none.
@@ -103,13 +105,17 @@ func (s *Service) wait(ctx context.Context, signals <-chan os.Signal) error {
 			return err
 		case <-s.changed:
 			s.rebuild(ctx)
+		case answer := <-s.reloads:
+			notifyReloading(s.log)
+			answer <- s.reload(ctx)
+			notify(s.log, daemon.SdNotifyReady)
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
 				s.log.Info("ending", "signal", sig.String())
 				return nil
 			}
 			notifyReloading(s.log)
-			s.reload(ctx)
+			_ = s.reload(ctx) // it has been logged
 			notify(s.log, daemon.SdNotifyReady)
 		}
 	}
@@ -124,7 +130,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 		return nil, problems
 	}
 	o.Polls = o.Polls.withDefaults()
-	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), state: errStarting,
+	s := &Service{options: o, failed: make(chan error, 16), changed: make(chan struct{}), reloads: make(chan chan error), state: errStarting,
 		memory: relay.NewMemory(int64(c.Limits.MessageMemory))}
 	var err error
 	if s.log, s.level, err = observe.NewLogger(o.Stderr, c.Log.Level, c.Log.Format); err != nil {
@@ -150,7 +156,7 @@ func start(ctx context.Context, o Options) (*Service, error) {
 	}
 	change, err := s.prepare(ctx, parts)
 	if err != nil {
-		return nil, errors.Join(err, parts.Close())
+		return nil, errors.Join(err, parts.Close(), s.console.close())
 	}
 	s.commit(change)
 	s.configLoaded()
@@ -214,6 +220,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 	cancel()
 	s.recorder.Swap(nil).close(s.log)
 	s.work.Wait()
+	err = errors.Join(err, s.console.close())
 	s.swap(nil)
 	s.log.Info("ended")
 	return err

@@ -40,7 +40,7 @@ type Use struct {
 func (s *Found) Describe() Certificate {
 	c, v := s.Certificate, s.Verdict()
 	out := Certificate{
-		SHA256: fingerprint(c), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
+		SHA256: Fingerprint(c), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: Texts(certs.Addresses(c)),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Key: KeyKind(c),
 		KeyUsage: KeyUsages(c), ExtKeyUsage: ExtKeyUsages(c),

@@ -38,8 +38,8 @@ func (s *Found) Verdict() certs.Verdict {
 	return v
 }
 
-// fingerprint writes a fingerprint in full.
-func fingerprint(c *x509.Certificate) string {
+// Fingerprint writes the SHA-256 of a certificate in full.
+func Fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return hex.EncodeToString(sum[:])
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,11 +11,10 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/console/api"
 	"github.com/smimerelay/smimerelay/internal/config"
-	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/service"
 )
 
@@ -85,55 +83,8 @@ func (o *authorities) publish(ctx context.Context, a *app) error {
 	return nil
 }
 
-// shownAuthority is what --json prints of an authority.
-type shownAuthority struct {
-	Name      string    `json:"name"` // root, issuing, issuing-2
-	Subject   string    `json:"subject"`
-	SHA256    string    `json:"sha256"`
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
-	HasKey    bool      `json:"has_key"` // in the store
-	Revoked   bool      `json:"revoked"`
-	Domains   []string  `json:"domains,omitempty"`
-	URLs      []string  `json:"urls"` // where partners fetch its certificate and list
-	CRL       *shownCRL `json:"crl,omitempty"`
-}
-
-// shownCRL is a revocation list.
-type shownCRL struct {
-	Number     string    `json:"number"`
-	ThisUpdate time.Time `json:"this_update"`
-	NextUpdate time.Time `json:"next_update"`
-	Revoked    int       `json:"revoked"`
-}
-
-func (o *authorities) describe(ctx context.Context) ([]shownAuthority, error) {
-	var list []shownAuthority
-	for _, h := range o.All() {
-		place := ca.Place{URL: o.config.CA.URL, Name: h.Name}
-		s := shownAuthority{
-			Name: h.Name, Subject: pkix.SubjectString(h.Certificate), SHA256: fmt.Sprintf("%x", sha256.Sum256(h.Certificate.Raw)),
-			NotBefore: h.Certificate.NotBefore.UTC(), NotAfter: h.Certificate.NotAfter.UTC(),
-			HasKey: h.Authority != nil, Revoked: h.Revoked, Domains: h.Certificate.PermittedEmailAddresses,
-			URLs: []string{place.At(place.Certificate()), place.At(place.CRL())},
-		}
-		l, err := o.CRL(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		if l != nil {
-			s.CRL = &shownCRL{
-				Number: l.Number.String(), ThisUpdate: l.ThisUpdate.UTC(), NextUpdate: l.NextUpdate.UTC(),
-				Revoked: len(l.RevokedCertificateEntries),
-			}
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
 // authority writes one authority.
-func (p *page) authority(s shownAuthority) {
+func (p *page) authority(s api.Authority) {
 	p.line("%-8s %s", s.Name, s.Subject)
 	p.line("         sha-256 %s", colons(s.SHA256))
 	p.line("         valid until %s", s.NotAfter.Format(time.DateOnly))

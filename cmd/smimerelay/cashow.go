@@ -27,7 +27,7 @@ func (c *caShowCmd) Run(a *app) error {
 
 // print tells of the authorities.
 func (o *authorities) print(ctx context.Context, a *app, asJSON bool) error {
-	list, err := o.describe(ctx)
+	list, err := o.Describe(ctx)
 	if err != nil {
 		return err
 	}

@@ -125,9 +125,6 @@ func findFile(ctx context.Context, s *store.Store, list []*x509.Certificate) ([]
 	return []describe.Found{found}, nil
 }
 
-// fingerprintOf writes a fingerprint in full.
-func fingerprintOf(c *x509.Certificate) string { return fmt.Sprintf("%x", sha256.Sum256(c.Raw)) }
-
 // used says in a few words whether a certificate serves for a purpose.
 func used(v certs.Verdict) string {
 	if v.Result == certs.Pass {

@@ -20,7 +20,7 @@ import (
 func (p *page) certificate(s *describe.Found, now time.Time) {
 	c, v := s.Certificate, s.Verdict()
 	row := func(name, text string) { p.line("  %-13s %s", name, text) }
-	p.line("%s", fingerprintOf(c))
+	p.line("%s", describe.Fingerprint(c))
 	row("subject", pkix.SubjectString(c))
 	row("issuer", pkix.IssuerString(c))
 	row("serial", hex.EncodeToString(c.SerialNumber.Bytes()))

@@ -25,6 +25,8 @@ type cli struct {
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`
+	Console consoleCmd `cmd:"" group:"gateway" help:"Manage who may use the console and its API."`
+	Audit   auditCmd   `cmd:"" group:"gateway" help:"Show what administrators changed."`
 	Store   storeCmd   `cmd:"" group:"gateway" help:"Migrate the store and the queue to another database."`
 	Backup  backupCmd  `cmd:"" group:"gateway" help:"Back up the store, the queue and the configuration, while the gateway is running."`
 	Restore restoreCmd `cmd:"" group:"gateway" help:"Restore a backup, also on another machine and into another database."`

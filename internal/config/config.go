@@ -23,6 +23,7 @@ type Config struct {
 
 	Log        Log                `toml:"log" doc:"Logging, to standard error."`
 	Admin      Admin              `toml:"admin" doc:"Metrics and health over HTTP."`
+	Console    Console            `toml:"console" doc:"The web console and its HTTP API, for people and programs that administer the gateway; see docs/console.md. Off unless address is set."`
 	Limits     Limits             `toml:"limits" doc:"Limits for one client, for one message and for the whole process."`
 	Listeners  []Listener         `toml:"listener" doc:"Listeners that accept mail; repeat the table for each."`
 	Auth       Auth               `toml:"auth" doc:"Where the passwords of [[listener]] with auth are checked; set one of the two."`
@@ -63,6 +64,17 @@ type Log struct {
 type Admin struct {
 	Address    string `toml:"address" doc:"host:port or unix:/path for /metrics, /healthz and /readyz; empty turns it off"`
 	SocketMode string `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
+}
+
+// Console is the section [console].
+type Console struct {
+	Address    string        `toml:"address" doc:"host:port or unix:/path, such as \"127.0.0.1:8443\"; empty turns the console off. Addresses that other hosts reach need TLS"`
+	SocketMode string        `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
+	TLSCert    string        `toml:"tls_certificate" doc:"PEM file with the certificate chain for HTTPS; it is read again when it has changed" path:"file"`
+	TLSKey     string        `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
+	Path       string        `toml:"path" doc:"SQLite file with accounts, sessions, API tokens and the audit log. With a postgres:// address in store.url they are in that database, and path has no effect" path:"new"`
+	Lifetime   time.Duration `toml:"session_lifetime" doc:"how long a session lasts at most" min:"1m"`
+	Idle       time.Duration `toml:"session_idle" doc:"how long a session lasts without a request" min:"1m"`
 }
 
 // MemoryFactor is how many times message_size message_memory must be.

@@ -31,6 +31,7 @@ func validate(c *Config, d *decoder) {
 	if c.Admin.Address != "" {
 		d.endpoint("admin.address", c.Admin.Address, "systemd")
 	}
+	d.console(c.Console)
 	if c.Inbound.BounceDomain != "" {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}

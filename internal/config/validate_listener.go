@@ -150,8 +150,13 @@ func (l Listener) Local() bool {
 	if len(l.Proxy)+len(l.XClient) > 0 {
 		return false
 	}
-	host, _, err := net.SplitHostPort(l.Address)
-	return strings.HasPrefix(l.Address, "unix:") || err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+	return isLocal(l.Address)
+}
+
+// isLocal reports whether an address to listen at is reached from this host only.
+func isLocal(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return strings.HasPrefix(address, "unix:") || err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 // ForThisHost reports whether all programs on this host, and no others, send mail by the

@@ -77,7 +77,12 @@ var allowed = map[string][]string{
 	"relay/mtasts":     {"internal/dns", "internal/webguard"},
 	"relay/nexthop":    {"relay", "relay/mtasts", "relay/smtpclient", "internal/"},
 	"relay/queue":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
-	"relay/internal":   {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
+	// Who may use the console, and nothing of the gateway.
+	"console/access": {"internal/"},
+	// The console shows the gateway, and acts on it, by what service gives it.
+	"console/api":    {"console/access", "certs", "certs/describe", "certs/file", "certs/store", "directory", "history", "relay", "relay/gateway", "relay/policytest", "relay/queue", "smime/", "internal/"},
+	"console":        {"console/", "certs/describe", "history", "relay/gateway", "relay/queue", "internal/"},
+	"relay/internal": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 }
 
 // everything may import whatever it likes: the wiring and the tests.

@@ -1,0 +1,218 @@
+// Package console is the web console: pages for administrators, rendered on the server, and
+// the API below them (console/api). Each page calls the operations of the API, in the name of
+// the session that asks.
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/smimerelay/smimerelay/console/access"
+	"github.com/smimerelay/smimerelay/console/api"
+	"github.com/smimerelay/smimerelay/internal/guard"
+)
+
+// Config is what the console needs.
+type Config struct {
+	Operations *api.Operations
+	Access     *access.Store
+	// Secure says that browsers come by HTTPS: cookies are for that alone.
+	Secure   bool
+	Hostname string
+	Clock    func() time.Time
+	Log      *slog.Logger
+}
+
+// Route is a page or an operation of the API, with the role that it needs; "" is none.
+type Route = api.Route
+
+// Console serves the pages and the API.
+type Console struct {
+	Config
+	handler http.Handler
+	routes  []Route
+	views   map[string]views // by language
+}
+
+//go:embed assets
+var assets embed.FS
+
+// New returns a console.
+func New(c Config) *Console {
+	console := &Console{Config: c, views: loadViews()}
+	mux := http.NewServeMux()
+	console.routes = c.Operations.Mount(mux)
+	for _, p := range pages {
+		console.routes = append(console.routes, Route{Method: p.method, Path: p.path, Role: p.role})
+		pattern := p.method + " " + p.path
+		if p.path == "/" {
+			pattern += "{$}"
+		}
+		mux.HandleFunc(pattern, console.serve(p))
+	}
+	files := http.FileServerFS(assets)
+	for _, name := range []string{"console.css", "console.js", "icon.svg"} { // and no listing of the folder
+		mux.Handle("GET /assets/"+name, files)
+	}
+	console.handler = console.protect(http.NewCrossOriginProtection().Handler(mux))
+	return console
+}
+
+// Routes are all pages and operations, for those who test who may what.
+func (c *Console) Routes() []Route { return c.routes }
+
+// ServeHTTP implements http.Handler.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// policy lets a page use what the console itself serves, and nothing else: what gets into a
+// page from a message can not run, load anything or send a form elsewhere.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// maxBody is the most octets of a form: a message or a configuration is uploaded in one.
+const maxBody = 8 << 20
+
+// protect is around everything.
+func (c *Console) protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if c.Secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		err := guard.Do(c.Log, "console", func() error {
+			next.ServeHTTP(w, r)
+			return nil
+		})
+		if err != nil {
+			http.Error(w, "the gateway could not do this; its log says why", http.StatusInternalServerError)
+		}
+	})
+}
+
+// page is a page, or what a form on one does.
+type page struct {
+	method, path string
+	role         access.Role // "" is for everyone
+	do           func(*visit) error
+}
+
+// visit is one request for a page.
+type visit struct {
+	*Console
+	w       http.ResponseWriter
+	r       *http.Request   // its context has the actor
+	session *access.Session // nil where no one has signed in
+	lang    string
+}
+
+// serve admits a request and does what the page does.
+func (c *Console) serve(p page) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+		defer cancel()
+		v := &visit{Console: c, w: w, r: r.WithContext(ctx), lang: pickLanguage(r)}
+		if err := v.admit(ctx, p); err != nil {
+			v.fail(err)
+			return
+		}
+		if err := p.do(v); err != nil {
+			v.fail(err)
+		}
+	}
+}
+
+// maxTime is how long a page may take.
+const maxTime = 60 * time.Second
+
+// Why a page is not shown.
+var (
+	errSignIn    = errors.New("sign in first")
+	errForbidden = errors.New("your role does not allow this")
+	errForm      = errors.New("the form is not of this session: go back, load the page again and repeat")
+	errTooLarge  = errors.New("what was sent is too large")
+	errBadForm   = errors.New("the form cannot be read")
+)
+
+// admit checks the session, its role and, for what changes something, that the form is one of
+// the session.
+func (v *visit) admit(ctx context.Context, p page) error {
+	if v.r.Method == http.MethodPost {
+		if err := v.parseForm(); err != nil {
+			return err
+		}
+	}
+	if p.role == "" {
+		return nil
+	}
+	cookie, err := v.r.Cookie(v.cookieName())
+	if err != nil {
+		return errSignIn
+	}
+	v.session, err = v.Access.Session(ctx, cookie.Value)
+	if errors.Is(err, access.ErrNoSession) {
+		return errSignIn
+	}
+	if err != nil {
+		return err
+	}
+	if !v.session.Role.Includes(p.role) {
+		return errForbidden
+	}
+	if v.r.Method == http.MethodPost && !equal(v.r.PostFormValue("csrf"), v.session.CSRF) {
+		return errForm
+	}
+	by := access.Actor{Name: v.session.Name, Role: v.session.Role, From: clientName(v.r), Via: "console"}
+	v.r = v.r.WithContext(api.WithActor(ctx, by))
+	return nil
+}
+
+// parseForm reads a form, also one with files, within the bound of protect.
+func (v *visit) parseForm() error {
+	err := v.r.ParseForm()
+	if err == nil {
+		if err = v.r.ParseMultipartForm(maxBody); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errTooLarge
+	}
+	if err != nil {
+		return errBadForm
+	}
+	return nil
+}
+
+// client is the address of the client; the zero value is a unix socket.
+func client(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func clientName(r *http.Request) string {
+	if a := client(r); a.IsValid() {
+		return a.String()
+	}
+	return "unix socket"
+}

@@ -1,0 +1,83 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/smimerelay/smimerelay/console/api"
+	"github.com/smimerelay/smimerelay/relay/queue"
+)
+
+// heldView is a part of what is held.
+type heldView struct {
+	Entries []queue.HeldEntry
+	Next    string
+}
+
+func showHeld(v *visit) error {
+	in := v.paging()
+	found, err := v.Operations.ListHeld(v.r.Context(), &in)
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, "held", "Held mail and quarantine", heldView{found.Body.Items, found.Body.Next})
+}
+
+// errReason is a form without a reason.
+var errReason = errors.New("give a reason")
+
+// maxReason bounds what is kept of one.
+const maxReason = 500
+
+// eachHeld does something with the held messages that a form chose.
+func eachHeld(do func(v *visit, id api.HeldID, reason string) error) func(*visit) error {
+	return func(v *visit) error {
+		ids := v.r.PostForm["id"]
+		if len(ids) == 0 || len(ids) > maxChosen {
+			return v.refuse(errNone)
+		}
+		reason := v.r.PostFormValue("reason")
+		if len(reason) > maxReason {
+			return errTooLarge
+		}
+		for _, id := range ids {
+			if err := do(v, api.HeldID{ID: id}, reason); err != nil {
+				if errors.Is(err, errReason) {
+					return v.refuse(err)
+				}
+				return err
+			}
+		}
+		return v.redirect("/held?done=recheck")
+	}
+}
+
+func releaseHeld(v *visit, id api.HeldID, _ string) error {
+	_, err := v.Operations.ReleaseHeld(v.r.Context(), &id)
+	return err
+}
+
+func returnHeld(v *visit, id api.HeldID, reason string) error {
+	if reason == "" {
+		return errReason
+	}
+	in := api.Reason{HeldID: id}
+	in.Body.Reason = reason
+	_, err := v.Operations.ReturnHeld(v.r.Context(), &in)
+	return err
+}
+
+func releasePlain(v *visit, id api.HeldID, reason string) error {
+	if reason == "" {
+		return errReason
+	}
+	in := api.Reason{HeldID: id}
+	in.Body.Reason = reason
+	_, err := v.Operations.ReleaseHeldPlain(v.r.Context(), &in)
+	return err
+}
+
+func removeHeld(v *visit, id api.HeldID, _ string) error {
+	_, err := v.Operations.RemoveHeld(v.r.Context(), &id)
+	return err
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Option is one value of a configuration.
+type Option struct {
+	Key string `json:"key"` // "limits.connections", "rule[2].sender"
+	// Value is the one in use and Default the built-in one, as they are written in the file;
+	// "" is the default of what is in a table that the file has added.
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	// Line is where the file sets it, 0 where it does not.
+	Line int `json:"line,omitempty"`
+	// Doc says what it is.
+	Doc string `json:"doc"`
+}
+
+// Options returns all values of c in the order of config.toml.example. An array of tables has
+// those of each table.
+func (c *Config) Options() []Option {
+	o := &optionLister{source: c.source}
+	o.table("", reflect.ValueOf(c).Elem(), reflect.ValueOf(Default()).Elem())
+	return o.list
+}
+
+type optionLister struct {
+	source source
+	list   []Option
+}
+
+// table lists the fields of a table; the zero Value of builtIn is that the file has added it.
+func (o *optionLister) table(path string, v, builtIn reflect.Value) {
+	for f, fv := range v.Fields() {
+		key := f.Tag.Get("toml")
+		if key == "" || key == "-" {
+			continue
+		}
+		var d reflect.Value
+		if builtIn.IsValid() {
+			d = builtIn.FieldByIndex(f.Index)
+		}
+		o.field(join(path, key), f, fv, d)
+	}
+}
+
+func (o *optionLister) field(path string, f reflect.StructField, v, builtIn reflect.Value) {
+	switch {
+	case v.Kind() == reflect.Struct:
+		o.table(path, v, builtIn)
+	case v.Kind() == reflect.Map:
+		profiles := v.Interface().(map[string]Profile)
+		for _, name := range slices.Sorted(maps.Keys(profiles)) {
+			var d reflect.Value
+			if builtIn.IsValid() {
+				d = builtIn.MapIndex(reflect.ValueOf(name))
+			}
+			o.table(join(path, name), reflect.ValueOf(profiles[name]), d)
+		}
+	case v.Kind() == reflect.Slice && isTable(v.Type()):
+		for i := range v.Len() {
+			o.table(fmt.Sprintf("%s[%d]", path, i), v.Index(i), reflect.Value{})
+		}
+	default:
+		option := Option{Key: path, Value: literal(v), Line: o.source.lines[path], Doc: explanation(f)}
+		if builtIn.IsValid() {
+			option.Default = literal(builtIn)
+		}
+		o.list = append(o.list, option)
+	}
+}
