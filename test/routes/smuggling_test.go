@@ -145,8 +145,8 @@ chunking = false
 	}
 }
 
-// transact sends a whole session at once and waits for its end.
-func transact(t *testing.T, port int, session string) {
+// transact sends a whole session at once, and returns all that was answered.
+func transact(t *testing.T, port int, session string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
@@ -160,7 +160,9 @@ func transact(t *testing.T, port int, session string) {
 		t.Fatal(err)
 	}
 	// The gateway may close at once what is not SMTP, which ends the reading as well.
-	if answers, err := io.ReadAll(c); err != nil && len(answers) == 0 {
+	answers, err := io.ReadAll(c)
+	if err != nil && len(answers) == 0 {
 		t.Fatal(err)
 	}
+	return string(answers)
 }
