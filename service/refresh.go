@@ -22,7 +22,7 @@ func (s *Service) watchAuthority(ctx context.Context) {
 	for {
 		text := s.refreshAuthority(ctx)
 		if text != logged && text != "" && ctx.Err() == nil {
-			s.log.Error("authority: " + text)
+			s.log.Error("the built-in CA needs attention", "error", text)
 		}
 		logged = text
 		select {

@@ -164,5 +164,7 @@ func (s *Server) library(secured bool, be smtp.Backend) *smtp.Server {
 // logger passes the library's complaints on.
 type logger struct{ log *slog.Logger }
 
-func (l logger) Printf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l logger) Println(v ...any)               { l.log.Warn(fmt.Sprint(v...)) }
+func (l logger) Printf(format string, v ...any) {
+	l.log.Warn("SMTP library", "error", fmt.Sprintf(format, v...))
+}
+func (l logger) Println(v ...any) { l.log.Warn("SMTP library", "error", fmt.Sprint(v...)) }
