@@ -30,6 +30,7 @@ type cli struct {
 	Store   storeCmd   `cmd:"" group:"gateway" help:"Migrate the store and the queue to another database."`
 	Backup  backupCmd  `cmd:"" group:"gateway" help:"Back up the store, the queue and the configuration, while the gateway is running."`
 	Restore restoreCmd `cmd:"" group:"gateway" help:"Restore a backup, also on another machine and into another database."`
+	Health  healthCmd  `cmd:"" group:"gateway" help:"Ask the running gateway whether it is ready."`
 	Demo    demoCmd    `cmd:"" group:"gateway" help:"Create a small working setup and send messages through it."`
 
 	Verify  verifyCmd  `cmd:"" group:"offline" help:"Verify the signatures of a message."`
