@@ -10,7 +10,7 @@ PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-sslea
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates post-quantum
+.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates post-quantum image
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,12 +43,16 @@ deb: ## make ./dist/*.deb
 rpm: ## make ./dist/*.rpm
 	packaging/build rpm
 
-release: ## make all packages in ./dist, with their checksums
+image: ## make ./dist/*.image.tar, a container image, without a daemon
+	packaging/image
+
+release: ## make all packages and the container image in ./dist, with their checksums
 	rm -rf dist
 	packaging/build deb
 	packaging/build deb smimerelay-pkcs11
 	packaging/build rpm
 	packaging/build rpm smimerelay-pkcs11
+	packaging/image
 	cd dist && sha256sum -- * >SHA256SUMS
 
 run: build ## build, set up ./demo, send messages through it and show what became of them

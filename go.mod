@@ -28,6 +28,7 @@ require (
 	github.com/zmap/zlint/v3 v3.7.1
 	go.mozilla.org/pkcs7 v0.10.0
 	go.uber.org/goleak v1.3.0
+	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/crypto v0.58.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sync v0.24.0
