@@ -28,6 +28,7 @@ var presets = map[string]struct{ signature, digest, cipher, minimum string }{
 	"edi-energy": {"rsa-pss", "sha-256", "aes-128-gcm", "sha-256, RSA keys of 2048 bits, PSS, aes-128, OAEP"},
 	"bsi":        {"rsa-pss", "sha-256", "aes-256-gcm", "sha-256, RSA keys of 3000 bits, PSS, aes-128, OAEP, keys of rsa ec brainpool"},
 	"cnsa2":      {"ml-dsa-87", "sha-512", "aes-256-gcm", "sha-384, aes-256, an authenticating cipher, keys of ml-dsa-87 ml-kem-1024"},
+	"direct":     {"rsa-pkcs1", "sha-256", "aes-256-cbc", "sha-256, RSA keys of 2048 bits, aes-128, keys of rsa ec"},
 	"pqc":        {"rsa-pss", "sha-512", "aes-256-gcm", "sha-384, RSA keys of 3072 bits, PSS, aes-256, an authenticating cipher, OAEP"},
 }
 
@@ -88,7 +89,7 @@ func roundTrip(t *testing.T, p gateway.Profile, id, reader *certs.Identity, chec
 	t.Helper()
 	m := testpki.Must(message.Parse([]byte("From: alice@example.org\r\n\r\nhello\r\n")))
 	digest, _ := cms.DigestByName(p.Digest)
-	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: digest, PSS: p.Signature == "pss", Opaque: p.Opaque}))
+	m = testpki.Must(smime.Sign(m, id, smime.SignOptions{Digest: digest, PSS: p.Signature == "pss", Opaque: p.Opaque, Wrapped: p.Wrap == "message"}))
 	cipher := cms.Cipher(p.Cipher)
 	if cipher == "auto" {
 		cipher = ""

@@ -36,6 +36,9 @@ type SignOptions struct {
 	Omit OmitAttributes
 	// Headers protects header fields too.
 	Headers HeaderProtection
+	// Wrapped signs the message as a message/rfc822 in itself, with its header (RFC 8551
+	// section 3.1), for recipients who ask for it. Not with Headers.
+	Wrapped bool
 	// Roots are trust anchors: the one above the identity's chain is sent with it. The
 	// recipients who trust it have it, so that there is none by default (RFC 8550 section
 	// 2.3).
@@ -78,6 +81,14 @@ func sign[T any](m *message.Message, id *certs.Identity, o SignOptions, finish f
 	}
 	if m, o.Headers, err = display(m, o.Headers); err != nil {
 		return nil, err
+	}
+	if o.Wrapped {
+		if o.Headers != HeadersOpen {
+			return nil, fault.New(fault.Internal, "the message cannot be signed", errors.New("a header that is protected and wrapped"))
+		}
+		if m, err = wrapped(m); err != nil {
+			return nil, err
+		}
 	}
 	request := cms.SignRequest{Signers: []cms.Signer{signer}, Certificates: sent(id, o.Roots)}
 	if !o.Opaque {

@@ -22,7 +22,7 @@ func SignStream(w io.Writer, r io.ReaderAt, size int64, id *certs.Identity, o Si
 	if err != nil {
 		return err
 	}
-	if m.Root().Large() && o.Headers == HeadersOpen && m.Has("Content-Type") {
+	if m.Root().Large() && o.Headers == HeadersOpen && !o.Wrapped && m.Has("Content-Type") {
 		if err = signLarge(w, m, id, o); !errors.Is(err, errInMemory) {
 			return err
 		}

@@ -301,7 +301,7 @@ type Profile struct {
 	RecipientIdentifier string   `toml:"recipient_identifier" doc:"how an encrypted message names the certificates of its recipients: by issuer and serial number, or by subject key identifier where all have one" enum:"issuer,ski"`
 	OmitAttributes      []string `toml:"omit_attributes" doc:"signed attributes that are left out, for software that fails on them; without the first two a signature does not protect its certificate (RFC 5035) and its algorithms (RFC 6211)" enum:"signing-certificate,algorithm-protection,capabilities,encryption-certificate"`
 	IncludeRoot         bool     `toml:"include_root" doc:"send the root certificate with the chain of a signature, if it is a trust anchor; recipients who trust it have it"`
-	Wrap                string   `toml:"wrap" doc:"triple: what is signed and encrypted is signed again, outside of the encryption (RFC 2634); everyone on the way then sees who signed" enum:",triple"`
+	Wrap                string   `toml:"wrap" doc:"triple: what is signed and encrypted is signed again, outside of the encryption (RFC 2634); everyone on the way then sees who signed. message: what is signed is the whole message with its header, as message/rfc822 (RFC 8551 section 3.1); not together with protect_signed or protect_encrypted" enum:",triple,message"`
 
 	Opaque           bool `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`

@@ -115,6 +115,8 @@ func defaultProfiles() map[string]Profile {
 			MinimumDigest: "sha-256", MinimumRSA: 3000, MinimumSignature: "pss", MinimumCipher: "aes-128", MinimumKeyTransport: "oaep"},
 		"cnsa2": {Digest: "sha-512", Signature: "pss", Cipher: "aes-256-gcm", KeyTransport: "oaep", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{"ml-dsa-87", "ml-kem-1024"},
 			MinimumDigest: "sha-384", MinimumCipher: "aes-256", MinimumAuthenticated: true},
+		"direct": {Digest: "sha-256", Signature: "pkcs1", Cipher: "aes-256-cbc", KeyTransport: "pkcs1", RecipientIdentifier: "issuer", OmitAttributes: []string{}, Keys: []string{"rsa", "ec"}, Hybrid: true, Wrap: "message",
+			MinimumDigest: "sha-256", MinimumRSA: 2048, MinimumCipher: "aes-128"},
 	}
 }
 

@@ -68,6 +68,11 @@ func (d *decoder) pair(key, first, second, a, b string) {
 // rules checks what only the rest of the file can tell: enforce.Compile knows
 // what a rule means.
 func (d *decoder) rules(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		if p := c.Profiles[name]; p.Wrap == "message" && (p.ProtectSigned || p.ProtectEncrypted) {
+			d.complain(join(join("profile", name), "wrap"), "use either wrap, or protect_signed and protect_encrypted", `"message" and another protection of the header are both set`)
+		}
+	}
 	for i, e := range c.Entitled {
 		d.conditions(index("entitlement", i), reflect.ValueOf(e))
 		d.listed(c, join(index("entitlement", i), "from"), e.From)

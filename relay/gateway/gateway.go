@@ -152,7 +152,8 @@ type Profile struct {
 	OmitAttributes []string
 	// IncludeRoot sends the root with the chain of a signature, where it is one of Roots.
 	IncludeRoot bool
-	// Wrap is "triple" where what was encrypted is signed again.
+	// Wrap is "triple" where what was encrypted is signed again, "message" where the
+	// message is signed with its header, in itself.
 	Wrap   string
 	Opaque bool
 	// ProtectSigned and ProtectEncrypted switch header protection on (RFC 9788),

@@ -85,7 +85,7 @@ func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smi
 	return sign(base, id, smime.SignOptions{
 		Opaque: profile.Opaque,
 		Digest: digest, PSS: profile.Signature == "pss",
-		Time: p.g.Clock(), Headers: s.headers, Omit: profile.omitted(), Roots: p.roots(profile),
+		Time: p.g.Clock(), Headers: s.headers, Wrapped: profile.Wrap == "message" && s.headers == smime.HeadersOpen, Omit: profile.omitted(), Roots: p.roots(profile),
 	})
 }
 
