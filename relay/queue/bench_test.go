@@ -10,11 +10,18 @@ import (
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// BenchmarkQueue measures messages of 75 kB, stored and worked, with twenty
-// writers.
+// BenchmarkQueue measures messages, stored and worked, with twenty writers.
 func BenchmarkQueue(b *testing.B) {
+	for _, engine := range []string{"sqlite", onPostgreSQL} {
+		for _, size := range []int{5_000, 75_000} {
+			b.Run(fmt.Sprintf("%s/%d", engine, size), func(b *testing.B) { benchmarkParallel(b, size) })
+		}
+	}
+}
+
+func benchmarkParallel(b *testing.B, size int) {
 	b.SetParallelism(10)
-	benchmarkQueue(b, 75_000, func(put func() error) {
+	benchmarkQueue(b, size, func(put func() error) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				if err := put(); err != nil {

@@ -224,10 +224,10 @@ func (d *dispatcher) admit(j job, priority int) verdict {
 
 // mark writes down what was chosen.
 func (d *dispatcher) mark(ctx context.Context, tx *sql.Tx, c choice) error {
+	if err := d.queue.take(ctx, tx, c.jobs); err != nil {
+		return err
+	}
 	for _, j := range c.jobs {
-		if _, err := tx.ExecContext(ctx, d.queue.engine.take, j.id); err != nil {
-			return err
-		}
 		if err := stepOut(ctx, tx, j); err != nil {
 			return err
 		}

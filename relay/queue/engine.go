@@ -8,6 +8,11 @@ type engine struct {
 	// enqueue makes a job. Arguments: delivery, kind, attempts that River would allow,
 	// priority, seconds to wait.
 	enqueue string
+	// deliver stores a delivery with its recipients and its job in one statement; "" where
+	// several cost no more, as no server is asked. Arguments: message, sender, params,
+	// created, destination, lined, those of enqueue after its first, and the addresses,
+	// notifies, types and originals of the recipients.
+	deliver string
 	// due are the jobs of a priority that are to run now, the longest due first, as
 	// River's index has them, with delivery and destination. A job that another node is
 	// taking is none. PostgreSQL has the most rows as a second argument; with that of
@@ -18,7 +23,7 @@ type engine struct {
 	lined string
 	// dueNow reports whether there is any.
 	dueNow string
-	// take marks a job as running.
+	// take marks a job as running; with PostgreSQL all of a list.
 	take string
 	// postpone has a job wait. Arguments: job, seconds.
 	postpone string
@@ -59,6 +64,14 @@ func postgresql(node string) engine {
 		lined:  lined + ` FOR UPDATE OF j SKIP LOCKED`,
 		enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
 			VALUES (jsonb_build_object('delivery', $1::bigint), $2, $3, $4, now() + make_interval(secs => $5)) RETURNING id`,
+		deliver: `WITH n AS (SELECT nextval(pg_get_serial_sequence('smimerelay_delivery', 'id')) AS id),
+			j AS (INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
+				SELECT jsonb_build_object('delivery', n.id), $7::text, $8::smallint, $9::smallint, now() + make_interval(secs => $10::float8) FROM n RETURNING id),
+			d AS (INSERT INTO smimerelay_delivery (id, job_id, message_id, sender, params, created, destination, lined)
+				SELECT n.id, j.id, $1::bigint, $2::text, $3::text, $4::bigint, $5::text, $6::bigint FROM n, j)
+			INSERT INTO smimerelay_recipient (delivery_id, position, address, notify, original_type, original)
+				SELECT n.id, r.number - 1, r.address, r.notify, r.type, r.original
+				FROM n, unnest($11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY AS r (address, notify, type, original, number)`,
 		due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, ''), coalesce(d.attempts, 0), coalesce(d.lined > 0, false) FROM river_job j
 			LEFT JOIN smimerelay_delivery d ON d.id = (j.args->>'delivery')::bigint
 			WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
@@ -66,7 +79,7 @@ func postgresql(node string) engine {
 		dueNow: `SELECT EXISTS (SELECT 1 FROM river_job WHERE state = 'available' AND queue = 'default'
 			AND priority IN (1, 2) AND scheduled_at <= now())`,
 		take: `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(), attempted_by = ARRAY['` + node + `']
-			WHERE id = $1`,
+			WHERE id = ANY($1::bigint[])`,
 		postpone: `UPDATE river_job SET scheduled_at = now() + make_interval(secs => $2) WHERE id = $1`,
 		next:     `coalesce(extract(epoch FROM j.scheduled_at)::bigint, 0)`,
 		// A node whose lease lasts works on its jobs; what this one has it knows itself.

@@ -83,6 +83,27 @@ func eachJob(rows *sql.Rows, each func(job) bool) error {
 	return rows.Err()
 }
 
+// take marks jobs as running.
+func (s *Store) take(ctx context.Context, tx *sql.Tx, jobs []job) error {
+	var ids []int64
+	for _, j := range jobs {
+		ids = append(ids, j.id)
+	}
+	if s.engine.shared {
+		if len(ids) == 0 {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, s.engine.take, ids)
+		return err
+	}
+	for _, id := range ids {
+		if _, err := tx.ExecContext(ctx, s.engine.take, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // endJob takes a job out. It reports false if it is gone: it ended before, or its
 // lease did and another node has taken over.
 func endJob(ctx context.Context, tx *sql.Tx, job int64) (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -171,6 +172,9 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 	case q.dispatcher.crowded(destination):
 		wait = q.pause()
 	}
+	if q.engine.deliver != "" {
+		return q.insertAtOnce(ctx, tx, d, body, d.Sender.String(), string(params), now, destination, lined, kind, math.MaxInt16, firstAttempt, wait.Seconds())
+	}
 	id, err := insertRow(ctx, tx,
 		`INSERT INTO smimerelay_delivery (message_id, sender, params, created, destination, lined) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 		body, d.Sender.String(), string(params), now, destination, lined)
@@ -186,6 +190,18 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 		}
 	}
 	return q.enqueue(ctx, tx, id, firstAttempt, wait)
+}
+
+// insertAtOnce stores a delivery by one statement: args are all its arguments but those of
+// the recipients.
+func (q *Queue) insertAtOnce(ctx context.Context, tx *sql.Tx, d relay.Delivery, args ...any) error {
+	var addresses, notifies, types, originals []string
+	for _, r := range d.Recipients {
+		addresses, notifies = append(addresses, r.Address.String()), append(notifies, joinWords(r.Notify))
+		types, originals = append(types, postgresdb.Text(r.OriginalType)), append(originals, postgresdb.Text(r.Original))
+	}
+	_, err := tx.ExecContext(ctx, q.engine.deliver, append(args, addresses, notifies, types, originals)...)
+	return err
 }
 
 // storedParams is what is stored of a delivery beside its addresses.

@@ -386,7 +386,11 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if s.lost = !there; err != nil || s.lost {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = $1`, s.id)
+		change := `UPDATE smimerelay_delivery SET attempts = attempts + 1 WHERE id = $1`
+		if len(a.left) == 0 {
+			change = `DELETE FROM smimerelay_delivery WHERE id = $1`
+		}
+		res, err := tx.ExecContext(ctx, change, s.id)
 		if err != nil {
 			return err
 		}
@@ -397,7 +401,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 			return err
 		}
 		if len(a.left) == 0 {
-			return q.remove(ctx, tx, s.id, s.message)
+			return q.removeMessage(ctx, tx, s.message)
 		}
 		if err := keep(ctx, tx, s, a.left); err != nil {
 			return err

@@ -175,25 +175,45 @@ func (w *writer) next(over <-chan time.Time) *change {
 // tries is how often a transaction is made that was in conflict with others.
 const tries = 5
 
+// errOneFailed says that a change failed in a transaction of changes that are not kept
+// apart.
+var errOneFailed = errors.New("a change failed")
+
 // commit applies all changes in one transaction. Its error is that of all of
 // them: then nothing was stored, as far as is known.
+//
+// Changes hardly ever fail. They are kept apart, by two more statements each, only when one
+// did: then all are made again.
 func (w *writer) commit(batch []*change) (err error) {
+	apart := false
 	for range tries {
-		if err = w.commitOnce(batch); !inConflict(err) {
+		err = w.commitOnce(batch, apart)
+		if !apart && errors.Is(err, errOneFailed) {
+			apart = true
+			err = w.commitOnce(batch, apart)
+		}
+		if !inConflict(err) {
 			break
 		}
 	}
 	return err
 }
 
-func (w *writer) commitOnce(batch []*change) error {
+func (w *writer) commitOnce(batch []*change, apart bool) error {
 	tx, err := w.db.Begin()
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
 	for _, c := range batch {
-		if err := c.try(tx); err != nil {
+		if apart {
+			err = c.try(tx)
+		} else if c.err = c.guarded(tx); inConflict(c.err) {
+			err = c.err
+		} else if c.err != nil {
+			err = errOneFailed
+		}
+		if err != nil {
 			return err
 		}
 	}
