@@ -1,0 +1,156 @@
+package history
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/history"
+)
+
+// place is where a Writer finds its store; it can be out of order.
+type place struct {
+	history.Place
+	down atomic.Bool
+}
+
+func (p *place) open(ctx context.Context) (*history.Store, error) {
+	if p.down.Load() {
+		return nil, errors.New("out of order")
+	}
+	return history.Open(ctx, p.Place)
+}
+
+// lines is a log that can be read meanwhile.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // something was written
+}
+
+func newLines() *lines { return &lines{more: make(chan struct{}, 100)} }
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// wait waits for a text.
+func (l *lines) wait(t *testing.T, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !strings.Contains(l.String(), text) {
+		select {
+		case <-l.more:
+		case <-ctx.Done():
+			t.Fatalf("the log does not say %q:\n%s", text, l)
+		}
+	}
+}
+
+func writer(p *place, log *lines, dropped *atomic.Int64) *history.Writer {
+	return history.NewWriter(history.WriterConfig{
+		Open: p.open, Limits: func() history.Limits { return history.Limits{} }, Clock: time.Now,
+		Log: slog.New(slog.NewTextHandler(log, nil)), Dropped: func(n int) { dropped.Add(int64(n)) },
+	})
+}
+
+// TestWriterOutlastsAnOutage: no caller waits for a store that fails; what fits is written
+// when it works again, what does not is counted, and the log says each once.
+func TestWriterOutlastsAnOutage(t *testing.T) {
+	p := &place{Place: newFile(t)}
+	p.down.Store(true)
+	log, dropped := newLines(), new(atomic.Int64)
+	w := writer(p, log, dropped)
+	log.wait(t, "the history cannot be written")
+	const room, more = 20_000, 500
+	one := row(t, 1)
+	for range room + more {
+		w.Put(one)
+	}
+	w.Change(history.Change{ID: one.ID, Recipient: one.Recipient})
+	if n := dropped.Load(); n != more+1 {
+		t.Errorf("%d dropped, want %d", n, more+1)
+	}
+	p.down.Store(false)
+	log.wait(t, "entries=501")
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "cannot be written"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log)
+	}
+	totals, err := open(t, p.Place).Totals(context.Background(), begin, begin)
+	if err != nil || totals.Sum(history.CountOutcome)[string(history.Delivered)] != room {
+		t.Errorf("totals %+v, %v", totals, err)
+	}
+}
+
+// TestWriterPutsChangesToTheirRows: a change that comes before its row is in it in the
+// end, and all of what waits is written at the end.
+func TestWriterPutsChangesToTheirRows(t *testing.T) {
+	p := &place{Place: newFile(t)}
+	w := writer(p, newLines(), new(atomic.Int64))
+	r := row(t, 1)
+	r.Outcome = history.Queued
+	w.Change(history.Change{ID: r.ID, Recipient: r.Recipient, Outcome: history.Delivered, Event: history.Event{Time: begin, Kind: history.Attempt}})
+	w.Change(history.Change{ID: "another", Recipient: r.Recipient, Outcome: history.Failed})
+	w.Put(r, row(t, 2))
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	s := open(t, p.Place)
+	got := search(t, s, history.Query{Text: r.ID}).Rows
+	if len(got) != 1 || got[0].Outcome != history.Delivered || len(got[0].Events) != 1 || got[0].Events[0].Attempt != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if n := len(search(t, s, history.Query{}).Rows); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestOnlyTheOwnerReads: addresses are in it.
+func TestOnlyTheOwnerReads(t *testing.T) {
+	p := newFile(t)
+	s := open(t, p)
+	write(t, s, history.Batch{Rows: rows(t, 0, 10)})
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(p.Path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the mode %v", info.Name(), info.Mode())
+		}
+	}
+}
+
+// TestNoHistoryIsMadeByLooking: who only looks makes no file.
+func TestNoHistoryIsMadeByLooking(t *testing.T) {
+	p := newFile(t)
+	if _, err := history.OpenExisting(context.Background(), p); !errors.Is(err, history.ErrNone) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(p.Path); err == nil {
+		t.Error("there is a file")
+	}
+}
