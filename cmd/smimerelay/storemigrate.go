@@ -28,7 +28,7 @@ type storeMigrateCmd struct {
 
 // Help is shown below the summary.
 func (storeMigrateCmd) Help() string {
-	return `Stop the gateway on all nodes first. Certificates, sealed private keys, trust overrides and the built-in CA are copied, and stay where they were; what is already there stays as it is. Mail in the queue and held mail is moved, so that it is delivered once: with a postgres:// address it is in that database, else in the file of queue.path. Interrupted, the command can be run again. Then set store.url, and start the gateway. The key file stays the same.`
+	return `Stop the gateway on all nodes first. Certificates, sealed private keys, trust overrides and the built-in CA are copied, and stay where they were; what is already there stays as it is. Mail in the queue and held mail is moved, so that it is delivered once: with a postgres:// address it is in that database, else in the file of queue.path. Interrupted, the command can be run again. Then set store.url, and start the gateway. The key file stays the same. The history is not moved: the gateway starts a new one, and smimerelay trace reads the old one with the old configuration.`
 }
 
 func (storeMigrateCmd) examples() string {

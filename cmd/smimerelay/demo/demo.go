@@ -80,8 +80,12 @@ Alice's key is encrypted in the store of the gateway, next to certificates from 
 
   %[5]s cert list --config %[6]s
 
+What became of each message to Bob, and why:
+
+  %[5]s trace --config %[6]s %[8]s
+
 The same gateway for good (its next hop is 127.0.0.1:%[7]d):
 
   %[5]s serve --config %[6]s
-`, w.outbox(), fileName("1", bob, false), w.identityFile(bob), w.path("ca.pem"), c.Command, w.path("config.toml"), w.ports.sink)
+`, w.outbox(), fileName("1", bob, false), w.identityFile(bob), w.path("ca.pem"), c.Command, w.path("config.toml"), w.ports.sink, bob)
 }
