@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,7 +25,11 @@ import (
 func ConsolePlace(c *config.Config, clock func() time.Time, log *slog.Logger) (access.Config, error) {
 	a := access.Config{Lifetime: c.Console.Lifetime, Idle: c.Console.Idle, Clock: clock, Log: log}
 	if !c.Store.Shared() {
-		a.Path = config.Place(c.Console.Path)
+		path := c.Console.Path
+		if path == "" {
+			path = filepath.Join(filepath.Dir(c.Store.URL), "console.db")
+		}
+		a.Path = config.Place(path)
 		return a, nil
 	}
 	password, err := store.ReadPassword(c.Store.PasswordFile)

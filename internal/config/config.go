@@ -72,7 +72,7 @@ type Console struct {
 	SocketMode string        `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 	TLSCert    string        `toml:"tls_certificate" doc:"PEM file with the certificate chain for HTTPS; it is read again when it has changed" path:"file"`
 	TLSKey     string        `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
-	Path       string        `toml:"path" doc:"SQLite file with accounts, sessions, API tokens and the audit log. With a postgres:// address in store.url they are in that database, and path has no effect" path:"new"`
+	Path       string        `toml:"path" doc:"SQLite file with accounts, sessions, API tokens and the audit log; empty is console.db next to the store. With a postgres:// address in store.url they are in that database, and path has no effect" path:"new"`
 	Lifetime   time.Duration `toml:"session_lifetime" doc:"how long a session lasts at most" min:"1m"`
 	Idle       time.Duration `toml:"session_idle" doc:"how long a session lasts without a request" min:"1m"`
 }

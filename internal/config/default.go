@@ -14,7 +14,7 @@ func Default() *Config {
 		LocalPart: "ignore-case",
 		Log:       Log{Level: "info", Format: "text"},
 		Admin:     Admin{SocketMode: socketMode},
-		Console:   Console{SocketMode: socketMode, Path: "/var/lib/smimerelay/console.db", Lifetime: 12 * time.Hour, Idle: 30 * time.Minute},
+		Console:   Console{SocketMode: socketMode, Lifetime: 12 * time.Hour, Idle: 30 * time.Minute},
 		Limits: Limits{
 			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, MessageMemory: 400 * megabyte,
 			ConnectionsPerAddress: 50, ErrorsPerConnection: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute, Session: 2 * time.Hour, MinimumRate: 128,

@@ -31,7 +31,7 @@ func validate(c *Config, d *decoder) {
 	if c.Admin.Address != "" {
 		d.endpoint("admin.address", c.Admin.Address, "systemd")
 	}
-	d.console(c.Console)
+	d.console(c.Console, c.Store)
 	if c.Inbound.BounceDomain != "" {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}

@@ -17,7 +17,6 @@ var options = []struct{ table, key, scheme, file string }{
 	{"store", "url", "", "store.db"},
 	{"store", "key_file", "", "store.key"},
 	{"queue", "path", "", "queue.db"},
-	{"console", "path", "", "console.db"},
 	{"next_hop", "address", "unix:", "next-hop"},
 }
 
