@@ -42,7 +42,11 @@ func (s *Service) enrolOnce(ctx context.Context) error {
 	if p.enroller == nil {
 		return nil
 	}
-	return errors.Join(p.enroller.Work(ctx), s.tellOrders(ctx, p))
+	errs := []error{p.enroller.Work(ctx), s.tellOrders(ctx, p)}
+	for _, f := range p.folders {
+		errs = append(errs, f.Scan(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // tellOrders notifies each administrator once of each order that is in trouble.

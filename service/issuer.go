@@ -11,6 +11,8 @@ import (
 	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
 	"github.com/smimerelay/smimerelay/certs/enrol/command"
+	"github.com/smimerelay/smimerelay/certs/enrol/est"
+	"github.com/smimerelay/smimerelay/certs/enrol/folder"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -39,9 +41,15 @@ func (b *builder) issuer() gateway.Issuer {
 	authority := b.authority()
 	var all []enrol.Enrolment
 	for i := range list {
+		if list[i].From == config.EnrolFolder {
+			b.parts.folders = append(b.parts.folders, folder.New(folder.Config{
+				Enrolment: list[i].Name, Path: list[i].Folder, PasswordFile: list[i].Password, Store: b.parts.store.Store, Log: b.log,
+			}))
+			continue
+		}
 		e, err := b.enrolment(&list[i], authority)
 		if err != nil {
-			b.complain(key("enrolment", i, "addresses"), err.Error(), "write an address, a domain, .subdomains or a glob")
+			b.complain(key("enrolment", i, ""), err.Error(), "correct the table")
 			continue
 		}
 		all = append(all, e)
@@ -90,6 +98,14 @@ func (b *builder) enrolment(e *config.Enrolment, authority enrol.Provider) (enro
 		all.Provider, all.Origin, all.Timeout = authority, store.Issued, certifyTime
 	case config.EnrolCommand:
 		all.Provider = &command.Provider{Argv: e.Command, Name: e.Name}
+	case config.EnrolEST:
+		client, err := est.NewClient(est.ClientConfig{
+			URL: e.URL, CA: e.CA, ClientCertificate: e.ClientCert, ClientKey: e.ClientKey, User: e.User, PasswordFile: e.Password,
+		})
+		if err != nil {
+			return all, err
+		}
+		all.Provider = client
 	}
 	return all, nil
 }
@@ -136,6 +152,14 @@ func (a *Authorities) withheld(ctx context.Context, addr address.Address) error 
 		return fmt.Errorf("the certificate of %s was revoked (%s); to issue a new one, run: smimerelay cert issue %s", addr, reason, addr)
 	}
 	return nil
+}
+
+// Requests certifies keys that were made elsewhere.
+func (a *Authorities) Requests() (*builtin.Provider, error) {
+	if a.Spent != nil {
+		return nil, a.Spent
+	}
+	return a.provider(), nil
 }
 
 // noAuthority issues nothing.

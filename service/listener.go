@@ -77,6 +77,9 @@ func specs(p *Parts) []listenerSpec {
 		}
 		list = append(list, listenerSpec{name: consoleName, protocol: consoleProtocol, address: c.Address, mode: c.SocketMode, tls: mode, hostname: p.Gateway.Hostname})
 	}
+	if e := p.Config.EST; e.Address != "" {
+		list = append(list, listenerSpec{name: estListener, protocol: estProtocol, address: e.Address, mode: "0600"})
+	}
 	return list
 }
 
@@ -111,6 +114,8 @@ func (s *Service) newServer(spec listenerSpec) server {
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
 	case consoleProtocol:
 		return s.newConsole(spec)
+	case estProtocol:
+		return s.estServer(spec)
 	case "milter":
 		return milter.NewServer(milter.Config{
 			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),

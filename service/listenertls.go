@@ -23,6 +23,7 @@ type listenerTLS struct {
 	ca           *x509.CertPool     // nil: names admit no client
 	names        []string
 	fingerprints map[[sha256.Size]byte]bool
+	ask          bool // for certificates that others judge
 }
 
 // certificatesTLS reads what the listeners show to clients.
@@ -58,6 +59,21 @@ func (b *builder) certificatesTLS() {
 		}
 		b.parts.tls[l.Name] = t
 	}
+	b.certificateEST()
+}
+
+// certificateEST reads what the EST server shows to clients.
+func (b *builder) certificateEST() {
+	e := b.config.EST
+	if e.Address == "" || b.isKnown("est") {
+		return
+	}
+	f := &certificateFile{certificate: e.TLSCert, key: e.TLSKey, log: b.log}
+	if err := f.read(); err != nil {
+		b.complain("est.tls_certificate", err.Error(), "set a PEM chain and the matching private key")
+		return
+	}
+	b.parts.tls[estListener] = &listenerTLS{shown: []*certificateFile{f}, ask: true}
 }
 
 // consoleTLS reads what the console shows to browsers.
@@ -77,7 +93,7 @@ func (b *builder) consoleTLS() {
 // config returns the configuration of a handshake.
 func (t *listenerTLS) config() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.choose, ClientCAs: t.ca}
-	if t.ca != nil || len(t.fingerprints) > 0 {
+	if t.ca != nil || len(t.fingerprints) > 0 || t.ask {
 		c.ClientAuth = tls.RequestClientCert // identify judges what comes
 	}
 	return c

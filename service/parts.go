@@ -14,6 +14,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/enrol/folder"
 	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/directory"
@@ -55,6 +56,7 @@ type Parts struct {
 
 	authorities *Authorities    // our own; nil where there are none
 	enroller    *enrol.Enroller // nil where no certificates are ordered
+	folders     []*folder.Folder
 }
 
 // Close frees what the parts hold. They must not be in use.

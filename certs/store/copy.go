@@ -37,6 +37,7 @@ var tables = []struct{ name, what, key, update string }{
 	{"store_order", "orders", "id", ` UPDATE SET state = excluded.state, sealed = excluded.sealed, reference = excluded.reference,
 		certificates = excluded.certificates, attempts = excluded.attempts, next_at = excluded.next_at, changed_at = excluded.changed_at,
 		problem = excluded.problem WHERE excluded.changed_at > store_order.changed_at`},
+	{"store_invitation", "invitations", "digest", ` UPDATE SET used_for = excluded.used_for WHERE store_invitation.used_for IS NULL`},
 	{"store_file", "imported files", "digest, fingerprint", ""},
 }
 

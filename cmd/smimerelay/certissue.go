@@ -25,6 +25,7 @@ type certIssueCmd struct {
 	Separate     bool     `help:"Issue two certificates with separate keys, one for signing and one for encryption, as ca.separate_keys does."`
 	Again        bool     `help:"Issue even if an address has a certificate of the CA that is still valid."`
 	File         string   `placeholder:"FILE" help:"Also issue for the addresses in FILE, one per line."`
+	CSR          string   `name:"csr" placeholder:"FILE" help:"Certify the key of the request in FILE (PKCS #10, PEM or DER), for one address; the certificate and the issuing CA go to standard output in PEM."`
 	Out          string   `placeholder:"FILE" help:"Also write the identity to FILE (PKCS #12); for one address without --separate."`
 	PasswordFile string   `placeholder:"FILE" help:"File with the password of the file of --out."`
 	Address      []string `arg:"" optional:"" name:"address" help:"Addresses in the local domains."`
@@ -38,6 +39,7 @@ func (certIssueCmd) Help() string {
 func (certIssueCmd) examples() string {
 	return `smimerelay cert issue alice@example.com
 		smimerelay cert issue --key rsa4096 --days 730 --out alice.p12 --password-file alice.password alice@example.com
+		smimerelay cert issue --csr bob.csr bob@example.com > bob.pem
 		smimerelay cert issue --file staff.txt --json`
 }
 
@@ -61,6 +63,9 @@ func (c *certIssueCmd) Run(a *app) error {
 	password, err := c.password(len(addresses))
 	if err != nil {
 		return unusable(err)
+	}
+	if c.CSR != "" {
+		return c.request(a, addresses)
 	}
 	return c.with(a, func(ctx context.Context, o *authorities) error {
 		requests, err := c.requests(o, addresses)

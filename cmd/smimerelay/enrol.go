@@ -21,6 +21,7 @@ type enrolCmd struct {
 	Show    enrolShowCmd    `cmd:"" help:"Show the details of orders."`
 	Request enrolRequestCmd `cmd:"" help:"Order certificates for addresses now."`
 	Retry   enrolRetryCmd   `cmd:"" help:"Try orders again that failed or wait."`
+	Invite  enrolInviteCmd  `cmd:"" help:"Make a secret with which a client gets a certificate by EST."`
 	Revoke  enrolRevokeCmd  `cmd:"" help:"Cancel an order, or revoke the certificate that came of it."`
 }
 

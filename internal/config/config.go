@@ -36,6 +36,7 @@ type Config struct {
 	Identities Identities         `toml:"identities" doc:"Private keys with their certificates."`
 	Expiry     Expiry             `toml:"expiry" doc:"Expiry warnings for identities. Identities that have already been replaced are not reported."`
 	CA         CA                 `toml:"ca" doc:"The built-in certificate authority, created by smimerelay ca init; see docs/ca.md."`
+	EST        EST                `toml:"est" doc:"The built-in CA for keys that are made elsewhere, by EST; see docs/enrolment.md."`
 	Enrolments []Enrolment        `toml:"enrolment" doc:"Certificates that come by themselves, for whom and from where; repeat the table for each. Without a table with from = \"ca\", the built-in CA issues for all local addresses that no other table is for; see docs/enrolment.md."`
 	Trust      Trust              `toml:"trust" doc:"CA certificates used as trust anchors, and how certificates are checked."`
 	Exceptions []Exception        `toml:"exception" doc:"Single certificates that are trusted or blocked; repeat the table for each."`

@@ -63,6 +63,7 @@ func validate(c *Config, d *decoder) {
 	d.expiry(c.Expiry)
 	d.authority(c.CA)
 	d.enrolments(c)
+	d.est(c)
 	d.directories(c.Directory)
 	d.rules(c)
 	d.inboundRules(c)

@@ -48,6 +48,8 @@ var allowed = map[string][]string{
 	"certs/enrol":               {"certs", "certs/ca", "certs/store", "smime/address", "internal/"},
 	"certs/enrol/builtin":       {"certs", "certs/ca", "certs/enrol", "certs/store", "smime/address", "internal/"},
 	"certs/enrol/command":       {"certs/enrol", "internal/"},
+	"certs/enrol/est":           {"certs", "certs/enrol", "certs/file", "smime/cms", "internal/"},
+	"certs/enrol/folder":        {"certs/file", "certs/intake", "certs/store"},
 	"certs/token":               {"certs", "certs/token/", "smime/cms", "smime/address", "internal/"},
 	"certs/token/contract":      {"internal/printable"},
 	"certs/token/cryptoki":      {"certs/file", "certs/token/", "internal/"}, // the gateway has none of it

@@ -41,7 +41,9 @@ func TestOneReaderOfCertificates(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for call, instead := range libraryReaders {
 			for i, line := range strings.Split(string(text), "\n") {
-				if code, _, _ := strings.Cut(line, "//"); strings.Contains(code, call) {
+				code, _, _ := strings.Cut(line, "//")
+				code = strings.ReplaceAll(code, "x509.ParseCertificateRequest(", "") // a request is no certificate
+				if strings.Contains(code, call) {
 					t.Errorf("%s:%d calls %s; use %s", name, i+1, call, instead)
 				}
 			}

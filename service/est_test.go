@@ -1,0 +1,222 @@
+package service
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/enrol/est"
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// estWorld is a service whose CA serves EST.
+type estWorld struct {
+	*world
+	store *store.Store
+	base  string
+	tls   string // the file that a client trusts
+}
+
+func startEST(t *testing.T) *estWorld {
+	t.Helper()
+	server := testpki.Must(testpki.NewCA(testpki.Options{}))
+	id := testpki.Must(server.Issue(testpki.Leaf{Name: "localhost", ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, Edit: func(c *x509.Certificate) {
+		c.DNSNames = []string{"localhost"}
+	}}))
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	der := testpki.Must(x509.MarshalPKCS8PrivateKey(id.Key))
+	chain := write("chain.pem", testpki.EncodeCertificates(id.Certificate))
+	key := write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	trusted := write("tls.pem", testpki.EncodeCertificates(server.Certificate))
+	w := startWorld(t, strings.Replace(withAuthority(), "[ca]", "[est]\naddress = \"127.0.0.1:0\"\ntls_certificate = \""+chain+"\"\ntls_key = \""+key+"\"\n[ca]", 1))
+	e := &estWorld{world: w, store: w.open(w.storeFile()), tls: trusted}
+	_, port, _ := strings.Cut(w.address("[est]"), ":")
+	e.base = "https://localhost:" + port + "/.well-known/est"
+	return e
+}
+
+// parsed is the configuration, as a command reads it.
+func (e *estWorld) parsed() *config.Config {
+	e.t.Helper()
+	c, problems := config.Load(e.config())
+	if len(problems) > 0 {
+		e.t.Fatal(problems)
+	}
+	return c
+}
+
+// ca makes the authorities.
+func (e *estWorld) ca() *ca.Pair {
+	e.t.Helper()
+	pair := inaugurate(e.t, e.parsed(), e.store, e.now)
+	e.log.waitCount(e.t, "msg=published file="+e.dir+"/issuing.crl", 1)
+	return pair
+}
+
+// order is one of the client's, with a new key.
+func order(t *testing.T, text string, current *certs.Identity) *enrol.Order {
+	t.Helper()
+	return &enrol.Order{Current: current, Order: store.Order{
+		ID: "0123456789abcdef", Address: testpki.Must(address.Parse(text)), Purpose: store.ForBoth, Key: testpki.Must(ca.GenerateKey("p256")),
+	}}
+}
+
+func (e *estWorld) client(user, secret string) *est.Client {
+	e.t.Helper()
+	c := est.ClientConfig{URL: e.base, CA: e.tls, User: user}
+	if user != "" {
+		c.PasswordFile = filepath.Join(e.t.TempDir(), "secret")
+		if err := os.WriteFile(c.PasswordFile, []byte(secret), 0o600); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	return testpki.Must(est.NewClient(c))
+}
+
+// TestEST: a client with a secret gets one certificate for one key, and renews it with the
+// certificate alone, until it is revoked.
+func TestEST(t *testing.T) {
+	e := startEST(t)
+	alice := "alice@example.org"
+	if _, err := e.client(alice, "x").Begin(t.Context(), order(t, alice, nil)); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("without a CA: %v", err)
+	}
+	pair := e.ca()
+	a := testpki.Must(address.Parse(alice))
+	if err := e.store.PutInvitation(t.Context(), "the secret", a, e.now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*est.Client{"no secret": e.client("", ""), "a wrong secret": e.client(alice, "other"), "another address": e.client("bob@example.org", "the secret")} {
+		if _, err := c.Begin(t.Context(), order(t, alice, nil)); err == nil {
+			t.Errorf("%s: issued", name)
+		}
+	}
+	c := e.client(alice, "the secret")
+	if _, err := c.Begin(t.Context(), order(t, "bob@example.org", nil)); err == nil || !strings.Contains(err.Error(), "another address") {
+		t.Errorf("a request for another address: %v", err)
+	}
+	first := order(t, alice, nil)
+	got := testpki.Must(c.Begin(t.Context(), first))
+	id := &certs.Identity{Certificate: got.Certificates[0], Key: first.Key}
+	if err := id.Check(); err != nil || certs.Addresses(id.Certificate)[0].String() != alice || len(got.Certificates) != 3 {
+		t.Fatalf("%v, %d certificates", err, len(got.Certificates))
+	}
+	if again := testpki.Must(c.Continue(t.Context(), first)); !again.Certificates[0].Equal(id.Certificate) {
+		t.Error("the same request got another certificate")
+	}
+	if _, err := c.Begin(t.Context(), order(t, alice, nil)); err == nil {
+		t.Error("the secret was used for two keys")
+	}
+	// The certificate is at home like any other, without its key.
+	if found := issuedFor(t, e.store, alice); len(found) != 1 || found[0].HasKey {
+		t.Errorf("%d certificates", len(found))
+	}
+	e.advance(time.Minute)
+	id.Chain = []*x509.Certificate{pair.Issuing.Certificate}
+	second := order(t, alice, id)
+	renewed, err := e.client("", "").Begin(t.Context(), second)
+	if err != nil || renewed.Certificates[0].Equal(id.Certificate) {
+		t.Fatalf("not renewed: %v", err)
+	}
+	authorities := testpki.Must(OpenAuthorities(t.Context(), e.parsed(), e.store, e.now))
+	if _, err := authorities.Issuing.Revoke(t.Context(), id.Certificate, ca.Superseded); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.client("", "").Begin(t.Context(), order(t, alice, id)); err == nil {
+		t.Error("renewed by a certificate that was revoked")
+	}
+	// A certificate of another CA renews nothing.
+	other := testpki.Must(testpki.NewCA(testpki.Options{}))
+	foreign := (*certs.Identity)(testpki.Must(other.Issue(testpki.Leaf{Addresses: []string{alice}})))
+	if status, _ := e.post("simplereenroll", foreign, testpki.Must(order(t, alice, nil).CSR())); status != http.StatusUnauthorized {
+		t.Errorf("renewed by a foreign certificate: %d", status)
+	}
+	e.stop()
+}
+
+func (e *estWorld) post(operation string, client *certs.Identity, csr []byte) (int, []byte) {
+	e.t.Helper()
+	settings := &tls.Config{InsecureSkipVerify: true}
+	if client != nil {
+		settings.Certificates = []tls.Certificate{{Certificate: [][]byte{client.Certificate.Raw}, PrivateKey: client.Key}}
+	}
+	transport := &http.Transport{TLSClientConfig: settings}
+	defer transport.CloseIdleConnections()
+	r := testpki.Must(http.NewRequestWithContext(e.t.Context(), http.MethodPost, e.base+"/"+operation, strings.NewReader(base64.StdEncoding.EncodeToString(csr))))
+	r.Header.Set("Content-Type", "application/pkcs10")
+	answer := testpki.Must((&http.Client{Transport: transport}).Do(r))
+	defer answer.Body.Close()
+	return answer.StatusCode, testpki.Must(io.ReadAll(answer.Body))
+}
+
+// TestESTWithOpenSSL: curl and openssl are a client too.
+func TestESTWithOpenSSL(t *testing.T) {
+	e := startEST(t)
+	e.ca()
+	a := testpki.Must(address.Parse("carol@example.org"))
+	if err := e.store.PutInvitation(t.Context(), "the secret", a, e.now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := `set -eu
+curl -sS --fail --cacert ` + e.tls + ` ` + e.base + `/cacerts | base64 -d | openssl pkcs7 -inform DER -print_certs -out ca.pem
+curl -sS --fail --cacert ` + e.tls + ` ` + e.base + `/csrattrs | base64 -d | openssl asn1parse -inform DER > attrs
+openssl req -new -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=carol@example.org -outform DER 2>/dev/null | base64 > request
+curl -sS --fail --cacert ` + e.tls + ` --user "carol@example.org:the secret" -H "Content-Type: application/pkcs10" --data-binary @request ` + e.base + `/simpleenroll | base64 -d | openssl pkcs7 -inform DER -print_certs -out cert.pem
+openssl verify -x509_strict -purpose smimesign -CAfile ca.pem cert.pem
+test "$(openssl x509 -in cert.pem -noout -pubkey)" = "$(openssl pkey -in key.pem -pubout)"
+openssl x509 -in cert.pem -noout -ext subjectAltName
+`
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "cert.pem: OK") || !strings.Contains(string(out), "email:carol@example.org") {
+		t.Errorf("%v: %s", err, out)
+	}
+	attrs := string(testpki.Must(os.ReadFile(filepath.Join(dir, "attrs"))))
+	if !strings.Contains(attrs, "rsaEncryption") || !strings.Contains(attrs, "id-ecPublicKey") {
+		t.Error(attrs)
+	}
+	e.stop()
+}
+
+// TestESTRefuses: what is no request, and keys that are too weak.
+func TestESTRefuses(t *testing.T) {
+	e := startEST(t)
+	e.ca()
+	good := testpki.Must(order(t, "alice@example.org", nil).CSR())
+	broken := bytes.Clone(good)
+	broken[len(broken)-1] ^= 1
+	for name, csr := range map[string][]byte{"rubbish": []byte("x"), "a signature that is wrong": broken} {
+		if status, _ := e.post("simpleenroll", nil, csr); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	if status, body := e.post("simpleenroll", nil, bytes.Repeat([]byte{'A'}, 100_000)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("too long: %d %s", status, body)
+	}
+	e.stop()
+}
