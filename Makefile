@@ -5,12 +5,12 @@
 # PACKAGE=COMMAND is there where the command is: Node.js of another source brings npm.
 PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-ssleay-perl libsasl2-modules haproxy openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound dovecot-lmtpd libbcmail-java openjdk-17-jdk-headless systemd postgresql \
-	python3 iproute2=ip nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool
+	python3 iproute2=ip nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool chromium
 
 export GOTOOLCHAIN := local
 GO := go
 
-.PHONY: help build build-token install deb rpm release run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates post-quantum image
+.PHONY: help build build-token install deb rpm release screenshots run test test-crash soak unit e2e readers guide fips deps lint portable bench bench-doors bench-growth fuzz fuzz-inbound public-roots corpora cases certificates post-quantum image
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,11 @@ release: ## make all packages and the container image in ./dist, with their chec
 	packaging/image
 	cd dist && sha256sum -- * >SHA256SUMS
 
+screenshots: ## pictures of all pages of the console in ./screenshots, by Chromium
+	@test/scripts/deps chromium
+	@test/console/install
+	SCREENSHOTS=$(CURDIR)/screenshots $(GO) test -count=1 ./test/console -run Accessible
+
 run: build ## build, set up ./demo, send messages through it and show what became of them
 	bin/smimerelay demo --dir demo
 
@@ -72,14 +77,15 @@ test: deps ## everything: unit tests with the race detector, each fuzz target fo
 deps: # install what the tests need, or say what is missing
 	@test/scripts/deps $(PACKAGES)
 	@test/readers/install
+	@test/console/install
 	@test/scripts/exim
 
 unit: # every package but the whole-system tests
 	test/scripts/run ./test/arch
-	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch|/memory)?$$')
+	test/scripts/run -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -vE '/test(/arch|/memory|/console)?$$')
 
 e2e: # the whole-system tests
-	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test ./test/memory
+	test/scripts/run -shuffle=on -timeout 20m -count=1 ./test ./test/memory ./test/console
 
 readers: # structures around a signature, as four other mail readers show them
 	READERS=200000 test/scripts/run -timeout 20m -count=1 ./test/readers

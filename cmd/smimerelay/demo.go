@@ -12,7 +12,8 @@ import (
 )
 
 type demoCmd struct {
-	Dir string `default:"demo" placeholder:"DIR" help:"Folder for the setup: created if missing, replaced if it contains an earlier demo."`
+	Serve bool   `help:"Keep the gateway running with its console, and print a link that signs in; a day of made-up traffic is in its history."`
+	Dir   string `default:"demo" placeholder:"DIR" help:"Folder for the setup: created if missing, replaced if it contains an earlier demo."`
 }
 
 // Help is shown below the summary.
@@ -22,7 +23,10 @@ func (demoCmd) Help() string {
 It needs no network and no privileges, and exits with 0 if every outcome is as expected, otherwise with 1.`
 }
 
-func (demoCmd) examples() string { return `smimerelay demo --dir ./demo` }
+func (demoCmd) examples() string {
+	return `smimerelay demo --dir ./demo
+		smimerelay demo --serve`
+}
 
 // Run plays the demo with this very program as the gateway.
 func (c *demoCmd) Run(a *app) error {
@@ -32,7 +36,7 @@ func (c *demoCmd) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err = demo.Run(ctx, demo.Config{Dir: c.Dir, Program: program, Command: commandName(), Out: a.stdout, Clock: a.clock})
+	err = demo.Run(ctx, demo.Config{Dir: c.Dir, Serve: c.Serve, Program: program, Command: commandName(), Out: a.stdout, Clock: a.clock})
 	if errors.Is(err, demo.ErrUnexpected) {
 		return negative(fmt.Errorf("demo: %w", err))
 	}

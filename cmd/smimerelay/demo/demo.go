@@ -22,6 +22,8 @@ type Config struct {
 	Program string
 	// Command is how people call Program, for the text.
 	Command string
+	// Serve keeps the gateway running with its console, until the context ends.
+	Serve bool
 	// Out receives the table.
 	Out io.Writer
 	// Clock is the time for the messages made here.
@@ -33,12 +35,17 @@ var ErrUnexpected = errors.New("an outcome was not the expected one")
 
 // Run makes the set-up, sends the messages and prints what became of them.
 func Run(ctx context.Context, c Config) error {
-	w, err := makeWorld(c.Dir, c.Clock)
+	w, err := makeWorld(c.Dir, c.Serve, c.Clock)
 	if err != nil {
 		return err
 	}
 	if err := importIdentity(ctx, c.Program, w); err != nil {
 		return err
+	}
+	if c.Serve {
+		if err := makeUpHistory(ctx, w); err != nil {
+			return err
+		}
 	}
 	s, err := startSink(w.ports.sink, w.outbox())
 	if err != nil {
@@ -55,6 +62,10 @@ func Run(ctx context.Context, c Config) error {
 	var results []result
 	for _, sc := range scenes(w) {
 		results = append(results, p.perform(ctx, sc)...)
+	}
+	if c.Serve {
+		fmt.Fprint(c.Out, renderTable(results))
+		return serveConsole(ctx, c, g)
 	}
 	if err := g.stop(); err != nil {
 		return err

@@ -35,10 +35,11 @@ type world struct {
 	ca     *authority
 	people map[string]*certs.Identity
 	ports  ports
+	serve  bool // with a console
 }
 
 // ports are the TCP ports on the loopback address.
-type ports struct{ outbound, inbound, sink int }
+type ports struct{ outbound, inbound, sink, console int }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 func (w *world) outbox() string          { return w.path("outbox") }
@@ -49,7 +50,7 @@ func (w *world) identityFile(addr string) string {
 func (w *world) identity(addr string) *certs.Identity { return w.people[addr] }
 
 // makeWorld makes the authority, the people and the files in dir.
-func makeWorld(dir string, clock func() time.Time) (w *world, err error) {
+func makeWorld(dir string, serve bool, clock func() time.Time) (w *world, err error) {
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func makeWorld(dir string, clock func() time.Time) (w *world, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	w = &world{dir: dir, clock: clock, ca: a, people: map[string]*certs.Identity{}}
+	w = &world{dir: dir, clock: clock, serve: serve, ca: a, people: map[string]*certs.Identity{}}
 	if err := w.write("ca.pem", file.EncodeCertificates(w.ca.anchors()), 0o644); err != nil {
 		return nil, err
 	}
@@ -79,6 +80,7 @@ func makeWorld(dir string, clock func() time.Time) (w *world, err error) {
 // contents are what a demo's folder may hold, so that it can be replaced.
 var contents = []string{
 	"ca.pem", "certificates", "config.toml", "gateway.log", "identities", "keys", "outbox",
+	"console.db", "console.db-shm", "console.db-wal", "history.db", "history.db-shm", "history.db-wal",
 	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal",
 	"store.db", "store.db-shm", "store.db-wal", "store.key", marker,
 }
@@ -201,13 +203,24 @@ no_certificate = "strip"
 name = "default"
 sign = "prefer"
 encrypt = "never"
-`, w.ports.outbound, w.ports.inbound, w.ports.sink)
+`, w.ports.outbound, w.ports.inbound, w.ports.sink) + w.console()
 }
 
-// choosePorts takes 2525, 2526 and 2527 where they are free, so that the printed
+// console is the section of the console, "" where there is none.
+func (w *world) console() string {
+	if !w.serve {
+		return ""
+	}
+	return fmt.Sprintf(`
+[console]
+address = "127.0.0.1:%d"
+`, w.ports.console)
+}
+
+// choosePorts takes 2525 to 2528 where they are free, so that the printed
 // command is the same every time, and others where they are not.
 func choosePorts() (ports, error) {
-	var got [3]int
+	var got [4]int
 	for i := range got {
 		port, err := freePort(2525 + i)
 		if err != nil {
@@ -215,7 +228,7 @@ func choosePorts() (ports, error) {
 		}
 		got[i] = port
 	}
-	return ports{outbound: got[0], inbound: got[1], sink: got[2]}, nil
+	return ports{outbound: got[0], inbound: got[1], sink: got[2], console: got[3]}, nil
 }
 
 func freePort(preferred int) (int, error) {

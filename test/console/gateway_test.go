@@ -1,0 +1,209 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/smtp"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/console/access"
+	"github.com/smimerelay/smimerelay/history"
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/service"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// configuration is that of a gateway whose next hop is down: what it does not hold stays in
+// its queue.
+const configuration = `
+hostname = "gw.example.org"
+domains = ["example.org"]
+[console]
+address = "127.0.0.1:0"
+path = "%DIR%/console.db"
+[queue]
+path = "%DIR%/queue.db"
+[store]
+url = "%DIR%/store.db"
+key_file = "%DIR%/store.key"
+[next_hop]
+address = "unix:%DIR%/hop"
+tls = "off"
+[[listener]]
+name = "out"
+protocol = "smtp"
+address = "127.0.0.1:0"
+direction = "outbound"
+networks = ["127.0.0.0/8"]
+[[rule]]
+name = "partners"
+recipient = ["example.net"]
+sign = "never"
+encrypt = "require"
+no_certificate = "hold"
+[[rule]]
+name = "default"
+sign = "prefer"
+encrypt = "prefer"
+[trust]
+anchors = ["ca.pem"]
+revocation = "off"
+fetch = false
+`
+
+const (
+	administrator = "alice"
+	password      = "correct horse battery"
+	patience      = time.Minute
+)
+
+// gateway is a gateway that runs in this process, with something to show.
+type gateway struct {
+	dir, url    string
+	fingerprint string // of a certificate
+	log         *logText
+}
+
+// logText is the log so far.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{}
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+// after waits for a text in the log and returns the rest of its line.
+func (l *logText) after(t *testing.T, words string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		_, rest, found := strings.Cut(l.text.String(), words)
+		l.mu.Unlock()
+		if line, _, whole := strings.Cut(rest, "\n"); found && whole {
+			return line
+		}
+		select {
+		case <-l.more:
+		case <-ctx.Done():
+			t.Fatalf("no %q in the log:\n%s", words, l.text.String())
+		}
+	}
+}
+
+func startGateway(t *testing.T) *gateway {
+	t.Helper()
+	g := &gateway{dir: t.TempDir(), log: &logText{more: make(chan struct{}, 1)}}
+	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Example Root CA"}))
+	g.must(t, os.WriteFile(filepath.Join(g.dir, "ca.pem"), testpki.EncodeCertificates(ca.Certificate), 0o600))
+	g.must(t, os.WriteFile(filepath.Join(g.dir, "config.toml"), []byte(strings.ReplaceAll(configuration, "%DIR%", g.dir)), 0o600))
+	signals, ended := make(chan os.Signal, 1), make(chan error, 1)
+	go func() {
+		ended <- service.Run(context.Background(), service.Options{
+			Path: filepath.Join(g.dir, "config.toml"), Stderr: g.log, Clock: time.Now, Version: "test", Signals: signals,
+		})
+	}()
+	t.Cleanup(func() {
+		signals <- syscall.SIGTERM
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	g.log.after(t, "msg=serving")
+	listen := func(name string) string {
+		_, rest, _ := strings.Cut(g.log.after(t, "msg=listening listener="+name+" "), "listen=")
+		return strings.Fields(rest)[0]
+	}
+	g.url = "http://" + listen("[console]")
+	g.accounts(t)
+	g.certificates(t, ca)
+	g.past(t)
+	g.mail(t, listen("out"))
+	return g
+}
+
+func (g *gateway) must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gateway) accounts(t *testing.T) {
+	a, err := access.Open(t.Context(), access.Config{Path: filepath.Join(g.dir, "console.db")})
+	g.must(t, err)
+	g.must(t, errors.Join(a.AddUser(t.Context(), access.Actor{Name: "root", Via: "command line"}, administrator, access.Administrator, password), a.Close()))
+}
+
+func (g *gateway) certificates(t *testing.T, ca *testpki.CA) {
+	s, err := store.Open(t.Context(), store.Config{URL: filepath.Join(g.dir, "store.db")})
+	g.must(t, err)
+	for _, name := range []string{"carol@example.com", "dave@example.com", "erin@partner.example"} {
+		id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{name}}))
+		_, err := s.Put(t.Context(), store.Harvested, store.New{Certificate: id.Certificate})
+		g.must(t, err)
+	}
+	found, err := s.Find(t.Context(), store.Query{Limit: 1})
+	g.must(t, err)
+	g.fingerprint = fmt.Sprintf("%x", found[0].Fingerprint)
+	g.must(t, s.Close())
+}
+
+// past writes a day of messages that were.
+func (g *gateway) past(t *testing.T) {
+	h, err := history.Open(t.Context(), history.Place{Path: filepath.Join(g.dir, "history.db")})
+	g.must(t, err)
+	now := time.Now()
+	var rows []history.Row
+	for hour := range 24 {
+		for i := range 3 + (hour*7)%11 {
+			r := history.Row{
+				Time: now.Add(-time.Duration(hour)*time.Hour - time.Duration(i)*time.Minute), ID: fmt.Sprintf("made-up-%d-%d", hour, i), Listener: "out", Client: "192.0.2.7",
+				MessageID: fmt.Sprintf("%d.%d@example.org", hour, i), Direction: "outbound", Rule: "default", Line: 31, Size: 4096, Outcome: history.Delivered, Protection: "signed, encrypted", Cipher: "aes-256-gcm",
+				Sender: g.address(t, "alice@example.org"), Recipient: g.address(t, "carol@example.com"),
+				Events: []history.Event{{Time: now.Add(-time.Duration(hour) * time.Hour), Kind: history.Attempt, Attempt: 1, Host: "mx.example.com", Reply: "250 2.0.0 Ok: queued"}},
+			}
+			switch i % 6 {
+			case 3:
+				r.Outcome, r.Protection, r.Reason, r.Cause = history.Refused, "", "no certificate for the recipient", "certificate"
+			case 4:
+				r.Outcome, r.Protection = history.Deferred, "signed"
+			}
+			rows = append(rows, r)
+		}
+	}
+	_, err = h.Write(t.Context(), history.Batch{Rows: rows})
+	g.must(t, errors.Join(err, h.Close()))
+}
+
+func (g *gateway) address(t *testing.T, text string) address.Address {
+	a, err := address.Parse(text)
+	g.must(t, err)
+	return a
+}
+
+// mail sends two messages that are held, and two that stay in the queue.
+func (g *gateway) mail(t *testing.T, server string) {
+	for _, to := range []string{"bob@example.net", "frank@example.net", "carol@example.com", "dave@example.com"} {
+		text := "From: alice@example.org\r\nTo: " + to + "\r\nSubject: x\r\n\r\nHello.\r\n"
+		g.must(t, smtp.SendMail(server, nil, "alice@example.org", []string{to}, []byte(text)))
+	}
+}
