@@ -51,7 +51,8 @@ var sqlite = engine{
 	dueNow: `SELECT EXISTS (SELECT 1 FROM river_job WHERE state = 'available' AND queue = 'default' AND priority = 1
 		AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now')) OR EXISTS (SELECT 1 FROM river_job
 		WHERE state = 'available' AND queue = 'default' AND priority = 2 AND scheduled_at <= strftime('%Y-%m-%d %H:%M:%f', 'now'))`,
-	take:     `UPDATE river_job SET state = 'running', attempt = attempt + 1 WHERE id = $1`,
+	take: `UPDATE river_job SET state = 'running', attempt = attempt + 1,
+		scheduled_at = min(scheduled_at, strftime('%Y-%m-%d %H:%M:%f', 'now')) WHERE id = $1`,
 	postpone: `UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $2)) WHERE id = $1`,
 	next:     `coalesce(strftime('%s', j.scheduled_at), 0)`,
 	strays:   strays + ` ORDER BY d.id`,
@@ -78,8 +79,8 @@ func postgresql(node string) engine {
 			AND j.scheduled_at <= now() ORDER BY j.scheduled_at, j.id LIMIT $2 FOR UPDATE OF j SKIP LOCKED`,
 		dueNow: `SELECT EXISTS (SELECT 1 FROM river_job WHERE state = 'available' AND queue = 'default'
 			AND priority IN (1, 2) AND scheduled_at <= now())`,
-		take: `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(), attempted_by = ARRAY['` + node + `']
-			WHERE id = ANY($1::bigint[])`,
+		take: `UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(), attempted_by = ARRAY['` + node + `'],
+			scheduled_at = least(scheduled_at, now()) WHERE id = ANY($1::bigint[])`,
 		postpone: `UPDATE river_job SET scheduled_at = now() + make_interval(secs => $2) WHERE id = $1`,
 		next:     `coalesce(extract(epoch FROM j.scheduled_at)::bigint, 0)`,
 		// A node whose lease lasts works on its jobs; what this one has it knows itself.

@@ -57,12 +57,16 @@ func (d *dispatcher) ask(ctx context.Context, tx *sql.Tx) (jobs []job, err error
 		left := false
 		// One more than there is room for shows whether that was all.
 		err := d.queue.linedJobs(ctx, tx, name, room+1, func(j job) bool {
-			if d.admit(j, priorityAfter(j.attempts)) != admitted {
-				left = true
-				return false
+			answer := d.admit(j, priorityAfter(j.attempts))
+			if answer == admitted {
+				jobs = append(jobs, j)
+				return true
 			}
-			jobs = append(jobs, j)
-			return true
+			left = true
+			if answer != inLine {
+				d.toEnd(name)
+			}
+			return false
 		})
 		if err != nil {
 			return jobs, err
@@ -72,6 +76,14 @@ func (d *dispatcher) ask(ctx context.Context, tx *sql.Tx) (jobs []job, err error
 		}
 	}
 	return jobs, nil
+}
+
+// toEnd has a line whose first may not have a seat asked after the others: as many as are
+// asked at once, at destinations that fail, would keep all others from being asked.
+func (d *dispatcher) toEnd(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines[name] = d.queue.config.Clock()
 }
 
 // endLine notes that nothing stands in line at a destination.

@@ -85,6 +85,10 @@ func openPostgreSQL(ctx context.Context, p Place, node string, log *slog.Logger)
 	}
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "10s"
 	cfg.RuntimeParams["lock_timeout"] = "8s"
+	// A lock of a session ends with it: the server notices that the host of one is gone.
+	cfg.RuntimeParams["tcp_keepalives_idle"] = "10"
+	cfg.RuntimeParams["tcp_keepalives_interval"] = "5"
+	cfg.RuntimeParams["tcp_keepalives_count"] = "3"
 	postgresdb.Limit(cfg, silence)
 	db, err := postgresdb.Open(ctx, cfg, connections)
 	if err != nil {

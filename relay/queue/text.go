@@ -95,31 +95,49 @@ const piecesFrom = 4 * partSize
 // errCut is the error for a message of which a part is gone: it was removed meanwhile.
 var errCut = errors.New("a part of the message is not in the queue any more")
 
+// partsOf names the parts of the message $1 in a query; 0 if its row is all of it. What
+// reads a message twice compares it: SQLite gives the number of a message that is gone to
+// another one.
+const partsOf = `coalesce((SELECT l.parts FROM smimerelay_large l WHERE l.message_id = $1), 0)`
+
 // inPieces returns a stored message of size octets that is read in pieces, by load as a
-// whole; nil where its header does not end in the first part.
-func (s *Store) inPieces(ctx context.Context, tx *sql.Tx, id int64, size int, load func(context.Context) (*message.Message, error)) (*relay.Stored, error) {
+// whole, which is given the name of its parts; nil where it has none, or its header does not
+// end in the first.
+func (s *Store) inPieces(ctx context.Context, tx *sql.Tx, id int64, size int, load func(context.Context, int64) (*message.Message, error)) (*relay.Stored, error) {
 	var first []byte
 	var parts int64
-	err := tx.QueryRowContext(ctx, `SELECT m.data, l.parts FROM smimerelay_message m JOIN smimerelay_large l ON l.message_id = m.id
-		WHERE m.id = $1`, id).Scan(&first, &parts)
-	if err != nil {
+	err := tx.QueryRowContext(ctx, `SELECT data, `+partsOf+` FROM smimerelay_message WHERE id = $1`, id).Scan(&first, &parts)
+	if err != nil || parts == 0 {
 		return nil, err
 	}
 	end := bytes.Index(first, []byte("\r\n\r\n"))
 	if end < 0 {
 		return nil, nil
 	}
-	header := bytes.Clone(first[:end+4])
-	return &relay.Stored{Header: header, Size: size, Load: load, Pieces: func(ctx context.Context, each func([]byte) error) error {
-		return s.eachPiece(ctx, id, parts, size, each)
-	}}, nil
+	return &relay.Stored{
+		Header: bytes.Clone(first[:end+4]), Size: size,
+		Load: func(ctx context.Context) (*message.Message, error) { return load(ctx, parts) },
+		Pieces: func(ctx context.Context, each func([]byte) error) error {
+			return s.eachPiece(ctx, id, parts, size, each)
+		},
+	}, nil
+}
+
+// present returns errCut unless a message with these parts is there.
+func present(ctx context.Context, tx *sql.Tx, id, parts int64) error {
+	var there bool
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM smimerelay_large WHERE message_id = $1 AND parts = $2)`, id, parts).Scan(&there)
+	if err == nil && !there {
+		err = errCut
+	}
+	return err
 }
 
 // eachPiece calls each with the parts of a message, each of which it reads by itself: what
 // takes the message may be slow, and others use the store meanwhile.
 func (s *Store) eachPiece(ctx context.Context, id, parts int64, size int, each func([]byte) error) error {
 	var piece []byte
-	err := s.db.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = $1`, id).Scan(&piece)
+	err := s.db.QueryRowContext(ctx, `SELECT data FROM smimerelay_message WHERE id = $1 AND `+partsOf+` = $2`, id, parts).Scan(&piece)
 	for last, read := int64(0), 0; ; {
 		if errors.Is(err, sql.ErrNoRows) {
 			return errCut

@@ -216,6 +216,7 @@ func (q *Queue) loadMessage(ctx context.Context, tx *sql.Tx, s *stored, size int
 		if err != nil || s.delivery.Stored != nil {
 			return err
 		}
+		share.Release() // who holds some and waits for more may wait for ever
 	}
 	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
 		return err
@@ -226,8 +227,8 @@ func (q *Queue) loadMessage(ctx context.Context, tx *sql.Tx, s *stored, size int
 
 // loadWhole is relay.Stored.Load of a message of size octets. It keeps what it has read for
 // as long as the attempt lasts.
-func (s *stored) loadWhole(q *Queue, size int) func(context.Context) (*message.Message, error) {
-	return func(ctx context.Context) (*message.Message, error) {
+func (s *stored) loadWhole(q *Queue, size int) func(context.Context, int64) (*message.Message, error) {
+	return func(ctx context.Context, parts int64) (*message.Message, error) {
 		if s.whole != nil {
 			return s.whole, nil
 		}
@@ -240,6 +241,9 @@ func (s *stored) loadWhole(q *Queue, size int) func(context.Context) (*message.M
 			return nil, err
 		}
 		defer tx.Rollback()
+		if err := present(ctx, tx, s.message, parts); err != nil {
+			return nil, err
+		}
 		s.whole, err = readMessage(ctx, tx, s.message, size)
 		return s.whole, err
 	}
