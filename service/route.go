@@ -56,13 +56,17 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 		indexes[at] = append(indexes[at], i)
 	}
 	errs, relayed = make([]error, len(d.Recipients)), make([]bool, len(d.Recipients))
+	// A client waits for all of its destinations together: it would send again what the
+	// first have, were it kept waiting at each.
+	waiting, cancel := context.WithTimeout(ctx, nexthop.LongestWait)
+	defer cancel()
 	for _, at := range order {
 		part := d
 		part.Recipients = nil
 		for _, i := range indexes[at] {
 			part.Recipients = append(part.Recipients, d.Recipients[i])
 		}
-		results, partRelayed := r.give(ctx, at, part)
+		results, partRelayed := r.give(ctx, waiting, at, part)
 		for n, i := range indexes[at] {
 			errs[i], relayed[i] = results[n], partRelayed[n]
 		}
@@ -70,12 +74,13 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 	return errs, relayed
 }
 
-// give hands a message to the next hop of a destination when it has its turn there.
-func (r *routes) give(ctx context.Context, at route.Destination, d relay.Delivery) ([]error, []bool) {
+// give hands a message to the next hop of a destination when it has its turn there, for
+// which a client waits as long as waiting lasts.
+func (r *routes) give(ctx, waiting context.Context, at route.Destination, d relay.Delivery) ([]error, []bool) {
 	hop := r.hops[at.Route]
 	done, err := func() {}, error(nil)
 	if turn, queued := relay.Turn(ctx); !queued {
-		done, err = hop.AwaitTurn(ctx, at.Domain)
+		done, err = hop.AwaitTurn(waiting, at.Domain)
 	} else if turn != at.String() { // it had another destination when it had its turn
 		var after time.Duration
 		if done, after = hop.Turn(at.Domain); done == nil {

@@ -40,9 +40,9 @@ func newLimits(concurrency, rate int, clock func() time.Time) limits {
 	return l
 }
 
-// longestWait is how long a client waits for a turn. Then it is asked to come again: it
+// LongestWait is how long a client waits for a turn. Then it is asked to come again: it
 // can wait better than a connection can.
-const longestWait = time.Minute
+const LongestWait = time.Minute
 
 // Turn takes the turn of a message for a destination, if it is now; done ends it.
 // Otherwise done is nil, and wait how long the rate keeps it from being so; 0 is until
@@ -52,11 +52,12 @@ func (n *NextHop) Turn(domain string) (done func(), wait time.Duration) {
 }
 
 // AwaitTurn is Turn for a message that a client waits for: it waits, but not for longer
-// than a minute, or than ctx allows.
+// than LongestWait, or than ctx allows.
 func (n *NextHop) AwaitTurn(ctx context.Context, domain string) (done func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, longestWait)
+	ctx, cancel := context.WithTimeout(ctx, LongestWait)
 	defer cancel()
-	return n.limits.await(ctx, domain, longestWait)
+	deadline, _ := ctx.Deadline()
+	return n.limits.await(ctx, domain, time.Until(deadline))
 }
 
 func (l *limits) enter(destination string) (done func(), wait time.Duration) {
