@@ -23,11 +23,11 @@ type backupCmd struct {
 
 // Help is shown below the summary.
 func (backupCmd) Help() string {
-	return `Can be used while the gateway is running: certificates, sealed private keys, trust overrides, the built-in CA, queued and held mail are written as they are at one moment, with the configuration and the files that it names.
+	return `Can be used while the gateway is running: certificates, sealed private keys, trust overrides, the built-in CA, queued and held mail, and the history are written as they are at one moment, with the configuration and the files that it names.
 
 Only with --to does the backup also have the key file of the store, and the other files with passwords and private keys; they are listed otherwise. It is then CMS encrypted with AES-256-GCM, which openssl cms -decrypt reads too. Keep the private key elsewhere, or nothing can be restored. Without --to the mail in the backup is in plaintext; the file is readable only by its owner.
 
-Keys in tokens are not in the backup.`
+Keys in tokens are not in the backup, nor are the accounts and the audit log of the console.`
 }
 
 func (backupCmd) examples() string {
@@ -59,6 +59,7 @@ func (c *backupCmd) Run(a *app) error {
 	}
 	p := page{w: a.stderr} // standard output may be the backup
 	p.contents("backed up", m.Store, m.Queue)
+	p.line("%d rows of the history backed up", m.History)
 	p.line("%d files backed up", len(m.Files)+1)
 	for _, path := range m.LeftOut {
 		p.line("not in the backup: %s; keep a copy of it elsewhere, or use --to", path)
@@ -97,7 +98,7 @@ type restoreCmd struct {
 
 // Help is shown below the summary.
 func (restoreCmd) Help() string {
-	return `Stop the gateway on all nodes first. The store is restored to store.url of the configuration, and the mail to its queue, whichever database the backup was made of. Certificates that are already there stay; the queue must be empty. Interrupted, the command can be run again.
+	return `Stop the gateway on all nodes first. The store is restored to store.url of the configuration, and the mail to its queue, whichever database the backup was made of. Certificates and a history that are already there stay; the queue must be empty. Interrupted, the command can be run again.
 
 Mail that was delivered after the backup was made is delivered again; --hold lets you look first.`
 }
@@ -136,6 +137,7 @@ func (c *restoreCmd) restore(a *app, b *backup.Backup, p *page) error {
 	}
 	r, err := b.Restore(background(), conf, c.Hold)
 	p.contents("restored", r.Store, r.Queue)
+	p.line("%d rows of the history restored", r.History)
 	p.lineIf(r.KeyFile != "", "the key file "+r.KeyFile+" was written")
 	if err != nil {
 		return unusable(fmt.Errorf("restore: %w", err))
@@ -189,6 +191,7 @@ func (c *restoreCmd) putFiles(b *backup.Backup, p *page) error {
 func (p *page) manifest(m backup.Manifest) {
 	p.line("made %s on %s by smimerelay %s", m.Made.Format("2006-01-02 15:04:05 MST"), m.Host, m.Version)
 	p.contents("in it", m.Store, m.Queue)
+	p.line("%d rows of the history in it", m.History)
 	p.lineIf(m.Key, "the key file of the store is in it")
 	for _, path := range m.Files {
 		p.line("file %s", path)

@@ -7,6 +7,7 @@
 //	backup.json  a Manifest
 //	store.db     the certificate store, whatever database it is in: SQLite
 //	queue.db     queued and held mail, the same way
+//	history.db   the history, the same way
 //	store.key    the key file of the store
 //	config.toml  the configuration
 //	files/…      the files that it names, by their absolute paths
@@ -34,6 +35,7 @@ const (
 	manifestName = "backup.json"
 	storeName    = "store.db"
 	queueName    = "queue.db"
+	historyName  = "history.db"
 	keyName      = "store.key"
 	configName   = "config.toml"
 	filesFolder  = "files"
@@ -48,6 +50,8 @@ type Manifest struct {
 	// Store is what there is of each kind.
 	Store []store.Copied `json:"store"`
 	Queue queue.Moved    `json:"queue"`
+	// History is the number of rows of the history.
+	History int64 `json:"history"`
 	// Key says that the key file of the store is in the backup.
 	Key bool `json:"key"`
 	// Files are the absolute paths of the files that the configuration names, LeftOut those

@@ -23,6 +23,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -105,6 +106,11 @@ func (m *machine) fill() {
 	m.must(err)
 	m.must(s.SetMark(m.Context(), sha256.Sum256(bob.Certificate.Raw), store.Blocked, "laptop stolen", time.Time{}))
 
+	h := m.openHistory()
+	_, err = h.Write(m.Context(), history.Batch{Rows: []history.Row{{Time: time.Now(), ID: "one", Direction: "outbound",
+		Sender: m.address("alice@example.com"), Recipient: m.address("bob@example.net"), Outcome: history.Delivered}}})
+	m.must(errors.Join(err, h.Close()))
+
 	q := m.openQueue()
 	defer m.stop(q)
 	copies := relay.Delivery{Sender: m.address("alice@example.com"), Message: m.message("queued"),
@@ -122,6 +128,15 @@ func (m *machine) openQueue() *queue.Queue {
 	q, err := queue.Open(m.Context(), queue.Config{Place: place, MinFree: -1, Log: slog.New(slog.DiscardHandler)})
 	m.must(err)
 	return q
+}
+
+func (m *machine) openHistory() *history.Store {
+	m.Helper()
+	place, _, err := service.HistoryPlace(m.conf)
+	m.must(err)
+	h, err := history.Open(m.Context(), place)
+	m.must(err)
+	return h
 }
 
 func (m *machine) stop(q *queue.Queue) {
@@ -186,6 +201,16 @@ func (m *machine) contents() string {
 	for _, h := range held {
 		fmt.Fprintln(&text, h.Sender, h.Recipients, h.Until)
 	}
+	h := m.openHistory()
+	defer h.Close()
+	page, err := h.Search(m.Context(), history.Query{})
+	m.must(err)
+	for _, r := range page.Rows {
+		fmt.Fprintln(&text, r.Time, r.ID, r.Sender, r.Recipient, r.Outcome)
+	}
+	totals, err := h.Totals(m.Context(), time.Now().Add(-24*time.Hour), time.Now().Add(time.Hour))
+	m.must(err)
+	fmt.Fprintln(&text, totals)
 	return text.String()
 }
 
@@ -224,7 +249,7 @@ func TestRestore(t *testing.T) {
 			m, err := Write(t.Context(), &b, o)
 			from.must(err)
 			from.stop(running)
-			if !m.Key || m.Queue != (queue.Moved{Messages: 2, Deliveries: 1, Held: 1}) || len(m.Files) != 2 || len(m.LeftOut) != 0 {
+			if !m.Key || m.Queue != (queue.Moved{Messages: 2, Deliveries: 1, Held: 1}) || m.History != 1 || len(m.Files) != 2 || len(m.LeftOut) != 0 {
 				t.Errorf("%+v", m)
 			}
 			if bytes.Contains(b.Bytes(), []byte("needle")) {

@@ -13,7 +13,7 @@ import (
 type source struct{ name, path string }
 
 // made are options that name what the gateway makes itself, or what a package installs.
-var made = []string{"store.url", "queue.path", "trust.fetch_cache", "identities.token_helper", "ca.folder", "mta_sts_folder"}
+var made = []string{"store.url", "queue.path", "trust.fetch_cache", "identities.token_helper", "ca.folder", "mta_sts_folder", "console.path"}
 
 // largest is up to how many octets a file of the configuration is backed up. A revocation
 // list may be larger; it is fetched again.
@@ -22,7 +22,7 @@ const largest = 64 << 20
 // choose returns what there is to write.
 func (a *archive) choose() ([]source, error) {
 	var list []source
-	for _, name := range []string{queueName, storeName} {
+	for _, name := range []string{queueName, storeName, historyName} {
 		if path := a.folder.path(name); exists(path) {
 			list = append(list, source{name, path})
 		}

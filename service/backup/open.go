@@ -146,7 +146,7 @@ func (b *Backup) put(h *tar.Header, r io.Reader) error {
 // known reports whether Write makes files of this name.
 func known(name string) bool {
 	switch name {
-	case manifestName, storeName, queueName, keyName, configName:
+	case manifestName, storeName, queueName, historyName, keyName, configName:
 		return true
 	}
 	return strings.HasPrefix(name, filesFolder+"/")

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/relay/queue"
@@ -21,6 +22,8 @@ import (
 type Restored struct {
 	Store []store.Copied
 	Queue queue.Moved
+	// History is the number of rows of the history, 0 if there was one already.
+	History int64
 	// KeyFile is the key file that was written, "" if it was there, or there is none.
 	KeyFile string
 }
@@ -43,8 +46,32 @@ func (b *Backup) Restore(ctx context.Context, c *config.Config, onHold bool) (r 
 	if r.KeyFile, err = b.restoreKey(c.Store.KeyFile); err != nil {
 		return r, err
 	}
-	r.Store, err = b.restoreStore(ctx, c.Store)
+	if r.Store, err = b.restoreStore(ctx, c.Store); err != nil {
+		return r, err
+	}
+	r.History, err = b.restoreHistory(ctx, c)
 	return r, err
+}
+
+func (b *Backup) restoreHistory(ctx context.Context, c *config.Config) (rows int64, err error) {
+	place, ok, err := service.HistoryPlace(c)
+	if err != nil || !ok || !exists(b.folder.path(historyName)) {
+		return 0, err
+	}
+	from, err := history.OpenExisting(ctx, history.Place{Path: b.folder.path(historyName)})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := history.Open(ctx, place)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	if rows, err = from.Copy(ctx, to); errors.Is(err, history.ErrNotEmpty) {
+		return 0, nil
+	}
+	return rows, err
 }
 
 // restoreKey writes the key file, unless it is there.

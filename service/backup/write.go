@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/queue"
 	"github.com/smimerelay/smimerelay/service"
@@ -52,6 +53,9 @@ func Write(ctx context.Context, w io.Writer, o Options) (m Manifest, err error) 
 		return m, err
 	}
 	if err := a.copyStore(ctx); err != nil {
+		return m, err
+	}
+	if err := a.copyHistory(ctx); err != nil {
 		return m, err
 	}
 	files, err := a.choose()
@@ -118,6 +122,27 @@ func (a *archive) copyStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.manifest.Store, err = from.Copy(ctx, to)
+	return errors.Join(err, to.Close())
+}
+
+func (a *archive) copyHistory(ctx context.Context) (err error) {
+	place, ok, err := service.HistoryPlace(a.options.Config)
+	if err != nil || !ok {
+		return err
+	}
+	from, err := history.OpenExisting(ctx, place)
+	if errors.Is(err, history.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := history.Open(ctx, history.Place{Path: a.folder.path(historyName)})
+	if err != nil {
+		return err
+	}
+	a.manifest.History, err = from.Copy(ctx, to)
 	return errors.Join(err, to.Close())
 }
 
