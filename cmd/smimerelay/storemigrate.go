@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/queue"
 	"github.com/smimerelay/smimerelay/service"
@@ -28,7 +29,7 @@ type storeMigrateCmd struct {
 
 // Help is shown below the summary.
 func (storeMigrateCmd) Help() string {
-	return `Stop the gateway on all nodes first. Certificates, sealed private keys, trust overrides and the built-in CA are copied, and stay where they were; what is already there stays as it is. Mail in the queue and held mail is moved, so that it is delivered once: with a postgres:// address it is in that database, else in the file of queue.path. Interrupted, the command can be run again. Then set store.url, and start the gateway. The key file stays the same. The history is not moved: the gateway starts a new one, and smimerelay trace reads the old one with the old configuration.`
+	return `Stop the gateway on all nodes first. Certificates, sealed private keys, trust overrides and the built-in CA are copied, and stay where they were; what is already there stays as it is. Mail in the queue and held mail is moved, so that it is delivered once: with a postgres:// address it is in that database, else in the file of queue.path. Interrupted, the command can be run again. Then set store.url, and start the gateway. The key file stays the same. The history is copied last, into a place that has none.`
 }
 
 func (storeMigrateCmd) examples() string {
@@ -54,6 +55,9 @@ func (c *storeMigrateCmd) Run(a *app) error {
 		p.line("%d %s copied", n.Added, n.What)
 	}
 	if err != nil {
+		return errors.Join(unusable(err), p.err)
+	}
+	if err := copyHistory(p, from, to); err != nil {
 		return errors.Join(unusable(err), p.err)
 	}
 	p.line("set [store] url to the new place, and start the gateway")
@@ -99,6 +103,41 @@ func (c *storeMigrateCmd) moveQueue(from, to *config.Config) (queue.Moved, error
 		return queue.Moved{}, err
 	}
 	return queue.Move(background(), source, target)
+}
+
+// copyHistory copies what became of past mail, unless there is a history already: one that
+// was copied, or that of a gateway which was started before.
+func copyHistory(p *page, from, to *config.Config) (err error) {
+	source, kept, err := service.HistoryPlace(from)
+	if err != nil || !kept {
+		return err
+	}
+	target, kept, err := service.HistoryPlace(to)
+	if err != nil || !kept || source == target {
+		return err
+	}
+	old, err := history.OpenExisting(background(), source)
+	if errors.Is(err, history.ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, old.Close()) }()
+	made, err := history.Open(background(), target)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, made.Close()) }()
+	rows, err := old.Copy(background(), made)
+	if errors.Is(err, history.ErrNotEmpty) {
+		p.line("the new place has a history already: none was copied")
+		return nil
+	}
+	if err == nil {
+		p.line("%d entries of the history copied", rows)
+	}
+	return err
 }
 
 // copyStore copies what the store has.
