@@ -55,6 +55,9 @@ func writeMessage(ctx context.Context, folder string, d relay.Delivery) error {
 		err = e
 	}
 	if err == nil {
+		err = relay.CheckClaim(ctx) // another node may have taken the delivery over
+	}
+	if err == nil {
 		err = os.Rename(f.Name(), filepath.Join(folder, "new", name))
 	}
 	if err != nil {

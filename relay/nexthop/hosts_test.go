@@ -296,6 +296,13 @@ func TestFolder(t *testing.T) {
 	if err != nil || string(text) != want {
 		t.Errorf("%q, %v", text, err)
 	}
+	lost := relay.WithClaim(t.Context(), func(context.Context) error { return errors.New("lost") })
+	if results, _ := n.Deliver(lost, "", letter(t, "b@example.net")); results[0] == nil {
+		t.Error("stored though another node has the delivery")
+	}
+	if files, err := filepath.Glob(filepath.Join(folder, "*", "*")); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}

@@ -178,6 +178,9 @@ func (q *Queue) loadHold(ctx context.Context, id int64, share *relay.Share) (*he
 // meantime stays dropped.
 func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) error {
 	return q.writer.write(ctx, func(tx *sql.Tx) error {
+		if err := q.lease.mayStore(ctx, tx); err != nil {
+			return err
+		}
 		if there, err := q.lockHold(ctx, tx, s); err != nil || !there {
 			return err
 		}

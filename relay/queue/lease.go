@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
@@ -21,6 +22,8 @@ type lease struct {
 	ctx    context.Context //nolint:containedctx // ends with Stop, not with a call
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	// renewed is when the last renewal that succeeded began.
+	renewed atomic.Pointer[time.Time]
 }
 
 // newName is a name for this process that no other has or had.
@@ -60,6 +63,7 @@ var errMoving = errors.New("smimerelay store migrate is moving the mail out of t
 
 // renew has the lease last for another while.
 func (l *lease) renew(ctx context.Context) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, l.queue.config.Lease)
 	defer cancel()
 	tx, err := l.queue.db.BeginTx(ctx, nil)
@@ -72,10 +76,30 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO smimerelay_node (name, until) VALUES ($1, `+serverNow+` + $2)
 		ON CONFLICT (name) DO UPDATE SET until = excluded.until`, l.name, l.queue.config.Lease.Milliseconds())
-	if err != nil {
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err == nil {
+		l.renewed.Store(&begun)
+	}
+	return err
+}
+
+// mayStore returns errMoving if the mail of the database is being moved elsewhere, which does
+// not begin while a node has its lease: mail that one without stores now would be left
+// behind, or be there twice.
+func (l *lease) mayStore(ctx context.Context, tx *sql.Tx) error {
+	if l == nil {
+		return nil // the lock of the file keeps others out
+	}
+	if at := l.renewed.Load(); at != nil && time.Since(*at) < l.queue.config.Lease*2/3 {
+		return nil
+	}
+	alone, err := moveLock.TryShare(ctx, tx)
+	if err != nil || alone {
 		return err
 	}
-	return tx.Commit()
+	return errMoving
 }
 
 // errLost is the error for an attempt that this process may not go on with.

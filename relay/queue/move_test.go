@@ -101,6 +101,11 @@ func TestMoveKeepsNodesOut(t *testing.T) {
 	if err := q.lease.renew(t.Context()); !errors.Is(err, errMoving) {
 		t.Errorf("a node that was cut off goes on: %v", err)
 	}
+	q.lease.renewed.Store(&time.Time{}) // it was cut off for as long as a lease lasts
+	batch := relay.Batch{Copies: []relay.Delivery{delivery(t, "a@example.org", "b@example.net")}}
+	if err := q.Put(t.Context(), batch); !errors.Is(err, errMoving) {
+		t.Errorf("a node that was cut off takes mail: %v", err)
+	}
 	if _, err := Open(t.Context(), Config{Place: place, Deliverer: newHop(nil)}); !errors.Is(err, errMoving) {
 		t.Errorf("a node begins: %v", err)
 	}
@@ -109,6 +114,9 @@ func TestMoveKeepsNodesOut(t *testing.T) {
 	}
 	if err := guard.end(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if err := q.Put(t.Context(), batch); err != nil {
+		t.Errorf("after the move: %v", err)
 	}
 	if err := q.lease.renew(t.Context()); err != nil {
 		t.Error(err)

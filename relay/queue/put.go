@@ -29,6 +29,9 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 	// in the same transaction.
 	work := context.WithoutCancel(ctx)
 	return asFault(q.writer.write(ctx, func(tx *sql.Tx) error {
+		if err := q.lease.mayStore(work, tx); err != nil {
+			return err
+		}
 		more := len(b.Copies) + len(b.Notices) + len(b.Holds())
 		if err := q.checkSize(work, tx, more); err != nil {
 			return err
