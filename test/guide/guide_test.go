@@ -1,7 +1,6 @@
 package guide
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/smimerelay/smimerelay/test/rig"
 )
-
-var follow = flag.Bool("follow", false, "type the commands of the guide in a fresh Debian")
 
 // block is a block of commands in the guide: ```sh NAME.
 var block = regexp.MustCompile("(?ms)^```sh (\\w+)\n(.*?)^```$")
@@ -49,25 +46,4 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("there is no block %s", name)
 		}
 	}
-}
-
-// TestPostfix follows the guide with Postfix: a signed message, and one that is signed and
-// encrypted, leave through Postfix to the server that it relays to.
-func TestPostfix(t *testing.T) {
-	m := newMachine(t)
-	m.installPostfix()
-	for _, c := range commands(t, "install", "postfix") {
-		m.run(c)
-	}
-	m.arrives("signed", false)
-	m.arrives("encrypted", true)
-}
-
-// TestRelay follows it without Postfix.
-func TestRelay(t *testing.T) {
-	m := newMachine(t)
-	for _, c := range commands(t, "install", "relay") {
-		m.run(c)
-	}
-	m.arrives("relayed", true)
 }

@@ -1,3 +1,5 @@
+//go:build guide
+
 package guide
 
 import (
@@ -33,9 +35,6 @@ type machine struct {
 // granted: a certificate of Bob, one for backups, a server that mail is relayed to.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	if !*follow {
-		t.Skip("it takes some minutes and needs root: make guide")
-	}
 	m := &machine{T: t, root: filepath.Join(t.TempDir(), "root"), keys: t.TempDir()}
 	m.host("cp", "-a", base(t), m.root)
 	m.startNamespaces()
