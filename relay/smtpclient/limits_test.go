@@ -51,8 +51,8 @@ func TestDomainsOfASession(t *testing.T) {
 		if r := codes(c.Deliver(t.Context(), delivery(t, text, "s@example.org", to))); r != "ok" {
 			t.Errorf("%s: %s", to, r)
 		}
-		if want := 1 + i/2; s.conns != want {
-			t.Errorf("%s: %d connections, want %d", to, s.conns, want)
+		if want := 1 + i/2; s.connections() != want {
+			t.Errorf("%s: %d connections, want %d", to, s.connections(), want)
 		}
 	}
 }

@@ -64,6 +64,13 @@ func (s *server) start(c setup) *single {
 	return cl
 }
 
+// connections is how many there have been.
+func (s *server) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
 func (s *server) say(conn int, line, usual string) string {
 	s.mu.Lock()
 	answer := s.answer
