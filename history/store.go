@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 )
@@ -92,76 +89,34 @@ func (s *Store) openPostgreSQL(ctx context.Context, p Place) error {
 	return makePostgreSQL(ctx, s.write)
 }
 
-// readers are the connections to a file that only read: they do not wait for the one
-// that writes.
-const readers = 4
-
 // openSQLite opens a file that only its owner can read: the addresses of all who write
 // to each other are in it.
 func (s *Store) openSQLite(ctx context.Context, path string, create bool) (err error) {
 	if create {
-		if err := createFile(path); err != nil {
+		if err := sqlitedb.Create(path); err != nil {
 			return err
 		}
 	}
-	if s.write, err = sqlitedb.Open(dsn(path, "_txlock", "immediate")); err != nil {
+	pragmas := []string{
+		// A commit need not be on the disk when it returns: what a crash of the host takes
+		// is the last seconds of the history, and no mail.
+		"synchronous(NORMAL)",
+		// What is not kept any more is gone.
+		"secure_delete(ON)",
+		"temp_store(MEMORY)",
+	}
+	if s.write, err = sqlitedb.OpenWriter(path, pragmas...); err != nil {
 		return err
 	}
-	s.write.SetMaxOpenConns(1) // SQLite has one writer
-	if s.read, err = sqlitedb.Open(dsn(path, "_pragma", "query_only(1)")); err != nil {
+	if s.read, err = sqlitedb.OpenReaders(path, pragmas...); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	unlock, err := lockFolder(path)
+	unlock, err := sqlitedb.LockFolder(path)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	return makeSQLite(ctx, s.write)
-}
-
-// dsn returns the data source name of the driver with one more parameter. A commit need
-// not be on the disk when it returns: what a crash of the host takes is the last seconds
-// of the history, and no mail.
-func dsn(path, key, value string) string {
-	query := url.Values{"_pragma": {
-		"busy_timeout(30000)",
-		"journal_mode(WAL)",
-		"synchronous(NORMAL)",
-		// What is not kept any more is gone.
-		"secure_delete(ON)",
-		"temp_store(MEMORY)",
-	}}
-	query.Add(key, value)
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}
-	return u.String()
-}
-
-// createFile makes the file where it is missing. One that is there is not opened: to
-// close it again would end the locks that SQLite holds on it in this process.
-func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(filesystem.GiveToFolder(f), f.Close())
-}
-
-// lockFolder makes other processes that open a history in the same folder wait: two must
-// not make the tables at once. The kernel unlocks when a process dies.
-func lockFolder(path string) (unlock func(), err error) {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	if err := filesystem.Lock(dir); err != nil {
-		return nil, errors.Join(err, dir.Close())
-	}
-	return func() { dir.Close() }, nil
 }
 
 // Close ends all use of the history.

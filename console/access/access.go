@@ -15,14 +15,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
-	"os"
 	"runtime"
 	"time"
 
 	"github.com/pressly/goose/v3"
 
-	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/internal/passwordhash"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/internal/schema"
@@ -104,24 +101,18 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 }
 
 // openSQLite opens the file, which only its owner can read.
-func (s *Store) openSQLite(ctx context.Context) error {
-	f, err := os.OpenFile(s.cfg.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	switch {
-	case err == nil:
-		if err := errors.Join(filesystem.GiveToFolder(f), f.Close()); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrExist):
+func (s *Store) openSQLite(ctx context.Context) (err error) {
+	if err := sqlitedb.Create(s.cfg.Path); err != nil {
 		return err
 	}
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: s.cfg.Path}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"busy_timeout(30000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(ON)"},
-		"_txlock": {"immediate"}, // a transaction that reads and then writes would deadlock
-	}.Encode()}
-	if s.db, err = sqlitedb.Open(u.String()); err != nil {
+	if s.db, err = sqlitedb.OpenWriter(s.cfg.Path, "synchronous(FULL)", "foreign_keys(1)", "secure_delete(ON)"); err != nil {
 		return err
 	}
-	s.db.SetMaxOpenConns(1) // SQLite has one writer; to wait here is fairer than its lock
+	unlock, err := sqlitedb.LockFolder(s.cfg.Path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return migrate(ctx, s.db, goose.DialectSQLite3)
 }
 

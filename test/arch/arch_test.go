@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"internal/dns":              {"internal/"},
 	"internal/pemfile":          {"internal/pkix"},
 	"internal/bodytext":         {"internal/lookalike", "smime/message"},
+	"internal/sqlitedb":         {"internal/filesystem"}, // who owns a file
 	"internal/config":           {"smime/address"},
 	"internal/observe":          {"smime/address", "internal/"},
 	"internal/testing":          {"internal/"},
