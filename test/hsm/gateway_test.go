@@ -21,21 +21,7 @@ import (
 // program is the gateway, static; the helper is beside it.
 var program string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "smimerelay")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := 1
-	if program, err = rig.Build(dir); err == nil {
-		if err = rig.BuildHelper(dir); err == nil {
-			status = m.Run()
-		}
-	}
-	os.RemoveAll(dir)
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { os.Exit(rig.Main(m, &program, rig.BuildHelper)) }
 
 // gateway is a relay with the keys of a token.
 type gateway struct {

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -15,17 +14,5 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(streamEnv); name != "" {
 		os.Exit(streamChild(name))
 	}
-	dir, err := os.MkdirTemp("", "smimerelay")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := 1
-	if program, err = rig.Build(dir); err == nil {
-		status = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, "the binary does not build:", err)
-	}
-	os.RemoveAll(dir)
-	os.Exit(status)
+	os.Exit(rig.Main(m, &program))
 }

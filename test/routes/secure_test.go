@@ -49,7 +49,7 @@ func TestSecuredByDNS(t *testing.T) {
 	cmd := exec.Command(unshare, "--net", "sh", "-ec",
 		`"$1" link set lo up; "$1" route add local 192.0.2.0/24 dev lo; exec "$2" -test.run '^TestSecuredByDNS$' -test.timeout 10m -test.v`,
 		"sh", rig.Tool(t, "ip", "iproute2"), os.Args[0])
-	cmd.Env = append(os.Environ(), inNamespace+"=yes", binary+"="+program)
+	cmd.Env = append(os.Environ(), inNamespace+"=yes", rig.Binary+"="+program)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestSecuredByDNS")) {
 		t.Errorf("%v\n%s", err, out)
