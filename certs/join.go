@@ -12,8 +12,8 @@ import (
 type joined []Keys
 
 // Join returns keys as one. Of the identities that they name for signing a pinned
-// one counts before others, then the one whose validity began last, then the
-// order of keys. One that only signs is paired with the newest certificate to
+// one counts before others, then the first by ByAge, whatever the order of keys.
+// One that only signs is paired with the newest certificate to
 // encrypt to, whichever of keys has that. All that can decrypt are found, each once. Where one of keys
 // fails, so does the whole: what it holds is not known.
 func Join(keys ...Keys) Keys { return joined(keys) }

@@ -32,6 +32,10 @@ func TestJoin(t *testing.T) {
 		return (*Identity)(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"a@example.com"}, NotBefore: from})))
 	}
 	old, young := issue(begin), issue(begin.Add(time.Minute))
+	first, second := issue(begin), issue(begin)
+	if ByAge(first.Certificate, second.Certificate) > 0 {
+		first, second = second, first
+	}
 	pinned := *old
 	pinned.Pinned = true
 	a := testpki.Must(address.Parse("a@example.com"))
@@ -45,7 +49,8 @@ func TestJoin(t *testing.T) {
 		"the newer, first":            {Join(NewKeys(nil, young), NewKeys(nil, old)), young},
 		"the pinned":                  {Join(NewKeys(nil, young), NewKeys(nil, &pinned)), &pinned},
 		"the pinned among its own":    {Join(NewKeys(nil, young, &pinned), NewKeys(nil, young)), &pinned},
-		"the first of two that equal": {Join(NewKeys(nil, old), NewKeys(nil, issue(begin))), old},
+		"of the same second":          {Join(NewKeys(nil, first), NewKeys(nil, second)), first},
+		"of the same second, swapped": {Join(NewKeys(nil, second), NewKeys(nil, first)), first},
 	} {
 		if got, err := c.keys.Signing(ctx, a); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v", name, got, err)

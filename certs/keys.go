@@ -72,8 +72,7 @@ func (k *FileKeys) index(id *Identity) {
 	add(k.byKeyID, string(pkix.ComputedKeyID(c)))
 }
 
-// byPreference sorts pinned identities before others, and those that began later
-// before older ones.
+// byPreference sorts pinned identities before others, and newer before older ones.
 func byPreference(a, b *Identity) int {
 	if a.Pinned != b.Pinned {
 		if a.Pinned {
@@ -81,7 +80,7 @@ func byPreference(a, b *Identity) int {
 		}
 		return 1
 	}
-	return b.Certificate.NotBefore.Compare(a.Certificate.NotBefore)
+	return ByAge(a.Certificate, b.Certificate)
 }
 
 // canSign reports whether id may sign mail: its key signs, and neither key usage

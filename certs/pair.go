@@ -26,7 +26,7 @@ func (j joined) ForReplies(ctx context.Context, addr address.Address) (*Identity
 		if err != nil {
 			return nil, err
 		}
-		if id != nil && (best == nil || id.Certificate.NotBefore.After(best.Certificate.NotBefore)) {
+		if id != nil && (best == nil || Newer(id.Certificate, best.Certificate)) {
 			best = id
 		}
 	}
@@ -55,7 +55,7 @@ func newest(ids []*Identity, at time.Time, wanted func(*x509.Certificate) bool) 
 		if !Decrypts(c) || at.Before(c.NotBefore) || at.After(c.NotAfter) || !wanted(c) {
 			continue
 		}
-		if best == nil || c.NotBefore.After(best.Certificate.NotBefore) {
+		if best == nil || Newer(c, best.Certificate) {
 			best = id
 		}
 	}

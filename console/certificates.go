@@ -11,10 +11,8 @@ import (
 
 // certificatesView is what a search in the store found.
 type certificatesView struct {
+	listing[describe.Stored]
 	Query       api.CertificateQuery
-	Found       []describe.Stored
-	Next        string
-	Problem     string
 	Authorities []api.Authority
 	Lookup      *api.Lookup
 }
@@ -33,14 +31,9 @@ func showCertificates(v *visit) error {
 
 func (v *visit) certificates(in api.CertificateQuery, lookup *api.Lookup) error {
 	view := certificatesView{Query: in, Lookup: lookup}
-	found, err := v.Operations.ListCertificates(v.r.Context(), &in)
-	if code, text, _, known := api.Status(err); err != nil {
-		if !known || code != http.StatusUnprocessableEntity {
-			return err
-		}
-		view.Problem = text
-	} else {
-		view.Found, view.Next = found.Body.Items, found.Body.Next
+	var err error
+	if view.listing, err = listed(v.Operations.ListCertificates(v.r.Context(), &in)); err != nil {
+		return err
 	}
 	authorities, err := v.Operations.ListAuthorities(v.r.Context(), &api.Empty{})
 	if err != nil {
@@ -53,7 +46,7 @@ func (v *visit) certificates(in api.CertificateQuery, lookup *api.Lookup) error 
 // importCertificates takes a file, or text that was pasted.
 func importCertificates(v *visit) error {
 	in := api.Import{Body: api.PEM{PEM: v.r.PostFormValue("pem")}}
-	uploaded, err := v.upload("file")
+	uploaded, err := v.upload()
 	if err != nil {
 		return err
 	}
@@ -69,9 +62,9 @@ func importCertificates(v *visit) error {
 // maxUpload is the most octets of a file.
 const maxUpload = 5 << 20
 
-// upload returns the contents of a file of a form, "" without one. Its name counts for nothing.
-func (v *visit) upload(field string) (string, error) {
-	f, _, err := v.r.FormFile(field)
+// upload returns the contents of the file of a form, "" without one. Its name counts for nothing.
+func (v *visit) upload() (string, error) {
+	f, _, err := v.r.FormFile("file")
 	if err != nil {
 		return "", nil //nolint:nilerr // no file was chosen
 	}
@@ -106,7 +99,7 @@ func showCertificate(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "certificate", "Certificate", found.Body)
+	return v.show(http.StatusOK, "certificate", "Certificate", certificateView{found.Body, api.RevocationReasons()})
 }
 
 func downloadCertificate(v *visit) error {

@@ -35,7 +35,7 @@ func (v *visit) configuration(view configurationView) error {
 func checkConfiguration(v *visit) error {
 	in := api.ConfigurationText{}
 	in.Body.Text = v.r.PostFormValue("text")
-	uploaded, err := v.upload("file")
+	uploaded, err := v.upload()
 	if err != nil {
 		return err
 	}

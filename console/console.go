@@ -8,13 +8,12 @@ import (
 	"embed"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/console/api"
+	"github.com/smimerelay/smimerelay/console/openid"
 	"github.com/smimerelay/smimerelay/internal/guard"
 )
 
@@ -22,8 +21,15 @@ import (
 type Config struct {
 	Operations *api.Operations
 	Access     *access.Store
-	// Secure says that browsers come by HTTPS: cookies are for that alone.
-	Secure   bool
+	// Secure says that browsers come by HTTPS, to the console or to a proxy in front of it:
+	// cookies are for that alone. TLS says that it is the console that speaks it.
+	Secure, TLS bool
+	// ClientHeader is the header field in which a proxy on this host names its client; ""
+	// is none.
+	ClientHeader string
+	// OpenID is the OpenID Connect provider of the configuration in use; it, or what it returns,
+	// is nil where there is none.
+	OpenID   func() *openid.Provider
 	Hostname string
 	Clock    func() time.Time
 	Log      *slog.Logger
@@ -89,16 +95,17 @@ func (c *Console) protect(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if c.Secure {
+		if c.TLS { // a proxy says itself what holds for its host
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
+		r.RemoteAddr = c.remoteAddr(r)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		err := guard.Do(c.Log, "console", func() error {
 			next.ServeHTTP(w, r)
 			return nil
 		})
 		if err != nil {
-			http.Error(w, "the gateway could not do this; its log says why", http.StatusInternalServerError)
+			http.Error(w, api.Unable, http.StatusInternalServerError)
 		}
 	})
 }
@@ -147,6 +154,9 @@ var (
 	errBadForm   = errors.New("the form cannot be read")
 )
 
+// refreshHeader is in what a page asks for by itself (console.js): it keeps no session alive.
+const refreshHeader = "Smimerelay-Refresh"
+
 // admit checks the session, its role and, for what changes something, that the form is one of
 // the session.
 func (v *visit) admit(ctx context.Context, p page) error {
@@ -158,17 +168,26 @@ func (v *visit) admit(ctx context.Context, p page) error {
 	if p.role == "" {
 		return nil
 	}
-	cookie, err := v.r.Cookie(v.cookieName())
-	if err != nil {
+	secret := v.cookie(sessionCookie)
+	if secret == "" { // a browser sends none where a link of another site leads here
 		return errSignIn
 	}
-	v.session, err = v.Access.Session(ctx, cookie.Value)
+	use := access.Active
+	if v.r.Header.Get(refreshHeader) != "" {
+		use = access.Passive
+	}
+	session, err := v.Access.Session(ctx, secret, use)
+	if err == nil && !v.stillTrusted(session) {
+		err = access.ErrNoSession
+	}
 	if errors.Is(err, access.ErrNoSession) {
+		v.setCookie(sessionCookie, "", -1)
 		return errSignIn
 	}
 	if err != nil {
 		return err
 	}
+	v.session = session
 	if !v.session.Role.Includes(p.role) {
 		return errForbidden
 	}
@@ -178,6 +197,13 @@ func (v *visit) admit(ctx context.Context, p page) error {
 	by := access.Actor{Name: v.session.Name, Role: v.session.Role, From: clientName(v.r), Via: "console"}
 	v.r = v.r.WithContext(api.WithActor(ctx, by))
 	return nil
+}
+
+// stillTrusted reports whether an account comes from where the configuration in use says that
+// accounts come from.
+func (v *visit) stillTrusted(s *access.Session) bool {
+	p := v.provider()
+	return s.Issuer == "" || p != nil && p.Issuer() == s.Issuer
 }
 
 // parseForm reads a form, also one with files, within the bound of protect.
@@ -195,24 +221,4 @@ func (v *visit) parseForm() error {
 		return errBadForm
 	}
 	return nil
-}
-
-// client is the address of the client; the zero value is a unix socket.
-func client(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Unmap()
-}
-
-func clientName(r *http.Request) string {
-	if a := client(r); a.IsValid() {
-		return a.String()
-	}
-	return "unix socket"
 }

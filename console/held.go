@@ -32,23 +32,26 @@ const maxReason = 500
 // eachHeld does something with the held messages that a form chose.
 func eachHeld(do func(v *visit, id api.HeldID, reason string) error) func(*visit) error {
 	return func(v *visit) error {
-		ids := v.r.PostForm["id"]
-		if len(ids) == 0 || len(ids) > maxChosen {
-			return v.refuse(errNone)
-		}
 		reason := v.r.PostFormValue("reason")
 		if len(reason) > maxReason {
 			return errTooLarge
 		}
-		for _, id := range ids {
-			if err := do(v, api.HeldID{ID: id}, reason); err != nil {
-				if errors.Is(err, errReason) {
-					return v.refuse(err)
-				}
-				return err
-			}
+		return v.each("/held?done=recheck", func(id string) error { return do(v, api.HeldID{ID: id}, reason) })
+	}
+}
+
+// withReason is eachHeld for what needs a reason.
+func withReason(do func(v *visit, in *api.Reason) error) func(*visit) error {
+	each := eachHeld(func(v *visit, id api.HeldID, reason string) error {
+		in := &api.Reason{HeldID: id}
+		in.Body.Reason = reason
+		return do(v, in)
+	})
+	return func(v *visit) error {
+		if v.r.PostFormValue("reason") == "" {
+			return v.refuse(errReason)
 		}
-		return v.redirect("/held?done=recheck")
+		return each(v)
 	}
 }
 
@@ -57,23 +60,13 @@ func releaseHeld(v *visit, id api.HeldID, _ string) error {
 	return err
 }
 
-func returnHeld(v *visit, id api.HeldID, reason string) error {
-	if reason == "" {
-		return errReason
-	}
-	in := api.Reason{HeldID: id}
-	in.Body.Reason = reason
-	_, err := v.Operations.ReturnHeld(v.r.Context(), &in)
+func returnHeld(v *visit, in *api.Reason) error {
+	_, err := v.Operations.ReturnHeld(v.r.Context(), in)
 	return err
 }
 
-func releasePlain(v *visit, id api.HeldID, reason string) error {
-	if reason == "" {
-		return errReason
-	}
-	in := api.Reason{HeldID: id}
-	in.Body.Reason = reason
-	_, err := v.Operations.ReleaseHeldPlain(v.r.Context(), &in)
+func releasePlain(v *visit, in *api.Reason) error {
+	_, err := v.Operations.ReleaseHeldPlain(v.r.Context(), in)
 	return err
 }
 

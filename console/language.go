@@ -37,10 +37,17 @@ func chooseLanguage(v *visit) error {
 
 // translate returns a text of the pages in a language; what is not known stays English.
 func translate(lang, text string) string {
-	if lang == "de" {
-		if german, ok := german[text]; ok {
-			return german
-		}
-	}
+	text, _ = translation(lang, text)
 	return text
+}
+
+// translation is translate, and whether the text is known in the language.
+func translation(lang, text string) (translated string, known bool) {
+	if lang == "en" {
+		return text, true
+	}
+	if translated, known = german[text]; known {
+		return translated, true
+	}
+	return text, false
 }

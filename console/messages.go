@@ -9,11 +9,9 @@ import (
 
 // messagesView is what a search found.
 type messagesView struct {
+	listing[history.Row]
 	Query    api.MessageQuery
 	Outcomes []history.Outcome
-	Rows     []history.Row
-	Next     string
-	Problem  string
 }
 
 func showMessages(v *visit) error {
@@ -23,15 +21,10 @@ func showMessages(v *visit) error {
 	if len(in.Text) > 998 {
 		return errBadForm
 	}
-	found, err := v.Operations.SearchMessages(v.r.Context(), &in)
-	if code, text, _, known := api.Status(err); err != nil {
-		if !known || code >= http.StatusInternalServerError {
-			return err
-		}
-		view.Problem = translate(v.lang, text)
-		return v.show(http.StatusOK, "messages", "Messages", view)
+	var err error
+	if view.listing, err = listed(v.Operations.SearchMessages(v.r.Context(), &in)); err != nil {
+		return err
 	}
-	view.Rows, view.Next = found.Body.Items, found.Body.Next
 	return v.show(http.StatusOK, "messages", "Messages", view)
 }
 

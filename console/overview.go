@@ -12,8 +12,13 @@ import (
 
 // overviewView is how the gateway is, and what it did in the last day.
 type overviewView struct {
-	Health   api.Health
-	Expiring []api.Expiring
+	Health     api.Health
+	Expiring   []api.Expiring
+	Sources    []api.Directory
+	Months     []month // nil where no certificate expires in them
+	Revocation api.RevocationState
+	Now        time.Time
+
 	History  bool // whether there is one
 	Bars     []bar
 	Most     int64 // of a bar
@@ -50,14 +55,30 @@ func showOverview(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := overviewView{Health: health.Body, Expiring: expiring.Body.Items}
+	sources, err := v.Operations.ListDirectories(v.r.Context(), &api.Empty{})
+	if err != nil {
+		return err
+	}
+	revocation, err := v.Operations.ShowRevocation(v.r.Context(), &api.Empty{})
+	if err != nil {
+		return err
+	}
+	now := v.Clock()
+	ends, err := v.Operations.ListExpiries(v.r.Context(), &api.ExpiriesQuery{Days: 366})
+	if err != nil {
+		return err
+	}
+	view := overviewView{
+		Health: health.Body, Expiring: expiring.Body.Items, Sources: sources.Body.Items, Revocation: revocation.Body,
+		Months: timeline(ends.Body.Items, now), Now: now,
+	}
 	totals, err := v.Operations.ShowTotals(v.r.Context(), &api.TotalsQuery{Hours: hours})
 	if code, _, _, known := api.Status(err); err != nil && (!known || code != http.StatusNotFound) {
 		return err
 	}
 	if err == nil {
 		view.History = true
-		view.fill(totals.Body, v.Clock())
+		view.fill(totals.Body, now)
 	}
 	return v.show(http.StatusOK, "overview", "Overview", view)
 }
@@ -103,13 +124,7 @@ func (b *bar) add(outcome history.Outcome, n int64) {
 func (b *bar) total() int64 { return b.Good + b.Waiting + b.Bad }
 
 func (b *bar) scale(most int64) {
-	part := func(n int64) int64 {
-		if n == 0 {
-			return 0
-		}
-		return max(n*100/most, 1)
-	}
-	b.GoodH, b.WaitingH, b.BadH = part(b.Good), part(b.Waiting), part(b.Bad)
+	b.GoodH, b.WaitingH, b.BadH = height(b.Good, most), height(b.Waiting, most), height(b.Bad, most)
 	b.GoodY = 100 - b.GoodH
 	b.WaitingY = b.GoodY - b.WaitingH
 	b.BadY = b.WaitingY - b.BadH

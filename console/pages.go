@@ -9,6 +9,8 @@ var pages = []page{
 	{"POST", "/sign-in", "", signIn},
 	{"GET", "/sign-in/link", "", showLink},
 	{"POST", "/sign-in/link", "", followLink},
+	{"GET", "/sign-in/openid", "", beginOpenID},
+	{"GET", "/sign-in/openid/callback", "", finishOpenID},
 	{"POST", "/language", "", chooseLanguage},
 
 	{"GET", "/", access.Viewer, showOverview},
@@ -25,12 +27,16 @@ var pages = []page{
 
 	{"GET", "/held", access.Viewer, showHeld},
 	{"POST", "/held/release", access.Operator, eachHeld(releaseHeld)},
-	{"POST", "/held/return", access.Operator, eachHeld(returnHeld)},
-	{"POST", "/held/release-plain", access.Administrator, eachHeld(releasePlain)},
+	{"POST", "/held/return", access.Operator, withReason(returnHeld)},
+	{"POST", "/held/release-plain", access.Administrator, withReason(releasePlain)},
 	{"POST", "/held/remove", access.Administrator, eachHeld(removeHeld)},
+
+	{"GET", "/partners", access.Viewer, showPartners},
 
 	{"GET", "/certificates", access.Viewer, showCertificates},
 	{"POST", "/certificates/import", access.Operator, importCertificates},
+	{"POST", "/certificates/issue", access.Administrator, issueIdentity},
+	{"POST", "/certificates/{sha256}/revoke", access.Administrator, revokeCertificate},
 	{"POST", "/certificates/lookup", access.Operator, lookUp},
 	{"GET", "/certificates/{sha256}", access.Viewer, showCertificate},
 	{"GET", "/certificates/{sha256}/pem", access.Viewer, downloadCertificate},
@@ -41,7 +47,10 @@ var pages = []page{
 	{"POST", "/certificates/{sha256}/unpin", access.Administrator, onCertificate(unpinCertificate)},
 
 	{"GET", "/rules", access.Viewer, showRules},
-	{"POST", "/rules", access.Viewer, explain},
+	{"POST", "/rules", access.Operator, explain},
+	{"POST", "/rules/message", access.Administrator, explainMessage},
+
+	{"POST", "/rules/replay", access.Administrator, replay},
 
 	{"GET", "/configuration", access.Viewer, showConfiguration},
 	{"POST", "/configuration/check", access.Administrator, checkConfiguration},

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -11,9 +10,10 @@ import (
 
 // queueView is a part of the queue.
 type queueView struct {
-	Query   api.QueueQuery
-	Entries []queue.Entry
-	Next    string
+	Query    api.QueueQuery
+	Statuses []queue.Status
+	Entries  []queue.Entry
+	Next     string
 }
 
 func showQueue(v *visit) error {
@@ -23,38 +23,25 @@ func showQueue(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "queue", "Queue", queueView{in, found.Body.Items, found.Body.Next})
+	return v.show(http.StatusOK, "queue", "Queue", queueView{in, queue.Statuses, found.Body.Items, found.Body.Next})
 }
-
-// maxChosen is how many messages one form may choose: as many as a page has.
-const maxChosen = 500
-
-// errNone is a form with no message chosen.
-var errNone = errors.New("choose at least one")
 
 // eachDelivery does something with the deliveries that a form chose.
 func eachDelivery(do func(*visit, *api.DeliveryID) error) func(*visit) error {
 	return func(v *visit) error {
-		ids := v.r.PostForm["id"]
-		if len(ids) == 0 || len(ids) > maxChosen {
-			return v.refuse(errNone)
-		}
-		for _, text := range ids {
+		return v.each("/queue?done=done", func(text string) error {
 			id, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || id < 1 {
 				return errBadForm
 			}
-			if err := do(v, &api.DeliveryID{ID: id}); err != nil {
-				return err
-			}
-		}
-		return v.redirect("/queue?done=done")
+			return do(v, &api.DeliveryID{ID: id})
+		})
 	}
 }
 
 // refuse shows why a form was not accepted.
 func (v *visit) refuse(err error) error {
-	return v.show(http.StatusUnprocessableEntity, "error", "Not done", errorView{Text: translate(v.lang, err.Error())})
+	return v.show(http.StatusUnprocessableEntity, "error", "Not done", errorView{Text: say(v.lang, err.Error())})
 }
 
 func retry(v *visit, id *api.DeliveryID) error {

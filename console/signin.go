@@ -8,25 +8,48 @@ import (
 	"github.com/smimerelay/smimerelay/console/access"
 )
 
-// cookieName is that of the cookie with the secret of the session. Browsers take one with
-// __Host- from this host alone, by HTTPS.
-func (c *Console) cookieName() string {
+// The cookies of the console: the secret of a session, and that of a browser in which some
+// account has signed in.
+const (
+	sessionCookie = "smimerelay"
+	deviceCookie  = "smimerelay-device"
+)
+
+// cookieName is the name of a cookie. Browsers take one with __Host- from this host alone,
+// by HTTPS.
+func (c *Console) cookieName(name string) string {
 	if c.Secure {
-		return "__Host-smimerelay"
+		return "__Host-" + name
 	}
-	return "smimerelay"
+	return name
 }
 
-// setCookie sets the secret of a session; "" removes it.
-func (v *visit) setCookie(secret string) {
-	age := 0 // until the browser is closed
-	if secret == "" {
-		age = -1
-	}
+// setCookie sets a cookie for some seconds; 0 is until the browser is closed, and -1 removes it.
+func (v *visit) setCookie(name, value string, age int) {
 	//nolint:gosec // Secure where browsers come by HTTPS
 	http.SetCookie(v.w, &http.Cookie{
-		Name: v.cookieName(), Value: secret, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.Secure, SameSite: http.SameSiteStrictMode,
+		Name: v.cookieName(name), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.Secure, SameSite: http.SameSiteStrictMode,
 	})
+}
+
+// cookie is the value of a cookie, "" without.
+func (v *visit) cookie(name string) string {
+	c, err := v.r.Cookie(v.cookieName(name))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// signedIn has the browser show its secrets from now on.
+func (v *visit) signedIn(s access.Secrets) error {
+	v.setSecrets(s)
+	return v.redirect("/")
+}
+
+func (v *visit) setSecrets(s access.Secrets) {
+	v.setCookie(sessionCookie, s.Session, 0)
+	v.setCookie(deviceCookie, s.Device, int(access.DeviceLifetime.Seconds()))
 }
 
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
@@ -36,53 +59,72 @@ type signInView struct {
 	Failed string
 	Name   string
 	Link   string // the secret of a link to follow
+	// Provider is the host of the OpenID Connect provider, "" without one, and SignOutAt where
+	// one who has signed out of the console signs out of it as well.
+	Provider, SignOutAt string
 }
 
-func showSignIn(v *visit) error { return v.show(http.StatusOK, "sign-in", "Sign in", signInView{}) }
+// signIn shows the form.
+func (v *visit) signIn(status int, view signInView) error {
+	if p := v.provider(); p != nil {
+		view.Provider = p.Host()
+		if v.r.URL.Query().Has("signed-out") {
+			view.SignOutAt = p.SignOutAt()
+		}
+	}
+	return v.show(status, "sign-in", "Sign in", view)
+}
+
+func showSignIn(v *visit) error { return v.signIn(http.StatusOK, signInView{}) }
 
 func signIn(v *visit) error {
 	name := v.r.PostFormValue("name")
-	secret, err := v.Access.SignIn(v.r.Context(), access.Credentials{
-		Name: name, Password: v.r.PostFormValue("password"), Code: v.r.PostFormValue("code"), From: client(v.r),
+	secrets, err := v.Access.SignIn(v.r.Context(), access.Credentials{
+		Name: name, Password: v.r.PostFormValue("password"), Code: v.r.PostFormValue("code"), From: clientAddr(v.r), Device: v.cookie(deviceCookie),
 	})
+	refused := func(status int, err error) error {
+		return v.signIn(status, signInView{Failed: err.Error(), Name: name})
+	}
 	switch {
 	case errors.Is(err, access.ErrLocked):
 		v.Log.Warn("console: sign-in refused: too many failed attempts", "client", clientName(v.r))
-		return v.show(http.StatusTooManyRequests, "sign-in", "Sign in", signInView{Failed: err.Error(), Name: name})
+		return refused(http.StatusTooManyRequests, access.ErrLocked)
+	case errors.Is(err, access.ErrBusy):
+		v.Log.Warn("console: sign-in refused: too many clients at once", "client", clientName(v.r))
+		return refused(http.StatusServiceUnavailable, access.ErrBusy)
 	case errors.Is(err, access.ErrRefused):
 		v.Log.Warn("console: sign-in failed", "client", clientName(v.r))
-		return v.show(http.StatusForbidden, "sign-in", "Sign in", signInView{Failed: err.Error(), Name: name})
+		return refused(http.StatusForbidden, access.ErrRefused)
 	case err != nil:
 		return err
 	}
-	v.setCookie(secret)
-	return v.redirect("/")
+	return v.signedIn(secrets)
 }
 
 // showLink has a button: what only loads a link, as scanners of mail and chat programs do, uses
 // it up otherwise.
 func showLink(v *visit) error {
-	return v.show(http.StatusOK, "sign-in", "Sign in", signInView{Link: v.r.URL.Query().Get("secret")})
+	return v.signIn(http.StatusOK, signInView{Link: v.r.URL.Query().Get("secret")})
 }
 
 func followLink(v *visit) error {
-	secret, err := v.Access.FollowLink(v.r.Context(), v.r.PostFormValue("secret"), client(v.r))
+	secrets, err := v.Access.FollowLink(v.r.Context(), v.r.PostFormValue("secret"), clientAddr(v.r), v.cookie(deviceCookie))
 	if errors.Is(err, access.ErrNoSession) {
-		return v.show(http.StatusForbidden, "sign-in", "Sign in", signInView{Failed: "the link was used already, or has expired"})
+		return v.signIn(http.StatusForbidden, signInView{Failed: "the link was used already, or has expired"})
 	}
 	if err != nil {
 		return err
 	}
-	v.setCookie(secret)
-	return v.redirect("/")
+	return v.signedIn(secrets)
 }
 
 func signOut(v *visit) error {
-	if cookie, err := v.r.Cookie(v.cookieName()); err == nil {
-		if err := v.Access.SignOut(v.r.Context(), cookie.Value); err != nil {
-			return err
-		}
+	if err := v.Access.SignOut(v.r.Context(), v.cookie(sessionCookie)); err != nil {
+		return err
 	}
-	v.setCookie("")
+	v.setCookie(sessionCookie, "", -1)
+	if v.session.Issuer != "" {
+		return v.redirect("/sign-in?signed-out")
+	}
 	return v.redirect("/sign-in")
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -46,21 +47,24 @@ func loadViews() map[string]views {
 // functions are those of the templates. What strangers wrote is made printable: html/template
 // keeps it from being markup, and this keeps it from hiding text by direction marks.
 func functions(lang string) template.FuncMap {
+	f := formats[lang]
 	return template.FuncMap{
-		"t":    func(text string) string { return translate(lang, text) },
-		"safe": func(value any) string { return fmt.Sprint(printable.Args([]any{value})...) },
-		"time": func(at time.Time) string {
-			if at.IsZero() {
-				return "–"
-			}
-			return at.UTC().Format("2006-01-02 15:04:05")
-		},
-		"day": func(at time.Time) string { return at.UTC().Format(time.DateOnly) },
-		"iso": func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
+		"t":      func(text any) string { return translate(lang, fmt.Sprint(text)) },
+		"say":    func(text any) template.HTML { return say(lang, fmt.Sprint(text)) },
+		"safe":   safe,
+		"time":   in(f.moment),
+		"hour":   in(f.hour),
+		"clock":  in("15:04"),
+		"day":    in(f.day),
+		"month":  in(f.month),
+		"iso":    func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
+		"number": f.number,
+		"tenths": f.tenths,
+		"took":   f.milliseconds,
 		"short": func(text string) string {
 			return text[:min(len(text), 16)]
 		},
-		"size": size,
+		"size": func(n any) string { return f.size(reflect.ValueOf(n).Int()) },
 		"join": strings.Join,
 		"list": func(words ...string) []string { return words },
 		"item": func(f frame, to, text string) menuItem {
@@ -68,6 +72,7 @@ func functions(lang string) template.FuncMap {
 			return menuItem{Path: to, Text: translate(lang, text), Current: current}
 		},
 		"shares": func(title string, list []share) shareTable { return shareTable{title, list} },
+		"hits":   func(list []ruleView, counted bool) ruleList { return ruleList{list, counted} },
 		"may":    func(have access.Role, needed string) bool { return have.Includes(access.Role(needed)) },
 	}
 }
@@ -84,15 +89,18 @@ type shareTable struct {
 	List  []share
 }
 
-// size writes a number of octets.
-func size(n int) string {
-	switch {
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 10<<10:
-		return fmt.Sprintf("%d KiB", n>>10)
+// safe makes a text printable.
+func safe(value any) string { return fmt.Sprint(printable.Args([]any{value})...) }
+
+// say is a text of the gateway in a language, or in English, which it then says that it is: a
+// screen reader pronounces it so.
+func say(lang, text string) template.HTML {
+	translated, known := translation(lang, text)
+	shown := template.HTMLEscapeString(safe(translated))
+	if known {
+		return template.HTML(shown) //nolint:gosec // escaped
 	}
-	return fmt.Sprintf("%d B", n)
+	return template.HTML(`<span lang="en">` + shown + `</span>`) //nolint:gosec // escaped
 }
 
 // frame is what the layout shows around the data of a page.
@@ -143,35 +151,43 @@ func (v *visit) redirect(to string) error {
 
 // errorView is a page that says why there is no other.
 type errorView struct {
-	Text    string
-	Details []string
+	Text    template.HTML
+	Details []template.HTML
+}
+
+// sayAll is say for each of some texts.
+func sayAll(lang string, texts []string) (all []template.HTML) {
+	for _, text := range texts {
+		all = append(all, say(lang, text))
+	}
+	return all
 }
 
 // fail answers that something was not done, and why.
 func (v *visit) fail(err error) {
-	code, view := http.StatusInternalServerError, errorView{}
+	code := http.StatusInternalServerError
+	var text string
+	var details []string
 	switch {
 	case errors.Is(err, errSignIn):
-		v.setCookie("")
 		if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead {
 			http.Redirect(v.w, v.r, "/sign-in", http.StatusSeeOther)
 			return
 		}
-		code, view.Text = http.StatusUnauthorized, err.Error()
+		code, text = http.StatusUnauthorized, err.Error()
 	case errors.Is(err, errForbidden), errors.Is(err, errForm):
-		code, view.Text = http.StatusForbidden, err.Error()
+		code, text = http.StatusForbidden, err.Error()
 	case errors.Is(err, errTooLarge):
-		code, view.Text = http.StatusRequestEntityTooLarge, err.Error()
+		code, text = http.StatusRequestEntityTooLarge, err.Error()
 	case errors.Is(err, errBadForm):
-		code, view.Text = http.StatusBadRequest, err.Error()
+		code, text = http.StatusBadRequest, err.Error()
 	default:
 		var known bool
-		if code, view.Text, view.Details, known = api.Status(err); !known {
+		if code, text, details, known = api.Status(err); !known {
 			v.Log.Error("console: page failed", "error", err)
 		}
 	}
-	view.Text = translate(v.lang, view.Text)
-	if err := v.show(code, "error", "Not done", view); err != nil {
+	if err := v.show(code, "error", "Not done", errorView{say(v.lang, text), sayAll(v.lang, details)}); err != nil {
 		v.Log.Error("console: page failed", "error", err)
 		http.Error(v.w, "the page cannot be shown; the log of the gateway says why", http.StatusInternalServerError)
 	}

@@ -43,8 +43,8 @@ func trimmed(f Finding, now time.Time) Finding {
 	}
 	if len(leaves) > maxCertificates {
 		f.note("%d certificates, only the newest %d usable ones are considered", len(leaves), maxCertificates)
-		slices.SortStableFunc(leaves, func(a, b *x509.Certificate) int {
-			return cmp.Or(rank(b, now)-rank(a, now), b.NotBefore.Compare(a.NotBefore))
+		slices.SortFunc(leaves, func(a, b *x509.Certificate) int {
+			return cmp.Or(rank(b, now)-rank(a, now), certs.ByAge(a, b))
 		})
 		leaves = leaves[:maxCertificates]
 	}

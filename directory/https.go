@@ -101,6 +101,8 @@ func checkTemplate(template string) error {
 	}
 	ip := net.ParseIP(u.Hostname())
 	switch {
+	case u.User != nil: // which logs and explanations would repeat
+		return errors.New("url: has a user or a password in it; write a bearer token into a file and name it with token_file")
 	case u.Host == "":
 		return fmt.Errorf("url %q: no host", template)
 	case u.Scheme == "https", u.Scheme == "http" && ip.IsLoopback():

@@ -163,3 +163,13 @@ func TestBadHTTPSConfigurations(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHTTPSWithAPassword: an address is logged and shown, so there is no secret in it, and the
+// refusal does not repeat it.
+func TestHTTPSWithAPassword(t *testing.T) {
+	for _, url := range []string{"https://user:SECRET@certs.example.org/{addr}", "https://SECRET@certs.example.org/{addr}"} {
+		if _, err := NewHTTPS(HTTPSConfig{Name: "x", URL: url}); err == nil || !strings.Contains(err.Error(), "token_file") || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}

@@ -75,9 +75,7 @@ func passing(judged []Candidate) []*x509.Certificate {
 			usable = append(usable, c.Certificate)
 		}
 	}
-	slices.SortStableFunc(usable, func(a, b *x509.Certificate) int {
-		return b.NotBefore.Compare(a.NotBefore)
-	})
+	slices.SortFunc(usable, certs.ByAge)
 	return usable
 }
 

@@ -60,6 +60,9 @@ type LDAPConfig struct {
 	// Aliases are attributes with further addresses of an entry: all of them, and
 	// its mail, are one mailbox. None: an address is no alias of another.
 	Aliases []string
+	// Confidential refuses servers that are spoken to without TLS, but for sockets of this
+	// host: those that are written to.
+	Confidential bool
 	// Resolver finds the servers of a domain; net.DefaultResolver unless set.
 	Resolver Resolver
 	// Clock is time.Now unless set.
@@ -118,18 +121,16 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 		errs = append(errs, errors.New("no server; set at least one url"))
 	}
 	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth,
-		nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes,
+		bases: baseNames(cfg.Attributes), nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes,
 		aliasFilter: aliasFilter, aliases: cfg.Aliases}
-	for _, name := range cfg.Attributes {
-		if base := baseName(name); !slices.Contains(l.bases, base) {
-			l.bases = append(l.bases, base)
-		}
-	}
 	for _, url := range cfg.URLs {
 		target, err := parseServer(url, cfg)
 		if err != nil {
 			errs = append(errs, err)
 			continue
+		}
+		if cfg.Confidential && !target.confidential(cfg.StartTLS) {
+			errs = append(errs, fmt.Errorf("url %q: without TLS the password, and what is written, can be read and changed on the way; use ldaps:// or start_tls", url))
 		}
 		l.servers = append(l.servers, newServers(target, dialer, cfg))
 	}
@@ -137,6 +138,16 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// baseNames returns the base names of attributes, each once.
+func baseNames(attributes []string) (bases []string) {
+	for _, name := range attributes {
+		if base := baseName(name); !slices.Contains(bases, base) {
+			bases = append(bases, base)
+		}
+	}
+	return bases
 }
 
 // joinNamed joins errors that all begin with a source's name.

@@ -23,6 +23,11 @@ type dialer struct {
 	bindDN       string
 	passwordFile string
 	password     string // in the place of that of the file
+	// answers bounds the octets of all answers on one connection; 0 is maxOperation for each
+	// operation.
+	answers int64
+	// connect opens a connection; nil uses the network.
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // newDialer returns a dialer, or all that is wrong with cfg.
@@ -79,7 +84,11 @@ type conn struct {
 
 // dial connects to t and binds, within ctx.
 func (d *dialer) dial(ctx context.Context, t target) (*conn, error) {
-	socket, err := new(net.Dialer).DialContext(ctx, t.network, t.address)
+	connect := d.connect
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	socket, err := connect(ctx, t.network, t.address)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +117,7 @@ func (d *dialer) setUp(ctx context.Context, c *conn, t target) error {
 		}
 		stream = secured
 	}
-	c.guard = newGuardedConn(stream)
+	c.guard = newGuardedConn(stream, d.answers)
 	c.ldap = ldap.NewConn(c.guard, stream != plain)
 	c.ldap.Start()
 	return d.bind(c)
@@ -144,7 +153,7 @@ func startTLS(socket net.Conn) error {
 	if _, err := socket.Write([]byte(startTLSRequest)); err != nil {
 		return err
 	}
-	g := newGuardedConn(socket)
+	g := newGuardedConn(socket, 0)
 	packet, err := ber.ReadPacket(g)
 	if err != nil {
 		return err

@@ -42,11 +42,18 @@ func values(e *ldap.Entry, base string) [][]byte {
 }
 
 // read collects the certificates of the entries of one address.
-func (l *LDAP) read(entries []*ldap.Entry) Finding {
+func (l *LDAP) read(entries []*ldap.Entry) Finding { return readEntries(l.bases, entries) }
+
+// readEntries collects them from the attributes whose base names are given, the preferred
+// first.
+func readEntries(bases []string, entries []*ldap.Entry) Finding {
 	group := len(groupsOf(entries)) > 0
+	for _, e := range entries {
+		e.DN = strings.Clone(e.DN[:min(len(e.DN), maxDN)])
+	}
 	entries, notes := ownEntries(entries)
 	r := entryReader{seen: make(map[string]bool), notes: notes}
-	for _, base := range l.bases {
+	for _, base := range bases {
 		for _, e := range entries {
 			r.read(e, base)
 		}
@@ -127,12 +134,28 @@ type entryReader struct {
 	seen         map[string]bool
 }
 
+// maxNotes, maxDN and maxValues bound what is kept of a server's answer, which a stranger may
+// have written: notes, octets of a name in them, and values of one attribute of an entry.
+const (
+	maxNotes  = 50
+	maxDN     = 512
+	maxValues = 200
+)
+
 func (r *entryReader) note(format string, args ...any) {
+	if len(r.notes) >= maxNotes {
+		return
+	}
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
 func (r *entryReader) read(e *ldap.Entry, base string) {
-	for _, value := range values(e, base) {
+	list := values(e, base)
+	if len(list) > maxValues {
+		r.note("entry %q: of %d values of %s the first %d are read", e.DN, len(list), base, maxValues)
+		list = list[:maxValues]
+	}
+	for _, value := range list {
 		if len(value) > maxValue {
 			r.note("entry %q: value of %s with %d octets ignored", e.DN, base, len(value))
 			continue

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
 	"go.mozilla.org/pkcs7"
 
 	"github.com/smimerelay/smimerelay/internal/slapdtest"
@@ -109,5 +110,25 @@ func TestLDAPLimitsWhatOneAddressMayHave(t *testing.T) {
 		if !strings.Contains(notes, part) {
 			t.Errorf("no note %q in %q", part, notes)
 		}
+	}
+}
+
+// TestEntriesOfStrangersAreBounded: what is kept of an answer does not grow with what the
+// server sends.
+func TestEntriesOfStrangersAreBounded(t *testing.T) {
+	t.Parallel()
+	e := &ldap.Entry{DN: "cn=" + strings.Repeat("x", 1<<20)}
+	a := &ldap.EntryAttribute{Name: "userCertificate;binary"}
+	for range 20_000 {
+		a.ByteValues, a.Values = append(a.ByteValues, []byte{1}), append(a.Values, "\x01")
+	}
+	e.Attributes = []*ldap.EntryAttribute{a}
+	f := readEntries([]string{"usercertificate"}, []*ldap.Entry{e, e})
+	size := 0
+	for _, n := range f.Notes {
+		size += len(n)
+	}
+	if len(f.Notes) == 0 || len(f.Notes) > maxNotes || size > 2*maxNotes*maxDN {
+		t.Errorf("%d notes, %d octets", len(f.Notes), size)
 	}
 }

@@ -26,7 +26,7 @@ type bytesConn struct {
 func (c bytesConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 
 func guardOver(s string) *guardedConn {
-	return newGuardedConn(bytesConn{Reader: strings.NewReader(s)})
+	return newGuardedConn(bytesConn{Reader: strings.NewReader(s)}, 0)
 }
 
 func TestGuardHandsUpWholeMessages(t *testing.T) {

@@ -88,6 +88,11 @@ func (l *LDAP) chains(ctx context.Context) (bool, error) {
 	if l.nested != nestedAuto {
 		return l.nested == nestedChain, nil
 	}
+	return l.activeDirectory(ctx)
+}
+
+// activeDirectory reports whether the servers are of Active Directory.
+func (l *LDAP) activeDirectory(ctx context.Context) (bool, error) {
 	if known := l.isAD.Load(); known != nil {
 		return *known, nil
 	}

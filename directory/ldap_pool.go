@@ -114,22 +114,32 @@ func (s *server) close() {
 }
 
 // search runs a search on c, beside others. A server's own answer, error or not,
-// comes with what entries it gave; after any other error c is closed.
+// comes with what entries it gave.
 func (c *conn) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
-	c.guard.allow()
 	var result *ldap.SearchResult
-	err := c.within(ctx, func() (err error) {
+	err := c.do(ctx, func() (err error) {
 		result, err = c.ldap.Search(r)
 		return err
 	})
+	if !answered(err) {
+		return nil, err
+	}
+	return result, err
+}
+
+// do runs an operation on c, beside others. After an error that is no answer of the server c
+// is closed.
+func (c *conn) do(ctx context.Context, operation func() error) error {
+	c.guard.allow()
+	err := c.within(ctx, operation)
 	if answered(err) {
-		return result, err
+		return err
 	}
 	c.close()
 	if refused := c.guard.refused.Load(); refused != nil {
-		return nil, *refused
+		return *refused
 	}
-	return nil, err
+	return err
 }
 
 // alive asks for nothing of the root entry, which costs a server nothing and

@@ -75,20 +75,27 @@ func (s *server) seconds() int { return int((s.timeout + time.Second - 1) / time
 
 // search runs one search within the time limit.
 func (s *server) search(ctx context.Context, r *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	var result *ldap.SearchResult
+	err := s.limited(ctx, func(ctx context.Context) (err error) {
+		result, err = s.attempt(ctx, r)
+		return err
+	})
+	return result, err
+}
+
+// limited runs an operation within the time limit, unless the server rests.
+func (s *server) limited(ctx context.Context, operation func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("no answer within %s", s.timeout))
 	defer cancel()
-	var result *ldap.SearchResult
-	err := s.breaker.guard(broken, func() (err error) {
+	return s.breaker.guard(broken, func() error {
 		select {
 		case s.places <- struct{}{}:
 			defer func() { <-s.places }()
 		case <-ctx.Done():
 			return errors.Join(errBusy, context.Cause(ctx))
 		}
-		result, err = s.attempt(ctx, r)
-		return err
+		return operation(ctx)
 	})
-	return result, err
 }
 
 // attempt searches on an open connection, and again on a new one when that
@@ -106,6 +113,20 @@ func (s *server) attempt(ctx context.Context, r *ldap.SearchRequest) (*ldap.Sear
 			return result, err
 		}
 	}
+}
+
+// modify makes one change. It is not tried again where the connection ends: it may have been
+// made.
+func (s *server) modify(ctx context.Context, r *ldap.ModifyRequest) error {
+	return s.limited(ctx, func(ctx context.Context) error {
+		slot := s.enter()
+		defer s.leave(slot)
+		c, _, err := slot.get(ctx)
+		if err != nil {
+			return err
+		}
+		return c.do(ctx, func() error { return c.ldap.Modify(r) })
+	})
 }
 
 // answered reports whether err is what the server answered, or nothing: the

@@ -24,6 +24,11 @@ type target struct {
 	filter  *filterTemplate // nil: that of the source
 }
 
+// confidential reports whether others cannot read what is said to it.
+func (t *target) confidential(startTLS bool) bool {
+	return t.tls || startTLS || t.network == "unix"
+}
+
 // Well-known ports.
 const (
 	portLDAP  = "389"

@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/internal/cache"
 	"github.com/smimerelay/smimerelay/internal/guard"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -180,11 +181,12 @@ func (d *Directory) lookup(ctx context.Context, addr address.Address, fresh bool
 			return r
 		}
 	}
+	asking := ctx
 	r, err := d.lookups.Do(ctx, key, func(ctx context.Context) (Result, error) {
 		if r, ok := d.cached(key); ok && !fresh {
 			return r, nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+		ctx, cancel := context.WithTimeout(tracing.Continue(ctx, asking), d.cfg.Timeout)
 		defer cancel()
 		return d.find(ctx, key, addr), nil
 	})
@@ -232,6 +234,8 @@ func (d *Directory) search(ctx context.Context, addr address.Address) Result {
 // ask adds what one source says to r and reports whether a usable certificate
 // was among it.
 func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *Result) bool {
+	ctx, span := tracing.Start(ctx, "lookup")
+	span.Text("source", s.Name())
 	start := d.cfg.Clock()
 	found, err := s.Find(ctx, addr)
 	total := len(found.Certificates)
@@ -252,6 +256,7 @@ func (d *Directory) ask(ctx context.Context, s source, addr address.Address, r *
 		Notes:   found.Notes,
 	})
 	d.log(ctx, addr, s.Name(), found.Notes, err)
+	span.End(err)
 	return len(usable) > 0
 }
 

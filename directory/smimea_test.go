@@ -39,6 +39,7 @@ func TestSMIMEAName(t *testing.T) {
 func TestSMIMEAOverSignedZones(t *testing.T) {
 	t.Parallel()
 	one, two, other := issue(t, "bob@signed.test", 0), issue(t, "bob@signed.test", 0), issue(t, "bob@plain.test", 0)
+	gateway := issue(t, "domain-confidentiality-authority@signed.test", 0)
 	servers := dnstest.Start(t,
 		dnstest.Zone{Name: "signed.test", Records: []string{
 			record(t, "bob", "signed.test", 3, 0, 0, one.Raw),
@@ -46,6 +47,7 @@ func TestSMIMEAOverSignedZones(t *testing.T) {
 			record(t, "bob", "signed.test", 3, 1, 1, make([]byte, 32)),
 			record(t, "Mixed", "signed.test", 3, 0, 0, one.Raw),
 			record(t, "broken", "signed.test", 3, 0, 0, []byte("no certificate")),
+			record(t, "domain-confidentiality-authority", "signed.test", 3, 0, 0, gateway.Raw),
 			"alias._smimecert IN CNAME bob",
 		}},
 		dnstest.Zone{Name: "plain.test", Unsigned: true, Records: []string{
@@ -60,14 +62,15 @@ func TestSMIMEAOverSignedZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	for a, want := range map[string][]*x509.Certificate{
-		"bob@signed.test":    {one, two},
-		"BOB@signed.test":    {one, two},
-		"Mixed@signed.test":  {one},
-		"mixed@signed.test":  nil,
-		"absent@signed.test": nil,
-		"broken@signed.test": nil,
-		"bob@plain.test":     nil,
-		"bob@[127.0.0.1]":    nil,
+		"bob@signed.test":   {one, two},
+		"BOB@signed.test":   {one, two},
+		"Mixed@signed.test": {one},
+		"domain-confidentiality-authority@signed.test":     {gateway},
+		"mixed@signed.test":                                nil,
+		"absent@signed.test":                               nil,
+		"broken@signed.test":                               nil,
+		"bob@plain.test":                                   nil,
+		"bob@[127.0.0.1]":                                  nil,
 		"bob@" + strings.Repeat("a.", 100) + "signed.test": nil,
 	} {
 		f, err := s.Find(t.Context(), addr(t, a))

@@ -29,7 +29,9 @@ func assemble(decisions []decision) Plan {
 		case stripped:
 			plan.Stripped = append(plan.Stripped, t.refusal(i))
 		case held:
-			plan.Held = append(plan.Held, t.refusal(i))
+			r := t.refusal(i)
+			r.Ask = t.rule.missing == ask
+			plan.Held = append(plan.Held, r)
 		default:
 			k := t.treatment(i)
 			groups[k] = append(groups[k], i)

@@ -96,7 +96,7 @@ func (p *Policy) checkHeld(f *Facts, i int, open []*RecipientFacts) error {
 	to := &f.Recipients[i]
 	r := p.match(f, to)
 	switch {
-	case r == nil || r.missing != hold || r.report:
+	case r == nil || r.missing != hold && r.missing != ask || r.report:
 		return fmt.Errorf("%q is held, and no rule says so", to.Address)
 	case !r.toleratesAll(open):
 		return fmt.Errorf("the message is held for %q, and there is a copy in the clear", to.Address)

@@ -208,7 +208,7 @@ func (t *decision) noCertificate(c CertificateFacts) {
 	switch t.rule.missing {
 	case strip:
 		t.disposition = stripped
-	case hold:
+	case hold, ask:
 		t.disposition = held
 	}
 }

@@ -329,3 +329,23 @@ func TestSignExempt(t *testing.T) {
 		}
 	}
 }
+
+// Who is held is asked where the rule says so, and only there.
+func TestAsk(t *testing.T) {
+	p, err := Compile([]Rule{
+		{Name: "ask", Recipient: []string{"ask.example"}, Encrypt: "require", NoCertificate: "ask"},
+		{Name: "hold", Recipient: []string{"hold.example"}, Encrypt: "require", NoCertificate: "hold"},
+		{Name: DefaultRule, Sign: "never", Encrypt: "never"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{Sender: mustParse(t, "alice@own.example"), Recipients: recipientsOf(t, "none@ask.example none@hold.example has@ask.example")}
+	plan := Decide(p, f)
+	if err := p.Check(f, plan); err != nil {
+		t.Error(err)
+	}
+	if len(plan.Held) != 2 || !plan.Held[0].Ask || plan.Held[1].Ask {
+		t.Errorf("held %+v", plan.Held)
+	}
+}

@@ -77,9 +77,10 @@ func (p *InboundPolicy) decide(f *Facts, to *RecipientFacts, d *InboundDecision)
 			d.Note = "quarantined instead of rejected: the client must not learn what decryption found"
 		}
 	}
-	d.Temporary = d.Action == Reject && (found.Result == "temperror" && r.judges || c.unknown)
+	later := (found.Result == "temperror" || c.unknown) && p.mayDoLess(f, found, to, d.Action)
+	d.Temporary = d.Action == Reject && later
 	if d.Action.withholds() {
-		d.Reason = found.why(r)
+		d.Reason = found.why(r, later)
 	}
 	if r.report {
 		d.Report, d.Action, d.Form, d.Temporary = d.outcome(), Deliver, Form{}, false
@@ -167,6 +168,29 @@ func (r *inboundRule) strictness() int {
 	return int(r.action)
 }
 
+// mayDoLess reports whether the rules may protect less than an action does once all is
+// known that is unknown now: what a signature is worth, and who is in a group.
+func (p *InboundPolicy) mayDoLess(f *Facts, found Found, to *RecipientFacts, than Action) bool {
+	now := *f
+	now.Found = found
+	now.Found.unchecked = found.Result == "temperror"
+	v := newView(&now, to)
+	for i := range p.rules {
+		r := &p.rules[i]
+		matches := r.applies(&v)
+		if matches == no {
+			continue
+		}
+		if r.strictness() < int(than) {
+			return true
+		}
+		if matches == yes {
+			return false
+		}
+	}
+	return true // no rule may match
+}
+
 // knownBefore reports whether the rule that decides was certain before anything
 // was decrypted.
 func (p *InboundPolicy) knownBefore(f *Facts, to *RecipientFacts) bool {
@@ -231,14 +255,15 @@ func (d *InboundDecision) outcome() string {
 	return "delivered"
 }
 
-// why says for people what of it the rule that decided is about.
-func (f *Found) why(r *inboundRule) string {
+// why says for people what of it the rule that decided is about. later says that the rules
+// may do less when more is known.
+func (f *Found) why(r *inboundRule, later bool) string {
 	switch {
 	case f.outer:
 		return "encrypted mail is not accepted here in this form"
-	case f.Result == "temperror" && r.judges:
+	case f.Result == "temperror" && later:
 		return "its S/MIME signature cannot be checked now" + f.because()
-	case r.plain:
+	case r.plain && !r.judges:
 		return "it is not encrypted"
 	case f.Result == "temperror":
 		return "policy does not accept it"

@@ -32,8 +32,8 @@ type Found struct {
 	Cipher string
 
 	// outer says that the facts are reduced to those known before decryption, unopened
-	// that nothing was looked for yet.
-	outer, unopened bool
+	// that nothing was looked for yet, unchecked that a later check may find something else.
+	outer, unopened, unchecked bool
 }
 
 // FoundSigner is a signer whose signature passed.
@@ -50,12 +50,21 @@ func (f Found) beforeDecryption() Found {
 	return Found{Encrypted: f.Encrypted, Secret: true, Cipher: f.Cipher, outer: true}
 }
 
-// about judges a condition on what may have been found by decryption.
+// about judges a condition on what may have been found by decryption, or by a check.
 func (f *Found) about(holds bool) answer {
+	if f.unchecked {
+		return maybe
+	}
+	return f.of(holds)
+}
+
+// of judges a condition on what may have been found by decryption, and which a check of
+// what was found does not undo.
+func (f *Found) of(holds bool) answer {
 	if f.outer || f.unopened {
 		return maybe
 	}
-	return is(holds)
+	return is(holds).orMaybe(f.unchecked)
 }
 
 // The words that conditions on results may have.
@@ -125,6 +134,6 @@ func algorithmTest(s string) (test, error) {
 		if f.Cipher != "" && Wildcard(s, f.Cipher) {
 			return yes
 		}
-		return f.about(slices.ContainsFunc(f.Algorithms, func(name string) bool { return Wildcard(s, name) }))
+		return f.of(slices.ContainsFunc(f.Algorithms, func(name string) bool { return Wildcard(s, name) }))
 	}, nil
 }

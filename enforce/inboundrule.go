@@ -318,7 +318,7 @@ func (c *compiler) found(r *InboundRule) []condition {
 		}
 		all = append(all, condition{late: true, except: !wanted, holds: func(v *view) answer { return get(&v.facts.Found) }})
 	}
-	state("signed", r.Signed, func(f *Found) answer { return f.about(f.Signed) })
+	state("signed", r.Signed, func(f *Found) answer { return f.of(f.Signed) })
 	state("encrypted", r.Encrypted, func(f *Found) answer { return is(f.Encrypted).orMaybe(f.unopened) })
 	return all
 }

@@ -142,14 +142,42 @@ func TestInboundTemporary(t *testing.T) {
 	if d := decideOn(t, p, Facts{Found: Found{Result: "fail", Signed: true}}); d.Temporary || d.Action != Reject {
 		t.Errorf("%+v", d)
 	}
-	// What a later check of the signature finds changes nothing for these.
-	for want, rule := range map[string]InboundRule{
-		"it is not encrypted":       {Encrypted: "no", OnResult: "reject"},
-		"policy does not accept it": {OnResult: "reject"},
+}
+
+// A refusal is for good only where no later check, of the signature or of a group, can lead
+// to anything else.
+func TestInboundTemporaryByAllRules(t *testing.T) {
+	pass, strict, group := []string{"pass"}, InboundRule{OnResult: "reject"}, []string{"staff@own.example"}
+	const notNow = "its S/MIME signature cannot be checked now: revocation unknown"
+	for name, tt := range map[string]struct {
+		rules     []InboundRule
+		temporary bool
+		reason    string
+	}{
+		"all":                     {[]InboundRule{strict}, false, "policy does not accept it"},
+		"not encrypted":           {[]InboundRule{{Encrypted: "no", OnResult: "reject"}}, false, "it is not encrypted"},
+		"pass above":              {[]InboundRule{{Result: pass}, strict}, true, notNow},
+		"chain above":             {[]InboundRule{{Chain: []string{"trusted"}}, strict}, true, notNow},
+		"signer above, tagged":    {[]InboundRule{{Signer: []string{"good.example"}, OnResult: "tag"}, strict}, true, notNow},
+		"pass in quarantine":      {[]InboundRule{{Result: pass, OnResult: "quarantine"}, strict}, true, notNow},
+		"pass above, plain below": {[]InboundRule{{Result: pass}, {Encrypted: "no", OnResult: "reject"}}, true, notNow},
+		"report above":            {[]InboundRule{{Result: pass, OnResult: "reject", Mode: "report"}, strict}, true, notNow},
+		"refused either way":      {[]InboundRule{{ExceptResult: pass, OnResult: "reject"}, strict}, false, "policy does not accept it"},
+		"of another sender":       {[]InboundRule{{Result: pass, Sender: []string{"x.example"}}, strict}, false, "policy does not accept it"},
+		"signed above":            {[]InboundRule{{Signed: "no"}, strict}, false, "policy does not accept it"},
+		"algorithm, used":         {[]InboundRule{{Algorithm: []string{"sha-1"}, OnResult: "reject"}}, false, "policy does not accept it"},
+		"algorithm, unused":       {[]InboundRule{{Algorithm: []string{"sha-256"}}, strict}, true, notNow},
+		"group below":             {[]InboundRule{{ExceptResult: pass, OnResult: "reject"}, {RecipientGroup: group}, strict}, true, notNow},
 	} {
-		if d := decideOn(t, inboundPolicy(t, rule), Facts{Found: Found{Result: "temperror", Signed: true}}); d.Temporary || d.Reason != want {
-			t.Errorf("%+v", d)
+		d := decideOn(t, inboundPolicy(t, tt.rules...), Facts{Found: Found{Result: "temperror", Reason: "revocation-unknown", Signed: true, Algorithms: []string{"sha-1"}}})
+		if d.Action != Reject || d.Temporary != tt.temporary || d.Reason != tt.reason {
+			t.Errorf("%s: %+v, want %t %q", name, d, tt.temporary, tt.reason)
 		}
+	}
+	quarantined := decideOn(t, inboundPolicy(t, InboundRule{Result: pass}, InboundRule{OnResult: "quarantine"}),
+		Facts{Found: Found{Result: "temperror", Reason: "revocation-unknown", Signed: true}})
+	if quarantined.Temporary || quarantined.Reason != notNow {
+		t.Errorf("%+v", quarantined)
 	}
 }
 
@@ -162,6 +190,8 @@ func TestInboundReasons(t *testing.T) {
 	}{
 		{InboundRule{Encrypted: "no"}, Found{Result: "none"}, "it is not encrypted"},
 		{InboundRule{Encrypted: "no"}, Found{Result: "pass", Signed: true}, "it is not encrypted"},
+		{InboundRule{Encrypted: "no", ExceptResult: []string{"pass"}}, Found{Result: "fail", Signed: true, Reason: "expired"}, "its S/MIME signature is not valid: expired"},
+		{InboundRule{Encrypted: "no", ExceptResult: []string{"pass"}}, Found{Result: "none"}, "it has no S/MIME signature"},
 		{InboundRule{Signed: "no"}, Found{Result: "none"}, "it has no S/MIME signature"},
 		{InboundRule{Signed: "no"}, Found{Result: "none", Encrypted: true}, "it is encrypted and not signed"},
 		{InboundRule{Result: []string{"pass"}}, Found{Result: "pass", Signed: true}, "its S/MIME signature is valid, and policy does not accept it"},

@@ -41,9 +41,11 @@ type agreed struct {
 	signers []domainSigner
 }
 
-// domainSigner is a signer of a domain with the name by which it is one.
+// domainSigner is a signer of a domain with the name by which it is one, which is ASCII
+// but for a local part.
 type domainSigner struct {
 	name    string
+	address address.Address // null where the name is none
 	matches func(SignerFacts) bool
 }
 
@@ -94,12 +96,12 @@ func (c *compiler) partner(p *Partners, in *Partner) {
 		c.problem("contact", "must be one line of at most %d octets", maxContact)
 	}
 	for _, s := range in.Signers {
-		matches, err := signerOf(domain, s)
+		signer, err := signerOf(domain, s)
 		if err != nil {
 			c.problem("signers", "%q: %v", s, err)
 			continue
 		}
-		a.signers = append(a.signers, domainSigner{s, matches})
+		a.signers = append(a.signers, signer)
 	}
 	p.byDomain[domain] = a
 }
@@ -159,37 +161,49 @@ var errForeignSigner = errors.New("is not in the domain of the partner; name the
 
 // signerOf compiles a signer of a domain. A name counts only in the domain or below
 // it: any authority may certify a stranger's.
-func signerOf(domain, s string) (func(SignerFacts) bool, error) {
+func signerOf(domain, s string) (signer domainSigner, err error) {
 	within := func(name string) bool { return name == domain || strings.HasSuffix(name, "."+domain) }
 	if strings.HasPrefix(s, fingerprintPrefix) {
 		match, err := signerPattern(s)
-		if err != nil {
-			return nil, err
-		}
-		return func(f SignerFacts) bool { return match(FoundSigner{Fingerprint: f.Fingerprint}) }, nil
+		return domainSigner{name: s, matches: func(f SignerFacts) bool { return match(FoundSigner{Fingerprint: f.Fingerprint}) }}, err
 	}
 	if host, ok := strings.CutPrefix(s, hostPrefix); ok {
 		host, err := domainASCII(host)
 		switch {
 		case err != nil:
-			return nil, errors.New("is not a host name")
+			return signer, errors.New("is not a host name")
 		case !within(host):
-			return nil, errForeignSigner
+			return signer, errForeignSigner
 		}
-		return func(f SignerFacts) bool {
+		return domainSigner{name: hostPrefix + host, matches: func(f SignerFacts) bool {
 			return slices.ContainsFunc(f.Hosts, func(h string) bool { return strings.EqualFold(strings.TrimSuffix(h, "."), host) })
-		}, nil
+		}}, nil
 	}
 	a, err := address.Parse(s)
 	switch {
 	case err != nil:
-		return nil, errors.New(`is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint; write one of them`)
+		return signer, errors.New(`is neither an address, "dns:" with a host name nor "sha256:" with a fingerprint; write one of them`)
 	case !within(a.Domain()):
-		return nil, errForeignSigner
+		return signer, errForeignSigner
 	}
-	return func(f SignerFacts) bool {
+	local := a.String()[:strings.LastIndexByte(a.String(), '@')]
+	return domainSigner{name: local + "@" + a.Domain(), address: a, matches: func(f SignerFacts) bool {
 		return slices.ContainsFunc(f.Addresses, func(b address.Address) bool { return a.Equal(b, address.IgnoreCase) })
-	}, nil
+	}}, nil
+}
+
+// SignerAddresses returns the addresses whose certificates sign for the domain of an
+// author.
+func (p *Partners) SignerAddresses(author address.Address) (all []address.Address) {
+	if p == nil || author.IsNull() {
+		return nil
+	}
+	for _, s := range p.byDomain[author.Domain()].signers {
+		if !s.address.IsNull() {
+			all = append(all, s.address)
+		}
+	}
+	return all
 }
 
 // Signer returns by what name a certificate signs for the domain of an author; "" if

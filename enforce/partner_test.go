@@ -12,6 +12,7 @@ func TestDomainSigners(t *testing.T) {
 	p, err := CompilePartners([]Partner{
 		{Domain: "Partner.example", Signers: []string{"gateway@partner.example", "dns:mx.partner.example", fp}},
 		{Domain: "other.example", Signers: []string{"gateway@gw.other.example"}},
+		{Domain: "bücher.example", Signers: []string{"Gateway@Bücher.example", "dns:mx.bücher.example"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,11 +41,19 @@ func TestDomainSigners(t *testing.T) {
 		"another partner's":       {"bob@other.example", named("gateway@partner.example"), ""},
 		"a subdomain of authors":  {"bob@sub.partner.example", named("gateway@partner.example"), ""},
 		"a signer in a subdomain": {"bob@other.example", named("gateway@gw.other.example"), "gateway@gw.other.example"},
+		"in Unicode, an address":  {"bob@xn--bcher-kva.example", named("gateway@xn--bcher-kva.example"), "Gateway@xn--bcher-kva.example"},
+		"in Unicode, a host":      {"bob@bücher.example", SignerFacts{Hosts: []string{"mx.xn--bcher-kva.example"}}, "dns:mx.xn--bcher-kva.example"},
 		"no certificate":          {"bob@partner.example", SignerFacts{}, ""},
 	} {
 		if got := p.Signer(mustParse(t, tt.author), tt.cert); got != tt.want {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+	if got := p.SignerAddresses(mustParse(t, "bob@partner.example")); len(got) != 1 || got[0].String() != "gateway@partner.example" {
+		t.Errorf("addresses: %v", got)
+	}
+	if got := append(p.SignerAddresses(mustParse(t, "bob@sub.partner.example")), p.SignerAddresses(address.Null)...); got != nil {
+		t.Errorf("addresses for others: %v", got)
 	}
 	if got := (*Partners)(nil).Signer(mustParse(t, "bob@partner.example"), named("gateway@partner.example")); got != "" {
 		t.Errorf("without agreements: %q", got)

@@ -8,8 +8,8 @@ type Plan struct {
 	Copies   []Copy
 	Refused  []Refusal
 	Stripped []Refusal
-	// Held recipients wait by no_certificate = "hold": the message is kept for
-	// them, and the same question asked again.
+	// Held recipients wait by no_certificate = "hold" or "ask": the message is kept
+	// for them, and the same question asked again.
 	Held []Refusal
 }
 
@@ -77,4 +77,7 @@ type Refusal struct {
 	Missing Missing
 	// Reason is the text for the sender.
 	Reason string
+	// Ask says of one who is held that the rule would have the recipient asked for a
+	// certificate.
+	Ask bool
 }

@@ -34,7 +34,7 @@ func genActions(t *rapid.T, r *Rule) {
 	r.Encrypt = oneOf(t, "encrypt", "require", "prefer", "never")
 	switch r.Encrypt {
 	case "require":
-		r.NoCertificate = oneOf(t, "no_certificate", "", "reject", "reject-message", "strip", "hold")
+		r.NoCertificate = oneOf(t, "no_certificate", "", "reject", "reject-message", "strip", "hold", "ask")
 	case "prefer":
 		r.Unavailable = oneOf(t, "unavailable", "", "defer", "plain")
 	}
@@ -270,7 +270,7 @@ func TestHeldWaitsForACertificate(t *testing.T) {
 		p, f := genPolicy(t), genFacts(t)
 		for _, h := range Decide(p, f).Held {
 			to := f.Recipients[h.Index]
-			if r := p.match(&f, &to); r.missing != hold || to.Certificate.State != None {
+			if r := p.match(&f, &to); r.missing != hold && r.missing != ask || to.Certificate.State != None {
 				t.Fatalf("%+v is held", h)
 			}
 			again := f

@@ -36,8 +36,8 @@ type Rule struct {
 	// Sign and Encrypt are "require", "prefer" or "never"; "" is "never".
 	Sign    string
 	Encrypt string
-	// NoCertificate is "reject" (the default), "reject-message", "strip" or
-	// "hold", for encrypt = "require".
+	// NoCertificate is "reject" (the default), "reject-message", "strip", "hold" or
+	// "ask", for encrypt = "require". "ask" holds, and the recipient may be asked.
 	NoCertificate string
 	// Unavailable is "defer" (the default) or "plain", for encrypt = "prefer".
 	Unavailable string
@@ -115,6 +115,7 @@ const (
 	rejectMessage
 	strip
 	hold
+	ask
 )
 
 // mixture is who may have in the clear what is encrypted for others; more are
@@ -148,7 +149,7 @@ const (
 
 var (
 	wants      = map[string]want{"": never, "never": never, "prefer": prefer, "require": require}
-	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip, "hold": hold}
+	onMissings = map[string]onMissing{"": reject, "reject": reject, "reject-message": rejectMessage, "strip": strip, "hold": hold, "ask": ask}
 	plains     = map[string]bool{"": false, "defer": false, "plain": true}
 	mixtures   = map[string]mixture{"": mixedInternal, "forbid": mixedForbid, "internal": mixedInternal, "allow": mixedAllow}
 	directions = map[string]Direction{"": "", "outbound": Outbound, "inbound": Inbound}

@@ -33,8 +33,8 @@ type Replay struct {
 	UnknownFor  []LackedCount `json:"unknown_for"`
 	Counts      []ChangeCount `json:"counts"`
 	Differences []Difference  `json:"differences"`
-	// Left is how many differences are not among Differences.
-	Left int `json:"left_out,omitempty"`
+	// DifferencesOmitted is how many differences are not among Differences.
+	DifferencesOmitted int `json:"differences_omitted,omitempty"`
 }
 
 // LackedCount is for how many recipients the history lacks something.
@@ -136,15 +136,15 @@ func (t *trial) facts(rows []Row) enforce.Facts {
 func (t *trial) decide(f enforce.Facts) []verdict {
 	verdicts := make([]verdict, len(f.Recipients))
 	if f.Direction == enforce.Inbound {
-		again := t.rules.Inbound.Again(f)
-		for i, d := range again.Decisions {
-			verdicts[i] = verdict{d.Rule, d.Treatment(), cmp.Or(d.Reason, d.Report), again.Lacks[i]}
+		replay := t.rules.Inbound.Replay(f)
+		for i, d := range replay.Decisions {
+			verdicts[i] = verdict{d.Rule, d.Treatment(), cmp.Or(d.Reason, d.Report), replay.Lacks[i]}
 		}
 		return verdicts
 	}
-	again := t.rules.Policy.Again(f)
-	for i, d := range again.Plan.Treated(len(f.Recipients)) {
-		verdicts[i] = verdict{d.Rule, d.Treatment, cmp.Or(d.Reason, d.Report), again.Lacks[i]}
+	replay := t.rules.Policy.Replay(f)
+	for i, d := range replay.Plan.Treated(len(f.Recipients)) {
+		verdicts[i] = verdict{d.Rule, d.Treatment, cmp.Or(d.Reason, d.Report), replay.Lacks[i]}
 	}
 	return verdicts
 }
@@ -179,7 +179,7 @@ func (t *trial) compare(r Row, v verdict) {
 	t.Changed++
 	t.counts[ChangeCount{Rule: v.rule, Before: r.Decided, After: v.treatment}]++
 	if len(t.Differences) >= t.most {
-		t.Left++
+		t.DifferencesOmitted++
 		return
 	}
 	t.Differences = append(t.Differences, Difference{

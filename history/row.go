@@ -4,7 +4,8 @@
 // it, no subject and no other field of the header than Message-ID.
 //
 // The rows are written beside the mail path (Writer): mail waits for none of them, and
-// without the history it is processed all the same.
+// without the history it is processed all the same. One thing is looked up for mail that is
+// encrypted: whether the subject of what it answers was hidden (Writer.HidSubject).
 package history
 
 import (
@@ -25,6 +26,8 @@ type Row struct {
 	ID        string `json:"id"`
 	QueueID   string `json:"queue_id,omitempty"`
 	MessageID string `json:"message_id,omitempty"`
+	// ProtectedID is the Message-ID inside of the encryption, where it is another one.
+	ProtectedID string `json:"protected_id,omitempty"`
 	// Listener is the name of the listener, Client the address of the client, Helo the
 	// name it gave, User who logged in; TLS says that the client used it.
 	Listener string `json:"listener"`
@@ -65,12 +68,14 @@ type Row struct {
 	// of those that signed an inbound message, in hexadecimal. Cipher is the content cipher.
 	Certificates []string `json:"certificates,omitempty"`
 	Cipher       string   `json:"cipher,omitempty"`
+	// HiddenSubject is as in relay.Treatment.
+	HiddenSubject bool `json:"hidden_subject,omitempty"`
 	// Stages say how long the parts of the work on the message took.
 	Stages []Stage `json:"stages,omitempty"`
 	// Events are what happened after the decision, oldest first.
 	Events []Event `json:"events,omitempty"`
-	// Left is how many events are not kept, of those between the first and the last.
-	Left int `json:"events_left_out,omitempty"`
+	// EventsOmitted is how many events are not kept, of those between the first and the last.
+	EventsOmitted int `json:"events_omitted,omitempty"`
 	// Facts are what the decision had to go by; nil where there was none, and in what
 	// Search returns.
 	Facts *enforce.Facts `json:"-"`
@@ -100,7 +105,7 @@ const (
 	Stripped    Outcome = "stripped"    // was removed, and the sender notified
 	Returned    Outcome = "returned"    // was for the gateway itself, such as a report
 	Failed      Outcome = "failed"      // given up after the message was accepted
-	Removed     Outcome = "removed"     // an administrator removed it, or its time in quarantine was over
+	Removed     Outcome = "removed"     // by an administrator, or its time in quarantine is over
 )
 
 // Outcomes are all, in the order in which a table shows them.
@@ -146,7 +151,7 @@ func (r *Row) add(e Event) {
 	r.Events = slices.Insert(r.Events, at, e)
 	if len(r.Events) > FirstEvents+lastEvents {
 		r.Events = append(r.Events[:FirstEvents], r.Events[FirstEvents+1:]...)
-		r.Left++
+		r.EventsOmitted++
 	}
 }
 

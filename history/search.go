@@ -1,9 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,32 +52,58 @@ func (s *Store) Search(ctx context.Context, q Query) (Page, error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	statement, args, err := q.statement(limit + 1)
-	if err != nil {
-		return Page{}, err
-	}
-	rows, err := s.read.QueryContext(ctx, statement, args...)
+	found, err := s.search(ctx, q, limit+1)
 	if err != nil {
 		return Page{}, fmt.Errorf("history: %w", err)
 	}
-	defer rows.Close()
 	page := Page{Rows: []Row{}}
-	var last cursor
-	for rows.Next() {
-		seq, r, err := scan(rows)
-		if err != nil {
-			return Page{}, fmt.Errorf("history: %w", err)
-		}
-		if len(page.Rows) == limit {
-			page.Next = last.String()
+	for i, r := range found {
+		if i == limit {
+			last := found[i-1]
+			page.Next = cursor{last.Time.UnixMilli(), last.seq}.String()
 			break
 		}
-		page.Rows, last = append(page.Rows, r), cursor{r.Time.UnixMilli(), seq}
-	}
-	if err := rows.Err(); err != nil {
-		return Page{}, fmt.Errorf("history: %w", err)
+		page.Rows = append(page.Rows, r.Row)
 	}
 	return page, nil
+}
+
+// search returns so many rows at most.
+func (s *Store) search(ctx context.Context, q Query, limit int) (found []numbered, err error) {
+	c, when, err := q.conditions()
+	if err != nil {
+		return nil, err
+	}
+	lookups := q.lookups()
+	if lookups == nil {
+		return s.find(ctx, c.statement(limit), c.args...)
+	}
+	err = periods(ctx, s.read, lookups, when, func(h hit) (bool, error) {
+		rows, err := s.searchIn(ctx, h, c, limit)
+		found = append(found, rows[:min(len(rows), limit-len(found))]...)
+		return len(found) == limit, err
+	})
+	return found, err
+}
+
+// searchIn returns the rows of a period that one of the lookups finds, and for which the conditions
+// hold, newest first, and so many of each lookup at most.
+func (s *Store) searchIn(ctx context.Context, h hit, c conditions, limit int) (found []numbered, err error) {
+	for _, l := range h.lookups {
+		by := c.clone()
+		by.add(l.column+"_ref = $", refIn(h.period, l.text))
+		by.add(l.column+" = $", l.text)
+		rows, err := s.find(ctx, by.statement(limit), by.args...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, rows...)
+	}
+	if len(h.lookups) > 1 { // a row may be found by several
+		slices.SortFunc(found, func(a, b numbered) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.seq, a.seq)) })
+		found = slices.CompactFunc(found, func(a, b numbered) bool { return a.seq == b.seq })
+	}
+	return found, nil
 }
 
 // cursor is the place of a row in the order of a search.
@@ -103,36 +131,45 @@ type conditions struct {
 	args  []any
 }
 
-// add adds a condition, in which $ stands for the argument.
-func (c *conditions) add(condition string, arg any) {
+// argument adds one, and returns what stands for it.
+func (c *conditions) argument(arg any) string {
 	c.args = append(c.args, arg)
-	c.texts = append(c.texts, strings.ReplaceAll(condition, "$", "$"+strconv.Itoa(len(c.args))))
+	return "$" + strconv.Itoa(len(c.args))
 }
 
-// statement returns the query for so many rows. What narrows the search most is looked up
-// in its index, and one that finds a third of all rows is then left alone: "|| ”" keeps a
-// column from being looked up.
-func (q *Query) statement(limit int) (string, []any, error) {
-	var c conditions
+// add adds a condition, in which $ stands for the argument.
+func (c *conditions) add(condition string, arg any) {
+	c.texts = append(c.texts, strings.ReplaceAll(condition, "$", c.argument(arg)))
+}
+
+func (c *conditions) clone() conditions {
+	return conditions{slices.Clone(c.texts), slices.Clone(c.args)}
+}
+
+// conditions returns what must hold besides one of the lookups, and the time in which that
+// can be. An outcome that finds a third of all rows is not looked up in its index if
+// something narrows the search more: "|| ”" keeps it from that.
+func (q *Query) conditions() (c conditions, when span, err error) {
+	when = always
 	if !q.Since.IsZero() {
+		when.since = max(q.Since.UnixMilli(), 0)
 		c.add("time >= $", q.Since.UnixMilli())
 	}
 	if !q.Until.IsZero() {
+		when.until = q.Until.UnixMilli()
 		c.add("time < $", q.Until.UnixMilli())
 	}
 	if q.Cursor != "" {
 		at, err := parseCursor(q.Cursor)
 		if err != nil {
-			return "", nil, err
+			return c, when, err
 		}
-		c.add("time <= $", at.time)
-		c.args = append(c.args, at.seq)
-		n := len(c.args)
-		c.texts = append(c.texts, fmt.Sprintf("(time < $%d OR seq < $%d)", n-1, n))
+		when.until = min(when.until, max(at.time, at.time+1))
+		before := c.argument(at.time)
+		c.texts = append(c.texts, "time <= "+before, "(time < "+before+" OR seq < "+c.argument(at.seq)+")")
 	}
-	indexed := q.lookups(&c)
 	if q.Outcome != "" {
-		if indexed == nil {
+		if q.lookups() == nil {
 			c.add("outcome = $", string(q.Outcome))
 		} else {
 			c.add("outcome || '' = $", string(q.Outcome))
@@ -143,63 +180,42 @@ func (q *Query) statement(limit int) (string, []any, error) {
 			c.add(f.column+" = $", f.value)
 		}
 	}
-	if indexed == nil {
-		indexed = []string{""}
+	if q.Text != "" && !q.Address.IsNull() {
+		c.add("(sender_key = $ OR recipient_key = $)", key(q.Address))
 	}
-	return join(indexed, c.texts, limit), c.args, nil
+	return c, when, nil
 }
 
-// join returns the statement that finds the rows for which one of the indexed conditions
-// and all others hold.
-func join(indexed, others []string, limit int) string {
-	const order = " ORDER BY time DESC, seq DESC LIMIT "
-	var parts []string
-	for _, condition := range indexed {
-		all := others
-		if condition != "" {
-			all = append([]string{condition}, others...)
-		}
-		part := "SELECT " + columns + " FROM smimerelay_history"
-		if len(all) > 0 {
-			part += " WHERE " + strings.Join(all, " AND ")
-		}
-		parts = append(parts, part+order+strconv.Itoa(limit))
+// statement finds so many rows at most for which the conditions hold, newest first.
+func (c *conditions) statement(limit int) string {
+	text := "SELECT " + columns + " FROM smimerelay_history"
+	if len(c.texts) > 0 {
+		text += " WHERE " + strings.Join(c.texts, " AND ")
 	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	for i := range parts {
-		parts[i] = fmt.Sprintf("SELECT * FROM (%s) AS part%d", parts[i], i)
-	}
-	return strings.Join(parts, " UNION ") + order + strconv.Itoa(limit)
+	return text + " ORDER BY time DESC, seq DESC LIMIT " + strconv.Itoa(limit)
 }
 
-// lookups returns the conditions that have an index of their own, one of which must hold;
-// nil where there is none.
-func (q *Query) lookups(c *conditions) (indexed []string) {
-	argument := func(value string) string {
-		c.args = append(c.args, value)
-		return "$" + strconv.Itoa(len(c.args))
+// byMessageID finds what has a Message-ID outside of the encryption, or inside.
+func byMessageID(id string) []sought {
+	return []sought{{"message_id", id}, {"protected_id", id}}
+}
+
+// lookups are what is found by its reference, one of which must hold; nil where there is
+// none.
+func (q *Query) lookups() (list []sought) {
+	both := func(a address.Address) {
+		list = append(list, sought{"sender_key", key(a)}, sought{"recipient_key", key(a)})
 	}
-	if q.Text != "" {
-		exact := argument(text(q.Text))
-		indexed = append(indexed, "id = "+exact, "(queue_id = "+exact+" AND queue_id <> '')")
-		if id := bare(q.Text); strings.Contains(id, "@") {
-			indexed = append(indexed, "(message_id = "+argument(text(id))+" AND message_id <> '')")
-		}
+	switch {
+	case q.Text != "" && !strings.Contains(q.Text, "@"):
+		list = append(list, sought{"id", text(q.Text)}, sought{"queue_id", text(q.Text)})
+	case q.Text != "":
+		list = append(list, byMessageID(text(bare(q.Text)))...)
 		if a, err := address.Parse(q.Text); err == nil {
-			who := argument(key(a))
-			indexed = append(indexed, "sender_key = "+who, "recipient_key = "+who)
+			both(a)
 		}
+	case !q.Address.IsNull():
+		both(q.Address)
 	}
-	switch who := key(q.Address); {
-	case q.Address.IsNull():
-	case indexed == nil:
-		n := argument(who)
-		indexed = []string{"sender_key = " + n, "recipient_key = " + n}
-	default:
-		n := argument(who)
-		c.texts = append(c.texts, "(sender_key || '' = "+n+" OR recipient_key || '' = "+n+")")
-	}
-	return indexed
+	return list
 }

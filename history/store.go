@@ -62,6 +62,9 @@ func open(ctx context.Context, p Place, create bool) (*Store, error) {
 	} else {
 		err = s.openSQLite(ctx, p.Path, create)
 	}
+	if err == nil {
+		_, err = s.refer(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("history %q: %w", p.label(), errors.Join(err, s.Close()))
 	}
@@ -86,7 +89,7 @@ func (s *Store) openPostgreSQL(ctx context.Context, p Place) error {
 		return err
 	}
 	s.read = s.write
-	return makePostgreSQL(ctx, s.write)
+	return layout.UpdatePostgreSQL(ctx, s.write)
 }
 
 // openSQLite opens a file that only its owner can read: the addresses of all who write
@@ -116,7 +119,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, create bool) (err e
 		return err
 	}
 	defer unlock()
-	return makeSQLite(ctx, s.write)
+	return layout.UpdateSQLite(ctx, s.write)
 }
 
 // Close ends all use of the history.

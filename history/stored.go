@@ -11,30 +11,31 @@ import (
 
 // storedRow is what of a row has no column of its own.
 type storedRow struct {
-	Client       string          `json:"client,omitempty"`
-	Helo         string          `json:"helo,omitempty"`
-	User         string          `json:"user,omitempty"`
-	TLS          bool            `json:"tls,omitempty"`
-	Sender       address.Address `json:"sender"`
-	Recipient    address.Address `json:"recipient"`
-	Size         int64           `json:"size,omitempty"`
-	Line         int             `json:"line,omitempty"`
-	Decided      string          `json:"decided,omitempty"`
-	Steps        []string        `json:"steps,omitempty"`
-	Reason       string          `json:"reason,omitempty"`
-	Cause        string          `json:"cause,omitempty"`
-	Protection   string          `json:"protection,omitempty"`
-	Result       string          `json:"result,omitempty"`
-	Encryption   string          `json:"encryption,omitempty"`
-	Certificates []string        `json:"certificates,omitempty"`
-	Cipher       string          `json:"cipher,omitempty"`
-	Stages       []Stage         `json:"stages,omitempty"`
-	Events       []Event         `json:"events,omitempty"`
-	Left         int             `json:"left,omitempty"`
+	Client        string          `json:"client,omitempty"`
+	Helo          string          `json:"helo,omitempty"`
+	User          string          `json:"user,omitempty"`
+	TLS           bool            `json:"tls,omitempty"`
+	Sender        address.Address `json:"sender"`
+	Recipient     address.Address `json:"recipient"`
+	Size          int64           `json:"size,omitempty"`
+	Line          int             `json:"line,omitempty"`
+	Decided       string          `json:"decided,omitempty"`
+	Steps         []string        `json:"steps,omitempty"`
+	Reason        string          `json:"reason,omitempty"`
+	Cause         string          `json:"cause,omitempty"`
+	Protection    string          `json:"protection,omitempty"`
+	Result        string          `json:"result,omitempty"`
+	Encryption    string          `json:"encryption,omitempty"`
+	Certificates  []string        `json:"certificates,omitempty"`
+	Cipher        string          `json:"cipher,omitempty"`
+	HiddenSubject bool            `json:"hidden_subject,omitempty"`
+	Stages        []Stage         `json:"stages,omitempty"`
+	Events        []Event         `json:"events,omitempty"`
+	EventsOmitted int             `json:"left,omitempty"`
 }
 
 // columns are those that a search reads.
-const columns = `seq, time, id, queue_id, message_id, listener, direction, rule, outcome, data`
+const columns = `seq, time, id, queue_id, message_id, listener, direction, rule, outcome, protected_id, data`
 
 // maxText bounds what peers say, in octets: a row is not longer for what they send.
 const maxText = 2000
@@ -60,7 +61,7 @@ func (r *Row) clean() {
 	for _, s := range []*string{&r.ID, &r.QueueID, &r.Listener, &r.Client, &r.Helo, &r.User, &r.Direction, &r.Rule, &r.Reason} {
 		*s = text(*s)
 	}
-	r.MessageID = text(bare(r.MessageID))
+	r.MessageID, r.ProtectedID = text(bare(r.MessageID)), text(bare(r.ProtectedID))
 	for i := range r.Events {
 		r.Events[i].clean()
 	}
@@ -77,7 +78,7 @@ func (r *Row) data() (string, error) {
 	b, err := json.Marshal(&storedRow{
 		Client: r.Client, Helo: r.Helo, User: r.User, TLS: r.TLS, Sender: r.Sender, Recipient: r.Recipient, Size: r.Size,
 		Line: r.Line, Decided: r.Decided, Steps: r.Steps, Reason: r.Reason, Cause: r.Cause, Protection: r.Protection, Result: r.Result,
-		Encryption: r.Encryption, Certificates: r.Certificates, Cipher: r.Cipher, Stages: r.Stages, Events: r.Events, Left: r.Left,
+		Encryption: r.Encryption, Certificates: r.Certificates, Cipher: r.Cipher, HiddenSubject: r.HiddenSubject, Stages: r.Stages, Events: r.Events, EventsOmitted: r.EventsOmitted,
 	})
 	return string(b), err
 }
@@ -89,7 +90,7 @@ type scanner interface{ Scan(...any) error }
 func scan(from scanner, more ...any) (seq int64, r Row, err error) {
 	var at int64
 	var data string
-	err = from.Scan(append([]any{&seq, &at, &r.ID, &r.QueueID, &r.MessageID, &r.Listener, &r.Direction, &r.Rule, &r.Outcome, &data}, more...)...)
+	err = from.Scan(append([]any{&seq, &at, &r.ID, &r.QueueID, &r.MessageID, &r.Listener, &r.Direction, &r.Rule, &r.Outcome, &r.ProtectedID, &data}, more...)...)
 	if err != nil {
 		return 0, Row{}, err
 	}
@@ -100,7 +101,7 @@ func scan(from scanner, more ...any) (seq int64, r Row, err error) {
 	}
 	r.Client, r.Helo, r.User, r.TLS, r.Sender, r.Recipient, r.Size = s.Client, s.Helo, s.User, s.TLS, s.Sender, s.Recipient, s.Size
 	r.Line, r.Decided, r.Steps, r.Reason, r.Cause, r.Protection, r.Result = s.Line, s.Decided, s.Steps, s.Reason, s.Cause, s.Protection, s.Result
-	r.Encryption, r.Certificates, r.Cipher = s.Encryption, s.Certificates, s.Cipher
-	r.Stages, r.Events, r.Left = s.Stages, s.Events, s.Left
+	r.Encryption, r.Certificates, r.Cipher, r.HiddenSubject = s.Encryption, s.Certificates, s.Cipher, s.HiddenSubject
+	r.Stages, r.Events, r.EventsOmitted = s.Stages, s.Events, s.EventsOmitted
 	return seq, r, nil
 }

@@ -21,6 +21,22 @@ type Batch struct {
 // Write stores a batch, all of it or nothing. It returns the changes to rows that are not
 // there: another node may be about to write those.
 func (s *Store) Write(ctx context.Context, b Batch) (unmatched []Change, err error) {
+	unmatched, err = s.writeOnce(ctx, b)
+	if err != nil || len(unmatched) == 0 || !s.shared {
+		return unmatched, err
+	}
+	// A node of an earlier release may have written the rows. The batch is stored: what fails
+	// from here on is only that they are not found.
+	if indexed, err := s.refer(ctx); err != nil || indexed == 0 {
+		return unmatched, nil //nolint:nilerr // the caller tries these again
+	}
+	if rest, err := s.writeOnce(ctx, Batch{Changes: unmatched}); err == nil {
+		return rest, nil
+	}
+	return unmatched, nil
+}
+
+func (s *Store) writeOnce(ctx context.Context, b Batch) (unmatched []Change, err error) {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
@@ -42,7 +58,7 @@ func (s *Store) Write(ctx context.Context, b Batch) (unmatched []Change, err err
 func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmatched []Change, err error) {
 	rows := slices.Clone(b.Rows)
 	rest := merge(rows, b.Changes)
-	if err := insert(ctx, tx, rows, n); err != nil {
+	if err := s.insert(ctx, tx, rows, n); err != nil {
 		return nil, err
 	}
 	for _, c := range rest {
@@ -82,15 +98,16 @@ func merge(rows []Row, changes []Change) (rest []Change) {
 
 // width is how many values a row has, and perStatement how many rows are inserted at once.
 const (
-	width        = 13
+	width        = 20
 	perStatement = 50
 )
 
-// insertStatement inserts so many rows.
-func insertStatement(rows int) string {
+// insertStatement inserts so many rows. SQLite gets arguments without a number: one with a
+// number is looked up by its text among all, for each that is bound.
+func (s *Store) insertStatement(rows int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO smimerelay_history (time, id, queue_id, message_id, listener, direction,
-		sender_key, recipient_key, rule, outcome, kept, data, facts) VALUES `)
+		sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, ` + refColumns + `) VALUES `)
 	for i := range rows * width {
 		switch {
 		case i%width > 0:
@@ -100,12 +117,16 @@ func insertStatement(rows int) string {
 		default:
 			b.WriteString("(")
 		}
-		b.WriteString("$" + strconv.Itoa(i+1))
+		if s.shared {
+			b.WriteString("$" + strconv.Itoa(i+1))
+		} else {
+			b.WriteString("?")
+		}
 	}
 	return b.String() + ")"
 }
 
-func insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
 	for chunk := range slices.Chunk(rows, perStatement) {
 		args := make([]any, 0, len(chunk)*width)
 		for i := range chunk {
@@ -121,12 +142,15 @@ func insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
 			}
 			sender, recipient := key(r.Sender), key(r.Recipient)
 			kept := r.takes(sender, recipient, data, facts)
-			args = append(args, r.Time.UnixMilli(), r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
-				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts)
+			at := r.Time.UnixMilli()
+			args = append(args, at, r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
+				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts, r.ProtectedID, refOrNull(at, r.ProtectedID))
+			of := refs(at, r.ID, r.QueueID, r.MessageID, sender, recipient)
+			args = append(args, of[:]...)
 			n.row(r, 1)
-			n.add(r.Time.UnixMilli(), countBytes, "", "", kept)
+			n.add(at, countBytes, "", "", kept)
 		}
-		if _, err := tx.ExecContext(ctx, insertStatement(len(chunk)), args...); err != nil {
+		if _, err := tx.ExecContext(ctx, s.insertStatement(len(chunk)), args...); err != nil {
 			return err
 		}
 	}
@@ -136,19 +160,31 @@ func insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
 // overhead is about what a row takes besides its texts, with its places in the indexes.
 const overhead = 200
 
-// takes is about how many octets of the disk a row takes: what is indexed is there twice.
+// takes is about how many octets of the disk a row takes: the outcome is there twice, in an
+// index.
 func (r *Row) takes(sender, recipient, data, facts string) int64 {
-	return int64(overhead + 2*(len(r.ID)+len(r.QueueID)+len(r.MessageID)+len(sender)+len(recipient)+len(r.Outcome)) +
+	return int64(overhead + len(r.ID) + len(r.QueueID) + len(r.MessageID) + len(r.ProtectedID) + len(sender) + len(recipient) + 2*len(r.Outcome) +
 		len(r.Listener) + len(r.Direction) + len(r.Rule) + len(data) + len(facts))
 }
 
 // change changes a row that is stored, the newest one of the message and the recipient.
 func (s *Store) change(ctx context.Context, tx *sql.Tx, c Change, n counts) (found bool, err error) {
-	statement := `SELECT ` + columns + ` FROM smimerelay_history WHERE id = $1 AND recipient_key = $2 ORDER BY seq DESC LIMIT 1`
+	id := text(c.ID)
+	err = periods(ctx, tx, []sought{{"id", id}}, always, func(h hit) (bool, error) {
+		found, err = s.changeIn(ctx, tx, h.period, id, c, n)
+		return found, err
+	})
+	return found, err
+}
+
+// changeIn does it if the row is in a period.
+func (s *Store) changeIn(ctx context.Context, tx *sql.Tx, period int64, id string, c Change, n counts) (found bool, err error) {
+	statement := `SELECT ` + columns + `, octet_length(data) FROM smimerelay_history WHERE id_ref = $1 AND id = $2 AND recipient_key = $3 ORDER BY seq DESC LIMIT 1`
 	if s.shared {
 		statement += ` FOR UPDATE`
 	}
-	seq, r, err := scan(tx.QueryRowContext(ctx, statement, text(c.ID), key(c.Recipient)))
+	var before int64
+	seq, r, err := scan(tx.QueryRowContext(ctx, statement, refIn(period, id), id, key(c.Recipient)), &before)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -157,13 +193,16 @@ func (s *Store) change(ctx context.Context, tx *sql.Tx, c Change, n counts) (fou
 	}
 	c.Event.clean()
 	n.row(&r, -1)
+	outcome := r.Outcome
 	r.apply(c)
 	n.row(&r, 1)
 	data, err := r.data()
 	if err != nil {
 		return false, err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_history SET outcome = $1, data = $2 WHERE seq = $3`, string(r.Outcome), data, seq)
+	more := int64(len(data)) - before + 2*int64(len(r.Outcome)-len(outcome)) // as takes counts them
+	n.add(r.Time.UnixMilli(), countBytes, "", "", more)
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_history SET outcome = $1, data = $2, kept = kept + $3 WHERE seq = $4`, string(r.Outcome), data, more, seq)
 	return true, err
 }
 

@@ -19,7 +19,8 @@ const (
 	// patience is for how long a change waits for its row, which another node writes, or
 	// this one in a moment.
 	patience = time.Minute
-	// pruneEvery is how often what is not kept any more is deleted.
+	// pruneEvery is how often what is not kept any more is deleted, and what a node of an
+	// earlier release wrote is indexed.
 	pruneEvery = 10 * time.Minute
 	// writeTime is how long one transaction may take.
 	writeTime = time.Minute
@@ -44,10 +45,12 @@ type Writer struct {
 	cfg    WriterConfig
 	cancel context.CancelFunc
 	done   chan struct{}
+	tried  chan struct{} // closed once the store was opened, or could not be
 	wake   chan struct{} // there is a whole batch
 
 	mu      sync.Mutex
 	rows    []Row
+	writing []Row // taken out of rows, and not known to be stored
 	changes []waiting
 	dropped int
 	store   *Store // nil before it is open
@@ -62,7 +65,7 @@ type waiting struct {
 // NewWriter begins to write. Close ends it.
 func NewWriter(cfg WriterConfig) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w := &Writer{cfg: cfg, cancel: cancel, done: make(chan struct{}), tried: make(chan struct{}), wake: make(chan struct{}, 1)}
 	go w.run(ctx)
 	return w
 }
@@ -133,6 +136,27 @@ func (w *Writer) Close(ctx context.Context) error {
 	return err
 }
 
+// errNotOpen is returned while the store could not be opened yet.
+var errNotOpen = errors.New("history: not open yet")
+
+// Search finds rows that are written, newest first.
+func (w *Writer) Search(ctx context.Context, q Query) (Page, error) {
+	s := w.current()
+	if s == nil {
+		return Page{}, errNotOpen
+	}
+	return s.Search(ctx, q)
+}
+
+// Message is Store.Message, of rows that are written.
+func (w *Writer) Message(ctx context.Context, id string) ([]Row, error) {
+	s := w.current()
+	if s == nil {
+		return nil, errNotOpen
+	}
+	return s.Message(ctx, id)
+}
+
 // waits reports whether there is something to write.
 func (w *Writer) waits() bool {
 	w.mu.Lock()
@@ -145,6 +169,7 @@ func (w *Writer) run(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := w.round(ctx, false)
+	close(w.tried)
 	var pruned time.Time
 	for {
 		select {
@@ -225,6 +250,7 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 			w.giveBack(rows, changes)
 			return err
 		}
+		w.written()
 		if w.again(changes, unmatched) && !last {
 			return nil // in a moment
 		}
@@ -240,6 +266,7 @@ func (w *Writer) take() (rows []Row, changes []waiting) {
 	defer w.mu.Unlock()
 	n := min(len(w.rows), perBatch)
 	rows, w.rows = w.rows[:n:n], w.rows[n:]
+	w.writing = rows
 	if len(w.rows) == 0 {
 		w.rows = nil
 		changes, w.changes = w.changes, nil
@@ -247,10 +274,18 @@ func (w *Writer) take() (rows []Row, changes []waiting) {
 	return rows, changes
 }
 
+// written forgets the rows that were taken out: they are in the store.
+func (w *Writer) written() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writing = nil
+}
+
 // giveBack puts back, before all else, what could not be written.
 func (w *Writer) giveBack(rows []Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.writing = nil
 	w.rows = append(rows, w.rows...)
 	w.changes = append(changes, w.changes...)
 }
@@ -279,8 +314,16 @@ func (w *Writer) again(tried []waiting, unmatched []Change) bool {
 	return len(keep) > 0
 }
 
+// prune tends what is stored.
 func (w *Writer) prune(ctx context.Context, now time.Time) {
-	if _, err := w.current().Prune(ctx, now, w.cfg.Limits()); err != nil && ctx.Err() == nil {
+	s := w.current()
+	if _, err := s.Prune(ctx, now, w.cfg.Limits()); err != nil && ctx.Err() == nil {
 		w.cfg.Log.Warn("old entries of the history could not be deleted", "error", err)
+	}
+	if !s.shared {
+		return
+	}
+	if _, err := s.refer(ctx); err != nil && ctx.Err() == nil {
+		w.cfg.Log.Warn("entries of the history that another release wrote could not be indexed", "error", err)
 	}
 }

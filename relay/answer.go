@@ -51,6 +51,8 @@ type Batch struct {
 	// Quarantined is the message for those from whom an inbound rule keeps it; nil
 	// where it keeps it from no one.
 	Quarantined *Hold
+	// Questions are to recipients of Held.
+	Questions []Question
 }
 
 // Holds are what a batch holds: none, Held, Quarantined, or both.
@@ -58,8 +60,21 @@ func (b Batch) Holds() []*Hold {
 	return slices.DeleteFunc([]*Hold{b.Held, b.Quarantined}, func(h *Hold) bool { return h == nil })
 }
 
+// ID is the identifier of the message that a batch came of; "" where nothing in it says so.
+func (b Batch) ID() string {
+	for _, d := range slices.Concat(b.Copies, b.Notices) {
+		if d.Origin.ID != "" {
+			return d.Origin.ID
+		}
+	}
+	for _, h := range b.Holds() {
+		return h.Envelope.ID
+	}
+	return ""
+}
+
 // Empty reports whether there is nothing to store.
-func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices)+len(b.Holds()) == 0 }
+func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices)+len(b.Holds())+len(b.Questions) == 0 }
 
 // Disposition is what becomes of a recipient.
 type Disposition struct {

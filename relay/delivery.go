@@ -29,6 +29,8 @@ type Delivery struct {
 	// Secret is nil but for messages that were encrypted when they came in: all
 	// that may be reported of them.
 	Secret *Secret
+	// Asks is nil but for questions to recipients.
+	Asks *Asks
 }
 
 // Queue takes responsibility for messages.
@@ -53,6 +55,9 @@ type Treatment struct {
 	Result     string // of the signature, in the words of RFC 8601
 	Encryption string // "decrypted", "kept" (it could not be, or is not wanted) or "none"
 	Cipher     string // the content cipher that encrypts, or encrypted, it; "" for none
+	// HiddenSubject says that what it is about is not outside of the encryption, or was not
+	// (RFC 9788).
+	HiddenSubject bool
 }
 
 // Secret marks a delivery of a message that was encrypted when it came in, whether

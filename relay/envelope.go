@@ -4,9 +4,11 @@
 package relay
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -28,6 +30,9 @@ type Envelope struct {
 	Others int
 	Params MailParams
 	Client Client
+	// Begun is when the transaction began, for measurements; zero for a message that was
+	// kept and is decided on again.
+	Begun time.Time
 	// MTA is the name of the MTA that speaks to us, by its greeting or by the
 	// milter's macro; "" if it has not said.
 	MTA string
@@ -92,6 +97,15 @@ type Recipient struct {
 // Key names a recipient of one envelope. The local part is compared octet by
 // octet: only the receiving host knows whether two spellings are one mailbox.
 func Key(a address.Address) string { return a.Key(address.ExactCase) }
+
+// ParseClient reads the address of a client, as an administrator writes it.
+func ParseClient(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return a, fmt.Errorf("%q is not an IP address; write it like 192.0.2.7 or 2001:db8::7", text)
+	}
+	return a, nil
+}
 
 // Client is who handed the message to us or to the MTA in front of us.
 type Client struct {

@@ -15,6 +15,9 @@ type Hold struct {
 	Message  *message.Message
 	// Reasons say why, in the order of the recipients.
 	Reasons []string
+	// Unasked says of the recipients, in their order, who is to be asked for a certificate but
+	// could not be yet; nil is no one.
+	Unasked []bool
 	// Since is when the message was put aside, Until when it is given up.
 	Since, Until time.Time
 	// Quarantined says that an inbound rule put the message aside: only an
@@ -24,6 +27,9 @@ type Hold struct {
 	// not for the sender, for they may depend on what decryption found.
 	Encrypted bool
 }
+
+// IsUnasked reports whether the recipient at an index is still to be asked.
+func (h *Hold) IsUnasked(i int) bool { return i < len(h.Unasked) && h.Unasked[i] }
 
 // Order is what an administrator wants done with a message that is held.
 type Order struct {

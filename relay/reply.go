@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -75,6 +76,28 @@ func ReplyFor(err error) fault.Reply {
 		s = internal
 	}
 	return fault.Reply{Code: s.code, Enhanced: s.enhanced, Text: e.Public}
+}
+
+// toPrograms are refusals of how a client speaks: its user does not read them, and has nothing
+// to ask.
+var toPrograms = []fault.Detail{
+	fault.ManyRecipients, fault.LongLine, fault.Syntax, fault.Parameter, fault.UnknownParameter, fault.Sequence, fault.Unauthorized,
+	fault.NoLogin, fault.Mechanism, fault.Misbehaving, fault.Interrupted, fault.Closing,
+}
+
+// Help is what stands behind the reply to err: whom to ask about a refusal that a person
+// reads, the client's user or in the end the sender. It is "" without a contact, for what
+// another server said, and for what passes without anyone's help.
+func Help(err error, contact string) string {
+	e := fault.Of(err)
+	if contact == "" || e.Reply.Code != 0 || slices.Contains(toPrograms, e.Detail) {
+		return ""
+	}
+	switch e.Kind {
+	case fault.Internal, fault.Capacity, fault.NextHop:
+		return ""
+	}
+	return " (help: " + contact + ")"
 }
 
 // The replies to a command that succeeded (RFC 2034 section 4).

@@ -48,3 +48,38 @@ func wantReply(t *testing.T, err error, want string) {
 		t.Errorf("%v: temporary is %t", err, Temporary(err))
 	}
 }
+
+// TestHelp: who reads a refusal can ask; programs cannot, and what another server said is its
+// own. Each detail is here: one that is new has to be thought of.
+func TestHelp(t *testing.T) {
+	const contact = "https://help.example"
+	people := map[fault.Detail]bool{
+		fault.Plain: true, fault.UnknownMailbox: true, fault.Routed: true, fault.Looping: true, fault.Expired: true, fault.International: true,
+		fault.Conversion: true, fault.RequireTLS: true, fault.NoTLS: true, fault.BrokenTLS: true, fault.NoDomain: true, fault.NullMX: true,
+		fault.NoHost: true, fault.BareLineEnd: true, fault.BadCredentials: true, fault.NeedsTLS: true,
+	}
+	for detail := fault.Plain; detail <= fault.Closing; detail++ {
+		got := Help(fmt.Errorf("RCPT: %w", fault.Narrow(fault.Policy, detail, "text", nil)), contact)
+		if want := map[bool]string{true: " (help: https://help.example)"}[people[detail]]; got != want {
+			t.Errorf("detail %d: %q, want %q", detail, got, want)
+		}
+	}
+	kinds := map[fault.Kind]bool{
+		fault.Unavailable: true, fault.Identity: true, fault.Held: true, fault.Policy: true, fault.Malformed: true, fault.TooLarge: true,
+		fault.BadAddress: true, fault.Refused: true,
+	}
+	for kind := fault.Internal; kind <= fault.Refused; kind++ {
+		if got := Help(fault.New(kind, "text", nil), contact); (got != "") != kinds[kind] {
+			t.Errorf("%s: %q", kind, got)
+		}
+	}
+	theirs := &fault.Error{Kind: fault.Refused, Reply: fault.Reply{Code: 550, Text: "no"}}
+	for _, err := range []error{theirs, errors.New("unknown")} {
+		if got := Help(err, contact); got != "" {
+			t.Errorf("%v: %q", err, got)
+		}
+	}
+	if got := Help(fault.New(fault.Policy, "text", nil), ""); got != "" {
+		t.Errorf("without a contact: %q", got)
+	}
+}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -30,8 +31,15 @@ type NotYet struct {
 	After time.Duration
 }
 
+// Error says why nothing was tried, in the queue's list and in the log.
 func (n *NotYet) Error() string {
 	return "the limits of the route are reached (concurrency, rate)"
+}
+
+// Untried reports whether err says that nothing was tried: it is NotYet.
+func Untried(err error) bool {
+	_, ok := errors.AsType[*NotYet](err)
+	return ok
 }
 
 // Wait returns n as an error for the peer.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
@@ -43,39 +44,9 @@ type archive struct{ dir string }
 // disk, whole and under its name, when it returns nil. The name is of what is in it alone: a
 // client that tries again makes no other file.
 func (a archive) store(m *message.Message) (place string, err error) {
-	f, err := os.CreateTemp(config.Place(a.dir), ".new-*") // mode 0600
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("archive: %w", err)
-			_ = os.Remove(f.Name()) // gone where it was renamed
-		}
-	}()
-	_, err = f.Write(m.Bytes())
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return "", err
-	}
 	place = fmt.Sprintf("%x.eml", sha256.Sum256(m.Bytes()))
-	if err := os.Rename(f.Name(), filepath.Join(a.dir, place)); err != nil {
-		return "", err
+	if err := filesystem.Replace(filepath.Join(config.Place(a.dir), place), filesystem.Content(m.Bytes())); err != nil {
+		return "", fmt.Errorf("archive: %w", err)
 	}
-	return place, syncFolder(a.dir)
-}
-
-// syncFolder puts the names in a folder on the disk.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return place, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -47,6 +48,7 @@ type Authorities struct {
 	all    []Held
 	config *config.Config
 	store  *store.Store
+	own    func(address.Address) bool
 	clock  func() time.Time
 }
 
@@ -61,7 +63,11 @@ func OpenAuthorities(ctx context.Context, c *config.Config, s *store.Store, cloc
 		return nil, err
 	}
 	slices.SortStableFunc(found, byAge)
-	a := &Authorities{config: c, store: s, clock: clock}
+	own, err := isLocal(c)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authorities{config: c, store: s, own: own, clock: clock}
 	var roots, issuing []store.Entry
 	for _, e := range found {
 		if ca.SelfIssued(e.Certificate) {
@@ -128,12 +134,12 @@ func (a *Authorities) open(ctx context.Context, name string, e *store.Entry) (*H
 	return h, err
 }
 
-// former are the authorities before the one that issues; see ca.OnDemandConfig.
-func (a *Authorities) former() map[string]bool {
-	list := map[string]bool{}
+// former are the authorities before the one that issues.
+func (a *Authorities) former() []builtin.Former {
+	var list []builtin.Former
 	for _, h := range a.all[1:] {
 		if h.Name != ca.Root {
-			list[string(h.Certificate.RawSubject)] = h.Revoked
+			list = append(list, builtin.Former{Certificate: h.Certificate, Revoked: h.Revoked})
 		}
 	}
 	return list
@@ -158,21 +164,21 @@ func NewAuthority(c *config.Config, s *store.Store, clock func() time.Time, name
 	return ca.New(ca.Config{
 		Certificate: id.Certificate, Key: key, Chain: id.Chain, Ledger: s,
 		Place:   ca.Place{URL: c.CA.URL, Name: name},
-		Profile: ca.Profile(c.CA.Profile), CRLValidity: validity, Clock: clock,
+		Profile: ca.Profile(c.CA.Profile), OCSP: c.CA.OCSP, CRLValidity: validity, Clock: clock,
 	})
 }
 
 // All returns the authorities, the issuing one first.
 func (a *Authorities) All() []Held { return a.all }
 
-// Keep puts identities that were issued into the store.
-func (a *Authorities) Keep(ctx context.Context, ids ...*certs.Identity) error {
+// keep puts identities that were issued into the store.
+func (a *Authorities) keep(ctx context.Context, ids ...*certs.Identity) error {
 	_, err := a.store.PutIdentity(ctx, store.Issued, ids...)
 	return err
 }
 
-// Own is what says whether an address is of one of our domains.
-func Own(c *config.Config) (func(address.Address) bool, error) {
+// isLocal is what says whether an address is of one of our domains.
+func isLocal(c *config.Config) (func(address.Address) bool, error) {
 	b := &builder{config: c}
 	if b.hostname(); len(b.problems) > 0 {
 		return nil, b.problems

@@ -225,6 +225,27 @@ func TestListsAreRefreshed(t *testing.T) {
 	w.stop()
 }
 
+// TestUnlistedRevocation: a process that recorded a revocation and ended before it had made the
+// CRL, as cert revoke may, leaves it to the gateway, which does not wait for crl_refresh.
+func TestUnlistedRevocation(t *testing.T) {
+	w, s, c := startAuthority(t)
+	inaugurate(t, c, s, w.now)
+	const list = "/issuing.crl\n"
+	w.log.waitCount(t, list, 1)
+	if err := w.sendFrom("new@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	cert := issuedFor(t, s, "new@example.org")[0].Certificate
+	if err := s.Revoke(t.Context(), cert.RawIssuer, cert.SerialNumber, w.now(), 1); err != nil {
+		t.Fatal(err)
+	}
+	w.log.waitCount(t, list, 2)
+	if l := w.list("issuing.crl"); len(l.RevokedCertificateEntries) != 1 || l.RevokedCertificateEntries[0].SerialNumber.Cmp(cert.SerialNumber) != 0 {
+		t.Errorf("%d entries", len(l.RevokedCertificateEntries))
+	}
+	w.stop()
+}
+
 // library is a store with an authority, and without a service.
 func library(t *testing.T, change func(*config.Config)) (*Authorities, *ca.Pair, *config.Config, *store.Store) {
 	t.Helper()
@@ -334,7 +355,7 @@ func TestRevokedSignsNoMore(t *testing.T) {
 	}
 	ids, err := a.Issuing.Issue(t.Context(), ca.Request{Address: addr})
 	if err == nil {
-		err = a.Keep(t.Context(), ids...)
+		err = a.keep(t.Context(), ids...)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -363,15 +384,15 @@ func TestPublishReplaces(t *testing.T) {
 	if _, err := a.Issuing.CRL(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first, err := a.Publish(t.Context())
+	first, err := a.WriteFiles(t.Context())
 	if err != nil || len(first) != 3 { // the root has no list yet
 		t.Fatalf("%v, %v", first, err)
 	}
-	if again, err := a.Publish(t.Context()); err != nil || len(again) != 0 {
+	if again, err := a.WriteFiles(t.Context()); err != nil || len(again) != 0 {
 		t.Errorf("written again: %v, %v", again, err)
 	}
 	c.CA.Folder = filepath.Join(c.CA.Folder, "missing")
-	if _, err := a.Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "ca.folder") {
+	if _, err := a.WriteFiles(t.Context()); err == nil || !strings.Contains(err.Error(), "ca.folder") {
 		t.Errorf("into a folder that is not there: %v", err)
 	}
 }

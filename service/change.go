@@ -108,9 +108,14 @@ func (s *Service) commit(c *change) {
 	c.parts.Directory.Observe(s.looked(c.parts))
 	count := func(policy, result string) { s.metrics.TLSSessions.WithLabelValues(policy, result).Inc() }
 	c.parts.routes.count.Store(&count)
+	if s.queue != nil {
+		freed := s.queue.Freed
+		c.parts.routes.freed.Store(&freed)
+	}
 	c.parts.harvester.Count(func(outcome string) { s.metrics.Harvested.WithLabelValues(outcome).Inc() })
 	s.swap(c.parts)
 	s.record(c.parts.Config)
+	s.trace(c.parts)
 	s.listeners = c.listeners
 	if c.queue {
 		s.startQueue()
@@ -220,5 +225,7 @@ func (s *Service) refuse(err error) {
 		s.log.Error("configuration problem", "error", l)
 	}
 	s.log.Error("reload failed: the old configuration stays in effect", "config", s.options.Path, "problems", len(lines))
+	now := s.options.Clock()
+	s.refused.Store(&now)
 	s.metrics.Reloads.WithLabelValues("failed").Inc()
 }

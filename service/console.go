@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -17,6 +16,7 @@ import (
 	"github.com/smimerelay/smimerelay/console"
 	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/console/api"
+	"github.com/smimerelay/smimerelay/console/openid"
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
@@ -85,7 +85,8 @@ func (s *Service) newConsole(spec listenerSpec) server {
 		Gateway: consoleGateway{s, s.console.past}, Access: s.console.access, Version: s.options.Version, Clock: s.options.Clock, Log: s.log,
 	})
 	handler := console.New(console.Config{
-		Operations: operations, Access: s.console.access, Secure: spec.tls != tlsOff, Hostname: spec.hostname, Clock: s.options.Clock, Log: s.log,
+		Operations: operations, Access: s.console.access, TLS: spec.tls != tlsOff, Secure: spec.secure, ClientHeader: spec.clientHeader, Hostname: spec.hostname, Clock: s.options.Clock, Log: s.log,
+		OpenID: s.openID,
 	})
 	web := &consoleServer{http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
@@ -95,6 +96,30 @@ func (s *Service) newConsole(spec listenerSpec) server {
 		web.TLSConfig = s.tlsConfig(spec)
 	}
 	return web
+}
+
+// openID makes the provider by which people sign in.
+func (b *builder) openID() {
+	o := b.config.OpenID
+	if o.Issuer == "" || b.isKnown("openid.") {
+		return
+	}
+	var err error
+	b.parts.OpenID, err = openid.New(openid.Config{
+		Issuer: o.Issuer, ClientID: o.ClientID, SecretFile: o.SecretFile, CA: o.CA, Redirect: b.config.Console.Root() + config.OpenIDPath,
+		Scopes: o.Scopes, NameClaim: o.NameClaim, RoleClaim: o.RoleClaim, Clock: b.clock,
+		Roles: map[access.Role][]string{access.Viewer: o.Viewer, access.Operator: o.Operator, access.Administrator: o.Administrator},
+	})
+	if err != nil {
+		b.complain("openid", err.Error(), "check the files that [openid] names")
+	}
+}
+
+// openID is the provider of the configuration in use.
+func (s *Service) openID() *openid.Provider {
+	p, release := s.use()
+	defer release()
+	return p.OpenID
 }
 
 // consoleServer speaks HTTPS where it has a certificate.
@@ -111,12 +136,5 @@ func (c *consoleServer) Serve(l net.Listener) error {
 
 // ConsoleLink is the address at which a browser signs in by the secret of a link.
 func ConsoleLink(c *config.Config, secret string) string {
-	scheme, host := "http", c.Console.Address
-	if c.Console.TLSCert != "" {
-		scheme = "https"
-	}
-	if strings.HasPrefix(host, "unix:") || strings.HasPrefix(host, "systemd:") || host == "" {
-		host = "HOST" // of the reverse proxy, which is not known here
-	}
-	return scheme + "://" + host + "/sign-in/link?secret=" + secret
+	return c.Console.Root() + "/sign-in/link?secret=" + secret
 }

@@ -109,14 +109,15 @@ func (v *visitors) session(role access.Role) (secret, csrf string) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if secret, err = v.access.FollowLink(v.t.Context(), link, netip.Addr{}); err != nil {
-		v.t.Fatal(err)
-	}
-	s, err := v.access.Session(v.t.Context(), secret)
+	got, err := v.access.FollowLink(v.t.Context(), link, netip.Addr{}, "")
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	return secret, s.CSRF
+	s, err := v.access.Session(v.t.Context(), got.Session, access.Passive)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return got.Session, s.CSRF
 }
 
 func (v *visitors) token(role access.Role) string {
@@ -257,6 +258,41 @@ func TestConsoleRoles(t *testing.T) {
 				t.Errorf("%s %s as %q: %d, want %d", route.Method, route.Path, role, got, want)
 			}
 		}
+	}
+}
+
+// TestViewersOnlyLook: what asks directories, uses the keys of the gateway or changes something
+// needs more than the role of a viewer.
+func TestViewersOnlyLook(t *testing.T) {
+	harmless := map[string]bool{
+		"POST /sign-out":                      true, // of the session itself
+		"POST " + api.Prefix + "/policy/test": true, // a pure function of the rules and the request
+	}
+	for _, r := range allRoutes() {
+		if r.Role == access.Viewer && r.Method != http.MethodGet && !harmless[r.Method+" "+r.Path] {
+			t.Errorf("a viewer may %s %s", r.Method, r.Path)
+		}
+	}
+	v := startConsole(t)
+	token := v.token(access.Operator)
+	question := map[string]any{"from": "a@example.org", "to": []string{"b@example.net"}, "message": "From: a@example.org\r\n\r\nHello.\r\n"}
+	if code, text := v.call("POST", api.Prefix+"/explain", token, question); code != http.StatusUnprocessableEntity {
+		t.Errorf("a message from an operator: %d %s", code, text)
+	}
+	secret, csrf := v.session(access.Operator)
+	form := url.Values{"csrf": {csrf}, "from": {"a@example.org"}, "to": {"b@example.net"}, "message": {"no message: has no header at all"}}
+	if answer, text := v.ask(v.request("/rules", secret, form)); answer.StatusCode != http.StatusOK || strings.Contains(text, `id="message"`) {
+		t.Errorf("a form of an operator with a message: %d", answer.StatusCode)
+	}
+	if entries, err := v.access.Audit(t.Context(), 0, 100); err != nil || strings.Contains(fmt.Sprint(entries), "message.explain") {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	question["message"] = "From: a@example.org\r\n\r\nHello.\r\n"
+	if code, text := v.call("POST", api.Prefix+"/explain/message", v.token(access.Administrator), question); code != http.StatusOK {
+		t.Errorf("%d %s", code, text)
+	}
+	if entries, err := v.access.Audit(t.Context(), 0, 1); err != nil || entries[0].Action != "message.explain" {
+		t.Errorf("%+v, %v", entries, err)
 	}
 }
 
@@ -426,7 +462,7 @@ func TestConsoleSignIn(t *testing.T) {
 	}
 	answer := signIn("viewer", consolePassword)
 	cookies := answer.Cookies()
-	if answer.StatusCode != http.StatusSeeOther || len(cookies) != 1 || cookies[0].Value == "planted" || cookies[0].Value == "" ||
+	if answer.StatusCode != http.StatusSeeOther || len(cookies) != 2 || cookies[0].Value == "planted" || cookies[0].Value == "" ||
 		!cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
 		t.Fatalf("%d, %+v", answer.StatusCode, cookies)
 	}
@@ -436,7 +472,7 @@ func TestConsoleSignIn(t *testing.T) {
 			t.Errorf("session %q: %d", session, answer.StatusCode)
 		}
 	}
-	s, err := v.access.Session(t.Context(), secret)
+	s, err := v.access.Session(t.Context(), secret, access.Passive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,15 +504,15 @@ func TestConsoleHostileRequests(t *testing.T) {
 	v := startConsole(t)
 	secret, csrf := v.session(access.Administrator)
 	token := v.token(access.Administrator)
-	large := strings.Repeat("x", 9<<20)
-	for _, path := range []string{"/sign-in", "/rules", "/configuration/check"} {
+	large := strings.Repeat("x", 8<<20+1) // what is left of it when the answer comes is little: the client reads the answer
+	for _, path := range []string{"/sign-in", "/rules", "/rules/message", "/configuration/check"} {
 		answer, _ := v.ask(v.request(path, secret, url.Values{"csrf": {csrf}, "text": {large}}))
 		if answer.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("%s with 9 MiB: %d", path, answer.StatusCode)
+			t.Errorf("%s with more than 8 MiB: %d", path, answer.StatusCode)
 		}
 	}
-	if code, _ := v.call("POST", api.Prefix+"/explain", token, map[string]any{"from": "a@example.org", "to": []string{"b@example.net"}, "message": large}); code != http.StatusRequestEntityTooLarge {
-		t.Errorf("the API with 9 MiB: %d", code)
+	if code, _ := v.call("POST", api.Prefix+"/explain/message", token, map[string]any{"from": "a@example.org", "to": []string{"b@example.net"}, "message": large}); code != http.StatusRequestEntityTooLarge {
+		t.Errorf("the API with more than 8 MiB: %d", code)
 	}
 	for _, path := range []string{
 		"/assets/", "/assets/../console.db", "/assets/%2e%2e/%2e%2e/console.db", "/assets/..%2f..%2fconfig.toml", "//etc/passwd", "/pages/layout.html", "/assets/console.css/../console.go",
@@ -576,24 +612,31 @@ func TestConsoleActs(t *testing.T) {
 		t.Error(code)
 	}
 	v.write("nonsense = true")
+	if _, text := v.call("GET", api.Prefix+"/health", token, nil); !strings.Contains(text, `"loaded":"2`) || strings.Contains(text, "reload_failed") {
+		t.Error(text)
+	}
 	if code, text := v.call("POST", api.Prefix+"/configuration/reload", token, nil); code != http.StatusUnprocessableEntity || !strings.Contains(text, "nonsense") {
 		t.Error(code, text)
+	}
+	if _, text := v.call("GET", api.Prefix+"/health", token, nil); !strings.Contains(text, `"reload_failed":"2`) {
+		t.Error(text)
 	}
 	entries, err = v.access.Audit(t.Context(), 0, 1)
 	if err != nil || entries[0].Action != "configuration.reload" || entries[0].Failed == "" {
 		t.Errorf("%+v, %v", entries, err)
 	}
-	if broken, err := v.access.VerifyAudit(t.Context()); err != nil || broken != 0 {
+	if _, broken, err := v.access.VerifyAudit(t.Context(), access.AuditPoint{}); err != nil || broken != 0 {
 		t.Errorf("broken at %d, %v", broken, err)
 	}
 	// Each operation that shows something shows it.
-	for _, path := range []string{"/me", "/health", "/queue", "/held", "/certificates", "/identities", "/expiring", "/authorities", "/configuration", "/accounts", "/tokens", "/audit", "/openapi.json"} {
+	for _, path := range []string{"/me", "/health", "/directories", "/revocation", "/expiries", "/queue", "/held", "/certificates", "/identities", "/expiring", "/authorities", "/configuration", "/accounts", "/tokens", "/audit", "/openapi.json"} {
 		if code, text := v.call("GET", api.Prefix+path, token, nil); code != http.StatusOK || !json.Valid([]byte(text)) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
 	for path, body := range map[string]any{
 		"/explain":             map[string]any{"from": "a@example.org", "to": []string{"b@example.net"}},
+		"/explain/message":     map[string]any{"from": "a@example.org", "to": []string{"b@example.net"}, "message": "From: a@example.org\r\n\r\nHello.\r\n"},
 		"/lookup":              map[string]string{"address": "b@example.net"},
 		"/policy/test":         map[string]string{"cases": "[[case]]\nname = \"x\"\nfrom = \"a@example.org\"\nto = [\"b@example.net\"]\nexpect = { \"b@example.net\" = \"held\" }\n"},
 		"/configuration/check": map[string]string{"text": "nonsense = true"},
@@ -653,7 +696,7 @@ func TestConsoleSpeaksHTTPS(t *testing.T) {
 	}
 	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	answer, _ = v.ask(v.request("/sign-in", "", url.Values{"name": {"alice"}, "password": {consolePassword}}))
-	if c := answer.Cookies(); len(c) != 1 || !c[0].Secure || c[0].Name != "__Host-smimerelay" {
+	if c := answer.Cookies(); len(c) != 2 || !c[0].Secure || c[0].Name != "__Host-smimerelay" || !c[1].Secure || !strings.HasPrefix(c[1].Name, "__Host-") {
 		t.Errorf("%d, %+v", answer.StatusCode, c)
 	}
 	v.url = strings.Replace(v.url, "https", "http", 1)

@@ -2,12 +2,16 @@ package service
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"log/slog"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/describe"
 	"github.com/smimerelay/smimerelay/console/api"
 	"github.com/smimerelay/smimerelay/history"
@@ -33,6 +37,20 @@ func (g consoleGateway) Queue() *queue.Store {
 		return q.Store
 	}
 	return nil
+}
+
+// Directories implements api.Gateway.
+func (g consoleGateway) Directories() []api.Directory { return g.sources.list() }
+
+// Loaded implements api.Gateway.
+func (g consoleGateway) Loaded() (at, failed time.Time) {
+	if t := g.loaded.Load(); t != nil {
+		at = *t
+	}
+	if t := g.refused.Load(); t != nil && t.After(at) {
+		failed = *t
+	}
+	return at, failed
 }
 
 // History implements api.Gateway.
@@ -65,6 +83,7 @@ func (g consoleGateway) Use() (api.Parts, func()) {
 			}
 			return list, nil
 		},
+		Revocation: p.revocation,
 		Authorities: func(ctx context.Context) ([]api.Authority, error) {
 			a, err := OpenAuthorities(ctx, p.Config, p.Store(), clock)
 			if errors.Is(err, ErrNoAuthority) || errors.Is(err, ErrNoAuthorityURL) {
@@ -75,7 +94,64 @@ func (g consoleGateway) Use() (api.Parts, func()) {
 			}
 			return a.Describe(ctx)
 		},
+		Issue: func(ctx context.Context, o api.Issue) ([]*x509.Certificate, error) {
+			a, err := openedAuthorities(ctx, p, clock)
+			if err != nil {
+				return nil, err
+			}
+			return a.issueOrdered(ctx, o)
+		},
+		Revoke: func(ctx context.Context, cert *x509.Certificate, reason string) error {
+			a, err := openedAuthorities(ctx, p, clock)
+			if err != nil {
+				return err
+			}
+			err = a.Revoke(ctx, cert, ca.Reason(reason))
+			if errors.Is(err, ErrForeign) || errors.Is(err, ErrNotRecorded) {
+				return api.Refused{Why: err}
+			}
+			if err != nil {
+				return err
+			}
+			_, err = a.WriteFiles(context.WithoutCancel(ctx))
+			return err
+		},
 	}, release
+}
+
+// openedAuthorities is OpenAuthorities for a client, who may read that there are none.
+func openedAuthorities(ctx context.Context, p *Parts, clock func() time.Time) (*Authorities, error) {
+	a, err := OpenAuthorities(ctx, p.Config, p.Store(), clock)
+	if errors.Is(err, ErrNoAuthority) || errors.Is(err, ErrNoAuthorityURL) {
+		return nil, api.Refused{Why: err}
+	}
+	return a, err
+}
+
+// issueOrdered issues what a client ordered.
+func (a *Authorities) issueOrdered(ctx context.Context, o api.Issue) ([]*x509.Certificate, error) {
+	r, err := a.Request(Order{Address: o.Address, Key: o.Key, Days: o.Days, Separate: o.Separate})
+	if err != nil {
+		return nil, api.Refused{Why: err}
+	}
+	if !o.Again {
+		valid, err := a.Valid(ctx, o.Address)
+		if err != nil {
+			return nil, err
+		}
+		if valid != nil {
+			return nil, api.Refused{Why: fmt.Errorf("%s has a certificate until %s; revoke it first, or order another one", o.Address, valid.NotAfter.UTC().Format(time.DateOnly))}
+		}
+	}
+	ids, err := a.Issue(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var list []*x509.Certificate
+	for _, id := range ids {
+		list = append(list, id.Certificate)
+	}
+	return list, nil
 }
 
 // Reload implements api.Gateway: the goroutine of Run does it, as for SIGHUP.
@@ -95,24 +171,48 @@ func (g consoleGateway) Reload(ctx context.Context) error {
 }
 
 // Check implements api.Gateway.
-func (g consoleGateway) Check(ctx context.Context, text []byte) (problems, warnings config.Problems, err error) {
-	c, known := config.Parse(g.options.Path, text)
-	if c == nil {
-		return known, nil, nil
+func (g consoleGateway) Check(text []byte) (problems, warnings config.Problems) {
+	b, sealed := compileSent(g.options.Path, text)
+	if b.config == nil || len(b.problems) > 0 {
+		return b.problems.InOrder(), sealed
 	}
-	clock := g.options.Clock
-	parts, problems := build(c, known, setting{clock: clock, log: slog.New(slog.DiscardHandler)})
-	if parts == nil {
-		return problems, nil, nil
-	}
-	holdings, err := parts.Survey(ctx, clock())
-	if err == nil {
-		warnings = parts.Warnings(holdings, clock())
-	}
-	return problems, warnings, errors.Join(err, parts.Close())
+	return nil, slices.Concat(sealed, unmet(b.config), reachable(b.config)).InOrder()
 }
 
-// openHistory is a history that is open for the console.
+// Rules implements api.Gateway.
+func (g consoleGateway) Rules(text []byte) (history.Rules, config.Problems) {
+	b, sealed := compileSent(g.options.Path, text)
+	problems := slices.DeleteFunc(sealed, func(p config.Problem) bool { return !decides(p.Key) })
+	if problems = slices.Concat(b.problems, problems); len(problems) > 0 {
+		return history.Rules{}, problems.InOrder()
+	}
+	return history.Rules{Policy: b.parts.Policy, Inbound: b.inbound, Partners: b.partners}, nil
+}
+
+// decides reports whether an option is one that rules decide by.
+func decides(key string) bool {
+	rule := strings.HasPrefix(key, "rule[") || strings.HasPrefix(key, "inbound_rule[")
+	return rule && !strings.Contains(key, "].footer")
+}
+
+// compileSent reads a configuration that a client sent, and compiles its rules, partners and
+// entitlements. Nothing that it names is opened, run or connected to: with the rights of the
+// gateway, a client could read files and start programs by it. Sealed are the options whose
+// value is in a file.
+func compileSent(path string, text []byte) (b *builder, sealed config.Problems) {
+	c, problems, sealed := config.ParseSent(path, text)
+	b = &builder{config: c, known: problems, problems: problems, parts: &Parts{Config: c}}
+	if c == nil {
+		return b, sealed
+	}
+	b.policy()
+	b.inbound = b.inboundPolicy()
+	b.partners = b.agreements()
+	b.entitled = b.entitlements()
+	return b, sealed
+}
+
+// openHistory is a history that is open to be looked into.
 type openHistory struct {
 	mu    sync.Mutex
 	place history.Place
@@ -125,6 +225,11 @@ func (h *openHistory) get(ctx context.Context, c *config.Config) (*history.Store
 	if err != nil || !ok {
 		return nil, err
 	}
+	return h.open(ctx, place)
+}
+
+// open returns the history at a place.
+func (h *openHistory) open(ctx context.Context, place history.Place) (*history.Store, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.store != nil && h.place == place {

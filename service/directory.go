@@ -82,23 +82,34 @@ func (b *builder) source(d config.Directory) (directory.Source, error) {
 	case "files":
 		return directory.NewFiles(d.Name, d.Path)
 	case "ldap":
-		return directory.NewLDAP(directory.LDAPConfig{
-			Name: d.Name, URLs: d.URLs, BindDN: d.BindDN, PasswordFile: d.PasswordFile, External: d.SASLExternal,
-			Base: d.Base, Filter: d.Filter, Attributes: d.Attributes, StartTLS: d.StartTLS, CA: d.CA,
-			ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
-			Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
-			Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.NestedGroups,
-			UserFilter: d.UserFilter, UserAttributes: d.UserAddresses, Aliases: d.Aliases,
-		})
+		return directory.NewLDAP(b.ldap(d))
 	case "https":
 		return directory.NewHTTPS(directory.HTTPSConfig{
 			Name: d.Name, URL: d.URL, CA: d.CA, ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
 			TokenFile: d.TokenFile, Timeout: d.Timeout, Clock: b.clock,
 		})
+	case "ldap-srv":
+		return directory.NewDomainLDAP(directory.DomainLDAPConfig{
+			Name: d.Name, DNS: b.lookup(), Attributes: d.Attributes, Allowed: networks(b.config.Trust.FetchNetworks), Timeout: d.Timeout,
+		})
+	case "dns-cert":
+		return directory.NewCERT(d.Name, b.lookup()), nil
 	case "smimea":
 		return directory.NewSMIMEA(directory.SMIMEAConfig{
 			Name: d.Name, Resolver: d.Resolver, CA: d.CA, Timeout: d.Timeout, Clock: b.clock,
 		})
 	}
 	return nil, nil
+}
+
+// ldap describes the servers of a table.
+func (b *builder) ldap(d config.Directory) directory.LDAPConfig {
+	return directory.LDAPConfig{
+		Name: d.Name, URLs: d.URLs, BindDN: d.BindDN, PasswordFile: d.PasswordFile, External: d.SASLExternal,
+		Base: d.Base, Filter: d.Filter, Attributes: d.Attributes, StartTLS: d.StartTLS, CA: d.CA,
+		ClientCertificate: d.ClientCert, ClientKey: d.ClientKey,
+		Timeout: d.Timeout, Connections: d.Connections, Clock: b.clock,
+		Members: d.GroupMembers, Depth: d.GroupDepth, Nested: d.NestedGroups,
+		UserFilter: d.UserFilter, UserAttributes: d.UserAddresses, Aliases: d.Aliases,
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/enrol"
@@ -13,20 +14,63 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
+// errand is a part of the work on orders that waits for no other part: a provider that hangs, or
+// a next hop that takes no answers, keeps the rest from nothing.
+type errand struct {
+	// name is unique.
+	name string
+	do   func(ctx context.Context, p *Parts) error
+}
+
+// errands are those of the parts in use.
+func (s *Service) errands() []errand {
+	p, release := s.use()
+	defer release()
+	if p.enroller == nil {
+		return nil
+	}
+	list := []errand{
+		{"challenges", s.answerChallenges},
+		{"notices", s.tellOrders},
+		{"folders", scanFolders},
+		{"removed enrolments", func(ctx context.Context, p *Parts) error {
+			if p.enroller == nil {
+				return nil // since a reload
+			}
+			return p.enroller.ClearRemoved(ctx)
+		}},
+	}
+	for _, e := range p.enroller.Enrolments {
+		list = append(list, errand{"enrolment " + e.Name, func(ctx context.Context, p *Parts) error {
+			if p.enroller == nil {
+				return nil // since a reload
+			}
+			return p.enroller.Work(ctx, e.Name)
+		}})
+	}
+	return list
+}
+
+func scanFolders(ctx context.Context, p *Parts) error {
+	var errs []error
+	for _, f := range p.folders {
+		errs = append(errs, f.Scan(ctx))
+	}
+	return errors.Join(errs...)
+}
+
 // watchEnrolment goes on with the orders of certificates until ctx ends.
 func (s *Service) watchEnrolment(ctx context.Context) {
 	tick := time.NewTicker(s.options.Polls.Enrolment)
 	defer tick.Stop()
-	logged := ""
+	var under errandsUnderWay
+	defer under.group.Wait()
 	for {
-		text := ""
-		if err := s.enrolOnce(ctx); err != nil {
-			text = err.Error()
+		for _, e := range s.errands() {
+			under.start(e.name, func() string { return s.run(ctx, e) }, func(text string) {
+				s.log.Warn("orders of certificates could not be worked on", "error", text)
+			})
 		}
-		if text != logged && text != "" && ctx.Err() == nil {
-			s.log.Warn("orders of certificates could not be worked on", "error", text)
-		}
-		logged = text
 		select {
 		case <-ctx.Done():
 			return
@@ -35,18 +79,46 @@ func (s *Service) watchEnrolment(ctx context.Context) {
 	}
 }
 
-// enrolOnce works on what is due, and tells of what failed.
-func (s *Service) enrolOnce(ctx context.Context) error {
+// run does an errand, and returns what went wrong; "" if nothing did, or all is ending.
+func (s *Service) run(ctx context.Context, e errand) string {
 	p, release := s.use()
 	defer release()
-	if p.enroller == nil {
-		return nil
+	if err := e.do(ctx, p); err != nil && ctx.Err() == nil {
+		return err.Error()
 	}
-	errs := []error{p.enroller.Work(ctx), s.tellOrders(ctx, p)}
-	for _, f := range p.folders {
-		errs = append(errs, f.Scan(ctx))
+	return ""
+}
+
+// errandsUnderWay are the errands that have begun. The zero value is none.
+type errandsUnderWay struct {
+	group sync.WaitGroup
+
+	mu     sync.Mutex
+	busy   map[string]bool
+	logged map[string]string
+}
+
+// start begins an errand unless it is under way; tell is called with what went wrong, unless
+// that is what went wrong before.
+func (u *errandsUnderWay) start(name string, do func() string, tell func(text string)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.busy == nil {
+		u.busy, u.logged = map[string]bool{}, map[string]string{}
 	}
-	return errors.Join(errs...)
+	if u.busy[name] {
+		return
+	}
+	u.busy[name] = true
+	u.group.Go(func() {
+		text := do()
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if text != u.logged[name] && text != "" {
+			tell(text)
+		}
+		u.busy[name], u.logged[name] = false, text
+	})
 }
 
 // tellOrders notifies each administrator once of each order that is in trouble.

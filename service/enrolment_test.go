@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,6 +102,54 @@ func TestEnrolmentByProgram(t *testing.T) {
 	if w.hop.got[toldOrders] != 1 {
 		t.Errorf("reported %d times", w.hop.got[toldOrders])
 	}
+}
+
+// slowConfig has a table before the other, whose program hangs.
+const slowConfig = `
+[[enrolment]]
+name = "slow"
+from = "command"
+command = ["%DIR%/slow"]
+addresses = ["slow@example.org"]
+on = "always"
+`
+
+// TestHangingProvider: a provider that hangs keeps the orders of another table from nothing.
+func TestHangingProvider(t *testing.T) {
+	before, after, _ := strings.Cut(storedConfig, "[[rule]]")
+	w := startWorld(t, before+slowConfig+enrolmentConfig+"[[rule]]"+after)
+	if err := os.Mkdir(filepath.Join(w.dir, "ca"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(w.dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range map[string]string{"order": orderScript, "slow": "#!/bin/sh\nexec cat " + pipe + "\n"} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(strings.ReplaceAll(script, "%DIR%", w.dir)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Only a program that reads lets this go on.
+	hung, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.sendFrom("later@example.org"); replyCode(err) != 451 {
+		t.Errorf("without a certificate: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "ca", "now"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Minute)
+	w.log.wait(t, "msg=\"identity issued\" address=later@example.org")
+	if strings.Contains(w.log.String(), "msg=\"certificate order failed\" address=slow@example.org") {
+		t.Error("the program did not hang")
+	}
+	if err := hung.Close(); err != nil {
+		t.Error(err)
+	}
+	w.stop()
 }
 
 func signing(t *testing.T, s *store.Store, text string) *certs.Identity {

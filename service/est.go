@@ -5,14 +5,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
 	"github.com/smimerelay/smimerelay/certs/enrol/est"
+	"github.com/smimerelay/smimerelay/certs/enrol/scep"
+	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 const (
@@ -30,9 +36,12 @@ const (
 // estServer serves EST for the built-in CA of the parts in use.
 func (s *Service) estServer(spec listenerSpec) server {
 	protocol := est.Server{Log: s.log, Authority: s.estAuthority}
+	mux := http.NewServeMux()
+	mux.Handle("/", protocol.Handler())
+	mux.Handle(scep.Path, s.scepHandler())
 	return &tlsServer{
 		Server: &http.Server{
-			Handler: protocol.Handler(), ReadTimeout: estTime, WriteTimeout: estTime, IdleTimeout: estTime, MaxHeaderBytes: estHeader,
+			Handler: mux, ReadTimeout: estTime, WriteTimeout: estTime, IdleTimeout: estTime, MaxHeaderBytes: estHeader,
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		},
 		config: s.tlsConfig(spec),
@@ -54,44 +63,112 @@ func (s *Service) estAuthority() (est.Authority, func(), error) {
 		release()
 		return nil, nil, ErrNoAuthority
 	}
-	return estDesk{p.authorities, s.log}, release, nil
+	return estDesk{ownDesk{p.authorities, s.log}, p.enroller, p.Config.EST.ShareKey}, release, nil
 }
 
-// estDesk issues to clients of EST.
-type estDesk struct {
+// ownDesk issues to clients that hold their keys themselves.
+type ownDesk struct {
 	*Authorities
 	log *slog.Logger
 }
 
-// CACerts implements est.Authority.
-func (d estDesk) CACerts(context.Context) ([]*x509.Certificate, error) {
+// enroll certifies the key of a request, for the holder of the certificate that it renews, or
+// of the secret that was made for an address.
+func (d ownDesk) enroll(ctx context.Context, renews *x509.Certificate, user, secret string, csr *x509.CertificateRequest) (*x509.Certificate, error) {
+	p, err := d.Requests()
+	if err != nil {
+		return nil, err
+	}
+	var cert *x509.Certificate
+	if renews != nil {
+		cert, err = p.Renewed(ctx, renews, csr)
+	} else {
+		cert, err = p.Invited(ctx, user, secret, csr)
+	}
+	if err == nil {
+		d.log.InfoContext(ctx, "certificate issued", "subject", pkix.SubjectString(cert), "not_after", cert.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return cert, err
+}
+
+// estDesk issues to clients of EST.
+type estDesk struct {
+	ownDesk
+	enroller *enrol.Enroller
+	// share: clients get the keys with which the gateway decrypts.
+	share bool
+}
+
+// authorities are those that were not revoked.
+func (d ownDesk) authorities() []*x509.Certificate {
 	var list []*x509.Certificate
 	for _, h := range d.all {
 		if !h.Revoked {
 			list = append(list, h.Certificate)
 		}
 	}
-	return list, nil
+	return list
 }
+
+// CACerts implements est.Authority.
+func (d estDesk) CACerts(context.Context) ([]*x509.Certificate, error) { return d.authorities(), nil }
 
 // Enroll implements est.Authority.
 func (d estDesk) Enroll(ctx context.Context, r est.Request) (*x509.Certificate, error) {
+	var renews *x509.Certificate
+	if r.Renew {
+		renews = r.Client
+	}
+	cert, err := d.enroll(ctx, renews, r.User, r.Secret, r.CSR)
+	if errors.Is(err, builtin.ErrUnknown) {
+		err = errors.Join(est.ErrUnauthorized, err)
+	}
+	return cert, err
+}
+
+// ServerKey implements est.Authority: each invited client of an address gets the same key.
+func (d estDesk) ServerKey(ctx context.Context, r est.Request) (*certs.Identity, error) {
+	if !d.share {
+		return nil, est.ErrNoServerKeys
+	}
 	p, err := d.Requests()
 	if err != nil {
 		return nil, err
 	}
-	var cert *x509.Certificate
-	switch {
-	case r.Renew && r.Client != nil:
-		cert, err = p.Renewed(ctx, r.Client, r.CSR)
-	default:
-		cert, err = p.Invited(ctx, r.User, r.Secret, r.CSR)
-	}
+	a, err := p.Redeem(ctx, r.User, r.Secret, r.CSR)
 	if errors.Is(err, builtin.ErrUnknown) {
 		err = errors.Join(est.ErrUnauthorized, err)
 	}
 	if err == nil {
-		d.log.InfoContext(ctx, "certificate issued", "subject", pkix.SubjectString(cert), "not_after", cert.NotAfter.UTC().Format(time.RFC3339))
+		err = d.Local(a)
 	}
-	return cert, err
+	if err != nil {
+		return nil, err
+	}
+	// As a message would order it: there is one for all who ask.
+	if _, err := d.enroller.Issue(ctx, a); err != nil {
+		return nil, err
+	}
+	id, err := d.shared(ctx, a)
+	if err == nil {
+		d.log.InfoContext(ctx, "private key sent to a client", "address", a.String(), "subject", pkix.SubjectString(id.Certificate))
+	}
+	return id, err
+}
+
+// shared is the newest identity of an address in the store to which mail is encrypted.
+func (d estDesk) shared(ctx context.Context, a address.Address) (*certs.Identity, error) {
+	has := true
+	found, err := d.store.Find(ctx, store.Query{Address: &a, HasKey: &has})
+	if err != nil {
+		return nil, err
+	}
+	now := d.clock()
+	for _, e := range found {
+		c := e.Certificate
+		if e.Token == "" && certs.Decrypts(c) && len(e.Addresses) == 1 && e.RevokedAt.IsZero() && e.Mark != store.Blocked && !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+			return d.store.Identity(ctx, e.Fingerprint)
+		}
+	}
+	return nil, &enrol.Refusal{Cause: fmt.Errorf("the store of the gateway has no valid key for %s that decrypts", a)}
 }

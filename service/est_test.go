@@ -33,7 +33,18 @@ type estWorld struct {
 	tls   string // the file that a client trusts
 }
 
-func startEST(t *testing.T) *estWorld {
+func startEST(t *testing.T, lines ...string) *estWorld {
+	t.Helper()
+	chain, key, trusted := tlsFiles(t)
+	w := startWorld(t, strings.Replace(withAuthority(), "[ca]", "[est]\naddress = \"127.0.0.1:0\"\ntls_certificate = \""+chain+"\"\ntls_key = \""+key+"\"\n"+strings.Join(lines, "\n")+"\n[ca]", 1))
+	e := &estWorld{world: w, store: w.open(w.storeFile()), tls: trusted}
+	_, port, _ := strings.Cut(w.address("[est]"), ":")
+	e.base = "https://localhost:" + port + "/.well-known/est"
+	return e
+}
+
+// tlsFiles writes a certificate for localhost, its key, and the authority that clients trust.
+func tlsFiles(t *testing.T) (chain, key, trusted string) {
 	t.Helper()
 	server := testpki.Must(testpki.NewCA(testpki.Options{}))
 	id := testpki.Must(server.Issue(testpki.Leaf{Name: "localhost", ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, Edit: func(c *x509.Certificate) {
@@ -48,14 +59,9 @@ func startEST(t *testing.T) *estWorld {
 		return path
 	}
 	der := testpki.Must(x509.MarshalPKCS8PrivateKey(id.Key))
-	chain := write("chain.pem", testpki.EncodeCertificates(id.Certificate))
-	key := write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	trusted := write("tls.pem", testpki.EncodeCertificates(server.Certificate))
-	w := startWorld(t, strings.Replace(withAuthority(), "[ca]", "[est]\naddress = \"127.0.0.1:0\"\ntls_certificate = \""+chain+"\"\ntls_key = \""+key+"\"\n[ca]", 1))
-	e := &estWorld{world: w, store: w.open(w.storeFile()), tls: trusted}
-	_, port, _ := strings.Cut(w.address("[est]"), ":")
-	e.base = "https://localhost:" + port + "/.well-known/est"
-	return e
+	return write("chain.pem", testpki.EncodeCertificates(id.Certificate)),
+		write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		write("tls.pem", testpki.EncodeCertificates(server.Certificate))
 }
 
 // parsed is the configuration, as a command reads it.
@@ -199,6 +205,76 @@ openssl x509 -in cert.pem -noout -ext subjectAltName
 	attrs := string(testpki.Must(os.ReadFile(filepath.Join(dir, "attrs"))))
 	if !strings.Contains(attrs, "rsaEncryption") || !strings.Contains(attrs, "id-ecPublicKey") {
 		t.Error(attrs)
+	}
+	e.stop()
+}
+
+// TestSharedKey: two devices of a person, and another gateway, get the decryption key that the
+// gateway uses, with its certificate; and only those who were invited.
+func TestSharedKey(t *testing.T) {
+	e := startEST(t, "share_key = true")
+	e.ca()
+	alice := "alice@example.org"
+	a := testpki.Must(address.Parse(alice))
+	for _, secret := range []string{"phone", "notebook", "gateway"} {
+		if err := e.store.PutInvitation(t.Context(), secret, a, e.now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := `set -eu
+openssl req -new -newkey rsa:2048 -nodes -keyout transport.pem -subj /CN=` + alice + ` -outform DER 2>/dev/null | base64 > request
+for secret in phone notebook; do
+curl -sS --fail --cacert ` + e.tls + ` --user "` + alice + `:$secret" -H "Content-Type: application/pkcs10" --data-binary @request ` + e.base + `/serverkeygen > answer
+part() { tr -d '\r' < answer | awk -v want="Content-Type: $1" '/^--/ {on = 0} $0 ~ want {on = 1} on && !/^Content/ && NF'; }
+part application/pkcs8 | base64 -d | openssl pkcs8 -inform DER -nocrypt -out $secret.key
+part application/pkcs7-mime | base64 -d | openssl pkcs7 -inform DER -print_certs -out $secret.pem
+test "$(openssl x509 -in $secret.pem -noout -pubkey)" = "$(openssl pkey -in $secret.key -pubout)"
+done
+cmp phone.key notebook.key
+cmp phone.pem notebook.pem
+`
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	own := signing(t, e.store, alice)
+	block, _ := pem.Decode(testpki.Must(os.ReadFile(filepath.Join(dir, "phone.pem"))))
+	if own == nil || block == nil || !bytes.Equal(block.Bytes, own.Certificate.Raw) {
+		t.Fatal("the devices have another certificate than the gateway")
+	}
+	c := e.client(alice, "gateway")
+	c.ServerKey = true
+	o := order(t, alice, nil)
+	got := testpki.Must(c.Begin(t.Context(), o))
+	if err := (&certs.Identity{Certificate: own.Certificate, Key: got.Key}).Check(); err != nil {
+		t.Errorf("another key: %v", err)
+	}
+	for name, c := range map[string]*est.Client{"used": e.client(alice, "gateway"), "wrong": e.client(alice, "other"), "another address": e.client("bob@example.org", "phone")} {
+		c.ServerKey = true
+		if got, err := c.Begin(t.Context(), order(t, alice, nil)); err == nil || got.Key != nil {
+			t.Errorf("%s: sent", name)
+		}
+	}
+	if n := len(issuedFor(t, e.store, alice)); n != 1 {
+		t.Errorf("%d certificates", n)
+	}
+	e.stop()
+}
+
+// TestNoSharedKey: without est.share_key no key leaves the gateway.
+func TestNoSharedKey(t *testing.T) {
+	e := startEST(t)
+	e.ca()
+	a := testpki.Must(address.Parse("alice@example.org"))
+	if err := e.store.PutInvitation(t.Context(), "the secret", a, e.now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	c := e.client("alice@example.org", "the secret")
+	c.ServerKey = true
+	if got, err := c.Begin(t.Context(), order(t, "alice@example.org", nil)); err == nil || got.Key != nil || !strings.Contains(err.Error(), "501") {
+		t.Errorf("%v", err)
 	}
 	e.stop()
 }

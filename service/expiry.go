@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
+	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/relay"
@@ -22,6 +23,10 @@ const surveyEvery = time.Hour
 
 // handOnTime bounds the handing on of one notice.
 const handOnTime = 2 * time.Minute
+
+// handOnGrace is how long that may go on when the process is to end: a notice whose last line was sent
+// may have been accepted, and would be sent twice.
+const handOnGrace = 5 * time.Second
 
 // listedExpiring is how many identities a mail to an administrator lists.
 const listedExpiring = 200
@@ -230,6 +235,8 @@ func (t *teller) untell(list []ending, whom string) error {
 
 // handOn gives a notice to the queue, or to the next hop where there is none.
 func (t *teller) handOn(ctx context.Context, d relay.Delivery) error {
+	ctx, end := background.Linger(ctx, handOnGrace)
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, handOnTime)
 	defer cancel()
 	if q := t.openedQueue(); q != nil {

@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"net"
 	"net/url"
 	"os"
@@ -35,8 +36,8 @@ func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 		if err != nil {
 			continue // reported elsewhere, or not there yet
 		}
-		if f.Secret && info.Mode().Perm()&0o007 != 0 {
-			warn(f.Key, fmt.Sprintf("%q can be read by every user of this machine", f.Path), "chmod o-rwx "+f.Path)
+		for path := range secretsIn(f, info) {
+			warn(f.Key, fmt.Sprintf("%q can be read by every user of this machine", path), "chmod o-rwx "+path)
 		}
 		if reader != nil && !reader.reads(info) {
 			warn(f.Key, fmt.Sprintf("%q cannot be read by the user %s of the service", f.Path, serviceUser),
@@ -60,6 +61,31 @@ func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 		}
 	}
 	return ws
+}
+
+// secretsIn are the files with secrets that every user can read: what an option names, or
+// what is in that folder.
+func secretsIn(f config.NamedFile, info fs.FileInfo) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		switch {
+		case !f.Secret || info.Mode().Perm()&0o007 == 0:
+			return
+		case !info.IsDir():
+			yield(f.Path)
+			return
+		}
+		entries, err := os.ReadDir(f.Path)
+		if err != nil {
+			return // reported elsewhere
+		}
+		for _, e := range entries {
+			path := filepath.Join(f.Path, e.Name())
+			inside, err := os.Stat(path)
+			if err == nil && inside.Mode().IsRegular() && inside.Mode().Perm()&0o007 != 0 && !yield(path) {
+				return
+			}
+		}
+	}
 }
 
 // isPlain reports whether a server of a directory is spoken to without TLS over the

@@ -49,6 +49,7 @@ func TestExposed(t *testing.T) {
 		"nothing":                 {text: listener(key) + directory("ldaps://dc.corp.example", key, false)},
 		"open key":                {text: listener(open), want: `listener[0].tls_key: "` + open + `" can be read by every user`},
 		"open password":           {text: directory("ldaps://dc.corp.example", open, false), want: `directory[0].password_file: "` + open + `" can be read by every user`},
+		"open identities":         {text: fmt.Sprintf("[identities]\npath = %q\n", dir), want: `identities.path: "` + open + `" can be read by every user`},
 		"expired":                 {text: listener(key), years: 50, want: "listener[0].tls_certificate: the certificate expired on"},
 		"not yet valid":           {text: listener(key), years: -50, want: "listener[0].tls_certificate: the certificate is not valid before"},
 		"plain PostgreSQL":        {text: "[store]\nurl = \"postgres://a@db.corp.example/x\"\n", want: "store.url: the connection to the database may be without TLS"},

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -23,4 +25,24 @@ func HistoryPlace(c *config.Config) (place history.Place, ok bool, err error) {
 		return history.Place{}, false, fmt.Errorf("store.password_file: %w", err)
 	}
 	return history.Place{URL: config.Place(c.Store.URL), Password: password}, true, nil
+}
+
+// hidInHistory looks for messages in the history of a configuration that is not served: see
+// gateway.Config.
+func hidInHistory(c *config.Config) func(context.Context, []string) (bool, error) {
+	return func(ctx context.Context, messageIDs []string) (bool, error) {
+		place, ok, err := HistoryPlace(c)
+		if err != nil || !ok {
+			return false, err
+		}
+		s, err := history.OpenExisting(ctx, place)
+		if errors.Is(err, history.ErrNone) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		hid, err := s.HidSubject(ctx, messageIDs)
+		return hid, errors.Join(err, s.Close())
+	}
 }

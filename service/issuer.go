@@ -2,18 +2,22 @@ package service
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
 	"github.com/smimerelay/smimerelay/certs/enrol/command"
 	"github.com/smimerelay/smimerelay/certs/enrol/est"
 	"github.com/smimerelay/smimerelay/certs/enrol/folder"
+	"github.com/smimerelay/smimerelay/certs/enrol/scep"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/gateway"
@@ -22,6 +26,13 @@ import (
 
 // impliedEnrolment is the name of the table that [ca] stands for where there is none.
 const impliedEnrolment = "ca"
+
+// scepEnrolment is the name of the table that est.scep_address stands for, and scepKey the kind
+// of its key: clients of SCEP know no other.
+const (
+	scepEnrolment = "[est]"
+	scepKey       = "rsa3072"
+)
 
 // certifyTime bounds what the built-in CA takes for one certificate.
 const certifyTime = time.Minute
@@ -34,6 +45,13 @@ func (b *builder) issuer() gateway.Issuer {
 			Name: impliedEnrolment, From: config.EnrolCA, KeyType: c.KeyType, SeparateKeys: c.SeparateKeys,
 			RenewBefore: c.RenewBefore, MaxPerHour: c.MaxPerHour,
 		})
+	}
+	if ra := b.config.EST.SCEP; ra != "" {
+		// Before all others: it is for this address whatever they say of it.
+		list = append([]config.Enrolment{{
+			Name: scepEnrolment, From: config.EnrolCA, Addresses: []string{ra}, On: config.OnAlways, KeyType: scepKey,
+			RenewBefore: b.config.CA.RenewBefore, MaxPerHour: b.config.CA.MaxPerHour,
+		}}, list...)
 	}
 	if len(list) == 0 {
 		return nil
@@ -57,9 +75,11 @@ func (b *builder) issuer() gateway.Issuer {
 	if len(b.problems) > 0 {
 		return nil
 	}
+	tokens := b.parts.tokens
 	b.parts.enroller = enrol.New(enrol.Config{
 		Enrolments: all, Store: b.parts.store.Store, Keys: b.parts.Keys, InGroup: b.parts.Directory.InGroup,
-		Clock: b.clock, Log: b.log,
+		TokenKey: func(k *certs.TokenKey) (crypto.Signer, error) { return token.Find(k, tokens...) },
+		Clock:    b.clock, Log: b.log,
 	})
 	return b.parts.enroller
 }
@@ -72,6 +92,10 @@ func (b *builder) enrolment(e *config.Enrolment, authority enrol.Provider) (enro
 	all := enrol.Enrolment{
 		Name: e.Name, Groups: e.Groups, Key: e.KeyType, Separate: e.SeparateKeys,
 		RenewBefore: e.RenewBefore, PerHour: e.MaxPerHour, Timeout: e.Timeout, Origin: store.Imported,
+	}
+	var err error
+	if all.Token, err = b.tokenOf(e); err != nil {
+		return all, err
 	}
 	patterns := e.Addresses
 	if len(patterns) == 0 && len(e.Groups) == 0 {
@@ -94,6 +118,12 @@ func (b *builder) enrolment(e *config.Enrolment, authority enrol.Provider) (enro
 		}
 	}
 	switch e.From {
+	case config.EnrolACME:
+		p, err := b.acme(e)
+		if err != nil {
+			return all, err
+		}
+		all.Provider = p
 	case config.EnrolCA:
 		all.Provider, all.Origin, all.Timeout = authority, store.Issued, certifyTime
 	case config.EnrolCommand:
@@ -101,6 +131,15 @@ func (b *builder) enrolment(e *config.Enrolment, authority enrol.Provider) (enro
 	case config.EnrolEST:
 		client, err := est.NewClient(est.ClientConfig{
 			URL: e.URL, CA: e.CA, ClientCertificate: e.ClientCert, ClientKey: e.ClientKey, User: e.User, PasswordFile: e.Password,
+			ServerKey: e.ServerKey,
+		})
+		if err != nil {
+			return all, err
+		}
+		all.Provider = client
+	case config.EnrolSCEP:
+		client, err := scep.NewClient(scep.ClientConfig{
+			URL: e.URL, TLS: e.CA, Fingerprint: e.CAPrint, RAFingerprint: e.RAPrint, PasswordFile: e.Password, Clock: b.clock,
 		})
 		if err != nil {
 			return all, err
@@ -137,7 +176,7 @@ func (b *builder) authority() enrol.Provider {
 func (a *Authorities) provider() *builtin.Provider {
 	return &builtin.Provider{
 		Authority: a.Issuing, Validity: a.config.CA.Validity, PerHour: a.config.CA.MaxPerHour,
-		Former: a.former(), Store: a.store, Withheld: a.withheld,
+		Former: a.former(), Store: a.store, Withheld: a.withheld, Local: a.own,
 	}
 }
 

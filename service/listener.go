@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/observe"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/milter"
@@ -31,13 +32,15 @@ type listener struct {
 // of one spec are the same. Networks have blanks between them.
 type listenerSpec struct {
 	name, protocol, address, mode string
-	hostname                      string
+	hostname, contact             string
 	postmaster                    address.Address
 	allowRouted                   bool
 	forwarders, xclient, proxies  string
 	tls                           string // "off" without a certificate
 	auth                          string
 	queue                         bool // it needs one
+	secure                        bool // browsers come by HTTPS
+	clientHeader                  string
 	limits                        config.Limits
 }
 
@@ -62,7 +65,7 @@ func specs(p *Parts) []listenerSpec {
 		}
 		list = append(list, listenerSpec{
 			name: l.Name, protocol: l.Protocol, address: l.Address, mode: l.SocketMode,
-			hostname: p.Gateway.Hostname, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
+			hostname: p.Gateway.Hostname, contact: p.Gateway.Contact, postmaster: p.Gateway.Postmaster, allowRouted: p.Config.Routed,
 			forwarders: strings.Join(l.XForward, " "), xclient: strings.Join(l.XClient, " "), proxies: strings.Join(l.Proxy, " "),
 			tls: mode, auth: l.Auth, queue: needsQueue(p.Config), limits: limitsOf(limits, l),
 		})
@@ -75,8 +78,12 @@ func specs(p *Parts) []listenerSpec {
 		if c.TLSCert != "" {
 			mode = "implicit"
 		}
-		list = append(list, listenerSpec{name: consoleName, protocol: consoleProtocol, address: c.Address, mode: c.SocketMode, tls: mode, hostname: p.Gateway.Hostname})
+		list = append(list, listenerSpec{
+			name: consoleName, protocol: consoleProtocol, address: c.Address, mode: c.SocketMode, tls: mode, hostname: p.Gateway.Hostname,
+			secure: c.Secure(), clientHeader: c.Client,
+		})
 	}
+	list = append(list, publishSpecs(p.Config)...)
 	if e := p.Config.EST; e.Address != "" {
 		list = append(list, listenerSpec{name: estListener, protocol: estProtocol, address: e.Address, mode: "0600"})
 	}
@@ -107,8 +114,7 @@ func (s *Service) newServer(spec listenerSpec) server {
 		Read: c.ReadTimeout, Write: c.WriteTimeout, Message: c.Receive, Process: c.Process,
 		Session: c.Session, Rate: int(c.MinimumRate),
 	}
-	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock}
-	meter := tally{metrics: s.metrics, direction: handler.Direction, recorder: s.recorder.Load}
+	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock, traced: s.traced, recorder: s.recorder.Load}
 	switch spec.protocol {
 	case adminProtocol:
 		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
@@ -116,9 +122,13 @@ func (s *Service) newServer(spec listenerSpec) server {
 		return s.newConsole(spec)
 	case estProtocol:
 		return s.estServer(spec)
+	case publishHTTPS:
+		return s.publishWeb(spec)
+	case publishLDAP:
+		return s.publishDirectory(spec)
 	case "milter":
 		return milter.NewServer(milter.Config{
-			Listener: spec.name, Hostname: spec.hostname, AllowRouted: spec.allowRouted, Handler: handler, Meter: meter, Queue: s.relayQueue(),
+			Listener: spec.name, Hostname: spec.hostname, Contact: spec.contact, AllowRouted: spec.allowRouted, Handler: handler, Meter: s.meter(spec.name, handler), Queue: s.relayQueue(),
 			Limits: limits, Memory: s.memory, Log: s.log,
 		})
 	case "smtp":
@@ -126,11 +136,11 @@ func (s *Service) newServer(spec listenerSpec) server {
 		limits.Errors, limits.PerAddress = c.ErrorsPerConnection, c.ConnectionsPerAddress
 	}
 	sc := smtpd.Config{
-		Listener: spec.name, Hostname: spec.hostname, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: meter,
+		Listener: spec.name, Hostname: spec.hostname, Contact: spec.contact, LMTP: spec.protocol == "lmtp", Handler: handler, Meter: s.meter(spec.name, handler),
 		Postmaster: spec.postmaster, AllowRouted: spec.allowRouted, Forwarders: networks(strings.Fields(spec.forwarders)),
 		XClient: networks(strings.Fields(spec.xclient)), Proxies: networks(strings.Fields(spec.proxies)),
 		Queue: s.relayQueue(), AuthInClear: spec.auth == "always",
-		Deliverer: gateway.Reporting{Deliverer: nextHop{listener: spec.name, service: s}, Reporter: exchangeable{&s.current}, Log: s.log},
+		Deliverer: gateway.Reporting{Deliverer: tracedHop{nextHop{listener: spec.name, service: s}}, Reporter: exchangeable{&s.current}, Log: s.log},
 		Limits:    limits, Memory: s.memory, Log: s.log, Clock: s.options.Clock,
 	}
 	if spec.tls != tlsOff {
@@ -140,6 +150,15 @@ func (s *Service) newServer(spec listenerSpec) server {
 		sc.Passwords = exchangeable{&s.current}
 	}
 	return smtpd.NewServer(sc)
+}
+
+// meter counts what a listener does. What alert rules watch is there from the start: the first
+// of its kind would be no increase to Prometheus.
+func (s *Service) meter(listener string, handler timed) tally {
+	for _, kind := range []fault.Kind{fault.Internal, fault.Unavailable} {
+		s.metrics.Refusals.WithLabelValues(listener, kind.String())
+	}
+	return tally{metrics: s.metrics, direction: handler.Direction, recorder: s.recorder.Load, whole: s.whole}
 }
 
 // tlsConfig has what the parts in use say of a listener, so that a reload changes it.

@@ -60,6 +60,7 @@ func (b *builder) certificatesTLS() {
 		b.parts.tls[l.Name] = t
 	}
 	b.certificateEST()
+	b.certificatesPublish()
 }
 
 // certificateEST reads what the EST server shows to clients.

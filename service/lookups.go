@@ -11,6 +11,7 @@ func (s *Service) lookedUp(r directory.Result) {
 			remembered = "yes"
 			continue
 		}
+		s.sources.note(a, s.options.Clock())
 		result := "answered"
 		if a.Err != nil {
 			result = "failed"

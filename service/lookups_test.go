@@ -3,23 +3,33 @@ package service
 import (
 	"errors"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/console/api"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/internal/observe"
 )
 
 func TestLookupsAreCounted(t *testing.T) {
 	t.Parallel()
-	s := &Service{metrics: observe.NewMetrics(observe.Depth{})}
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	s := &Service{metrics: observe.NewMetrics(observe.Depth{}), options: Options{Clock: func() time.Time { return now }}}
 	s.lookedUp(directory.Result{Outcome: directory.Unknown, Answers: []directory.Answer{
 		{Source: "ldap:a", Elapsed: time.Second, Err: errors.New("down")},
 		{Source: "files:b", Elapsed: time.Millisecond},
 	}})
 	for range 2 {
 		s.lookedUp(directory.Result{Outcome: directory.Usable, Answers: []directory.Answer{{Source: "ldap:a", Cached: true}}})
+	}
+	want := []api.Directory{
+		{Name: "files:b", Asked: now, Milliseconds: 1, Answered: 1},
+		{Name: "ldap:a", Asked: now, Milliseconds: 1000, Error: "down", Failed: 1},
+	}
+	if got := s.sources.list(); !slices.Equal(got, want) {
+		t.Errorf("directories: %+v", got)
 	}
 	w := httptest.NewRecorder()
 	s.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -12,22 +12,41 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// timed is a Handler that measures another one.
+// timed is a Handler that measures and traces another one.
 type timed struct {
 	exchangeable
 	metrics *observe.Metrics
 	clock   func() time.Time
+	traced  func(ctx context.Context, id string) context.Context
+	// recorder is that of the history.
+	recorder func() *recorder
+}
+
+// Recipient implements relay.Handler.
+func (t timed) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) error {
+	ctx, span := tracing.Start(t.traced(ctx, env.ID), "recipient")
+	err := t.exchangeable.Recipient(ctx, env, r)
+	span.End(err)
+	if err != nil {
+		t.recorder().refused(env, r.Address, t.Direction(env, r.Address), err)
+	}
+	return err
 }
 
 // Process implements relay.Handler.
 func (t timed) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (*relay.Answer, error) {
 	begin := t.clock()
+	ctx = t.traced(ctx, env.ID)
+	tracing.Past(ctx, "receive", env.Begun)
+	ctx, span := tracing.Start(ctx, "process")
 	a, err := t.exchangeable.Process(ctx, env, msg, can)
+	span.End(err)
 	direction := directionOf(t.Direction, env)
 	t.metrics.MessageSeconds.WithLabelValues(direction).Observe(t.clock().Sub(begin).Seconds())
 	t.metrics.MessageBytes.WithLabelValues(direction).Observe(float64(msg.Size()))
@@ -40,6 +59,8 @@ type tally struct {
 	direction func(*relay.Envelope, address.Address) enforce.Direction
 	// recorder is that of the history.
 	recorder func() *recorder
+	// whole traces a message.
+	whole func(a relay.Tally, direction, outcome string)
 }
 
 // Refused implements relay.Meter.
@@ -53,7 +74,9 @@ func (t tally) Refused(env *relay.Envelope, err error) {
 // Answered implements relay.Meter.
 func (t tally) Answered(a relay.Tally) {
 	env := a.Envelope
-	t.metrics.Messages.WithLabelValues(env.Listener, directionOf(t.direction, env), t.message(a)).Inc()
+	direction, whole := directionOf(t.direction, env), t.message(a)
+	t.metrics.Messages.WithLabelValues(env.Listener, direction, whole).Inc()
+	t.whole(a, direction, whole)
 	for i, r := range env.Recipients {
 		t.metrics.Recipients.WithLabelValues(string(t.direction(env, r.Address)), outcome(a, i)).Inc()
 	}
@@ -156,8 +179,8 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool
 	errs, relayed := p.routes.deliver(relay.WithReplies(ctx, replies.note), cmp.Or(n.listener, d.Listener), d)
 	n.service.recorder.Load().attempted(d, errs, replies.by, n.listener == "")
 	for _, err := range errs {
-		if _, ok := errors.AsType[*relay.NotYet](err); ok && n.listener == "" {
-			continue // nothing was tried
+		if relay.Untried(err) {
+			continue
 		}
 		outcome := "delivered"
 		if err != nil {

@@ -20,7 +20,7 @@ import (
 func tallied(t *testing.T, a relay.Tally, want ...string) {
 	t.Helper()
 	metrics := observe.NewMetrics(observe.Depth{})
-	c := tally{metrics: metrics, direction: func(*relay.Envelope, address.Address) enforce.Direction { return enforce.Inbound }, recorder: func() *recorder { return nil }}
+	c := tally{metrics: metrics, direction: func(*relay.Envelope, address.Address) enforce.Direction { return enforce.Inbound }, recorder: func() *recorder { return nil }, whole: func(relay.Tally, string, string) {}}
 	c.Answered(a)
 	r := httptest.NewRecorder()
 	metrics.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -85,4 +85,23 @@ func TestOutcomesAreCounted(t *testing.T) {
 		`inbound_total{encryption="decrypted",result="pass"} 1`)
 	tallied(t, relay.Tally{Envelope: env, Answers: []error{answers[2], answers[1], answers[2], answers[2], answers[2], answers[2]}},
 		`messages_total{direction="inbound",listener="in",outcome="deferred"} 1`)
+}
+
+// TestAlertsSeeTheFirst: what alert rules compare with before is there from the start.
+func TestAlertsSeeTheFirst(t *testing.T) {
+	t.Parallel()
+	s := &Service{metrics: observe.NewMetrics(observe.Depth{})}
+	s.meter("outbound", timed{})
+	r := httptest.NewRecorder()
+	s.metrics.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{
+		`smimerelay_refusals_total{kind="internal",listener="outbound"} 0`,
+		`smimerelay_refusals_total{kind="unavailable",listener="outbound"} 0`,
+		`smimerelay_reloads_total{result="failed"} 0`,
+		`smimerelay_panics_total 0`,
+	} {
+		if !strings.Contains(r.Body.String(), line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
 }

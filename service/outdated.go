@@ -9,7 +9,7 @@ import (
 
 // namedList is a revocation list with the option that names its file.
 type namedList struct {
-	key string
+	key, path string
 	*revocation.List
 }
 

@@ -33,7 +33,11 @@ func (p *Parts) eachOwned(ctx context.Context, f func(Owned) bool) error {
 		}
 	}
 	return eachStored(ctx, p.store.Store, func(e store.Entry) bool {
-		return f(Owned{Certificate: e.Certificate, Place: "store", Authority: e.Origin == store.Authority})
+		place := "store"
+		if e.Token != "" {
+			place = "token"
+		}
+		return f(Owned{Certificate: e.Certificate, Place: place, Authority: e.Origin == store.Authority})
 	})
 }
 
@@ -53,8 +57,13 @@ func (p *Parts) unstored() []Owned {
 
 // eachStored calls f for every entry that has a private key.
 func eachStored(ctx context.Context, s *store.Store, f func(store.Entry) bool) error {
-	has := true
-	q := store.Query{HasKey: &has, Limit: pageSize}
+	return eachEntry(ctx, s, store.Query{HasKey: new(true)}, f)
+}
+
+// eachEntry calls f for every entry that q asks for, until f returns false. What our
+// authority revoked, or an administrator blocked, is left out.
+func eachEntry(ctx context.Context, s *store.Store, q store.Query, f func(store.Entry) bool) error {
+	q.Limit = pageSize
 	for {
 		page, err := s.Find(ctx, q)
 		if err != nil {
@@ -86,13 +95,22 @@ type Holdings struct {
 	// Expiring are our own, CAs too, that expire within the time
 	// asked for and have no successor, the first first.
 	Expiring []Owned
+	// Revoked are those that a CRL of trust.crls revokes. They still sign: signing with an
+	// identity does not check revocation.
+	Revoked []Owned
+	// Unfit are those that are valid and whose key a profile in use does not allow.
+	Unfit []Unfit
 }
 
 // Holdings looks through all that is ours.
 func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duration) (Holdings, error) {
 	var h Holdings
+	profiles, _ := profilesUsed(p.Config)
 	err := p.eachOwned(ctx, func(o Owned) bool {
 		end := o.Certificate.NotAfter
+		if !o.Authority && end.After(now) {
+			h.Unfit = p.judge(h.Unfit, profiles, o.Certificate)
+		}
 		if !o.Authority {
 			h.Count++
 			if end.After(now) && (h.First.IsZero() || end.Before(h.First)) {
@@ -120,6 +138,37 @@ func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duratio
 	slices.SortStableFunc(lasting, func(a, b Owned) int { return a.Certificate.NotAfter.Compare(b.Certificate.NotAfter) })
 	h.Expiring = lasting
 	return h, nil
+}
+
+// revoked returns the identities that a CRL at hand revokes, those of authorities left out.
+func (p *Parts) revoked(ctx context.Context) ([]Owned, error) {
+	if len(p.Config.Trust.CRLs) == 0 {
+		return nil, nil
+	}
+	offline := p.Validator.Offline()
+	var all []Owned
+	look := func(o Owned, chain []*x509.Certificate) bool {
+		r := certs.Request{Purpose: certs.ForSigning, Intermediates: chain, Revocation: certs.RevocationPrefer}
+		if !certs.Signs(o.Certificate) {
+			r.Purpose = certs.ForEncryption
+		}
+		if !o.Authority && offline.Check(ctx, o.Certificate, r).Reason == certs.Revoked {
+			all = append(all, o)
+		}
+		return ctx.Err() == nil
+	}
+	for _, id := range p.files.Identities() {
+		look(Owned{Certificate: id.Certificate, Place: "file"}, id.Chain)
+	}
+	for _, t := range p.tokens {
+		for _, id := range t.Identities() {
+			look(Owned{Certificate: id.Certificate, Place: "token"}, id.Chain)
+		}
+	}
+	err := eachEntry(ctx, p.store.Store, store.Query{HasKey: new(true), Chain: true}, func(e store.Entry) bool {
+		return look(Owned{Certificate: e.Certificate, Place: "store", Authority: e.Origin == store.Authority}, e.Chain)
+	})
+	return all, err
 }
 
 // succeeded reports whether other own certificates do, for every address of o, what o

@@ -55,7 +55,7 @@ func (b *builder) agreed() (sources []directory.SourceConfig) {
 		if err != nil {
 			continue // as agreements reports
 		}
-		source, err := directory.NewAgreed(of.Domain(), p.File, of)
+		source, err := directory.NewPartnerFile(of.Domain(), p.File, of)
 		if err != nil {
 			b.complain(k, err.Error(), "")
 			continue

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -14,12 +15,16 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/enrol/acme"
 	"github.com/smimerelay/smimerelay/certs/enrol/folder"
 	"github.com/smimerelay/smimerelay/certs/path"
+	"github.com/smimerelay/smimerelay/certs/revocation"
 	"github.com/smimerelay/smimerelay/certs/token"
+	"github.com/smimerelay/smimerelay/console/openid"
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/dns"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 	"github.com/smimerelay/smimerelay/relay/gateway"
@@ -38,7 +43,8 @@ type Parts struct {
 	Validator *path.Validator
 	Directory *directory.Directory
 	Gateway   *gateway.Gateway
-	Anchors   int // how many trust anchors there are
+	OpenID    *openid.Provider // nil where the configuration has none
+	Anchors   int              // how many trust anchors there are
 
 	harvester *harvest.Harvester // nil unless serving
 	store     *sharedStore
@@ -49,14 +55,20 @@ type Parts struct {
 	tls       map[string]*listenerTLS // by listener
 	passwords smtpd.Passwords         // nil: no client can log in
 	routes    routes
-	closers   []func() error // of what the validator uses
-	lists     []namedList    // the revocation lists in files
+	closers   []func() error      // of what the validator and providers of certificates use
+	lists     []namedList         // the revocation lists in files
+	fetcher   *revocation.Fetcher // of revocation information; nil where none is fetched
 	// outdatedRoots says that the list of public authorities should be replaced.
 	outdatedRoots bool
 
 	authorities *Authorities    // our own; nil where there are none
 	enroller    *enrol.Enroller // nil where no certificates are ordered
 	folders     []*folder.Folder
+	desk        *acme.Desk // nil where no CA sends messages
+
+	publishes map[string]*enforce.Patterns // whose certificates a [[publish]] is for, by its name
+	entries   map[string]*userEntries      // where one to a directory writes, by its name
+	clock     func() time.Time
 }
 
 // Close frees what the parts hold. They must not be in use.
@@ -72,6 +84,9 @@ func (p *Parts) Close() error {
 		errs = append(errs, p.Directory.Close())
 	}
 	errs = append(errs, p.routes.close()...)
+	if p.OpenID != nil {
+		errs = append(errs, p.OpenID.Close())
+	}
 	for _, t := range p.tokens {
 		t.Close()
 	}
@@ -92,7 +107,7 @@ func Load(path string, clock func() time.Time, log *slog.Logger) (*Parts, config
 	if c == nil {
 		return nil, problems
 	}
-	return build(c, problems, setting{clock: clock, log: log})
+	return build(c, problems, setting{clock: clock, log: log, hidSubject: hidInHistory(c)})
 }
 
 // setting is in what parts are built.
@@ -105,6 +120,17 @@ type setting struct {
 	before *Parts
 	// decided receives the decisions; nil where nothing is recorded.
 	decided func(gateway.Decision)
+	// hidSubject looks for messages in what was recorded.
+	hidSubject func(context.Context, []string) (bool, error)
+	// asked reports whether a recipient was asked for a certificate by a message; nil where
+	// no answers are learned from.
+	asked func(ctx context.Context, a address.Address, messageID string) (bool, error)
+	// allow counts a mail command of a member, and reports whether one in so many an hour is
+	// answered; fates is gateway.Commands.Fates. Nil where nothing is served.
+	allow func(member address.Address, perHour int) bool
+	// uncount undoes an allow whose command is deferred.
+	uncount func(member address.Address)
+	fates   func(ctx context.Context, member address.Address, messageID string) ([]dsn.Fate, bool, error)
 	// countToken counts the operations of tokens; nil counts nothing.
 	countToken func(token, operation, result string)
 	// storeTimeout bounds one question to the store; 0 is defaultStoreTimeout.
@@ -114,7 +140,7 @@ type setting struct {
 // build builds the parts of a configuration, adding to the problems that are known of it.
 func build(c *config.Config, known config.Problems, in setting) (*Parts, config.Problems) {
 	b := &builder{setting: in, config: c, known: known, problems: known, parts: &Parts{
-		Config: c, tls: map[string]*listenerTLS{},
+		Config: c, tls: map[string]*listenerTLS{}, clock: in.clock,
 	}}
 	b.parts.routes.hops = map[string]*nexthop.NextHop{}
 	b.hostname()
@@ -131,8 +157,12 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 	b.outbound()
 	b.certificatesTLS()
 	b.consoleTLS()
+	b.openID()
+	b.publishes()
+	b.publishEntries()
 	b.passwords()
 	b.harvester()
+	b.questions = b.ask()
 	if len(b.problems) == 0 {
 		b.gateway()
 	}
@@ -158,6 +188,10 @@ type builder struct {
 	partners *enforce.Partners
 	entitled *enforce.Entitlements
 	texts    *dsn.Texts
+	desk     map[string]acme.DeskEnrolment
+	// questions are how recipients are asked for certificates.
+	questions gateway.Ask
+	dns       *dns.Lookup // once it was needed
 }
 
 func (b *builder) complain(key, text, remedy string) {
@@ -236,12 +270,16 @@ func (b *builder) gateway() {
 		Roots:        b.anchors,
 		Clock:        b.clock, Log: b.log,
 	}
-	gc.Contact = c.Notices.Contact
+	gc.Challenges = b.challenges() // of the tables that the issuer read
+	gc.Contact, gc.Ask, gc.Commands = c.Notices.Contact, b.questions, b.commands()
 	if c.History.Keep > 0 {
-		gc.Decided = b.decided
+		gc.Decided, gc.HidSubject = b.decided, b.hidSubject
 	}
 	if b.parts.harvester != nil {
 		gc.Learn = b.parts.harvester.Message
+		if b.asked != nil {
+			gc.Answered = b.answered
+		}
 	}
 	for name, p := range c.Profiles {
 		gc.Profiles[name] = gateway.Profile(p)

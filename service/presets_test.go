@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestPresets(t *testing.T) {
 			signer, reader = postQuantum(ca, mldsa, x509.KeyUsageDigitalSignature), postQuantum(ca, kem, x509.KeyUsageKeyEncipherment)
 		}
 		for _, id := range []*certs.Identity{signer, reader} {
-			if why := p.Minimum().Keys.Allow(id.Certificate); why != "" {
+			if why := p.Minimum().Key(id.Certificate); why != "" {
 				t.Errorf("%s: %s", name, why)
 			}
 		}
@@ -96,4 +97,52 @@ func roundTrip(t *testing.T, p gateway.Profile, id, reader *certs.Identity, chec
 	}
 	m = testpki.Must(smime.Encrypt(m, []*x509.Certificate{reader.Certificate}, smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(p.KeyTransport)}))
 	return smime.Open(t.Context(), m, smime.OpenOptions{Keys: certs.NewKeys(time.Now, id, reader), Checker: checker, At: time.Now()}).Report
+}
+
+// TestPresetsRefuse: what the keys of a preset exclude does not pass by it, and its
+// own identities are named by check.
+func TestPresetsRefuse(t *testing.T) {
+	dir := t.TempDir()
+	ca := testpki.Must(testpki.NewCA(testpki.Options{}))
+	alice := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa2048"}))
+	if err := os.WriteFile(filepath.Join(dir, "alice.pem"), testpki.Must(alice.PEM()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	configured := filepath.Join(dir, "config.toml")
+	text := "hostname = \"gw.example.org\"\n[identities]\npath = \"" + filepath.Join(dir, "alice.pem") + "\"\n" +
+		"[[rule]]\nname = \"b\"\ndirection = \"inbound\"\nsender = [\"*\"]\nprofile = \"bsi\"\n" +
+		"[[partner]]\ndomain = \"cnsa.example\"\nminimum = \"cnsa2\"\n[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n"
+	if err := os.WriteFile(configured, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parts, problems := loadElsewhere(t, configured)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	defer parts.Close()
+	checker := testpki.Must(path.NewValidator(path.Config{Anchors: []*x509.Certificate{ca.Root}, Revocation: certs.RevocationOff}))
+	for name, want := range map[string]string{
+		"bsi":     "the recipient's RSA key has 2048 bits, and 3000 are the least",
+		"cnsa2":   "it is encrypted by rsa-oaep, and the profile wants ml-dsa-87 ml-kem-1024",
+		"rfc8551": "",
+	} {
+		p := parts.Gateway.Profiles[name]
+		report := roundTrip(t, p, (*certs.Identity)(alice), (*certs.Identity)(alice), checker)
+		if p.Minimum().Judge(&report); report.Detail != want || (report.Result == certs.Pass) != (want == "") {
+			t.Errorf("%s: %+v", name, report)
+		}
+	}
+	h, err := parts.Survey(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings := parts.Warnings(h, time.Now()).Error()
+	for _, want := range []string{
+		"the profile \"bsi\" does not allow 1 of the identities, such as that of \"alice@example.org\": its RSA key has 2048 bits, and 3000 are the least",
+		"the profile \"cnsa2\" does not allow 1 of the identities",
+	} {
+		if !strings.Contains(warnings, want) {
+			t.Errorf("warned of %s\nwant %s", warnings, want)
+		}
+	}
 }

@@ -29,9 +29,9 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		return nil
 	}
 	q, err := queue.Open(ctx, queue.Config{
-		Place: place, Destination: s.destination, Turn: s.turn, Deliverer: nextHop{service: s}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
-		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: exchangeable{&s.current}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
-		Recheck: c.Queue.HoldRecheck, Memory: s.memory,
+		Place: place, Destination: s.destination, Turn: s.turn, Deliverer: tracedHop{nextHop{service: s}}, Retry: c.Queue.Retry, Lifetime: c.Queue.Lifetime,
+		Workers: c.Queue.Workers, MaxSize: c.Queue.MaxSize, MinFree: minFree(c), Decider: tracedDecider{exchangeable{&s.current}, s}, NotifyDelay: c.Queue.NotifyDelay, Log: s.log, Clock: s.options.Clock,
+		Recheck: c.Queue.HoldRecheck, Memory: s.memory, Handed: config.Place(c.Queue.Path) + ".handed",
 		GivenUp: func(d relay.Delivery, about []relay.RecipientStatus) { s.recorder.Load().gaveUp(d, about) },
 	})
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *Service) leftOver(ctx context.Context, place queue.Place) bool {
 // needsQueue reports whether a configuration uses the queue.
 func needsQueue(c *config.Config) bool {
 	for _, r := range c.Rules {
-		if r.NoCertificate == "hold" {
+		if r.NoCertificate == "hold" || r.NoCertificate == "ask" {
 			return true
 		}
 	}
@@ -167,7 +167,7 @@ func (s *Service) relayQueue() relay.Queue {
 	if s.queue == nil {
 		return nil
 	}
-	return s.queue
+	return tracedQueue{s.queue, s}
 }
 
 // held is how many messages are held, for the metrics.

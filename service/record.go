@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,27 +20,28 @@ import (
 // client is answered, and is then one row for each recipient; what happens later changes
 // them. A nil recorder records nothing.
 type recorder struct {
-	place  history.Place
-	writer *history.Writer
-	clock  func() time.Time
+	place    history.Place
+	writer   *history.Writer
+	clock    func() time.Time
+	refusals refusals
 
 	mu      sync.Mutex
 	decided map[string][]history.Row // by the ID of the envelope
+	// answering are the rows of which the answer is being noted, on the way from decided to
+	// the writer.
+	answering map[string][]history.Row
 }
 
 // mostDecided bounds the messages that wait for their answer. Those whose client went away
 // have none, and leave with the others when there are so many.
 const mostDecided = 10_000
 
-// newRecorder begins to record at a place.
-func (s *Service) newRecorder(place history.Place) *recorder {
+// newRecorder begins to record at a place, by a clock.
+func newRecorder(place history.Place, clock func() time.Time, c history.WriterConfig) *recorder {
+	c.Open = func(ctx context.Context) (*history.Store, error) { return history.Open(ctx, place) }
 	return &recorder{
-		place: place, clock: s.options.Clock, decided: map[string][]history.Row{},
-		writer: history.NewWriter(history.WriterConfig{
-			Open:   func(ctx context.Context) (*history.Store, error) { return history.Open(ctx, place) },
-			Limits: s.historyLimits, Clock: s.options.Clock, Log: s.log,
-			Dropped: func(n int) { s.metrics.HistoryDropped.Add(float64(n)) },
-		}),
+		place: place, clock: clock, writer: history.NewWriter(c),
+		decided: map[string][]history.Row{}, answering: map[string][]history.Row{},
 	}
 }
 
@@ -64,7 +64,10 @@ func (s *Service) record(c *config.Config) {
 	}
 	var r *recorder
 	if ok {
-		r = s.newRecorder(place)
+		r = newRecorder(place, s.options.Clock, history.WriterConfig{
+			Limits: s.historyLimits, Clock: s.options.Clock, Log: s.log,
+			Dropped: func(n int) { s.metrics.HistoryDropped.Add(float64(n)) },
+		})
 	}
 	s.recorder.Store(r)
 	if before != nil {
@@ -92,10 +95,41 @@ func (r *recorder) close(log *slog.Logger) {
 func (r *recorder) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.flushLocked()
+}
+
+func (r *recorder) flushLocked() {
 	for _, rows := range r.decided {
 		r.writer.Put(rows...)
 	}
 	clear(r.decided)
+}
+
+// hidSubject looks for messages in the history: see gateway.Config. A message may be answered
+// before its rows are written, by a program at once: they are looked for on the way that they
+// go, and so are in one of the places.
+func (r *recorder) hidSubject(ctx context.Context, messageIDs []string) (bool, error) {
+	if r == nil {
+		return false, nil
+	}
+	if r.waitingHid(messageIDs) {
+		return true, nil
+	}
+	return r.writer.HidSubject(ctx, messageIDs)
+}
+
+// waitingHid looks for the messages among those whose client is not answered yet.
+func (r *recorder) waitingHid(messageIDs []string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, waiting := range []map[string][]history.Row{r.decided, r.answering} {
+		for _, rows := range waiting {
+			if history.AnyHidSubject(rows, messageIDs) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // decision notes what was decided on a recipient.
@@ -118,17 +152,19 @@ func (r *recorder) decision(d gateway.Decision) {
 	}
 }
 
-// wait keeps a row until the client is answered.
+// wait keeps a row until the client is answered. All rows of a message have one time: those
+// who read it again (history.Store.Decisions) have them together by it.
 func (r *recorder) wait(row history.Row) {
 	r.mu.Lock()
-	full := len(r.decided) >= mostDecided
-	r.mu.Unlock()
-	if full {
-		r.flush()
-	}
-	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.decided[row.ID] = append(r.decided[row.ID], row)
+	rows := r.decided[row.ID]
+	switch {
+	case len(rows) > 0:
+		row.Time = rows[0].Time
+	case len(r.decided) >= mostDecided:
+		r.flushLocked()
+	}
+	r.decided[row.ID] = append(rows, row)
 }
 
 // row is what an envelope says of a recipient.
@@ -147,7 +183,8 @@ func (r *recorder) row(env *relay.Envelope, to address.Address, direction enforc
 // addDecision adds what was decided.
 func addDecision(row *history.Row, d gateway.Decision) {
 	row.Size, row.Rule, row.Line, row.Steps, row.Reason, row.Cause = int64(d.Size), d.Rule, d.Line, d.Steps, d.Reason, d.Cause
-	row.Protection, row.Result, row.Encryption, row.Cipher = d.Treatment.Protection, d.Treatment.Result, d.Treatment.Encryption, d.Treatment.Cipher
+	t := d.Treatment
+	row.Protection, row.Result, row.Encryption, row.Cipher, row.HiddenSubject = t.Protection, t.Result, t.Encryption, t.Cipher, t.HiddenSubject
 	for _, fp := range d.Certificates {
 		row.Certificates = append(row.Certificates, hex.EncodeToString(fp[:]))
 	}
@@ -155,6 +192,7 @@ func addDecision(row *history.Row, d gateway.Decision) {
 		row.Stages = append(row.Stages, history.Stage(s))
 	}
 	row.Facts, row.Decided = d.Facts, d.Decided
+	row.ProtectedID = d.ProtectedID
 	switch o := history.Outcome(d.Outcome); o {
 	case history.Refused, history.Deferred, history.Stripped, history.Held, history.Quarantined:
 		row.Outcome = o
@@ -168,10 +206,8 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 	if r == nil {
 		return
 	}
-	r.mu.Lock()
-	rows := r.decided[t.Envelope.ID]
-	delete(r.decided, t.Envelope.ID)
-	r.mu.Unlock()
+	rows := r.take(t.Envelope.ID)
+	defer r.written(t.Envelope.ID)
 	at := map[string]int{}
 	for i := range rows {
 		at[relay.Key(rows[i].Recipient)] = i
@@ -184,6 +220,9 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 		} else if err := t.Answer(i); err != nil || t.Decided == nil || t.Decided.Recipients[i].Kind == relay.Returned {
 			// Else it is a group, and its members have rows.
 			row := r.row(t.Envelope, to.Address, direction(t.Envelope, to.Address))
+			if len(rows) > 0 {
+				row.Time = rows[0].Time
+			}
 			r.answer(&row, t, i)
 			rows = append(rows, row)
 		}
@@ -201,6 +240,25 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 	r.writer.Put(rows...)
 }
 
+// take takes the rows of a message out of those that wait for its answer, until written.
+func (r *recorder) take(id string) []history.Row {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows := r.decided[id]
+	delete(r.decided, id)
+	if len(rows) > 0 {
+		r.answering[id] = rows
+	}
+	return rows
+}
+
+// written forgets rows that were taken: the writer has them.
+func (r *recorder) written(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.answering, id)
+}
+
 // answer notes what the client was answered for the recipient at an index.
 func (r *recorder) answer(row *history.Row, t relay.Tally, i int) {
 	err := t.Answer(i)
@@ -210,6 +268,11 @@ func (r *recorder) answer(row *history.Row, t relay.Tally, i int) {
 		}
 		return
 	}
+	r.refuse(row, err)
+}
+
+// refuse notes the error that the client was answered.
+func (r *recorder) refuse(row *history.Row, err error) {
 	row.Outcome = history.Refused
 	if relay.Temporary(err) {
 		row.Outcome = history.Deferred
@@ -221,15 +284,7 @@ func (r *recorder) answer(row *history.Row, t relay.Tally, i int) {
 	if row.Reason == "" {
 		row.Reason = err.Error()
 	}
-	row.Events = append(row.Events, history.Event{Time: r.clock(), Kind: history.Answered, Reply: line(relay.ReplyFor(err))})
-}
-
-// line is a reply as it stands in a log.
-func line(r fault.Reply) string {
-	if r.Enhanced == [3]int{} {
-		return fmt.Sprintf("%d %s", r.Code, r.Text)
-	}
-	return r.String()
+	row.Events = append(row.Events, history.Event{Time: r.clock(), Kind: history.Answered, Reply: relay.ReplyFor(err).String()})
 }
 
 // later is what became of a message that was held; ok is false where nothing did.
@@ -258,13 +313,16 @@ func (r *recorder) attempted(d relay.Delivery, errs []error, replies map[address
 		return
 	}
 	for i, err := range errs {
+		if relay.Untried(err) {
+			continue
+		}
 		to := d.Recipients[i].Address
 		c := history.Change{ID: d.Origin.ID, Recipient: to, Event: replies[to]}
 		c.Event.Time, c.Event.Kind = r.clock(), history.Attempt
 		if err != nil {
 			c.Event.Reason = err.Error()
 			if f := fault.Of(err); f.Reply.Code != 0 {
-				c.Event.Host, c.Event.Reply, c.Event.Reason = f.Host, line(f.Reply), ""
+				c.Event.Host, c.Event.Reply, c.Event.Reason = f.Host, f.Reply.String(), ""
 			}
 		}
 		if queued && err == nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/history"
 )
@@ -82,6 +83,47 @@ func TestHistoryRecordsWhatBecameOfMail(t *testing.T) {
 			t.Errorf("%s: %+v", c.to, r)
 		}
 	}
+}
+
+// TestHistoryCountsNoAttemptThatWasNotMade: a client that its route has no turn for is
+// answered, and nothing was tried. The replies of next hops are kept as they were given.
+func TestHistoryCountsNoAttemptThatWasNotMade(t *testing.T) {
+	w := startWorld(t, strings.Replace(storedConfig, "[trust]", `[[listener]]
+name = "filter"
+protocol = "lmtp"
+address = "127.0.0.1:0"
+direction = "outbound"
+[[route]]
+name = "slow"
+recipient = ["plain.example"]
+to = ["%HOP%"]
+tls = "off"
+rate = 1
+[trust]`, 1))
+	const first, second = "first@plain.example", "second@plain.example"
+	if err := w.byLMTP(first); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(-2 * time.Minute) // the next turn is later than a client waits
+	if err := w.byLMTP(second); err == nil {
+		t.Fatal("the second has a turn")
+	}
+	w.stop()
+	for to, want := range map[string]string{first: "attempt 250 2.0.0 OK: queued", second: "answered 451 4.4.1 too many messages for this destination, try again later"} {
+		for _, r := range w.entries(to) {
+			got := ""
+			for _, e := range r.Events {
+				got += string(e.Kind) + " " + e.Reply
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", to, got, want)
+			}
+		}
+	}
+	if n := w.log.count("msg=delivered"); n != 1 {
+		t.Errorf("%d deliveries in the log", n)
+	}
+	w.log.wait(t, `reply="250 2.0.0 OK: queued"`)
 }
 
 func words(kinds []history.EventKind) (all []string) {

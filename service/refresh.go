@@ -2,6 +2,8 @@ package service
 
 import (
 	"context"
+	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/ca"
@@ -54,7 +56,7 @@ func (s *Service) refreshAuthority(ctx context.Context) string {
 			s.metrics.CRLEnd.WithLabelValues(h.Name).Set(float64(l.NextUpdate.Unix()))
 		}
 	}
-	written, err := a.Publish(ctx)
+	written, err := a.WriteFiles(ctx)
 	if err != nil {
 		note = "cannot publish: " + err.Error()
 	}
@@ -75,16 +77,36 @@ func (a *Authorities) refresh(ctx context.Context, h Held) (made bool, note stri
 		every = rootRefresh
 	}
 	now := a.clock()
+	unlisted, err := a.unlisted(ctx, h, l)
+	if err != nil {
+		return false, err.Error()
+	}
 	switch {
-	case l != nil && now.Sub(l.ThisUpdate) < every && now.Before(l.NextUpdate):
+	case l != nil && now.Sub(l.ThisUpdate) < every && now.Before(l.NextUpdate) && !unlisted:
 		return false, ""
 	case h.Authority != nil:
 		if _, err := h.Authority.CRL(ctx); err != nil {
 			return false, err.Error()
 		}
 		return true, ""
+	case unlisted:
+		return false, "a revocation is not in the CRL of the root; get the root key and run: smimerelay ca crl --root FILE"
 	case l == nil || l.NextUpdate.Sub(now) < rootWarning:
 		return false, "the CRL of the root is missing or expires soon; get the root key and run: smimerelay ca crl --root FILE"
 	}
 	return false, ""
+}
+
+// unlisted reports whether a certificate that is still valid was revoked and is not in a list:
+// the process that revoked it ended, or failed, before it had made another one.
+func (a *Authorities) unlisted(ctx context.Context, h Held, l *x509.RevocationList) (bool, error) {
+	revoked, err := a.store.Revoked(ctx, h.Certificate.RawSubject, a.clock())
+	if err != nil || l == nil {
+		return false, err
+	}
+	listed := make(map[string]bool, len(l.RevokedCertificateEntries))
+	for _, e := range l.RevokedCertificateEntries {
+		listed[e.SerialNumber.String()] = true
+	}
+	return slices.ContainsFunc(revoked, func(e x509.RevocationListEntry) bool { return !listed[e.SerialNumber.String()] }), nil
 }

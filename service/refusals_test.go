@@ -54,6 +54,22 @@ func TestRefusalsAreLoggedOnce(t *testing.T) {
 	}
 }
 
+// TestRefusalsNameTheContact: what a person reads says whom to ask, by each protocol, whether a
+// rule refuses or the listener.
+func TestRefusalsNameTheContact(t *testing.T) {
+	listener := func(name, protocol string) string {
+		return "[[listener]]\nname = \"" + name + "\"\nprotocol = \"" + protocol + "\"\naddress = \"127.0.0.1:0\"\ndirection = \"outbound\"\n"
+	}
+	w := startWorld(t, strings.Replace(storedConfig, "[trust]", listener("filter", "lmtp")+listener("mta", "milter")+"[notices]\ncontact = \"https://help.example\"\n[trust]", 1))
+	for protocol, send := range map[string]func(to ...string) error{"smtp": w.bySMTP, "lmtp": w.byLMTP, "milter": w.byMilter} {
+		for _, to := range []string{"none@enc.example", "@a.example:b@plain.example"} {
+			if err := send(to); err == nil || !strings.Contains(err.Error(), " (help: https://help.example)") {
+				t.Errorf("%s to %s: %v does not name the contact", protocol, to, err)
+			}
+		}
+	}
+}
+
 const refusedText = "From: alice@example.org\r\nTo: x@example.net\r\nSubject: x\r\n\r\nHello.\r\n"
 
 // bySMTP sends a message by SMTP, and returns why one of its recipients does not get it.

@@ -36,8 +36,10 @@ type routes struct {
 	hops  map[string]*nexthop.NextHop
 	// policies are those of MTA-STS; a reload keeps them.
 	policies *mtasts.Cache
-	// count is set where there are metrics.
+	// count is set where there are metrics, freed where there is a queue; see
+	// queue.Queue.Freed.
 	count atomic.Pointer[func(policy, result string)]
+	freed atomic.Pointer[func(destination string)]
 }
 
 // deliver hands a message to the next hops of its recipients and returns what
@@ -56,17 +58,17 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 		indexes[at] = append(indexes[at], i)
 	}
 	errs, relayed = make([]error, len(d.Recipients)), make([]bool, len(d.Recipients))
-	// A client waits for all of its destinations together: it would send again what the
-	// first have, were it kept waiting at each.
-	waiting, cancel := context.WithTimeout(ctx, nexthop.LongestWait)
-	defer cancel()
+	// A client waits for its turns at all of its destinations together: it would send again
+	// what the first have, were it kept waiting at each. How long a delivery takes does not
+	// count.
+	patience := nexthop.LongestWait
 	for _, at := range order {
 		part := d
 		part.Recipients = nil
 		for _, i := range indexes[at] {
 			part.Recipients = append(part.Recipients, d.Recipients[i])
 		}
-		results, partRelayed := r.give(ctx, waiting, at, part)
+		results, partRelayed := r.give(ctx, &patience, at, part)
 		for n, i := range indexes[at] {
 			errs[i], relayed[i] = results[n], partRelayed[n]
 		}
@@ -74,13 +76,15 @@ func (r *routes) deliver(ctx context.Context, listener string, d relay.Delivery)
 	return errs, relayed
 }
 
-// give hands a message to the next hop of a destination when it has its turn there, for
-// which a client waits as long as waiting lasts.
-func (r *routes) give(ctx, waiting context.Context, at route.Destination, d relay.Delivery) ([]error, []bool) {
+// give hands a message to the next hop of a destination when it has its turn there. A
+// client waits for it, and has so much less patience afterwards.
+func (r *routes) give(ctx context.Context, patience *time.Duration, at route.Destination, d relay.Delivery) ([]error, []bool) {
 	hop := r.hops[at.Route]
 	done, err := func() {}, error(nil)
 	if turn, queued := relay.Turn(ctx); !queued {
-		done, err = hop.AwaitTurn(waiting, at.Domain)
+		begun := time.Now()
+		done, err = hop.AwaitTurn(ctx, at.Domain, *patience)
+		*patience = max(0, *patience-time.Since(begun))
 	} else if turn != at.String() { // it had another destination when it had its turn
 		var after time.Duration
 		if done, after = hop.Turn(at.Domain); done == nil {
@@ -125,6 +129,13 @@ func (r *routes) tlsSession(policy, result string) {
 	}
 }
 
+// turnFreed has the queue ask again for its turn at a destination.
+func (r *routes) turnFreed(at route.Destination) {
+	if freed := r.freed.Load(); freed != nil {
+		(*freed)(at.String())
+	}
+}
+
 // close ends the idle connections.
 func (r *routes) close() []error {
 	var errs []error
@@ -149,6 +160,7 @@ func (b *builder) outbound() {
 	var keys []string
 	add := func(r route.Route, key string, c nexthop.Config) {
 		c.Lookup, c.Policies = lookup, policies
+		c.Freed = func(domain string) { b.parts.routes.turnFreed(route.Destination{Route: r.Name, Domain: domain}) }
 		hop := b.nextHop(key, c)
 		if hop == nil {
 			return
@@ -238,6 +250,13 @@ func (b *builder) nextHop(key string, c nexthop.Config) *nexthop.NextHop {
 
 // lookup asks the resolvers of [dns].
 func (b *builder) lookup() *dns.Lookup {
+	if b.dns == nil {
+		b.dns = b.newLookup()
+	}
+	return b.dns
+}
+
+func (b *builder) newLookup() *dns.Lookup {
 	servers := b.config.DNS.Resolvers
 	if len(servers) == 0 {
 		// Without the file, routes that need it find no resolver, and say so.

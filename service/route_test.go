@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
@@ -95,7 +96,13 @@ func TestTurns(t *testing.T) {
 	if errs, _ := r.deliver(t.Context(), "", d); errs[0] != nil {
 		t.Errorf("a client, later: %v", errs[0])
 	}
-	if away.wait(t, 1)["x"] != 2 {
+	// One that has waited for as long as it may at other destinations still has a turn that
+	// is now.
+	patience := time.Duration(0)
+	if errs, _ := r.give(t.Context(), &patience, route.Destination{Route: routeDefault}, d); errs[0] != nil || patience != 0 {
+		t.Errorf("a client without patience: %v, %v left", errs[0], patience)
+	}
+	if away.wait(t, 1)["x"] != 3 {
 		t.Errorf("delivered %v", away.got)
 	}
 }

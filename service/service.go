@@ -17,6 +17,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/observe"
+	"github.com/smimerelay/smimerelay/publish"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
@@ -48,15 +49,30 @@ type Service struct {
 	failed    chan error      // what ended by itself and must not
 	changed   chan struct{}   // the store changed
 	reloads   chan chan error // the console asks for a reload, and waits for what came of it
-	console   *consoleParts   // nil where there is none
-	problem   string          // why that is not in use yet; "" when it is
-	work      sync.WaitGroup
+	// loaded is when the configuration in use was loaded, and refused when a reload failed
+	// last; nil before that.
+	loaded, refused atomic.Pointer[time.Time]
+	console         *consoleParts // nil where there is none
+	problem         string        // why that is not in use yet; "" when it is
+	work            sync.WaitGroup
 
 	// recorder writes the history; nil where there is none.
 	recorder atomic.Pointer[recorder]
 
+	// commands counts the mail commands of members.
+	commands commandCounts
+
 	// memory bounds the messages in work, for all listeners and the queue together.
 	memory *relay.Memory
+
+	// sources is how the directories answered, for the console.
+	sources sourceStates
+
+	// traces are made of messages; nil before there is a configuration.
+	traces atomic.Pointer[tracingInUse]
+
+	// published are the certificates that others may have; nil until they were judged.
+	published atomic.Pointer[publish.Snapshot]
 
 	storeSilent bool // the watch's: the store did not answer last time
 
@@ -85,6 +101,7 @@ func Run(ctx context.Context, o Options) error {
 	s.work.Go(func() { s.watchExpiry(watchCtx) })
 	s.work.Go(func() { s.watchAuthority(watchCtx) })
 	s.work.Go(func() { s.watchEnrolment(watchCtx) })
+	s.work.Go(func() { s.watchPublish(watchCtx) })
 	s.setState(nil)
 	notify(s.log, daemon.SdNotifyReady)
 	s.log.Info("serving", "version", o.Version, "config", o.Path)
@@ -176,7 +193,9 @@ func (s *Service) installed(p *Parts) {
 
 // configLoaded notes that a file was applied.
 func (s *Service) configLoaded() {
-	s.metrics.ConfigLoaded.Set(float64(s.options.Clock().Unix()))
+	now := s.options.Clock()
+	s.loaded.Store(&now)
+	s.metrics.ConfigLoaded.Set(float64(now.Unix()))
 }
 
 // stop drains the listeners within the configured time, then ends the rest. A second
@@ -219,6 +238,7 @@ func (s *Service) stop(signals <-chan os.Signal) error {
 	}
 	cancel()
 	s.recorder.Swap(nil).close(s.log)
+	s.closeTraces(s.traces.Load())
 	s.work.Wait()
 	err = errors.Join(err, s.console.close())
 	s.swap(nil)

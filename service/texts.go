@@ -1,9 +1,6 @@
 package service
 
 import (
-	"io/fs"
-	"os"
-
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay/dsn"
 )
@@ -14,11 +11,7 @@ func (b *builder) readTexts() *dsn.Texts {
 	if b.isKnown("notices") {
 		return nil
 	}
-	var folder fs.FS
-	if n.Folder != "" {
-		folder = os.DirFS(n.Folder)
-	}
-	texts, err := dsn.ReadTexts(n.Language, folder)
+	texts, err := dsn.ReadTexts(n.Language, b.noticesFolder())
 	for _, e := range fault.Each(err) {
 		b.complain("notices.folder", e.Error(), "correct the file")
 	}

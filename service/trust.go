@@ -11,6 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/path"
 	"github.com/smimerelay/smimerelay/certs/revocation"
+	"github.com/smimerelay/smimerelay/certs/token"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/pkix"
@@ -19,8 +20,9 @@ import (
 // keys joins our identities: those in the store, in files and in tokens.
 func (b *builder) keys() {
 	b.parts.files = b.fileKeys().WithLocalPart(b.localPart())
-	all := []certs.Keys{timedKeys{b.parts.store.Keys(), b.parts.store}, b.parts.files}
 	b.openTokens()
+	stored := token.InTokens(timedKeys{b.parts.store.Keys(), b.parts.store}, b.parts.tokens...)
+	all := []certs.Keys{stored, b.parts.files}
 	for _, t := range b.parts.tokens {
 		all = append(all, t)
 	}
@@ -135,7 +137,7 @@ func (b *builder) lists() []*revocation.List {
 		})
 		for _, l := range found {
 			b.parts.closers = append(b.parts.closers, l.Close)
-			b.parts.lists = append(b.parts.lists, namedList{fmt.Sprintf("trust.crls[%d]", i), l})
+			b.parts.lists = append(b.parts.lists, namedList{fmt.Sprintf("trust.crls[%d]", i), path, l})
 		}
 		all = append(all, found...)
 	}
@@ -156,6 +158,7 @@ func (b *builder) fetcher() *revocation.Fetcher {
 		return nil
 	}
 	b.parts.closers = append(b.parts.closers, func() error { f.Close(); return nil })
+	b.parts.fetcher = f
 	return f
 }
 

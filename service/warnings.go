@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"slices"
@@ -54,6 +55,16 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	if len(h.Expiring) > 0 {
 		warn(true, "expiry", "identity expires on "+h.Expiring[0].Certificate.NotAfter.UTC().Format(time.DateOnly), "renew it; list all with smimerelay cert expiring")
 	}
+	warn(p.asksUnsigned(), "ask.from", fmt.Sprintf("there is no identity of %s to sign questions with: no recipient is asked for a certificate", p.Gateway.Ask.From),
+		"import one, or name an address that has one")
+	warn(p.answersUnsigned(), "mail_commands.address", fmt.Sprintf("there is no identity of %s to sign answers with: mail commands are deferred", p.Gateway.Commands.Address),
+		"import one, or have one issued: smimerelay cert issue "+p.Gateway.Commands.Address.String())
+	for _, o := range h.Revoked {
+		sum := sha256.Sum256(o.Certificate.Raw)
+		warn(true, "trust.crls", fmt.Sprintf("the %s has the identity %x (%s), which is revoked and still signs", o.Place, sum[:8], pkix.SubjectString(o.Certificate)),
+			"replace it; smimerelay cert block stops one in the store from signing")
+	}
+	ws = append(ws, p.unfit(h.Unfit)...)
 	warn(!strings.Contains(p.Gateway.Hostname, "."), "hostname", fmt.Sprintf("%q has no domain: other hosts may refuse it in EHLO", p.Gateway.Hostname),
 		"write the full name, such as gw.example.com")
 	ws = append(ws, p.outdated(now)...)
@@ -75,7 +86,12 @@ func (p *Parts) uninformed() config.Problems {
 	return ws
 }
 
-// Survey is Holdings at a time, with what ends within the configured time.
+// Survey is Holdings at a time, with what ends within the configured time, and what is
+// revoked.
 func (p *Parts) Survey(ctx context.Context, now time.Time) (Holdings, error) {
-	return p.Holdings(ctx, now, Within(p.Config))
+	h, err := p.Holdings(ctx, now, Within(p.Config))
+	if err == nil {
+		h.Revoked, err = p.revoked(ctx)
+	}
+	return h, err
 }

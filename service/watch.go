@@ -20,6 +20,8 @@ type Polls struct {
 	Expiry time.Duration
 	// Enrolment is for orders of certificates that are due, by default ten seconds.
 	Enrolment time.Duration
+	// Publish is for changes of what is published, by default ten seconds.
+	Publish time.Duration
 }
 
 // withDefaults returns p with every interval set.
@@ -29,6 +31,7 @@ func (p Polls) withDefaults() Polls {
 		Authority: cmp.Or(p.Authority, 30*time.Second),
 		Expiry:    cmp.Or(p.Expiry, time.Minute),
 		Enrolment: cmp.Or(p.Enrolment, 10*time.Second),
+		Publish:   cmp.Or(p.Publish, 10*time.Second),
 	}
 }
 
@@ -131,6 +134,12 @@ func (s *Service) setting(before *Parts) setting {
 	return setting{
 		clock: s.options.Clock, log: s.log, serving: true, before: before, storeTimeout: s.options.StoreTimeout,
 		decided: func(d gateway.Decision) { s.recorder.Load().decision(d) },
+		hidSubject: func(ctx context.Context, ids []string) (bool, error) {
+			return s.recorder.Load().hidSubject(ctx, ids)
+		},
+		asked: s.asked,
+		allow: s.allowCommand, uncount: s.commands.uncount,
+		fates: s.fates,
 		countToken: func(token, operation, result string) {
 			s.metrics.TokenUses.WithLabelValues(token, operation, result).Inc()
 		},

@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (w *world) run() {
 	go func() {
 		w.ended <- Run(context.Background(), Options{
 			Path: w.config(), Stderr: w.log, Clock: w.now, Version: "test", Signals: w.signals,
-			Polls:        Polls{Store: 20 * time.Millisecond, Authority: 20 * time.Millisecond, Expiry: 20 * time.Millisecond, Enrolment: 20 * time.Millisecond},
+			Polls:        Polls{Store: 20 * time.Millisecond, Authority: 20 * time.Millisecond, Expiry: 20 * time.Millisecond, Enrolment: 20 * time.Millisecond, Publish: 20 * time.Millisecond},
 			StoreTimeout: storeTimeout,
 		})
 	}()
@@ -200,6 +201,7 @@ type hop struct {
 	address string
 	mu      sync.Mutex
 	got     map[string]int
+	texts   map[string][]byte // the last message of a subject
 	changed chan struct{}
 	refuses string // a recipient that it does not know
 	refused int    // how often it said so
@@ -211,7 +213,7 @@ func newHop(t *testing.T) *hop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hop{address: l.Addr().String(), got: map[string]int{}, changed: make(chan struct{}, 1)}
+	h := &hop{address: l.Addr().String(), got: map[string]int{}, texts: map[string][]byte{}, changed: make(chan struct{}, 1)}
 	s := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return hopSession{h}, nil }))
 	done := make(chan struct{})
 	go func() {
@@ -246,6 +248,20 @@ func (h *hop) wait(t *testing.T, n int) map[string]int {
 	}
 }
 
+// count is how many different messages arrived.
+func (h *hop) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.got)
+}
+
+// raw is the last message of a subject.
+func (h *hop) raw(subject string) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.texts[subject]
+}
+
 type hopSession struct{ hop *hop }
 
 func (hopSession) Mail(string, *gosmtp.MailOptions) error { return nil }
@@ -272,6 +288,7 @@ func (s hopSession) Data(r io.Reader) error {
 	subject, _, _ := strings.Cut(rest, "\r\n")
 	s.hop.mu.Lock()
 	s.hop.got[subject]++
+	s.hop.texts[subject] = raw
 	s.hop.mu.Unlock()
 	select {
 	case s.hop.changed <- struct{}{}:
@@ -324,6 +341,26 @@ func (b *logBuffer) wait(t *testing.T, words string) { t.Helper(); b.waitCount(t
 // waitCount waits until words were logged n times.
 func (b *logBuffer) waitCount(t *testing.T, words string, n int) {
 	t.Helper()
+	b.waitFor(t, func(log string) bool { return strings.Count(log, words) >= n }, fmt.Sprintf("%q is not logged %d times", words, n))
+}
+
+// waitSum waits until the numbers after words are n or more together.
+func (b *logBuffer) waitSum(t *testing.T, words string, n int) {
+	t.Helper()
+	b.waitFor(t, func(log string) bool {
+		sum := 0
+		for _, rest := range strings.Split(log, words)[1:] {
+			digits, _, _ := strings.Cut(rest, "\n")
+			number, _ := strconv.Atoi(digits) // of a line that is not whole yet
+			sum += number
+		}
+		return sum >= n
+	}, fmt.Sprintf("the numbers after %q are not %d together", words, n))
+}
+
+// waitFor waits until the log is as it should be; wrong says how it is if that takes too long.
+func (b *logBuffer) waitFor(t *testing.T, good func(log string) bool, wrong string) {
+	t.Helper()
 	late := false
 	timer := time.AfterFunc(patience, func() {
 		b.mu.Lock()
@@ -334,9 +371,9 @@ func (b *logBuffer) waitCount(t *testing.T, words string, n int) {
 	defer timer.Stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for strings.Count(b.text.String(), words) < n {
+	for !good(b.text.String()) {
 		if late {
-			t.Fatalf("%q is not logged %d times:\n%s", words, n, b.text.String())
+			t.Fatalf("%s:\n%s", wrong, b.text.String())
 		}
 		b.cond.Wait()
 	}

@@ -28,13 +28,52 @@ type carrier struct {
 	pieces  []message.Piece
 	// readable says that the readers know no S/MIME.
 	readable bool
+	// objects are parts that are CMS objects, with what takes their place.
+	objects map[*message.Part]*message.Message
+	// failed is why a large part could not be read, or errInMemory.
+	failed error
+}
+
+// A scanned is text that was looked at: in memory, or what is large of a part.
+type scanned struct {
+	message.Scan
+	zero  bool          // it has a NUL
+	large *message.Part // nil: Text has it
+}
+
+func scanText(text []byte) scanned {
+	s := message.ScanLines(text)
+	return scanned{Scan: s, zero: !s.ASCII && bytes.IndexByte(text, 0) >= 0}
+}
+
+// scan looks at the content of p, as it is or with CRLF line ends.
+func (c *carrier) scan(p *message.Part, crlf bool) scanned {
+	if !p.Large() {
+		text := p.Content()
+		if crlf {
+			text = message.Canonical(text)
+		}
+		return scanText(text)
+	}
+	r := p.ContentReader()
+	if crlf {
+		r = message.CanonicalReader(r)
+	}
+	s, zero, err := message.ScanReader(r)
+	c.fail(err)
+	return scanned{Scan: s, zero: zero, large: p}
+}
+
+// fail notes the first failure.
+func (c *carrier) fail(err error) {
+	if c.failed == nil {
+		c.failed = err
+	}
 }
 
 // fits reports whether SMTP carries text as it is, with 8BITMIME where there are
 // 8-bit octets.
-func fits(s message.Scan, limit int) bool {
-	return s.CRLF && s.Longest <= limit && (s.ASCII || bytes.IndexByte(s.Text(), 0) < 0)
-}
+func (s scanned) fits(limit int) bool { return s.CRLF && s.Longest <= limit && !s.zero }
 
 // lines adds text with CRLF line ends.
 func (c *carrier) lines(text []byte) {
@@ -57,15 +96,21 @@ func (c *carrier) part(p *message.Part) {
 // content adds the content of p, and returns the header fields that it then
 // needs.
 func (c *carrier) content(p *message.Part, fields []message.Field) []message.Field {
-	s := message.ScanLines(p.Content())
+	if inner := c.objects[p]; inner != nil {
+		return c.object(inner)
+	}
+	if c.holdsObject(p) {
+		return c.around(p, fields)
+	}
+	s := c.scan(p, false)
 	switch {
-	case fits(s, maxFieldLine) && !p.Ambiguous && p.Encoding != "binary":
+	case s.fits(maxFieldLine) && !p.Ambiguous && p.Encoding != "binary":
 		c.emit(s)
 		return fields
 	case clearlySigned(p):
 		return c.signed(p, s, fields)
 	case untouchable(p):
-		c.lines(p.Content())
+		c.emit(c.scan(p, true))
 		return fields
 	case p.Multipart():
 		c.multipart(p)
@@ -77,36 +122,48 @@ func (c *carrier) content(p *message.Part, fields []message.Field) []message.Fie
 	return c.leaf(p, s, fields)
 }
 
-func (c *carrier) emit(s message.Scan) {
-	if len(s.Text()) > 0 {
-		c.pieces = append(c.pieces, s)
+func (c *carrier) emit(s scanned) {
+	switch {
+	case s.large != nil:
+		c.pieces = append(c.pieces, message.LargeContent(s.large, s.Scan))
+	case len(s.Text()) > 0:
+		c.pieces = append(c.pieces, s.Scan)
 	}
 }
 
 func (c *carrier) multipart(p *message.Part) {
 	pos := p.Body
 	for _, child := range p.Children {
-		c.lines(c.message.Between(pos, child.Start))
+		c.gap(pos, child.Start)
 		c.part(child)
 		pos = child.End
 	}
-	c.lines(c.message.Between(pos, p.End))
+	c.gap(pos, p.End)
+}
+
+// gap adds what stands between parts.
+func (c *carrier) gap(from, to int) {
+	if c.message.Cut(from, to) {
+		c.fail(errInMemory)
+	}
+	c.lines(c.message.Between(from, to))
 }
 
 // leaf adds data. Line ends are CRLF in text, and in what says that it has lines;
 // a CMS object has none, whatever its header says.
-func (c *carrier) leaf(p *message.Part, s message.Scan, fields []message.Field) []message.Field {
+func (c *carrier) leaf(p *message.Part, s scanned, fields []message.Field) []message.Field {
 	identity := p.Encoding == "7bit" || p.Encoding == "8bit" || p.Encoding == "binary"
 	text := strings.HasPrefix(p.MediaType, "text/")
 	octets := layerOf(p) == cmsLayer || p.Encoding == "binary" && !text
-	if !identity || !octets {
-		s = message.ScanLines(message.Canonical(p.Content()))
+	crlf := !identity || !octets
+	if crlf {
+		s = c.scan(p, true)
 	}
-	if fits(s, maxFieldLine) {
+	if s.fits(maxFieldLine) {
 		c.emit(s)
 		return eightBit(fields, p)
 	}
-	encoding, piece, err := reencode(p, s.Text())
+	encoding, piece, err := reencode(p, s, crlf)
 	if err != nil {
 		c.emit(s) // Apply says what is wrong with it
 		return fields
@@ -116,8 +173,15 @@ func (c *carrier) leaf(p *message.Part, s message.Scan, fields []message.Field) 
 }
 
 // reencode chooses a transfer encoding for p, whose content is given, still
-// encoded.
-func reencode(p *message.Part, content []byte) (encoding string, piece message.Piece, err error) {
+// encoded, as it is or with CRLF line ends.
+func reencode(p *message.Part, s scanned, crlf bool) (encoding string, piece message.Piece, err error) {
+	switch {
+	case s.large != nil && crlf:
+		return encodeStream(p, p.CanonicalReader)
+	case s.large != nil:
+		return encodeStream(p, p.DecodeReader)
+	}
+	content := s.Text()
 	switch p.Encoding {
 	case "base64":
 		return encode(p)
@@ -135,25 +199,42 @@ func reencode(p *message.Part, content []byte) (encoding string, piece message.P
 // octets must stay: where their line ends or their encoding would have to change
 // the signature becomes an opaque one, which is the same signature over the same
 // octets in another form (RFC 8551 section 3.5).
-func (c *carrier) signed(p *message.Part, s message.Scan, fields []message.Field) []message.Field {
-	content := p.Children[0].Bytes()
-	object, data := signatureOf(p)
-	if data == nil {
-		c.lines(p.Content())
+func (c *carrier) signed(p *message.Part, s scanned, fields []message.Field) []message.Field {
+	if p.Children[1].Large() {
+		c.fail(errInMemory)
 		return fields
 	}
-	_, second := (&signature{data: data, content: content, clear: true}).verify()
-	if second {
-		s, content = message.ScanLines(message.Canonical(p.Content())), message.Canonical(content)
+	object, data := signatureOf(p)
+	if data == nil {
+		c.emit(c.scan(p, true))
+		return fields
 	}
-	if fits(s, maxSMTPLine) {
+	content := &signature{data: data, clear: true}
+	if p.Children[0].Large() {
+		content.large = p.Children[0]
+	} else {
+		content.content = p.Children[0].Bytes()
+	}
+	if content.large != nil && data.OverContent() {
+		c.fail(errInMemory)
+		return fields
+	}
+	_, second := content.verify()
+	if second {
+		s, content.content = c.scan(p, true), message.Canonical(content.content)
+	}
+	if s.fits(maxSMTPLine) {
 		c.emit(s)
 		return eightBit(fields, p)
+	}
+	if s.large != nil {
+		c.fail(errInMemory)
+		return fields
 	}
 	if c.readable {
 		return c.unsigned(p, fields)
 	}
-	opaque, err := cms.Enclose(object, [][]byte{content})
+	opaque, err := cms.Enclose(object, [][]byte{content.content})
 	if err != nil {
 		c.lines(p.Content())
 		return fields

@@ -8,7 +8,7 @@ import (
 )
 
 // topical reports whether a field says what a message is about: what the baseline
-// policy of RFC 9788 section 3.2.2 hides, and what programs repeat that in under
+// policy of RFC 9788 section 3.2.1 hides, and what programs repeat that in under
 // other names, such as Thread-Topic, Original-Subject and Resent-Subject.
 func topical(f message.Field) bool {
 	name := strings.ToLower(f.Name)

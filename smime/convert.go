@@ -3,6 +3,7 @@ package smime
 import (
 	"bytes"
 	"errors"
+	"io"
 	"regexp"
 	"strings"
 
@@ -13,7 +14,9 @@ import (
 // without breaking something in it.
 var errUnsafe = errors.New("cannot be made safe for a clear signature")
 
-// errInMemory means that a large message must be in memory for what is to be done.
+// errInMemory means that a large message must be in memory for what is to be done: what
+// is large stands between its parts, or its line ends must change elsewhere than in what is
+// large.
 var errInMemory = errors.New("must be in memory")
 
 // entity is a MIME entity that was converted: its header fields and the pieces
@@ -118,15 +121,17 @@ func (c *converter) unchanged(p *message.Part, ok func(message.Scan) bool) (take
 		}
 		return taken, nil
 	}
-	s, _, err := message.ScanReader(p.ContentReader())
-	if err != nil {
+	s, _, err := scanLarge(p)
+	if err != nil || !ok(s) {
 		return false, err
-	}
-	if !ok(s) {
-		return false, errInMemory
 	}
 	c.large, c.pieces = true, append(c.pieces, message.LargeContent(p, s))
 	return true, nil
+}
+
+// scanLarge looks at the content of a part with CRLF line ends, still encoded.
+func scanLarge(p *message.Part) (s message.Scan, zero bool, err error) {
+	return message.ScanReader(message.CanonicalReader(p.ContentReader()))
 }
 
 // part converts a part below the root, header and content.
@@ -256,7 +261,7 @@ func (c *converter) message(p *message.Part) error {
 		}
 	}
 	if inner.Get("Content-Type") == "" {
-		fields = append(fields[:len(fields):len(fields)], message.RawField("Content-Type", "text/plain; charset="+charset(inner.Content())))
+		fields = append(fields[:len(fields):len(fields)], message.RawField("Content-Type", "text/plain; charset="+charsetOf(inner)))
 	}
 	if inner.Get("MIME-Version") == "" {
 		fields = append(fields[:len(fields):len(fields)], message.RawField("MIME-Version", "1.0"))
@@ -279,6 +284,10 @@ func (c *converter) leaf(p *message.Part, fields []message.Field) ([]message.Fie
 		return withEncoding(fields, p, "7bit"), nil
 	case kept:
 		return fields, nil
+	}
+	encode := encode
+	if p.Large() {
+		c.large, encode = true, encodeLarge
 	}
 	encoding, piece, err := encode(p)
 	if err != nil {
@@ -306,15 +315,42 @@ func encode(p *message.Part) (encoding string, piece message.Piece, err error) {
 	return encoding, piece, nil
 }
 
+// encodeLarge is encode for a part that is not in memory, with CRLF line ends.
+func encodeLarge(p *message.Part) (encoding string, piece message.Piece, err error) {
+	return encodeStream(p, p.CanonicalReader)
+}
+
+// encodeStream is encode for what open gives of a part each time, which it reads once to
+// see that it can be decoded, and what it is.
+func encodeStream(p *message.Part, open func() (io.Reader, error)) (encoding string, piece message.Piece, err error) {
+	r, err := open()
+	if err != nil {
+		return "", nil, err
+	}
+	var d density
+	if _, err := io.Copy(&d, r); err != nil {
+		return "", nil, err
+	}
+	if p.Encoding != "base64" && quotable(p) && !d.binary() {
+		return "quoted-printable", message.Encoded(open, message.EncodeQuoted), nil
+	}
+	return "base64", message.Encoded(open, message.EncodeBase64), nil
+}
+
 // encodeOctets chooses between base64 and quoted-printable for the decoded
 // content of p.
 func encodeOctets(p *message.Part, data []byte) (encoding string, piece message.Piece) {
-	name := strings.ToLower(p.Params["charset"])
-	wide := strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || strings.HasPrefix(name, "iso-10646")
-	if strings.HasPrefix(p.MediaType, "text/") && !wide && !denseBinary(data) {
+	if quotable(p) && !denseBinary(data) {
 		return "quoted-printable", message.Quoted(data)
 	}
 	return "base64", message.Base64(message.Octets(data))
+}
+
+// quotable reports whether the content of p is text of octets.
+func quotable(p *message.Part) bool {
+	name := strings.ToLower(p.Params["charset"])
+	wide := strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || strings.HasPrefix(name, "iso-10646")
+	return strings.HasPrefix(p.MediaType, "text/") && !wide
 }
 
 // withEncoding returns the fields with the Content-Transfer-Encoding given; the
@@ -339,11 +375,28 @@ const safeLine = 76
 // denseBinary reports whether base64 is shorter than quoted-printable: an octet
 // that needs escaping costs two more, and base64 costs a third of all.
 func denseBinary(data []byte) bool {
+	var d density
+	d.count(data)
+	return d.binary()
+}
+
+// A density counts the octets that quoted-printable escapes.
+type density struct{ escaped, all int64 }
+
+// Write is that of io.Writer.
+func (d *density) Write(data []byte) (int, error) {
+	d.count(data)
+	return len(data), nil
+}
+
+func (d *density) count(data []byte) {
 	n := 0
 	for _, c := range data {
 		if c >= 0x7f || c == '=' || c < ' ' && c != '\t' && c != '\r' && c != '\n' {
 			n++
 		}
 	}
-	return n > len(data)/6
+	d.escaped, d.all = d.escaped+int64(n), d.all+int64(len(data))
 }
+
+func (d *density) binary() bool { return d.escaped > d.all/6 }

@@ -140,6 +140,9 @@ func (w *walker) try(trials []trial, own bool, decrypt decrypter) (ok bool) {
 		})
 		switch {
 		case err == nil:
+			if w.report.Encryption.readBy == nil { // else an inner layer's key
+				w.report.Encryption.readBy = t.identity.Certificate
+			}
 			return true
 		case errors.Is(err, cms.ErrDevice):
 			w.unreachable(err)

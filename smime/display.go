@@ -38,6 +38,28 @@ func display(m *message.Message, p HeaderProtection) (*message.Message, HeaderPr
 	return shown, p, nil
 }
 
+// withoutDisplay returns a decrypted message without its legacy display, where the change
+// brings the header of its payload to the surface: readers would see that twice, and programs
+// take it for the text (RFC 9788 section 4.8.2). What is still signed, and what cannot be
+// changed, stays.
+func withoutDisplay(inner *message.Message, payload *message.Part, change message.Change) *message.Message {
+	if len(change.Append) == 0 {
+		return inner
+	}
+	bare, err := bodytext.RemoveLegacyDisplay(inner, func(name, value string) bool {
+		for _, f := range payload.Fields {
+			if text, ok := charsets.Header(f.Value()); ok && f.Is(name) && (f.Is(restorable...) || topical(f)) && oneLine(text) == oneLine(value) {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return inner
+	}
+	return bare
+}
+
 // oneLine returns text without line ends and control characters: a line must not end the
 // display before its time.
 func oneLine(text string) string {

@@ -66,3 +66,41 @@ func TestLegacyDisplayIsOneLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestLegacyDisplayIsRemoved: what is not signed is delivered without it, if the header says
+// the same.
+func TestLegacyDisplayIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	const header = "Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nKeywords: merger\r\nFrom: alice@example.org\r\n"
+	plain := func(charset, body string) string {
+		return "Content-Type: text/plain" + charset + "; hp=cipher; hp-legacy-display=1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + body
+	}
+	html := func(body string) string { return strings.Replace(plain("", body), "text/plain", "text/html", 1) }
+	for name, tt := range map[string]struct{ payload, want string }{
+		"plain":                 {plain("; charset=utf-8", "Subject: grüße\r\nKeywords:  merger\r\n\r\nbody\r\n"), "body\r\n"},
+		"Latin-1":               {plain("; charset=iso-8859-1", "Subject: gr\xfc\xdfe\r\n\r\nb\xf6dy\r\n"), "b\xf6dy\r\n"},
+		"LF":                    {strings.ReplaceAll(plain("", "Keywords: merger\n\nbody\n"), "\r\n", "\n"), "body\r\n"},
+		"HTML":                  {html("<html><body>\r\n" + `<div class="header-protection-legacy-display"><pre>Subject: gr&#252;&#xdf;e` + "\r\nKeywords: merger</pre></div>\r\n<p>body</p>"), "<html><body>\r\n<p>body</p>"},
+		"another subject":       {plain("", "Subject: other\r\n\r\nbody\r\n"), "Subject: other\r\n\r\nbody\r\n"},
+		"a field that is none":  {plain("", "Keywords: merger\r\nX-Note: pay\r\n\r\nbody\r\n"), "Keywords: merger\r\nX-Note: pay\r\n\r\nbody\r\n"},
+		"a text":                {plain("", "Keywords: merger\r\npay at once\r\n\r\nbody\r\n"), "Keywords: merger\r\npay at once\r\n\r\nbody\r\n"},
+		"no blank line":         {plain("", "Keywords: merger\r\n"), "Keywords: merger\r\n"},
+		"nothing before it":     {plain("", "\r\n\r\nbody\r\n"), "\r\n\r\nbody\r\n"},
+		"HTML inside":           {html(`<div class="header-protection-legacy-display"><pre>Keywords: merger<b>x</b></pre></div>body`), `<div class="header-protection-legacy-display"><pre>Keywords: merger<b>x</b></pre></div>body`},
+		"HTML without an end":   {html(`<div class="header-protection-legacy-display"><pre>Keywords: merger</pre>body`), `<div class="header-protection-legacy-display"><pre>Keywords: merger</pre>body`},
+		"not marked":            {strings.Replace(plain("", "Keywords: merger\r\n\r\nbody\r\n"), "legacy-display=1", "legacy-display=0", 1), "Keywords: merger\r\n\r\nbody\r\n"},
+		"the header stays away": {strings.Replace(plain("", "Keywords: merger\r\n\r\nbody\r\n"), "hp=cipher", "hp=clear", 1), "Keywords: merger\r\n\r\nbody\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opened := w.open(seal(t, w, mail(t, text), []byte(header+tt.payload)), w.bob)
+			body, err := opened.Message.Root().Decode()
+			if err != nil || string(body) != tt.want {
+				t.Errorf("%q, %v, want %q", body, err, tt.want)
+			}
+			_, sent, _ := strings.Cut(crlf(strings.ReplaceAll(tt.payload, "\r\n", "\n")), "\r\n\r\n")
+			if mark := opened.Message.Root().Params["hp-legacy-display"]; (mark == "") != (sent != tt.want) {
+				t.Errorf("the mark is %q\n%s", mark, opened.Message.Header())
+			}
+		})
+	}
+}

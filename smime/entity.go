@@ -3,6 +3,7 @@ package smime
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -42,7 +43,7 @@ func unambiguous(m *message.Message) error {
 func contentFields(m *message.Message) []message.Field {
 	var fields []message.Field
 	if !m.Has("Content-Type") {
-		fields = append(fields, message.RawField("Content-Type", "text/plain; charset="+charset(m.Body())))
+		fields = append(fields, message.RawField("Content-Type", "text/plain; charset="+charsetOf(m.Root())))
 	}
 	for _, f := range m.Fields() {
 		if f.Structural() && !f.Is("MIME-Version") {
@@ -60,7 +61,64 @@ func charset(text []byte) string {
 	case utf8.Valid(text):
 		return "utf-8"
 	}
-	return "unknown-8bit" // RFC 1428
+	return unknownCharset
+}
+
+// unknownCharset is RFC 1428's.
+const unknownCharset = "unknown-8bit"
+
+// charsetOf is charset for the content of a part, which may be large. One that cannot be
+// read is of an unknown character set; writing it fails too.
+func charsetOf(p *message.Part) string {
+	if !p.Large() {
+		return charset(p.Content())
+	}
+	var u utf8Scan
+	if _, err := io.Copy(&u, p.ContentReader()); err != nil {
+		return unknownCharset
+	}
+	return u.charset()
+}
+
+// A utf8Scan looks at text in pieces.
+type utf8Scan struct {
+	other   bool   // octets that are not ASCII, or NUL
+	invalid bool   // octets that are not UTF-8
+	rest    []byte // the start of a character
+}
+
+// Write is that of io.Writer.
+func (u *utf8Scan) Write(text []byte) (int, error) {
+	size := len(text)
+	u.other = u.other || !message.ScanLines(text).ASCII
+	for len(u.rest) > 0 && len(text) > 0 && !utf8.FullRune(u.rest) {
+		u.rest, text = append(u.rest, text[0]), text[1:]
+	}
+	if utf8.FullRune(u.rest) {
+		u.invalid, u.rest = u.invalid || !utf8.Valid(u.rest), u.rest[:0]
+	}
+	end := len(text)
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				end -= n
+			}
+			break
+		}
+	}
+	u.invalid = u.invalid || !utf8.Valid(text[:end])
+	u.rest = append(u.rest, text[end:]...)
+	return size, nil
+}
+
+func (u *utf8Scan) charset() string {
+	switch {
+	case !u.other:
+		return "us-ascii"
+	case !u.invalid && len(u.rest) == 0:
+		return "utf-8"
+	}
+	return unknownCharset
 }
 
 // plainEntity returns the MIME entity of m as it is: its Content-* fields and

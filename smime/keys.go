@@ -15,21 +15,27 @@ import (
 // value is all.
 type KeyKinds string
 
-// Allow says why the key of a certificate is none of the kinds; "" if it is one.
-func (k KeyKinds) Allow(c *x509.Certificate) string {
+// allow says why the key of a certificate is none of the kinds; "" if it is one.
+func (k KeyKinds) allow(whose string, c *x509.Certificate) string {
+	if k == "" {
+		return ""
+	}
 	kind := pkix.KeyKind(pkix.PublicKey(c))
-	if k == "" || slices.Contains(strings.Fields(string(k)), kind) {
+	if slices.Contains(strings.Fields(string(k)), kind) {
 		return ""
 	}
 	if kind == "" {
 		kind = pkix.KeyName(c)
 	}
-	return fmt.Sprintf("its key is %s, and the profile wants %s", kind, k)
+	return fmt.Sprintf("%s key is %s, and the profile wants %s", whose, kind, k)
 }
 
 // managed says why the content key got to a recipient by another kind of key; "" if
 // not.
 func (k KeyKinds) managed(list []cms.KeyManagement) string {
+	if k == "" {
+		return ""
+	}
 	for _, m := range list {
 		if !slices.ContainsFunc(strings.Fields(string(k)), func(kind string) bool { return uses(m, kind) }) {
 			return fmt.Sprintf("it is encrypted by %s, and the profile wants %s", m, k)

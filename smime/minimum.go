@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 // zero value asks for nothing.
 type Minimum struct {
 	Digest string // "sha-256", "sha-384" or "sha-512"; "" is any
-	RSA    int    // bits of the signer's key, if it is an RSA key
+	RSA    int    // bits of RSA keys that sign or are encrypted to
 	PSS    bool   // RSA signatures with PKCS #1 v1.5 padding do not do
 	// Cipher is "aes-128", "aes-192" or "aes-256": the least strength of the
 	// content cipher; "" is any.
@@ -64,10 +65,21 @@ func (m Minimum) signer(s *Signer) string {
 	if s.Certificate == nil {
 		return ""
 	}
-	if key := pkix.RSAKey(pkix.PublicKey(s.Certificate)); key != nil && key.N.BitLen() < m.RSA {
-		return fmt.Sprintf("the signer's RSA key has %d bits, and %d are the least", key.N.BitLen(), m.RSA)
+	return m.key("the signer's", s.Certificate)
+}
+
+// Key says why the key of a certificate may neither sign nor be encrypted to; "" if it
+// may. It is the one judgement of keys for both directions.
+func (m Minimum) Key(c *x509.Certificate) string { return m.key("its", c) }
+
+func (m Minimum) key(whose string, c *x509.Certificate) string {
+	if m.RSA == 0 {
+		return m.Keys.allow(whose, c)
 	}
-	return m.Keys.Allow(s.Certificate)
+	if key := pkix.RSAKey(pkix.PublicKey(c)); key != nil && key.N.BitLen() < m.RSA {
+		return fmt.Sprintf("%s RSA key has %d bits, and %d are the least", whose, key.N.BitLen(), m.RSA)
+	}
+	return m.Keys.allow(whose, c)
 }
 
 // encryption says how an encryption is below the minimum; "" if it is not, or if
@@ -82,10 +94,11 @@ func (m Minimum) encryption(e *Encryption) string {
 		return fmt.Sprintf("the cipher is %s, which does not authenticate", e.Cipher)
 	case m.OAEP && slices.Contains(e.keyManagement, cms.KeyTransportPKCS1):
 		return "the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"
-	case m.Keys != "":
-		return m.Keys.managed(e.keyManagement)
 	}
-	return ""
+	if below := m.Keys.managed(e.keyManagement); below != "" || e.readBy == nil {
+		return below
+	}
+	return m.key("the recipient's", e.readBy)
 }
 
 // strength is the size of a content cipher's key; 0 for those that no one should

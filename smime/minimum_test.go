@@ -23,6 +23,7 @@ func TestMinimum(t *testing.T) {
 		return w.open(encrypt(t, m, EncryptOptions{Cipher: cipher, KeyTransport: transport}, w.alice), w.alice).Report
 	}
 	unsigned := w.open(encrypt(t, mail(t, text), EncryptOptions{Cipher: "aes-128-cbc"}, w.bob), w.bob).Report
+	sealed := w.open(encrypt(t, mail(t, text), EncryptOptions{}, w.alice), w.alice).Report
 	pssOnly := open(pss, "", "")
 	pssOnly.Signers[0].Certificate = &x509.Certificate{PublicKey: pkix.PSSKey{PublicKey: pkix.RSAKey(w.alice.Certificate.PublicKey)}}
 	strong := Minimum{Digest: "sha-256", RSA: 2048, PSS: true, Cipher: "aes-128", Authenticated: true, OAEP: true}
@@ -44,6 +45,14 @@ func TestMinimum(t *testing.T) {
 		{"transport", Minimum{OAEP: true}, open(pss, "aes-256-cbc", cms.PKCS1), "policy below-minimum the RSA key transport has PKCS #1 v1.5 padding, and it must be OAEP"},
 		{"not signed", Minimum{Cipher: "aes-256"}, unsigned, "policy below-minimum the cipher is aes-128-cbc, and aes-256 is the least"},
 		{"not signed, nothing asked", Minimum{Digest: "sha-512"}, unsigned, "none"},
+		{"own key", Minimum{RSA: 3072}, sealed, "policy below-minimum the recipient's RSA key has 2048 bits, and 3072 are the least"},
+		{"own key of another kind", Minimum{RSA: 3072}, unsigned, "none"},
+		{"own key is the least", Minimum{RSA: 2048}, sealed, "none"},
+		{"not our key", Minimum{RSA: 3072}, w.open(encrypt(t, mail(t, text), EncryptOptions{}, w.alice), w.bob).Report, "none no-key"},
+		{"kind of signer", Minimum{Keys: "ml-dsa-87 ec"}, open(pss, "", ""), "policy below-minimum the signer's key is rsa, and the profile wants ml-dsa-87 ec"},
+		{"kind of reader", Minimum{Keys: "rsa"}, unsigned, "policy below-minimum it is encrypted by ecdh, and the profile wants rsa"},
+		{"curve of reader", Minimum{Keys: "brainpool"}, unsigned, "policy below-minimum the recipient's key is ec, and the profile wants brainpool"},
+		{"allowed kinds", Minimum{Keys: "rsa"}, open(pss, "aes-256-cbc", cms.OAEP), "pass"},
 		{"failed before", Minimum{Digest: "sha-512"}, Report{Result: certs.Fail, Reason: ReasonTampered, Signers: []Signer{{Result: certs.Fail, Digest: "sha-1"}}}, "fail content-changed"},
 	} {
 		before := len(tt.report.Signers) > 0 && tt.report.Signers[0].Result == certs.Pass

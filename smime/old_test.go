@@ -20,6 +20,12 @@ import (
 // openssl makes a message in a way that this package does not write any more.
 func openssl(t testing.TB, id *certs.Identity, args ...string) *message.Message {
 	t.Helper()
+	return opensslOf(t, id, "meet at ten\r\n", args...)
+}
+
+// opensslOf is openssl for a text.
+func opensslOf(t testing.TB, id *certs.Identity, text string, args ...string) *message.Message {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "id.pem")
 	if err := os.WriteFile(file, testpki.Must((*testpki.Identity)(id).PEM()), 0o600); err != nil {
 		t.Fatal(err)
@@ -30,7 +36,7 @@ func openssl(t testing.TB, id *certs.Identity, args ...string) *message.Message 
 		args = append(args, file)
 	}
 	cmd := exec.Command("openssl", append([]string{"cms", "-binary", "-crlfeol"}, args...)...)
-	cmd.Stdin = bytes.NewReader([]byte("Content-Type: text/plain\r\n\r\nmeet at ten\r\n"))
+	cmd.Stdin = bytes.NewReader([]byte("Content-Type: text/plain\r\n\r\n" + text))
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("openssl %v: %v", args, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -69,6 +70,7 @@ type Opened struct {
 	// was not reached.
 	given, unwrapped *message.Message
 	payload          *message.Part
+	reserve          func(octets int64) bool // that of the options
 }
 
 const (
@@ -81,7 +83,7 @@ const (
 func Open(ctx context.Context, m *message.Message, o OpenOptions) *Opened {
 	w := newWalker(ctx, m, o)
 	w.walk()
-	opened := &Opened{Message: m, given: m}
+	opened := &Opened{Message: m, given: m, reserve: o.Reserve}
 	if w.surface != nil {
 		if delivered, err := bringUp(m, w.surface, w.payload()); err != nil {
 			w.stop(certs.PermError, ReasonDecrypt, "what was decrypted cannot be delivered: "+err.Error())
@@ -111,6 +113,7 @@ type walker struct {
 	report  Report
 
 	part *message.Part // what the next layer is
+	file string        // the name of the file that the last CMS object is around; "" if it says none
 	// doubt says why readers may take another way to part than the walk did.
 	doubt string
 	// stopped says that the report has its result: the walk ended early.
@@ -231,10 +234,16 @@ func (w *walker) openClear() {
 		return
 	}
 	signed := &signature{data: data, clear: true}
-	if content.Large() {
-		signed.large = content
-	} else {
+	switch {
+	case !content.Large():
 		signed.content = content.Bytes()
+	case data.OverContent():
+		if signed.content, err = io.ReadAll(content.Reader()); err != nil {
+			w.stop(certs.PermError, ReasonMalformed, err.Error())
+			return
+		}
+	default:
+		signed.large = content
 	}
 	w.signed(signed)
 	w.part = content
@@ -273,7 +282,7 @@ func (w *walker) openCMS() {
 	}
 	object, err := w.options.Kind.take(w.part, w.part.Decode)
 	own := w.part.Encoded()
-	w.part = nil
+	w.file, w.part = fileName(w.part), nil
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
@@ -298,13 +307,14 @@ func (w *walker) openCMS() {
 // openSigned opens an opaque signature, or finds certificates only.
 func (w *walker) openSigned(object []byte) {
 	data, err := w.options.Certificates.ParseSignedData(object)
-	if w.opaque(data, err, err == nil && data.Content != nil) {
+	if w.opaque(&signature{data: data}, err, err == nil && data.Content != nil) {
 		w.inner(data.Content.Bytes())
 	}
 }
 
 // opaque judges an opaque signature, and reports whether what it signs is to be read.
-func (w *walker) opaque(data *cms.SignedData, err error, content bool) bool {
+func (w *walker) opaque(s *signature, err error, content bool) bool {
+	data := s.data
 	switch {
 	case err != nil:
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
@@ -316,7 +326,7 @@ func (w *walker) opaque(data *cms.SignedData, err error, content bool) bool {
 		w.stop(certs.PermError, ReasonUnsupported, foreign(data))
 	case !w.oneReading():
 	default:
-		w.signed(&signature{data: data})
+		w.signed(s)
 		return true
 	}
 	return false
@@ -355,22 +365,13 @@ func (w *walker) openCompressed(object []byte) {
 }
 
 // inner makes what was in a layer the next one: a message of its own, parsed
-// again. What cannot be a MIME entity is text.
+// again. What cannot be a MIME entity is text, or a file.
 func (w *walker) inner(content []byte) *message.Message {
-	m, err := parseEntity(content)
+	m, err := parseEntity(content, w.file)
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return nil
 	}
 	w.part, w.unwrapped = m.Root(), m
 	return m
-}
-
-// parseEntity parses a MIME entity; what cannot be one is text.
-func parseEntity(content []byte) (*message.Message, error) {
-	if m, err := message.Parse(content); err == nil {
-		return m, nil
-	}
-	kind := message.RawField("Content-Type", "text/plain; charset="+charset(content))
-	return message.Parse(append(message.WriteHeader([]message.Field{kind}), content...))
 }

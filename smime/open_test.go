@@ -313,7 +313,7 @@ func TestSurfaceOfOddContent(t *testing.T) {
 				t.Fatalf("%+v", opened.Report)
 			}
 			got := opened.Message
-			if !fits(message.ScanLines(got.Body()), maxSMTPLine) {
+			if !scanText(got.Body()).fits(maxSMTPLine) {
 				t.Errorf("cannot travel: %q", got.Body())
 			}
 			data, err := got.Root().Decode()

@@ -44,9 +44,9 @@ func (o *StreamOpened) WriteTo(w io.Writer) (int64, error) {
 
 // OpenStream is Open for a message of size octets that r gives, and for which spool makes
 // room as needed. Most of what is large in it goes through small buffers. What is
-// compressed is in memory, and so is what SMTP does not carry as it was decrypted (LF line
-// ends, long lines), and with GODEBUG=fips140=only what is encrypted. A large content that
-// was signed without signed attributes is not verified. Errors are those of r and of the
+// compressed is in memory, and so is what was signed without signed attributes, what was
+// clearly signed and then encrypted with lines that SMTP does not carry, and with
+// GODEBUG=fips140=only what is encrypted. Errors are those of r and of the
 // spools, and message.ErrMalformed; what was opened depends on both until it was written.
 func OpenStream(ctx context.Context, r io.ReaderAt, size int64, o OpenOptions, spool func() (Spool, error)) (*StreamOpened, error) {
 	w := newWalker(ctx, nil, o)
@@ -85,15 +85,16 @@ func bringUpLarge(m, inner *message.Message, payload *message.Part) (*message.Dr
 	return m.Draft(change)
 }
 
-// carriedLarge is carried for a message that may be large: what does not fit is in memory.
+// carriedLarge is carried for a message that may be large.
 func carriedLarge(m *message.Message) (*message.Entity, error) {
-	if root := m.Root(); root.Large() && m.Has("Content-Type") && root.Encoding != "binary" {
-		s, zero, err := message.ScanReader(root.ContentReader())
-		if err != nil {
-			return nil, err
+	if m.Root().Large() {
+		c := carrier{message: m}
+		fields := c.content(m.Root(), canonicalFields(contentFields(m)))
+		if c.failed == nil {
+			return &message.Entity{Fields: fields, Body: c.pieces, Received: true}, nil
 		}
-		if s.CRLF && s.Longest <= maxFieldLine && !zero {
-			return &message.Entity{Fields: canonicalFields(contentFields(m)), Body: []message.Piece{message.LargeContent(root, s)}, Received: true}, nil
+		if !errors.Is(c.failed, errInMemory) {
+			return nil, c.failed
 		}
 	}
 	m, err := inMemory(m)
@@ -106,7 +107,7 @@ func carriedLarge(m *message.Message) (*message.Entity, error) {
 // openLarge opens a CMS object that is not in memory.
 func (w *walker) openLarge() {
 	r, err := w.part.DecodeReader()
-	w.part = nil
+	w.file, w.part = fileName(w.part), nil
 	if err != nil {
 		w.stop(certs.PermError, ReasonMalformed, err.Error())
 		return
@@ -147,7 +148,11 @@ func (w *walker) openSignedLarge(object io.Reader) {
 		return
 	}
 	data, err := w.options.Certificates.ReadSignedData(object, content)
-	if w.opaque(data, err, content.size > 0) {
+	s := &signature{data: data}
+	if err == nil && data.OverContent() {
+		s.spooled, err = content.all()
+	}
+	if w.opaque(s, err, content.size > 0) {
 		w.innerLarge(content)
 	}
 }
@@ -173,8 +178,8 @@ func (w *walker) openEnvelopedLarge(object io.Reader) {
 // innerLarge is inner for what is in a spool.
 func (w *walker) innerLarge(content *watchedSpool) *message.Message {
 	m, err := message.ParseLarge(content, content.size)
-	if err != nil {
-		all, err := io.ReadAll(io.NewSectionReader(content, 0, content.size))
+	if err != nil || !entityFor(m, w.file) {
+		all, err := content.all()
 		if err != nil {
 			return nil // which the spool has noted
 		}
@@ -212,6 +217,11 @@ type watchedSpool struct {
 	Spool
 	size   int64
 	failed *error
+}
+
+// all returns what was written.
+func (s *watchedSpool) all() ([]byte, error) {
+	return io.ReadAll(io.NewSectionReader(s, 0, s.size))
 }
 
 func (s *watchedSpool) Read(b []byte) (int, error) {

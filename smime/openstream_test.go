@@ -24,9 +24,20 @@ var largeMessages = map[string]string{
 	"forwarded":  "Content-Type: message/rfc822\n\nSubject: inside\nContent-Type: text/plain\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000),
 	"8-bit":      "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + strings.Repeat("eine Zeile über nichts\n", 15000),
 	"fragile":    "Content-Type: text/plain\n\n" + strings.Repeat("a line with a blank at its end \n", 9000),
-	"no type":    "\n" + strings.Repeat("a line of the text, and nothing else\n", 9000),
-	"NUL":        "Content-Type: text/plain\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000) + "\x00\n",
-	"two types":  "Content-Type: text/plain\nContent-Type: text/html\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000),
+	"long line":  "Content-Type: text/plain\n\n" + strings.Repeat("a word and ", 50_000) + "\n",
+	"long, 8-bit": "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" +
+		strings.Repeat(strings.Repeat("ein Wort über ", 500)+"\n", 60) + "--b--\n",
+	"binary":           "Content-Type: a/b\nContent-Transfer-Encoding: binary\n\n" + strings.Repeat("\x01\xff\xfe--", 100_000),
+	"quoted":           "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" + strings.Repeat("gr=C3=BC=C3=9Fe =\nund mehr \n", 15_000),
+	"long base64":      "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\n" + strings.Repeat("QUJD", 100_000) + "\n",
+	"no base64":        "Content-Type: a/b\nContent-Transfer-Encoding: base64\n\n" + strings.Repeat("Q*JD", 100_000) + "\n",
+	"forwarded, 8-bit": "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: inside\n\n" + strings.Repeat("eine Zeile über nichts\n", 15_000),
+	"no type, 8-bit":   "\n" + strings.Repeat("eine Zeile über nichts\n", 15_000),
+	"no type, Latin-1": "\n" + strings.Repeat("eine Zeile \xfcber nichts\n", 15_000),
+	"preamble":         "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000) + "--b\n\nhi\n--b--\n",
+	"no type":          "\n" + strings.Repeat("a line of the text, and nothing else\n", 9000),
+	"NUL":              "Content-Type: text/plain\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000) + "\x00\n",
+	"two types":        "Content-Type: text/plain\nContent-Type: text/html\n\n" + strings.Repeat("a line of the text, and nothing else\n", 9000),
 }
 
 // spools makes files, and fails at the one with this number.
@@ -128,6 +139,41 @@ func TestOpenStream(t *testing.T) {
 	}
 }
 
+// A header field that starts as a delimiter does makes no reading of a message the only one.
+func TestOpenStreamHyphens(t *testing.T) {
+	w := newWorld(t)
+	m := w.sign(t, mail(t, largeMessages["text"]), w.alice, SignOptions{})
+	boundary := m.Root().Params["boundary"]
+	forged := "Content-Type: text/plain\r\n\r\n" + strings.Repeat("text\r\n", 1000) + "=2D-" + boundary + "\r\n\r\nforged\r\n" + strings.Repeat("text\r\n", 10) + "--" + boundary
+	for _, fields := range []string{"", "--x: y\r\n", "--" + boundary + ": y\r\n", "--x : y\r\n"} {
+		raw := strings.Replace(string(m.Bytes()), "--"+boundary, forged, 1)
+		raw = strings.Replace(raw, "\r\n\r\n", "\r\nContent-Transfer-Encoding: quoted-printable\r\n"+fields+"\r\n", 1)
+		if got := w.open(parse(t, raw)).Report; got.Result != certs.PermError {
+			t.Errorf("%q: %+v", fields, got)
+		}
+		sameAsOpen(t, fields, []byte(raw), w.options(w.alice))
+	}
+}
+
+// A large content without signed attributes is verified, where that is allowed.
+func TestOpenStreamBare(t *testing.T) {
+	w := newWorld(t)
+	text := strings.Repeat("a line of the text, and nothing else\r\n", 9000)
+	for _, form := range []string{"-stream", "-nodetach"} {
+		m := opensslOf(t, w.alice, text, "-sign", "-noattr", form)
+		o := w.options()
+		expect(t, Open(t.Context(), m, o), certs.PolicyNo, ReasonBare)
+		for _, o.AllowBare = range []bool{false, true} {
+			sameAsOpen(t, form, m.Bytes(), o)
+			sameAsOpen(t, form+", LF", bytes.ReplaceAll(m.Bytes(), []byte("\r\n"), []byte("\n")), o)
+			changed := bytes.Clone(m.Bytes())
+			changed[len(changed)/2] ^= 1
+			sameAsOpen(t, form+", changed", changed, o)
+		}
+		expect(t, Open(t.Context(), m, o), certs.Pass, ReasonBare)
+	}
+}
+
 // What has no layer that can be read as a stream, or none at all, is read all the same.
 func TestOpenStreamInMemory(t *testing.T) {
 	w := newWorld(t)
@@ -148,6 +194,64 @@ func TestOpenStreamInMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		sameAsOpen(t, name, raw.Bytes(), w.options(w.alice))
+	}
+}
+
+// What SMTP does not carry as it is inside of encryption is changed as a stream in the way
+// that it is in memory.
+func TestOpenStreamInside(t *testing.T) {
+	w := newWorld(t)
+	const line = "a line of the text, and nothing else"
+	clear := string(w.sign(t, mail(t, largeMessages["text"]), w.alice, SignOptions{}).Bytes())
+	lines, long := strings.Repeat(line+"\n", 9000), strings.Repeat(line, 9000)
+	for name, entity := range map[string]string{
+		"LF":            "Content-Type: text/plain\n\n" + lines,
+		"bare CR":       "Content-Type: text/plain\r\n\r\n" + strings.Repeat(line+"\r", 9000),
+		"both":          "Content-Type: text/plain\r\n\r\n" + strings.Repeat(line+"\r\n"+line+"\n", 9000),
+		"long line":     "Content-Type: text/plain\r\n\r\n" + long,
+		"8-bit":         "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("über ", 90_000) + "\n",
+		"dense":         "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("ü", 90_000),
+		"NUL":           "Content-Type: text/plain\r\n\r\n" + lines + "\x00",
+		"data":          "Content-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat("\x00\xff\n\r", 90_000),
+		"text of data":  "Content-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n" + strings.Repeat(line+"\r\n", 9000),
+		"base64":        "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("QUJD", 90_000),
+		"quoted":        "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + strings.Repeat("=41=\n", 90_000),
+		"long quoted":   "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + strings.Repeat("=41", 90_000),
+		"odd encoding":  "Content-Type: text/plain\r\nContent-Transfer-Encoding: x-odd\r\n\r\n" + long,
+		"parts":         "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n" + lines + "--b\nContent-Type: text/plain\n\n" + long + "\n--b--\n",
+		"preamble":      "Content-Type: multipart/mixed; boundary=b\n\n" + lines + "--b\n\n" + long + "\n--b--\n",
+		"forwarded":     "Content-Type: message/rfc822\n\nSubject: x\nContent-Type: text/plain\n\n" + long + "\n",
+		"partial":       "Content-Type: message/partial; id=x; number=1\n\n" + lines,
+		"signed":        clear,
+		"signed, LF":    strings.ReplaceAll(clear, "\r\n", "\n"),
+		"signed, long":  strings.Replace(clear, line, long, 1),
+		"no type":       "Subject: x\n\n" + lines,
+		"no type, long": "Subject: x\r\n\r\n" + long + "ü",
+	} {
+		object, err := cms.Encrypt(cms.EncryptRequest{Content: [][]byte{[]byte(entity)}, Recipients: []*x509.Certificate{w.alice.Certificate}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameAsOpen(t, name, objectMessage(t, "enveloped-data", object.Bytes()), w.options(w.alice))
+	}
+}
+
+// The character set of text that is read in pieces is that of the whole.
+func TestCharsetOfPieces(t *testing.T) {
+	for _, text := range []string{"", "text", "\x00", "ü", "über", "€uro", "😀", "x😀y€", "\xfc", "\xc3", "x\xf0\x9f", "\xf0\x9f\x98x", "ü\xfc", "\x80", "ü\x80\x80\x80\x80", "\xff\xfeü", "\xed\xa0\x80"} {
+		for size := 1; size <= 6; size++ {
+			var u utf8Scan
+			for rest := []byte(text); len(rest) > 0; {
+				n := min(size, len(rest))
+				if _, err := u.Write(rest[:n]); err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+			}
+			if got, want := u.charset(), charset([]byte(text)); got != want {
+				t.Errorf("%q in pieces of %d: %s, want %s", text, size, got, want)
+			}
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type HeaderProtection string
 
 // The ways. Clear copies the fields into what is signed; Cipher does and leaves
-// outside only what the baseline policy shows (section 3.2.2): a Subject of
+// outside only what the baseline policy shows (section 3.2.1): a Subject of
 // "[...]", no Comments, no Keywords; and nothing else that repeats the subject. A message that is signed and then encrypted
 // is signed with Cipher, since what is signed is what the fields go into.
 const (

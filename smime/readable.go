@@ -8,15 +8,25 @@ import (
 // compressed or signed in one piece with its signature is ordinary MIME, byte for byte
 // what the signature covers where SMTP carries that. A clear signature stays unless
 // strip says otherwise, or SMTP cannot carry what it covers. A message whose layers could not
-// all be opened is o.Message. An error says why what is inside cannot be delivered.
+// all be opened is o.Message but for parts of it that are signed in one piece or
+// compressed, as a mailing list leaves them beside its footer: they are opened, too. An
+// error says why what is inside cannot be delivered.
 func (o *Opened) Readable(strip bool) (*message.Message, error) {
+	m, err := o.readable(strip)
+	if err != nil {
+		return nil, err
+	}
+	return withOpenParts(m, o.reserve)
+}
+
+func (o *Opened) readable(strip bool) (*message.Message, error) {
 	if o.payload == nil || o.unwrapped == nil && !strip {
 		return o.Message, nil
 	}
 	inner := o.unwrapped
 	if strip {
 		var err error
-		if inner, err = parseEntity(o.payload.Bytes()); err != nil {
+		if inner, err = parseEntity(o.payload.Bytes(), ""); err != nil {
 			return nil, err
 		}
 	}
@@ -24,8 +34,15 @@ func (o *Opened) Readable(strip bool) (*message.Message, error) {
 		return nil, err
 	}
 	change := message.Change{}
-	if o.Decrypted {
+	switch {
+	case len(o.Report.Signers) > 0 && protectedHeader(o.payload):
+		// The readers do not see what was signed otherwise (RFC 9788 section 4.5).
+		change = surfaced(o.given, o.payload)
+	case o.Decrypted:
 		change = restored(o.given, o.payload)
+	}
+	if o.Decrypted {
+		inner = withoutDisplay(inner, o.payload, change)
 	}
 	change.Entity = readableEntity(inner)
 	return o.given.Apply(change)

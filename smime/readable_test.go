@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/asn1"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -112,6 +114,127 @@ func TestReadable(t *testing.T) {
 		if tt.text != "" && string(decoded(t, got)) != tt.text {
 			t.Errorf("%s: a reader sees %q", name, decoded(t, got))
 		}
+	}
+}
+
+// What is signed in one piece or compressed beside other parts, as a mailing list leaves it,
+// is read, too, and does not pass. What is encrypted, signed around, attached or a file stays.
+func TestReadableParts(t *testing.T) {
+	w := newWorld(t)
+	const part = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngrüße\r\n"
+	opaque := func(entity string) string { return opaqueEntity(t, entity, w.alice) }
+	clear := func(entity string) string { return clearSigned(t, entity, entity, "\r\n", w.alice) }
+	sealed := func(content string) string {
+		m := sealTo(t, mail(t, "\n"), []byte(content), w.bob.Certificate)
+		return string(message.WriteHeader(contentFields(m))) + string(m.Body())
+	}
+	list := func(entity string) string {
+		return "Content-Type: multipart/mixed; boundary=list\r\n\r\npreamble\r\n--list\r\n" + entity + "\r\n--list\r\nContent-Type: text/plain\r\n\r\nfooter\r\n--list--\r\n"
+	}
+	file := strings.NewReplacer("smime.p7m", "a.pdf.p7m").Replace(opaque("%PDF\x00"))
+	const binary = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00grüße\n"
+	for name, tt := range map[string]struct{ entity, types string }{
+		"opaque":                     {list(opaque(part)), "multipart/mixed text/plain text/plain"},
+		"compressed":                 {list(compressedEntity(t, part)), "multipart/mixed text/plain text/plain"},
+		"compressed, opaque":         {list(compressedEntity(t, opaque(part))), "multipart/mixed text/plain text/plain"},
+		"opaque, binary":             {list(opaque(binary)), "multipart/mixed text/plain text/plain"},
+		"opaque, clear":              {list(opaque(clear(part))), "multipart/mixed multipart/signed text/plain application/pkcs7-signature text/plain"},
+		"opaque, a list in that":     {list(opaque(strings.ReplaceAll(list(opaque(part)), "list", "inner"))), "multipart/mixed multipart/mixed text/plain text/plain text/plain"},
+		"the boundary inside":        {list(opaque("Content-Type: text/plain\r\n\r\n--list\r\nContent-Type: text/html\r\n\r\nx\r\n")), "multipart/mixed application/pkcs7-mime text/plain"},
+		"the boundary, deep":         {list(opaque(opaque(list(part)))), "multipart/mixed application/pkcs7-mime text/plain"},
+		"encrypted":                  {list(sealed(part)), "multipart/mixed application/pkcs7-mime text/plain"},
+		"opaque, encrypted":          {list(opaque(sealed(part))), "multipart/mixed application/pkcs7-mime text/plain"},
+		"a file":                     {list(file), "multipart/mixed application/pkcs7-mime text/plain"},
+		"a message":                  {list("Content-Type: message/rfc822\r\n\r\nFrom: a@b.example\r\nMIME-Version: 1.0\r\n" + opaque(part)), "multipart/mixed message/rfc822 application/pkcs7-mime text/plain"},
+		"signed around":              {clear(list(opaque(part))), "multipart/signed multipart/mixed application/pkcs7-mime text/plain application/pkcs7-signature"},
+		"signed around, in one":      {opaque(list(opaque(part))), "multipart/mixed text/plain text/plain"},
+		"encrypted around":           {sealed(list(opaque(part))), "multipart/mixed text/plain text/plain"},
+		"a type that is given twice": {list("Content-Type: application/pkcs7-mime\r\n" + opaque(part)), "multipart/mixed application/pkcs7-mime text/plain"},
+	} {
+		m := entityMail(t, tt.entity)
+		o := w.open(m, w.bob)
+		got, err := o.Readable(false)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		carriable(t, name, got)
+		var types []string
+		text := ""
+		got.Root().Walk(func(p *message.Part) bool {
+			types = append(types, p.MediaType)
+			if content, err := p.Decode(); err == nil && p.MediaType == "text/plain" {
+				text += string(content)
+			}
+			return true
+		})
+		if strings.Join(types, " ") != tt.types {
+			t.Errorf("%s: %s in\n%s", name, types, got.Bytes())
+		}
+		if opened := !strings.Contains(tt.types, "pkcs7-mime"); opened != strings.Contains(text, "grüße") || !strings.Contains(text, "footer") {
+			t.Errorf("%s: a reader sees %q", name, text)
+		}
+		if o.Report.Result == certs.Pass && !strings.HasPrefix(name, "signed around") {
+			t.Errorf("%s: passed", name)
+		}
+		if strings.HasPrefix(name, "a ") && got != m {
+			t.Errorf("%s: another message", name)
+		}
+	}
+	options := w.options()
+	options.Reserve = func(int64) bool { return false }
+	if _, err := Open(t.Context(), entityMail(t, list(compressedEntity(t, part))), options).Readable(false); !errors.Is(err, cms.ErrMemory) {
+		t.Errorf("without memory: %v", err)
+	}
+}
+
+// What was signed, encrypted or compressed without a MIME header is the file that the name
+// of the object says, or text where it can be: of a file every octet counts.
+func TestFilesInside(t *testing.T) {
+	w := newWorld(t)
+	pdf := "%PDF-1.7\n%\xe2\xe3\n\x00\r\x01\r\nend"
+	named := func(entity, name string) string {
+		if !strings.HasPrefix(name, "*") {
+			name = "=" + name
+		}
+		return strings.NewReplacer("name=smime.p7m", "name"+name, "name=\"smime.p7m\"", "name"+name, "name=smime.p7z", "name"+name).Replace(entity)
+	}
+	opaque := func(content string) string { return opaqueEntity(t, content, w.alice) }
+	sealed := func(content string) string {
+		m := sealTo(t, mail(t, "\n"), []byte(content), w.bob.Certificate)
+		return string(message.WriteHeader(contentFields(m))) + string(m.Body())
+	}
+	for name, tt := range map[string]struct{ entity, file, content string }{
+		"signed, named":              {named(opaque(pdf), "contract.pdf.p7m"), "contract.pdf", pdf},
+		"signed, a path":             {named(opaque(pdf), `"x/contract.pdf.P7M"`), "contract.pdf", pdf},
+		"signed, in Unicode":         {named(opaque(pdf), `*=utf-8''Vertr%C3%A4ge.pdf.p7m`), "Verträge.pdf", pdf},
+		"signed, named smime.p7m":    {opaque(pdf), "", pdf},
+		"text, named":                {named(opaque("<a>b: c</a>\n"), "bill.xml.p7m"), "bill.xml", "<a>b: c</a>\n"},
+		"like a header, named":       {named(opaque("Note: this\n\nis text\n"), "note.txt.p7m"), "note.txt", "Note: this\n\nis text\n"},
+		"like a header":              {opaque("Note: this\n\nis text\n"), "", "is text\r\n"},
+		"text":                       {opaque("<a>b: c</a>\n"), "", "<a>b: c</a>\r\n"},
+		"an entity, named":           {named(opaque("Content-Type: text/plain\r\n\r\nhello\r\n"), "contract.pdf.p7m"), "", "hello\r\n"},
+		"compressed, named":          {named(compressedEntity(t, pdf), "contract.pdf.p7z"), "contract.pdf", pdf},
+		"encrypted, named":           {named(sealed(pdf), "contract.pdf.p7m"), "contract.pdf", pdf},
+		"encrypted":                  {sealed(pdf), "", pdf},
+		"encrypted, signed in that":  {sealed(named(opaque(pdf), "contract.pdf.p7m")), "contract.pdf", pdf},
+		"signed, a name with a line": {named(opaque(pdf), `*=utf-8''a%0D%0AX-SMIME-Status:%20pass.pdf.p7m`), "a\r\nX-SMIME-Status: pass.pdf", pdf},
+	} {
+		m := entityMail(t, tt.entity)
+		got, err := w.open(m, w.bob).Readable(false)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		carriable(t, name, got)
+		root := got.Root()
+		if content, err := root.Decode(); err != nil || string(content) != tt.content || tt.file != "" && root.Filename() != tt.file {
+			t.Errorf("%s: %q, %v, %.100q in\n%s", name, root.Filename(), err, content, got.Header())
+		}
+		if file := root.MediaType == "application/octet-stream"; file != (tt.content == pdf || tt.file != "") || got.Has("X-SMIME-Status") {
+			t.Errorf("%s:\n%s", name, got.Header())
+		}
+		sameAsOpen(t, name, m.Bytes(), w.options(w.bob))
 	}
 }
 

@@ -79,6 +79,8 @@ type Encryption struct {
 	// keyManagement is how the content key got to each recipient; see
 	// cms.RecipientInfo.
 	keyManagement []cms.KeyManagement
+	// readBy is the certificate of the key that decrypted it; nil where none did.
+	readBy *x509.Certificate
 }
 
 // The reasons that are not about certificates: docs/message-reasons.md says what each

@@ -52,7 +52,15 @@ func sameAuthor(m *message.Message, payload *message.Part) bool {
 // payload to the surface in place of those outside. Nothing is restored when a
 // field that must be single is not, or From is another.
 func restored(m *message.Message, payload *message.Part) message.Change {
-	if !strings.EqualFold(payload.Params["hp"], string(HeadersCipher)) || !sameAuthor(m, payload) {
+	if !strings.EqualFold(payload.Params["hp"], string(HeadersCipher)) {
+		return message.Change{}
+	}
+	return surfaced(m, payload)
+}
+
+// surfaced is restored for a payload that is known to protect its header.
+func surfaced(m *message.Message, payload *message.Part) message.Change {
+	if !sameAuthor(m, payload) {
 		return message.Change{}
 	}
 	var names []string

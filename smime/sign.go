@@ -166,7 +166,7 @@ func forReplies(id *certs.Identity, at time.Time) *x509.Certificate {
 		if c.IsCA || !certs.Decrypts(c) || !at.IsZero() && (at.Before(c.NotBefore) || at.After(c.NotAfter)) {
 			continue
 		}
-		if twin == nil || c.NotBefore.After(twin.NotBefore) {
+		if twin == nil || certs.Newer(c, twin) {
 			twin = c
 		}
 	}

@@ -13,16 +13,16 @@ import (
 )
 
 // SignStream writes to w what Sign makes of the message of size octets that r gives. Most
-// of what is large in it goes through a small buffer, twice. It is in memory where it is
-// to be changed: a text that is not 7-bit or has long lines, LF line ends, no Content-Type,
-// a header to be protected. Errors are those of Sign, r and w; after one, w has a part of
-// a message, which must not be used.
+// of what is large in it goes through a small buffer, several times. It is in memory where
+// its header is to be protected or has LF line ends, and where what is large stands between
+// its parts. Errors are those of Sign, r and w; after one, w has a part of a message, which
+// must not be used.
 func SignStream(w io.Writer, r io.ReaderAt, size int64, id *certs.Identity, o SignOptions) error {
 	m, err := message.ParseLarge(r, size)
 	if err != nil {
 		return err
 	}
-	if m.Root().Large() && o.Headers == HeadersOpen && !o.Wrapped && m.Has("Content-Type") {
+	if m.Root().Large() && o.Headers == HeadersOpen && !o.Wrapped {
 		if err = signLarge(w, m, id, o); !errors.Is(err, errInMemory) {
 			return err
 		}
@@ -73,7 +73,7 @@ func signLarge(w io.Writer, m *message.Message, id *certs.Identity, o SignOption
 			return err
 		}
 	}
-	return writeObject(w, m, o.Headers, "signed-data", func(w io.Writer, fields []byte) error {
+	return writeObject(w, m, contentFields(m), o.Headers, "signed-data", func(w io.Writer, fields []byte) error {
 		content := io.MultiReader(bytes.NewReader(fields), message.CanonicalReader(m.Root().ContentReader()))
 		return notSigned(cms.SignStream(w, request, content))
 	})
@@ -91,8 +91,8 @@ func digestLarge(h crypto.Hash, content *entity) ([]byte, error) {
 }
 
 // writeObject writes the message of which m has the header with a CMS object for its
-// body. write is given the header of what is inside, with CRLF line ends.
-func writeObject(w io.Writer, m *message.Message, p HeaderProtection, smimeType string, write func(w io.Writer, fields []byte) error) error {
+// body. write is given the header of what is inside, inner, with CRLF line ends.
+func writeObject(w io.Writer, m *message.Message, inner []message.Field, p HeaderProtection, smimeType string, write func(w io.Writer, fields []byte) error) error {
 	head, err := message.Parse(message.Canonical(m.Header()))
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func writeObject(w io.Writer, m *message.Message, p HeaderProtection, smimeType 
 		return err
 	}
 	encoded := message.EncodeBase64(w)
-	if err := write(encoded, message.WriteHeader(contentFields(head))); err != nil {
+	if err := write(encoded, message.WriteHeader(canonicalFields(inner))); err != nil {
 		return err
 	}
 	return encoded.Close()

@@ -98,7 +98,7 @@ func encryptLarge(w io.Writer, m *message.Message, body io.Reader, size int64, t
 	if err := sendable(m); err != nil {
 		return err
 	}
-	return writeObject(w, m, o.Headers, o.smimeType(), func(w io.Writer, fields []byte) error {
+	return writeObject(w, m, contentFields(m), o.Headers, o.smimeType(), func(w io.Writer, fields []byte) error {
 		if size >= 0 {
 			size += int64(len(fields))
 		}

@@ -12,6 +12,7 @@ func bringUp(m, inner *message.Message, payload *message.Part) (*message.Message
 	change := message.Change{}
 	if payload != nil {
 		change = restored(m, payload)
+		inner = withoutDisplay(inner, payload, change)
 	}
 	change.Entity = carried(inner)
 	return m.Apply(change)

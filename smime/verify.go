@@ -17,8 +17,10 @@ type signature struct {
 	data *cms.SignedData
 	// content is the detached content; nil: the object holds it, or it is large.
 	content []byte
-	// large is the detached content where that is not in memory.
-	large *message.Part
+	// large is the detached content where that is not in memory, and spooled that of an
+	// object that was read as a stream where a signature is over that itself.
+	large   *message.Part
+	spooled []byte
 	// clear says that the layer is multipart/signed.
 	clear bool
 	// held are certificates of its signers that the message does not bring.
@@ -50,6 +52,8 @@ func (s *signature) read(crlf bool) []cms.SignerResult {
 	switch {
 	case s.large != nil:
 		o.Digests = s.digests(crlf)
+	case s.spooled != nil:
+		o.Content = [][]byte{s.spooled}
 	case s.content == nil:
 	case crlf:
 		o.Content = [][]byte{message.Canonical(s.content)}

@@ -208,11 +208,13 @@ What is in none of these is held to the standards' own values, in the tests of s
 - both also by OpenSSL 3.6 of Debian unstable, both ways: signatures, clear and opaque, with
   each ML-DSA; AES-128-GCM, AES-256-GCM and AES-256-CBC with each ML-KEM; and what each
   deployment of the gateway wrote (make post-quantum)
-- SLH-DSA, all sets (RFC 9814, RFC 9909), verified only: vectors of NIST's ACVP for
-  SHAKE-128f and SHA2-192s, keys of OpenSSL 3.5 for SHA2-128s, SHAKE-128s and SHAKE-256s, and
-  messages that the library behind it signed, since no peer here writes any
+- SLH-DSA, all sets (RFC 9814, RFC 9909), verified only: messages, clear and opaque, that
+  OpenSSL 3.6 of Debian unstable signed with each set (make post-quantum), vectors of NIST's
+  ACVP for SHAKE-128f and SHA2-192s, and messages that the library behind it signed
 - RSASSA-PSS and ECDSA with SHAKE128 and SHAKE256 (RFC 8702), verified only: signatures of
   Bouncy Castle 1.72
+- header protection (RFC 9788): all messages of appendix C, made again from their description and with
+  the key of RFC 9216, octet by octet; what is read of each, and what is written for the same texts
 - the derivation of the content key (RFC 9709): appendices A and B
 
 `

@@ -27,9 +27,20 @@ type newerWorld struct {
 	dir string
 }
 
-// issue returns the identity of a new key, whose certificate is signed by the peer's
-// authority, and the name of its file.
+// issue returns the identity of a new key, and the name of its file.
 func (w newerWorld) issue(t *testing.T, algorithm, usage string) (*certs.Identity, string) {
+	t.Helper()
+	both := w.certify(t, algorithm, usage)
+	ids, err := file.ReadIdentities(both, "")
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("%s: %d identities, %v", algorithm, len(ids), err)
+	}
+	return ids[0], both
+}
+
+// certify returns the name of a file with a new key and its certificate, which is signed
+// by the peer's authority.
+func (w newerWorld) certify(t *testing.T, algorithm, usage string) string {
 	t.Helper()
 	key, public, cert, extensions := w.dir+"/key", w.dir+"/public", w.dir+"/cert", w.dir+"/extensions"
 	both := filepath.Join(w.dir, algorithm+".pem")
@@ -39,15 +50,11 @@ func (w newerWorld) issue(t *testing.T, algorithm, usage string) (*certs.Identit
 	must(t, os.WriteFile(extensions, []byte("subjectAltName=email:alice@example.org\nkeyUsage="+usage+"\n"), 0o600))
 	w.Run(t, request, "x509", "-req", "-force_pubkey", public, "-CA", w.dir+"/ca.pem", "-CAkey", w.dir+"/ca.key", "-extfile", extensions, "-days", "2", "-out", cert)
 	must(t, os.WriteFile(both, bytes.Join([][]byte{testpki.Must(os.ReadFile(key)), testpki.Must(os.ReadFile(cert))}, nil), 0o600))
-	ids, err := file.ReadIdentities(both, "")
-	if err != nil || len(ids) != 1 {
-		t.Fatalf("%s: %d identities, %v", algorithm, len(ids), err)
-	}
-	return ids[0], both
+	return both
 }
 
 // TestPostQuantumPeer: OpenSSL 3.6 reads what is signed with ML-DSA and encrypted with
-// ML-KEM, and what it writes is read.
+// ML-KEM, and what it writes is read, also what it signs with SLH-DSA.
 func TestPostQuantumPeer(t *testing.T) {
 	o, found := peer.FindNewerOpenSSL()
 	if !found {
@@ -77,6 +84,21 @@ func TestPostQuantumPeer(t *testing.T) {
 			r := smime.Open(t.Context(), testpki.Must(message.Parse(theirs)), smime.OpenOptions{Checker: validator}).Report
 			if r.Result != certs.Pass || !strings.EqualFold(string(r.Signers[0].Signature), algorithm) {
 				t.Errorf("%s, opaque %v: of OpenSSL's %+v", algorithm, opaque, r)
+			}
+		}
+	}
+	for _, set := range []string{"SHA2-128s", "SHA2-128f", "SHA2-192s", "SHA2-192f", "SHA2-256s", "SHA2-256f", "SHAKE-128s", "SHAKE-128f", "SHAKE-192s", "SHAKE-192f", "SHAKE-256s", "SHAKE-256f"} {
+		name := w.certify(t, "SLH-DSA-"+set, "digitalSignature")
+		for _, form := range []string{"-nodetach", "-stream"} {
+			theirs := append([]byte("From: alice@example.org\r\nDate: "+time.Now().Format(time.RFC1123Z)+"\r\n"), w.Run(t, []byte(entity), "cms", "-sign", "-binary", "-md", "sha512", form, "-signer", name)...)
+			verdict := func(raw []byte) smime.Report {
+				return smime.Open(t.Context(), testpki.Must(message.Parse(raw)), smime.OpenOptions{Checker: validator}).Report
+			}
+			if r := verdict(theirs); r.Result != certs.Pass || !strings.HasPrefix(string(r.Signers[0].Signature), "slh-dsa") {
+				t.Errorf("%s, %s: of OpenSSL's %+v", set, form, r)
+			}
+			if r := verdict(bytes.Replace(theirs, []byte("for long"), []byte("for ever"), 1)); form == "-stream" && r.Result != certs.Fail {
+				t.Errorf("%s, changed: %+v", set, r)
 			}
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/test/peer"
 )
 
 // gatewaySigner is whose certificate signs for all authors of partner.example.
@@ -37,15 +40,24 @@ const unnamedSigner = "domain-signing-authority@encrypt.example"
 // testPartner: the signature of a partner's gateway passes for its domain, with a word
 // that says so, and neither for another domain nor without a rule.
 func (d *deployment) testPartner(t *testing.T) {
-	for name, c := range map[string]struct{ signer, author, result string }{
-		"by the rule":    {gatewaySigner, "anna@partner.example", "pass"},
-		"another domain": {gatewaySigner, "anna@encrypt.example", "fail"},
-		"without a rule": {unnamedSigner, "anna@encrypt.example", "fail"},
-		"not the signer": {unnamedSigner, "anna@partner.example", "fail"},
+	for name, c := range map[string]struct {
+		signer, author, result string
+		nocerts                bool // the message does not bring the certificate
+	}{
+		"by the rule":                        {gatewaySigner, "anna@partner.example", "pass", false},
+		"another domain":                     {gatewaySigner, "anna@encrypt.example", "fail", false},
+		"without a rule":                     {unnamedSigner, "anna@encrypt.example", "fail", false},
+		"not the signer":                     {unnamedSigner, "anna@partner.example", "fail", false},
+		"from the directory, by the rule":    {gatewaySigner, "anna@partner.example", "pass", true},
+		"from the directory, another domain": {gatewaySigner, "anna@encrypt.example", "permerror", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMail(t, c.author, alice)
 			m.entity = d.signClear(t, d.ids[c.signer])
+			if c.nocerts {
+				signed := testpki.Must(d.openssl.(*peer.OpenSSL).SignNocerts([]byte(inboundText), d.ids[c.signer]))
+				m.entity = string(entityOf(canonical(signed)))
+			}
 			want(t, d.receive(t, m), alice, "accepted")
 			got := d.arrived(t, m, alice)
 			status(t, got.Data, c.result)

@@ -108,6 +108,8 @@ func (d *deployment) testForms(t *testing.T) {
 		"no S/MIME":               {letterWithFile, "none"},
 		"opaque, of a stranger":   {d.strangersOpaque(t), "fail"},
 		"opaque, encrypted, GCM":  {encrypt(string(opaque), "aes-256-gcm"), "pass"},
+		"opaque, of a list":       {withListFooter(string(opaque)), "neutral"},
+		"compressed, of a list":   {withListFooter(compressed(letterWithFile)), "none"},
 	}
 	for _, p := range []peer.Peer{d.gnupg, d.nss} {
 		signed := d.signedBy(t, p, letterWithFile)
@@ -143,6 +145,23 @@ func (d *deployment) testForms(t *testing.T) {
 				}
 			})
 		}
+	}
+	const file = "%PDF-1.7\n%\xe2\xe3\n\x00\r\x01\r\nend"
+	if signed, err = d.openssl.Sign([]byte(file), d.ids[partner], peer.Algorithms{}); err != nil {
+		t.Fatal(err)
+	}
+	named := strings.ReplaceAll(string(signed), "smime.p7m", "plan.pdf.p7m")
+	for name, entity := range map[string]string{"a signed file": named, "a signed file, encrypted": encrypt(named, "aes-256-gcm")} {
+		t.Run(name, func(t *testing.T) {
+			m := newMail(t, partner, alice)
+			m.entity, m.headers = entity, "X-Form: readable\r\n"
+			want(t, d.receive(t, m), alice, "accepted")
+			got := d.arrived(t, m, alice)
+			status(t, got.Data, "pass")
+			if p := dovecottest.Read(t, got.Data); len(p) != 1 || p[0].Name != "plan.pdf" || p[0].Type != "application/octet-stream" || string(p[0].Content) != file {
+				t.Errorf("a reader sees %+v in\n%s", p, got.Data)
+			}
+		})
 	}
 	t.Run("as it is", func(t *testing.T) {
 		m := newMail(t, partner, alice)
@@ -273,6 +292,12 @@ func compressed(entity string) string {
 	object := testpki.Must(asn1.Marshal(content{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 9}, explicit(data)}))
 	return "Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=\"smime.p7z\"\r\n" +
 		"Content-Transfer-Encoding: base64\r\n\r\n" + string(testpki.Base64(object))
+}
+
+// withListFooter is an entity as a mailing list sends it on.
+func withListFooter(entity string) string {
+	return "Content-Type: multipart/mixed; boundary=\"=_list\"\r\n\r\n--=_list\r\n" + strings.ReplaceAll(strings.ReplaceAll(entity, "\r\n", "\n"), "\n", "\r\n") +
+		"\r\n--=_list\r\nContent-Type: text/plain\r\n\r\n_____\r\nlist@lists.example\r\n--=_list--\r\n"
 }
 
 func (d *deployment) strangersOpaque(t *testing.T) string {

@@ -62,6 +62,9 @@ type Config struct {
 	Place Place
 	// Profile is Multipurpose where "".
 	Profile Profile
+	// OCSP says that the status of certificates can be asked for at Place, and has what is
+	// issued say so.
+	OCSP bool
 	// CRLValidity is how long a revocation list is good for; 0 is a week.
 	CRLValidity time.Duration
 	// Generate makes the keys that are certified; nil makes them in memory.

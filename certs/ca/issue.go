@@ -118,6 +118,9 @@ func (a *Authority) Certify(ctx context.Context, r Request, use Use, pub crypto.
 		CRLDistributionPoints: []string{a.Place.crlURL()},
 		IssuingCertificateURL: []string{a.Place.certificateURL()},
 	}
+	if a.OCSP {
+		t.OCSPServer = []string{a.Place.ocspURL()}
+	}
 	if err := Name(t, r.Address); err != nil {
 		return nil, err
 	}

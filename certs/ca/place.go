@@ -28,6 +28,11 @@ func (p Place) CRL() string { return p.Name + ".crl" }
 // Certificate is the name of the file with the authority's certificate.
 func (p Place) Certificate() string { return p.Name + ".cer" }
 
+// OCSP is what follows the address URL where the status of certificates is asked for: one
+// place for all authorities.
+const OCSP = "ocsp"
+
+func (p Place) ocspURL() string        { return p.At(OCSP) }
 func (p Place) crlURL() string         { return p.At(p.CRL()) }
 func (p Place) certificateURL() string { return p.At(p.Certificate()) }
 

@@ -49,6 +49,7 @@ func (s *Found) Describe() Certificate {
 	}
 	if s.Entry != nil {
 		e := Entry(*s.Entry)
+		e.Actions = s.Actions
 		out.Stored = &e
 	}
 	return out

@@ -17,6 +17,7 @@ type Found struct {
 	Certificate *x509.Certificate
 	Chain       []*x509.Certificate // what came with it
 	Entry       *store.Entry        // nil: it is not in the store
+	Actions     []store.Action      // what was done with Entry
 	Uses        map[certs.Purpose]certs.Verdict
 }
 

@@ -22,6 +22,7 @@ type Stored struct {
 	NotAfter         time.Time    `json:"not_after"`
 	Origin           store.Origin `json:"origin"`
 	HasKey           bool         `json:"has_key"`
+	Token            string       `json:"token,omitempty"` // that holds the key; "" if the store itself does
 	Pinned           bool         `json:"pinned"`
 	FirstSeen        time.Time    `json:"first_seen"`
 	LastSeen         time.Time    `json:"last_seen"`
@@ -34,6 +35,8 @@ type Stored struct {
 	Until            time.Time    `json:"until,omitzero"`
 	RevokedAt        time.Time    `json:"revoked_at,omitzero"`
 	RevocationReason int          `json:"revocation_reason,omitempty"`
+	// Actions are who imported, issued, revoked or marked it, where that was asked for.
+	Actions []store.Action `json:"actions,omitempty"`
 }
 
 // Entry describes an entry of the store.
@@ -43,7 +46,7 @@ func Entry(e store.Entry) Stored {
 		SHA256: hex.EncodeToString(e.Fingerprint[:]), Subject: pkix.SubjectString(c), Issuer: pkix.IssuerString(c),
 		Serial: hex.EncodeToString(c.SerialNumber.Bytes()), Addresses: Texts(e.Addresses),
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
-		Origin: e.Origin, HasKey: e.HasKey, Pinned: e.Pinned, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
+		Origin: e.Origin, HasKey: e.HasKey, Token: e.Token, Pinned: e.Pinned, FirstSeen: e.FirstSeen, LastSeen: e.LastSeen,
 		Ciphers: e.Ciphers, Result: e.Result, Reason: e.Reason, JudgedAt: e.JudgedAt,
 		Mark: e.Mark, Note: e.Note, Until: e.Until, RevokedAt: e.RevokedAt, RevocationReason: e.RevocationReason,
 	}

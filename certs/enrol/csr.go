@@ -8,8 +8,13 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
+	"github.com/smimerelay/smimerelay/certs/store"
+	pki "github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 var (
@@ -21,13 +26,51 @@ var (
 // CSR returns the request of an order (PKCS #10, RFC 2986), in DER: it names the address as
 // the built-in authority would certify it, and asks for the key usage of the purpose.
 func (o *Order) CSR() ([]byte, error) {
-	key, ok := o.Key.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("a key of this kind cannot sign a request; choose another key_type")
-	}
 	var named x509.Certificate
 	if err := ca.Name(&named, o.Address); err != nil {
 		return nil, err
+	}
+	return o.csr(x509.CertificateRequest{Subject: named.Subject, ExtraExtensions: named.ExtraExtensions})
+}
+
+// RenewalCSR returns the request with the names of the certificate that the order replaces,
+// as the protocols that renew a certificate want it (RFC 7030 section 4.2.2).
+func (o *Order) RenewalCSR() ([]byte, error) {
+	current := o.Current.Certificate
+	t := x509.CertificateRequest{RawSubject: current.RawSubject}
+	for _, e := range current.Extensions {
+		if e.Id.Equal(pki.OIDSubjectAltName) {
+			t.ExtraExtensions = append(t.ExtraExtensions, e)
+		}
+	}
+	return o.csr(t)
+}
+
+// Renews reports whether the certificate is of the same kind as the one that the order
+// replaces: it names the address and no other, and is for the same purpose.
+func (o *Order) Renews() bool {
+	if o.Current == nil {
+		return false
+	}
+	c := o.Current.Certificate
+	if slices.ContainsFunc(certs.Addresses(c), func(a address.Address) bool { return !a.Equal(o.Address, address.IgnoreCase) }) {
+		return false
+	}
+	signs, decrypts := certs.Signs(c), certs.Decrypts(c)
+	switch o.Purpose {
+	case store.ForSigning:
+		return signs && !decrypts
+	case store.ForEncryption:
+		return decrypts && !signs
+	}
+	return signs && decrypts
+}
+
+// csr completes a request that has names.
+func (o *Order) csr(t x509.CertificateRequest) ([]byte, error) {
+	key, ok := o.Key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("a key of this kind cannot sign a request; choose another key_type")
 	}
 	usage, err := keyUsage(Use(o.Purpose).KeyUsage(key.Public()))
 	if err != nil {
@@ -37,11 +80,8 @@ func (o *Order) CSR() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: named.Subject,
-		ExtraExtensions: append(named.ExtraExtensions, usage,
-			pkix.Extension{Id: oidExtKeyUsage, Value: mail}),
-	}, key)
+	t.ExtraExtensions = append(t.ExtraExtensions, usage, pkix.Extension{Id: oidExtKeyUsage, Value: mail})
+	der, err := x509.CreateCertificateRequest(rand.Reader, &t, key)
 	if err != nil {
 		return nil, fmt.Errorf("request for %s: %w", o.Address, err)
 	}

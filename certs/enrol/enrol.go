@@ -2,7 +2,8 @@
 // certify it, and puts the identity into the store.
 //
 // Each certificate is an order in the store. Its key is stored, sealed, before a request
-// is sent, and each step is stored before the next one begins: a process that is killed
+// is sent; one that is made in a token is named by the order, and its public half is stored
+// before a request is sent. Each step is stored before the next one begins: a process that is killed
 // anywhere is followed by another at the same place, with the same key. What comes back is
 // matched by that key. Two nodes do not work on one order: an attempt is claimed, with the
 // time of the next one, before it is made. Keys of before stay in the store, and decrypt.
@@ -10,6 +11,7 @@ package enrol
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -51,6 +53,15 @@ type revoker interface {
 	Revoke(ctx context.Context, c *x509.Certificate) error
 }
 
+// Token makes keys, and keeps them. It must be safe for concurrent use.
+type Token interface {
+	// Name is its name in the store.
+	Name() string
+	// Generate returns the key with an identifier, and makes it if there is none. An error is
+	// temporary unless it is a Refusal.
+	Generate(kind string, id []byte, label string) (crypto.Signer, error)
+}
+
 // Order is an order with what a provider may want to know beside it.
 type Order struct {
 	store.Order
@@ -62,9 +73,12 @@ type Order struct {
 // are none yet.
 type Answer struct {
 	Certificates []*x509.Certificate
+	// Key is that of the certificate where the provider made it; nil: it is that of the order.
+	Key crypto.PrivateKey
 	// After is when to ask again where there are no certificates.
 	After time.Duration
-	// Reference is kept with the order.
+	// Reference is kept with the order, also where the answer comes with an error; nil
+	// keeps the one that is there.
 	Reference []byte
 }
 
@@ -88,6 +102,8 @@ type Enrolment struct {
 	// Key is as in ca.Request; Separate asks for two.
 	Key      string
 	Separate bool
+	// Token makes the keys; nil: they are made here, and are in the store.
+	Token Token
 	// RenewBefore is how long before its expiry an identity is replaced.
 	RenewBefore time.Duration
 	// PerHour is the most certificates that are ordered in an hour.
@@ -106,6 +122,8 @@ type Config struct {
 	Store      *store.Store
 	// Keys are where identities are found, wherever they are.
 	Keys certs.Keys
+	// TokenKey finds a key in its token; nil where there are no tokens.
+	TokenKey func(*certs.TokenKey) (crypto.Signer, error)
 	// InGroup reports whether an address is in a group; nil: no group is known.
 	InGroup func(ctx context.Context, a address.Address, group string) (bool, error)
 	Clock   func() time.Time
@@ -125,6 +143,7 @@ func New(c Config) *Enroller { return &Enroller{Config: c} }
 var (
 	errNoEnrolment = errors.New("no [[enrolment]] is for this address")
 	errNoGroups    = errors.New("no directory with groups is configured")
+	errNoTokens    = errors.New("its key is in a token, and no token is configured")
 )
 
 // notYet says that a certificate was ordered and is not there yet.

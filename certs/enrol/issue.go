@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -12,8 +13,11 @@ import (
 )
 
 const (
-	// issueTimeout limits what a message waits for; an RSA key takes seconds.
+	// issueTimeout is the longest attempt that a message waits for: an enrolment whose
+	// provider may take longer is worked on without it.
 	issueTimeout = time.Minute
+	// issueTime bounds the whole: two attempts, and what others do.
+	issueTime = 2*issueTimeout + 2*othersTime
 	// othersTime is how long it waits for a certificate that another process orders,
 	// who is asked every othersPoll.
 	othersTime = 10 * time.Second
@@ -29,7 +33,7 @@ var unfinished = []store.OrderState{store.OrderReady, store.OrderSent, store.Ord
 func (e *Enroller) Issue(ctx context.Context, a address.Address) (*certs.Identity, error) {
 	made, err, _ := e.flights.Do(a.Key(address.ExactCase), func() (any, error) {
 		// The first to ask may hang up: the others still want it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), issueTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), issueTime)
 		defer cancel()
 		return e.issue(ctx, a)
 	})
@@ -38,6 +42,10 @@ func (e *Enroller) Issue(ctx context.Context, a address.Address) (*certs.Identit
 }
 
 func (e *Enroller) issue(ctx context.Context, a address.Address) (*certs.Identity, error) {
+	seen, err := e.Store.CountOrders(ctx, a)
+	if err != nil {
+		return nil, err
+	}
 	// One may have been issued since our caller looked, perhaps on another node.
 	id, err := e.Keys.Signing(ctx, a)
 	if err != nil || id != nil && !e.Due(ctx, id) {
@@ -50,14 +58,24 @@ func (e *Enroller) issue(ctx context.Context, a address.Address) (*certs.Identit
 	if len(orders) > 0 {
 		return e.join(ctx, a, orders)
 	}
-	if replaced, err := e.replaced(ctx, a, id); err != nil || replaced {
-		return id, err
+	wait, err := e.settled(ctx, a)
+	switch {
+	case err != nil:
+		return nil, err
+	case wait != nil && id != nil:
+		return id, nil // it signs on
+	case wait != nil:
+		return e.own(ctx, a) // which may be there since we looked
 	}
 	en, err := e.enrolmentOf(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	orders, err = e.place(ctx, en, a)
+	after := handOver
+	if en.slow() {
+		after = 0
+	}
+	orders, err = e.place(ctx, en, a, &seen, after)
 	if errors.Is(err, store.ErrOrderOpen) { // of another process, since we looked
 		if orders, err = e.unfinished(ctx, a); err == nil {
 			return e.join(ctx, a, orders)
@@ -66,76 +84,74 @@ func (e *Enroller) issue(ctx context.Context, a address.Address) (*certs.Identit
 	if err != nil {
 		return nil, err
 	}
+	if en.slow() {
+		return nil, waiting(orders)
+	}
 	return e.follow(ctx, en, orders)
 }
+
+// slow reports whether one attempt may take longer than a message waits for.
+func (en *Enrolment) slow() bool { return en.timeout() > issueTimeout || en.makesSlowly() }
 
 func (e *Enroller) unfinished(ctx context.Context, a address.Address) ([]store.Order, error) {
 	return e.Store.Orders(ctx, store.OrderQuery{Address: &a, States: unfinished, Keys: true})
 }
 
-// replaced reports whether an identity that is due has its successor already, and signs
-// nevertheless, because it is pinned or began later: a third one would not help.
-func (e *Enroller) replaced(ctx context.Context, a address.Address, id *certs.Identity) (bool, error) {
-	if id == nil {
-		return false, nil
-	}
-	orders, err := e.Store.Orders(ctx, store.OrderQuery{Address: &a, States: []store.OrderState{store.OrderDone}})
-	if err != nil {
-		return false, err
-	}
-	for _, o := range orders {
-		if len(o.Certificates) > 0 && !o.Certificates[0].Equal(id.Certificate) && !e.Due(ctx, &certs.Identity{Certificate: o.Certificates[0]}) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // join goes on with orders that are there already: it waits for those that another process
 // works on, and works itself on those that are due.
 func (e *Enroller) join(ctx context.Context, a address.Address, orders []store.Order) (*certs.Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, othersTime)
-	defer cancel()
+	orders, err := e.others(ctx, a, orders)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(orders) == 0:
+		return e.own(ctx, a)
+	}
+	for _, o := range orders {
+		if o.State == store.OrderAnswered {
+			continue // what is left to do is done once, by any process
+		}
+		if e.Clock().Before(o.NextAt) || e.elsewhere(&o) || o.State == store.OrderFailed {
+			return nil, waiting(orders)
+		}
+	}
+	en := e.named(orders[0].Enrolment)
+	if en == nil || en.slow() {
+		return nil, waiting(orders)
+	}
+	return e.follow(ctx, en, orders)
+}
+
+// others waits until no other process works on the orders of an address, for othersTime at
+// most, and returns those that are unfinished then.
+func (e *Enroller) others(ctx context.Context, a address.Address, orders []store.Order) ([]store.Order, error) {
 	tick := time.NewTicker(othersPoll)
 	defer tick.Stop()
-	for {
-		if len(orders) == 0 {
-			return e.Keys.Signing(ctx, a)
-		}
-		if !e.elsewhere(orders) {
-			break
-		}
+	end := time.NewTimer(othersTime)
+	defer end.Stop()
+	for slices.ContainsFunc(orders, func(o store.Order) bool { return e.elsewhere(&o) }) {
 		var err error
 		select {
 		case <-ctx.Done():
-			return nil, waiting(orders)
+			return nil, ctx.Err()
+		case <-end.C:
+			return orders, nil
 		case <-tick.C:
 			if orders, err = e.unfinished(ctx, a); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, o := range orders {
-		if e.Clock().Before(o.NextAt) || o.State == store.OrderFailed {
-			return nil, waiting(orders)
-		}
-	}
-	en := e.named(orders[0].Enrolment)
-	if en == nil {
-		return nil, waiting(orders)
-	}
-	return e.follow(ctx, en, orders)
+	return orders, nil
 }
 
-// elsewhere reports whether a process is at work on one of the orders, or died over it.
-func (e *Enroller) elsewhere(orders []store.Order) bool {
-	for _, o := range orders {
-		fresh := o.State == store.OrderReady || o.State == store.OrderSent && o.Attempts > 0
-		if fresh && o.Problem == "" && e.Clock().Before(o.NextAt) {
-			return true
-		}
+// elsewhere reports whether a process is at work on an order, or died over it.
+func (e *Enroller) elsewhere(o *store.Order) bool {
+	until := o.ClaimedUntil
+	if o.State == store.OrderReady {
+		until = o.NextAt
 	}
-	return false
+	return e.Clock().Before(until)
 }
 
 // waiting says how orders stand.
@@ -169,7 +185,10 @@ func (e *Enroller) follow(ctx context.Context, en *Enrolment, orders []store.Ord
 			return nil, waiting(orders)
 		}
 	}
-	return e.finish(ctx, en, orders)
+	if err := e.finish(ctx, en, orders); err != nil {
+		return nil, err
+	}
+	return e.own(ctx, orders[0].Address)
 }
 
 // Due reports whether an identity should be replaced by another one.
@@ -200,6 +219,19 @@ func (e *Enroller) Ready(ctx context.Context, a address.Address) error {
 	}
 	if len(orders) > 0 {
 		return waiting(orders)
+	}
+	id, err := e.Keys.Signing(ctx, a)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		wait, err := e.settled(ctx, a)
+		if err != nil {
+			return err
+		}
+		if wait != nil {
+			return wait
+		}
 	}
 	en, err := e.enrolmentOf(ctx, a)
 	if err != nil {

@@ -2,8 +2,10 @@ package enrol_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/enrol/builtin"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -119,7 +122,7 @@ func TestTwoCertificates(t *testing.T) {
 	if w.issued("alice@example.com") != 2 || !certs.Signs(id.Certificate) || certs.Decrypts(id.Certificate) {
 		t.Fatalf("%d certificates", w.issued("alice@example.com"))
 	}
-	if last := id.Chain[len(id.Chain)-1]; !certs.Decrypts(last) {
+	if !slices.ContainsFunc(id.Chain, certs.Decrypts) {
 		t.Error("the certificate for encryption does not go with it")
 	}
 	calls := 0
@@ -153,7 +156,7 @@ func TestNotYet(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	w.advance(59 * time.Minute)
-	w.must(e.Work(t.Context()))
+	w.must(e.Work(t.Context(), "test"))
 	if _, err := e.Issue(t.Context(), addr(alice)); !errors.Is(err, certs.ErrOrdered) || p.begun != 1 || p.asked != 0 {
 		t.Fatalf("asked too early: begun %d, asked %d, %v", p.begun, p.asked, err)
 	}
@@ -165,7 +168,7 @@ func TestNotYet(t *testing.T) {
 	}
 	for i, wait := range []time.Duration{2 * time.Minute, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour} {
 		w.advance(wait)
-		w.must(e.Work(t.Context()))
+		w.must(e.Work(t.Context(), "test"))
 		if p.asked != i+1 {
 			t.Fatalf("asked %d times after %d waits", p.asked, i+1)
 		}
@@ -181,13 +184,39 @@ func TestNotYet(t *testing.T) {
 		return enrol.Answer{Certificates: certify(o, alice)}, nil
 	}
 	w.must(w.store.RetryOrders(t.Context(), o.Bundle))
-	w.must(e.Work(t.Context()))
+	w.must(e.Work(t.Context(), "test"))
 	id := testpki.Must(w.store.Keys().Signing(t.Context(), addr(alice)))
 	if id == nil || p.begun != 1 {
 		t.Fatalf("begun %d times", p.begun)
 	}
 	if o := w.orders(alice)[0]; o.State != store.OrderDone || o.Key != nil || !o.Certificates[0].Equal(id.Certificate) {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestKeyOfTheProvider: a key that comes with the certificate takes the place of that of the order,
+// also where another process puts it into the store.
+func TestKeyOfTheProvider(t *testing.T) {
+	w := newWorld(t)
+	certify := foreign(t)
+	alice := "alice@example.com"
+	key := testpki.Must(ca.GenerateKey("p256"))
+	p := &scripted{answer: func(o *enrol.Order) (enrol.Answer, error) {
+		own := *o
+		own.Key = key
+		return enrol.Answer{Certificates: certify(&own, alice), Key: key}, nil
+	}}
+	placed := testpki.Must(w.enroller(p, nil).Place(t.Context(), addr(alice)))
+	w.must(w.enroller(p, nil).Work(t.Context(), "test"))
+	id := testpki.Must(w.store.Keys().Signing(t.Context(), addr(alice)))
+	if id == nil {
+		t.Fatal("no identity")
+	}
+	if err := (&certs.Identity{Certificate: id.Certificate, Key: key}).Check(); err != nil {
+		t.Error(err)
+	}
+	if err := (&certs.Identity{Certificate: id.Certificate, Key: placed[0].Key}).Check(); err == nil {
+		t.Error("the key of the order was certified")
 	}
 }
 
@@ -207,7 +236,7 @@ func TestRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.advance(100 * day)
-		w.must(e.Work(t.Context()))
+		w.must(e.Work(t.Context(), "test"))
 	}
 	if o := w.orders(alice); len(o) != 1 || o[0].State != store.OrderFailed || p.begun+p.asked != 1 {
 		t.Fatalf("%d orders, %d calls", len(o), p.begun+p.asked)
@@ -218,6 +247,12 @@ func TestRefused(t *testing.T) {
 		"another address": func(o *enrol.Order) enrol.Answer {
 			return enrol.Answer{Certificates: certify(o, bob.String())}
 		},
+		"another address beside its own": func(o *enrol.Order) enrol.Answer {
+			return enrol.Answer{Certificates: certify(o, alice, bob.String())}
+		},
+		"no address": func(o *enrol.Order) enrol.Answer {
+			return enrol.Answer{Certificates: certify(o)}
+		},
 		"another key": func(o *enrol.Order) enrol.Answer {
 			other := *o
 			other.Key = testpki.Must(ca.GenerateKey("p256"))
@@ -226,7 +261,7 @@ func TestRefused(t *testing.T) {
 	} {
 		say = func(o *enrol.Order) (enrol.Answer, error) { return wrong(o), nil }
 		w.must(w.store.RetryOrders(t.Context(), w.orders(alice)[0].Bundle))
-		w.must(e.Work(t.Context()))
+		w.must(e.Work(t.Context(), "test"))
 		if o := w.orders(alice)[0]; o.State != store.OrderFailed || o.Key == nil {
 			t.Errorf("%s: %s", name, o.State)
 		}
@@ -245,6 +280,51 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestCancelledIsRevoked: what the built-in CA issued for an order that is cancelled, before
+// or after that, is not left for others to encrypt to: its key is gone.
+func TestCancelledIsRevoked(t *testing.T) {
+	w := newWorld(t)
+	alice := addr("alice@example.com")
+	b := w.builtin()
+	// The process dies with the certificate in the ledger, and the order is cancelled.
+	p := &dies{Provider: b}
+	if _, err := w.enroller(p, nil).Issue(t.Context(), alice); err == nil || w.issued("alice@example.com") != 1 {
+		t.Fatal(err)
+	}
+	e := w.enroller(b, nil)
+	w.must(e.Cancel(t.Context(), w.orders("alice@example.com")[0].Bundle))
+	// Cancelled while the CA works on it.
+	bob := addr("bob@example.com")
+	p.during = func(o *enrol.Order) { w.must(e.Cancel(t.Context(), o.Bundle)) }
+	if id, err := w.enroller(p, nil).Issue(t.Context(), bob); err == nil || id != nil {
+		t.Fatalf("%v, %v", id, err)
+	}
+	for _, a := range []address.Address{alice, bob} {
+		found := testpki.Must(w.store.Find(t.Context(), store.Query{Address: &a}))
+		if len(found) != 1 || found[0].RevokedAt.IsZero() || found[0].Mark != store.Blocked {
+			t.Errorf("%s: %d certificates, %+v", a, len(found), found)
+		}
+	}
+	if err := e.Cancel(t.Context(), w.orders("alice@example.com")[0].Bundle); !errors.Is(err, store.ErrNoOrder) {
+		t.Errorf("cancelled twice: %v", err)
+	}
+}
+
+// dies is the built-in CA whose answer does not come back, or while something is done.
+type dies struct {
+	*builtin.Provider
+	during func(o *enrol.Order)
+}
+
+func (d *dies) Begin(ctx context.Context, o *enrol.Order) (enrol.Answer, error) {
+	if d.during != nil {
+		d.during(o)
+		return d.Provider.Begin(ctx, o)
+	}
+	_, err := d.Provider.Begin(ctx, o)
+	return enrol.Answer{}, errors.Join(err, errDown)
+}
+
 // TestCancelledMeanwhile: what comes for an order that was cancelled is not used.
 func TestCancelledMeanwhile(t *testing.T) {
 	w := newWorld(t)
@@ -261,6 +341,65 @@ func TestCancelledMeanwhile(t *testing.T) {
 	}
 }
 
+// TestCancelledAndKilled: an order is cancelled during an attempt whose process is then killed.
+// What was issued is revoked when the time of the attempt is over, and only then is the key deleted;
+// a provider that is unavailable, or has not decided, is asked again.
+func TestCancelledAndKilled(t *testing.T) {
+	w := newWorld(t)
+	certify := foreign(t)
+	alice := "alice@example.com"
+	var revoked []*x509.Certificate
+	p := &revoking{revoke: func(_ context.Context, c *x509.Certificate) error { revoked = append(revoked, c); return nil }}
+	down, undecided := true, true
+	p.answer = func(o *enrol.Order) (enrol.Answer, error) {
+		switch {
+		case down:
+			return enrol.Answer{}, errDown
+		case undecided:
+			return enrol.Answer{After: time.Minute}, nil
+		}
+		return enrol.Answer{Certificates: certify(o, alice)}, nil
+	}
+	e := w.enroller(p, func(en *enrol.Enrolment) { en.Origin = store.Imported })
+	placed := testpki.Must(e.Place(t.Context(), addr(alice)))
+	// A process that is killed takes the order, and says nothing more of it.
+	if claimed, err := w.store.ClaimOrder(t.Context(), &placed[0], w.clock().Add(time.Minute)); !claimed || err != nil {
+		t.Fatal(err)
+	}
+	w.must(e.Cancel(t.Context(), placed[0].Bundle))
+	w.must(e.Work(t.Context(), "test"))
+	if o := w.orders(alice)[0]; o.State != store.OrderCancelled || o.Key == nil || p.asked > 0 {
+		t.Fatalf("during the attempt: %s, asked %d times", o.State, p.asked)
+	}
+	w.advance(time.Minute)
+	if err := e.Work(t.Context(), "test"); !errors.Is(err, errDown) || w.orders(alice)[0].Key == nil {
+		t.Errorf("while the provider is down: %v", err)
+	}
+	w.must(e.Work(t.Context(), "test"))
+	down = false
+	w.advance(time.Hour)
+	if err := e.Work(t.Context(), "test"); err == nil || w.orders(alice)[0].Key == nil {
+		t.Errorf("while the provider has not decided: %v", err)
+	}
+	undecided = false
+	w.advance(time.Hour)
+	w.must(e.Work(t.Context(), "test"))
+	if len(revoked) != 1 || p.asked != 3 || p.begun != 0 {
+		t.Fatalf("%d revoked, asked %d times", len(revoked), p.asked)
+	}
+	if err := (&certs.Identity{Certificate: revoked[0], Key: placed[0].Key}).Check(); err != nil {
+		t.Errorf("another certificate was revoked: %v", err)
+	}
+	w.advance(100 * day)
+	w.must(e.Work(t.Context(), "test"))
+	if o := w.orders(alice)[0]; o.State != store.OrderCancelled || o.Key != nil || p.asked != 3 {
+		t.Errorf("afterwards: %s, asked %d times", o.State, p.asked)
+	}
+	if id := testpki.Must(w.store.Keys().Signing(t.Context(), addr(alice))); id != nil {
+		t.Error("it signs")
+	}
+}
+
 // TestAlways: addresses that are listed get certificates without mail, and are renewed.
 func TestAlways(t *testing.T) {
 	w := newWorld(t)
@@ -268,14 +407,14 @@ func TestAlways(t *testing.T) {
 		en.Match, en.Always = nil, []address.Address{addr("alice@example.com"), addr("bob@example.com")}
 	})
 	for range 2 {
-		w.must(e.Work(t.Context()))
+		w.must(e.Work(t.Context(), "test"))
 	}
 	if w.issued("alice@example.com") != 1 || w.issued("bob@example.com") != 1 {
 		t.Error("not issued, or more than once")
 	}
 	w.advance(340 * day)
 	for range 2 {
-		w.must(e.Work(t.Context()))
+		w.must(e.Work(t.Context(), "test"))
 	}
 	if w.issued("alice@example.com") != 2 || w.issued("bob@example.com") != 2 {
 		t.Error("not renewed, or more than once")
@@ -357,6 +496,44 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// revoking is a provider whose revocations a test scripts.
+type revoking struct {
+	scripted
+	revoke func(ctx context.Context, c *x509.Certificate) error
+}
+
+func (r *revoking) Revoke(ctx context.Context, c *x509.Certificate) error { return r.revoke(ctx, c) }
+
+// TestRevokedWithoutProvider: a provider that is away, hangs, or whose table is gone keeps
+// no certificate from being blocked.
+func TestRevokedWithoutProvider(t *testing.T) {
+	for name, revoke := range map[string]func(context.Context, *x509.Certificate) error{
+		"away":  func(context.Context, *x509.Certificate) error { return errDown },
+		"hangs": func(ctx context.Context, _ *x509.Certificate) error { <-ctx.Done(); return ctx.Err() },
+		"gone":  nil,
+	} {
+		w := newWorld(t)
+		certify := foreign(t)
+		alice := addr("alice@example.com")
+		p := &revoking{revoke: revoke}
+		p.answer = func(o *enrol.Order) (enrol.Answer, error) {
+			return enrol.Answer{Certificates: certify(o, o.Address.String())}, nil
+		}
+		e := w.enroller(p, func(en *enrol.Enrolment) { en.Origin, en.Timeout = store.Imported, 10*time.Millisecond })
+		_ = testpki.Must(e.Issue(t.Context(), alice))
+		if revoke == nil {
+			e.Enrolments = nil
+		}
+		byProvider, err := e.Revoke(t.Context(), &w.orders("alice@example.com")[0])
+		if blocked := new(enrol.NotByProvider); byProvider || !errors.As(err, &blocked) {
+			t.Errorf("%s: %t, %v", name, byProvider, err)
+		}
+		if id := testpki.Must(w.store.Keys().Signing(t.Context(), alice)); id != nil {
+			t.Errorf("%s: it signs on", name)
+		}
+	}
+}
+
 // TestDue: what the authority before issued is due at once where that was revoked; what
 // another issued, or what ends with the authority itself, is not.
 func TestDue(t *testing.T) {
@@ -370,7 +547,7 @@ func TestDue(t *testing.T) {
 		t.Error("another authority's is due")
 	}
 	for revoked, want := range map[bool]bool{false: true, true: true} {
-		p.Former = map[string]bool{string(id.Certificate.RawIssuer): revoked}
+		p.Former = []builtin.Former{{Certificate: other.Certificate, Revoked: revoked}}
 		if e.Due(t.Context(), id) != want {
 			t.Errorf("revoked %t: due %t", revoked, !want)
 		}

@@ -27,6 +27,8 @@ import (
 const (
 	killStore = "ENROL_KILL_STORE"
 	killAt    = "ENROL_KILL_AT"
+	// killToken is the folder of the token that makes the keys; "" is none.
+	killToken = "ENROL_KILL_TOKEN"
 )
 
 const killed = "alice@example.com"
@@ -94,21 +96,36 @@ func orderAndDie(url string, at int) error {
 		return err
 	}
 	p := dying{&builtin.Provider{Authority: authorityOf(&testing.T{}, s, issuing, clock), PerHour: 10, Store: s}, m}
-	e := enrol.New(enrol.Config{
-		Enrolments: []enrol.Enrolment{{Name: "test", Match: func(address.Address) bool { return true }, Key: "p256", Separate: true,
-			RenewBefore: 30 * day, PerHour: 10, Provider: p, Origin: store.Issued}},
-		Store: s, Keys: s.Keys(), Clock: clock, Log: discard,
-	})
+	e := killedEnroller(s, p, clock, os.Getenv(killToken), m.step)
 	if _, err := e.Issue(ctx, addr(killed)); err != nil {
 		return err
 	}
 	return s.Close()
 }
 
+// killedEnroller is the one of all processes.
+func killedEnroller(s *store.Store, p enrol.Provider, clock func() time.Time, token string, step func()) *enrol.Enroller {
+	en := enrol.Enrolment{Name: "test", Match: func(address.Address) bool { return true }, Key: "p256", Separate: true,
+		RenewBefore: 30 * day, PerHour: 10, Provider: p, Origin: store.Issued}
+	c := enrol.Config{Store: s, Keys: s.Keys(), Clock: clock, Log: discard}
+	if token != "" {
+		f := &tokenInFiles{dir: token, step: step}
+		en.Token, c.TokenKey = f, f.find
+	}
+	c.Enrolments = []enrol.Enrolment{en}
+	return enrol.New(c)
+}
+
 // TestKilled: a process that is killed at any step leaves an order that the next one
 // finishes, with the key that was there: no certificate is issued twice, and each that was
-// issued is used.
+// issued is used. With a token no second key is made there.
 func TestKilled(t *testing.T) {
+	t.Run("keys in the store", func(t *testing.T) { testKilled(t, false) })
+	t.Run("keys in a token", func(t *testing.T) { testKilled(t, true) })
+}
+
+func testKilled(t *testing.T, inToken bool) {
+	t.Helper()
 	empty := filepath.Join(t.TempDir(), "empty.db")
 	prepareKilled(t, empty)
 	content := testpki.Must(os.ReadFile(empty))
@@ -118,12 +135,16 @@ func TestKilled(t *testing.T) {
 		if err := os.WriteFile(url, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		died := runKilled(t, url, at)
+		token := ""
+		if inToken {
+			token = t.TempDir()
+		}
+		died := runKilled(t, url, at, token)
 		if !died {
 			break
 		}
 		deaths++
-		finishKilled(t, url, at)
+		finishKilled(t, url, at, token)
 	}
 	if deaths < 12 {
 		t.Errorf("only %d steps", deaths)
@@ -141,10 +162,10 @@ func prepareKilled(t *testing.T, url string) {
 }
 
 // runKilled reports whether the process died by its own hand.
-func runKilled(t *testing.T, url string, at int) bool {
+func runKilled(t *testing.T, url string, at int, token string) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), killStore+"="+url, fmt.Sprintf("%s=%d", killAt, at))
+	cmd.Env = append(os.Environ(), killStore+"="+url, fmt.Sprintf("%s=%d", killAt, at), killToken+"="+token)
 	out, err := cmd.CombinedOutput()
 	exit := new(exec.ExitError)
 	if errors.As(err, &exit) {
@@ -159,7 +180,7 @@ func runKilled(t *testing.T, url string, at int) bool {
 }
 
 // finishKilled starts again, an hour later, and counts.
-func finishKilled(t *testing.T, url string, at int) {
+func finishKilled(t *testing.T, url string, at int, token string) {
 	t.Helper()
 	ctx := t.Context()
 	later := func() time.Time { return time.Now().Add(time.Hour) }
@@ -170,12 +191,8 @@ func finishKilled(t *testing.T, url string, at int) {
 	found := testpki.Must(s.Find(ctx, store.Query{Origins: []store.Origin{store.Authority}}))
 	issuing := testpki.Must(s.Identity(ctx, found[0].Fingerprint))
 	p := &builtin.Provider{Authority: authorityOf(t, s, issuing, later), PerHour: 10, Store: s}
-	e := enrol.New(enrol.Config{
-		Enrolments: []enrol.Enrolment{{Name: "test", Match: func(address.Address) bool { return true }, Key: "p256", Separate: true,
-			RenewBefore: 30 * day, PerHour: 10, Provider: p, Origin: store.Issued}},
-		Store: s, Keys: s.Keys(), Clock: later, Log: discard,
-	})
-	if err := e.Work(ctx); err != nil {
+	e := killedEnroller(s, p, later, token, func() {})
+	if err := e.Work(ctx, "test"); err != nil {
 		t.Fatalf("step %d: %v", at, err)
 	}
 	id, err := e.Issue(ctx, a)
@@ -187,6 +204,9 @@ func finishKilled(t *testing.T, url string, at int) {
 	orders := testpki.Must(s.Orders(ctx, store.OrderQuery{Address: &a}))
 	if len(entries) != 2 || ledger != 2 || len(orders) != 2 {
 		t.Errorf("step %d: %d certificates, %d in the ledger, %d orders", at, len(entries), ledger, len(orders))
+	}
+	if made := len((&tokenInFiles{dir: token}).names()); token != "" && made != 2 {
+		t.Errorf("step %d: %d keys in the token", at, made)
 	}
 	for _, entry := range entries {
 		if !entry.HasKey {

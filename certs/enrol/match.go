@@ -29,7 +29,7 @@ func (e *Enroller) enrolmentOf(ctx context.Context, a address.Address) (*Enrolme
 
 // isFor reports whether an enrolment is for an address, by the address or by its groups.
 func (e *Enroller) isFor(ctx context.Context, en *Enrolment, a address.Address) (bool, error) {
-	if en.matches(a) {
+	if e.matches(en, a) {
 		return true, nil
 	}
 	for _, group := range en.Groups {
@@ -69,25 +69,26 @@ func (e *Enroller) named(name string) *Enrolment {
 	return &e.Enrolments[i]
 }
 
-func (en *Enrolment) matches(a address.Address) bool {
+func (e *Enroller) matches(en *Enrolment, a address.Address) bool {
 	return en.Match != nil && en.Match(a) ||
-		slices.ContainsFunc(en.Always, func(b address.Address) bool { return a.Equal(b, address.IgnoreCase) })
+		slices.ContainsFunc(en.Always, func(b address.Address) bool { return e.Store.Same(a, b) })
 }
 
 // answer is what came for an order: the certificate of its key, and behind it those above.
-// Anything else is an error; the key of the order alone says which one is meant.
-func answer(o *store.Order, all []*x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
-	i := slices.IndexFunc(all, func(c *x509.Certificate) bool {
-		return (&certs.Identity{Certificate: c, Key: o.Key}).Check() == nil
-	})
+// Anything else is an error; the key of the order alone says which one is meant. It must name
+// the address, by the rule by which identities are found, and no other: the one who sent the
+// order has a right to that one alone.
+func (e *Enroller) answer(o *store.Order, all []*x509.Certificate) ([]*x509.Certificate, error) {
+	i := ofKey(o, all)
 	if i < 0 {
 		return nil, errors.New("the provider's answer has no certificate of the key that was sent")
 	}
 	leaf := all[i]
-	if !slices.ContainsFunc(certs.Addresses(leaf), func(a address.Address) bool { return a.Equal(o.Address, address.IgnoreCase) }) {
-		return nil, fmt.Errorf("the certificate that came does not name %s, but %v", o.Address, certs.Addresses(leaf))
+	named := certs.Addresses(leaf)
+	if len(named) == 0 || slices.ContainsFunc(named, func(a address.Address) bool { return !e.Store.Same(a, o.Address) }) {
+		return nil, fmt.Errorf("the certificate that came names %v, not %s alone", named, o.Address)
 	}
-	if now.After(leaf.NotAfter) {
+	if e.Clock().After(leaf.NotAfter) {
 		return nil, errors.New("the certificate that came has expired")
 	}
 	if o.Purpose != store.ForEncryption {
@@ -99,6 +100,13 @@ func answer(o *store.Order, all []*x509.Certificate, now time.Time) ([]*x509.Cer
 		return nil, errors.New("the certificate that came cannot be encrypted to")
 	}
 	return append([]*x509.Certificate{leaf}, above(leaf, all)...), nil
+}
+
+// ofKey is where the certificate of the key of an order is; -1: there is none.
+func ofKey(o *store.Order, all []*x509.Certificate) int {
+	return slices.IndexFunc(all, func(c *x509.Certificate) bool {
+		return (&certs.Identity{Certificate: c, Key: o.Key}).Check() == nil
+	})
 }
 
 // above are the certificates over one, next first, without a root.

@@ -23,26 +23,30 @@ func (e *Enroller) Place(ctx context.Context, a address.Address) ([]store.Order,
 	if err != nil {
 		return nil, err
 	}
-	return e.place(ctx, en, a)
+	return e.place(ctx, en, a, nil, 0)
 }
 
-// place makes the keys and stores them with their orders.
-func (e *Enroller) place(ctx context.Context, en *Enrolment, a address.Address) ([]store.Order, error) {
+// place stores orders with their keys, but for those that a token makes later. Others work on them
+// after a time. seen is as in store.OrderLimits.
+func (e *Enroller) place(ctx context.Context, en *Enrolment, a address.Address, seen *int, after time.Duration) ([]store.Order, error) {
 	if err := en.ready(ctx, a); err != nil {
 		return nil, err
 	}
 	bundle := newID()
 	var orders []store.Order
 	for _, p := range en.purposes() {
-		key, err := ca.GenerateKey(ca.Request{Key: en.Key}.Kind(Use(p)))
-		if err != nil {
-			return nil, err
-		}
 		now := e.Clock()
-		orders = append(orders, store.Order{ID: newID(), Bundle: bundle, Address: a, Enrolment: en.Name, Purpose: p,
-			State: store.OrderReady, Key: key, OrderedAt: now, NextAt: now.Add(handOver).Truncate(time.Second)})
+		o := store.Order{ID: newID(), Bundle: bundle, Address: a, Enrolment: en.Name, Purpose: p, Token: en.token(),
+			State: store.OrderReady, OrderedAt: now, NextAt: now.Add(after).Truncate(time.Second)}
+		if en.Token == nil {
+			var err error
+			if o.Key, err = en.newKey(&o); err != nil {
+				return nil, err
+			}
+		}
+		orders = append(orders, o)
 	}
-	err := e.Store.PutOrders(ctx, en.PerHour, orders...)
+	err := e.Store.PutOrders(ctx, store.OrderLimits{PerHour: en.PerHour, Seen: seen}, orders...)
 	switch {
 	case errors.Is(err, store.ErrTooManyOrders):
 		return nil, fmt.Errorf("%w by [[enrolment]] %q; raise max_per_hour if that is intended", err, en.Name)

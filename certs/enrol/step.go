@@ -42,22 +42,33 @@ func Troubled(o *store.Order) bool {
 // errTaken means that another process works on an order.
 var errTaken = &notYet{"another process works on the order"}
 
+// claimMargin is how much longer than the provider may take an attempt belongs to a process.
+const claimMargin = 30 * time.Second
+
 // advance makes one attempt on an order and stores what became of it.
 func (e *Enroller) advance(ctx context.Context, en *Enrolment, o *store.Order) error {
 	if o.State == store.OrderAnswered {
 		return nil
 	}
-	first := o.State == store.OrderReady
-	claimed, err := e.Store.ClaimOrder(ctx, o, e.Clock().Add(delay(o.Attempts)).Truncate(time.Second))
-	if err != nil {
+	// Without a key nothing was sent, also where an attempt was begun.
+	first := o.State == store.OrderReady || o.Key == nil
+	if err := e.claim(ctx, en, o); err != nil {
 		return err
 	}
-	if !claimed {
-		return errTaken
+	if err := e.makeKey(ctx, en, o); errors.Is(err, errTaken) {
+		return err
+	} else if err != nil {
+		return e.failed(ctx, o, err)
 	}
 	got, err := e.ask(ctx, en, o, first)
+	if got.Reference != nil {
+		o.Reference = got.Reference
+	}
+	if got.Key != nil {
+		o.Key = got.Key
+	}
 	if err == nil && len(got.Certificates) > 0 {
-		if o.Certificates, err = answer(o, got.Certificates, e.Clock()); err != nil {
+		if o.Certificates, err = e.answer(o, got.Certificates); err != nil {
 			err = &Refusal{err}
 		}
 	}
@@ -65,25 +76,75 @@ func (e *Enroller) advance(ctx context.Context, en *Enrolment, o *store.Order) e
 		return e.failed(ctx, o, err)
 	}
 	o.Problem, o.Attempts, o.State = "", 0, store.OrderAnswered
-	if got.Reference != nil {
-		o.Reference = got.Reference
-	}
 	if len(got.Certificates) == 0 {
 		o.State = store.OrderSent
 		o.NextAt = e.Clock().Add(min(max(got.After, askSoonest), askLatest)).Truncate(time.Second)
 	}
-	return e.Store.NoteOrder(ctx, o)
+	return e.note(ctx, o)
+}
+
+// claim takes an order for one attempt; errTaken: another process has it.
+func (e *Enroller) claim(ctx context.Context, en *Enrolment, o *store.Order) error {
+	var making time.Duration
+	if o.Key == nil && en.Token != nil {
+		making = tokenTime // until the key is there
+	}
+	claimed, err := e.Store.ClaimOrder(ctx, o, e.claimEnd(en, making))
+	if err == nil && !claimed {
+		err = errTaken
+	}
+	return err
+}
+
+// claimEnd is when an attempt that begins now is over, whatever becomes of its process.
+func (e *Enroller) claimEnd(en *Enrolment, making time.Duration) time.Time {
+	return e.Clock().Add(en.timeout() + claimMargin + making).Truncate(time.Second)
+}
+
+// note stores what became of an attempt, also where the message that asked is gone: a
+// certificate that came must not be lost. One that comes for an order that was cancelled
+// meanwhile is revoked.
+func (e *Enroller) note(ctx context.Context, o *store.Order) error {
+	ctx = context.WithoutCancel(ctx)
+	err := e.Store.NoteOrder(ctx, o)
+	if !errors.Is(err, store.ErrNoOrder) {
+		return err
+	}
+	now, found := e.Store.Orders(ctx, store.OrderQuery{Bundle: o.Bundle, States: []store.OrderState{store.OrderCancelled}})
+	switch {
+	case found != nil:
+		return found
+	}
+	i := slices.IndexFunc(now, func(other store.Order) bool { return other.ID == o.ID })
+	switch {
+	case i < 0:
+		return errTaken // its claim was over
+	case o.State == store.OrderSent && e.recalls(&now[i]):
+		return err // Work clears it when the provider has decided
+	}
+	// Where it fails, Work clears it when the time of this attempt is over.
+	if failed := e.disown(ctx, o); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return errors.Join(err, e.Store.ClearOrder(ctx, o.ID))
+}
+
+// timeout bounds one call of the provider.
+func (en *Enrolment) timeout() time.Duration {
+	if en.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return en.Timeout
 }
 
 func (e *Enroller) ask(ctx context.Context, en *Enrolment, o *store.Order, first bool) (Answer, error) {
-	timeout := en.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, en.timeout())
 	defer cancel()
-	order := Order{Order: *o}
-	var err error
+	usable, err := e.usable(o)
+	if err != nil {
+		return Answer{}, err
+	}
+	order := Order{Order: usable}
 	if order.Current, err = e.Keys.Signing(ctx, o.Address); err != nil {
 		return Answer{}, err
 	}
@@ -95,15 +156,17 @@ func (e *Enroller) ask(ctx context.Context, en *Enrolment, o *store.Order, first
 
 // failed stores why an attempt failed, and returns it.
 func (e *Enroller) failed(ctx context.Context, o *store.Order, why error) error {
-	o.Problem = printable.Clip(why.Error(), maxProblem)
 	o.Certificates = nil
-	refused := new(Refusal)
-	if errors.As(why, &refused) {
+	_, refused := errors.AsType[*Refusal](why)
+	if ctx.Err() != nil && !refused {
+		return e.brokenOff(ctx, o, why)
+	}
+	o.Problem = printable.Clip(why.Error(), maxProblem)
+	o.NextAt = e.Clock().Add(delay(o.Attempts - 1)).Truncate(time.Second)
+	if refused {
 		o.State = store.OrderFailed
 	}
-	// What is known is kept also where the message that asked is gone.
-	ctx = context.WithoutCancel(ctx)
-	if err := e.Store.NoteOrder(ctx, o); err != nil {
+	if err := e.note(ctx, o); err != nil {
 		return errors.Join(why, err)
 	}
 	e.Log.WarnContext(ctx, "certificate order failed", "address", o.Address.String(), "enrolment", o.Enrolment, "order", short(o.Bundle),
@@ -111,22 +174,31 @@ func (e *Enroller) failed(ctx context.Context, o *store.Order, why error) error 
 	return why
 }
 
-// finish puts the identities of a bundle into the store, and returns the one that signs.
-func (e *Enroller) finish(ctx context.Context, en *Enrolment, orders []store.Order) (*certs.Identity, error) {
+// brokenOff gives an order back whose attempt ended because the message that asked is gone, or the
+// process ends: that is no fault of the provider, and the next attempt need not wait.
+func (e *Enroller) brokenOff(ctx context.Context, o *store.Order, why error) error {
+	o.Attempts--
+	o.NextAt = e.Clock().Truncate(time.Second)
+	return errors.Join(why, e.note(ctx, o))
+}
+
+// finish puts the identities of a bundle into the store. That another process was faster, or
+// that they were cancelled, is no error.
+func (e *Enroller) finish(ctx context.Context, en *Enrolment, orders []store.Order) error {
 	ids, err := identities(orders)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = e.Store.FinishOrders(ctx, orders[0].Bundle, en.Origin, ids...)
-	if errors.Is(err, store.ErrNoOrder) { // another process was faster, or they were cancelled
-		return e.Keys.Signing(ctx, orders[0].Address)
+	err = e.Store.FinishOrders(context.WithoutCancel(ctx), orders[0].Bundle, en.Origin, ids...)
+	if errors.Is(err, store.ErrNoOrder) {
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("certificate for %q: cannot be kept: %w", orders[0].Address, err)
+		return fmt.Errorf("certificate for %q: cannot be kept: %w", orders[0].Address, err)
 	}
 	e.Log.InfoContext(ctx, "identity issued", "address", orders[0].Address.String(), "enrolment", en.Name,
 		"not_after", ids[0].Certificate.NotAfter.UTC().Format(time.RFC3339))
-	return ids[0], nil
+	return nil
 }
 
 // identities are those of answered orders, the one that signs first.

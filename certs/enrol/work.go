@@ -3,51 +3,73 @@ package enrol
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// atOnce is how many orders one call of Work looks at.
-const atOnce = 200
+const (
+	// atOnce is how many orders of an enrolment one call of Work looks at.
+	atOnce = 200
+	// roundTime is how long one call of Work begins attempts.
+	roundTime = time.Minute
+)
 
-// Work makes the attempts that are due, and orders what is to be ordered without mail. The
-// error joins what the store said; of failed attempts the log tells.
-func (e *Enroller) Work(ctx context.Context) error {
-	due, err := e.Store.Orders(ctx, store.OrderQuery{Due: e.Clock(), Limit: atOnce})
-	if err != nil {
-		return err
+// Work makes the attempts that are due for the enrolment of a name, and orders what is to be
+// ordered without mail; there may be no such enrolment. What fails for one address does not stop
+// the others: the error joins what the store and the providers said; of failed attempts the log
+// tells.
+func (e *Enroller) Work(ctx context.Context, name string) error {
+	en := e.named(name)
+	if en == nil {
+		return nil
 	}
+	end := e.Clock().Add(roundTime)
+	due, err := e.Store.Orders(ctx, store.OrderQuery{Enrolment: en.Name, Due: e.Clock(), Limit: atOnce})
+	errs := []error{err}
 	done := map[string]bool{}
-	var errs []error
 	for _, o := range due {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if ctx.Err() != nil || e.Clock().After(end) {
+			break
+		}
+		if o.State == store.OrderCancelled {
+			errs = append(errs, e.clear(ctx, &o))
+			continue
 		}
 		if !done[o.Bundle] {
 			done[o.Bundle] = true
-			errs = append(errs, e.resume(ctx, o.Bundle))
+			errs = append(errs, e.resume(ctx, en, o.Bundle))
 		}
 	}
-	for i := range e.Enrolments {
-		errs = append(errs, e.always(ctx, &e.Enrolments[i]))
+	for _, a := range en.Always {
+		if ctx.Err() != nil || e.Clock().After(end) {
+			break
+		}
+		err := e.ensure(ctx, en, a)
+		if errors.Is(err, store.ErrTooManyOrders) {
+			break // for the others too, and later
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a, err))
+		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ctx.Err())...)
 }
 
 // resume goes on with the orders of a bundle that are due.
-func (e *Enroller) resume(ctx context.Context, bundle string) error {
+func (e *Enroller) resume(ctx context.Context, en *Enrolment, bundle string) error {
 	orders, err := e.Store.Orders(ctx, store.OrderQuery{Bundle: bundle, Keys: true})
 	if err != nil {
 		return err
 	}
-	en := e.named(orders[0].Enrolment)
-	if en == nil {
-		return nil // enrol list says so
-	}
 	answered := 0
 	for i := range orders {
 		o := &orders[i]
+		if o.State.Over() {
+			return nil // since we looked
+		}
 		if o.State != store.OrderAnswered && !o.NextAt.After(e.Clock()) {
 			if e.advance(ctx, en, o) != nil {
 				return nil // it is with the order, and in the log
@@ -60,21 +82,15 @@ func (e *Enroller) resume(ctx context.Context, bundle string) error {
 	if answered < len(orders) {
 		return nil
 	}
-	_, err = e.finish(ctx, en, orders)
-	return err
+	return e.finish(ctx, en, orders)
 }
 
-// always orders for those who are to have a certificate without sending mail first.
-func (e *Enroller) always(ctx context.Context, en *Enrolment) error {
-	for _, a := range en.Always {
-		if err := e.ensure(ctx, en, a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// ensure orders for one who is to have a certificate without sending mail first.
 func (e *Enroller) ensure(ctx context.Context, en *Enrolment, a address.Address) error {
+	seen, err := e.Store.CountOrders(ctx, a)
+	if err != nil {
+		return err
+	}
 	id, err := e.Keys.Signing(ctx, a)
 	if err != nil || id != nil && !e.Due(ctx, id) {
 		return err
@@ -83,15 +99,17 @@ func (e *Enroller) ensure(ctx context.Context, en *Enrolment, a address.Address)
 	if err != nil || len(orders) > 0 {
 		return err
 	}
-	orders, err = e.place(ctx, en, a)
-	switch {
-	case errors.Is(err, store.ErrTooManyOrders), errors.Is(err, store.ErrOrderOpen):
-		return nil // later, or by another process
-	case err != nil:
+	if wait, err := e.settled(ctx, a); err != nil || wait != nil {
 		return err
 	}
-	_, err = e.follow(ctx, en, orders)
+	orders, err = e.place(ctx, en, a, &seen, handOver)
+	if errors.Is(err, store.ErrOrderOpen) {
+		return nil // by another process
+	}
 	if err != nil {
+		return err
+	}
+	if _, err = e.follow(ctx, en, orders); err != nil {
 		e.Log.DebugContext(ctx, "certificate not there yet", "address", a.String(), "error", err)
 	}
 	return nil

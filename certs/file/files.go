@@ -56,10 +56,14 @@ func isFile(name string, d fs.DirEntry) bool {
 // of these is refused.
 func ReadFile(path string) ([]byte, error) { return readLimited(path, maxFile) }
 
-// PasswordFor returns the password of a file: what is in NAME.password beside
-// NAME.p12, or else common.
+// PasswordPath returns where the password of a file is: NAME.password beside NAME.p12.
+func PasswordPath(file string) string {
+	return strings.TrimSuffix(file, filepath.Ext(file)) + ".password"
+}
+
+// PasswordFor returns the password of a file: what is in PasswordPath, or else common.
 func PasswordFor(file, common string) (string, error) {
-	own := strings.TrimSuffix(file, filepath.Ext(file)) + ".password"
+	own := PasswordPath(file)
 	if _, err := os.Stat(own); err != nil {
 		return common, nil
 	}

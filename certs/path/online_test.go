@@ -132,6 +132,31 @@ func TestListFetched(t *testing.T) {
 	}
 }
 
+// TestWhatIsKnownOfRevocation: lists that were fetched are known with their time, and those that
+// could not be with why.
+func TestWhatIsKnownOfRevocation(t *testing.T) {
+	s := newServices(t)
+	bad := s.leaf(testpki.Leaf{CRLs: []string{s.url("/crl")}})
+	s.crl("/crl", testpki.CRL{Revoked: []*x509.Certificate{bad}, Reason: 1})
+	v := s.validator()
+	if lists, responses := s.fetcher.Known(); len(lists) != 0 || responses != (revocation.KnownResponses{}) {
+		t.Errorf("before anything was asked: %+v, %+v", lists, responses)
+	}
+	s.check(v, bad, certs.Revoked)
+	s.check(v, s.leaf(testpki.Leaf{CRLs: []string{s.url("/none")}}), certs.RevocationUnknown)
+	s.check(v, s.leaf(testpki.Leaf{OCSP: []string{s.url("/ocsp")}}), certs.RevocationUnknown)
+	lists, responses := s.fetcher.Known()
+	if len(lists) != 2 || lists[0].Address != s.url("/crl") || lists[0].Revoked != 1 || !lists[0].NextUpdate.After(s.clock) || lists[0].ThisUpdate.IsZero() || lists[0].Err != nil {
+		t.Errorf("%+v", lists)
+	}
+	if len(lists) != 2 || lists[1].Address != s.url("/none") || !lists[1].NextUpdate.IsZero() || lists[1].Err == nil {
+		t.Errorf("%+v", lists)
+	}
+	if responses != (revocation.KnownResponses{Failed: 1}) {
+		t.Errorf("%+v", responses)
+	}
+}
+
 // TestNothingIsFetchedForStrangers holds the rule that matters most: a sender of mail
 // must not be able to make the gateway fetch.
 func TestNothingIsFetchedForStrangers(t *testing.T) {

@@ -108,6 +108,14 @@ func NewValidator(cfg Config) (*Validator, error) {
 	return v, nil
 }
 
+// Offline returns a Validator that judges by what is at hand, and asks no service.
+func (v *Validator) Offline() *Validator {
+	o := *v
+	o.cfg.Fetcher = nil
+	o.paths = newMemory() // those of v may lead over what was fetched
+	return &o
+}
+
 // Held returns the certificates among anchors and intermediates that id names: a
 // signer's, for messages that do not bring it.
 func (v *Validator) Held(id cms.ID) []*x509.Certificate {

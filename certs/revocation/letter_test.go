@@ -32,7 +32,7 @@ type answerAbout struct {
 func (a answerAbout) add(b *cryptobyte.Builder, ca *testpki.CA, cert *x509.Certificate) {
 	b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { // CertID
-			b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidSHA1) })
+			b.AddASN1(cryptobyte_asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}) })
 			name := sha1.Sum(cert.RawIssuer)
 			info, _ := pkix.ReadKeyInfo(ca.Certificate.RawSubjectPublicKeyInfo)
 			key := sha1.Sum(info.Bits)

@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -15,11 +14,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
-var (
-	oidBasicResponse = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
-	oidSHA1          = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
-	oidSHA256        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
-)
+var oidBasicResponse = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
 
 var errResponse = errors.New("not a well-formed OCSP response")
 
@@ -166,11 +161,12 @@ func (r *basicResponse) about(cert, issuer *x509.Certificate, at time.Time) (*re
 	var worst *response
 	err := errors.New("the OCSP response is about other certificates")
 	for _, s := range r.singles {
-		var id cryptobyte.String
-		if !s.ReadASN1(&id, cryptobyte_asn1.SEQUENCE) {
+		var element cryptobyte.String
+		if !s.ReadASN1Element(&element, cryptobyte_asn1.SEQUENCE) {
 			return nil, errResponse
 		}
-		if !identifies(id, cert, issuer) {
+		id, ok := pkix.ReadCertID(&element)
+		if !ok || !id.OfIssuer(cert.RawIssuer, issuer.RawSubjectPublicKeyInfo) || !bytes.Equal(id.Serial, serialOf(cert)) {
 			continue
 		}
 		one, failed := readSingle(s)
@@ -194,26 +190,6 @@ func (r *basicResponse) about(cert, issuer *x509.Certificate, at time.Time) (*re
 
 // severity orders what several answers about one certificate say.
 var severity = map[Status]int{Good: 0, Unknown: 1, Revoked: 2}
-
-// identifies compares a CertID with a certificate.
-func identifies(id cryptobyte.String, cert, issuer *x509.Certificate) bool {
-	var alg, name, key, serial cryptobyte.String
-	var hashID asn1.ObjectIdentifier
-	if !id.ReadASN1(&alg, cryptobyte_asn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&hashID) ||
-		!id.ReadASN1(&name, cryptobyte_asn1.OCTET_STRING) || !id.ReadASN1(&key, cryptobyte_asn1.OCTET_STRING) ||
-		!id.ReadASN1(&serial, cryptobyte_asn1.INTEGER) || !id.Empty() {
-		return false
-	}
-	hash := crypto.SHA1 // a name for the issuer, no signature: collisions are of no use
-	if hashID.Equal(oidSHA256) {
-		hash = crypto.SHA256
-	} else if !hashID.Equal(oidSHA1) {
-		return false
-	}
-	info, ok := pkix.ReadKeyInfo(issuer.RawSubjectPublicKeyInfo)
-	return ok && bytes.Equal(name, pkix.Identifier(hash, cert.RawIssuer)) && bytes.Equal(key, pkix.Identifier(hash, info.Bits)) &&
-		bytes.Equal(serial, serialOf(cert))
-}
 
 // readSingle reads a SingleResponse behind its CertID.
 func readSingle(s cryptobyte.String) (*response, error) {

@@ -40,7 +40,7 @@ func TestResponsesOfTheLibrary(t *testing.T) {
 	}{
 		"good":          {ocsp.Response{Status: ocsp.Good}, Good, false},
 		"good, SHA-256": {ocsp.Response{Status: ocsp.Good, IssuerHash: crypto.SHA256}, Good, false},
-		"good, SHA-512": {ocsp.Response{Status: ocsp.Good, IssuerHash: crypto.SHA512}, 0, true},
+		"good, SHA-512": {ocsp.Response{Status: ocsp.Good, IssuerHash: crypto.SHA512}, Good, false},
 		"revoked":       {ocsp.Response{Status: ocsp.Revoked, RevokedAt: time.Now(), RevocationReason: 1}, Revoked, false},
 		"unknown":       {ocsp.Response{Status: ocsp.Unknown}, Unknown, false},
 		"early":         {ocsp.Response{ThisUpdate: time.Now().Add(time.Hour)}, 0, true},

@@ -38,12 +38,17 @@ var tables = []struct{ name, what, key, update string }{
 		certificates = excluded.certificates, attempts = excluded.attempts, next_at = excluded.next_at, changed_at = excluded.changed_at,
 		problem = excluded.problem WHERE excluded.changed_at > store_order.changed_at`},
 	{"store_invitation", "invitations", "digest", ` UPDATE SET used_for = excluded.used_for WHERE store_invitation.used_for IS NULL`},
+	// What was answered must not be answered again.
+	{"store_challenge", "challenges", "order_id, challenge, token", ` UPDATE SET replied_at = excluded.replied_at
+		WHERE store_challenge.replied_at = 0 AND excluded.replied_at <> 0`},
+	{"store_published", "published values", "target, object, digest", ""},
+	{"store_action", "records of who did what", "fingerprint, at, action, actor", ""},
 	{"store_file", "imported files", "digest, fingerprint", ""},
 }
 
 // booleans are the columns that SQLite reads as numbers and PostgreSQL wants as what they
 // are.
-var booleans = map[string]bool{"pinned": true, "has_key": true}
+var booleans = map[string]bool{"pinned": true, "has_key": true, "done": true}
 
 var errNoKeyFile = errors.New("it has private keys, and there is no key file to compare with theirs; restore the file of store.key_file, or set it")
 

@@ -24,6 +24,7 @@ func TestCopy(t *testing.T) {
 			_, err := from.PutIdentity(t.Context(), Imported, id)
 			from.must(err)
 			from.must(from.SetMark(t.Context(), sha256.Sum256(id.Certificate.Raw), Allowed, "by phone", now.Add(time.Hour)))
+			from.must(from.NotePublished(t.Context(), "dns", "x", Written{Values: [][]byte{{1}}, Done: true}, nil))
 			copied, err := from.Copy(t.Context(), to.Store)
 			from.must(err)
 			if copied[1].Added != 1 || copied[3].Added != 1 {
@@ -32,6 +33,12 @@ func TestCopy(t *testing.T) {
 			a, b := got[[]Entry](from)(from.Find(t.Context(), Query{})), got[[]Entry](to)(to.Find(t.Context(), Query{}))
 			if len(a) != 1 || len(b) != 1 || !reflect.DeepEqual(a, b) || !b[0].HasKey {
 				t.Errorf("%+v, want %+v", b, a)
+			}
+			if did := got[[]Action](to)(to.Actions(t.Context(), sha256.Sum256(id.Certificate.Raw))); len(did) != 2 {
+				t.Errorf("what was done with it: %+v", did)
+			}
+			if w := got[map[string]Written](to)(to.Published(t.Context(), "dns")); !w["x"].Done || len(w["x"].Values) != 1 {
+				t.Errorf("what is published: %+v", w)
 			}
 			to.decrypts(to.Keys(), id, 1)
 			again, err := from.Copy(t.Context(), to.Store)

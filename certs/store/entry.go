@@ -53,6 +53,8 @@ type Entry struct {
 	// HasKey tells that the private key is in the store too, Pinned that this
 	// identity signs for its addresses even where a newer one could.
 	HasKey, Pinned bool
+	// Token is the name of the token that holds the key; "" for a key that is in the store itself.
+	Token string
 	// FirstSeen and LastSeen tell when it was put in; LastSeen is exact to
 	// the hour.
 	FirstSeen, LastSeen time.Time

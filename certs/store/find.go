@@ -20,7 +20,7 @@ import (
 // entryColumns are what scanEntry reads.
 const entryColumns = `c.fingerprint, c.der, c.origin, c.first_seen, c.last_seen, c.ciphers, c.preferred, c.signed_at,
 	c.result, c.reason, c.judged_at, c.mark, c.note, c.mark_until, c.pinned,
-	(SELECT COUNT(*) FROM store_key k WHERE k.fingerprint = c.fingerprint) > 0,
+	(SELECT k.token FROM store_key k WHERE k.fingerprint = c.fingerprint),
 	COALESCE(l.revoked_at, 0), COALESCE(l.reason, 0)`
 
 const entryTables = ` FROM store_certificate c LEFT JOIN store_ledger l ON l.issuer = c.issuer AND l.serial = c.serial`
@@ -82,8 +82,8 @@ func (s *Store) names(list []address.Address, addr address.Address) bool {
 }
 
 func (q Query) order() string {
-	if q.Address != nil {
-		return ` ORDER BY c.not_before DESC, c.fingerprint`
+	if q.Address != nil { // as certs.ByAge
+		return ` ORDER BY c.not_before DESC, c.not_after DESC, c.fingerprint`
 	}
 	return ` ORDER BY c.fingerprint`
 }
@@ -215,13 +215,15 @@ func (s *Store) entries(ctx context.Context, text string, args []any) ([]Entry, 
 func scanEntry(rows *sql.Rows) (e Entry, err error) {
 	var fingerprint, der []byte
 	var ciphers, preferred string
+	var token sql.NullString
 	var first, last, signedAt, judged, until, revoked int64
 	if err := rows.Scan(&fingerprint, &der, &e.Origin, &first, &last, &ciphers, &preferred, &signedAt,
-		&e.Result, &e.Reason, &judged, &e.Mark, &e.Note, &until, &e.Pinned, &e.HasKey,
+		&e.Result, &e.Reason, &judged, &e.Mark, &e.Note, &until, &e.Pinned, &token,
 		&revoked, &e.RevocationReason); err != nil {
 		return e, err
 	}
 	copy(e.Fingerprint[:], fingerprint)
+	e.HasKey, e.Token = token.Valid, token.String
 	if e.Certificate, err = parse(der); err != nil {
 		return e, fmt.Errorf("certificate %x: %w", fingerprint, err)
 	}

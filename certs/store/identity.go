@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -11,8 +12,7 @@ import (
 )
 
 // PutIdentity stores identities with their keys, which are sealed, and chains.
-// Without Config.Key it is an error. Identities whose key stays in a token can
-// not be stored.
+// Without Config.Key it is an error. Of a certs.TokenKey the public half is stored.
 func (s *Store) PutIdentity(ctx context.Context, origin Origin, ids ...*certs.Identity) (Stored, error) {
 	if s.sealer == nil {
 		return Stored{}, failed(errNoSealer)
@@ -36,25 +36,49 @@ func (s *Store) prepareIdentity(id *certs.Identity) (item, error) {
 	if err := id.Check(); err != nil {
 		return it, fmt.Errorf("certificate %s: %w", describe(id.Certificate), err)
 	}
-	der, err := pkix.MarshalPrivateKey(id.Key)
+	if it.sealed, it.token, err = s.sealKey(id.Key, forKey, it.fingerprint[:]); err != nil {
+		return it, fmt.Errorf("certificate %s: %w", describe(id.Certificate), err)
+	}
+	return it, nil
+}
+
+// sealKey seals a private key for a purpose; of one in a token, which it names, the public half.
+func (s *Store) sealKey(key any, purpose string, about []byte) (sealed []byte, token string, err error) {
+	var der []byte
+	if held, ok := key.(*certs.TokenKey); ok {
+		token = held.Token
+		der, err = x509.MarshalPKIXPublicKey(held.Half)
+	} else {
+		der, err = pkix.MarshalPrivateKey(key)
+	}
 	if err != nil {
-		return it, fmt.Errorf("certificate %s: a private key of type %T can not be kept in the store", describe(id.Certificate), id.Key)
+		return nil, "", fmt.Errorf("a private key of type %T can not be kept in the store", key)
 	}
 	defer clear(der)
-	it.sealed = s.sealer.seal(der, forKey, it.fingerprint[:])
-	return it, nil
+	return s.sealer.seal(der, purpose, about), token, nil
+}
+
+// HasTokenKeys reports whether there are certificates whose keys are in tokens.
+func (s *Store) HasTokenKeys(ctx context.Context) (bool, error) {
+	var held bool
+	err := s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM store_key WHERE token <> '')`).Scan(&held)
+	if err != nil {
+		return false, failed(err)
+	}
+	return held, nil
 }
 
 func (s *Store) putKey(ctx context.Context, c *change, it *item) error {
 	if err := s.sealer.keepCheck(ctx, c.Tx); err != nil {
 		return err
 	}
-	_, err := c.ExecContext(ctx, `INSERT INTO store_key (fingerprint, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING`, it.fingerprint[:], it.sealed)
+	_, err := c.ExecContext(ctx, `INSERT INTO store_key (fingerprint, sealed, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		it.fingerprint[:], it.sealed, it.token)
 	return err
 }
 
-// Identity returns an identity with its key, whatever its origin. ErrNotFound: no
-// such certificate; ErrNoKey: its key is not in the store.
+// Identity returns an identity with its key, whatever its origin; one in a token is a
+// certs.TokenKey. ErrNotFound: no such certificate; ErrNoKey: its key is not in the store.
 func (s *Store) Identity(ctx context.Context, fingerprint [32]byte) (*certs.Identity, error) {
 	id, err := s.identity(ctx, fingerprint[:])
 	if err != nil {
@@ -66,8 +90,9 @@ func (s *Store) Identity(ctx context.Context, fingerprint [32]byte) (*certs.Iden
 func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identity, error) {
 	var der, sealed []byte
 	var pinned bool
-	err := s.read.QueryRowContext(ctx, `SELECT c.der, c.pinned, k.sealed FROM store_certificate c
-		LEFT JOIN store_key k ON k.fingerprint = c.fingerprint WHERE c.fingerprint = $1`, fingerprint).Scan(&der, &pinned, &sealed)
+	var token string
+	err := s.read.QueryRowContext(ctx, `SELECT c.der, c.pinned, k.sealed, COALESCE(k.token, '') FROM store_certificate c
+		LEFT JOIN store_key k ON k.fingerprint = c.fingerprint WHERE c.fingerprint = $1`, fingerprint).Scan(&der, &pinned, &sealed, &token)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, ErrNotFound
@@ -80,7 +105,7 @@ func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identi
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.unseal(sealed, forKey, fingerprint)
+	key, err := s.unseal(sealed, token, forKey, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", describe(cert), err)
 	}
@@ -95,8 +120,8 @@ func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identi
 	return id, nil
 }
 
-// unseal opens a private key that was sealed for a purpose.
-func (s *Store) unseal(sealed []byte, purpose string, about []byte) (any, error) {
+// unseal opens a private key that was sealed for a purpose, or names the one in a token.
+func (s *Store) unseal(sealed []byte, token, purpose string, about []byte) (any, error) {
 	if s.sealer == nil {
 		return nil, errNoSealer
 	}
@@ -105,9 +130,16 @@ func (s *Store) unseal(sealed []byte, purpose string, about []byte) (any, error)
 		return nil, err
 	}
 	defer clear(der)
+	if token != "" {
+		public, err := x509.ParsePKIXPublicKey(der)
+		if err != nil {
+			return nil, ErrDamagedKey
+		}
+		return &certs.TokenKey{Half: public, Token: token}, nil
+	}
 	key, err := pkix.ParsePrivateKey(der)
 	if err != nil {
-		return nil, errSealed // the cause might quote the key
+		return nil, ErrDamagedKey // the cause might quote the key
 	}
 	return key, nil
 }

@@ -15,7 +15,7 @@ const invitationsKept = 30 * 24 * time.Hour
 // PutInvitation notes that the holder of a secret may have one key certified for an address,
 // until a time. The secret itself is not stored: it must be long and random.
 func (s *Store) PutInvitation(ctx context.Context, secret string, a address.Address, until time.Time) error {
-	key, ok := addressKey(a)
+	key, ok := s.mailboxKey(a)
 	if !ok {
 		return failed(fmt.Errorf("address %q: no certificate can be issued for it", a))
 	}
@@ -34,7 +34,7 @@ func (s *Store) PutInvitation(ctx context.Context, secret string, a address.Addr
 // SubjectPublicKeyInfo. It reports false where the secret is not one for the address, has
 // expired, or was used for another key.
 func (s *Store) RedeemInvitation(ctx context.Context, secret string, a address.Address, keyDigest [sha256.Size]byte) (bool, error) {
-	key, _ := addressKey(a)
+	key, _ := s.mailboxKey(a)
 	digest := sha256.Sum256([]byte(secret))
 	result, err := s.write.ExecContext(ctx, `UPDATE store_invitation SET used_for = $1
 		WHERE digest = $2 AND address = $3 AND expires_at > $4 AND (used_for IS NULL OR used_for = $1)`, keyDigest[:], digest[:], key, s.now())

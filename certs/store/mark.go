@@ -19,13 +19,19 @@ func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, no
 		c.certificates, c.trust = true, true
 		result, err := c.ExecContext(ctx, `UPDATE store_certificate SET mark = $1, note = $2, mark_until = $3, generation = $4 WHERE fingerprint = $5`,
 			string(mark), note, stamp(until), c.generation, fingerprint[:])
-		return one(result, err)
+		if err := one(result, err); err != nil {
+			return err
+		}
+		return s.record(ctx, c, fingerprint[:], marked[mark], note)
 	})
 	if err != nil {
 		return failed(err)
 	}
 	return nil
 }
+
+// marked are the actions that set marks.
+var marked = map[Mark]ActionKind{NoMark: WasCleared, Allowed: WasAllowed, Blocked: WasBlocked}
 
 // affected is a sql.Result.
 type affected interface{ RowsAffected() (int64, error) }
@@ -90,8 +96,14 @@ func (s *Store) Pin(ctx context.Context, fingerprint [32]byte, pinned bool) erro
 				return err
 			}
 		}
-		_, err = c.ExecContext(ctx, `UPDATE store_certificate SET pinned = $1, generation = $2 WHERE fingerprint = $3`, pinned, c.generation, fingerprint[:])
-		return err
+		if _, err = c.ExecContext(ctx, `UPDATE store_certificate SET pinned = $1, generation = $2 WHERE fingerprint = $3`, pinned, c.generation, fingerprint[:]); err != nil {
+			return err
+		}
+		what := WasUnpinned
+		if pinned {
+			what = WasPinned
+		}
+		return s.record(ctx, c, fingerprint[:], what, "")
 	})
 	if err != nil {
 		return failed(err)

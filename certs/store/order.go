@@ -46,7 +46,10 @@ type Order struct {
 	Enrolment string
 	Purpose   Purpose
 	State     OrderState
-	// Key is the private key; nil where the order is over, or was not asked for.
+	// Token is the name of the token in which the key is made; "" for a key in the store.
+	Token string
+	// Key is the private key, a certs.TokenKey for one in a token; nil where the order is over,
+	// where it was not asked for, and where it is not made yet.
 	Key any
 	// Reference is what the provider needs to know of its own order; it is no secret.
 	Reference []byte
@@ -55,9 +58,18 @@ type Order struct {
 	// Attempts are those since the provider last answered; NextAt is when the next is due.
 	Attempts                     int
 	NextAt, OrderedAt, ChangedAt time.Time
+	// ClaimedUntil is when the attempt that is under way is over, whatever becomes of the
+	// process that makes it; zero where none is.
+	ClaimedUntil time.Time
+	claim        string
 	// Problem is why the last attempt failed; "" if it did not.
 	Problem string
 }
+
+// Undecided reports whether a request may have been sent of whose outcome nothing is noted: the
+// process that made the attempt is at work on it, or died over it, or the provider had not decided
+// when the order was cancelled.
+func (o *Order) Undecided() bool { return o.claim != "" }
 
 // OrderQuery says which orders Orders returns: those for which all that is set holds.
 type OrderQuery struct {
@@ -70,7 +82,8 @@ type OrderQuery struct {
 	Enrolment string
 	// States: one of these.
 	States []OrderState
-	// Due: to be worked on at this time.
+	// Due: to be worked on at this time, those that are due for the longest time first; among
+	// them are cancelled ones that are not cleared.
 	Due time.Time
 	// Keys: fill in Order.Key.
 	Keys bool

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // newOrder is one for an identity that was issued.
@@ -22,14 +23,14 @@ func TestOrders(t *testing.T) {
 		ctx := context.Background()
 		a := w.identity(1, "Alice@example.com")
 		first := newOrder("aa01", a)
-		w.must(w.PutOrders(ctx, 2, first))
+		w.must(w.PutOrders(ctx, OrderLimits{PerHour: 2}, first))
 		second := newOrder("aa02", w.identity(1, "alice@example.com"))
-		if err := w.PutOrders(ctx, 9, second); !errors.Is(err, ErrOrderOpen) {
+		if err := w.PutOrders(ctx, OrderLimits{PerHour: 9}, second); !errors.Is(err, ErrOrderOpen) {
 			t.Errorf("two for one address: %v", err)
 		}
 		pair := []Order{newOrder("bb01", w.identity(1, "bob@example.com")), newOrder("bb02", w.identity(1, "bob@example.com"))}
 		pair[1].Purpose = ForEncryption
-		if err := w.PutOrders(ctx, 2, pair...); !errors.Is(err, ErrTooManyOrders) {
+		if err := w.PutOrders(ctx, OrderLimits{PerHour: 2}, pair...); !errors.Is(err, ErrTooManyOrders) {
 			t.Errorf("too many: %v", err)
 		}
 		if all := got[[]Order](w)(w.Orders(ctx, OrderQuery{})); len(all) != 1 || all[0].Key != nil {
@@ -47,14 +48,34 @@ func TestOrders(t *testing.T) {
 		if got[bool](w)(w.ClaimOrder(ctx, &other, next)) {
 			t.Error("two claimed it")
 		}
+		w.must(w.RetryOrders(ctx, o.Bundle))
 		if due := got[[]Order](w)(w.Orders(ctx, OrderQuery{Due: now})); len(due) != 0 {
-			t.Error("due though it was claimed")
+			t.Error("due though it is claimed")
+		}
+		fresh := got[[]Order](w)(w.Orders(ctx, OrderQuery{Prefix: "aa"}))[0]
+		if got[bool](w)(w.ClaimOrder(ctx, &fresh, next)) {
+			t.Error("claimed although an attempt is under way")
 		}
 		if err := w.FinishOrders(ctx, o.Bundle, Imported, a); !errors.Is(err, ErrNoOrder) {
 			t.Errorf("done before it was answered: %v", err)
 		}
+		// The claim ends, and another process takes the order: only an answer is still taken.
+		w.at = next
+		stale := o
+		if !got[bool](w)(w.ClaimOrder(ctx, &fresh, next.Add(time.Minute))) {
+			t.Error("not claimed though the claim is over")
+		}
+		stale.State, stale.Problem = OrderFailed, "late"
+		if err := w.NoteOrder(ctx, &stale); !errors.Is(err, ErrNoOrder) {
+			t.Errorf("an attempt that lost its claim was noted: %v", err)
+		}
 		o.State, o.Certificates, o.Reference, o.Problem = OrderAnswered, append([]*x509.Certificate{a.Certificate}, w.ca.Certificate), []byte("r"), "p"
 		w.must(w.NoteOrder(ctx, &o))
+		fresh.State = OrderSent
+		if err := w.NoteOrder(ctx, &fresh); !errors.Is(err, ErrNoOrder) {
+			t.Errorf("an answer was noted over: %v", err)
+		}
+		w.at = now
 		o = got[[]Order](w)(w.Orders(ctx, OrderQuery{Bundle: o.Bundle, States: []OrderState{OrderAnswered}}))[0]
 		if len(o.Certificates) != 2 || !o.Certificates[0].Equal(a.Certificate) || string(o.Reference) != "r" || o.Problem != "p" {
 			t.Errorf("%+v", o)
@@ -69,14 +90,14 @@ func TestOrders(t *testing.T) {
 			}
 		}
 		// Another may follow, is cancelled, and its key is gone.
-		w.must(w.PutOrders(ctx, 0, second))
+		w.must(w.PutOrders(ctx, OrderLimits{}, second))
 		w.must(w.CancelOrders(ctx, second.Bundle))
 		var sealed []byte
 		w.must(w.read.QueryRowContext(ctx, `SELECT sealed FROM store_order WHERE id = 'aa02'`).Scan(&sealed))
 		if sealed != nil {
 			t.Error("the key of a cancelled order is still there")
 		}
-		w.must(w.PutOrders(ctx, 0, pair...))
+		w.must(w.PutOrders(ctx, OrderLimits{}, pair...))
 		failed := got[[]Order](w)(w.Orders(ctx, OrderQuery{Prefix: "bb01"}))[0]
 		failed.State, failed.Problem = OrderFailed, "no"
 		w.must(w.NoteOrder(ctx, &failed))
@@ -90,12 +111,32 @@ func TestOrders(t *testing.T) {
 	})
 }
 
+// TestExactMailboxes: under the exact rule, two spellings are two mailboxes: neither stands in
+// the way of the other, or uses its invitation.
+func TestExactMailboxes(t *testing.T) {
+	w := newWorld(t, "")
+	w.Store.cfg.LocalPart = address.ExactCase
+	ctx := context.Background()
+	w.must(w.PutOrders(ctx, OrderLimits{}, newOrder("aa01", w.identity(1, "Alice@example.com"))))
+	w.must(w.PutOrders(ctx, OrderLimits{}, newOrder("aa02", w.identity(1, "alice@example.com"))))
+	list := got[[]Order](w)(w.Orders(ctx, OrderQuery{Address: new(addr("Alice@example.com"))}))
+	if len(list) != 1 || list[0].ID != "aa01" {
+		t.Errorf("%+v", list)
+	}
+	w.must(w.PutInvitation(ctx, "secret", addr("Alice@example.com"), now.Add(time.Hour)))
+	for text, want := range map[string]bool{"alice@example.com": false, "Alice@example.com": true} {
+		if ok := got[bool](w)(w.RedeemInvitation(ctx, "secret", addr(text), [32]byte{1})); ok != want {
+			t.Errorf("%s: redeemed %t", text, ok)
+		}
+	}
+}
+
 // TestOrderKeysAreBound: the sealed key of an order opens in no other order.
 func TestOrderKeysAreBound(t *testing.T) {
 	w := newWorld(t, "")
 	ctx := context.Background()
-	w.must(w.PutOrders(ctx, 0, newOrder("aa01", w.identity(1, "a@example.com"))))
-	w.must(w.PutOrders(ctx, 0, newOrder("bb01", w.identity(1, "b@example.com"))))
+	w.must(w.PutOrders(ctx, OrderLimits{}, newOrder("aa01", w.identity(1, "a@example.com"))))
+	w.must(w.PutOrders(ctx, OrderLimits{}, newOrder("bb01", w.identity(1, "b@example.com"))))
 	_, err := w.write.ExecContext(ctx, `UPDATE store_order SET sealed = (SELECT sealed FROM store_order WHERE id = 'aa01') WHERE id = 'bb01'`)
 	w.must(err)
 	if _, err := w.Orders(ctx, OrderQuery{Prefix: "bb", Keys: true}); err == nil {

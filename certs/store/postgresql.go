@@ -3,17 +3,12 @@ package store
 import (
 	"context"
 
-	"github.com/pressly/goose/v3"
-
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // connections is the most to a PostgreSQL server from one process.
 const connections = 8
-
-// tablesLock is held by a node that makes the tables.
-const tablesLock postgresdb.Lock = 0x736d696d655f7374
 
 // ReadPassword reads a Config.PasswordFile; "" is that of none.
 func ReadPassword(path string) (string, error) {
@@ -38,5 +33,5 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, s.write, goose.DialectPostgres, goose.WithSessionLocker(tablesLock))
+	return layout.UpdatePostgreSQL(ctx, s.write)
 }

@@ -28,6 +28,7 @@ type item struct {
 	ciphers     string
 	preferred   string
 	sealed      []byte // the private key; nil is none
+	token       string // that has the key; "" is none
 }
 
 // Put stores certificates. One that the store does not take (see the limits in
@@ -130,6 +131,11 @@ func (s *Store) putOne(ctx context.Context, c *change, origin Origin, it *item, 
 	}
 	c.certificates = true
 	c.trust = c.trust || origin == Authority
+	if what, ok := brought[origin]; ok && (k == nil || k.origin != origin) {
+		if err := s.record(ctx, c, it.fingerprint[:], what, ""); err != nil {
+			return err
+		}
+	}
 	if it.sealed != nil {
 		if err := s.putKey(ctx, c, it); err != nil {
 			return err
@@ -137,6 +143,9 @@ func (s *Store) putOne(ctx context.Context, c *change, origin Origin, it *item, 
 	}
 	return putChain(ctx, c, it)
 }
+
+// brought are the origins that someone answers for.
+var brought = map[Origin]ActionKind{Imported: WasImported, Issued: WasIssued, Authority: WasIssued}
 
 // row is what is known of a certificate that comes again.
 type row struct {
@@ -288,6 +297,16 @@ func addressKey(a address.Address) (string, bool) {
 	key := a.Key(address.IgnoreCase)
 	return key, utf8.ValidString(key) && !a.IsNull()
 }
+
+// mailboxKey is what orders and invitations are filed under: two addresses have one where
+// they are the same mailbox.
+func (s *Store) mailboxKey(a address.Address) (string, bool) {
+	_, ok := addressKey(a)
+	return a.Key(s.cfg.LocalPart), ok
+}
+
+// Same reports whether two addresses are the same mailbox.
+func (s *Store) Same(a, b address.Address) bool { return a.Equal(b, s.cfg.LocalPart) }
 
 // issuerKey is what an issuer is filed under: one key for all forms in which its
 // name may be written.

@@ -26,8 +26,10 @@ const (
 var (
 	errNoSealer = errors.New("private keys can not be kept or read: there is no key file; set store.key_file")
 	errWrongKey = errors.New("the private keys in the store are encrypted with another key file; restore that one")
-	errSealed   = errors.New("a private key in the store does not open: it was damaged or changed")
 )
+
+// ErrDamagedKey means that a private key in the store does not open, and never will.
+var ErrDamagedKey = errors.New("a private key in the store does not open: it was damaged or changed")
 
 // sealer encrypts private keys with AES-256-GCM and random nonces: 2^32 of them
 // are safe under one key (NIST SP 800-38D section 8.3).
@@ -55,11 +57,11 @@ func (s *sealer) seal(plain []byte, purpose string, about []byte) []byte {
 
 func (s *sealer) open(sealed []byte, purpose string, about []byte) ([]byte, error) {
 	if len(sealed) == 0 || sealed[0] != sealVersion {
-		return nil, errSealed
+		return nil, ErrDamagedKey
 	}
 	plain, err := s.aead.Open(nil, nil, sealed[1:], additional(purpose, about))
 	if err != nil {
-		return nil, errSealed
+		return nil, ErrDamagedKey
 	}
 	return plain, nil
 }

@@ -77,12 +77,12 @@ func TestSealedKeyIsBoundToItsRow(t *testing.T) {
 			if _, err := w.write.ExecContext(ctx, damage.statement, fa[:], fb[:]); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.Identity(ctx, fb); !errors.Is(err, errSealed) {
+			if _, err := w.Identity(ctx, fb); !errors.Is(err, ErrDamagedKey) {
 				t.Errorf("%s: %v", damage.name, err)
 			}
 			// Another node, which has not opened the key before.
 			if w.cfg.URL != "" {
-				if id, err := w.open(w.cfg).Keys().Signing(ctx, addr("b@example.com")); !errors.Is(err, errSealed) {
+				if id, err := w.open(w.cfg).Keys().Signing(ctx, addr("b@example.com")); !errors.Is(err, ErrDamagedKey) {
 					t.Errorf("%s: %v %v", damage.name, id, err)
 				}
 			}

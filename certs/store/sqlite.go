@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"github.com/pressly/goose/v3"
-
 	"github.com/smimerelay/smimerelay/internal/sqlitedb"
 )
 
@@ -16,7 +14,7 @@ func (s *Store) openMemory(ctx context.Context) (err error) {
 	s.write.SetMaxOpenConns(1)
 	s.write.SetConnMaxLifetime(0)
 	s.read = s.write
-	return migrate(ctx, s.write, goose.DialectSQLite3)
+	return layout.UpdateSQLite(ctx, s.write)
 }
 
 // openSQLite opens a file that only its owner can read.
@@ -39,5 +37,5 @@ func (s *Store) openSQLite(ctx context.Context) (err error) {
 		return err
 	}
 	defer unlock()
-	return migrate(ctx, s.write, goose.DialectSQLite3)
+	return layout.UpdateSQLite(ctx, s.write)
 }

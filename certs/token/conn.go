@@ -128,15 +128,25 @@ func (c *conn) call(q contract.Request, limit <-chan time.Time) (contract.Respon
 		case out <- q:
 			out = nil // it is written; what remains is to wait
 		case a := <-answer:
-			if a.Error != nil {
-				return a, a.Error
-			}
-			return a, nil
+			return opened(a)
 		case <-c.done:
+			select { // it may have answered before it ended
+			case a := <-answer:
+				return opened(a)
+			default:
+			}
 			return contract.Response{}, c.failure()
 		case <-limit:
 			c.fail(errTimeout)
 			return contract.Response{}, errTimeout
 		}
 	}
+}
+
+// opened separates the error from a response.
+func opened(a contract.Response) (contract.Response, error) {
+	if a.Error != nil {
+		return a, a.Error
+	}
+	return a, nil
 }

@@ -119,6 +119,11 @@ func (h softHolder) List() (contract.Inventory, error) {
 		held.Keys = append(held.Keys, contract.Key{Name: name, Label: name, Public: public})
 		held.Certificates = append(held.Certificates, testpki.Must(os.ReadFile(filepath.Join(h.dir, name+".cer"))))
 	}
+	made := testpki.Must(filepath.Glob(filepath.Join(h.dir, "made-*.key")))
+	for _, file := range made {
+		name := strings.TrimSuffix(filepath.Base(file), ".key")
+		held.Keys = append(held.Keys, contract.Key{Name: name, Label: name, Public: testpki.Must(x509.MarshalPKIXPublicKey(h.key(name).Public()))})
+	}
 	held.Keys = append(held.Keys, contract.Key{Name: "x", Label: strings.Repeat("\x1b", 1000), Public: []byte("none")})
 	return held, nil
 }
@@ -183,6 +188,29 @@ func (h softHolder) Derive(name string, _ contract.Algorithm, point []byte) ([]b
 	}
 	secret, err := private.ECDH(public)
 	return new(big.Int).SetBytes(secret).Bytes(), err // without zeros before it, as some tokens
+}
+
+// Generate implements contract.Holder: the key is in a file that is named by its identifier.
+func (h softHolder) Generate(kind contract.Scheme, id, label []byte) (contract.Key, error) {
+	switch {
+	case h.how == "full":
+		return contract.Key{}, contract.Errorf(contract.Refused, "full")
+	case h.how == "wrong":
+		kind = contract.P384
+	}
+	name := fmt.Sprintf("made-%x", id)
+	file := filepath.Join(h.dir, name+".key")
+	if _, err := os.Stat(file); err != nil {
+		trace(h.dir, "made")
+		key := testpki.Must(ecdsa.GenerateKey(kind.Curve(), rand.Reader))
+		if err := os.WriteFile(file, testpki.Must(x509.MarshalPKCS8PrivateKey(key)), 0o600); err != nil {
+			return contract.Key{}, err
+		}
+	}
+	if h.how == "dies after making" && h.first() {
+		os.Exit(2)
+	}
+	return contract.Key{Name: name, Label: string(label), Public: testpki.Must(x509.MarshalPKIXPublicKey(h.key(name).Public()))}, nil
 }
 
 // world is a helper with two keys and what the gateway has of it.

@@ -39,6 +39,26 @@ func (k *Keys) identities(held contract.Inventory) (ids []*certs.Identity, left 
 	return ids, left
 }
 
+// private are the keys that can be used, by their SubjectPublicKeyInfo.
+func (l *link) private(held contract.Inventory) map[string]crypto.Signer {
+	all := map[string]crypto.Signer{}
+	for _, h := range held.Keys {
+		if k := l.key(h); k != nil {
+			all[publicText(k.Public())] = k
+		}
+	}
+	return all
+}
+
+// publicText is the SubjectPublicKeyInfo of a key; "" where it has none.
+func publicText(public crypto.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return ""
+	}
+	return string(der)
+}
+
 // key makes the key for use, nil if it is of a kind that is not used.
 func (l *link) key(h contract.Key) crypto.Signer {
 	public, err := x509.ParsePKIXPublicKey(h.Public)

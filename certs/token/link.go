@@ -35,8 +35,8 @@ type link struct {
 	closed  bool
 }
 
-// do asks the token for something, and waits for the answer as long as the time-out
-// says. What a helper had not answered when it ended is asked again of the next one, once.
+// do asks the token for something, and waits for the answer as long as its patience
+// lasts. What a helper had not answered when it ended is asked again of the next one, once.
 func (l *link) do(q contract.Request) (contract.Response, error) {
 	answer, err := l.try(q)
 	result := "done"
@@ -57,7 +57,7 @@ func known(k contract.Kind) contract.Kind {
 }
 
 func (l *link) try(q contract.Request) (contract.Response, error) {
-	limit := time.NewTimer(l.Timeout)
+	limit := time.NewTimer(l.patience(q))
 	defer limit.Stop()
 	select {
 	case l.places <- struct{}{}:
@@ -79,6 +79,14 @@ func (l *link) try(q contract.Request) (contract.Response, error) {
 		}
 		return answer, err
 	}
+}
+
+// patience is how long an answer is waited for.
+func (l *link) patience(q contract.Request) time.Duration {
+	if q.Operation == contract.Generate && q.Scheme.Bits() > 0 {
+		return l.Timeout + contract.GenerateTime
+	}
+	return l.Timeout
 }
 
 // learn remembers a PIN that was refused.

@@ -1,5 +1,5 @@
 // Package token finds identities whose private keys stay in a token: a smart card, a
-// hardware security module, SoftHSM. What signs and decrypts for it are crypto.Signer,
+// hardware security module, SoftHSM. It has keys made there, too. What signs and decrypts for it are crypto.Signer,
 // crypto.Decrypter and ecdh.KeyExchanger, so that no other package knows of tokens.
 //
 // The token is used by another program, the helper, which speaks certs/token/contract:
@@ -14,6 +14,7 @@ package token
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -38,6 +39,9 @@ type Config struct {
 	// Certificates serve keys that have none of their own in the token, and as
 	// chains.
 	Certificates []*x509.Certificate
+	// Elsewhere: identities with its keys may also be in the store (see InTokens), so that it is
+	// no error where the token has none of its own.
+	Elsewhere bool
 	// LocalPart is the rule by which addresses are compared.
 	LocalPart address.LocalPart
 	// Timeout limits the wait for one operation; 0 is ten seconds.
@@ -55,6 +59,8 @@ const (
 	// pause is how long a token is left alone that could not be read, and a helper
 	// that was just started.
 	pause = 2 * time.Second
+	// missed is how long a token is not read again because it has not the key that is wanted.
+	missed = time.Minute
 )
 
 // Keys are the identities of one token. As long as it could not be asked what it
@@ -63,10 +69,18 @@ type Keys struct {
 	Config
 	link *link
 
-	mu    sync.Mutex
-	keys  *certs.FileKeys
-	err   error     // why keys is nil
-	again time.Time // when to try next
+	mu     sync.Mutex
+	keys   *inventory
+	err    error     // why keys is nil
+	again  time.Time // when to try next
+	reread time.Time // when to look for a key that is not in keys
+}
+
+// inventory is what a token holds.
+type inventory struct {
+	*certs.FileKeys
+	// private are its keys by their SubjectPublicKeyInfo, with or without a certificate.
+	private map[string]crypto.Signer
 }
 
 // Open finds the identities of a token. An error is one that a person must mend: a
@@ -105,7 +119,7 @@ func isRefusal(err error) bool {
 }
 
 // list returns the identities, and asks the token for them until it has answered.
-func (k *Keys) list() (*certs.FileKeys, error) {
+func (k *Keys) list() (*inventory, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys != nil || k.Clock().Before(k.again) {
@@ -126,13 +140,15 @@ func (k *Keys) list() (*certs.FileKeys, error) {
 	return k.keys, k.err
 }
 
-func (k *Keys) read() (*certs.FileKeys, error) {
+func (k *Keys) read() (*inventory, error) {
 	held, err := k.link.do(contract.Request{Operation: contract.List})
 	if err != nil {
 		return nil, err
 	}
+	private := k.link.private(held.Inventory)
 	ids, left := k.identities(held.Inventory)
 	switch left := strings.Join(left, ", "); {
+	case k.Elsewhere:
 	case len(ids) == 0 && left != "":
 		return nil, contract.Errorf(contract.Refused, "no certificate for %s, in the token or in a file of identities.path", left)
 	case len(ids) == 0:
@@ -140,7 +156,7 @@ func (k *Keys) read() (*certs.FileKeys, error) {
 	case left != "":
 		k.Log.Warn("keys without a certificate in token", "token", k.link.name, "keys", left)
 	}
-	return certs.NewKeys(k.Clock, ids...).WithLocalPart(k.LocalPart), nil
+	return &inventory{certs.NewKeys(k.Clock, ids...).WithLocalPart(k.LocalPart), private}, nil
 }
 
 // Signing implements certs.Keys.

@@ -3,7 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/console/access"
@@ -11,7 +15,7 @@ import (
 )
 
 type auditCmd struct {
-	List   auditListCmd   `cmd:"" help:"List what was changed in the console, by its API and in its accounts, latest first."`
+	List   auditListCmd   `cmd:"" help:"List what was changed in the console, by its API and by commands, latest first."`
 	Verify auditVerifyCmd `cmd:"" help:"Check that no entry of the audit log was changed or removed."`
 }
 
@@ -24,7 +28,7 @@ type auditListCmd struct {
 
 // Help is shown below the summary.
 func (auditListCmd) Help() string {
-	return `Each entry has its time, who changed something, from where, what, and what it was before and after. An entry is written before the change; if that fails, a second entry says so. What is changed at the command line is not in the log, but for accounts and tokens.`
+	return `Each entry has its time, who changed something, from where, what, and what it was before and after. An entry is written before the change; if that fails, a second entry says so. What commands on a host of the gateway change is in it as well, by the user who ran them (that of sudo) and the name of the host, with the arguments of the command.`
 }
 
 func (auditListCmd) examples() string {
@@ -59,20 +63,31 @@ func (c *auditListCmd) Run(a *app) error {
 	})
 }
 
-type auditVerifyCmd struct{ consoleFlags }
+type auditVerifyCmd struct {
+	consoleFlags
+	Kept string `placeholder:"NUMBER:DIGEST" help:"The last entry as an earlier check printed it: it must still be the same."`
+}
 
 // Help is shown below the summary.
 func (auditVerifyCmd) Help() string {
-	return `Each entry has the digest of the one before. Someone who can write to the database can compute all digests again; keep the last digest elsewhere, or the log lines, to notice that, too.
+	return `Each entry has the digest of the one before. Someone who can write to the database can compute all digests again. To notice that, too, keep the number and digest of the last entry, which this prints, on another machine, and give them to the next check with --kept.
+
 Exit status: 0 the log is whole, 1 it is not, 2 usage error, 78 bad configuration.`
 }
 
-func (auditVerifyCmd) examples() string { return `smimerelay audit verify` }
+func (auditVerifyCmd) examples() string {
+	return `smimerelay audit verify
+		smimerelay audit verify --kept 4711:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9`
+}
 
 // Run verifies.
 func (c *auditVerifyCmd) Run(a *app) error {
 	return c.with(a, func(ctx context.Context, s *access.Store, _ *config.Config, _ access.Actor) error {
-		broken, err := s.VerifyAudit(ctx)
+		kept, err := auditPoint(c.Kept)
+		if err != nil {
+			return unusable(fmt.Errorf("--kept: %w", err))
+		}
+		last, broken, err := s.VerifyAudit(ctx, kept)
 		if err != nil {
 			return err
 		}
@@ -80,7 +95,20 @@ func (c *auditVerifyCmd) Run(a *app) error {
 			return negative(fmt.Errorf("entry %d of the audit log is missing or was changed", broken))
 		}
 		p := a.page()
-		p.line("the audit log is whole")
+		p.line("the audit log is whole; its last entry is %d:%s", last.ID, last.Digest)
 		return p.err
 	})
+}
+
+// auditPoint reads what verify printed; "" is the zero point.
+func auditPoint(text string) (access.AuditPoint, error) {
+	if text == "" {
+		return access.AuditPoint{}, nil
+	}
+	number, digest, _ := strings.Cut(text, ":")
+	id, err := strconv.ParseInt(number, 10, 64)
+	if sum, bad := hex.DecodeString(digest); err != nil || id < 1 || bad != nil || len(sum) != sha256.Size {
+		return access.AuditPoint{}, fmt.Errorf("%q is not the number and the digest of an entry, as smimerelay audit verify prints them", text)
+	}
+	return access.AuditPoint{ID: id, Digest: strings.ToLower(digest)}, nil
 }

@@ -73,7 +73,7 @@ func (f *authorityFlags) expect() error {
 
 // publish writes the files into the configured folder and tells which.
 func (o *authorities) publish(ctx context.Context, a *app) error {
-	written, err := o.Publish(ctx)
+	written, err := o.WriteFiles(ctx)
 	for _, path := range written {
 		a.say("wrote %s", path)
 	}

@@ -24,6 +24,7 @@ type certCmd struct {
 	Revoke   certRevokeCmd   `cmd:"" help:"Revoke certificates that the built-in CA issued."`
 	Check    certCheckCmd    `cmd:"" help:"Check whether a certificate can be used now, and if not, why."`
 	Lookup   certLookupCmd   `cmd:"" help:"Look up the certificates of an address as the gateway does."`
+	Zone     certZoneCmd     `cmd:"" help:"Print SMIMEA records with the certificates of local addresses."`
 }
 
 type certCheckCmd struct {

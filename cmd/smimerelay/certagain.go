@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -18,25 +17,21 @@ func (c *certIssueCmd) again(ctx context.Context, a *app, o *authorities, addres
 		return nil
 	}
 	for _, addr := range addresses {
-		has := true
-		entries, err := o.store.Find(ctx, store.Query{Address: &addr, HasKey: &has, Origins: []store.Origin{store.Issued}})
+		cert, err := o.Valid(ctx, addr)
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			if !e.RevokedAt.IsZero() || e.Certificate.NotAfter.Before(a.clock()) {
-				continue
-			}
-			text := fmt.Sprintf("%s has a certificate until %s", addr, e.Certificate.NotAfter.UTC().Format(time.DateOnly))
-			if !isTerminal(a.stdin) {
-				return negative(fmt.Errorf("%s; revoke it first with smimerelay cert revoke, or issue another one with --again", text))
-			}
-			a.say("%s. Issue another one? [y/N]", text)
-			line, err := bufio.NewReader(a.stdin).ReadString('\n')
-			if err != nil || !strings.EqualFold(strings.TrimSpace(line), "y") {
-				return negative(fmt.Errorf("%s: nothing was issued; revoke the certificate first, or answer y", addr))
-			}
-			break
+		if cert == nil {
+			continue
+		}
+		text := fmt.Sprintf("%s has a certificate until %s", addr, cert.NotAfter.UTC().Format(time.DateOnly))
+		if !isTerminal(a.stdin) {
+			return negative(fmt.Errorf("%s; revoke it first with smimerelay cert revoke, or issue another one with --again", text))
+		}
+		a.say("%s. Issue another one? [y/N]", text)
+		line, err := bufio.NewReader(a.stdin).ReadString('\n')
+		if err != nil || !strings.EqualFold(strings.TrimSpace(line), "y") {
+			return negative(fmt.Errorf("%s: nothing was issued; revoke the certificate first, or answer y", addr))
 		}
 	}
 	return nil

@@ -141,6 +141,9 @@ func (c *certExportCmd) encode(ctx context.Context, s *store.Store, found []stor
 }
 
 func (c *certExportCmd) encodeIdentity(ctx context.Context, s *store.Store, e store.Entry, password string) ([]byte, error) {
+	if e.Token != "" {
+		return nil, negative(fmt.Errorf("%s: its private key is in the token %q and cannot be exported", name(e.Certificate), e.Token))
+	}
 	id, err := s.Identity(ctx, e.Fingerprint)
 	if errors.Is(err, store.ErrNoKey) {
 		err = negative(fmt.Errorf("%s: %w", name(e.Certificate), store.ErrNoKey))

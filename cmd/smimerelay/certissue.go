@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -77,7 +76,7 @@ func (c *certIssueCmd) Run(a *app) error {
 		}
 		all := []issued{}
 		for _, r := range requests {
-			ids, err := o.issue(ctx, r)
+			ids, err := o.Issue(ctx, r)
 			if err != nil {
 				return err
 			}
@@ -156,47 +155,21 @@ func (c *certIssueCmd) password(addresses int) (string, error) {
 // requests are the orders for all addresses, each of which is ours and can have a
 // certificate.
 func (c *certIssueCmd) requests(o *authorities, addresses []address.Address) ([]ca.Request, error) {
-	if o.Spent != nil {
-		return nil, o.Spent
-	}
-	own, err := service.Own(o.config)
-	if err != nil {
-		return nil, err
-	}
 	if c.Days < 0 {
 		return nil, errors.New("--days: give a number above 0")
 	}
 	if c.Out != "" && (o.config.CA.SeparateKeys || c.Key == "" && ca.TwoKeys(o.config.CA.KeyType)) {
 		return nil, errors.New("--out: only for one identity, but ca.separate_keys or ca.key_type issues two; use smimerelay cert export")
 	}
-	validity := o.config.CA.Validity
-	if c.Days > 0 {
-		validity = time.Duration(min(c.Days, 10_000)) * 24 * time.Hour
-	}
 	var list []ca.Request
 	for _, addr := range addresses {
-		if !own(addr) {
-			return nil, fmt.Errorf("%s is not in a local domain; the CA issues only for local domains: see domains in %s", addr, c.Config)
-		}
-		r := ca.Request{
-			Address: addr, Key: cmp.Or(c.Key, o.config.CA.KeyType), Validity: validity,
-			Separate: c.Separate || o.config.CA.SeparateKeys,
-		}
-		if err := o.Issuing.Check(r); err != nil {
+		r, err := o.Request(service.Order{Address: addr, Key: c.Key, Days: c.Days, Separate: c.Separate})
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, r)
 	}
 	return list, nil
-}
-
-// issue makes identities and keeps them.
-func (o *authorities) issue(ctx context.Context, r ca.Request) ([]*certs.Identity, error) {
-	ids, err := o.Issuing.Issue(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return ids, o.Keep(ctx, ids...)
 }
 
 func describeIssued(addr address.Address, id *certs.Identity) issued {

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/smimerelay/smimerelay/certs/file"
-	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -23,12 +22,8 @@ func (c *certIssueCmd) request(a *app, addresses []address.Address) error {
 		return unusable(fmt.Errorf("--csr: %w", err))
 	}
 	return c.with(a, func(ctx context.Context, o *authorities) error {
-		own, err := service.Own(o.config)
-		if err != nil {
-			return err
-		}
-		if !own(addresses[0]) {
-			return unusable(fmt.Errorf("%s is not in a local domain; the CA issues only for local domains: see domains in %s", addresses[0], c.Config))
+		if err := o.Local(addresses[0]); err != nil {
+			return unusable(err)
 		}
 		p, err := o.Requests()
 		if err != nil {

@@ -41,6 +41,11 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 			text += " until " + day(until)
 		}
 		err = f.report(a, e, done{Done: string(mark), Until: day(until)}, text)
+		if err == nil && !f.JSON {
+			p := a.page()
+			p.line("running gateways apply this within 2 seconds")
+			err = p.err
+		}
 		if e.HasKey && mark == store.Blocked && err == nil && !f.JSON {
 			p := a.page()
 			p.line("this identity is no longer used to sign; its key still decrypts")
@@ -108,7 +113,7 @@ type certAllowCmd struct{ markFlags }
 
 // Help is shown below the summary.
 func (certAllowCmd) Help() string {
-	return `Makes a certificate a trust anchor regardless of its issuer: the self-signed certificate of a partner, or a CA with all certificates that it issued. Validity, purpose and address are still checked. Running gateways apply the change within seconds, on all nodes.`
+	return `Makes a certificate a trust anchor regardless of its issuer: the self-signed certificate of a partner, or a CA with all certificates that it issued. Validity, purpose and address are still checked. Running gateways apply the change within two seconds, on all nodes; mail that comes before is judged without it.`
 }
 
 func (certAllowCmd) examples() string {
@@ -123,7 +128,7 @@ type certBlockCmd struct{ markFlags }
 
 // Help is shown below the summary.
 func (certBlockCmd) Help() string {
-	return `Blocks a certificate and, if it is a CA certificate, all certificates below it: mail is no longer encrypted to it, and its signatures do not pass. Running gateways apply the change within seconds, on all nodes.`
+	return `Blocks a certificate and, if it is a CA certificate, all certificates below it: mail is no longer encrypted to it, and its signatures do not pass. Running gateways apply the change within two seconds, on all nodes; mail that comes before is judged without it.`
 }
 
 func (certBlockCmd) examples() string {

@@ -10,6 +10,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
+	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -73,8 +74,8 @@ func (c *certRevokeCmd) find(ctx context.Context, o *authorities, a *app) ([]*x5
 		list = append(list, found...)
 	}
 	for _, cert := range list {
-		if o.issuerOf(cert) == nil {
-			return nil, negative(fmt.Errorf("%s: not issued by this CA, or the CA key is not in the store; only the issuer can revoke a certificate (use cert block to refuse it here)", name(cert)))
+		if o.IssuerOf(cert) == nil {
+			return nil, negative(fmt.Errorf("%s: %w", name(cert), service.ErrForeign))
 		}
 	}
 	return list, nil
@@ -95,7 +96,7 @@ func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.C
 	}
 	var list []*x509.Certificate
 	for _, e := range entries {
-		if e.RevokedAt.IsZero() && a.clock().Before(e.Certificate.NotAfter) && o.issuerOf(e.Certificate) != nil {
+		if e.RevokedAt.IsZero() && a.clock().Before(e.Certificate.NotAfter) && o.IssuerOf(e.Certificate) != nil {
 			list = append(list, e.Certificate)
 		}
 	}
@@ -105,21 +106,10 @@ func (o *authorities) named(ctx context.Context, text string, a *app) ([]*x509.C
 	return list, nil
 }
 
-// issuerOf returns the authority that issued a certificate; nil where it is none of
-// ours, or its key is elsewhere.
-func (o *authorities) issuerOf(cert *x509.Certificate) *ca.Authority {
-	for _, h := range o.All() {
-		if h.Authority != nil && !h.Certificate.Equal(cert) && pkix.SignedBy(cert, h.Certificate, false) {
-			return h.Authority
-		}
-	}
-	return nil
-}
-
 func (o *authorities) revoke(ctx context.Context, cert *x509.Certificate, reason ca.Reason) error {
-	_, err := o.issuerOf(cert).Revoke(ctx, cert, reason)
-	if errors.Is(err, store.ErrNotFound) {
-		return negative(fmt.Errorf("%s: not in the records of this CA", name(cert)))
+	err := o.Revoke(ctx, cert, reason)
+	if errors.Is(err, service.ErrNotRecorded) {
+		return negative(fmt.Errorf("%s: %w", name(cert), err))
 	}
 	return err
 }

@@ -26,7 +26,7 @@ type certShowCmd struct {
 
 // Help is shown below the summary.
 func (certShowCmd) Help() string {
-	return `Shows a certificate in detail: addresses, dates, key, what it can be used for now and why not, its chain, its revocation status, its origin and its trust override. It is checked as the gateway does, with the trust anchors of the configuration. With --store only the contents of the store are used, and nothing is fetched.`
+	return `Shows a certificate in detail: addresses, dates, key, what it can be used for now and why not, its chain, its revocation status, its origin, its trust override, and who imported, issued, revoked, allowed, blocked or pinned it. It is checked as the gateway does, with the trust anchors of the configuration. With --store only the contents of the store are used, and nothing is fetched.`
 }
 
 func (certShowCmd) examples() string {
@@ -61,6 +61,12 @@ func (c *certShowCmd) show(ctx context.Context, a *app, s *store.Store, checker 
 	}
 	for i := range list {
 		list[i].Judge(ctx, checker, "")
+		if list[i].Entry == nil {
+			continue
+		}
+		if list[i].Actions, err = s.Actions(ctx, list[i].Entry.Fingerprint); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		out := make([]describe.Certificate, len(list))

@@ -41,6 +41,9 @@ func (p *page) certificate(s *describe.Found, now time.Time) {
 		return
 	}
 	p.stored(s.Entry, row)
+	for _, action := range s.Actions {
+		row(string(action.What), fmt.Sprintf("%s by %s%s", action.Time.Format(time.RFC3339), action.By, because(action.Note)))
+	}
 }
 
 // stored writes what the store knows of a certificate.
@@ -74,6 +77,10 @@ func privateKey(e *store.Entry) string {
 		return "not in the store"
 	case e.Origin == store.Authority:
 		return "in the store, for issuing only"
+	case e.Token != "" && e.Pinned:
+		return fmt.Sprintf("in the token %q, pinned: used to sign before newer ones", e.Token)
+	case e.Token != "":
+		return fmt.Sprintf("in the token %q", e.Token)
 	case e.Pinned:
 		return "in the store, pinned: used to sign before newer ones"
 	}

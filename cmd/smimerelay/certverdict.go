@@ -13,8 +13,8 @@ import (
 )
 
 // judgeFor returns what judges the certificates of s: the gateway's rules of trust, or with
-// --store those of the store alone; nil where the configuration has problems. Revocation is
-// not looked at: a list must not wait for the network.
+// --store those of the store alone; nil where the configuration has problems. Revocation
+// is known by the CRLs at hand alone: a list must not wait for the network.
 func (f *storeFlags) judgeFor(ctx context.Context, a *app, s *store.Store) (judge, func() error, error) {
 	if f.Store != "" {
 		checker, err := service.StoreChecker(ctx, s, address.IgnoreCase, a.clock)
@@ -25,7 +25,7 @@ func (f *storeFlags) judgeFor(ctx context.Context, a *app, s *store.Store) (judg
 		a.say("warning: verdicts are not known, because the configuration has problems; see smimerelay check --config %s", f.Config)
 		return judge{}, func() error { return nil }, nil
 	}
-	return judge{parts.Validator}, parts.Close, nil
+	return judge{parts.Validator.Offline()}, parts.Close, nil
 }
 
 // judge gives verdicts in one word.
@@ -38,7 +38,7 @@ func (j judge) word(ctx context.Context, c *x509.Certificate, chain []*x509.Cert
 		return "-"
 	}
 	s := describe.Found{Certificate: c, Chain: chain}
-	s.Judge(ctx, j.checker, certs.RevocationOff)
+	s.Judge(ctx, j.checker, certs.RevocationPrefer)
 	if v := s.Verdict(); v.Result != certs.Pass {
 		return string(v.Reason)
 	}

@@ -20,8 +20,8 @@ type cli struct {
 	Explain explainCmd `cmd:"" group:"gateway" help:"Show what the rules do with a message, and why."`
 	Trace   traceCmd   `cmd:"" group:"gateway" help:"Tell what became of a message."`
 	Policy  policyCmd  `cmd:"" group:"gateway" help:"Test the rules, and try new ones."`
-	CA      caCmd      `cmd:"" name:"ca" group:"gateway" help:"Run the built-in certificate authority."`
-	Enrol   enrolCmd   `cmd:"" group:"gateway" help:"Show and manage the orders of certificates."`
+	CA      caCmd      `cmd:"" name:"ca" group:"certificates" help:"Run the built-in certificate authority."`
+	Enrol   enrolCmd   `cmd:"" group:"certificates" help:"Show and manage certificate orders."`
 	Route   routeCmd   `cmd:"" group:"gateway" help:"Show by which way mail leaves."`
 	Queue   queueCmd   `cmd:"" group:"gateway" help:"Show and manage the queue."`
 	User    userCmd    `cmd:"" group:"gateway" help:"Manage the users who may log in."`
@@ -37,8 +37,8 @@ type cli struct {
 	Decrypt decryptCmd `cmd:"" group:"offline" help:"Decrypt a message."`
 	Sign    signCmd    `cmd:"" group:"offline" help:"Sign a message."`
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
-	Trust   trustCmd   `cmd:"" group:"offline" help:"Show and update the list of public authorities."`
-	Cert    certCmd    `cmd:"" group:"offline" help:"Manage certificates and identities."`
+	Trust   trustCmd   `cmd:"" group:"certificates" help:"Show and update the list of public authorities."`
+	Cert    certCmd    `cmd:"" group:"certificates" help:"Manage certificates and identities."`
 	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
 
 	Help       helpCmd       `cmd:"" group:"offline" help:"Print the help of a verb."`
@@ -63,7 +63,8 @@ func parser(target *cli, a *app) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 80}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "gateway", Title: "The gateway:"},
-			{Key: "offline", Title: "One message or certificate, offline:"},
+			{Key: "certificates", Title: "Certificates:"},
+			{Key: "offline", Title: "One message, offline, and help:"},
 		}),
 		kong.ValueFormatter(valueHelp),
 		kong.Bind(a),
@@ -106,7 +107,7 @@ func run(args []string, a *app) (status int) {
 	if err != nil {
 		return a.fail(callError(err))
 	}
-	return a.fail(ctx.Run())
+	return a.fail(a.runAudited(ctx))
 }
 
 // callError names the help that belongs to a call that could not be parsed.

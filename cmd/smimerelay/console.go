@@ -51,7 +51,7 @@ func (f consoleFlags) with(a *app, do func(ctx context.Context, s *access.Store,
 	if err != nil {
 		return unusable(fmt.Errorf("%w; check [console] path in %s and which user you are", err, f.Config))
 	}
-	err = do(background(), s, c, access.Actor{Name: whoami(), Via: "command line"})
+	err = do(background(), s, c, hostActor())
 	if err != nil && !isStatus(err) {
 		err = negative(err)
 	}
@@ -79,7 +79,7 @@ type accountAddCmd struct {
 
 // Help is shown below the summary.
 func (accountAddCmd) Help() string {
-	return `A viewer sees everything but the text of messages; an operator also acts on the queue and on held mail; an administrator also decides about trust, the configuration and accounts. The password is asked for at a terminal, or read from the first line of standard input; it has at least 12 characters and is stored as an argon2id hash. Accounts of the console are not the users who may log in to send mail; see smimerelay user.`
+	return `A viewer sees messages, queue, certificates, rules and the configuration, but not the text of mail; an operator also retries, holds, releases and returns mail, imports and looks up certificates, and tests the rules; an administrator also removes mail, releases it in plaintext, allows, blocks and pins certificates, issues and revokes those of the built-in CA, checks and reloads the configuration, replays other rules on the history, has messages explained, and reads the accounts, tokens and the audit log. The password is asked for at a terminal, or read from the first line of standard input; it has at least 12 characters and is stored as an argon2id hash. Accounts of the console are not the users who may log in to send mail; see smimerelay user.`
 }
 
 func (accountAddCmd) examples() string {
@@ -127,8 +127,11 @@ func (c *accountListCmd) Run(a *app) error {
 		p := a.page()
 		for _, u := range users {
 			code := ""
-			if u.TOTP {
+			switch {
+			case u.TOTP:
 				code = ", one-time codes"
+			case u.Issuer != "":
+				code = ", of " + u.Issuer
 			}
 			p.line("%-24s %s, since %s%s", u.Name, u.Role, u.Created.Format(time.DateOnly), code)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -67,8 +68,13 @@ func notDecrypted(r smime.Report, weak bool) error {
 		return fmt.Errorf("cannot be decrypted with the identity that it names%s; the key is a different one, or the message is damaged", because)
 	case "unsupported-algorithm", "malformed", "too-many-layers":
 		return fmt.Errorf("cannot be decrypted (%s)%s; nothing was decrypted", r.Reason, because)
+	case "not-approved":
+		return fmt.Errorf("encrypted in a way that FIPS 140-3 does not approve%s; decrypt it without GODEBUG=fips140=only", because)
 	case "encrypted-part":
 		return errors.New("only one part is encrypted; save that part as a message and decrypt it")
 	}
-	return errors.New("not encrypted; nothing to do")
+	if r.Encryption == nil && r.Result != certs.TempError && r.Result != certs.PermError {
+		return errors.New("not encrypted; nothing to do")
+	}
+	return fmt.Errorf("nothing was decrypted (%s)%s", cmp.Or(string(r.Reason), string(r.Result)), because)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -17,12 +18,12 @@ import (
 )
 
 type enrolCmd struct {
-	List    enrolListCmd    `cmd:"" help:"List the orders of certificates."`
-	Show    enrolShowCmd    `cmd:"" help:"Show the details of orders."`
-	Request enrolRequestCmd `cmd:"" help:"Order certificates for addresses now."`
-	Retry   enrolRetryCmd   `cmd:"" help:"Try orders again that failed or wait."`
-	Invite  enrolInviteCmd  `cmd:"" help:"Make a secret with which a client gets a certificate by EST."`
-	Revoke  enrolRevokeCmd  `cmd:"" help:"Cancel an order, or revoke the certificate that came of it."`
+	List    enrolListCmd    `cmd:"" help:"List certificate orders."`
+	Show    enrolShowCmd    `cmd:"" help:"Show certificate orders in detail."`
+	Request enrolRequestCmd `cmd:"" help:"Order certificates for addresses."`
+	Retry   enrolRetryCmd   `cmd:"" help:"Retry orders that failed or are waiting."`
+	Invite  enrolInviteCmd  `cmd:"" help:"Create a one-time secret for a client that enrols by EST or SCEP."`
+	Revoke  enrolRevokeCmd  `cmd:"" help:"Cancel an order, or revoke the certificate that was issued for it."`
 }
 
 // enrolFlags say which configuration.
@@ -62,11 +63,7 @@ func (f *enrolFlags) with(a *app, do func(context.Context, *enrolment) error) er
 func (e *enrolment) pick(ctx context.Context, what []string, all bool) ([]store.Order, error) {
 	var list []store.Order
 	for _, text := range what {
-		q := store.OrderQuery{Prefix: text}
-		if addr, err := address.Parse(text); err == nil {
-			q = store.OrderQuery{Address: &addr}
-		}
-		found, err := e.store.Orders(ctx, q)
+		found, err := e.find(ctx, text)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +74,7 @@ func (e *enrolment) pick(ctx context.Context, what []string, all bool) ([]store.
 				list = append(list, o)
 			}
 		}
-		if len(list) == n && len(found) > 0 {
+		if len(list) == n && len(found) > 0 && !all {
 			return nil, negative(fmt.Errorf("%s: its orders are over; see smimerelay enrol list --all", text))
 		}
 		if len(found) == 0 {
@@ -85,6 +82,25 @@ func (e *enrolment) pick(ctx context.Context, what []string, all bool) ([]store.
 		}
 	}
 	return list, nil
+}
+
+// find returns the orders of an address, or those of the bundle of the one order whose ID
+// begins with what the user wrote.
+func (e *enrolment) find(ctx context.Context, text string) ([]store.Order, error) {
+	if addr, err := address.Parse(text); err == nil && !addr.IsNull() {
+		return e.store.Orders(ctx, store.OrderQuery{Address: &addr})
+	}
+	if text == "" || strings.Trim(strings.ToLower(text), "0123456789abcdef") != "" {
+		return nil, unusable(fmt.Errorf("%q is neither an address nor the start of an order's number; use the digits that smimerelay enrol list prints", text))
+	}
+	found, err := e.store.Orders(ctx, store.OrderQuery{Prefix: text, Limit: 2})
+	switch {
+	case err != nil || len(found) == 0:
+		return nil, err
+	case len(found) > 1:
+		return nil, unusable(fmt.Errorf("%s matches several orders, such as %s and %s; use more digits", text, found[0].ID, found[1].ID))
+	}
+	return e.store.Orders(ctx, store.OrderQuery{Bundle: found[0].Bundle})
 }
 
 // bundles are those of orders, each once.

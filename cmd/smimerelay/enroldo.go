@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -16,7 +17,7 @@ type enrolRequestCmd struct {
 
 // Help is shown below the summary.
 func (enrolRequestCmd) Help() string {
-	return `Orders a certificate for each address from the first [[enrolment]] that is for it, although the address has one already. The running gateway sends the request.`
+	return `Orders a certificate for each address from the first [[enrolment]] table that applies to it, even if the address has a certificate. The running gateway sends the request.`
 }
 
 func (enrolRequestCmd) examples() string { return `smimerelay enrol request alice@example.com` }
@@ -48,12 +49,12 @@ func (c *enrolRequestCmd) Run(a *app) error {
 
 type enrolRetryCmd struct {
 	enrolFlags
-	What []string `arg:"" name:"order" help:"An order, by the start of its number, or an address, for all of its orders."`
+	What []string `arg:"" name:"order" help:"The first digits of an order's number, or an address for all of its orders. With separate_keys, both orders of a pair are meant."`
 }
 
 // Help is shown below the summary.
 func (enrolRetryCmd) Help() string {
-	return `Makes orders due now, those that failed included. The running gateway takes them up within seconds, with the same key: where an earlier request arrived, its certificate is used.`
+	return `The running gateway retries the orders within seconds, including those that failed, with the same key. If the CA already issued a certificate for an earlier request, that certificate is used.`
 }
 
 func (enrolRetryCmd) examples() string { return `smimerelay enrol retry alice@example.com` }
@@ -79,44 +80,57 @@ func (c *enrolRetryCmd) Run(a *app) error {
 
 type enrolRevokeCmd struct {
 	enrolFlags
-	What []string `arg:"" name:"order" help:"An order, by the start of its number, or an address, for all of its orders."`
+	What []string `arg:"" name:"order" help:"The first digits of an order's number, or an address for all of its orders. With separate_keys, both orders of a pair are meant."`
 }
 
 // Help is shown below the summary.
 func (enrolRevokeCmd) Help() string {
-	return `Cancels orders that are under way and deletes their keys: a certificate that is issued all the same is not used. A certificate that came of an order is revoked by the provider, if it can do that, and blocked here: it no longer signs, but its key still decrypts. Other certificates that the built-in CA issued are revoked by cert revoke, which also takes a reason.`
+	return `Cancels unfinished orders and deletes their keys; a certificate that is issued nevertheless is revoked and not used. If an order is done, its certificate is first blocked by the gateway, so that it no longer signs while its key still decrypts, and then revoked by the provider, if the provider supports that. For other certificates of the built-in CA, and to give a reason, use cert revoke.`
 }
 
 func (enrolRevokeCmd) examples() string { return `smimerelay enrol revoke alice@example.com` }
 
-// Run cancels and revokes.
+// Run cancels and revokes. What fails does not keep the rest from being revoked.
 func (c *enrolRevokeCmd) Run(a *app) error {
 	return c.with(a, func(ctx context.Context, e *enrolment) error {
 		orders, err := e.pick(ctx, c.What, true)
 		if err != nil {
 			return err
 		}
-		p := a.page()
+		var errs []error
+		cancelled := map[string]bool{}
 		for _, bundle := range bundles(open(orders)) {
-			if err := e.store.CancelOrders(ctx, bundle); err != nil {
-				return err
-			}
+			err := e.Cancel(ctx, bundle)
+			cancelled[bundle] = err == nil
+			errs = append(errs, err)
 		}
+		p := a.page()
 		for i := range orders {
 			o := &orders[i]
 			switch {
 			case o.State == store.OrderCancelled:
-			case !o.State.Over():
+			case o.State == store.OrderDone:
+				errs = append(errs, e.revoke(ctx, p, o))
+			case cancelled[o.Bundle]:
 				p.line("%s  order for %s cancelled", o.ID[:8], o.Address)
-			default:
-				byProvider, err := e.Revoke(ctx, o)
-				if err != nil {
-					return negative(err)
-				}
-				p.line("%s  certificate of %s revoked", o.ID[:8], o.Address)
-				p.lineIf(!byProvider, "          its provider cannot revoke: ask the CA; it is blocked here")
 			}
 		}
-		return p.err
+		return errors.Join(append(errs, p.err)...)
 	})
+}
+
+// revoke revokes the certificate of an order that is done, and says by whom.
+func (e *enrolment) revoke(ctx context.Context, p *page, o *store.Order) error {
+	byProvider, err := e.Revoke(ctx, o)
+	blocked := new(enrol.NotByProvider)
+	switch {
+	case errors.As(err, &blocked):
+		p.line("%s  certificate of %s blocked here", o.ID[:8], o.Address)
+		return negative(fmt.Errorf("%s: not revoked by %s: %w; run the command again, or ask the CA", o.ID[:8], o.Enrolment, err))
+	case err != nil:
+		return negative(fmt.Errorf("%s: neither blocked nor revoked: %w", o.ID[:8], err))
+	}
+	p.line("%s  certificate of %s revoked", o.ID[:8], o.Address)
+	p.lineIf(!byProvider, "          its provider cannot revoke: ask the CA; it is blocked here")
+	return nil
 }

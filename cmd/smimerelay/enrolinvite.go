@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/ca"
-	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -20,7 +19,7 @@ type enrolInviteCmd struct {
 
 // Help is shown below the summary.
 func (enrolInviteCmd) Help() string {
-	return `Prints a secret with which the owner of the address, with the address as user name, gets one certificate for a key of their own from the built-in CA by EST ([est] in the configuration). The secret is for one key: the same request can be repeated, another one cannot. Only a digest of it is stored. Renewals are authenticated by the certificate.`
+	return `Prints a one-time secret. A client that has its own key uses it to get one certificate from the built-in CA: by EST ([est] in the configuration), with the address as user name and the secret as password, or by SCEP (est.scep_address), with the secret as challenge password. The secret is valid for one key; the same request can be repeated. Only a digest of the secret is stored. Renewals are authenticated by the certificate.`
 }
 
 func (enrolInviteCmd) examples() string {
@@ -38,12 +37,8 @@ func (c *enrolInviteCmd) Run(a *app) error {
 		return unusable(errors.New("--days: give a number from 1 to 365"))
 	}
 	return c.with(a, func(ctx context.Context, o *authorities) error {
-		own, err := service.Own(o.config)
-		if err != nil {
-			return err
-		}
-		if !own(addr) {
-			return unusable(fmt.Errorf("%s is not in a local domain; the CA issues only for local domains: see domains in %s", addr, c.Config))
+		if err := o.Local(addr); err != nil {
+			return unusable(err)
 		}
 		if err := o.Issuing.Check(ca.Request{Address: addr}); err != nil {
 			return negative(err)

@@ -17,7 +17,7 @@ type enrolListCmd struct {
 
 // Help is shown below the summary.
 func (enrolListCmd) Help() string {
-	return `An order is ready (its key is stored, nothing was sent), sent (the certificate is awaited), answered (it is about to be stored), done, failed (no further attempt is made until enrol retry), or cancelled.`
+	return `States of an order: ready (nothing was sent yet), sent (waiting for the certificate), answered (certificate received, not stored yet), done, failed (not retried until enrol retry), cancelled.`
 }
 
 func (enrolListCmd) examples() string {
@@ -36,6 +36,7 @@ type shownOrder struct {
 	ChangedAt   time.Time        `json:"changed_at"`
 	NextAt      *time.Time       `json:"next_at,omitempty"`
 	Attempts    int              `json:"attempts"`
+	Token       string           `json:"token,omitempty"`
 	Problem     string           `json:"problem,omitempty"`
 	Reference   string           `json:"reference,omitempty"`
 	Certificate string           `json:"certificate_sha256,omitempty"`
@@ -76,7 +77,11 @@ func open(orders []store.Order) []store.Order {
 
 // order writes a line for an order, and one for what is wrong with it.
 func (p *page) order(e *enrolment, o *store.Order) {
-	p.line("%s  %-9s  %s  %s  from %s", o.ID[:8], o.State, o.OrderedAt.Format(time.RFC3339), o.Address, o.Enrolment)
+	from := o.Enrolment
+	if o.Token != "" {
+		from += fmt.Sprintf(", key in the token %q", o.Token)
+	}
+	p.line("%s  %-9s  %s  %s  from %s", o.ID[:8], o.State, o.OrderedAt.Format(time.RFC3339), o.Address, from)
 	p.lineIf(o.Problem != "", "          "+o.Problem)
 	p.lineIf(!o.State.Over() && !e.Known(o), "          the configuration has no [[enrolment]] of this name any more: the order rests")
 }
@@ -86,7 +91,7 @@ func shownOrders(orders []store.Order) []shownOrder {
 	for _, o := range orders {
 		s := shownOrder{
 			Order: o.ID, Address: o.Address.String(), Enrolment: o.Enrolment, Purpose: o.Purpose, State: o.State,
-			OrderedAt: o.OrderedAt, ChangedAt: o.ChangedAt, Attempts: o.Attempts, Problem: o.Problem, Reference: string(o.Reference),
+			OrderedAt: o.OrderedAt, ChangedAt: o.ChangedAt, Attempts: o.Attempts, Token: o.Token, Problem: o.Problem, Reference: string(o.Reference),
 		}
 		if !o.State.Over() && o.State != store.OrderFailed {
 			s.NextAt = &o.NextAt
@@ -105,7 +110,7 @@ func shownOrders(orders []store.Order) []shownOrder {
 type enrolShowCmd struct {
 	enrolFlags
 	JSON bool     `name:"json" help:"Print the orders as JSON."`
-	What []string `arg:"" name:"order" help:"An order, by the start of its number, or an address, for all of its orders."`
+	What []string `arg:"" name:"order" help:"The first digits of an order's number, or an address for all of its orders. With separate_keys, both orders of a pair are meant."`
 }
 
 func (enrolShowCmd) examples() string {
@@ -137,6 +142,7 @@ func (p *page) shown(s *shownOrder) {
 	p.line("address      %s", s.Address)
 	p.line("enrolment    %s", s.Enrolment)
 	p.line("purpose      %s", s.Purpose)
+	p.lineIf(s.Token != "", fmt.Sprintf("key          in the token %q", s.Token))
 	p.line("state        %s", s.State)
 	p.line("ordered      %s", s.OrderedAt.Format(time.RFC3339))
 	p.line("changed      %s", s.ChangedAt.Format(time.RFC3339))

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"net/netip"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/gateway"
@@ -79,8 +78,8 @@ func (c *explainCmd) envelope() (*relay.Envelope, error) {
 		}
 	}
 	if c.Client != "" {
-		if env.Client.Addr, err = netip.ParseAddr(c.Client); err != nil {
-			return nil, fmt.Errorf("--client: %q is not an IP address; write it like 192.0.2.7 or 2001:db8::7", c.Client)
+		if env.Client.Addr, err = relay.ParseClient(c.Client); err != nil {
+			return nil, fmt.Errorf("--client: %w", err)
 		}
 	}
 	for _, text := range c.To {
@@ -113,7 +112,7 @@ func explainStatus(x *gateway.Explanation) error {
 // notReceived reports whether a recipient with this outcome gets no message now.
 func notReceived(outcome string) bool {
 	switch outcome {
-	case "refused", "deferred", "stripped", "held", "quarantined":
+	case "refused", "deferred", "stripped", "held", "quarantined", "discarded":
 		return true
 	}
 	return false

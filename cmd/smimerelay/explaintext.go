@@ -101,6 +101,9 @@ func (p *page) recipient(r gateway.ExplainedRecipient, file string) {
 	if r.Cipher != "" {
 		p.line("  cipher     %s%s", r.Cipher, because(r.CipherWhy))
 	}
+	if r.SubjectHidden != "" {
+		p.line("  subject    hidden%s", because(r.SubjectHidden))
+	}
 	p.lookup(r)
 }
 

@@ -22,7 +22,7 @@ type healthCmd struct {
 func (healthCmd) Help() string {
 	return `Asks the running gateway at admin.address whether it takes messages and can store them, as a load balancer does at /readyz. It is the health check of the container image.
 
-Exit status: 0 ready, 1 not ready or not running, with the reason.`
+Exit status: 0 ready, 1 not ready or not running, with the reason, 2 usage error or no admin.address, 78 bad configuration.`
 }
 
 func (healthCmd) examples() string { return `smimerelay health` }

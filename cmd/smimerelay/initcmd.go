@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/postfix"
 	"github.com/smimerelay/smimerelay/service/setup"
 )
 
@@ -59,14 +60,23 @@ func (c *initCmd) Run(a *app) error {
 		}
 		c.Given.PasswordFile = absolute
 	}
-	text, err := c.Given.Config()
+	mta, noPostfix := c.settings()
+	text, err := c.Given.Config(mta)
 	if err != nil {
 		return unusable(err)
 	}
 	if err := c.stateFolder(); err != nil {
 		return err
 	}
-	return c.carryOut(a, text)
+	return c.carryOut(a, text, mta, noPostfix)
+}
+
+// settings are those of the Postfix on this machine, or why they cannot be read.
+func (c *initCmd) settings() (*postfix.Settings, error) {
+	if c.Postfix == "none" {
+		return nil, postfix.ErrNone
+	}
+	return postfix.Read(background(), c.Postfix)
 }
 
 // stateFolder looks for the folder of the store before anything is written: a

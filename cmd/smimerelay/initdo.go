@@ -20,7 +20,7 @@ import (
 
 // carryOut writes the configuration and does what follows from it. Where that fails, the
 // file stays: it says what was wanted, and each step can be repeated by its own command.
-func (c *initCmd) carryOut(a *app, text string) error {
+func (c *initCmd) carryOut(a *app, text string, mta *postfix.Settings, noPostfix error) error {
 	if err := writeConfig(c.Config, text); err != nil {
 		return unusable(fmt.Errorf("init: %w; use --config to name a file that you may write", err))
 	}
@@ -45,7 +45,7 @@ func (c *initCmd) carryOut(a *app, text string) error {
 	if err := c.tryDirectory(a); err != nil {
 		return err
 	}
-	if err := c.postfix(a); err != nil {
+	if err := c.postfix(a, mta, noPostfix); err != nil {
 		return err
 	}
 	p.line("next: smimerelay check --config %[1]s, then systemctl enable --now smimerelay, then smimerelay doctor --config %[1]s", c.Config)
@@ -97,10 +97,9 @@ func probed(a directory.Answer) string {
 }
 
 // postfix prints the lines for Postfix, or applies them.
-func (c *initCmd) postfix(a *app) error {
+func (c *initCmd) postfix(a *app, mta *postfix.Settings, err error) error {
 	p := a.page()
-	main, master := c.Given.Lines()
-	settings, err := postfix.Read(background(), c.Postfix)
+	main, master := c.Given.Lines(mta)
 	switch {
 	case c.Postfix == "none":
 		return nil
@@ -116,14 +115,14 @@ func (c *initCmd) postfix(a *app) error {
 		p.line("\nthen: postfix reload. smimerelay init --apply-postfix would do both with postconf.")
 		return p.err
 	}
-	steps := settings.Plan(c.Given.Postfix(settings.Main("relayhost")))
+	steps := mta.Plan(c.Given.Postfix(mta))
 	if err := postfix.Apply(background(), c.Postfix, steps); err != nil {
 		return err
 	}
-	p.line("changed with %d calls of postconf; now: postfix reload. To undo it:\n", len(steps))
+	p.line("main.cf and master.cf changed; now: postfix reload. To undo it:\n")
 	for _, s := range slices.Backward(steps) {
-		if s.Undo != nil {
-			p.line("  %s", postfix.Command(c.Postfix, s.Undo))
+		for _, undo := range s.Undo {
+			p.line("  %s", postfix.Command(c.Postfix, undo))
 		}
 	}
 	return p.err

@@ -104,5 +104,5 @@ func (p *page) replay(r *history.Replay, since time.Time) {
 			p.line("       %s", d.Reason)
 		}
 	}
-	p.lineIf(r.Left > 0, fmt.Sprintf("%d more; see --limit", r.Left))
+	p.lineIf(r.DifferencesOmitted > 0, fmt.Sprintf("%d more; see --limit", r.DifferencesOmitted))
 }

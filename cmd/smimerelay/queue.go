@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/relay/queue"
 	"github.com/smimerelay/smimerelay/service"
@@ -99,7 +100,7 @@ func (c *queueListCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		if !c.filter(a.clock()).Empty() {
+		if !c.empty() {
 			p.line("%d found", len(entries))
 			return p.err
 		}
@@ -171,33 +172,106 @@ func queueID(s string) (id int64, held bool, err error) {
 
 type queueRemoveCmd struct {
 	queueFlags
-	ID []string `arg:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
+	queueFilter
+	All bool     `help:"All deliveries that the other flags choose; without others, all. Held messages are only removed by number."`
+	ID  []string `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
 }
 
-func (queueRemoveCmd) examples() string { return `smimerelay queue remove 17 h3` }
+func (queueRemoveCmd) examples() string {
+	return `smimerelay queue remove 17 h3
+		smimerelay queue remove --sender newsletter@example.org --status deferred`
+}
 
 // Run takes deliveries out of the queue.
 func (c *queueRemoveCmd) Run(a *app) error {
+	if (c.All || !c.empty()) == (len(c.ID) > 0) {
+		return unusable(errors.New("queue remove: use either numbers or --all, or flags such as --recipient"))
+	}
 	return c.withQueue(func(s *queue.Store) error {
-		for _, id := range c.ID {
-			n, held, err := queueID(id)
-			switch {
-			case err != nil:
-			case held:
-				err = s.DropHeld(background(), queue.HoldID(n))
-			default:
-				err = s.Drop(background(), n)
-			}
-			if err != nil {
-				return err
-			}
-			p := a.page()
-			if p.line("%s removed", id); p.err != nil {
-				return p.err
-			}
+		h, err := c.history()
+		if err != nil {
+			return err
 		}
-		return nil
+		if h != nil {
+			defer h.Close() // what is written is there
+		}
+		if len(c.ID) > 0 {
+			for _, id := range c.ID {
+				if err := remove(a, s, h, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		return c.removeChosen(a, s, h)
 	})
+}
+
+// removeChosen removes the deliveries that the flags choose.
+func (c *queueRemoveCmd) removeChosen(a *app, s *queue.Store, h *history.Store) error {
+	ids, err := c.ids(s, a.clock())
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, id := range ids {
+		err := remove(a, s, h, strconv.FormatInt(id, 10))
+		switch {
+		case errors.Is(err, queue.ErrNotFound): // it left in the meantime
+		case err != nil:
+			return err
+		default:
+			n++
+		}
+	}
+	p := a.page()
+	p.line("%d in all", n)
+	return p.err
+}
+
+// remove takes a delivery or a held message out of the queue, and has the history say so,
+// where there is one.
+func remove(a *app, s *queue.Store, h *history.Store, id string) error {
+	n, held, err := queueID(id)
+	var dropped queue.Dropped
+	switch {
+	case err != nil:
+	case held:
+		dropped, err = s.DropHeld(background(), queue.HoldID(n))
+	default:
+		dropped, err = s.Drop(background(), n)
+	}
+	if err != nil {
+		return err
+	}
+	if h != nil {
+		if err := h.Remove(background(), dropped.ID, dropped.Recipients, whoami(), a.clock()); err != nil {
+			return fmt.Errorf("%s was removed from the queue, but is not noted in the history: %w", id, err)
+		}
+	}
+	p := a.page()
+	p.line("%s removed", id)
+	return p.err
+}
+
+// history opens the history, which says what was removed, and by whom; nil if there is none.
+func (c *queueRemoveCmd) history() (*history.Store, error) {
+	conf, problems := config.Load(c.Config)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	place, ok, err := service.HistoryPlace(conf)
+	if err != nil || !ok {
+		return nil, err
+	}
+	h, err := history.OpenExisting(background(), place)
+	if errors.Is(err, history.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nothing was removed, because the history cannot be opened: %w; history.keep = \"0s\" turns it off", err)
+	}
+	return h, nil
 }
 
 // entry writes a delivery: a line for it and one for each recipient.
@@ -215,8 +289,12 @@ func (p *page) entry(e queue.Entry, now time.Time) {
 
 func entryState(e queue.Entry, now time.Time) string {
 	state := nextAttempt(e.Next, now)
-	if e.Status == queue.OnHold {
+	switch e.Status {
+	case queue.OnHold:
 		state = "on hold"
+	case queue.Waiting:
+		state = "waiting for its turn"
+	case queue.New, queue.Deferred, queue.Active:
 	}
 	if e.Destination != "" {
 		state += ", by " + e.Destination

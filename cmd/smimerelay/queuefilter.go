@@ -28,6 +28,18 @@ func (f *queueFilter) filter(now time.Time) queue.Filter {
 	return q
 }
 
+// empty reports whether no flag is given, so that all deliveries are chosen.
+func (f *queueFilter) empty() bool { return *f == queueFilter{} }
+
+// ids returns the numbers of the deliveries that are chosen.
+func (f *queueFilter) ids(s *queue.Store, now time.Time) (ids []int64, err error) {
+	entries, err := s.List(background(), f.filter(now))
+	for _, e := range entries {
+		ids = append(ids, e.ID)
+	}
+	return ids, err
+}
+
 // queueChoice are the flags and numbers by which a verb that changes something chooses
 // deliveries.
 type queueChoice struct {
@@ -40,19 +52,15 @@ type queueChoice struct {
 // change does something with each of the chosen deliveries, and says with how many it
 // did and with how many it could not.
 func (c *queueChoice) change(a *app, verb string, do func(*queue.Store, int64) (bool, error), done, not string) error {
-	filtered := !c.filter(a.clock()).Empty()
-	if (c.All || filtered) == (len(c.ID) > 0) {
+	if (c.All || !c.empty()) == (len(c.ID) > 0) {
 		return unusable(fmt.Errorf("queue %s: use either numbers or --all, or flags such as --recipient", verb))
 	}
 	return c.withQueue(func(s *queue.Store) error {
 		ids := c.ID
 		if len(ids) == 0 {
-			entries, err := s.List(background(), c.filter(a.clock()))
-			if err != nil {
+			var err error
+			if ids, err = c.ids(s, a.clock()); err != nil {
 				return err
-			}
-			for _, e := range entries {
-				ids = append(ids, e.ID)
 			}
 		}
 		n := 0
@@ -114,11 +122,13 @@ func (c *queueHoldCmd) Run(a *app) error {
 
 type queueStatsCmd struct {
 	queueFlags
+	queueFilter
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (queueStatsCmd) examples() string {
 	return `smimerelay queue stats
+		smimerelay queue stats --older 4h
 		smimerelay queue stats --json | jq .status.deferred`
 }
 
@@ -136,16 +146,17 @@ type queueStats struct {
 // Run counts what is in the queue.
 func (c *queueStatsCmd) Run(a *app) error {
 	return c.withQueue(func(s *queue.Store) error {
-		entries, err := s.List(background(), queue.Filter{})
+		f := c.filter(a.clock())
+		entries, err := s.List(background(), f)
 		if err != nil {
 			return err
 		}
-		held, err := s.CountHeld(background())
+		held, err := s.Held(background())
 		if err != nil {
 			return err
 		}
 		n := countEntries(entries)
-		n.Held, n.Quarantined = held.Waiting, held.Quarantined
+		n.countHeld(held, f)
 		if c.JSON {
 			return a.printJSON(n)
 		}
@@ -154,9 +165,10 @@ func (c *queueStatsCmd) Run(a *app) error {
 }
 
 func countEntries(entries []queue.Entry) queueStats {
-	n := queueStats{Deliveries: len(entries), Routes: map[string]int{}, Status: map[queue.Status]int{
-		queue.New: 0, queue.Deferred: 0, queue.Active: 0, queue.OnHold: 0,
-	}}
+	n := queueStats{Deliveries: len(entries), Routes: map[string]int{}, Status: map[queue.Status]int{}}
+	for _, s := range queue.Statuses {
+		n.Status[s] = 0
+	}
 	for _, e := range entries {
 		n.Octets += int64(e.Size)
 		n.Status[e.Status]++
@@ -168,10 +180,22 @@ func countEntries(entries []queue.Entry) queueStats {
 	return n
 }
 
+func (n *queueStats) countHeld(held []queue.HeldEntry, f queue.Filter) {
+	for i := range held {
+		switch {
+		case !f.MatchesHeld(&held[i]):
+		case held[i].Quarantined:
+			n.Quarantined++
+		default:
+			n.Held++
+		}
+	}
+}
+
 // stats writes the numbers, one a line.
 func (p *page) stats(n queueStats, now time.Time) error {
 	p.line("%d in the queue, %d octets", n.Deliveries, n.Octets)
-	for _, s := range []queue.Status{queue.New, queue.Deferred, queue.Active, queue.OnHold} {
+	for _, s := range queue.Statuses {
 		p.line("%7d %s", n.Status[s], s)
 	}
 	if n.Oldest != nil {

@@ -61,6 +61,7 @@ func (p *page) held(e queue.HeldEntry, now time.Time) {
 
 type queueReleaseCmd struct {
 	queueFlags
+	queueFilter
 	Plain  bool     `help:"Release the messages in plaintext although a rule requires encryption. Needs --reason."`
 	Reason string   `placeholder:"TEXT" help:"Why plaintext is acceptable; the gateway logs it with your name."`
 	All    bool     `help:"All messages held for missing certificates; not with --plain. Messages in quarantine are only released by number."`
@@ -69,34 +70,41 @@ type queueReleaseCmd struct {
 
 // Help is shown below the summary.
 func (queueReleaseCmd) Help() string {
-	return `Deliveries that queue hold put on hold are attempted again. For held messages, the running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. A message in quarantine is verified and decrypted again and delivered, whatever the inbound rules say. The command needs the gateway to be running.`
+	return `Deliveries that queue hold put on hold are attempted again. Flags such as --recipient choose those on hold and messages held for missing certificates; --status hold chooses all deliveries on hold. For held messages, the running gateway queries the directories again, bypassing its cache, and sends the messages that it can encrypt now. Messages for recipients still without a certificate remain held; queue held shows why. A message in quarantine is verified and decrypted again and delivered, whatever the inbound rules say. The command needs the gateway to be running.`
 }
 
 func (queueReleaseCmd) examples() string {
 	return `smimerelay queue release h3
+		smimerelay queue release --recipient @example.net
+		smimerelay queue release --status hold
 		smimerelay queue release --plain --reason "agreed with the recipient by phone" h3`
 }
 
 // Run gives the orders.
 func (c *queueReleaseCmd) Run(a *app) error {
-	switch {
-	case c.All == (len(c.ID) > 0):
-		return unusable(errors.New("queue release: use either numbers or --all"))
-	case c.Plain && (c.All || c.Reason == ""):
+	switch chosen := !c.empty(); {
+	case c.All && (chosen || len(c.ID) > 0), !c.All && chosen == (len(c.ID) > 0):
+		return unusable(errors.New("queue release: use either numbers or --all, or flags such as --recipient"))
+	case c.Plain && (c.All || chosen || c.Reason == ""):
 		return unusable(errors.New("queue release: --plain sends messages in plaintext; name each message, and give the reason with --reason"))
 	case !c.Plain && c.Reason != "":
 		return unusable(errors.New("queue release: --reason is only for --plain"))
+	case c.Status != "" && c.Status != string(queue.OnHold):
+		return unusable(fmt.Errorf("queue release: deliveries with the status %s are not on hold; use --status hold", c.Status))
 	}
 	order := relay.Order{Verb: relay.Release, Reason: c.Reason, By: whoami()}
 	if c.Plain {
 		order.Verb = relay.ReleasePlain
+	}
+	if !c.empty() {
+		return c.releaseChosen(a, order)
 	}
 	held, waiting, err := c.split()
 	if err != nil {
 		return err
 	}
 	if len(waiting) > 0 {
-		if err := c.unhold(a, waiting); err != nil {
+		if err := c.unhold(a, queueChoice{queueFlags: c.queueFlags, ID: waiting}); err != nil {
 			return err
 		}
 	}
@@ -104,6 +112,30 @@ func (c *queueReleaseCmd) Run(a *app) error {
 		return nil
 	}
 	return c.giveOrder(a, held, c.All, order, "will be rechecked now")
+}
+
+// releaseChosen releases the deliveries on hold that the flags choose, and has held messages
+// rechecked. What is in quarantine is released by number only.
+func (c *queueReleaseCmd) releaseChosen(a *app, order relay.Order) error {
+	onHold := queueChoice{queueFlags: c.queueFlags, queueFilter: c.queueFilter}
+	onHold.Status = string(queue.OnHold)
+	if err := c.unhold(a, onHold); err != nil {
+		return err
+	}
+	var held []string
+	err := c.withQueue(func(s *queue.Store) error {
+		entries, err := s.Held(background())
+		for i := range entries {
+			if f := c.filter(a.clock()); f.MatchesHeld(&entries[i]) && !entries[i].Quarantined {
+				held = append(held, entries[i].ID.String())
+			}
+		}
+		return err
+	})
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	return c.giveOrder(a, held, false, order, "will be rechecked now")
 }
 
 // split tells the numbers of held messages from those of deliveries.
@@ -125,8 +157,7 @@ func (c *queueReleaseCmd) split() (held []string, deliveries []int64, err error)
 }
 
 // unhold releases deliveries that are on hold.
-func (c *queueReleaseCmd) unhold(a *app, ids []int64) error {
-	choice := queueChoice{queueFlags: c.queueFlags, ID: ids}
+func (c *queueReleaseCmd) unhold(a *app, choice queueChoice) error {
 	return choice.change(a, "release", func(s *queue.Store, id int64) (bool, error) { return s.Unhold(background(), id) },
 		"will be attempted now", "not on hold")
 }

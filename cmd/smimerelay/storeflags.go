@@ -61,7 +61,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 	if made {
 		a.say("created the key file %s; keep a copy elsewhere: without it the private keys in the store are lost", place.KeyFile)
 	}
-	return errors.Join(do(background(), s, c), s.Close())
+	return errors.Join(do(store.WithActor(background(), whoami()+" (command line)"), s, c), s.Close())
 }
 
 // place returns where the store is and by what rule it compares addresses.

@@ -198,7 +198,7 @@ func TestReplay(t *testing.T) {
 	}
 	out, _ := p.run(exitDone, "policy", "replay", "--config", "DIR/config.toml", "--json", "--limit", "0", "DIR/new.toml")
 	var result history.Replay
-	if err := json.Unmarshal([]byte(out), &result); err != nil || result.Changed != 1 || result.Left != 1 || len(result.Differences) != 0 {
+	if err := json.Unmarshal([]byte(out), &result); err != nil || result.Changed != 1 || result.DifferencesOmitted != 1 || len(result.Differences) != 0 {
 		t.Errorf("JSON: %v, %s", err, out)
 	}
 }

@@ -74,8 +74,8 @@ func (p *page) became(r history.Row) {
 		p.line("    Remark: %s.", strings.TrimSuffix(r.Reason, "."))
 	}
 	for i, e := range r.Events {
-		if i == history.FirstEvents && r.Left > 0 {
-			p.line("    (%d events are not kept.)", r.Left)
+		if i == history.FirstEvents && r.EventsOmitted > 0 {
+			p.line("    (%d events are not kept.)", r.EventsOmitted)
 		}
 		p.line("    %s: %s", e.Time.Format(time.RFC3339), happened(e))
 	}
@@ -96,7 +96,7 @@ func happened(e history.Event) string {
 	case history.Released:
 		text = "Released"
 	case history.Ended:
-		text = "No longer held"
+		text = "Ended"
 	}
 	if e.By != "" {
 		text += " by " + e.By

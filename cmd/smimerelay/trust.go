@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/certs/publicroots"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 )
@@ -124,9 +125,11 @@ func (c *trustShowCmd) Run(a *app) error {
 	p := a.page()
 	for _, r := range l.Roots {
 		if e := newPublicEntry(r); len(wanted) >= 8 && strings.HasPrefix(e.SHA256, wanted) {
-			p.publicAuthority(e)
-			p.line("%s", strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate.Raw}))))
-			return p.err
+			if p.publicAuthority(e); p.err != nil {
+				return p.err
+			}
+			_, err := a.stdout.Write(file.EncodeCertificates([]*x509.Certificate{r.Certificate}))
+			return err
 		}
 	}
 	return negative(fmt.Errorf("no public authority has a fingerprint that begins with %q; give at least 8 digits, from smimerelay trust list", c.Fingerprint))

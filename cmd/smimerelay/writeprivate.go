@@ -6,7 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 )
 
 // writePrivate writes a file that only its owner may read; on an error there is
@@ -20,30 +21,29 @@ func writePrivate(path string, data []byte, force bool) error {
 
 // writePrivateTo is writePrivate for what write writes.
 func writePrivateTo(path string, force bool, write func(io.Writer) error) error {
-	f, err := createPrivate(path, force)
+	if force {
+		return unwritten(filesystem.Replace(path, func(f *os.File) error { return write(f) }))
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s already exists; name another file, or overwrite it with --force", path)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; choose a file that you may write", err)
+		return unwritten(err)
 	}
 	if err = write(f); err == nil {
 		err = f.Sync()
 	}
-	err = errors.Join(err, f.Close())
-	if err == nil && f.Name() != path {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// createPrivate makes the file itself, or one beside it that is to replace it.
-func createPrivate(path string, replace bool) (*os.File, error) {
-	if replace {
-		return os.CreateTemp(filepath.Dir(path), ".smimerelay-*") // 0600
+// unwritten adds to the error of a file that could not be made what to do about it.
+func unwritten(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Op == "open" {
+		return fmt.Errorf("%w; choose a file that you may write", err)
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return err
 }

@@ -13,12 +13,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"runtime"
 	"time"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/smimerelay/smimerelay/internal/passwordhash"
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
@@ -45,10 +42,10 @@ type Config struct {
 // Store is where accounts, sessions, tokens and the audit log are. It may be used by many
 // goroutines and processes at once.
 type Store struct {
-	cfg   Config
-	db    *sql.DB
-	slots chan struct{}     // holds one value for each password that is being checked
-	dummy passwordhash.Hash // for names that are not known
+	cfg           Config
+	db            *sql.DB
+	known, others checks            // of passwords: from known browsers, and from all others
+	dummy         passwordhash.Hash // for names that are not known
 }
 
 // Open opens a store and brings its tables up to date.
@@ -65,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Idle == 0 {
 		cfg.Idle = 30 * time.Minute
 	}
-	s := &Store{cfg: cfg, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), dummy: passwordhash.New("")}
+	s := &Store{cfg: cfg, known: newChecks(1), others: newChecks(max(1, runtime.GOMAXPROCS(0)/2)), dummy: passwordhash.New("")}
 	open, place := s.openSQLite, cfg.Path
 	if cfg.URL != "" {
 		open, place = s.openPostgreSQL, postgresdb.Label(cfg.URL)
@@ -86,8 +83,13 @@ func (s *Store) Close() error { return s.db.Close() }
 // connections is the most to a PostgreSQL server from one process.
 const connections = 4
 
+//go:embed migrations/*.sql
+var migrations embed.FS
+
 // tablesLock is held by a node that makes the tables.
 const tablesLock postgresdb.Lock = 0x736d696d655f636f
+
+var layout = schema.Tables{Steps: migrations, Version: "console_version", Lock: tablesLock}
 
 func (s *Store) openPostgreSQL(ctx context.Context) error {
 	cfg, err := postgresdb.Parse(s.cfg.URL, s.cfg.Password)
@@ -97,7 +99,7 @@ func (s *Store) openPostgreSQL(ctx context.Context) error {
 	if s.db, err = postgresdb.Open(ctx, cfg, connections); err != nil {
 		return err
 	}
-	return migrate(ctx, s.db, goose.DialectPostgres, goose.WithSessionLocker(tablesLock))
+	return layout.UpdatePostgreSQL(ctx, s.db)
 }
 
 // openSQLite opens the file, which only its owner can read.
@@ -113,23 +115,7 @@ func (s *Store) openSQLite(ctx context.Context) (err error) {
 		return err
 	}
 	defer unlock()
-	return migrate(ctx, s.db, goose.DialectSQLite3)
-}
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, options ...goose.ProviderOption) error {
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	options = append(options, goose.WithTableName("console_version"), goose.WithDisableGlobalRegistry(true))
-	p, err := goose.NewProvider(dialect, db, folder, options...)
-	if err != nil {
-		return err
-	}
-	return schema.Update(ctx, p)
+	return layout.UpdateSQLite(ctx, s.db)
 }
 
 // now is the time as it is stored.

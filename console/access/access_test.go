@@ -98,7 +98,8 @@ func TestMain(m *testing.M) {
 
 func (w *world) signIn(t *testing.T, name, password, code string) (string, error) {
 	t.Helper()
-	return w.SignIn(t.Context(), Credentials{Name: name, Password: password, Code: code, From: netip.MustParseAddr("192.0.2.7")})
+	got, err := w.SignIn(t.Context(), Credentials{Name: name, Password: password, Code: code, From: netip.MustParseAddr("192.0.2.7")})
+	return got.Session, err
 }
 
 func (w *world) mustSignIn(t *testing.T, name string) string {
@@ -120,7 +121,7 @@ func TestSignIn(t *testing.T) {
 			}
 		}
 		secret := w.mustSignIn(t, "VIEWER")
-		s, err := w.Session(t.Context(), secret)
+		s, err := w.Session(t.Context(), secret, Active)
 		if err != nil || s.Name != "viewer" || s.Role != Viewer || s.CSRF == "" || strings.Contains(secret, s.CSRF) {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -132,7 +133,7 @@ func TestSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{secret, "", "x", digest(secret)} {
-			if _, err := w.Session(t.Context(), bad); !errors.Is(err, ErrNoSession) {
+			if _, err := w.Session(t.Context(), bad, Active); !errors.Is(err, ErrNoSession) {
 				t.Errorf("session %q: %v", bad, err)
 			}
 		}
@@ -142,7 +143,7 @@ func TestSignIn(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		ended := func(secret string) bool {
-			_, err := w.Session(t.Context(), secret)
+			_, err := w.Session(t.Context(), secret, Active)
 			if err != nil && !errors.Is(err, ErrNoSession) {
 				t.Fatal(err)
 			}
@@ -184,7 +185,7 @@ func TestSessionsEnd(t *testing.T) {
 		if err := w.SetRole(t.Context(), root, "viewer", Operator); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := w.Session(t.Context(), secret); err != nil || s.Role != Operator {
+		if s, err := w.Session(t.Context(), secret, Active); err != nil || s.Role != Operator {
 			t.Errorf("%+v, %v", s, err)
 		}
 		if err := w.RemoveUser(t.Context(), root, "viewer"); err != nil || !ended(secret) {
@@ -239,6 +240,134 @@ func TestBruteForce(t *testing.T) {
 	})
 }
 
+// TestKnownBrowsers: who guesses at an account locks it for strangers, and not for a browser in
+// which it has signed in before; that one is counted by itself.
+func TestKnownBrowsers(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		try := func(name, password, device string) (Secrets, error) {
+			return w.SignIn(t.Context(), Credentials{Name: name, Password: password, Device: device}) // by a proxy
+		}
+		first, err := try("viewer", password, "")
+		if err != nil || first.Device == "" || first.Device == first.Session {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		for range maxByName + 1 {
+			_, err = try("viewer", "guess", "")
+		}
+		if !errors.Is(err, ErrLocked) {
+			t.Fatal(err)
+		}
+		again, err := try("viewer", password, first.Device)
+		if err != nil || again.Device != first.Device {
+			t.Errorf("a known browser while the name is locked: %v", err)
+		}
+		for _, c := range []struct{ name, device string }{{"viewer", "made up"}, {"viewer", ""}} {
+			if _, err := try(c.name, password, c.device); !errors.Is(err, ErrLocked) {
+				t.Errorf("%+v: %v", c, err)
+			}
+		}
+		// The browser of one account is none of another, and is no way to guess without end.
+		for range maxByName + 1 {
+			_, err = try("operator", "guess", first.Device)
+		}
+		if !errors.Is(err, ErrLocked) {
+			t.Errorf("another account: %v", err)
+		}
+		for range maxByName + 1 {
+			_, err = try("viewer", "guess", first.Device)
+		}
+		if !errors.Is(err, ErrLocked) {
+			t.Errorf("guesses of a known browser: %v", err)
+		}
+		w.advance(DeviceLifetime + time.Second)
+		if known, err := w.knownDevice(t.Context(), "viewer", first.Device); known || err != nil {
+			t.Errorf("known for ever: %t, %v", known, err)
+		}
+		for range maxDevices + 5 {
+			link, err := w.CreateLink(t.Context(), root, "viewer", time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.FollowLink(t.Context(), link, netip.Addr{}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var n int
+		if err := w.db.QueryRowContext(t.Context(), `SELECT count(*) FROM console_device`).Scan(&n); err != nil || n != maxDevices {
+			t.Errorf("%d browsers are kept, %v", n, err)
+		}
+	})
+}
+
+// TestCrowd: clients that wait for their turn are bounded, are not counted as guesses, and known
+// browsers do not wait for them.
+func TestCrowd(t *testing.T) {
+	w := newWorld(t, Config{Path: filepath.Join(t.TempDir(), "console.db")})
+	owner, err := w.SignIn(t.Context(), Credentials{Name: "viewer", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// All turns are taken, and all places where one waits for them.
+	var leave []func()
+	for range cap(w.others.slots) {
+		f, err := w.others.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave = append(leave, f)
+	}
+	for range maxWaiting {
+		w.others.waiting <- struct{}{}
+	}
+	for range maxByName + 1 {
+		if _, err := w.SignIn(t.Context(), Credentials{Name: "operator", Password: password}); !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.SignIn(t.Context(), Credentials{Name: "viewer", Password: password, Device: owner.Device}); err != nil {
+		t.Errorf("a known browser: %v", err)
+	}
+	for range maxWaiting {
+		<-w.others.waiting
+	}
+	for _, f := range leave {
+		f()
+	}
+	if _, err := w.SignIn(t.Context(), Credentials{Name: "operator", Password: password}); err != nil {
+		t.Errorf("after the crowd: %v", err)
+	}
+}
+
+// TestPagesThatRefresh: what an open page asks for by itself keeps no session alive, and a
+// session whose use cannot be noted is one all the same.
+func TestPagesThatRefresh(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		secret := w.mustSignIn(t, "viewer")
+		for range 3 {
+			w.advance(9 * time.Minute)
+			if _, err := w.Session(t.Context(), secret, Passive); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.advance(4 * time.Minute)
+		if _, err := w.Session(t.Context(), secret, Passive); !errors.Is(err, ErrNoSession) {
+			t.Errorf("a page that is left open keeps the session: %v", err)
+		}
+	})
+	w := newWorld(t, Config{Path: filepath.Join(t.TempDir(), "console.db")})
+	secret := w.mustSignIn(t, "viewer")
+	w.advance(5 * time.Minute)
+	if _, err := w.db.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE UPDATE ON console_session BEGIN SELECT RAISE(FAIL, 'disk full'); END`); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := w.Session(t.Context(), secret, Active); err != nil || s.Name != "viewer" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if !strings.Contains(w.log.String(), "disk full") {
+		t.Error("nothing is logged")
+	}
+}
+
 func TestCodes(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		const secret = "JBSWY3DPEHPK3PXP"
@@ -274,7 +403,7 @@ func TestCodes(t *testing.T) {
 func TestLinks(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		follow := func(secret string) error {
-			_, err := w.FollowLink(t.Context(), secret, netip.Addr{})
+			_, err := w.FollowLink(t.Context(), secret, netip.Addr{}, "")
 			return err
 		}
 		link, err := w.CreateLink(t.Context(), root, "viewer", time.Minute)
@@ -380,13 +509,26 @@ func TestAudit(t *testing.T) {
 		if !strings.Contains(w.log.String(), `audit=23 actor=alice role=operator client=192.0.2.7 via=api action=held.release object=h3`) {
 			t.Errorf("the log has no such line:\n%s", w.log)
 		}
+		last, _, err := w.VerifyAudit(ctx, AuditPoint{})
+		if err != nil || last.ID != 23 || len(last.Digest) != 64 {
+			t.Fatalf("the last entry is %+v, %v", last, err)
+		}
+		kept := AuditPoint{}
 		check := func(want int64, after string) {
 			t.Helper()
-			if broken, err := w.VerifyAudit(ctx); err != nil || broken != want {
-				t.Errorf("%s: broken at %d, want %d: %v", after, broken, want, err)
+			if _, broken, err := w.VerifyAudit(ctx, kept); err != nil || broken != want {
+				t.Errorf("%s, %d kept: broken at %d, want %d: %v", after, kept.ID, broken, want, err)
 			}
 		}
 		check(0, "nothing")
+		for _, c := range []struct {
+			AuditPoint
+			want int64
+		}{{last, 0}, {AuditPoint{23, digest("")}, 23}, {AuditPoint{7, last.Digest}, 7}, {AuditPoint{24, last.Digest}, 24}} {
+			kept = c.AuditPoint
+			check(c.want, "nothing")
+		}
+		kept = AuditPoint{}
 		damage := func(statement string, want int64) {
 			t.Helper()
 			if _, err := w.db.ExecContext(ctx, statement); err != nil {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,10 +14,13 @@ type Actor struct {
 	// Role is the one that allowed it; "" on the command line, where the system does.
 	Role Role `json:"role,omitempty"`
 	// From is the address of the client, and Via what it used: console, api, link or
-	// command line.
+	// ViaHost.
 	From string `json:"from,omitempty"`
 	Via  string `json:"via"`
 }
+
+// ViaHost is the command line of the gateway's host.
+const ViaHost = "command line"
 
 // Entry is one line of the audit log.
 type Entry struct {
@@ -40,24 +44,32 @@ func (s *Store) Record(ctx context.Context, e Entry) error {
 	return s.change(ctx, func(tx *txn) error { return s.record(ctx, tx, e) })
 }
 
-// record adds an entry in a transaction. Its digest covers that of the entry before.
+// record adds an entry in a transaction.
 func (s *Store) record(ctx context.Context, tx *txn, e Entry) error {
+	e.Time = s.cfg.Clock().UTC()
+	if err := tx.addEntry(ctx, &e); err != nil {
+		return err
+	}
+	tx.recorded = append(tx.recorded, e)
+	return nil
+}
+
+// addEntry gives an entry its number, and writes it. Its digest covers that of the entry before.
+func (t *txn) addEntry(ctx context.Context, e *Entry) error {
 	var last string
-	err := tx.QueryRowContext(ctx, `UPDATE console_audit_last SET id = id + 1 RETURNING id, digest`).Scan(&e.ID, &last)
+	err := t.QueryRowContext(ctx, `UPDATE console_audit_last SET id = id + 1 RETURNING id, digest`).Scan(&e.ID, &last)
 	if err != nil {
 		return err
 	}
-	e.Time = s.cfg.Clock().UTC()
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
 	sum := digest(last + string(text))
-	if _, err := tx.ExecContext(ctx, `INSERT INTO console_audit (id, digest, entry) VALUES ($1, $2, $3)`, e.ID, sum, string(text)); err != nil {
+	if _, err := t.ExecContext(ctx, `INSERT INTO console_audit (id, digest, entry) VALUES ($1, $2, $3)`, e.ID, sum, string(text)); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE console_audit_last SET digest = $1`, sum)
-	tx.recorded = append(tx.recorded, e)
+	_, err = t.ExecContext(ctx, `UPDATE console_audit_last SET digest = $1`, sum)
 	return err
 }
 
@@ -79,7 +91,11 @@ const maxAudit = 1000
 // from the latest on.
 func (s *Store) Audit(ctx context.Context, before int64, limit int) ([]Entry, error) {
 	limit = min(max(limit, 1), maxAudit)
-	rows, err := s.db.QueryContext(ctx, `SELECT entry FROM console_audit WHERE id < $1 OR $1 = 0 ORDER BY id DESC LIMIT $2`, before, limit)
+	return readEntries(s.db.QueryContext(ctx, `SELECT entry FROM console_audit WHERE id < $1 OR $1 = 0 ORDER BY id DESC LIMIT $2`, before, limit))
+}
+
+// readEntries reads the entries that a query returned.
+func readEntries(rows *sql.Rows, err error) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -99,37 +115,43 @@ func (s *Store) Audit(ctx context.Context, before int64, limit int) ([]Entry, er
 	return list, rows.Err()
 }
 
-// VerifyAudit returns the number of the first entry that is missing or was changed after it
-// was written; 0 if none was.
-func (s *Store) VerifyAudit(ctx context.Context) (broken int64, err error) {
+// AuditPoint is an entry of the audit log by its number and its digest, which covers all
+// entries up to it. The zero AuditPoint is before the first.
+type AuditPoint struct {
+	ID     int64
+	Digest string
+}
+
+// VerifyAudit returns the last entry, and the number of the first one that is missing or was
+// changed after it was written; 0 if none was. An entry that was noted elsewhere, kept, must be
+// as it was then.
+func (s *Store) VerifyAudit(ctx context.Context, kept AuditPoint) (last AuditPoint, broken int64, err error) {
 	// The last entry is read first: what is added meanwhile is not looked at.
-	var last int64
-	var end string
-	if err := s.db.QueryRowContext(ctx, `SELECT id, digest FROM console_audit_last`).Scan(&last, &end); err != nil {
-		return 0, err
+	if err := s.db.QueryRowContext(ctx, `SELECT id, digest FROM console_audit_last`).Scan(&last.ID, &last.Digest); err != nil {
+		return last, 0, err
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT id, digest, entry FROM console_audit WHERE id <= $1 ORDER BY id`, last)
+	rows, err := s.db.QueryContext(ctx, `SELECT id, digest, entry FROM console_audit WHERE id <= $1 ORDER BY id`, last.ID)
 	if err != nil {
-		return 0, err
+		return last, 0, err
 	}
 	defer rows.Close()
-	next, before := int64(1), ""
+	var at AuditPoint
 	for rows.Next() {
-		var id int64
-		var sum, text string
-		if err := rows.Scan(&id, &sum, &text); err != nil {
-			return 0, err
+		var e AuditPoint
+		var text string
+		if err := rows.Scan(&e.ID, &e.Digest, &text); err != nil {
+			return last, 0, err
 		}
-		if id != next || sum != digest(before+text) {
-			return next, nil
+		if e.ID != at.ID+1 || e.Digest != digest(at.Digest+text) || e.ID == kept.ID && e.Digest != kept.Digest {
+			return last, at.ID + 1, nil
 		}
-		next, before = next+1, sum
+		at = e
 	}
 	if err := rows.Err(); err != nil {
-		return 0, err
+		return last, 0, err
 	}
-	if next != last+1 || before != end {
-		return next, nil
+	if at != last || kept.ID > last.ID {
+		return last, at.ID + 1, nil
 	}
-	return 0, nil
+	return last, 0, nil
 }

@@ -7,9 +7,9 @@ type Role string
 
 // The roles.
 const (
-	Viewer        Role = "viewer"        // sees everything but the text of messages
-	Operator      Role = "operator"      // also acts on the queue, on held mail and on partners' certificates
-	Administrator Role = "administrator" // also decides about trust, configuration, text of messages and accounts
+	Viewer        Role = "viewer"        // sees messages, queue, certificates, rules and configuration, but not the text of mail
+	Operator      Role = "operator"      // also retries, holds, releases and returns mail, imports and looks up certificates, and has rules explained
+	Administrator Role = "administrator" // also removes mail, releases it in plaintext, decides about trust, reloads, and reads accounts and audit log
 )
 
 // Roles are all of them, the least first.

@@ -18,11 +18,13 @@ import (
 var (
 	ErrRefused = errors.New("the name, the password or the one-time code is wrong")
 	ErrLocked  = errors.New("too many failed attempts; try again in 15 minutes")
+	ErrBusy    = errors.New("too many clients sign in at this moment; try again")
 )
 
 // After so many failures within failureMemory no more passwords are checked, until it has
 // passed since the last one. Programs on this host, a reverse proxy perhaps, are counted by
-// name alone.
+// name alone, and browsers that are known to belong to an account by themselves: who guesses
+// at an account does not lock it for its owner.
 const (
 	maxByName     = 5
 	maxByAddress  = 20
@@ -36,55 +38,73 @@ type Credentials struct {
 	Code string
 	// From is the address of the client; the zero value is a unix socket.
 	From netip.Addr
+	// Device is the secret by which the browser is known; "" without.
+	Device string
 }
 
-// SignIn checks credentials and begins a session, whose secret it returns.
-func (s *Store) SignIn(ctx context.Context, c Credentials) (secret string, err error) {
-	name := strings.ToLower(c.Name)
-	if err := s.attempt(ctx, name, c.From); err != nil {
-		return "", err
+// Secrets are what a client that has signed in shows from then on.
+type Secrets struct {
+	Session string
+	// Device is that of its browser, which it shows when it signs in the next time.
+	Device string
+}
+
+// SignIn checks credentials and begins a session.
+func (s *Store) SignIn(ctx context.Context, c Credentials) (got Secrets, err error) {
+	a := attempt{name: strings.ToLower(c.Name), from: c.From, device: c.Device}
+	if a.known, err = s.knownDevice(ctx, a.name, c.Device); err != nil {
+		return Secrets{}, err
 	}
-	u, err := readUser(ctx, s.db, name)
+	if err := s.count(ctx, a); err != nil {
+		return Secrets{}, err
+	}
+	u, err := readUser(ctx, s.db, a.name)
 	if err != nil && !errors.Is(err, ErrNoUser) {
-		return "", err
+		return Secrets{}, err
 	}
-	right, err := s.checkPassword(ctx, u, c.Password)
+	right, err := s.checkPassword(ctx, u, c.Password, a.known)
+	if errors.Is(err, ErrBusy) { // it was no guess
+		err = errors.Join(err, s.change(ctx, func(tx *txn) error { return a.undo(ctx, tx) }))
+	}
 	if err != nil {
-		return "", err
+		return Secrets{}, err
 	}
 	if !right {
-		return "", ErrRefused
+		return Secrets{}, ErrRefused
 	}
 	err = s.change(ctx, func(tx *txn) error {
 		// Read again: two clients must not use one code.
-		if u, err = readUser(ctx, tx, name); err != nil {
+		if u, err = readUser(ctx, tx, a.name); err != nil {
 			return err
 		}
 		if err := s.useCode(ctx, tx, u, c.Code); err != nil {
 			return err
 		}
-		if err := forgetFailures(ctx, tx, name, c.From); err != nil {
+		if err := a.forget(ctx, tx); err != nil {
 			return err
 		}
-		secret, err = s.begin(ctx, tx, u.Name, Actor{Name: u.Name, Role: u.Role, From: fromText(c.From), Via: "console"})
+		got, err = s.begin(ctx, tx, Actor{Name: u.Name, Role: u.Role, From: fromText(c.From), Via: "console"}, c.Device)
 		return err
 	})
-	return secret, err
+	return got, err
 }
 
 // checkPassword reports whether a password is that of the account; one that is not there
-// takes as long. Each check takes memory, so they wait for each other.
-func (s *Store) checkPassword(ctx context.Context, u *account, password string) (bool, error) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return false, context.Cause(ctx)
-	}
-	h := s.dummy
-	known := u != nil && u.password != ""
+// takes as long. Each check takes memory and time, so they wait for each other, some at
+// most: known browsers among themselves, and all others.
+func (s *Store) checkPassword(ctx context.Context, u *account, password string, known bool) (bool, error) {
+	queue := s.others
 	if known {
-		var err error
+		queue = s.known
+	}
+	leave, err := queue.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	h := s.dummy
+	has := u != nil && u.password != ""
+	if has {
 		if h, err = passwordhash.Parse(u.password); err != nil {
 			return false, err
 		}
@@ -93,7 +113,34 @@ func (s *Store) checkPassword(ctx context.Context, u *account, password string) 
 		password = ""
 	}
 	right := h.Is(password)
-	return known && right && password != "", nil
+	return has && right && password != "", nil
+}
+
+// checks are those that are under way and those that wait.
+type checks struct{ waiting, slots chan struct{} }
+
+// maxWaiting is how many clients wait; others are sent away. That is more than sign in at
+// the same time, and fewer than the connections of the console.
+const maxWaiting = 32
+
+func newChecks(atOnce int) checks {
+	return checks{make(chan struct{}, atOnce+maxWaiting), make(chan struct{}, atOnce)}
+}
+
+// enter waits for a turn.
+func (c checks) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case c.waiting <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots; <-c.waiting }, nil
+	case <-ctx.Done():
+		<-c.waiting
+		return nil, context.Cause(ctx)
+	}
 }
 
 // useCode accepts a one-time code of the step now, the one before or the one after, once.
@@ -126,9 +173,34 @@ func findStep(secret, code string, now time.Time) (int64, bool) {
 	return 0, false
 }
 
-// attempt counts an attempt as failed before it is made: attempts at the same time are no
+// attempt is one to sign in.
+type attempt struct {
+	name   string
+	from   netip.Addr
+	device string
+	known  bool // the browser is one of the account
+}
+
+// bound is the most failures that are counted by a key.
+type bound struct {
+	key  string
+	most int
+}
+
+// bounds are those that hold for an attempt.
+func (a attempt) bounds() []bound {
+	switch {
+	case a.known:
+		return []bound{{digest("device:" + a.device), maxByName}}
+	case !remote(a.from):
+		return []bound{{nameKey(a.name), maxByName}}
+	}
+	return []bound{{nameKey(a.name), maxByName}, {addressKey(a.from), maxByAddress}}
+}
+
+// count counts an attempt as failed before it is made: attempts at the same time are no
 // way around the limit.
-func (s *Store) attempt(ctx context.Context, name string, from netip.Addr) error {
+func (s *Store) count(ctx context.Context, a attempt) error {
 	now := s.now()
 	return s.change(ctx, func(tx *txn) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM console_failure WHERE last <= $1`, now-int64(failureMemory.Seconds())); err != nil {
@@ -136,29 +208,38 @@ func (s *Store) attempt(ctx context.Context, name string, from netip.Addr) error
 		}
 		// Counted first and compared afterwards: clients at the same time wait for each
 		// other by the row. A refusal undoes the count.
-		count := func(key string, most int) error {
+		for _, b := range a.bounds() {
 			var n int
 			err := tx.QueryRowContext(ctx, `INSERT INTO console_failure (key, count, last) VALUES ($1, 1, $2)
-				ON CONFLICT (key) DO UPDATE SET count = console_failure.count + 1, last = $2 RETURNING count`, key, now).Scan(&n)
-			if err == nil && n > most {
+				ON CONFLICT (key) DO UPDATE SET count = console_failure.count + 1, last = $2 RETURNING count`, b.key, now).Scan(&n)
+			if err == nil && n > b.most {
 				err = ErrLocked
 			}
-			return err
+			if err != nil {
+				return err
+			}
 		}
-		if err := count(nameKey(name), maxByName); err != nil || !remote(from) {
-			return err
-		}
-		return count(addressKey(from), maxByAddress)
+		return nil
 	})
 }
 
-// forgetFailures undoes what attempts have counted. Of an address only this attempt is:
-// one account of one's own must not allow to guess at others.
-func forgetFailures(ctx context.Context, tx *txn, name string, from netip.Addr) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM console_failure WHERE key = $1`, nameKey(name)); err != nil {
+// undo undoes that this attempt was counted.
+func (a attempt) undo(ctx context.Context, tx *txn) error {
+	for _, b := range a.bounds() {
+		if _, err := tx.ExecContext(ctx, `UPDATE console_failure SET count = count - 1 WHERE key = $1`, b.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget undoes what attempts have counted. Of an address only this attempt is: one account
+// of one's own must not allow to guess at others.
+func (a attempt) forget(ctx context.Context, tx *txn) error {
+	if err := a.undo(ctx, tx); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE console_failure SET count = count - 1 WHERE key = $1`, addressKey(from))
+	_, err := tx.ExecContext(ctx, `DELETE FROM console_failure WHERE key = $1`, a.bounds()[0].key)
 	return err
 }
 

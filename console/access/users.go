@@ -18,10 +18,11 @@ type User struct {
 	Role    Role      `json:"role"`
 	TOTP    bool      `json:"totp" doc:"Whether a one-time code is needed to sign in."`
 	Created time.Time `json:"created"`
+	Issuer  string    `json:"issuer,omitempty" doc:"The OpenID Connect provider that the account comes from; absent for local ones."`
 }
 
 // ErrNoUser is an account that is not there.
-var ErrNoUser = errors.New("there is no such console account; smimerelay console user list shows them")
+var ErrNoUser = errors.New("there is no such console account; smimerelay console account list shows them")
 
 // ErrExists is an account, or a token, that is there already.
 var ErrExists = errors.New("it exists already")
@@ -141,6 +142,9 @@ func (s *Store) changeUser(ctx context.Context, name string, e Entry, f func(*tx
 		if err != nil {
 			return err
 		}
+		if err := u.isLocal(e.Action); err != nil {
+			return err
+		}
 		e.Object = name
 		if err := f(tx, u, &e); err != nil {
 			return err
@@ -163,7 +167,7 @@ func endSessions(ctx context.Context, tx *txn, name, statement, value string) er
 
 // Users returns the accounts, sorted by name.
 func (s *Store) Users(ctx context.Context) ([]User, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT name, role, totp <> '', created FROM console_user ORDER BY name`)
+	rows, err := s.db.QueryContext(ctx, `SELECT name, role, totp <> '', created, issuer FROM console_user ORDER BY name`)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +176,7 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 	for rows.Next() {
 		var u User
 		var created int64
-		if err := rows.Scan(&u.Name, &u.Role, &u.TOTP, &created); err != nil {
+		if err := rows.Scan(&u.Name, &u.Role, &u.TOTP, &created, &u.Issuer); err != nil {
 			return nil, err
 		}
 		u.Created = moment(created)
@@ -195,8 +199,8 @@ type querier interface {
 
 func readUser(ctx context.Context, q querier, name string) (*account, error) {
 	a := &account{User: User{Name: name}}
-	err := q.QueryRowContext(ctx, `SELECT role, password, totp, totp_step FROM console_user WHERE name = $1`, name).
-		Scan(&a.Role, &a.password, &a.secret, &a.step)
+	err := q.QueryRowContext(ctx, `SELECT role, password, totp, totp_step, issuer FROM console_user WHERE name = $1`, name).
+		Scan(&a.Role, &a.password, &a.secret, &a.step, &a.Issuer)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%q: %w", name, ErrNoUser)
 	}

@@ -128,6 +128,9 @@ func (o *Operations) ShowCertificate(ctx context.Context, in *Fingerprint) (*Bod
 	}
 	f := describe.Found{Certificate: e.Certificate, Chain: e.Chain, Entry: &e}
 	f.Judge(ctx, p.Checker, "")
+	if f.Actions, err = p.Store.Actions(ctx, e.Fingerprint); err != nil {
+		return nil, o.problem(ctx, err)
+	}
 	return body(f.Describe()), nil
 }
 
@@ -327,15 +330,4 @@ func (o *Operations) ListExpiring(ctx context.Context, in *ExpiringQuery) (*Body
 		return nil, o.problem(ctx, err)
 	}
 	return body(listOf(found[:min(len(found), maxLimit)], maxLimit, nil)), nil
-}
-
-// ListAuthorities lists the built-in CAs with their CRLs.
-func (o *Operations) ListAuthorities(ctx context.Context, _ *Empty) (*Body[List[Authority]], error) {
-	p, release := o.Gateway.Use()
-	defer release()
-	found, err := p.Authorities(ctx)
-	if err != nil {
-		return nil, o.problem(ctx, err)
-	}
-	return body(listOf(found, maxLimit, nil)), nil
 }

@@ -24,11 +24,14 @@ type MessageQuery struct {
 	Rule      string    `query:"rule" maxLength:"200" doc:"Only those that this rule decided."`
 }
 
+// NoHistory is what a client reads where the configuration has no history.
+const NoHistory = "there is no history; see [history] in the configuration"
+
 // history returns the history, or that there is none.
 func (o *Operations) history(ctx context.Context) (*history.Store, error) {
 	h, err := o.Gateway.History(ctx)
 	if errors.Is(err, history.ErrNone) || err == nil && h == nil {
-		return nil, huma.Error404NotFound("there is no history; see [history] in the configuration")
+		return nil, huma.Error404NotFound(NoHistory)
 	}
 	return h, o.problem(ctx, err)
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
 
+// Unable is what a client reads of an error of the gateway itself.
+const Unable = "the gateway could not do this; its log says why"
+
 // problem translates an error into one that says what the client may know (RFC 9457). What
 // is not known here is logged.
 func (o *Operations) problem(ctx context.Context, err error) error {
@@ -29,6 +32,9 @@ func (o *Operations) problem(ctx context.Context, err error) error {
 		}
 		return huma.Error422UnprocessableEntity("the configuration has problems", details...)
 	}
+	if r, ok := errors.AsType[Refused](err); ok {
+		return huma.Error409Conflict(r.Error())
+	}
 	switch {
 	case errors.Is(err, queue.ErrNotFound), errors.Is(err, store.ErrNotFound), errors.Is(err, access.ErrNoUser):
 		return huma.Error404NotFound(err.Error())
@@ -38,7 +44,7 @@ func (o *Operations) problem(ctx context.Context, err error) error {
 		return huma.Error503ServiceUnavailable("it took too long; try again")
 	}
 	o.Log.Error("console: request failed", "error", err)
-	return huma.Error500InternalServerError("the gateway could not do this; its log says why")
+	return huma.Error500InternalServerError(Unable)
 }
 
 // Status is the status code of an error that an operation returned, and what the client may
@@ -50,7 +56,7 @@ func Status(err error) (code int, text string, details []string, known bool) {
 		}
 		return e.Status, e.Detail, details, true
 	}
-	return http.StatusInternalServerError, "the gateway could not do this; its log says why", nil, false
+	return http.StatusInternalServerError, Unable, nil, false
 }
 
 // audited does something after it was recorded: without an entry in the audit log nothing

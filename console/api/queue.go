@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/smimerelay/smimerelay/console/access"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
@@ -18,11 +20,11 @@ type QueueQuery struct {
 	Paging
 	Sender    string `query:"sender" maxLength:"320" doc:"Only from this sender; @DOMAIN is all of a domain, <> the null sender."`
 	Recipient string `query:"recipient" maxLength:"320" doc:"Only to this recipient; @DOMAIN is all of a domain."`
-	Status    string `query:"status" enum:"new,deferred,active,hold" doc:"Only with this status."`
+	Status    string `query:"status" enum:"new,waiting,active,deferred,hold" doc:"Only with this status."`
 	Route     string `query:"route" maxLength:"320" doc:"Only by this route."`
 }
 
-// store returns the queue, or that there is none.
+// queue returns the queue, or that there is none.
 func (o *Operations) queue() (*queue.Store, error) {
 	if q := o.Gateway.Queue(); q != nil {
 		return q, nil
@@ -59,6 +61,7 @@ type DeliveryID struct {
 	ID int64 `path:"id" minimum:"1" doc:"Number of the delivery."`
 }
 
+// String returns the number, as the audit log has it.
 func (d DeliveryID) String() string { return strconv.FormatInt(d.ID, 10) }
 
 // showDelivery shows one delivery.
@@ -122,8 +125,27 @@ func (o *Operations) RemoveDelivery(ctx context.Context, in *DeliveryID) (*Empty
 		if err != nil {
 			return err
 		}
-		return q.Drop(ctx, in.ID)
+		dropped, err := q.Drop(ctx, in.ID)
+		if err != nil {
+			return err
+		}
+		return o.removed(ctx, dropped)
 	})
+}
+
+// removed has the history say that mail was removed, and by whom.
+func (o *Operations) removed(ctx context.Context, d queue.Dropped) error {
+	h, err := o.Gateway.History(ctx)
+	if errors.Is(err, history.ErrNone) || err == nil && h == nil {
+		return nil
+	}
+	if err == nil {
+		err = h.Remove(ctx, d.ID, d.Recipients, actor(ctx).Name, o.Clock())
+	}
+	if err != nil {
+		return fmt.Errorf("removed from the queue, but not noted in the history: %w", err)
+	}
+	return nil
 }
 
 // ListHeld lists the messages that are held for missing certificates or in quarantine.
@@ -232,7 +254,11 @@ func (o *Operations) RemoveHeld(ctx context.Context, in *HeldID) (*Empty, error)
 		if err != nil {
 			return err
 		}
-		return q.DropHeld(ctx, before.Body.ID)
+		dropped, err := q.DropHeld(ctx, before.Body.ID)
+		if err != nil {
+			return err
+		}
+		return o.removed(ctx, dropped)
 	})
 }
 

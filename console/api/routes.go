@@ -76,6 +76,11 @@ func (o *Operations) register(r *router) {
 	register(r, viewer, "GET", "/me", "me", "Show who calls, and with which role", o.showMe)
 	register(r, viewer, "GET", "/health", "health", "Show whether mail is accepted, and what waits", o.ShowHealth)
 
+	register(r, viewer, "GET", "/directories", "list-directories", "List the directories that were asked, and how they answered", o.ListDirectories)
+
+	register(r, viewer, "GET", "/revocation", "revocation", "Show what is known of revocation lists and OCSP, and until when it holds", o.ShowRevocation)
+	register(r, viewer, "GET", "/expiries", "list-expiries", "Count the certificates of the store by the day on which they expire", o.ListExpiries)
+
 	register(r, viewer, "GET", "/messages", "search-messages", "Find messages, newest first: an entry for each recipient", o.SearchMessages)
 	register(r, viewer, "GET", "/messages/{id}", "show-message", "Show what became of a message", o.ShowMessage)
 	register(r, viewer, "GET", "/totals", "totals", "Count messages by hour and outcome", o.ShowTotals)
@@ -104,12 +109,19 @@ func (o *Operations) register(r *router) {
 	register(r, administrator, "POST", "/certificates/{sha256}/pin", "pin-certificate", "Sign with this identity even if a newer one exists", o.PinCertificate)
 	register(r, administrator, "POST", "/certificates/{sha256}/unpin", "unpin-certificate", "Undo that", o.UnpinCertificate)
 	register(r, operator, "POST", "/lookup", "lookup", "Query the directories for the certificates of an address", o.LookupCertificates)
+	register(r, administrator, "POST", "/certificates/{sha256}/revoke", "revoke-certificate", "Revoke a certificate that the built-in CA issued", o.RevokeCertificate)
+	register(r, administrator, "POST", "/identities", "issue-identity", "Have the built-in CA issue for an address", o.IssueIdentity)
 	register(r, viewer, "GET", "/identities", "list-identities", "List the identities in the store", o.listIdentities)
 	register(r, viewer, "GET", "/expiring", "list-expiring", "List identities that expire soon", o.ListExpiring)
 	register(r, viewer, "GET", "/authorities", "list-authorities", "List the built-in CAs with their CRLs", o.ListAuthorities)
 
-	register(r, viewer, "POST", "/explain", "explain", "Show what the rules do with a message, and why", o.Explain)
+	register(r, viewer, "GET", "/partners", "list-partners", "List the addresses of partners, and what their certificates serve for", o.ListPartners)
+	register(r, viewer, "GET", "/agreements", "list-agreements", "List what the configuration says about partners", o.ListAgreements)
+
+	register(r, operator, "POST", "/explain", "explain", "Show what the rules do with a plain message, and why", o.Explain)
+	register(r, administrator, "POST", "/explain/message", "explain-message", "Show what the rules do with the message that is sent, and why", o.ExplainMessage)
 	register(r, viewer, "POST", "/policy/test", "test-policy", "Run test cases against the rules", o.testPolicy)
+	register(r, administrator, "POST", "/policy/replay", "replay-policy", "Try other rules on the messages of the history", o.ReplayPolicy)
 
 	register(r, viewer, "GET", "/configuration", "show-configuration", "Show the configuration in use", o.ShowConfiguration)
 	register(r, administrator, "POST", "/configuration/check", "check-configuration", "Check a configuration file", o.CheckConfiguration)

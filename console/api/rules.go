@@ -2,11 +2,11 @@ package api
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/gateway"
 	"github.com/smimerelay/smimerelay/relay/policytest"
@@ -21,18 +21,52 @@ type Question struct {
 	Listener string   `json:"listener,omitempty" maxLength:"100" doc:"Name of the listener that receives the message."`
 	Client   string   `json:"client,omitempty" maxLength:"64" doc:"Address of the client."`
 	User     string   `json:"user,omitempty" maxLength:"255" doc:"Name the client authenticated as."`
-	Message  string   `json:"message,omitempty" maxLength:"5000000" doc:"The message (RFC 5322); absent is a plain message from the sender to the recipients."`
 }
 
-// ExplainRequest is one.
+// ExplainRequest is one about a plain message from the sender to the recipients.
 type ExplainRequest struct{ Body Question }
 
-// Explain shows what the rules do with a message, and why. Nothing is sent.
+// QuestionWithMessage is about the message that is in it.
+type QuestionWithMessage struct {
+	Question
+	Message string `json:"message" minLength:"1" maxLength:"5000000" doc:"The message (RFC 5322)."`
+}
+
+// ExplainMessageRequest is one.
+type ExplainMessageRequest struct{ Body QuestionWithMessage }
+
+// Explain shows what the rules do with a plain message, and why. Nothing is sent. The
+// directories are queried, as for LookupCertificates: the two need the same role.
 func (o *Operations) Explain(ctx context.Context, in *ExplainRequest) (*Body[gateway.Explanation], error) {
-	env, msg, err := in.Body.parse()
+	env, err := in.Body.envelope()
 	if err != nil {
 		return nil, err
 	}
+	return o.explain(ctx, env, nil)
+}
+
+// ExplainMessage is Explain for a message. One that is encrypted to the gateway is decrypted,
+// and the answer tells what was found in it: this is for those who may read mail, and is in
+// the audit log.
+func (o *Operations) ExplainMessage(ctx context.Context, in *ExplainMessageRequest) (*Body[gateway.Explanation], error) {
+	env, err := in.Body.envelope()
+	if err != nil {
+		return nil, err
+	}
+	msg, err := message.Parse(message.Canonical([]byte(in.Body.Message)))
+	if err != nil {
+		return nil, badField("message", err)
+	}
+	entry := access.Entry{Action: "message.explain", Object: digestOf(in.Body.Message), After: map[string]any{"from": in.Body.From, "to": in.Body.To}}
+	var x *Body[gateway.Explanation]
+	err = o.audited(ctx, entry, func() error {
+		x, err = o.explain(ctx, env, msg)
+		return err
+	})
+	return x, err
+}
+
+func (o *Operations) explain(ctx context.Context, env *relay.Envelope, msg *message.Message) (*Body[gateway.Explanation], error) {
 	end, err := o.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -47,38 +81,33 @@ func (o *Operations) Explain(ctx context.Context, in *ExplainRequest) (*Body[gat
 	return body(*x), nil
 }
 
-// parse reads what was asked.
-func (q *Question) parse() (*relay.Envelope, *message.Message, error) {
-	bad := func(field string, err error) error {
-		return huma.Error422UnprocessableEntity(field+": "+err.Error(), &huma.ErrorDetail{Location: "body." + field, Message: err.Error()})
-	}
+// badField is an error about a part of what was asked.
+func badField(field string, err error) error {
+	return huma.Error422UnprocessableEntity(field+": "+err.Error(), &huma.ErrorDetail{Location: "body." + field, Message: err.Error()})
+}
+
+// envelope reads what was asked.
+func (q *Question) envelope() (*relay.Envelope, error) {
 	env := &relay.Envelope{ID: "explain", Listener: q.Listener, Client: relay.Client{User: q.User}}
 	var err error
 	if q.From != "" && q.From != "<>" {
 		if env.Sender, err = address.Parse(q.From); err != nil {
-			return nil, nil, bad("from", err)
+			return nil, badField("from", err)
 		}
 	}
 	if q.Client != "" {
-		if env.Client.Addr, err = netip.ParseAddr(q.Client); err != nil {
-			return nil, nil, bad("client", err)
+		if env.Client.Addr, err = relay.ParseClient(q.Client); err != nil {
+			return nil, badField("client", err)
 		}
 	}
 	for _, text := range q.To {
 		a, err := address.Parse(strings.TrimSpace(text))
 		if err != nil {
-			return nil, nil, bad("to", err)
+			return nil, badField("to", err)
 		}
 		env.Recipients = append(env.Recipients, relay.Recipient{Address: a})
 	}
-	if q.Message == "" {
-		return env, nil, nil
-	}
-	msg, err := message.Parse(message.Canonical([]byte(q.Message)))
-	if err != nil {
-		return nil, nil, bad("message", err)
-	}
-	return env, msg, nil
+	return env, nil
 }
 
 // policyCases are test cases for the rules.

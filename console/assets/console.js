@@ -2,8 +2,8 @@
 // load the page that the server would show, and take a part of it.
 "use strict";
 
-async function load(url) {
-	const answer = await fetch(url, { headers: { Accept: "text/html" }, redirect: "error" });
+async function load(url, headers = {}) {
+	const answer = await fetch(url, { headers: { Accept: "text/html", ...headers }, redirect: "error" });
 	if (!answer.ok) throw new Error(String(answer.status));
 	return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
@@ -17,7 +17,7 @@ for (const live of document.querySelectorAll("[data-live]")) {
 	setInterval(async () => {
 		if (document.hidden || live.contains(document.activeElement) || live.querySelector("details[open]")) return;
 		try {
-			replace(live, await load(location.href), "[data-live]");
+			replace(live, await load(location.href, { "Smimerelay-Refresh": "1" }), "[data-live]");
 		} catch { /* the session ended, or the gateway restarts: what is shown stays */ }
 	}, 10000);
 }

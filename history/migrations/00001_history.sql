@@ -1,8 +1,7 @@
--- +goose Up
--- One text for SQLite and PostgreSQL; tables.go says in what they differ. What is searched
+-- One text for SQLite and PostgreSQL; schema.Tables says in what they differ. What is searched
 -- by has a column of its own, all else of a row is in data.
 CREATE TABLE smimerelay_history (
-	seq           ROWID,
+	seq           SERIAL,
 	time          BIGINT NOT NULL,  -- Unix time in milliseconds
 	id            TEXT NOT NULL,    -- of the envelope
 	queue_id      TEXT NOT NULL,    -- of the MTA in front, '' for none

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -109,4 +110,19 @@ func TestClose(t *testing.T) {
 	if r.Go(func(context.Context) { t.Error("called after Close") }) {
 		t.Error("begun after Close")
 	}
+}
+
+func TestLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		longer, cancel := Linger(ctx, time.Minute)
+		defer cancel()
+		end()
+		began := time.Now()
+		<-longer.Done()
+		after := time.Since(began)
+		if after != time.Minute {
+			t.Errorf("it ended after %s", after)
+		}
+	})
 }

@@ -45,6 +45,9 @@ func forPrograms(p *message.Part) bool {
 	switch p.MediaType {
 	case "application/pkcs7-mime", "application/x-pkcs7-mime", "text/calendar":
 		return !p.Ambiguous
+	case "multipart/signed": // an invitation with its signature: no program looks for one behind a text
+		return !p.Ambiguous && len(p.Children) == 2 && p.Children[0].MediaType == "text/calendar" && !p.Children[0].Ambiguous &&
+			strings.HasSuffix(p.Children[1].MediaType, "-signature") && !p.Children[1].Ambiguous
 	case "multipart/encrypted": // RFC 3156 section 4
 		return !p.Ambiguous && len(p.Children) == 2 && p.Children[0].MediaType == "application/pgp-encrypted" && p.Children[1].MediaType == "application/octet-stream"
 	}

@@ -16,8 +16,9 @@ type insertion struct {
 	// HTML, whose charset stays. They fail with errKeep where nothing is to be done.
 	plain func(old []byte, charset, eol string, flowed bool) (string, []byte, error)
 	html  func(old []byte, eol string) ([]byte, error)
-	// mark is a parameter of the Content-Type that is set to "1"; "" is none.
-	mark string
+	// mark is a parameter of the Content-Type that is set to "1", and drop one that is
+	// removed; "" is none.
+	mark, drop string
 }
 
 // canonical returns m with CRLF line ends.
@@ -136,8 +137,8 @@ func (in insertion) edit(p *message.Part) (edit, error) {
 		return edit{}, err
 	}
 	e := edit{part: p, fields: p.Fields}
-	if in.mark != "" || charset != strings.ToLower(p.Params["charset"]) {
-		if e.fields, err = withParams(p, charset, in.mark); err != nil {
+	if in.mark != "" || in.drop != "" || charset != strings.ToLower(p.Params["charset"]) {
+		if e.fields, err = in.withParams(p, charset); err != nil {
 			return edit{}, err
 		}
 	}
@@ -183,8 +184,8 @@ func (e *edit) encode(text []byte) {
 	e.fields = append(e.fields, message.RawField("Content-Transfer-Encoding", "quoted-printable"))
 }
 
-// withParams returns the fields of p with another charset and a mark; "" is none.
-func withParams(p *message.Part, charset, mark string) ([]message.Field, error) {
+// withParams returns the fields of p with another charset, marked or not; "" is none.
+func (in insertion) withParams(p *message.Part, charset string) ([]message.Field, error) {
 	params := maps.Clone(p.Params)
 	if params == nil {
 		params = map[string]string{}
@@ -192,8 +193,9 @@ func withParams(p *message.Part, charset, mark string) ([]message.Field, error) 
 	if charset != "" {
 		params["charset"] = charset
 	}
-	if mark != "" {
-		params[mark] = "1"
+	delete(params, in.drop)
+	if in.mark != "" {
+		params[in.mark] = "1"
 	}
 	value := mime.FormatMediaType(p.MediaType, params)
 	if value == "" {

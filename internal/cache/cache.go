@@ -100,6 +100,16 @@ func (c *Cache[K, V]) Clear() {
 	c.used = 0
 }
 
+// Each calls f for each value, the most recently used first. f must not use the cache.
+func (c *Cache[K, V]) Each(f func(K, V)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		i := e.Value.(*item[K, V])
+		f(i.key, i.value)
+	}
+}
+
 // Len returns the number of values.
 func (c *Cache[K, V]) Len() int {
 	c.mu.Lock()

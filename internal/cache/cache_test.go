@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -85,5 +86,17 @@ func TestTimed(t *testing.T) {
 	e := Timed[int]{Expires: now, Generation: 3}
 	if !e.Current(now.Add(-1), 3) || e.Current(now, 3) || e.Current(now.Add(-1), 4) {
 		t.Error("current at the wrong time or in the wrong generation")
+	}
+}
+
+func TestEach(t *testing.T) {
+	c := New[int, string](3, nil)
+	c.Put(1, "one")
+	c.Put(2, "two")
+	c.Get(1)
+	var got []string
+	c.Each(func(_ int, v string) { got = append(got, v) })
+	if !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("%q", got)
 	}
 }

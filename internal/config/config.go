@@ -24,12 +24,14 @@ type Config struct {
 	Log        Log                `toml:"log" doc:"Logging, to standard error."`
 	Admin      Admin              `toml:"admin" doc:"Metrics and health over HTTP."`
 	Console    Console            `toml:"console" doc:"The web console and its HTTP API, for people and programs that administer the gateway; see docs/console.md. Off unless address is set."`
+	Tracing    Tracing            `toml:"tracing" doc:"Traces of messages through their stages, for OpenTelemetry; see docs/traces.md. They have identifiers, counts, results and times, and no addresses, subjects or content."`
+	OpenID     OpenID             `toml:"openid" doc:"Sign-in to the console by an OpenID Connect provider, beside local accounts; see docs/console.md. Off unless issuer is set."`
 	Limits     Limits             `toml:"limits" doc:"Limits for one client, for one message and for the whole process."`
 	Listeners  []Listener         `toml:"listener" doc:"Listeners that accept mail; repeat the table for each."`
 	Auth       Auth               `toml:"auth" doc:"Where the passwords of [[listener]] with auth are checked; set one of the two."`
 	NextHop    NextHop            `toml:"next_hop" doc:"Where mail from LMTP listeners, from SMTP listeners and from the queue is delivered."`
 	Routes     []Route            `toml:"route" doc:"Ways by which mail leaves, instead of [next_hop]: the first route that matches a recipient decides, and [next_hop] has the mail that none matches. Repeat the table for each; see docs/relay.md. LMTP listeners with a next_hop of their own come before all routes."`
-	DNS        DNS                `toml:"dns" doc:"How routes look up mail exchangers and what secures them."`
+	DNS        DNS                `toml:"dns" doc:"How routes look up mail exchangers and what secures them, and [[directory]] tables of type ldap-srv and dns-cert their records."`
 	Queue      Queue              `toml:"queue" doc:"The durable queue. With LMTP listeners alone it is used only by rules that hold messages."`
 	Store      Store              `toml:"store" doc:"Where certificates and imported keys are kept; see smimerelay cert."`
 	History    History            `toml:"history" doc:"What became of each message, for smimerelay trace and smimerelay policy replay: addresses, identifiers, decisions and replies, without subjects and content. It is kept next to the store, as history.db, or in the database of the store; see docs/history.md."`
@@ -38,6 +40,7 @@ type Config struct {
 	CA         CA                 `toml:"ca" doc:"The built-in certificate authority, created by smimerelay ca init; see docs/ca.md."`
 	EST        EST                `toml:"est" doc:"The built-in CA for keys that are made elsewhere, by EST; see docs/enrolment.md."`
 	Enrolments []Enrolment        `toml:"enrolment" doc:"Certificates that come by themselves, for whom and from where; repeat the table for each. Without a table with from = \"ca\", the built-in CA issues for all local addresses that no other table is for; see docs/enrolment.md."`
+	Publish    []Publish          `toml:"publish" doc:"Where others find the certificates of local addresses; repeat the table for each. See docs/publishing.md."`
 	Trust      Trust              `toml:"trust" doc:"CA certificates used as trust anchors, and how certificates are checked."`
 	Exceptions []Exception        `toml:"exception" doc:"Single certificates that are trusted or blocked; repeat the table for each."`
 	Directory  []Directory        `toml:"directory" doc:"Sources of recipient certificates, queried in this order; repeat the table for each."`
@@ -46,13 +49,16 @@ type Config struct {
 	Rules      []Rule             `toml:"rule" doc:"What is done for a recipient: the first matching rule decides. Repeat the table for each; the last rule must be named \"default\" and have no conditions."`
 	Triggers   Triggers           `toml:"triggers" doc:"How senders can request signing or encryption where user_control of the rule permits it. Triggers are removed from outgoing mail."`
 	Entitled   []Entitlement      `toml:"entitlement" doc:"Which clients may have mail signed for which authors: all conditions of one table must match; repeat the table for each. Without any, every client that may send outbound may sign for every address in the local domains."`
+	Ask        Ask                `toml:"ask" doc:"Questions to recipients without a certificate, where a rule says no_certificate = \"ask\"; see docs/ask.md."`
+	Commands   Commands           `toml:"mail_commands" doc:"Mail by which members of the local domains ask the gateway something: why their message was refused, whether a recipient can be encrypted to, for their certificate; see docs/mail-commands.md. Off unless address is set."`
 	Notices    Notices            `toml:"notices" doc:"Notices to senders whose message could not be sent as requested."`
 	Inbound    Inbound            `toml:"inbound" doc:"How inbound mail is verified and decrypted."`
 
 	InboundRules []InboundRule `toml:"inbound_rule" doc:"What is done with inbound mail by the result of verification: the first matching rule decides, and mail that no rule matches is delivered. Repeat the table for each."`
 	Partners     []Partner     `toml:"partner" doc:"Agreements with other domains; repeat the table for each."`
 
-	source source
+	source  source
+	inlined []NamedFile // whose contents are in options
 }
 
 // Log is the section [log].
@@ -67,13 +73,21 @@ type Admin struct {
 	SocketMode string `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 }
 
+// Tracing is the section [tracing].
+type Tracing struct {
+	URL   string `toml:"url" doc:"address of a receiver of OTLP by HTTP, such as \"http://127.0.0.1:4318/v1/traces\" of an OpenTelemetry Collector; empty turns traces off"`
+	OneIn int    `toml:"one_in" doc:"one of so many messages is traced, with all of its stages" min:"1"`
+}
+
 // Console is the section [console].
 type Console struct {
 	Address    string        `toml:"address" doc:"host:port or unix:/path, such as \"127.0.0.1:8443\"; empty turns the console off. Addresses that other hosts reach need TLS"`
 	SocketMode string        `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 	TLSCert    string        `toml:"tls_certificate" doc:"PEM file with the certificate chain for HTTPS; it is read again when it has changed" path:"file"`
 	TLSKey     string        `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
-	Path       string        `toml:"path" doc:"SQLite file with accounts, sessions, API tokens and the audit log; empty is console.db next to the store. With a postgres:// address in store.url they are in that database, and path has no effect" path:"new"`
+	URL        string        `toml:"url" doc:"address at which browsers reach the console where that is not address, such as \"https://console.example.com\" of a reverse proxy: links have it, and with https cookies are for HTTPS alone, as they are without it for a unix: address"`
+	Client     string        `toml:"client_header" doc:"header field in which a reverse proxy on this host names the client, such as \"X-Forwarded-For\", whose last address counts; the proxy must set it itself in each request. Without it all clients of the proxy count as one when failed attempts to sign in are counted"`
+	Path       string        `toml:"path" doc:"SQLite file with accounts, sessions, API tokens and the audit log; empty is console.db next to the store. With a postgres:// address in store.url they are in that database, and path has no effect" path:"new" secret:"yes"`
 	Lifetime   time.Duration `toml:"session_lifetime" doc:"how long a session lasts at most" min:"1m"`
 	Idle       time.Duration `toml:"session_idle" doc:"how long a session lasts without a request" min:"1m"`
 }
@@ -107,7 +121,7 @@ type Listener struct {
 	SocketMode string   `toml:"socket_mode" doc:"permissions of the socket file of a unix: address"`
 	Direction  string   `toml:"direction" doc:"direction of mail to recipients in local domains; auto is outbound for authenticated clients and for clients in networks, and inbound for all others. Mail to other domains is always outbound; a listener with direction = \"inbound\" and protocol = \"smtp\" rejects it" enum:"outbound,inbound,auto"`
 	Networks   []string `toml:"networks" doc:"networks (CIDR) of clients that may send outbound mail; with protocol = \"smtp\" and direction = \"outbound\" no other client may, except those that are authenticated"`
-	Required   string   `toml:"required_header" doc:"smtp: header field and its value, \"Name: value\", that each message must have, for clients in networks from which others send as well, such as those of Microsoft 365 and Google. Mail without it is rejected; the field is removed"`
+	Required   string   `toml:"required_header" doc:"smtp: header field and its value, \"Name: value\", that each message must have, for clients in networks from which others send as well, such as those of Microsoft 365 and Google. Mail without it is rejected; the field is removed" shown:"name"`
 	TLS        string   `toml:"tls" doc:"lmtp, smtp: starttls offers STARTTLS if tls_certificate is set, implicit speaks TLS from the first octet (port 465), off offers no TLS; TLS 1.2 and later" enum:"starttls,implicit,off"`
 	TLSCert    string   `toml:"tls_certificate" doc:"PEM file with the certificate chain for TLS; it is read again when it has changed. Empty turns TLS off" path:"file"`
 	TLSKey     string   `toml:"tls_key" doc:"PEM file with the private key of tls_certificate" path:"file" secret:"yes"`
@@ -178,7 +192,7 @@ type History struct {
 
 // Identities is the section [identities].
 type Identities struct {
-	Path               string        `toml:"path" doc:"folder with .p12, .pfx and .pem files, or a single file; empty loads none" path:"any"`
+	Path               string        `toml:"path" doc:"folder with .p12, .pfx and .pem files, or a single file; empty loads none" path:"any" secret:"yes"`
 	PasswordFile       string        `toml:"password_file" doc:"file with the password of files that have no NAME.password next to them" path:"file" secret:"yes"`
 	Tokens             []string      `toml:"tokens" doc:"tokens with identities: a URI of RFC 7512, pkcs11:token=NAME?module-path=LIBRARY&pin-source=file:FILE, for which token_helper is started, or unix:/SOCKET of a helper that runs already; certificates that are not in the token are read from path"`
 	TokenHelper        string        `toml:"token_helper" doc:"program that uses PKCS #11 tokens; empty is smimerelay-token in the folder of smimerelay (package smimerelay-pkcs11)" path:"file"`
@@ -200,6 +214,8 @@ type CA struct {
 	MaxPerHour   int           `toml:"max_per_hour" doc:"maximum number of certificates that rules issue per hour, so that a flood of senders cannot fill the store" min:"1"`
 	CRLValidity  time.Duration `toml:"crl_validity" doc:"validity period of a CRL, at most 10d" min:"1h"`
 	CRLRefresh   time.Duration `toml:"crl_refresh" doc:"how often a new CRL is published; a revocation is published at once" min:"1m"`
+	OCSP         bool          `toml:"ocsp" doc:"also answer by OCSP whether certificates are revoked, at ocsp below url, and write that address into issued certificates: url must then be a proxy to /ca/ on [admin]"`
+	OCSPValidity time.Duration `toml:"ocsp_validity" doc:"validity period of an OCSP response, at most 10d" min:"1h"`
 }
 
 // Expiry is the section [expiry].
@@ -219,7 +235,7 @@ type Trust struct {
 	Revocation         string        `toml:"revocation" doc:"revocation checking: require refuses a certificate whose revocation status is unknown, prefer accepts it, off does not check" enum:"require,prefer,off"`
 	Fetch              bool          `toml:"fetch" doc:"fetch from the CRL and OCSP URLs in certificates"`
 	FetchTimeout       time.Duration `toml:"fetch_timeout" doc:"how long to wait for one fetch" min:"100ms"`
-	FetchNetworks      []string      `toml:"fetch_networks" doc:"private networks (CIDR) from which fetching is permitted"`
+	FetchNetworks      []string      `toml:"fetch_networks" doc:"private networks (CIDR) from which fetching is permitted, and servers of a [[directory]] of type ldap-srv may be asked"`
 	FetchIntermediates bool          `toml:"fetch_intermediates" doc:"also fetch missing intermediate certificates; the sender can see from it when a message is processed"`
 	FetchCache         string        `toml:"fetch_cache" doc:"folder that keeps fetched data across restarts; empty keeps it in memory only" path:"new"`
 	RevocationGrace    time.Duration `toml:"revocation_grace" doc:"how long after nextUpdate a CRL or OCSP response is still accepted if no newer one can be fetched" min:"0s"`
@@ -251,7 +267,7 @@ type Exception struct {
 // Directory is one [[directory]].
 type Directory struct {
 	Name         string        `toml:"name" doc:"name in logs, metrics and explanations" required:"yes"`
-	Type         string        `toml:"type" doc:"type of the source; store and harvested are queried first if no table names them; off ignores the table" enum:"ldap,files,https,smimea,store,harvested,off" required:"yes"`
+	Type         string        `toml:"type" doc:"type of the source; ldap-srv asks the LDAP servers that the domain of each recipient announces in DNS (_ldap._tcp), and dns-cert its CERT records; store and harvested are queried first if no table names them; off ignores the table" enum:"ldap,ldap-srv,files,https,smimea,dns-cert,store,harvested,off" required:"yes"`
 	Domains      []string      `toml:"domains" doc:"recipient domains for which this source is queried (.example.com: its subdomains); an empty list is all domains"`
 	Merge        bool          `toml:"merge" doc:"query the next source even if this one returned a usable certificate"`
 	Path         string        `toml:"path" doc:"files: folder with ADDRESS.pem, .cer, .crt, .der or .p7b files" path:"any"`
@@ -264,12 +280,12 @@ type Directory struct {
 	SASLExternal bool          `toml:"sasl_external" doc:"ldap: bind with SASL EXTERNAL: as the client certificate, or over ldapi as the user that the gateway runs as"`
 	Base         string        `toml:"base" doc:"ldap: base DN of searches"`
 	Filter       string        `toml:"filter" doc:"ldap: search filter; {addr}, {local} and {domain} are replaced with the recipient, escaped"`
-	Attributes   []string      `toml:"attributes" doc:"ldap: attributes with certificates, preferred first"`
+	Attributes   []string      `toml:"attributes" doc:"ldap, ldap-srv: attributes with certificates, preferred first"`
 	StartTLS     bool          `toml:"start_tls" doc:"ldap: require StartTLS (for ldap:// URLs)"`
 	CA           string        `toml:"ca" doc:"ldap, https, smimea: PEM file with the CA certificates trusted for the server; empty uses those of the system" path:"file"`
 	ClientCert   string        `toml:"client_certificate" doc:"ldap, https: PEM file with the client certificate" path:"file"`
 	ClientKey    string        `toml:"client_key" doc:"ldap, https: PEM file with the private key of client_certificate" path:"file" secret:"yes"`
-	Timeout      time.Duration `toml:"timeout" doc:"ldap, https, smimea: how long to wait for one answer" min:"10ms"`
+	Timeout      time.Duration `toml:"timeout" doc:"ldap, ldap-srv, https, smimea: how long to wait for one answer; dns-cert uses dns.timeout" min:"10ms"`
 	Connections  int           `toml:"connections" doc:"ldap: connections per server" min:"1"`
 
 	NestedGroups  string   `toml:"nested_groups" doc:"ldap: how nested groups are resolved: chain uses the matching rule of Active Directory, expand reads each group, auto asks the server" enum:"auto,chain,expand"`
@@ -306,11 +322,11 @@ type Profile struct {
 
 	Opaque           bool `toml:"opaque" doc:"sign opaque (application/pkcs7-mime) instead of clear (multipart/signed)"`
 	ProtectSigned    bool `toml:"protect_signed" doc:"protect header fields with the signature (RFC 9788, hp=clear)"`
-	ProtectEncrypted bool `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher)"`
+	ProtectEncrypted bool `toml:"protect_encrypted" doc:"hide the subject of encrypted mail; the real one is inside (RFC 9788, hp=cipher). That of an answer to mail with a hidden subject is hidden without it, as far back as the history goes"`
 	LegacyDisplay    bool `toml:"legacy_display" doc:"with protect_encrypted: repeat the hidden subject at the top of the text, inside the encryption, for clients that do not read RFC 9788; text that the sender signed is never changed"`
 
 	MinimumDigest        string `toml:"minimum_digest" doc:"inbound: weakest accepted digest of signatures; empty adds no requirement" enum:",sha-256,sha-384,sha-512"`
-	MinimumRSA           int    `toml:"minimum_rsa" doc:"inbound: minimum size in bits of a signer's RSA key; 0 adds no requirement" min:"0"`
+	MinimumRSA           int    `toml:"minimum_rsa" doc:"minimum size in bits of RSA keys that sign and are encrypted to, outbound and inbound, as with keys; 0 adds no requirement" min:"0"`
 	MinimumSignature     string `toml:"minimum_signature" doc:"inbound: required padding of RSA signatures; empty accepts any" enum:",pss"`
 	MinimumCipher        string `toml:"minimum_cipher" doc:"inbound: weakest accepted content encryption; empty is AES or ChaCha20; 3des also decrypts 3DES and RC2, and mail to RSA keys of 1024 bits and more" enum:",3des,aes-128,aes-192,aes-256"`
 	MinimumAuthenticated bool   `toml:"minimum_authenticated" doc:"inbound: require authenticated encryption (GCM, ChaCha20-Poly1305)"`
@@ -361,7 +377,7 @@ type Rule struct {
 	ExpandGroups      bool     `toml:"expand_groups" doc:"replace the address of a group with its members; the rules are then applied to each member"`
 	Sign              string   `toml:"sign" doc:"whether to sign; require defers the message if no identity is available, prefer sends it unsigned; empty is never" enum:",require,prefer,never"`
 	Encrypt           string   `toml:"encrypt" doc:"whether to encrypt; prefer sends plaintext to recipients without a certificate; empty is never" enum:",require,prefer,never"`
-	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\", for a recipient without a certificate: reject the recipient, reject the message, strip the recipient and notify the sender, or hold the message until a certificate is found; empty is reject" enum:",reject,reject-message,strip,hold"`
+	NoCertificate     string   `toml:"no_certificate" doc:"with encrypt = \"require\", for a recipient without a certificate: reject the recipient, reject the message, strip the recipient and notify the sender, hold the message until a certificate is found, or ask: hold it and ask the recipient for a certificate, see [ask]; empty is reject" enum:",reject,reject-message,strip,hold,ask"`
 	Unavailable       string   `toml:"unavailable" doc:"with encrypt = \"prefer\", if a directory is unavailable: defer the message, or send plaintext; empty is defer" enum:",defer,plain"`
 	Mixed             string   `toml:"mixed" doc:"whether a message that is encrypted for some recipients may go to others in plaintext: forbid, internal for recipients in local domains only, or allow; empty is internal" enum:",forbid,internal,allow"`
 	Profile           string   `toml:"profile" doc:"algorithms: name of a [profile.NAME]; for inbound mail its minimum requirements (minimum_...); empty is default"`
@@ -404,11 +420,25 @@ type Triggers struct {
 	Sensitivity []string `toml:"sensitivity" doc:"values of Sensitivity that request encryption"`
 }
 
+// Ask is the section [ask].
+type Ask struct {
+	From    string        `toml:"from" doc:"author of questions, an address with an identity: a question without a signature is not sent; empty uses postmaster"`
+	Again   time.Duration `toml:"again" doc:"how long a recipient is not asked again" min:"1h"`
+	English []string      `toml:"english" doc:"recipients who are asked in English: addresses, domains, .domain for its subdomains, or globs"`
+	German  []string      `toml:"german" doc:"recipients who are asked in German, in the same form; all others are asked in notices.language"`
+}
+
+// Commands is the section [mail_commands].
+type Commands struct {
+	Address string `toml:"address" doc:"address of a local domain that takes the commands, such as smime@example.com; it is the author of the answers and must have an identity; empty turns mail commands off"`
+	PerHour int    `toml:"max_per_hour" doc:"how many commands of one member are answered in an hour; further ones are refused" min:"1"`
+}
+
 // Notices is the section [notices].
 type Notices struct {
 	Language string `toml:"language" doc:"language of the built-in texts" enum:"en,de"`
-	Contact  string `toml:"contact" doc:"whom a sender may ask: an address, a telephone number or a URL, as one line of ASCII; it stands in notices and behind the reply to a refused recipient; empty names no one"`
-	Folder   string `toml:"folder" doc:"folder with custom texts: failed.txt, delayed.txt, relayed.txt, stripped.txt, held.txt, quarantined.txt, expiry-owner.txt, expiry-admin.txt, and .html versions of them; empty uses the built-in texts" path:"any"`
+	Contact  string `toml:"contact" doc:"whom a sender may ask: an address, a telephone number or a URL, as one line of ASCII; it stands in notices and behind refusals that a person reads; empty names no one"`
+	Folder   string `toml:"folder" doc:"folder with custom texts: failed.txt, delayed.txt, relayed.txt, stripped.txt, held.txt, quarantined.txt, question.en.txt, question.de.txt, command-help.txt, command-why.txt, command-can.txt, command-certificate.txt, expiry-owner.txt, expiry-admin.txt, and .html versions of them; empty uses the built-in texts" path:"any"`
 }
 
 // Inbound is the section [inbound].
@@ -422,7 +452,7 @@ type Inbound struct {
 	TagSigned      string   `toml:"tag_signed" doc:"text added before the subject of delivered mail whose signature passed, such as [signed]; empty adds none. Where an inbound_rule has on_result = \"tag\", only its mail is tagged, and without any of the three texts the built-in ones in notices.language are used: [signed], [encrypted], [not verified]. Whatever looks like one of the tags is first removed from the subject of all inbound mail, and a subject that cannot be read for sure, as in an unknown charset, is written as it was read; mail that a rule delivers as-is keeps its subject"`
 	TagEncrypted   string   `toml:"tag_encrypted" doc:"text added before the subject of delivered mail that was decrypted; empty adds none"`
 	TagUnverified  string   `toml:"tag_unverified" doc:"text added before the subject of delivered mail that has a signature which did not pass; empty adds none"`
-	Banner         bool     `toml:"banner" doc:"put a line above the text of all delivered mail, in notices.language: who signed it, or that it is not signed, and whether it was encrypted. Text and HTML get it where nothing in them can cover it; other messages, among them those whose signature is kept, get it as a first part of their own. A mail program that makes one page of all parts lets HTML in a message cover that part: if yours does, rely on the tags and the status fields, which no message can cover. Not on mail that a rule delivers as-is, on what stays encrypted or opaque signed, and on invitations"`
+	Banner         bool     `toml:"banner" doc:"put a line above the text of all delivered mail, in notices.language: who signed it, or that it is not signed, and whether it was encrypted. Text and HTML get it where nothing in them can cover it; other messages, among them those whose signature is kept, get it as a first part of their own. A mail program that makes one page of all parts lets HTML in a message cover that part: if yours does, rely on the tags and the status fields, which no message can cover. Not on mail that a rule delivers as-is, on what stays encrypted or opaque signed, and on invitations without a text beside them. A signed invitation with one gets the banner as a first part, too; strip_signature keeps it an ordinary one"`
 	Archive        string   `toml:"archive" doc:"where inbound rules with original = \"archive\" store messages as received: a folder, which is made if it is missing, or an address in a local domain, which gets each attached to a message of the gateway. Files are readable by the gateway's user only, and never deleted by it. A message that the folder, or the queue for the address, cannot store is deferred. What the next hop refuses for the address is lost but for its header in the report to the postmaster: a folder is safer"`
 	HMACKeyFile    string   `toml:"hmac_key_file" doc:"file with a key of at least 32 characters: delivered mail then has a field X-SMIME-Status-HMAC, by which filters behind the gateway recognize a status that the gateway wrote (docs/filters.md); empty adds none" path:"file" secret:"yes"`
 	CipherMail     string   `toml:"ciphermail_fields" doc:"for migrating from CipherMail: also add the fields that it adds, with names that begin with this word; fields whose names begin with either word are then removed from all mail (docs/filters.md). Empty adds and removes none" enum:",X-CipherMail-Info,X-Djigzo-Info"`

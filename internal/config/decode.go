@@ -14,6 +14,16 @@ import (
 type decoder struct {
 	source   source
 	problems Problems
+	inlined  []NamedFile
+	// sent says that a client sent the text: no file that it names is opened. Sealed are
+	// the options whose value is in one.
+	sent   bool
+	sealed Problems
+}
+
+// seal notes an option whose value is in a file that is not opened.
+func (d *decoder) seal(key string) {
+	d.sealed = append(d.sealed, d.source.problem(key, "the file that it names is not opened for a text that was sent", "use the command on the gateway's host"))
 }
 
 func (d *decoder) complain(key, remedy, format string, args ...any) {
@@ -241,6 +251,8 @@ func newElement(t reflect.Type) reflect.Value {
 		return reflect.ValueOf(newRoute())
 	case reflect.TypeFor[Enrolment]():
 		return reflect.ValueOf(newEnrolment())
+	case reflect.TypeFor[Publish]():
+		return reflect.ValueOf(newPublish())
 	case reflect.TypeFor[Entitlement]():
 		return reflect.ValueOf(newEntitlement())
 	}

@@ -14,7 +14,9 @@ func Default() *Config {
 		LocalPart: "ignore-case",
 		Log:       Log{Level: "info", Format: "text"},
 		Admin:     Admin{SocketMode: socketMode},
+		Tracing:   Tracing{OneIn: 1},
 		Console:   Console{SocketMode: socketMode, Lifetime: 12 * time.Hour, Idle: 30 * time.Minute},
+		OpenID:    defaultOpenID(),
 		Limits: Limits{
 			MessageSize: 50 * megabyte, Recipients: 1000, Connections: 200, MessageMemory: 400 * megabyte,
 			ConnectionsPerAddress: 50, ErrorsPerConnection: 100, ReadTimeout: 5 * time.Minute, WriteTimeout: time.Minute, Session: 2 * time.Hour, MinimumRate: 128,
@@ -31,6 +33,7 @@ func Default() *Config {
 		Trust:        Trust{Anchors: []string{}, Anchor: []Anchor{}, Intermediates: []string{}, CRLs: []string{}, Revocation: "require", Fetch: true, FetchTimeout: 10 * time.Second, FetchNetworks: []string{}, Policies: []string{}},
 		CA:           defaultCA(),
 		Enrolments:   []Enrolment{},
+		Publish:      []Publish{},
 		Exceptions:   []Exception{},
 		Directory:    []Directory{defaultDirectory()},
 		Lookup:       Lookup{Positive: time.Hour, Negative: 5 * time.Minute, Entries: 10_000, Timeout: 10 * time.Second},
@@ -43,6 +46,8 @@ func Default() *Config {
 			Sign: []string{"[sign]"}, Encrypt: []string{"[encrypt]"}, Plain: []string{"[plain]"},
 			Header: "X-SMIME", Sensitivity: []string{},
 		},
+		Ask:        Ask{Again: 14 * day, English: []string{}, German: []string{".de", ".at", ".li"}},
+		Commands:   Commands{PerHour: 20},
 		Notices:    Notices{Language: "en"},
 		Inbound:    Inbound{Verify: true, Decrypt: true, DecryptFor: "recipient", ReturnPath: "gateway", Harvest: true, HarvestDomains: []string{}, HarvestExcept: []string{}},
 		Identities: Identities{Tokens: []string{}, SignFor: "author"},
@@ -80,7 +85,7 @@ func defaultQueue() Queue {
 func defaultCA() CA {
 	return CA{
 		Profile: "multipurpose", KeyType: "auto", Validity: 365 * day, RenewBefore: 30 * day, MaxPerHour: 100,
-		CRLValidity: 7 * day, CRLRefresh: day,
+		CRLValidity: 7 * day, CRLRefresh: day, OCSPValidity: 12 * time.Hour,
 	}
 }
 

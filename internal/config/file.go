@@ -8,12 +8,12 @@ import (
 // NamedFile is an option that names a file or a folder.
 type NamedFile struct {
 	Key, Path string
-	// Secret says that it holds a password or a private key.
+	// Secret says that it holds a password or a private key, or that files in it do.
 	Secret bool
 }
 
 // Files are all files and folders that the configuration names and that it wants to
-// be there, in the order of its options.
+// be there, in the order of its options; behind them the files of lists and texts.
 func (c *Config) Files() iter.Seq[NamedFile] {
 	return func(yield func(NamedFile) bool) {
 		more := true
@@ -22,6 +22,12 @@ func (c *Config) Files() iter.Seq[NamedFile] {
 				more = yield(NamedFile{Key: key, Path: p.String(), Secret: tag.Get("secret") != ""})
 			}
 		})
+		for _, f := range c.inlined {
+			more = more && yield(f)
+		}
+		if p := c.Trust.Public; more && p != "" && p != PublicRoots {
+			yield(NamedFile{Key: "trust.public", Path: p})
+		}
 	}
 }
 

@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// What stands for the contents of a file that is not opened.
+const (
+	sealedPattern = "sealed@sealed.invalid"
+	sealedText    = "text of a file"
+)
+
 // listPrefix marks a pattern that names a file of patterns.
 const listPrefix = "file:"
 
@@ -55,16 +61,28 @@ func (d *decoder) lists(dir string, c *Config) {
 	}
 }
 
+// read returns what is in a file that an option names, relative to dir.
+func (d *decoder) read(dir, key, path string) (data []byte, place string, err error) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	d.inlined = append(d.inlined, NamedFile{Key: key, Path: path})
+	data, err = os.ReadFile(path)
+	return data, path, err
+}
+
 // fromFile puts the contents of a file in the place of a text that names it.
 func (d *decoder) fromFile(dir, key string, text *string) {
 	path, ok := strings.CutPrefix(*text, listPrefix)
 	if !ok {
 		return
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
+	if d.sent {
+		*text = sealedText
+		d.seal(key)
+		return
 	}
-	data, err := os.ReadFile(path)
+	data, path, err := d.read(dir, key, path)
 	switch {
 	case err != nil:
 		d.complain(key, "check the path and who may read it", "%q: %s", path, reason(err))
@@ -87,10 +105,12 @@ func (d *decoder) patterns(dir, key string, patterns *[]string) {
 			all = append(all, s)
 			continue
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+		if d.sent {
+			all = append(all, sealedPattern)
+			d.seal(index(key, i))
+			continue
 		}
-		data, err := os.ReadFile(path)
+		data, path, err := d.read(dir, index(key, i), path)
 		if err != nil {
 			d.complain(index(key, i), "check the path and who may read it", "%q: %s", path, reason(err))
 			good = false

@@ -27,13 +27,27 @@ func Load(path string) (*Config, Problems) {
 // Parse is Load for the contents of a file; path is used for messages and for
 // relative paths.
 func Parse(path string, data []byte) (*Config, Problems) {
+	c, d := parse(path, data, &decoder{})
+	return c, d.problems.InOrder()
+}
+
+// ParseSent is Parse for a text that a client sent: no file that it names is opened, for
+// a problem with one would tell the client what is in it. Sealed are the options whose
+// value is in such a file; in the Config they have a value that stands for it.
+func ParseSent(path string, data []byte) (c *Config, problems, sealed Problems) {
+	c, d := parse(path, data, &decoder{sent: true})
+	return c, d.problems.InOrder(), d.sealed.InOrder()
+}
+
+func parse(path string, data []byte, d *decoder) (*Config, *decoder) {
 	var raw map[string]any
 	if _, err := toml.Decode(string(data), &raw); err != nil {
-		return nil, syntaxProblems(path, string(data))
+		d.problems = syntaxProblems(path, string(data))
+		return nil, d
 	}
 	c := Default()
 	c.source = source{file: path, lines: lineIndex(string(data))}
-	d := &decoder{source: c.source}
+	d.source = c.source
 	d.table("", reflect.ValueOf(c).Elem(), raw)
 	for i := range c.Rules {
 		c.Rules[i].Line = c.source.line(index("rule", i))
@@ -51,12 +65,13 @@ func Parse(path string, data []byte) (*Config, Problems) {
 		c.Entitled[i].Line = c.source.line(index("entitlement", i))
 	}
 	d.lists(filepath.Dir(path), c)
+	c.inlined = d.inlined
 	resolvePaths(filepath.Dir(path), reflect.ValueOf(c).Elem())
 	if p := c.Trust.Public; p != "" && p != PublicRoots && !filepath.IsAbs(p) {
 		c.Trust.Public = filepath.Join(filepath.Dir(path), p)
 	}
 	validate(c, d)
-	return c, d.problems.InOrder()
+	return c, d
 }
 
 func unreadable(path string, err error) Problem {
@@ -110,7 +125,7 @@ func syntaxProblems(path, text string) Problems {
 // resolvePaths makes every option that names a file absolute. A URL names none.
 func resolvePaths(dir string, v reflect.Value) {
 	eachFile("", v, func(_ string, _ reflect.StructTag, p reflect.Value) {
-		if s := p.String(); s != "" && !filepath.IsAbs(s) && !strings.Contains(s, "://") {
+		if s := p.String(); s != "" && !filepath.IsAbs(s) && !strings.Contains(s, "://") && !isDatabase(s) {
 			p.SetString(filepath.Join(dir, s))
 		}
 	})

@@ -11,13 +11,16 @@ import (
 type Option struct {
 	Key string `json:"key"` // "limits.connections", "rule[2].sender"
 	// Value is the one in use and Default the built-in one, as they are written in the file;
-	// "" is the default of what is in a table that the file has added.
+	// "" is the default of what is in a table that the file has added. What can be a secret
+	// is left out of Value.
 	Value   string `json:"value"`
 	Default string `json:"default"`
 	// Line is where the file sets it, 0 where it does not.
 	Line int `json:"line,omitempty"`
 	// Doc says what it is.
 	Doc string `json:"doc"`
+
+	redacted bool // Value is not all of it
 }
 
 // Options returns all values of c in the order of config.toml.example. An array of tables has
@@ -66,7 +69,8 @@ func (o *optionLister) field(path string, f reflect.StructField, v, builtIn refl
 			o.table(fmt.Sprintf("%s[%d]", path, i), v.Index(i), reflect.Value{})
 		}
 	default:
-		option := Option{Key: path, Value: literal(v), Line: o.source.lines[path], Doc: explanation(f)}
+		option := Option{Key: path, Value: shown(f, v), Line: o.source.lines[path], Doc: explanation(f)}
+		option.redacted = option.Value != literal(v)
 		if builtIn.IsValid() {
 			option.Default = literal(builtIn)
 		}

@@ -40,7 +40,7 @@ type Route struct {
 	Auth         string   `toml:"auth" doc:"SASL mechanism to log in with; needs tls = \"require\", or hosts on this machine; empty does not log in" enum:",plain,login,xoauth2"`
 	User         string   `toml:"user" doc:"user name for auth"`
 	SecretFile   string   `toml:"secret_file" doc:"file with the password of user, or the token of xoauth2; it is read for each connection" path:"file" secret:"yes"`
-	TokenCommand []string `toml:"token_command" doc:"program, with its arguments, that prints the token of xoauth2; it runs for each connection"`
+	TokenCommand []string `toml:"token_command" doc:"program, with its arguments, that prints the token of xoauth2; it runs for each connection" shown:"program"`
 
 	Source        []string      `toml:"source_address" doc:"IP addresses to connect from: the first of the family of the host; empty lets the system choose"`
 	EHLO          string        `toml:"ehlo" doc:"host name in EHLO; empty uses hostname"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -31,7 +32,9 @@ func validate(c *Config, d *decoder) {
 	if c.Admin.Address != "" {
 		d.endpoint("admin.address", c.Admin.Address, "systemd")
 	}
+	d.tracing(c.Tracing)
 	d.console(c.Console, c.Store)
+	d.openID(c.OpenID, c.Console)
 	if c.Inbound.BounceDomain != "" {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}
@@ -64,9 +67,20 @@ func validate(c *Config, d *decoder) {
 	d.authority(c.CA)
 	d.enrolments(c)
 	d.est(c)
+	d.publishing(c)
 	d.directories(c.Directory)
 	d.rules(c)
 	d.inboundRules(c)
+}
+
+func (d *decoder) tracing(t Tracing) {
+	if t.URL == "" {
+		return
+	}
+	u, err := url.Parse(t.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		d.complain("tracing.url", `write one such as "http://127.0.0.1:4318/v1/traces"`, "%q is not an http or https address", t.URL)
+	}
 }
 
 // noDelimiter tells characters of which addresses are made from those that may
@@ -115,7 +129,7 @@ func (d *decoder) files(v reflect.Value) {
 }
 
 func (d *decoder) file(key, sort, path string) {
-	if path == "" || sort == "new" {
+	if path == "" || sort == "new" || d.sent {
 		return
 	}
 	f, err := os.Open(path)

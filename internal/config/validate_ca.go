@@ -29,6 +29,9 @@ func (d *decoder) authority(c CA) {
 	if c.CRLValidity > maxCRLValidity {
 		d.complain("ca.crl_validity", "write at most 10d", "%s is too long", formatDuration(c.CRLValidity))
 	}
+	if c.OCSPValidity > maxCRLValidity {
+		d.complain("ca.ocsp_validity", "write at most 10d", "%s is too long", formatDuration(c.OCSPValidity))
+	}
 	if 2*c.CRLRefresh > c.CRLValidity {
 		d.complain("ca.crl_refresh", "write at most half of crl_validity", "leaves no time to publish the next CRL before the current one expires")
 	}

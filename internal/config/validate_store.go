@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -11,7 +13,13 @@ import (
 // PostgreSQL database without a password in it.
 func (d *decoder) store(s Store) {
 	if !s.Shared() {
-		if strings.Contains(s.URL, "://") {
+		if scheme, rest, ok := databaseScheme(s.URL); ok && !strings.HasPrefix(rest, "//") {
+			remedy := "write the path alone, or postgres://USER@HOST/DATABASE"
+			if strings.HasPrefix(scheme, "sqlite") || scheme == "file" {
+				remedy = fmt.Sprintf("write %q", rest)
+			}
+			d.complain("store.url", remedy, "%q is neither a path nor a PostgreSQL address", scheme+":...")
+		} else if strings.Contains(s.URL, "://") {
 			d.complain("store.url", "write the path of a file, or postgres://USER@HOST/DATABASE", "%q is neither a path nor a PostgreSQL address", schemeOf(s.URL))
 		} else if s.PasswordFile != "" {
 			d.complain("store.password_file", "remove it", "has an effect only with a postgres:// address")
@@ -34,6 +42,19 @@ func (d *decoder) store(s Store) {
 func schemeOf(text string) string {
 	scheme, _, _ := strings.Cut(text, "://")
 	return scheme + "://..."
+}
+
+// databaseScheme tells the scheme from the rest of what others write for the address of a database:
+// SQLite would make a file of such a name.
+func databaseScheme(text string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(text, ":")
+	scheme = strings.ToLower(scheme)
+	return scheme, rest, ok && slices.Contains([]string{"sqlite", "sqlite3", "file", "mysql", "mariadb", "postgres", "postgresql"}, scheme)
+}
+
+func isDatabase(text string) bool {
+	_, _, ok := databaseScheme(text)
+	return ok
 }
 
 // Shared reports whether the store is one that several nodes may use.

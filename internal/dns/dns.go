@@ -22,6 +22,8 @@ import (
 const (
 	// TypeSMIMEA is the record type of RFC 8162 section 2.
 	TypeSMIMEA = dnsmessage.Type(53)
+	// typeCERT is the record type of RFC 4398 section 2.
+	typeCERT = dnsmessage.Type(37)
 	// typeTLSA is the record type of RFC 6698.
 	typeTLSA = dnsmessage.Type(52)
 )

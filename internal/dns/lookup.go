@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -143,6 +144,43 @@ func (l *Lookup) TLSA(ctx context.Context, name string) (list []TLSA, secure boo
 		}
 	}
 	return list, f.secure, err
+}
+
+// SRV is a record of RFC 2782.
+type SRV struct {
+	Host             string // without the dot at the end; "" says that there is no such service
+	Port             uint16
+	Priority, Weight uint16
+}
+
+// SRV returns the records of a name such as "_ldap._tcp.example.net", in no order; none and
+// no error where it has no such records.
+func (l *Lookup) SRV(ctx context.Context, name string) (list []SRV, err error) {
+	f, err := l.find(ctx, name, dnsmessage.TypeSRV)
+	for _, r := range f.records {
+		if s, ok := r.(*dnsmessage.SRVResource); ok {
+			list = append(list, SRV{Host: hostName(bare(s.Target)), Port: s.Port, Priority: s.Priority, Weight: s.Weight})
+		}
+	}
+	return list, err
+}
+
+// CERT is a record of RFC 4398 section 2. Type is one of its section 2.1.
+type CERT struct {
+	Type uint16
+	Data []byte
+}
+
+// CERT returns the records of a name.
+func (l *Lookup) CERT(ctx context.Context, name string) (list []CERT, err error) {
+	f, err := l.find(ctx, name, typeCERT)
+	for _, r := range f.records {
+		// The tag of a key and its algorithm stand before the certificate.
+		if u, ok := r.(*dnsmessage.UnknownResource); ok && len(u.Data) > 5 {
+			list = append(list, CERT{Type: binary.BigEndian.Uint16(u.Data), Data: u.Data[5:]})
+		}
+	}
+	return list, err
 }
 
 // TXT returns the texts of a name, each as one string (RFC 7208 section 3.3 says how, and

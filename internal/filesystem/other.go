@@ -18,3 +18,6 @@ func Owner(fs.FileInfo) (user, group int, ok bool) { return 0, 0, false }
 
 // Free does not know what is left.
 func Free(string) (int64, error) { return 0, ErrUnsupported }
+
+// syncFolder does nothing: folders cannot be opened for it.
+func syncFolder(string) error { return nil }

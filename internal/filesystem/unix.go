@@ -3,6 +3,7 @@
 package filesystem
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -33,4 +34,13 @@ func Free(path string) (int64, error) {
 		return 0, err
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil
+}
+
+// syncFolder puts the names in a folder on the disk.
+func syncFolder(folder string) error {
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

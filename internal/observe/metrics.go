@@ -24,6 +24,9 @@ type Metrics struct {
 	LookupSeconds  *prometheus.HistogramVec // source, result
 	DirectoryNotes *prometheus.CounterVec   // source
 	Harvested      *prometheus.CounterVec   // outcome
+	Published      *prometheus.CounterVec   // name, result
+	PublishUp      *prometheus.GaugeVec     // name
+	OCSP           *prometheus.CounterVec   // result
 	Deliveries     *prometheus.CounterVec   // outcome
 	TLSSessions    *prometheus.CounterVec   // policy, result
 	QueueUp        prometheus.GaugeFunc
@@ -101,6 +104,14 @@ func NewMetrics(depth Depth) *Metrics {
 		Harvested: counters("harvested_total",
 			"Certificates found in signed mail, by outcome: new, changed (cipher preferences changed), known, refused (not usable for encryption), full (too many from one sender), failed (store error), dropped (no time).",
 			"outcome"),
+		Published: counters("published_total",
+			"Questions for certificates that [[publish]] answered, by its name and result: found, none, limited (too many from one client), refused (no question for an address), failed.",
+			"name", "result"),
+		PublishUp: prometheus.NewGaugeVec(options("publish_up",
+			"1 if the last attempt to write certificates to the zone or directory of a [[publish]] wrote all of them; 0 if it failed or some were refused. The log has the reason."), []string{"name"}),
+		OCSP: counters("ocsp_requests_total",
+			"OCSP requests to the built-in CA, by result: good, revoked or unknown (one of the certificates), unauthorized (of another CA), malformed, busy (too many at once), failed (details are in the log).",
+			"result"),
 		Deliveries: counters("deliveries_total",
 			"Recipients handed to the next hop, by outcome: delivered, deferred, refused.",
 			"outcome"),
@@ -148,6 +159,10 @@ func NewMetrics(depth Depth) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	// From 0 on: Prometheus sees no increase in a first 1.
+	for _, result := range []string{"done", "failed"} {
+		m.Reloads.WithLabelValues(result)
+	}
 	return m
 }
 
@@ -156,7 +171,7 @@ func NewMetrics(depth Depth) *Metrics {
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.Messages, m.MessageSeconds, m.MessageBytes, m.Recipients, m.Outbound, m.Inbound, m.Refusals, m.Panics,
-		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Deliveries, m.TLSSessions, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.HistoryDropped, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
+		m.Lookups, m.LookupSeconds, m.DirectoryNotes, m.Harvested, m.Published, m.PublishUp, m.OCSP, m.Deliveries, m.TLSSessions, m.QueueUp, m.QueueMessages, m.QueueHeld, m.QueueHeldAge, m.Quarantined, m.HistoryDropped, m.Reloads, m.ConfigLoaded, m.Identities, m.Skipped, m.IdentityExpiry,
 		m.Expiring, m.StoreUp, m.TokenUses, m.CRLEnd,
 		m.BuildInfo,
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudflare/circl/kem/mlkem/mlkem1024"
 	"github.com/cloudflare/circl/kem/mlkem/mlkem512"
 	"github.com/cloudflare/circl/kem/mlkem/mlkem768"
 	"github.com/cloudflare/circl/sign/mldsa/mldsa44"
@@ -108,7 +109,7 @@ func TestMLDSAPrivateKeyRefused(t *testing.T) {
 
 func TestKEMPrivateKeyForms(t *testing.T) {
 	seed := bytes.Repeat([]byte{7}, mlkem.SeedSize)
-	for i, expanded := range [][]byte{expandedKEM(mlkem512.NewKeyFromSeed(seed)), expandedKEM(mlkem768.NewKeyFromSeed(seed))} {
+	for i, expanded := range [][]byte{expandedKEM(mlkem512.NewKeyFromSeed(seed)), expandedKEM(mlkem768.NewKeyFromSeed(seed)), expandedKEM(mlkem1024.NewKeyFromSeed(seed))} {
 		set := &kemSets[i]
 		var public crypto.PublicKey
 		for form, der := range forms(t, set.id, seed, expanded) {

@@ -46,46 +46,68 @@ func ParseChange(main, master string) Change {
 // submission are the names of the ports of master.cf by which users send mail.
 var submission = []string{"submission", "submissions", "smtps", "587", "465"}
 
-// Step is one call of postconf, and the one that undoes it; nil where an earlier step's
-// does.
-type Step struct{ Do, Undo []string }
+// Step is one call of postconf, and those that undo it. A call sets as much as it can: after a
+// change postconf waits for about a second before it reads the file again.
+type Step struct {
+	Do   []string
+	Undo [][]string
+}
 
 // Plan returns the calls that make the change. Services of Postfix itself that are not in
 // master.cf are not added.
 func (s *Settings) Plan(c Change) (steps []Step) {
+	main, services, options := edit{set: "-e", remove: "-X"}, edit{set: "-M", remove: "-MX"}, edit{set: "-P", remove: "-PX"}
 	for _, p := range c.main {
-		back := []string{"-X", p.name}
-		if old, ok := s.explicit[p.name]; ok {
-			back = []string{"-e", p.name + " = " + old}
-		}
-		steps = append(steps, Step{[]string{"-e", p.name + " = " + p.value}, back})
+		old, there := s.explicit[p.name]
+		main.add(p.name, " = ", p.value, old, there)
 	}
 	for _, a := range c.services {
 		for _, there := range s.meant(a) {
-			steps = append(steps, there.set(a.options)...)
+			for _, p := range a.options {
+				old, given := there.raw[p.name]
+				options.add(there.Name+"/"+there.Type+"/"+p.name, "=", p.value, old, given)
+			}
 		}
 		if strings.Contains(a.name, ":") && s.service(a.name, a.kind) == nil {
 			key := a.name + "/" + a.kind
-			steps = append(steps, Step{[]string{"-M", key + "=" + a.line}, []string{"-MX", key}})
+			services.add(key, "=", a.line, "", false)
 			for _, p := range a.options {
-				steps = append(steps, Step{Do: []string{"-P", key + "/" + p.name + "=" + p.value}})
+				options.assign = append(options.assign, key+"/"+p.name+"="+p.value) // undone with the service
 			}
+		}
+	}
+	for _, e := range []edit{main, services, options} {
+		if len(e.assign) > 0 {
+			steps = append(steps, e.step())
 		}
 	}
 	return steps
 }
 
-// set gives a service parameters of its own.
-func (s *Service) set(options []parameter) (steps []Step) {
-	for _, p := range options {
-		key := s.Name + "/" + s.Type + "/" + p.name
-		back := []string{"-PX", key}
-		if old, ok := s.raw[p.name]; ok {
-			back = []string{"-P", key + "=" + old}
-		}
-		steps = append(steps, Step{[]string{"-P", key + "=" + p.value}, back})
+// edit gathers what one call of postconf sets, and how it was before.
+type edit struct {
+	set, remove        string // the options of postconf
+	assign, back, gone []string
+}
+
+func (e *edit) add(key, equals, value, old string, given bool) {
+	e.assign = append(e.assign, key+equals+value)
+	if given {
+		e.back = append(e.back, key+equals+old)
+	} else {
+		e.gone = append(e.gone, key)
 	}
-	return steps
+}
+
+func (e *edit) step() Step {
+	s := Step{Do: append([]string{e.set}, e.assign...)}
+	if len(e.back) > 0 {
+		s.Undo = append(s.Undo, append([]string{e.set}, e.back...))
+	}
+	if len(e.gone) > 0 {
+		s.Undo = append(s.Undo, append([]string{e.remove}, e.gone...))
+	}
+	return s
 }
 
 // meant are the services of master.cf that an addition changes.
@@ -107,8 +129,8 @@ func Apply(ctx context.Context, folder string, steps []Step) error {
 	for i, step := range steps {
 		if _, err := postconf(ctx, folder, step.Do...); err != nil {
 			for _, done := range slices.Backward(steps[:i]) {
-				if done.Undo != nil {
-					_, undone := postconf(ctx, folder, done.Undo...)
+				for _, undo := range done.Undo {
+					_, undone := postconf(ctx, folder, undo...)
 					err = errors.Join(err, undone)
 				}
 			}

@@ -65,6 +65,9 @@ submission inet n - n - - smtpd
   -o mynetworks=127.0.0.0/8
 `)
 	steps := settings.Plan(change)
+	if len(steps) != 3 {
+		t.Errorf("%d calls, not one for each kind: %q", len(steps), steps)
+	}
 	if err := Apply(t.Context(), dir, steps); err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +78,10 @@ submission inet n - n - - smtpd
 		}
 	}
 	for _, s := range slices.Backward(steps) {
-		if s.Undo == nil {
-			continue
-		}
-		if out, err := exec.CommandContext(t.Context(), "sh", "-c", Command(dir, s.Undo)).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", Command(dir, s.Undo), err, out)
+		for _, undo := range s.Undo {
+			if out, err := exec.CommandContext(t.Context(), "sh", "-c", Command(dir, undo)).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", Command(dir, undo), err, out)
+			}
 		}
 	}
 	if after := show(); after != before {
@@ -92,7 +94,7 @@ func TestApplyIsAllOrNone(t *testing.T) {
 	dir, show := folder(t)
 	before := show()
 	err := Apply(t.Context(), dir, []Step{
-		{[]string{"-e", "relayhost = [127.0.0.1]:2525"}, []string{"-e", "relayhost = $mydomain"}},
+		{[]string{"-e", "relayhost = [127.0.0.1]:2525"}, [][]string{{"-e", "relayhost = $mydomain"}}},
 		{[]string{"-Z"}, nil},
 	})
 	if err == nil {

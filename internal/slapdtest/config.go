@@ -18,7 +18,14 @@ func (s *Server) writeConfig(cfg Config) error {
 	}
 	var b strings.Builder
 	for _, name := range schemas {
-		fmt.Fprintf(&b, "include /etc/ldap/schema/%s.schema\n", name)
+		file := "/etc/ldap/schema/" + name + ".schema"
+		if cfg.ActiveDirectory {
+			var err error
+			if file, err = s.asAD(file); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(&b, "include %s\n", file)
 	}
 	ad := filepath.Join(s.dir, "ad.schema")
 	if err := os.WriteFile(ad, []byte(adSchema+mailSchema), 0o600); err != nil {
@@ -28,6 +35,13 @@ func (s *Server) writeConfig(cfg Config) error {
 	fmt.Fprintf(&b, "pidfile %s\nargsfile %s\n", filepath.Join(s.dir, "pid"), filepath.Join(s.dir, "args"))
 	fmt.Fprintf(&b, "modulepath /usr/lib/ldap\nmoduleload back_mdb\n")
 	fmt.Fprintf(&b, "threads 4\nsizelimit 1000\nloglevel none\n")
+	if cfg.ActiveDirectory {
+		root := filepath.Join(s.dir, "root.ldif")
+		if err := os.WriteFile(root, []byte(adRoot), 0o600); err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "rootDSE %s\n", root)
+	}
 	if cfg.NoAnonymous {
 		fmt.Fprintf(&b, "disallow bind_anon\nrequire authc\n")
 	}
@@ -38,6 +52,16 @@ func (s *Server) writeConfig(cfg Config) error {
 	fmt.Fprintf(&b, "directory %s\nmaxsize 268435456\ndbnosync\n", data)
 	fmt.Fprintf(&b, "index objectClass,mail,proxyAddresses,uid,cn eq\n%s\n", cfg.Extra)
 	return os.WriteFile(filepath.Join(s.dir, "slapd.conf"), []byte(b.String()), 0o600)
+}
+
+// asAD returns a copy of a schema in which certificates are octet strings.
+func (s *Server) asAD(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	copied := filepath.Join(s.dir, filepath.Base(file))
+	return copied, os.WriteFile(copied, []byte(adCertificates.Replace(string(text))), 0o600)
 }
 
 func (s *Server) writeTLS(b *strings.Builder, cfg Config) error {

@@ -40,6 +40,9 @@ type Config struct {
 	Certificate, Key []byte
 	// ClientCA is PEM; with it the server demands a client certificate.
 	ClientCA []byte
+	// ActiveDirectory makes certificates octet strings without options, whose single values
+	// can be changed, and lets the root entry say that this is Active Directory.
+	ActiveDirectory bool
 	// NoAnonymous refuses searches without a bind.
 	NoAnonymous bool
 	// Extra is appended to slapd.conf after the database's own lines.

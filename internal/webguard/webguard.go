@@ -1,4 +1,4 @@
-// Package webguard makes connections to web servers whose addresses strangers choose:
+// Package webguard makes connections to web servers, and other servers, whose addresses strangers choose:
 // those that certificates and the mail domains of recipients name. They reach the public
 // Internet, and of the rest only what the administrator allows.
 package webguard
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -25,11 +26,17 @@ type Guard struct {
 	Resolver Resolver
 	// Allowed are address ranges that may be asked though they are private.
 	Allowed []netip.Prefix
+	// Ports are those below 1024 that may be asked; nil are those of web servers.
+	Ports []int
 	// Dial connects to an address and port; nil uses the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-var errForbidden = errors.New("address is not a public one")
+// ErrForbidden is for a host of which no address may be asked.
+var ErrForbidden = errors.New("address is not a public one")
+
+// ErrPort is for a port that may not be asked.
+var ErrPort = errors.New("not one of such a service")
 
 // DialContext is for http.Transport.
 func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -37,7 +44,7 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPort(port); err != nil {
+	if err := g.checkPort(port); err != nil {
 		return nil, err
 	}
 	addrs, err := g.resolve(ctx, host)
@@ -47,7 +54,11 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	var last error
 	for _, a := range addrs {
 		if !g.permits(a) {
-			last = fmt.Errorf("host %q: %s: %w", host, a, errForbidden)
+			// That an address which may be asked did not answer says more: the host is not
+			// one for its own house alone.
+			if last == nil {
+				last = fmt.Errorf("host %q: %s: %w", host, a, ErrForbidden)
+			}
 			continue
 		}
 		conn, err := g.connect(ctx, network, net.JoinHostPort(a.String(), port))
@@ -69,12 +80,16 @@ func (g *Guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	return g.names().LookupNetIP(ctx, "ip", host)
 }
 
-// checkPort refuses the ports of services that do not speak HTTP, so that no one
+// checkPort refuses the ports of services that speak something else, so that no one
 // makes us talk to a mail server.
-func checkPort(port string) error {
+func (g *Guard) checkPort(port string) error {
+	known := g.Ports
+	if known == nil {
+		known = []int{80, 443}
+	}
 	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65535 || n < 1024 && n != 80 && n != 443 {
-		return fmt.Errorf("port %q: not one of a web service", port)
+	if err != nil || n < 1 || n > 65535 || n < 1024 && !slices.Contains(known, n) {
+		return fmt.Errorf("port %q: %w", port, ErrPort)
 	}
 	return nil
 }

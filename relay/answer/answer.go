@@ -32,6 +32,9 @@ func Of(ctx context.Context, o *Outcome, env *relay.Envelope, msg *message.Messa
 	for _, list := range []*[]relay.Delivery{&a.Store.Copies, &a.Store.Notices, &a.Notices, &a.Deliver} {
 		*list = env.Named(*list...)
 	}
+	for i := range a.Store.Questions {
+		a.Store.Questions[i].Origin = env.Origin()
+	}
 	if a.Edit != nil {
 		a.Edit.Origin = env.Origin()
 	}
@@ -61,6 +64,7 @@ func forAll(ctx context.Context, o *Outcome, env *relay.Envelope, can relay.Capa
 		kind, a.Edit = relay.Edited, &o.Deliveries[0]
 	} else {
 		a.Store.Copies, a.Store.Held, a.Store.Quarantined = o.Deliveries, o.Held, o.Quarantined
+		a.Store.Questions = o.Questions
 	}
 	a.Recipients = dispositions(o, env, func(string) relay.DispositionKind { return kind })
 	return a, nil
@@ -105,7 +109,7 @@ func forEach(ctx context.Context, o *Outcome, env *relay.Envelope, r reports) (*
 		now, later := split(d, g.members)
 		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
 	}
-	a.Store.Held, a.Store.Quarantined = o.Held, o.Quarantined
+	a.Store.Held, a.Store.Quarantined, a.Store.Questions = o.Held, o.Quarantined, o.Questions
 	a.StoreFirst = len(o.Kept) > 0
 	if notices := join(o.Notices, report); len(o.Expanded) > 0 || !a.Store.Empty() || a.StoreFirst {
 		a.Store.Notices = join(notices, o.Kept)

@@ -27,6 +27,8 @@ type Outcome struct {
 	// Held is the message for those who wait for a certificate; nil where no one
 	// does.
 	Held *relay.Hold
+	// Questions are to those of them who are asked for one.
+	Questions []relay.Question
 	// Quarantined is the message for those from whom an inbound rule keeps it; nil
 	// where it keeps it from no one.
 	Quarantined *relay.Hold

@@ -77,6 +77,8 @@ type Recipient struct {
 	Reply fault.Reply
 	// RemoteMTA is the next hop if Reply is its own; "" if it is ours.
 	RemoteMTA string
+	// Asked says of one who is held that the recipient was asked for a certificate.
+	Asked bool
 }
 
 var errNobody = errors.New("report: no sender, or no recipients to report")

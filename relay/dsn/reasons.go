@@ -1,6 +1,7 @@
 package dsn
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -52,6 +53,9 @@ func readReasons(base fs.FS) (*reasons, error) {
 	return r, nil
 }
 
+// rest is the name of a group of a pattern that is itself a reason; "$rest" is its place.
+const rest = "rest"
+
 // explain returns a reason in the language, and what to do about it.
 func (r *reasons) explain(reason string) (why, advice string) {
 	for _, s := range r.sentences {
@@ -59,19 +63,16 @@ func (r *reasons) explain(reason string) (why, advice string) {
 		if m == nil {
 			continue
 		}
-		why = reason
+		why, advice = reason, s.advice
 		if s.reason != "" {
-			why = r.words.Replace(string(s.pattern.ExpandString(nil, s.reason, reason, m)))
+			why = r.words.Replace(string(s.pattern.ExpandString(nil, strings.ReplaceAll(s.reason, "$"+rest, "\x00"), reason, m)))
 		}
-		return why, s.advice
+		if i := s.pattern.SubexpIndex(rest); i >= 0 {
+			inner, innerAdvice := r.explain(reason[m[2*i]:m[2*i+1]])
+			why = strings.ReplaceAll(why, "\x00", inner)
+			advice = cmp.Or(advice, innerAdvice)
+		}
+		return why, advice
 	}
 	return reason, ""
-}
-
-// Help is what stands behind the text of a refusal; "" without a contact.
-func Help(contact string) string {
-	if contact == "" {
-		return ""
-	}
-	return " (help: " + contact + ")"
 }

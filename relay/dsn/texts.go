@@ -20,7 +20,8 @@ var builtin embed.FS
 // (each with Address, Reason and Advice) and Quoted, which says that the message's header
 // is attached, MessageID, Date, Subject and Contact; those of delays also over Until, and that of those
 // who are held over Until and, where others were removed, Stripped. Those of notices of expiry are over the
-// fields of expiryFacts, those of orders over those of enrolmentFacts, and those of quarantine over the fields of quarantineFacts.
+// fields of expiryFacts, those of orders over those of enrolmentFacts, those of answers to mail commands over those of
+// commandFacts, and those of quarantine over the fields of quarantineFacts.
 // A text begins with a line "Subject: ..." and an empty line.
 type Texts struct {
 	named   map[string]words
@@ -36,7 +37,7 @@ type words struct {
 var names = map[Kind]string{Failed: "failed", Delayed: "delayed", Stripped: "stripped", Held: "held", Relayed: "relayed"}
 
 // samples are what each file must be fit to be filled in with.
-var samples = map[string]any{
+var samples = commandSamples(map[string]any{
 	"failed":    facts{Recipients: []recipientFacts{{}}, Quoted: true},
 	"delayed":   facts{Recipients: []recipientFacts{{}}, Quoted: true, Until: "x"},
 	"relayed":   facts{Recipients: []recipientFacts{{}}, Quoted: true},
@@ -46,7 +47,7 @@ var samples = map[string]any{
 	forAdmin:    expiryFacts{Identities: []identityFacts{{}}, More: 1},
 	enrolment:   enrolmentFacts{Orders: []orderFacts{{Final: true}}},
 	quarantined: quarantineFacts{Recipients: []recipientFacts{{}}},
-}
+})
 
 // facts are what templates are filled with.
 type facts struct {
@@ -62,8 +63,12 @@ type facts struct {
 }
 
 // recipientFacts are about one recipient: Reason is why, in the language of the texts, and
-// Advice what the sender can do about it, "" if that is not known.
-type recipientFacts struct{ Address, Reason, Advice string }
+// Advice what the sender can do about it, "" if that is not known. Asked says that the
+// recipient was asked for a certificate.
+type recipientFacts struct {
+	Address, Reason, Advice string
+	Asked                   bool
+}
 
 var errNoSubject = errors.New(`does not begin with a line "Subject: ..." and an empty line`)
 
@@ -72,7 +77,7 @@ func languages() []string { return []string{"de", "en"} }
 
 // ReadTexts returns the built-in texts of a language, "" being English, with
 // those of folder in their place: failed.txt, delayed.txt, relayed.txt, stripped.txt,
-// held.txt, quarantined.txt, enrolment.txt, expiry-owner.txt and expiry-admin.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
+// held.txt, quarantined.txt, enrolment.txt, expiry-owner.txt, expiry-admin.txt and command-help.txt, command-why.txt, command-can.txt and command-certificate.txt, each with an .html beside it if there is one. A nil folder is none. The error joins
 // all problems.
 func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 	if language == "" {
@@ -91,14 +96,15 @@ func ReadTexts(language string, folder fs.FS) (*Texts, error) {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(samples)) {
-		w, err := readWords(name, folder, base)
+		w, err := readWords(name, samples[name], folder, base)
 		t.named[name] = w
 		errs = append(errs, err)
 	}
 	return t, errors.Join(errs...)
 }
 
-func readWords(name string, folder, base fs.FS) (words, error) {
+// readWords reads a text, which must be fit to be filled in with sample.
+func readWords(name string, sample any, folder, base fs.FS) (words, error) {
 	var w words
 	text, err := readText(name+".txt", folder, base)
 	if err != nil {
@@ -127,7 +133,7 @@ func readWords(name string, folder, base fs.FS) (words, error) {
 		}
 	}
 	// A template that cannot be filled in is found now and not with a message.
-	_, _, _, err = w.fill(samples[name])
+	_, _, _, err = w.fill(sample)
 	return w, err
 }
 
@@ -167,7 +173,7 @@ func (r *Report) words() (subject, text, html string, err error) {
 	}
 	f := facts{Hostname: clean(r.Hostname), Quoted: r.Original != nil,
 		MessageID: clean(r.MessageID), Date: clean(r.Date), Subject: clean(r.Subject), Contact: clean(r.Contact),
-		Recipients: texts.recipients(r.Recipients, r.Contact), Stripped: texts.recipients(r.Stripped, r.Contact)}
+		Recipients: texts.recipients(r.Recipients), Stripped: texts.recipients(r.Stripped)}
 	if !r.Until.IsZero() {
 		f.Until = r.Until.Format("2006-01-02 15:04 -0700")
 	}
@@ -175,11 +181,11 @@ func (r *Report) words() (subject, text, html string, err error) {
 	return w.fill(f)
 }
 
-func (t *Texts) recipients(list []Recipient, contact string) []recipientFacts {
+func (t *Texts) recipients(list []Recipient) []recipientFacts {
 	var all []recipientFacts
 	for _, to := range list {
-		why, advice := t.reasons.explain(strings.TrimSuffix(reason(to), Help(contact)))
-		all = append(all, recipientFacts{clean(to.Address.String()), why, advice})
+		why, advice := t.reasons.explain(reason(to))
+		all = append(all, recipientFacts{clean(to.Address.String()), why, advice, to.Asked})
 	}
 	return all
 }

@@ -20,7 +20,8 @@ func (g *Gateway) acted(in *arrival, groups []readers, released bool) []readers 
 	var all []readers
 	for _, group := range groups {
 		f := in.facts
-		f.Found = in.found(group.opened)
+		group.found = in.found(group.opened)
+		f.Found = group.found
 		f.Recipients = in.recipients(group.recipients)
 		all = append(all, group.by(g.InboundPolicy.Decide(f), released)...)
 	}
@@ -67,7 +68,7 @@ func (r readers) by(decided []enforce.InboundDecision, released bool) []readers 
 		if !ok {
 			at = len(all)
 			index[key] = at
-			all = append(all, readers{opened: r.opened, demands: r.demands})
+			all = append(all, readers{opened: r.opened, demands: r.demands, found: r.found})
 		}
 		all[at].recipients = append(all[at].recipients, r.recipients[i])
 		all[at].decided = append(all[at].decided, d)
@@ -128,6 +129,7 @@ func (g *Gateway) act(ctx context.Context, in *arrival, group readers, o *answer
 	if g.Learn != nil {
 		g.Learn(report)
 	}
+	g.answered(group.opened.Message)
 	for _, decision := range group.decided {
 		in.log(group, decision, Decision{
 			Outcome: string(report.Result), Reason: in.reason(report, decision.Address, decision.Note, note, decision.Report),

@@ -36,8 +36,11 @@ func (in *arrival) log(group readers, decided enforce.InboundDecision, d Decisio
 	a := decided.Assigned
 	d.Assigned, d.Steps, d.Decided = a, inboundSteps(group), decided.Treatment()
 	d.Treatment = found(group.opened)
+	if id := relay.MessageID(group.opened.Message); d.Treatment.HiddenSubject && id != relay.MessageID(in.msg) {
+		d.ProtectedID = id
+	}
 	f := in.facts
-	f.Found, f.Recipients = in.found(group.opened), in.recipients([]relay.Recipient{{Address: a.Address}})
+	f.Found, f.Recipients = group.found, in.recipients([]relay.Recipient{{Address: a.Address}})
 	for _, s := range f.Found.Signers {
 		d.Certificates = append(d.Certificates, s.Fingerprint)
 	}

@@ -35,6 +35,9 @@ type Decision struct {
 	// and Treatment what was done to it.
 	Certificates []enforce.Fingerprint
 	Treatment    relay.Treatment
+	// ProtectedID is the Message-ID inside of a message that was decrypted and hid its subject,
+	// where it is not the one outside: an answer may name either. "" is none.
+	ProtectedID string
 	// Stages are the parts of the work on the message that took time.
 	Stages []Stage
 	// Facts are those that the decision had, about this recipient only; nil where it was

@@ -59,7 +59,8 @@ type ExplainedRecipient struct {
 	Rule        string                `json:"rule"`
 	Line        int                   `json:"line,omitempty"` // of the rule in the configuration file
 	// Outcome is "passed", "signed", "encrypted", "signed, encrypted",
-	// "refused", "deferred", "stripped" or "held".
+	// "refused", "deferred", "stripped" or "held"; of a recipient that takes mail
+	// commands "answered" or "discarded".
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
 	// Report says what a rule in report mode would have done.
@@ -71,6 +72,9 @@ type ExplainedRecipient struct {
 	Profile   string     `json:"profile,omitempty"`
 	Cipher    cms.Cipher `json:"cipher,omitempty"`
 	CipherWhy string     `json:"cipher_why,omitempty"`
+	// SubjectHidden is why the subject is not seen outside of the encryption (RFC 9788); "" if
+	// it is.
+	SubjectHidden string `json:"subject_hidden,omitempty"`
 	// Sources were asked for certificates; Candidates are what they had.
 	Sources []ExplainedSource `json:"sources,omitempty"`
 	// Partner is what is agreed with the domain; nil if nothing is.
@@ -157,7 +161,7 @@ type InboundOutcome struct {
 }
 
 // explainDecision tells a decision.
-func explainDecision(d enforce.InboundDecision) InboundOutcome {
+func (g *Gateway) explainDecision(d enforce.InboundDecision) InboundOutcome {
 	x := InboundOutcome{
 		Recipient: d.Address.String(), Rule: d.Rule, Line: d.Line, Outcome: "delivered", Deliver: d.Form.Layers.String(),
 		Reason: d.Reason, Note: d.Note, Report: d.Report,
@@ -168,7 +172,7 @@ func explainDecision(d enforce.InboundDecision) InboundOutcome {
 	case enforce.Quarantine:
 		x.Outcome = "quarantined"
 	case enforce.Reject:
-		x.Outcome, x.Reply = "refused", replyText(rejection(d))
+		x.Outcome, x.Reply = "refused", g.replyText(rejection(d))
 		if d.Temporary {
 			x.Outcome = "deferred"
 		}
@@ -219,18 +223,22 @@ func (g *Gateway) Explain(ctx context.Context, env *relay.Envelope, msg *message
 			return nil, err
 		}
 	}
-	if what == toFollow && given {
-		if _, err := g.required(env, msg); err != nil {
-			return &Explanation{Direction: enforce.Outbound, Sender: env.Sender.String(), Refused: replyText(err)}, nil
-		}
-	}
-	env, routed := g.withoutRouted(env)
+	env, apart := g.withoutRouted(env)
+	env, commands := g.explainCommands(ctx, env, msg, what)
+	apart = append(apart, commands...)
 	out, in := g.split(env)
+	if what == toFollow && given {
+		admitted, err := g.required(env, msg)
+		if err != nil {
+			return &Explanation{Direction: direction(out, in), Sender: env.Sender.String(), Recipients: apart, Refused: g.replyText(err)}, nil
+		}
+		msg = admitted
+	}
 	if what != toFollow && (g.own(env.Sender) || env.Sender.IsNull()) {
 		out, in = env, without(env)
 	}
 	x := g.explain(ctx, out, in, msg, what)
-	x.Recipients = append(x.Recipients, routed...)
+	x.Recipients = append(x.Recipients, apart...)
 	return x, nil
 }
 
@@ -243,7 +251,7 @@ func (g *Gateway) withoutRouted(env *relay.Envelope) (*relay.Envelope, []Explain
 	for _, r := range env.Recipients {
 		if err := g.routed(env, r.Address); err != nil {
 			refused = append(refused, ExplainedRecipient{
-				Address: r.Address.String(), Outcome: "refused", Reason: fault.Of(err).Public, Reply: replyText(err),
+				Address: r.Address.String(), Outcome: "refused", Reason: fault.Of(err).Public, Reply: g.replyText(err),
 			})
 			continue
 		}
@@ -266,7 +274,7 @@ func (g *Gateway) ExplainFound(ctx context.Context, env *relay.Envelope, msg *me
 	f.Found = found
 	var all []InboundOutcome
 	for _, d := range g.InboundPolicy.Decide(f) {
-		all = append(all, explainDecision(d))
+		all = append(all, g.explainDecision(d))
 	}
 	return all
 }
@@ -274,31 +282,40 @@ func (g *Gateway) ExplainFound(ctx context.Context, env *relay.Envelope, msg *me
 // explain does what Process does, for the recipients of either direction, up to the
 // decision.
 func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *message.Message, what purpose) *Explanation {
-	x := &Explanation{Direction: enforce.Outbound, Sender: out.Sender.String()}
+	x := &Explanation{Direction: direction(out, in), Sender: out.Sender.String()}
 	if len(in.Recipients) > 0 {
-		x.Direction = enforce.Inbound
 		g.explainInbound(ctx, x, in, msg)
 	}
 	if len(out.Recipients) == 0 {
 		return x
 	}
-	if len(in.Recipients) > 0 {
-		x.Direction = bothDirections
-	}
 	e, err := g.judge(ctx, out, msg, what)
 	if err != nil {
-		x.Refused = replyText(err)
+		x.Refused = g.replyText(err)
 		return x
 	}
 	x.facts(&e.facts)
 	x.IdentityNotes = e.identityNotes
 	x.groups(e)
-	x.plan(g, e, answerable(out, g.decide(g.Policy, e.facts)))
+	plan := answerable(out, g.decide(g.Policy, e.facts))
+	g.admitQuestions(out, msg, &e.facts, plan.Held)
+	x.plan(g, e, plan, g.answersHidden(ctx, msg, plan))
 	return x
 }
 
 // bothDirections is the direction of a message whose recipients have different ones.
 const bothDirections enforce.Direction = "both"
+
+// direction is that of a message with these outbound and inbound recipients.
+func direction(out, in *relay.Envelope) enforce.Direction {
+	switch {
+	case len(in.Recipients) == 0:
+		return enforce.Outbound
+	case len(out.Recipients) == 0:
+		return enforce.Inbound
+	}
+	return bothDirections
+}
 
 func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay.Envelope, msg *message.Message) {
 	in := g.arrive(ctx, env, msg, toExplain)
@@ -308,7 +325,7 @@ func (g *Gateway) explainInbound(ctx context.Context, x *Explanation, env *relay
 		i := Inspection{Report: group.opened.Report, Rules: g.askedBy(group.demands)}
 		for _, d := range group.decided {
 			i.Recipients = append(i.Recipients, d.Address.String())
-			i.Outcomes = append(i.Outcomes, explainDecision(d))
+			i.Outcomes = append(i.Outcomes, g.explainDecision(d))
 			if note := in.notes[d.Address.String()]; note != "" {
 				i.Notes = append(i.Notes, note)
 			}
@@ -339,7 +356,8 @@ func (x *Explanation) facts(f *enforce.Facts) {
 	}
 }
 
-func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
+// plan tells a plan; hidden is why a subject that its profile shows is hidden, "" if it is not.
+func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan, hidden string) {
 	x.Recipients = make([]ExplainedRecipient, len(e.facts.Recipients))
 	for i := range x.Recipients {
 		r := &x.Recipients[i]
@@ -356,13 +374,14 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 			r := &x.Recipients[a.Index]
 			r.assign(a)
 			r.Outcome, r.Reason, r.Copy, r.Report = c.Treatment(), a.Note, n+1, a.Report
-			r.steps(g, e, c, a.Index)
+			r.steps(g, e, c, a.Index, hidden)
 		}
 	}
+	x.permitted(g, e, plan)
 	for _, d := range plan.Refused {
 		r := &x.Recipients[d.Index]
 		r.assign(d.Assigned)
-		r.Outcome, r.Reason, r.Reply = "refused", d.Reason, replyText(g.refusalError(d))
+		r.Outcome, r.Reason, r.Reply = "refused", d.Reason, g.replyText(refusalError(d))
 		if d.Temporary {
 			r.Outcome = "deferred"
 		}
@@ -375,7 +394,31 @@ func (x *Explanation) plan(g *Gateway, e *evidence, plan enforce.Plan) {
 	for _, d := range plan.Held {
 		r := &x.Recipients[d.Index]
 		r.assign(d.Assigned)
-		r.Outcome, r.Reason = "held", d.Reason
+		r.Outcome, r.Reason = "held", waits(d)
+	}
+}
+
+// permitted says where a profile does not allow a key that another than it chose: then
+// no copy is made.
+func (x *Explanation) permitted(g *Gateway, e *evidence, plan enforce.Plan) {
+	var err error
+	for _, c := range plan.Copies {
+		if err = g.permitted(e, c); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		return
+	}
+	x.Refused = g.replyText(err)
+	for _, c := range plan.Copies {
+		for _, a := range c.Recipients {
+			r := &x.Recipients[a.Index]
+			r.Outcome, r.Reason, r.Reply, r.Copy = "refused", fault.Of(err).Public, x.Refused, 0
+			if fault.Of(err).Kind.Temporary() {
+				r.Outcome = "deferred"
+			}
+		}
 	}
 }
 
@@ -383,8 +426,8 @@ func (r *ExplainedRecipient) assign(a enforce.Assigned) {
 	r.Address, r.Rule, r.Line = a.Address.String(), a.Rule, a.Line
 }
 
-// steps tells the algorithms of the copy for recipient i.
-func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i int) {
+// steps tells the algorithms of the copy for recipient i, and what is seen of it outside.
+func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i int, hidden string) {
 	if c.Sign != nil {
 		r.Profile = c.Sign.Profile
 	}
@@ -393,6 +436,9 @@ func (r *ExplainedRecipient) steps(g *Gateway, e *evidence, c enforce.Copy, i in
 	}
 	r.Profile = c.Encrypt.Profile
 	r.Cipher, r.CipherWhy = e.cipher(g.Profiles[r.Profile], *c.Encrypt)
+	if r.SubjectHidden = hidden; g.Profiles[r.Profile].ProtectEncrypted {
+		r.SubjectHidden = hiddenByProfile
+	}
 	to := &e.facts.Recipients[i]
 	for _, fp := range slices.Concat(to.Certificate.Usable, to.Domain.Usable) {
 		if !slices.Contains(c.Encrypt.Certificates, fp) {
@@ -439,6 +485,9 @@ func explained(c directory.Candidate) ExplainedCandidate {
 	return x
 }
 
-func replyText(err error) string {
-	return relay.ReplyFor(fault.Of(err)).String()
+// replyText is the reply that the client gets.
+func (g *Gateway) replyText(err error) string {
+	r := relay.ReplyFor(err)
+	r.Text += relay.Help(err, g.Contact)
+	return r.String()
 }

@@ -77,6 +77,17 @@ type Config struct {
 	// it is dropped. It must not block.
 	Learn func(*smime.Report)
 
+	// Answered receives inbound messages that answer one of the gateway and bring
+	// certificates; nil: they are dropped. It must not block.
+	Answered func(Answer)
+	// HidSubject reports whether the subject of one of the messages with these Message-IDs,
+	// each in angle brackets, was hidden by encryption; nil knows of none.
+	HidSubject func(ctx context.Context, messageIDs []string) (bool, error)
+	// Ask says how recipients are asked for certificates.
+	Ask Ask
+	// Commands says how mail commands are answered.
+	Commands Commands
+
 	// Decided receives each decision; nil: they are only logged. It must not block.
 	Decided func(Decision)
 
@@ -86,6 +97,8 @@ type Config struct {
 
 	// Issuer makes identities that are missing; nil: none are made.
 	Issuer Issuer
+	// Challenges takes messages of certification authorities; nil: they are mail like any.
+	Challenges Challenges
 
 	// Entitlements say which clients may have mail signed in whose name; nil
 	// leaves it to the listeners.
@@ -245,6 +258,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	problem(c.InboundPolicy.Archives() && c.Archive == nil && c.ArchiveTo.IsNull(), `inbound_rule: original = "archive" needs inbound.archive`)
 	problem(domains != nil && !c.ArchiveTo.IsNull() && !domains.Match(c.ArchiveTo), "inbound.archive: %s is not of a local domain", c.ArchiveTo)
+	problem(domains != nil && !c.Commands.Address.IsNull() && !domains.Match(c.Commands.Address), "mail_commands.address: %s is not of a local domain", c.Commands.Address)
 	for _, a := range c.InboundPolicy.Notified() {
 		// What decryption found must not get outside.
 		problem(domains != nil && !domains.Match(a), "inbound_rule: notify: %s is not of a local domain", a)
@@ -265,6 +279,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	if g.Hold <= 0 {
 		g.Hold = 5 * 24 * time.Hour
+	}
+	if g.Ask.From.IsNull() {
+		g.Ask.From = g.Postmaster
 	}
 	if g.Quarantine <= 0 {
 		g.Quarantine = 14 * 24 * time.Hour

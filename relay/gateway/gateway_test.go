@@ -23,7 +23,7 @@ func TestRecipientAtRCPT(t *testing.T) {
 		err := w.gateway.Recipient(context.Background(), env, relay.Recipient{Address: w.addr(to)})
 		got := ""
 		if err != nil {
-			got = replyText(err)
+			got = w.gateway.replyText(err)
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", to, got, want)
@@ -34,6 +34,9 @@ func TestRecipientAtRCPT(t *testing.T) {
 		t.Errorf("looked up ahead: %v", w.dir.asked)
 	}
 }
+
+// replyText is the reply for an error where no contact is configured.
+func replyText(err error) string { return relay.ReplyFor(err).String() }
 
 func TestDirections(t *testing.T) {
 	w := newWorld(t)

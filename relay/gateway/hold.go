@@ -56,7 +56,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 	}
 	env := &h.Envelope
 	over := order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
-	o, waiters, err := g.again(ctx, &h, order)
+	o, waiters, facts, err := g.again(ctx, &h, order)
 	if err != nil {
 		if !over {
 			return relay.Batch{}, err
@@ -84,29 +84,30 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 	if len(waiters) > 0 {
 		rest := h
 		keep(&rest, env, waiters)
+		b.Questions, rest.Unasked = g.askLater(ctx, &h, facts, waiters)
 		b.Held = &rest
 	}
 	return b, nil
 }
 
 // again decides and carries out what can be done now; waiters is for whom nothing
-// can.
-func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *answer.Outcome, waiters []enforce.Refusal, err error) {
+// can, and facts are those of the decision, nil where there was none.
+func (g *Gateway) again(ctx context.Context, h *relay.Hold, order relay.Order) (o *answer.Outcome, waiters []enforce.Refusal, facts *enforce.Facts, err error) {
 	env := &h.Envelope
 	defer guard.Recover(&err, g.Log, "held message", env.ID)
 	if order.Verb == relay.GiveBack {
-		return &answer.Outcome{}, waiting(h), nil
+		return &answer.Outcome{}, waiting(h), nil, nil
 	}
 	e, err := g.collect(ctx, env, h.Message, toRelease)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	e.facts.Released = order.Verb == relay.ReleasePlain
 	_, o, err = g.settle(ctx, env, h.Message, e, func(plan enforce.Plan) enforce.Plan {
 		plan, waiters = waitOn(plan, e.facts.Released)
 		return plan
 	})
-	return o, waiters, err
+	return o, waiters, &e.facts, err
 }
 
 // waitOn takes those out of a plan who cannot get the message now, or could get

@@ -9,6 +9,7 @@ import (
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime"
@@ -44,6 +45,15 @@ func (g *Gateway) inbound(ctx context.Context, env *relay.Envelope, msg *message
 	}
 	o := &answer.Outcome{}
 	groups = g.acted(in, groups, released)
+	if !released {
+		kept, err := g.challenged(ctx, in, groups, o)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
+			return o, nil
+		}
+	}
 	if err := g.archiveSecret(in, groups, o); err != nil {
 		return nil, err
 	}
@@ -153,7 +163,7 @@ func (in *arrival) undeliverable(o *opened) *opened {
 
 // found is what a message turned out to be.
 func found(o *opened) relay.Treatment {
-	t := relay.Treatment{Result: word(o.Report.Result), Encryption: "none"}
+	t := relay.Treatment{Result: word(o.Report.Result), Encryption: "none", HiddenSubject: o.HidSubject()}
 	switch {
 	case o.encrypted:
 		t.Encryption = "kept"
@@ -201,6 +211,8 @@ func (g *Gateway) open(ctx context.Context, in *arrival, keys certs.Keys, weak b
 	if !g.Inbound.Verify && !g.Inbound.Decrypt {
 		return in.opened(&smime.Opened{Message: in.msg, Report: unchecked(smime.Report{})})
 	}
+	ctx, span := tracing.Start(ctx, "open")
+	defer span.End(nil)
 	o := in.opened(smime.Open(ctx, in.msg, smime.OpenOptions{
 		Keys: keys, Checker: g.Checker, Revocation: g.Inbound.Revocation, At: g.Clock(),
 		Certificates: g.parsed, Signers: g.signers, DomainSigner: g.domainSigner, AllowWeak: weak,
@@ -210,6 +222,7 @@ func (g *Gateway) open(ctx context.Context, in *arrival, keys certs.Keys, weak b
 	if !g.Inbound.Verify {
 		o.Report = unchecked(o.Report)
 	}
+	span.Text("result", string(o.Report.Result))
 	return o
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// Minimum is what the profile asks of inbound mail.
+// Minimum is what the profile asks of inbound mail, and of keys in both directions.
 func (p Profile) Minimum() smime.Minimum {
 	return smime.Minimum{
 		Digest: p.MinimumDigest, RSA: p.MinimumRSA, PSS: p.MinimumSignature == "pss",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -16,7 +17,9 @@ import (
 // handed on unless every copy could be made.
 func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	watch := g.stopwatch()
-	e, err := g.judge(ctx, env, msg, toCarryOut)
+	facts, span := tracing.Start(ctx, "facts")
+	e, err := g.judge(facts, env, msg, toCarryOut)
+	span.End(err)
 	if err != nil {
 		return nil, g.logRefusedMessage(ctx, env, msg, err)
 	}
@@ -24,7 +27,9 @@ func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg 
 	env = e.expanded(env)
 	plan, o, err := g.settle(ctx, env, msg, e, func(plan enforce.Plan) enforce.Plan { return answerable(env, plan) })
 	if err == nil {
-		o.Held = g.hold(env, msg, plan)
+		if o.Held = g.hold(env, msg, plan); o.Held != nil {
+			o.Questions, o.Held.Unasked = g.questions(ctx, env, msg, &e.facts, plan.Held, o.Held.Until)
+		}
 		err = g.tell(ctx, env, msg, plan, o)
 	}
 	if err != nil {
@@ -76,11 +81,12 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 	if err != nil {
 		return nil, err
 	}
+	render.hidden = g.answersHidden(ctx, msg, plan) != ""
 	for _, c := range plan.Copies {
 		if err := ctx.Err(); err != nil {
 			return nil, fault.New(fault.Capacity, "processing the message takes too long, try again later", err)
 		}
-		m, how, err := render.copy(c)
+		m, how, err := render.copy(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +99,7 @@ func (g *Gateway) carryOut(ctx context.Context, env *relay.Envelope, msg *messag
 		o.Deliveries = append(o.Deliveries, d)
 	}
 	for _, r := range plan.Refused {
-		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.Logged(g.refusalError(r))}) // by logPlan
+		o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: fault.Logged(refusalError(r))}) // by logPlan
 	}
 	for _, r := range plan.Stripped {
 		o.Stripped = append(o.Stripped, r.Address)
@@ -146,6 +152,9 @@ func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outc
 	for i, c := range plan.Copies {
 		d := all
 		d.Steps, d.Treatment = steps(c), o.Deliveries[i].Treatment
+		if d.Treatment.HiddenSubject && !g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
+			d.Steps = append(d.Steps, "hide the subject, as that of what it answers was or may have been")
+		}
 		if c.Encrypt != nil {
 			d.Certificates = c.Encrypt.Certificates
 		}
@@ -174,7 +183,7 @@ func (g *Gateway) logPlan(ctx context.Context, plan enforce.Plan, o *answer.Outc
 		for _, r := range kept.from {
 			d := all
 			d.Cause = missing(r)
-			note(slog.LevelInfo, r.Assigned, kept.outcome, r.Reason, d)
+			note(slog.LevelInfo, r.Assigned, kept.outcome, waits(r), d)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
+	"github.com/smimerelay/smimerelay/smime/cms"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // outline writes an outcome as text: copies with their recipients and whether
@@ -302,10 +304,37 @@ func TestLegacyDisplay(t *testing.T) {
 		if bytes.Contains(m.Bytes(), []byte("confidential-subject")) {
 			t.Errorf("%s: the subject is outside", to)
 		}
-		if got := w.read(m).Message.Bytes(); !bytes.Contains(got, []byte("\r\n\r\nSubject: confidential-subject\r\n\r\n")) {
+		const display = "\r\n\r\nSubject: confidential-subject\r\n\r\n"
+		if got := w.inside(m); !bytes.Contains(got, []byte(display)) {
 			t.Errorf("%s: the text does not begin with the subject:\n%s", to, got)
 		}
+		// What bears no signature is read without it.
+		if got := w.read(m).Message.Bytes(); bytes.Contains(got, []byte(display)) != (to == bob) {
+			t.Errorf("%s: read as\n%s", to, got)
+		}
 	}
+}
+
+// inside is what is encrypted in a message to one recipient.
+func (w *world) inside(m *message.Message) []byte {
+	w.t.Helper()
+	object, err := m.Root().Decode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := cms.ParseEnvelopedData(object)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ids, err := w.theirs.Decryption(context.Background(), e.Recipients[0].ID)
+	if err != nil || len(ids) == 0 {
+		w.t.Fatalf("%d identities, %v", len(ids), err)
+	}
+	content, err := e.Decrypt(0, ids[0].Key, cms.DecryptOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return content
 }
 
 // TestHeaderProtection: a profile hides the subject in what is encrypted, signed

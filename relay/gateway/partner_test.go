@@ -127,7 +127,7 @@ func TestMinimumOfAPartner(t *testing.T) {
 }
 
 // decodedText is the text of a message without its transfer encoding.
-func decodedText(t *testing.T, m *message.Message) string {
+func decodedText(t testing.TB, m *message.Message) string {
 	t.Helper()
 	var b strings.Builder
 	m.Root().Walk(func(p *message.Part) bool {

@@ -13,10 +13,11 @@ import (
 // Process implements relay.Handler.
 func (g *Gateway) Process(ctx context.Context, env *relay.Envelope, msg *message.Message, can relay.Capabilities) (a *relay.Answer, err error) {
 	defer guard.Recover(&err, g.Log, "message", env.ID)
-	msg, err = g.required(env, msg)
+	admitted, err := g.required(env, msg)
 	if err != nil {
-		return nil, err
+		return nil, g.logRefusedMessage(ctx, env, msg, err)
 	}
+	msg = admitted
 	o, err := g.outcome(ctx, env, msg)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,17 @@ func (g *Gateway) outcome(ctx context.Context, env *relay.Envelope, msg *message
 }
 
 func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
-	returned, rest := g.splitReturned(env)
+	if slices.ContainsFunc(env.Recipients, func(r relay.Recipient) bool { return g.takesCommands(r.Address) }) {
+		if commands, rest := g.splitCommand(env); len(commands) > 0 {
+			return g.processCommand(ctx, env, msg, commands, rest)
+		}
+	}
+	return g.processOthers(ctx, env, msg)
+}
+
+// processOthers does the work for all recipients but those that take commands.
+func (g *Gateway) processOthers(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
+	returned, rest := split(env, g.returns)
 	if len(returned) > 0 {
 		return g.processReturned(ctx, env, msg, returned, rest)
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/enforce"
-	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/cms"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -16,23 +17,23 @@ import (
 
 // protect signs and encrypts. What is signed and encrypted is signed as a draft, which
 // is never written by itself.
-func (p *renderer) protect(m *message.Message, c enforce.Copy) (*message.Message, error) {
+func (p *renderer) protect(ctx context.Context, m *message.Message, c enforce.Copy) (*message.Message, error) {
 	switch {
 	case c.Sign != nil && c.Encrypt != nil:
-		d, err := p.signDraft(m, signing{*c.Sign, p.protection(c), c.Footer})
+		d, err := p.signDraft(ctx, m, signing{*c.Sign, p.protection(c), c.Footer})
 		if err != nil {
 			return nil, err
 		}
-		return encrypt(p, p.g.encryptDraft, d, c)
+		return encrypt(ctx, p, p.g.encryptDraft, d, c)
 	case c.Sign != nil:
-		return p.sign(m, signing{*c.Sign, p.protection(c), c.Footer})
+		return p.sign(ctx, m, signing{*c.Sign, p.protection(c), c.Footer})
 	case c.Encrypt != nil:
-		return encrypt(p, p.g.encrypt, m, c)
+		return encrypt(ctx, p, p.g.encrypt, m, c)
 	}
 	return m, nil
 }
 
-func (p *renderer) sign(base *message.Message, s signing) (*message.Message, error) {
+func (p *renderer) sign(ctx context.Context, base *message.Message, s signing) (*message.Message, error) {
 	if m := p.signed[s]; m != nil {
 		return m, nil
 	}
@@ -41,7 +42,7 @@ func (p *renderer) sign(base *message.Message, s signing) (*message.Message, err
 	if d := p.drafts[s]; d != nil {
 		m, err = d.Message()
 	} else {
-		m, err = signBy(p, smime.Sign, base, s)
+		m, err = signBy(ctx, p, smime.Sign, base, s)
 	}
 	if err != nil {
 		return nil, p.failed("sign", err)
@@ -53,11 +54,11 @@ func (p *renderer) sign(base *message.Message, s signing) (*message.Message, err
 	return m, nil
 }
 
-func (p *renderer) signDraft(base *message.Message, s signing) (*message.Draft, error) {
+func (p *renderer) signDraft(ctx context.Context, base *message.Message, s signing) (*message.Draft, error) {
 	if d := p.drafts[s]; d != nil {
 		return d, nil
 	}
-	d, err := signBy(p, smime.SignDraft, base, s)
+	d, err := signBy(ctx, p, smime.SignDraft, base, s)
 	if err != nil {
 		return nil, p.failed("sign", err)
 	}
@@ -69,14 +70,13 @@ func (p *renderer) signDraft(base *message.Message, s signing) (*message.Draft, 
 }
 
 // signBy signs as the profile says.
-func signBy[T any](p *renderer, sign func(*message.Message, *certs.Identity, smime.SignOptions) (*T, error), base *message.Message, s signing) (*T, error) {
+func signBy[T any](ctx context.Context, p *renderer, sign func(*message.Message, *certs.Identity, smime.SignOptions) (*T, error), base *message.Message, s signing) (signed *T, err error) {
+	_, span := tracing.Start(ctx, "sign")
+	defer func() { span.End(err) }()
 	profile := p.g.Profiles[s.Profile]
 	id := p.e.identities[s.Identity]
 	if id == nil {
 		return nil, fmt.Errorf("no identity %q", s.Identity)
-	}
-	if err := profile.permits(s.Profile, fault.Identity, id.Certificate); err != nil {
-		return nil, err
 	}
 	digest, ok := cms.DigestByName(profile.Digest)
 	if !ok && profile.Digest != "" {
@@ -116,11 +116,11 @@ func (p Profile) concealed() smime.HeaderProtection {
 
 // wrap signs what was signed and encrypted again, where the profile says so (RFC 2634
 // section 1.1).
-func (p *renderer) wrap(m *message.Message, c enforce.Copy) (*message.Message, error) {
+func (p *renderer) wrap(ctx context.Context, m *message.Message, c enforce.Copy) (*message.Message, error) {
 	if c.Sign == nil || c.Encrypt == nil || p.g.Profiles[c.Sign.Profile].Wrap != "triple" {
 		return m, nil
 	}
-	m, err := signBy(p, smime.Sign, m, signing{Sign: *c.Sign})
+	m, err := signBy(ctx, p, smime.Sign, m, signing{Sign: *c.Sign})
 	if err != nil {
 		return nil, p.failed("sign", err)
 	}
@@ -131,12 +131,14 @@ func (p *renderer) wrap(m *message.Message, c enforce.Copy) (*message.Message, e
 }
 
 // encrypt encrypts a message, or the draft of one that is signed, by the engine.
-func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error), m T, c enforce.Copy) (*message.Message, error) {
+func encrypt[T any](ctx context.Context, p *renderer, by func(T, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error), m T, c enforce.Copy) (encrypted *message.Message, err error) {
+	_, span := tracing.Start(ctx, "encrypt")
+	defer func() { span.End(err) }()
 	s := *c.Encrypt
 	profile := p.g.Profiles[s.Profile]
 	cipher, _ := p.e.cipher(profile, s)
 	options := smime.EncryptOptions{Cipher: cipher, KeyTransport: cms.KeyTransport(profile.KeyTransport), DeriveKey: profile.DeriveKey, UseSKI: profile.RecipientIdentifier == "ski"}
-	if c.Sign == nil && profile.ProtectEncrypted {
+	if c.Sign == nil && p.hides(c) {
 		options.Headers = profile.concealed()
 	}
 	var to []*x509.Certificate
@@ -144,9 +146,6 @@ func encrypt[T any](p *renderer, by func(T, []*x509.Certificate, smime.EncryptOp
 		cert := p.e.certificates[fp]
 		if cert == nil {
 			return nil, p.internal(fmt.Errorf("no certificate of fingerprint %x", fp))
-		}
-		if err := profile.permits(s.Profile, fault.Policy, cert); err != nil {
-			return nil, err
 		}
 		to = append(to, cert)
 	}

@@ -33,6 +33,8 @@ type readers struct {
 	opened     *opened
 	// demands are the rules whose profiles the message was held to.
 	demands []enforce.Demand
+	// found is what the inbound rules are asked about. It is empty before they are asked.
+	found enforce.Found
 	// decided is what the inbound rules say, for each recipient. It is nil before they
 	// are asked.
 	decided []enforce.InboundDecision

@@ -9,11 +9,11 @@ import (
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/relay/dsn"
 )
 
 // Recipient implements Handler: it refuses whom the rules refuse whatever the
-// message, and begins the lookups for the others.
+// message, and begins the lookups for the others. Where the message must show who its
+// client is, the rules have no answer before it has come, and nothing is looked up.
 func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Recipient) (err error) {
 	defer guard.Recover(&err, g.Log, "RCPT", env.ID)
 	if r.Address.IsNull() {
@@ -23,6 +23,11 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		_, err := g.admitReturned(r.Address)
 		return err
 	}
+	if g.takesCommands(r.Address) {
+		if known, err := g.admitCommand(env); known {
+			return err
+		}
+	}
 	if err := g.routed(env, r.Address); err != nil {
 		return err
 	}
@@ -31,6 +36,9 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	}
 	if err := g.admit(env, r.Address); err != nil {
 		return err
+	}
+	if g.listeners[env.Listener].Required != "" {
+		return nil
 	}
 	one := *env
 	one.Recipients = []relay.Recipient{r}
@@ -53,11 +61,11 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		Envelope: env, Assigned: refusal.Assigned, Moment: OnRecipient, Outcome: refusedAtRCPT, Decided: refusedAtRCPT, Reason: refusal.Reason,
 		Cause: missing(refusal), Facts: only(&facts, 0),
 	})
-	return fault.Logged(g.refusalError(refusal))
+	return fault.Logged(refusalError(refusal))
 }
 
-// refusalError returns the error of a refused recipient, for ReplyFor, with whom to ask.
-func (g *Gateway) refusalError(r enforce.Refusal) error {
+// refusalError returns the error of a refused recipient, for ReplyFor.
+func refusalError(r enforce.Refusal) error {
 	kind := fault.Policy
 	switch {
 	case r.Temporary && r.Missing == missingSender:
@@ -67,7 +75,7 @@ func (g *Gateway) refusalError(r enforce.Refusal) error {
 	case r.Temporary:
 		kind = fault.Unavailable
 	}
-	return fault.New(kind, r.Reason+dsn.Help(g.Contact), nil)
+	return fault.New(kind, r.Reason, nil)
 }
 
 // certificateFacts are what a lookup came to.

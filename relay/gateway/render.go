@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,6 +24,7 @@ type renderer struct {
 	withFooter map[enforce.Footer]*message.Message // base with a footer
 	signed     map[signing]*message.Message
 	drafts     map[signing]*message.Draft // of what is signed to be encrypted
+	hidden     bool                       // it answers a message of which the subject was hidden
 }
 
 // signing is what copies must share to share a signature.
@@ -56,7 +58,10 @@ func (g *Gateway) newRenderer(env *relay.Envelope, msg *message.Message, e *evid
 
 // copy makes one copy, looks at it again before it may leave, and says how it is
 // protected.
-func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, error) {
+func (p *renderer) copy(ctx context.Context, c enforce.Copy) (*message.Message, relay.Treatment, error) {
+	if err := p.g.permitted(p.e, c); err != nil {
+		return nil, relay.Treatment{}, err
+	}
 	m, err := p.addFooter(c.Footer)
 	if err != nil {
 		return nil, relay.Treatment{}, err
@@ -64,9 +69,9 @@ func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, erro
 	how := p.treatment(c, m != p.base)
 	if c.Encrypt != nil {
 		cipher, _ := p.e.cipher(p.g.Profiles[c.Encrypt.Profile], *c.Encrypt)
-		how.Cipher = string(cipher)
+		how.Cipher, how.HiddenSubject = string(cipher), p.hides(c)
 	}
-	if m, err = p.protect(m, c); err != nil {
+	if m, err = p.protect(ctx, m, c); err != nil {
 		return nil, how, err
 	}
 	m, err = tagged(m, c.SubjectTag)
@@ -76,7 +81,7 @@ func (p *renderer) copy(c enforce.Copy) (*message.Message, relay.Treatment, erro
 	if c.Encrypt != nil && !leavesEncrypted(m) {
 		return nil, how, p.internal(errors.New("a copy that must be encrypted is not encrypted"))
 	}
-	if m, err = p.wrap(m, c); err != nil {
+	if m, err = p.wrap(ctx, m, c); err != nil {
 		return nil, how, err
 	}
 	return m, how, nil
@@ -98,10 +103,15 @@ func (p *renderer) treatment(c enforce.Copy, withFooter bool) relay.Treatment {
 	return relay.Treatment{Protection: "clear"}
 }
 
+// hides reports whether the subject of a copy is not seen outside of its encryption.
+func (p *renderer) hides(c enforce.Copy) bool {
+	return c.Encrypt != nil && (p.hidden || p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted)
+}
+
 // protection is how a signed copy protects its header: one that is encrypted
 // afterwards hides it already then.
 func (p *renderer) protection(c enforce.Copy) smime.HeaderProtection {
-	if c.Encrypt != nil && p.g.Profiles[c.Encrypt.Profile].ProtectEncrypted {
+	if p.hides(c) {
 		return p.g.Profiles[c.Encrypt.Profile].concealed()
 	}
 	if p.g.Profiles[c.Sign.Profile].ProtectSigned {

@@ -101,6 +101,9 @@ func (g *Gateway) tell(ctx context.Context, env *relay.Envelope, msg *message.Me
 		r = g.newReport(d, dsn.Held, held)
 		r.Until = o.Held.Until
 		r.Stripped = recipients(stripped)
+		for i, h := range plan.Held {
+			r.Recipients[i].Asked = h.Ask
+		}
 	}
 	r.Arrived = r.Now
 	notice, err := g.send(ctx, d, r)
@@ -129,6 +132,8 @@ func (g *Gateway) newReport(d relay.Delivery, kind dsn.Kind, about []relay.Recip
 		if g.own(d.Sender) {
 			r.Original, r.Subject = d.Message, decoded(d.Message.Get("Subject"))
 		}
+	case d.Asks != nil:
+		r.MessageID = place(d.Origin.MessageID)
 	}
 	return r
 }

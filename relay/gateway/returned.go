@@ -33,19 +33,19 @@ func noReturn(text string) error {
 	return fault.Narrow(fault.Policy, fault.UnknownMailbox, text, nil)
 }
 
-// splitReturned tells the recipients that are addresses of the gateway's own from
-// the rest of an envelope.
-func (g *Gateway) splitReturned(env *relay.Envelope) (returned []relay.Recipient, rest *relay.Envelope) {
+// split tells the recipients that are addresses of the gateway's own from the rest of an
+// envelope.
+func split(env *relay.Envelope, ours func(address.Address) bool) (own []relay.Recipient, rest *relay.Envelope) {
 	rest = without(env)
 	for _, r := range env.Recipients {
-		if g.returns(r.Address) {
-			returned = append(returned, r)
+		if ours(r.Address) {
+			own = append(own, r)
 			continue
 		}
 		rest.Recipients = append(rest.Recipients, r)
 		rest.Others--
 	}
-	return returned, rest
+	return own, rest
 }
 
 // processReturned handles what comes back on mail that was encrypted, by whatever

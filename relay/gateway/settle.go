@@ -7,6 +7,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/tracing"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
 	"github.com/smimerelay/smimerelay/smime/cms"
@@ -21,8 +22,11 @@ func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.
 	adapt func(enforce.Plan) enforce.Plan,
 ) (enforce.Plan, *answer.Outcome, error) {
 	for {
+		_, span := tracing.Start(ctx, "decide")
 		plan := g.decide(g.Policy, e.facts)
-		if err := g.Policy.Check(e.facts, plan); err != nil {
+		err := g.Policy.Check(e.facts, plan)
+		span.End(err)
+		if err != nil {
 			return plan, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)
 		}
 		plan = adapt(plan)

@@ -23,7 +23,8 @@ func (g *Gateway) domainSigner(author address.Address, cert *x509.Certificate) s
 // signers finds the certificate of a signer that a message does not bring (RFC
 // 8550 section 2.3): among those of [trust], those of the gateway's identities,
 // and what the directories, the store with what was harvested among them, have
-// for the author. It is smime.SignerLookup.
+// for the author and for those who sign for the author's domain. It is
+// smime.SignerLookup.
 func (g *Gateway) signers(ctx context.Context, id cms.ID, author address.Address) ([]*x509.Certificate, error) {
 	var found []*x509.Certificate
 	if g.Trusted != nil {
@@ -36,14 +37,19 @@ func (g *Gateway) signers(ctx context.Context, id cms.ID, author address.Address
 	if len(found) > 0 || author.IsNull() {
 		return found, failed
 	}
-	result := g.Directory.Lookup(ctx, author)
-	for _, c := range result.Candidates {
-		if id.Matches(c.Certificate) {
-			found = append(found, c.Certificate)
+	for _, a := range append([]address.Address{author}, g.Partners.SignerAddresses(author)...) {
+		result := g.Directory.Lookup(ctx, a)
+		for _, c := range result.Candidates {
+			if id.Matches(c.Certificate) {
+				found = append(found, c.Certificate)
+			}
+		}
+		if len(found) > 0 {
+			return found, failed
+		}
+		if failed == nil && result.Outcome == directory.Unknown {
+			failed = fmt.Errorf("lookup for %s: %s", a, result.Reason())
 		}
 	}
-	if len(found) == 0 && failed == nil && result.Outcome == directory.Unknown {
-		failed = fmt.Errorf("lookup for %s: %s", author, result.Reason())
-	}
-	return found, failed
+	return nil, failed
 }

@@ -97,7 +97,7 @@ func candidates(s smime.Signer) []*x509.Certificate {
 			list = append(list, c)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+	slices.SortFunc(list, certs.ByAge)
 	if s.Preferred == nil || len(list) == 0 && s.Preferred.Matches(s.Certificate) {
 		list = slices.Insert(list, 0, s.Certificate)
 	}

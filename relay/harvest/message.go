@@ -14,7 +14,7 @@ import (
 
 // Message takes in what a message says of its author. It returns at once.
 func (h *Harvester) Message(r *smime.Report) {
-	if h.cfg.Off || !passed(r) || !h.wanted(r.Author) {
+	if !passed(r) || !h.Wants(r.Author) {
 		return
 	}
 	for _, s := range r.Signers {

@@ -33,6 +33,8 @@ type Config struct {
 	// Hostname completes addresses without a domain when the MTA does not
 	// tell its own name.
 	Hostname string
+	// Contact is whom to ask about a refusal (see relay.Help); "" is no one.
+	Contact string
 	// AllowRouted takes recipients without a domain and with a source route.
 	AllowRouted bool
 	// Handler decides on messages.

@@ -62,7 +62,7 @@ func (s *session) mailFrom(from string, args []string) {
 	s.forget()
 	s.conn.setBusy(true)
 	tx := &transaction{
-		env: &relay.Envelope{ID: wire.NewID(), Listener: s.config.Listener, Client: s.client},
+		env: &relay.Envelope{ID: wire.NewID(), Listener: s.config.Listener, Client: s.client, Begun: s.config.Clock()},
 		in:  wire.NewCollector(s.config.Limits.MessageSize, s.config.Memory),
 	}
 	tx.env.MTA = s.mta
@@ -77,7 +77,7 @@ func (s *session) mailFrom(from string, args []string) {
 // rcptTo answers for a recipient. A refusal leaves the message as it is.
 func (s *session) rcptTo(to string, args []string) packet {
 	if s.tx == nil {
-		return reply(nil, fault.New(fault.Internal, "no sender", nil))
+		return s.refusal(fault.New(fault.Internal, "no sender", nil))
 	}
 	s.complete()
 	err := wire.Guard(s.txLog(), "RCPT", func() error {
@@ -88,7 +88,7 @@ func (s *session) rcptTo(to string, args []string) packet {
 	})
 	if err != nil {
 		s.config.Meter.Refused(s.tx.env, err)
-		return reply(s.tx.env, err)
+		return s.refusal(err)
 	}
 	return proceed
 }
@@ -178,7 +178,7 @@ func (s *session) endHeader() {
 func (s *session) end() error {
 	defer s.forget()
 	if s.tx == nil {
-		return s.conn.writePacket(reply(nil, fault.New(fault.Internal, "no sender", nil)))
+		return s.conn.writePacket(s.refusal(fault.New(fault.Internal, "no sender", nil)))
 	}
 	s.complete()
 	s.endHeader()
@@ -189,7 +189,7 @@ func (s *session) end() error {
 	})
 	s.config.Meter.Answered(relay.Tally{Envelope: s.tx.env, Decided: s.tx.decided, Err: err})
 	if err != nil {
-		return s.answer(reply(s.tx.env, err))
+		return s.answer(s.refusal(err))
 	}
 	return s.answer(append(v.edits, v.final)...)
 }
@@ -242,14 +242,15 @@ func (s *session) host() string {
 	return s.config.Hostname
 }
 
-// reply makes the answer for an error: a code that leaves the transaction open
+// refusal makes the answer for an error: a code that leaves the transaction open
 // (at a recipient) or ends it (at the end of the message). Per cent signs are
 // doubled, for the protocol takes the text for a format.
-func reply(env *relay.Envelope, err error) packet {
-	r := wire.Reply(err)
-	if env != nil {
-		r = wire.WithID(r, env.ID)
+func (s *session) refusal(err error) packet {
+	id := ""
+	if s.tx != nil {
+		id = s.tx.env.ID
 	}
+	r := wire.Answer(err, s.config.Contact, id)
 	return packet{code: byte(milter.ActReplyCode), data: append([]byte(strings.ReplaceAll(wire.Line(r), "%", "%%")), 0)}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/dns"
+	"github.com/smimerelay/smimerelay/internal/filesystem"
 )
 
 // Config says how to find policies.
@@ -213,19 +214,5 @@ func (c *Cache) save(domain string, e *entry) error {
 	if err := os.MkdirAll(c.config.Folder, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(c.config.Folder, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), c.file(domain))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // what is wrong is in err
-	}
-	return err
+	return filesystem.Replace(c.file(domain), filesystem.Content(data))
 }

@@ -314,60 +314,6 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestLimits: at most so many at once for one destination, others not held up, and so
-// many in a minute.
-func TestLimits(t *testing.T) {
-	now := time.Unix(1000, 0)
-	l := newLimits(1, 0, func() time.Time { return now })
-	leave, _ := l.enter("a")
-	if leave == nil {
-		t.Fatal("the first has no turn")
-	}
-	if two, wait := l.enter("a"); two != nil || wait != 0 {
-		t.Errorf("two at once, or after %v", wait)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.await(ctx, "a", time.Minute); err == nil {
-		t.Error("two at once")
-	}
-	if other, _ := l.enter("b"); other == nil {
-		t.Error("another destination has no turn")
-	} else {
-		other()
-	}
-	leave()
-	if again, err := l.await(t.Context(), "a", 0); err != nil {
-		t.Error(err)
-	} else {
-		again()
-	}
-	if len(l.gates) != 0 {
-		t.Errorf("%d gates are kept", len(l.gates))
-	}
-	l = newLimits(0, 60, func() time.Time { return now })
-	g := l.gate("a")
-	for i, want := range []time.Duration{0, time.Second, 2 * time.Second} {
-		if got := l.turn(g, time.Hour); got != want {
-			t.Errorf("message %d waits %v, want %v", i, got, want)
-		}
-	}
-	// What does not wait for so long takes no turn from others.
-	for range 2 {
-		if two, wait := l.enter("a"); two != nil || wait != 3*time.Second {
-			t.Errorf("a turn before its time, or after %v", wait)
-		}
-		_, err := l.await(t.Context(), "a", time.Second)
-		if n, ok := errors.AsType[*relay.NotYet](err); !ok || n.After != 3*time.Second || relay.ReplyFor(err).Code != 451 {
-			t.Errorf("a client that would wait for too long: %v", err)
-		}
-	}
-	now = now.Add(time.Minute)
-	if got := l.turn(g, 0); got != 0 {
-		t.Errorf("a minute later: %v", got)
-	}
-}
-
 // TestProblems: what a configuration cannot mean is an error, all of it at once.
 func TestProblems(t *testing.T) {
 	for want, c := range map[string]Config{

@@ -70,6 +70,9 @@ type Config struct {
 	// Concurrency is how many messages are given to one destination at once, and Rate how
 	// many are begun in a minute; 0 is no limit.
 	Concurrency, Rate int
+	// Freed, where not nil, learns that the queue may ask again for the turn at a domain that
+	// it asked for in vain. It must neither block nor ask at once.
+	Freed func(domain string)
 	// Lookup finds mail exchangers, and TLSA records.
 	Lookup *dns.Lookup
 	// Policies finds the policies of MTASTS, and Roots are the authorities that are trusted
@@ -106,7 +109,7 @@ func New(c Config) (*NextHop, error) {
 	if c.Self == nil {
 		c.Self = local
 	}
-	n := &NextHop{limits: newLimits(c.Concurrency, c.Rate, c.Clock)}
+	n := &NextHop{limits: newLimits(c.Concurrency, c.Rate, c.Clock, c.Freed)}
 	var errs []error
 	for _, h := range c.Hosts {
 		errs = append(errs, checkHost(h, c))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -122,7 +121,7 @@ func (c *Case) envelope() (*relay.Envelope, error) {
 		}
 	}
 	if c.Client != "" {
-		if env.Client.Addr, err = netip.ParseAddr(c.Client); err != nil {
+		if env.Client.Addr, err = relay.ParseClient(c.Client); err != nil {
 			return nil, err
 		}
 	}

@@ -3,10 +3,13 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // Entry is one delivery in the queue, for the operator.
@@ -26,7 +29,8 @@ type Entry struct {
 // EntryRecipient is a recipient that has not got the message yet.
 type EntryRecipient struct {
 	Address string `json:"address"`
-	// Error is what the next hop said at the last attempt, "" before the first.
+	// Error is the reply that the last attempt ended with, and what is behind it; "" before
+	// the first.
 	Error string `json:"error"`
 }
 
@@ -129,14 +133,11 @@ func (s *Store) Show(ctx context.Context, id int64) (Entry, error) {
 	if err != nil {
 		return Entry{}, notFound(id, err)
 	}
-	rs, err := readRecipients(ctx, tx, e.ID)
-	if err != nil {
+	one := []Entry{e}
+	if err := fillAll(ctx, tx, one); err != nil {
 		return Entry{}, err
 	}
-	for _, r := range rs {
-		e.Recipients = append(e.Recipients, EntryRecipient{Address: r.Address.String(), Error: r.lastError})
-	}
-	return e, nil
+	return one[0], nil
 }
 
 // WriteMessage writes the message of a delivery, in pieces.
@@ -178,52 +179,100 @@ func (s *Store) Unhold(ctx context.Context, id int64) (bool, error) {
 
 // order changes the job of a delivery by a statement, of which that is the first argument.
 // It reports whether it did.
-func (s *Store) order(ctx context.Context, id int64, statement string, args ...any) (bool, error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return false, err
-	}
-	defer tx.Rollback()
-	var job int64
-	err = tx.QueryRowContext(ctx, `SELECT coalesce(job_id, 0) FROM smimerelay_delivery WHERE id = $1`, id).Scan(&job)
-	if err != nil {
-		return false, notFound(id, err)
-	}
-	res, err := tx.ExecContext(ctx, statement, append([]any{job}, args...)...)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	if err != nil || n == 0 {
-		return false, err
-	}
-	return true, tx.Commit()
+func (s *Store) order(ctx context.Context, id int64, statement string, args ...any) (done bool, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		var job int64
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(job_id, 0) FROM smimerelay_delivery WHERE id = $1`, id).Scan(&job)
+		if err != nil {
+			return notFound(id, err)
+		}
+		res, err := tx.ExecContext(ctx, statement, append([]any{job}, args...)...)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		done = n > 0
+		return err
+	})
+	return done && err == nil, err
 }
 
-// Drop takes a delivery out of the queue. No report is sent.
-func (s *Store) Drop(ctx context.Context, id int64) error {
+// Dropped is the part of a message that an administrator took out, for those who record what
+// became of it.
+type Dropped struct {
+	// ID is that of the message's envelope; "" for the gateway's own mail.
+	ID         string
+	Recipients []address.Address
+}
+
+// Drop takes a delivery out of the queue. No report is sent. One that is damaged can be taken
+// out too, as nothing else can be done with it: d has what can be read of it.
+func (s *Store) Drop(ctx context.Context, id int64) (d Dropped, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		var message int64
+		var text string
+		err := tx.QueryRowContext(ctx, `SELECT message_id, params FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message, &text)
+		if err != nil {
+			return notFound(id, err)
+		}
+		var p storedParams
+		_ = json.Unmarshal([]byte(text), &p)
+		recipients, _, err := scanRecipients(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		d = droppedOf(&p, recipients)
+		if p.Asks != nil && len(recipients) > 0 {
+			if err := forgetQuestion(ctx, tx, recipients[0].Address, p.Asks.MessageID); err != nil {
+				return err
+			}
+		}
+		// A job that is under way finds nothing to do; one on hold would stay for ever.
+		if _, err := tx.ExecContext(ctx, `DELETE FROM river_job WHERE state = 'pending' AND
+			id = (SELECT job_id FROM smimerelay_delivery WHERE id = $1)`, id); err != nil {
+			return err
+		}
+		return s.remove(ctx, tx, id, message)
+	})
+	if err != nil {
+		return Dropped{}, err
+	}
+	return d, s.wipe(ctx)
+}
+
+// droppedOf is what a delivery is to those who record.
+func droppedOf(p *storedParams, recipients []recipient) (d Dropped) {
+	if p.Direction == "" {
+		return d
+	}
+	d.ID = p.Origin.ID
+	for _, r := range recipients {
+		d.Recipients = append(d.Recipients, r.Address)
+	}
+	return d
+}
+
+// change makes a change in a transaction, and again where it was in the way of a node or of
+// another administrator.
+func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) (err error) {
+	for range tries {
+		if err = s.changeOnce(ctx, do); !inConflict(err) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *Store) changeOnce(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	var message int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message)
-	if err != nil {
-		return notFound(id, err)
-	}
-	// A job that is under way finds nothing to do; one on hold would stay for ever.
-	if _, err := tx.ExecContext(ctx, `DELETE FROM river_job WHERE state = 'pending' AND
-		id = (SELECT job_id FROM smimerelay_delivery WHERE id = $1)`, id); err != nil {
+	if err := do(tx); err != nil {
 		return err
 	}
-	if err := s.remove(ctx, tx, id, message); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	return s.wipe(ctx)
+	return tx.Commit()
 }
 
 // Len returns how many deliveries are in the queue.

@@ -31,14 +31,14 @@ func TestCopyAndRestore(t *testing.T) {
 
 			// Interrupted, when the first message was there.
 			interrupt(t, copied, to)
-			m, err = Restore(t.Context(), copied, to, false)
+			m, err = Restore(t.Context(), copied, to, false, nil)
 			if want := (Moved{Messages: 4, Deliveries: 4, Held: 1}); err != nil || m != want {
 				t.Fatalf("restored %+v (%v), want %+v", m, err, want)
 			}
 			if diff := cmp.Diff(before, listForMove(t, to)); diff != "" {
 				t.Errorf("restored: %s", diff)
 			}
-			if _, err := Restore(t.Context(), copied, to, false); !errors.Is(err, ErrNotEmpty) {
+			if _, err := Restore(t.Context(), copied, to, false, nil); !errors.Is(err, ErrNotEmpty) {
 				t.Errorf("a second time: %v", err)
 			}
 		})
@@ -79,7 +79,7 @@ func testRestoreOnHold(t *testing.T) {
 	q := open(t, Config{Deliverer: newHop(nil), MinFree: -1})
 	place := q.config.Place
 	stop(t, q)
-	if _, err := Restore(t.Context(), copied, place, true); err != nil {
+	if _, err := Restore(t.Context(), copied, place, true, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := OpenStore(t.Context(), place)
@@ -90,6 +90,114 @@ func testRestoreOnHold(t *testing.T) {
 	list, err := s.List(t.Context(), Filter{Status: OnHold})
 	if err != nil || len(list) != 4 {
 		t.Errorf("%d on hold, %v", len(list), err)
+	}
+	wantHeldStopped(t, s)
+}
+
+// wantHeldStopped: held mail too waits for an order, whatever certificates come.
+func wantHeldStopped(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := queryInts(t.Context(), s.db, `SELECT id FROM smimerelay_hold WHERE next < $1`, int64(neverDue))
+	var all int
+	if err == nil {
+		err = s.db.QueryRowContext(t.Context(), `SELECT count(*) FROM smimerelay_hold`).Scan(&all)
+	}
+	if err != nil || len(ids) > 0 || all == 0 {
+		t.Errorf("of %d held messages %d are looked at, %v", all, len(ids), err)
+	}
+}
+
+// TestRestoreOnHoldAgain: after an interrupted call that put nothing on hold all is.
+func TestRestoreOnHoldAgain(t *testing.T) {
+	for name, to := range map[string]Place{"SQLite": {Path: t.TempDir() + "/other.db"}, "PostgreSQL": newDatabase(t)} {
+		t.Run(name, func(t *testing.T) {
+			from, copied := Place{Path: t.TempDir() + "/queue.db"}, t.TempDir()+"/copy.db"
+			fillForMove(t, from)
+			if _, err := Copy(t.Context(), from, copied); err != nil {
+				t.Fatal(err)
+			}
+			interrupt(t, copied, to)
+			if _, err := Restore(t.Context(), copied, to, true, nil); err != nil {
+				t.Fatal(err)
+			}
+			s, err := OpenStore(t.Context(), to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			list, err := s.List(t.Context(), Filter{Status: OnHold})
+			if err != nil || len(list) != 4 {
+				t.Errorf("%d on hold, %v", len(list), err)
+			}
+		})
+	}
+}
+
+// TestRestoreOther: what an interrupted call left of one backup is not mixed with another.
+func TestRestoreOther(t *testing.T) {
+	to, copies := Place{Path: t.TempDir() + "/other.db"}, []string{t.TempDir() + "/copy.db", t.TempDir() + "/copy.db"}
+	for _, path := range copies {
+		from := Place{Path: t.TempDir() + "/queue.db"}
+		fillForMove(t, from)
+		if _, err := Copy(t.Context(), from, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	interrupt(t, copies[0], to)
+	if _, err := Restore(t.Context(), copies[1], to, false, nil); !errors.Is(err, errOther) {
+		t.Errorf("the other backup: %v", err)
+	}
+	if m, err := Restore(t.Context(), copies[0], to, false, nil); err != nil || m.Messages != 4 {
+		t.Errorf("the same one: %+v, %v", m, err)
+	}
+	// What an interrupted call left was removed.
+	third := Place{Path: t.TempDir() + "/other.db"}
+	interrupt(t, copies[0], third)
+	s, err := OpenStore(t.Context(), third)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	list, err := s.List(t.Context(), Filter{})
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if _, err := s.Drop(t.Context(), list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Restore(t.Context(), copies[1], third, false, nil); err != nil || m.Messages != 4 {
+		t.Errorf("the other backup, after that: %+v, %v", m, err)
+	}
+}
+
+// TestRestoreFirst: what the mail needs comes first, while no gateway can begin; where that
+// fails nothing was restored, and the next call does it all.
+func TestRestoreFirst(t *testing.T) {
+	for name, to := range map[string]Place{"SQLite": {Path: t.TempDir() + "/other.db"}, "PostgreSQL": newDatabase(t)} {
+		t.Run(name, func(t *testing.T) {
+			from, copied := Place{Path: t.TempDir() + "/queue.db"}, t.TempDir()+"/copy.db"
+			fillForMove(t, from)
+			if _, err := Copy(t.Context(), from, copied); err != nil {
+				t.Fatal(err)
+			}
+			failure := errors.New("the key is another one")
+			if _, err := Restore(t.Context(), copied, to, false, func() error { return failure }); !errors.Is(err, failure) {
+				t.Errorf("error %v", err)
+			}
+			m, err := Restore(t.Context(), copied, to, false, func() error {
+				if q, err := Open(t.Context(), Config{Place: to, Deliverer: newHop(nil), MinFree: -1}); err == nil {
+					stop(t, q)
+					t.Error("a gateway begins")
+				}
+				return nil
+			})
+			if want := (Moved{Messages: 4, Deliveries: 4, Held: 1}); err != nil || m != want {
+				t.Errorf("%+v (%v), want %+v", m, err, want)
+			}
+		})
 	}
 }
 
@@ -104,7 +212,7 @@ func testRestoreOfAQueueInUse(t *testing.T) {
 	}
 	q := open(t, Config{Deliverer: newHop(nil)})
 	defer stop(t, q)
-	if _, err := Restore(t.Context(), copied, q.config.Place, false); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Restore(t.Context(), copied, q.config.Place, false, nil); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("error %v", err)
 	}
 }

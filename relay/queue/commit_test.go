@@ -82,10 +82,10 @@ func TestFailedCommitOfAnOrder(t *testing.T) {
 	if _, err := q.Retry(t.Context(), entries[0].ID); err == nil {
 		t.Error("an attempt that is not stored is reported as ordered")
 	}
-	if err := q.Drop(t.Context(), entries[0].ID); err == nil {
+	if _, err := q.Drop(t.Context(), entries[0].ID); err == nil {
 		t.Error("a delivery that is still there is reported as dropped")
 	}
-	if err := q.DropHeld(t.Context(), waiting[0].ID); err == nil {
+	if _, err := q.DropHeld(t.Context(), waiting[0].ID); err == nil {
 		t.Error("a held message that is still there is reported as dropped")
 	}
 	if list, err := q.List(t.Context(), Filter{}); err != nil || len(list) != 1 {

@@ -104,7 +104,7 @@ func crashChild(dir string) error {
 		return err
 	}
 	q, err := Open(context.Background(), Config{
-		Place: crashPlace(dir), Lease: crashLease, Tend: 100 * time.Millisecond, Deliverer: &journal{file: file},
+		Place: crashPlace(dir), Handed: crashNotes(dir), Lease: crashLease, Tend: 100 * time.Millisecond, Deliverer: &journal{file: file},
 		Retry: []time.Duration{time.Millisecond}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -150,6 +150,9 @@ func crashPlace(dir string) Place {
 	return Place{Path: filepath.Join(dir, "queue.db")}
 }
 
+// crashNotes is where it notes what it has handed on.
+func crashNotes(dir string) string { return filepath.Join(dir, "handed") }
+
 // newCrashPlace makes a place for it, and says how the process finds it.
 func newCrashPlace(t *testing.T, dir string) (place Place, env string) {
 	t.Helper()
@@ -159,9 +162,14 @@ func newCrashPlace(t *testing.T, dir string) (place Place, env string) {
 	return place, crashURL + "=" + place.URL
 }
 
-// crashTwice is how many recipients at most may get a message twice after one kill: those
-// of all deliveries that may be under way, each with two.
-const crashTwice = 2 * 25
+// How many recipients may get a message twice: on average the two of one delivery a kill, which the
+// next hop had taken when the process was killed before it could note it; after one kill those of
+// all deliveries that may be under way. 7 were the most in 200 kills on a machine that did other
+// work.
+const (
+	crashTwice     = 2
+	crashTwiceMost = 2 * 25
+)
 
 // took is how often a recipient got a message, and which process was the first to bring it.
 type took struct {
@@ -218,7 +226,7 @@ func testCrash(t *testing.T) {
 	}
 	h := newHop(nil)
 	h.got = make(chan relay.Delivery, 100_000)
-	q := open(t, Config{Place: place, Deliverer: h, Lease: crashLease, Tend: 100 * time.Millisecond})
+	q := open(t, Config{Place: place, Handed: crashNotes(dir), Deliverer: h, Lease: crashLease, Tend: 100 * time.Millisecond})
 	left, err := q.Len(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -248,8 +256,11 @@ func testCrash(t *testing.T) {
 			t.Errorf("of %s one copy was stored without the other", to)
 		}
 	}
-	if most > crashTwice {
-		t.Errorf("%d recipients got a message twice after one kill, %d may", most, crashTwice)
+	if most > crashTwiceMost {
+		t.Errorf("%d recipients got a message twice after one kill, %d may", most, crashTwiceMost)
+	}
+	if may := crashTwice * crashRounds(t); twice > may {
+		t.Errorf("%d recipients got a message twice, %d may", twice, may)
 	}
 	if len(accepted) < 100 {
 		t.Errorf("only %d messages were accepted", len(accepted))

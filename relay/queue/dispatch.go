@@ -21,6 +21,8 @@ type dispatcher struct {
 	workers sync.WaitGroup
 	looking sync.WaitGroup
 	stopped chan struct{}
+	freed   freed
+	fresh   map[int64]*fresh // by job; of the writer
 
 	mu    sync.Mutex
 	open  bool // from Start to Stop
@@ -38,7 +40,7 @@ type place struct {
 }
 
 func newDispatcher(q *Queue) *dispatcher {
-	d := &dispatcher{queue: q, stopped: make(chan struct{}), lines: lines{}, jobs: map[int64]*place{}}
+	d := &dispatcher{queue: q, stopped: make(chan struct{}), lines: lines{}, jobs: map[int64]*place{}, freed: newFreed(), fresh: map[int64]*fresh{}}
 	d.seats = newSeats(q.config.Workers)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
@@ -85,6 +87,9 @@ func (d *dispatcher) look() {
 			next.Stop()
 			return
 		case <-next.C:
+		case <-d.freed.wake:
+			next.Stop()
+			d.askAgain(d.freed.all())
 		}
 	}
 }
@@ -181,7 +186,7 @@ func (d *dispatcher) choose(ctx context.Context, tx *sql.Tx) (c choice, err erro
 			case inLine:
 				c.aside = append(c.aside, j)
 				t.wait--
-			case full:
+			case full, noRetries:
 				t.pass--
 			case seated:
 			}

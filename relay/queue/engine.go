@@ -18,8 +18,8 @@ type engine struct {
 	// taking is none. PostgreSQL has the most rows as a second argument; with that of
 	// SQLite it would compile the statement each time.
 	due string
-	// lined are the jobs that stand in line at a destination, as due has them. A second
-	// argument is the most rows.
+	// lined are the jobs that stand in line at a destination, as due has them. Further
+	// arguments are the most rows, and the most attempts that were made.
 	lined string
 	// dueNow reports whether there is any.
 	dueNow string
@@ -29,6 +29,9 @@ type engine struct {
 	postpone string
 	// next is when the job j runs, in Unix seconds.
 	next string
+	// jobOf is the delivery of a job, if it is that of a run. It is found by the job's key:
+	// the start asks for each note, and many messages may wait. Arguments: job, run.
+	jobOf string
 	// strays are the deliveries that nothing will try: their job is gone or over, or is
 	// marked as running though no process has it. Those of this process are among them.
 	strays string
@@ -38,7 +41,7 @@ const strays = `SELECT d.id, coalesce(d.job_id, 0), d.attempts FROM smimerelay_d
 	WHERE j.id IS NULL OR j.state NOT IN ('available', 'pending')`
 
 const lined = `SELECT j.id, d.id, d.destination, d.attempts, true FROM smimerelay_delivery d JOIN river_job j ON j.id = d.job_id
-	WHERE d.destination = $1 AND d.lined > 0 AND j.state = 'available' ORDER BY d.lined, d.id LIMIT $2`
+	WHERE d.destination = $1 AND d.lined > 0 AND j.state = 'available' AND d.attempts <= $3 ORDER BY d.lined, d.id LIMIT $2`
 
 var sqlite = engine{
 	lined: lined,
@@ -55,7 +58,9 @@ var sqlite = engine{
 		scheduled_at = min(scheduled_at, strftime('%Y-%m-%d %H:%M:%f', 'now')) WHERE id = $1`,
 	postpone: `UPDATE river_job SET scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $2)) WHERE id = $1`,
 	next:     `coalesce(strftime('%s', j.scheduled_at), 0)`,
-	strays:   strays + ` ORDER BY d.id`,
+	jobOf: `SELECT d.id FROM river_job j JOIN smimerelay_delivery d ON d.id = json_extract(j.args, '$.delivery') AND d.job_id = j.id,
+		pragma_user_version v WHERE j.id = $1 AND v.user_version = CAST($2 AS INTEGER)`,
+	strays: strays + ` ORDER BY d.id`,
 }
 
 // postgresql is the engine of the node of this name, which is of letters and digits.
@@ -83,6 +88,8 @@ func postgresql(node string) engine {
 			scheduled_at = least(scheduled_at, now()) WHERE id = ANY($1::bigint[])`,
 		postpone: `UPDATE river_job SET scheduled_at = now() + make_interval(secs => $2) WHERE id = $1`,
 		next:     `coalesce(extract(epoch FROM j.scheduled_at)::bigint, 0)`,
+		jobOf: `SELECT d.id FROM river_job j JOIN smimerelay_delivery d ON d.id = (j.args->>'delivery')::bigint AND d.job_id = j.id
+			WHERE j.id = $1 AND j.state = 'running' AND j.attempted_by[1] = $2`,
 		// A node whose lease lasts works on its jobs; what this one has it knows itself.
 		strays: strays + ` AND NOT EXISTS (SELECT 1 FROM smimerelay_node n WHERE j.state = 'running' AND n.name = j.attempted_by[1]
 			AND n.name <> '` + node + `' AND n.until > ` + serverNow + `) ORDER BY d.id`,

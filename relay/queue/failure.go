@@ -9,6 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlitedriver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/smimerelay/smimerelay/internal/fault"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
+	"github.com/smimerelay/smimerelay/relay"
 )
 
 // The classes and codes of PostgreSQL's errors (appendix A of its manual).
@@ -19,6 +23,16 @@ const (
 	codeDeadlock    = "40P01"
 	codeDiskFull    = "53100"
 )
+
+// shown is why a recipient was not delivered, for the operator: the reply and, where that is
+// this side's own, what is behind it.
+func shown(err error) string {
+	text := relay.ReplyFor(err).String()
+	if cause := fault.Of(err).Cause; cause != nil {
+		text += ": " + cause.Error()
+	}
+	return postgresdb.Text(text)
+}
 
 // ofStore reports whether an error says that the store does not work, and not that it
 // refused what it was given.

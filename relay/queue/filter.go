@@ -1,9 +1,13 @@
 package queue
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
+
+// Statuses are all, in the order of a delivery's life.
+var Statuses = []Status{New, Waiting, Active, Deferred, OnHold}
 
 // Status is what a delivery in the queue waits for.
 type Status string
@@ -32,25 +36,25 @@ type Filter struct {
 	Limit int
 }
 
-// Empty reports whether f chooses everything.
-func (f Filter) Empty() bool { return f == Filter{} }
-
 // matches reports whether f chooses a delivery.
 func (f Filter) matches(e *Entry) bool {
 	return (f.Status == "" || f.Status == e.Status) &&
-		(f.Before.IsZero() || e.Created.Before(f.Before)) &&
 		(f.Destination == "" || e.Destination == f.Destination || strings.HasPrefix(e.Destination, f.Destination+"/")) &&
-		(f.Sender == "" || f.Sender == "<>" && e.Sender == "" || matchesAddress(f.Sender, e.Sender)) &&
-		(f.Recipient == "" || e.goesTo(f.Recipient))
+		f.matchesMessage(e.Sender, e.Created) &&
+		(f.Recipient == "" || slices.ContainsFunc(e.Recipients, func(r EntryRecipient) bool { return matchesAddress(f.Recipient, r.Address) }))
 }
 
-func (e *Entry) goesTo(recipient string) bool {
-	for _, r := range e.Recipients {
-		if matchesAddress(recipient, r.Address) {
-			return true
-		}
-	}
-	return false
+// MatchesHeld reports whether f chooses a held message, which has neither the status nor
+// the destination of a delivery.
+func (f Filter) MatchesHeld(e *HeldEntry) bool {
+	return f.Status == "" && f.Destination == "" && f.matchesMessage(e.Sender, e.Since) &&
+		(f.Recipient == "" || slices.ContainsFunc(e.Recipients, func(r HeldRecipient) bool { return matchesAddress(f.Recipient, r.Address) }))
+}
+
+// matchesMessage reports whether f allows a sender, "" for the null sender, and a time.
+func (f Filter) matchesMessage(sender string, stored time.Time) bool {
+	return (f.Before.IsZero() || stored.Before(f.Before)) &&
+		(f.Sender == "" || f.Sender == "<>" && sender == "" || matchesAddress(f.Sender, sender))
 }
 
 func matchesAddress(want, have string) bool {

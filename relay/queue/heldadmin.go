@@ -25,6 +25,17 @@ func (id HoldID) String() string { return "h" + strconv.FormatInt(int64(id), 10)
 // MarshalText writes the id as String does.
 func (id HoldID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote. The description of the API takes from the two that
+// an id is text.
+func (id *HoldID) UnmarshalText(text []byte) error {
+	read, ok := ParseHoldID(string(text))
+	if !ok {
+		return fmt.Errorf("%q is not the number of a held message, such as h3", text)
+	}
+	*id = read
+	return nil
+}
+
 // ParseHoldID reads what String wrote; ok is false for everything else.
 func ParseHoldID(s string) (id HoldID, ok bool) {
 	digits, ok := strings.CutPrefix(s, "h")
@@ -89,10 +100,11 @@ func scanHeld(row interface{ Scan(...any) error }) (HeldEntry, error) {
 	}
 	var h storedHold
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return e, err
+		// The others are listed all the same, and this one can be removed.
+		h.Trouble = "the entry in the queue is damaged and can only be removed: " + err.Error()
 	}
 	e.Sender, e.Since, e.Until, e.Trouble, e.Quarantined = h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble, h.Quarantined
-	e.Next = time.UnixMilli(next).UTC()
+	e.Next, e.Recipients = time.UnixMilli(next).UTC(), []HeldRecipient{}
 	for _, r := range h.Recipients {
 		e.Recipients = append(e.Recipients, HeldRecipient{r.Address, r.Reason})
 	}
@@ -130,34 +142,39 @@ func (s *Store) Give(ctx context.Context, id HoldID, order relay.Order) error {
 	return notHeld(id, sql.ErrNoRows)
 }
 
-// DropHeld takes a held message out. No report is sent.
-func (s *Store) DropHeld(ctx context.Context, id HoldID) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+// DropHeld takes a held message out. No report is sent. One that is damaged can be taken out
+// too, as by Drop.
+func (s *Store) DropHeld(ctx context.Context, id HoldID) (d Dropped, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		var message int64
+		var text string
+		err := tx.QueryRowContext(ctx, `SELECT message_id, hold FROM smimerelay_hold WHERE id = $1`, int64(id)).Scan(&message, &text)
+		if err != nil {
+			return notHeld(id, err)
+		}
+		var h storedHold
+		_ = json.Unmarshal([]byte(text), &h)
+		d = Dropped{ID: h.ID}
+		for _, r := range h.Recipients {
+			if a, err := parseStored(r.Address); err == nil {
+				d.Recipients = append(d.Recipients, a)
+			}
+		}
+		return s.removeHold(ctx, tx, int64(id), message)
+	})
 	if err != nil {
-		return err
+		return Dropped{}, err
 	}
-	defer tx.Rollback()
-	var message int64
-	err = tx.QueryRowContext(ctx, `SELECT message_id FROM smimerelay_hold WHERE id = $1`, int64(id)).Scan(&message)
-	if err != nil {
-		return notHeld(id, err)
-	}
-	if err := s.removeHold(ctx, tx, int64(id), message); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	return s.wipe(ctx)
+	return d, s.wipe(ctx)
 }
 
 // inQuarantine is the condition on a hold that is in quarantine. In a string of JSON
 // the quotes would have backslashes.
 const inQuarantine = `hold LIKE '%"quarantined":true%'`
 
-// Recheck has all that waits for a certificate looked at now.
+// Recheck has all that waits for a certificate looked at now, but for what a restore stopped.
 func (s *Store) Recheck(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0 WHERE NOT `+inQuarantine)
+	_, err := s.db.ExecContext(ctx, `UPDATE smimerelay_hold SET next = 0 WHERE next < $1 AND NOT `+inQuarantine, int64(neverDue))
 	return err
 }
 
@@ -165,7 +182,7 @@ func (s *Store) Recheck(ctx context.Context) error {
 type HeldCount struct {
 	Waiting     int // for a certificate
 	Quarantined int
-	Oldest      time.Time // since when the first of those who wait does; zero if none does
+	Oldest      time.Time // since when the first of those who wait does; zero if none does, or its entry is damaged
 }
 
 // CountHeld counts what is held.
@@ -185,9 +202,9 @@ func (s *Store) CountHeld(ctx context.Context) (HeldCount, error) {
 		return n, err
 	}
 	var h storedHold
-	err = json.Unmarshal([]byte(text), &h)
+	_ = json.Unmarshal([]byte(text), &h) // the entry may be damaged, and counts all the same
 	n.Oldest = h.Since
-	return n, err
+	return n, nil
 }
 
 func notHeld(id HoldID, err error) error {

@@ -45,6 +45,7 @@ type storedHeld struct {
 	OriginalType string   `json:"original_type,omitempty"`
 	Original     string   `json:"original,omitempty"`
 	Reason       string   `json:"reason"`
+	Unasked      bool     `json:"unasked,omitempty"` // relay.Hold.Unasked
 }
 
 func storeHold(h *relay.Hold) (*storedHold, error) {
@@ -59,7 +60,7 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		Others: env.Others, Since: h.Since, Until: h.Until, Quarantined: h.Quarantined, Encrypted: h.Encrypted,
 	}
 	for i, r := range env.Recipients {
-		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i]})
+		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i], h.IsUnasked(i)})
 	}
 	return s, nil
 }
@@ -74,12 +75,18 @@ func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
 	if h.Envelope.Sender, err = parseStored(s.Sender); err != nil {
 		return h, err
 	}
-	for _, r := range s.Recipients {
+	for i, r := range s.Recipients {
 		a, err := parseStored(r.Address)
 		if err != nil {
 			return h, err
 		}
 		h.Reasons = append(h.Reasons, r.Reason)
+		if r.Unasked && h.Unasked == nil {
+			h.Unasked = make([]bool, len(s.Recipients))
+		}
+		if r.Unasked {
+			h.Unasked[i] = true
+		}
 		h.Envelope.Recipients = append(h.Envelope.Recipients,
 			relay.Recipient{Address: a, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original})
 	}
@@ -185,6 +192,9 @@ func (q *Queue) resolve(ctx context.Context, s *heldMessage, b relay.Batch) erro
 			return err
 		}
 		if err := q.insert(ctx, tx, slices.Concat(b.Copies, b.Notices)); err != nil {
+			return err
+		}
+		if err := q.insertQuestions(ctx, tx, b.Questions); err != nil {
 			return err
 		}
 		if b.Held == nil {

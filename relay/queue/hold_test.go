@@ -208,7 +208,8 @@ func testHeldOrders(t *testing.T) {
 	if last := g.orders[len(g.orders)-1]; last != order {
 		t.Errorf("order %+v", last)
 	}
-	for _, err := range []error{s.Give(t.Context(), e.ID, order), s.DropHeld(t.Context(), e.ID)} {
+	_, dropped := s.DropHeld(t.Context(), e.ID)
+	for _, err := range []error{s.Give(t.Context(), e.ID, order), dropped} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
@@ -243,7 +244,7 @@ func testHeldCountsAndDrops(t *testing.T) {
 	if err != nil || e.Sender != "a@example.org" || text.Len() != e.Size {
 		t.Errorf("%+v with %d octets (%v)", e, text.Len(), err)
 	}
-	if err := q.DropHeld(t.Context(), e.ID); err != nil {
+	if _, err := q.DropHeld(t.Context(), e.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Put(t.Context(), holding(held(t, "c@example.net"))); err != nil {
@@ -339,7 +340,12 @@ func crashHolds(dir string) error {
 	for n := 0; ; n++ {
 		id := fmt.Sprintf("p%d-%d", os.Getpid(), n)
 		to := []string{id + "-now@example.net", id + "-later@example.net"}
-		if q.Put(context.Background(), holding(held(t, to...), delivery(t, "", id+"-copy@example.net"))) == nil {
+		b := holding(held(t, to...), delivery(t, "", id+"-copy@example.net"))
+		b.Questions = []relay.Question{
+			question(t, id+"-question@example.net", "<"+id+"@gw>", time.Hour),
+			question(t, "asked-question@example.net", "<"+id+"@gw>", time.Hour), // by each process, after each crash
+		}
+		if q.Put(context.Background(), b) == nil {
 			fmt.Println(id)
 		}
 	}
@@ -406,11 +412,14 @@ func testHoldCrash(t *testing.T) {
 		}
 	}
 	for _, id := range accepted {
-		for _, form := range []string{"-now", "-later", "-copy"} {
+		for _, form := range []string{"-now", "-later", "-copy", "-question"} {
 			if n := places[id+form+"@example.net"]; n != 1 {
 				t.Errorf("%s%s is in %d places", id, form, n)
 			}
 		}
+	}
+	if n := places["asked-question@example.net"]; n != 1 {
+		t.Errorf("the same recipient was asked %d times", n)
 	}
 	if len(accepted) < 70 || released == 0 {
 		t.Errorf("%d accepted, %d released", len(accepted), released)

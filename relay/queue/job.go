@@ -16,8 +16,9 @@ import (
 type job struct {
 	id, delivery int64
 	destination  string
-	attempts     int  // that were made before
-	lined        bool // it stands in line at its destination
+	attempts     int    // that were made before
+	lined        bool   // it stands in line at its destination
+	fresh        *fresh // the delivery, if it was stored in the transaction that took the job
 }
 
 // kind is what River's table calls our jobs.
@@ -39,13 +40,13 @@ func priorityAfter(attempts int) int {
 }
 
 // enqueue gives a delivery a job, which runs after wait.
-func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, delivery int64, priority int, wait time.Duration) error {
-	job, err := insertRow(ctx, tx, s.engine.enqueue, delivery, kind, math.MaxInt16, priority, wait.Seconds())
+func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, delivery int64, priority int, wait time.Duration) (job int64, err error) {
+	job, err = insertRow(ctx, tx, s.engine.enqueue, delivery, kind, math.MaxInt16, priority, wait.Seconds())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET job_id = $1 WHERE id = $2`, job, delivery)
-	return err
+	return job, err
 }
 
 // jobDue reports whether there is a job to run.

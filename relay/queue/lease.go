@@ -53,13 +53,14 @@ func (l *lease) run() {
 	}
 }
 
-// moveLock is held by a process that moves the mail of a database elsewhere. A node gets no
+// moveLock is held by a process that moves the mail of a database elsewhere, or restores
+// mail into it. A node gets no
 // lease while it is, and it is not to be had while a node gets one: after it was, a lease
 // shows that a node is at work, and no node begins.
 const moveLock postgresdb.Lock = 0x736d696d655f6d76
 
-// errMoving is the error for a node that would deliver what is being moved.
-var errMoving = errors.New("smimerelay store migrate is moving the mail out of this database; start the gateway with the new store.url when it has ended")
+// errMoving is the error for a node that would deliver what is being moved or restored.
+var errMoving = errors.New("smimerelay store migrate is moving the mail out of this database, or smimerelay restore puts mail into it; start the gateway when that has ended, after store migrate with the new store.url")
 
 // renew has the lease last for another while.
 func (l *lease) renew(ctx context.Context) error {

@@ -3,7 +3,9 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"math"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -54,28 +56,47 @@ func (d *dispatcher) ask(ctx context.Context, tx *sql.Tx) (jobs []job, err error
 		if room == 0 {
 			return jobs, nil
 		}
-		left := false
-		// One more than there is room for shows whether that was all.
-		err := d.queue.linedJobs(ctx, tx, name, room+1, func(j job) bool {
-			answer := d.admit(j, priorityAfter(j.attempts))
-			if answer == admitted {
-				jobs = append(jobs, j)
-				return true
+		seated, stays, err := d.askLine(ctx, tx, name, room, true)
+		jobs = append(jobs, seated...)
+		if err == nil && stays == noRetries {
+			// New mail does not wait behind retries that have no seat: their seats may be
+			// those of retries at destinations that do not answer.
+			var fresh verdict
+			seated, fresh, err = d.askLine(ctx, tx, name, d.room(), false)
+			jobs = append(jobs, seated...)
+			if fresh != admitted {
+				stays = fresh
 			}
-			left = true
-			if answer != inLine {
-				d.toEnd(name)
-			}
-			return false
-		})
-		if err != nil {
-			return jobs, err
 		}
-		if !left {
+		switch {
+		case err != nil:
+			return jobs, err
+		case stays == admitted:
 			d.endLine(name)
+		case stays == noRetries:
+			d.line(name, 0) // to find new mail among many retries takes time
+		case stays != inLine:
+			d.toEnd(name)
 		}
 	}
 	return jobs, nil
+}
+
+// askLine asks a line, with or without those in it that are to be tried again. stays is why
+// the first that got no seat got none; admitted if all did.
+func (d *dispatcher) askLine(ctx context.Context, tx *sql.Tx, name string, room int, retries bool) (jobs []job, stays verdict, err error) {
+	if room == 0 {
+		return nil, full, nil
+	}
+	// One more than there is room for shows whether that was all.
+	err = d.queue.linedJobs(ctx, tx, name, room+1, retries, func(j job) bool {
+		stays = d.admit(j, priorityAfter(j.attempts))
+		if stays == admitted {
+			jobs = append(jobs, j)
+		}
+		return stays == admitted
+	})
+	return jobs, stays, err
 }
 
 // toEnd has a line whose first may not have a seat asked after the others: as many as are
@@ -84,6 +105,52 @@ func (d *dispatcher) toEnd(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lines[name] = d.queue.config.Clock()
+}
+
+// freed are destinations at which a turn has ended that was not one of the queue.
+type freed struct {
+	wake  chan struct{}
+	mu    *sync.Mutex
+	names map[string]bool
+}
+
+func newFreed() freed {
+	return freed{wake: make(chan struct{}, 1), mu: new(sync.Mutex), names: map[string]bool{}}
+}
+
+// Freed has the queue ask soon for the turn at a destination that it asked for in vain. It
+// may be called by what Config.Turn waits for.
+func (q *Queue) Freed(destination string) {
+	f := q.dispatcher.freed
+	f.mu.Lock()
+	f.names[destination] = true
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// all returns the destinations since the last call.
+func (f freed) all() (names []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name := range f.names {
+		names = append(names, name)
+	}
+	clear(f.names)
+	return names
+}
+
+// askAgain notes that it is worth to ask the lines at destinations.
+func (d *dispatcher) askAgain(names []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range names {
+		if _, ok := d.lines[name]; ok {
+			d.lines[name] = d.queue.config.Clock()
+		}
+	}
 }
 
 // endLine notes that nothing stands in line at a destination.
@@ -152,9 +219,13 @@ func (s *Store) linedDestinations(ctx context.Context) ([]string, error) {
 }
 
 // linedJobs calls each with the jobs that stand in line at a destination, in their order,
-// limit at most, until it returns false.
-func (s *Store) linedJobs(ctx context.Context, tx *sql.Tx, destination string, limit int, each func(job) bool) error {
-	rows, err := tx.QueryContext(ctx, s.engine.lined, destination, limit)
+// limit at most, until it returns false. Without retries they are those of new mail.
+func (s *Store) linedJobs(ctx context.Context, tx *sql.Tx, destination string, limit int, retries bool, each func(job) bool) error {
+	most := 0
+	if retries {
+		most = math.MaxInt32
+	}
+	rows, err := tx.QueryContext(ctx, s.engine.lined, destination, limit, most)
 	if err != nil {
 		return err
 	}

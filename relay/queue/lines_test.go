@@ -3,10 +3,13 @@ package queue
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay"
 )
 
@@ -202,4 +205,86 @@ func testTurnElsewhere(t *testing.T) {
 	if tried != 2 {
 		t.Errorf("handed on %d times", tried)
 	}
+}
+
+// New mail does not wait in a line behind a retry that gets no seat, because others have
+// all that retries may have.
+func TestRetryInLineHoldsUpNoNewMail(t *testing.T) { each(t, testRetryInLineHoldsUpNoNewMail) }
+
+func testRetryInLineHoldsUpNoNewMail(t *testing.T) {
+	const retries = 4 // of five workers
+	slow, silent := &turns{wait: time.Millisecond, left: 1}, make(chan struct{})
+	answer := sync.OnceFunc(func() { close(silent) })
+	defer answer()
+	var hanging atomic.Int32
+	// A destination that takes a part of the mail does not count as failing.
+	h := newHop(func(to string, attempt int) error {
+		if attempt == 1 && strings.HasPrefix(to, "again@") {
+			return fault.New(fault.NextHop, "later", nil)
+		}
+		return nil
+	})
+	q := open(t, Config{
+		Place: newPlace(t), Workers: 5, Destination: byDomain, Turn: slow.turn, Look: 10 * time.Millisecond, Retry: []time.Duration{time.Millisecond},
+		Deliverer: deliverFunc(func(ctx context.Context, d relay.Delivery) ([]error, []bool) {
+			if d.Recipients[0].Address.Local() == "again" && d.Recipients[0].Address.Domain() != "slow.example" {
+				hanging.Add(1)
+				<-silent
+			}
+			return h.Deliver(ctx, d)
+		}),
+	})
+	start(t, q)
+	put := func(to ...string) {
+		t.Helper()
+		if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", to...))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting := func(n int) func() bool {
+		return func() bool {
+			list, err := q.List(t.Context(), Filter{Status: Waiting})
+			return err == nil && len(list) == n && list[0].Attempts == 1
+		}
+	}
+	put("first@slow.example", "again@slow.example")
+	h.wait(t)
+	until(t, "the retry to stand in line", waiting(1))
+	for i := range retries {
+		put(fmt.Sprintf("first@hangs%d.example", i), fmt.Sprintf("again@hangs%d.example", i))
+		h.wait(t)
+	}
+	until(t, "all seats of retries to be taken", func() bool { return hanging.Load() == retries })
+	put("new@slow.example")
+	until(t, "new mail to stand behind it", waiting(2))
+	slow.allow(1)
+	if d := h.wait(t); d.Recipients[0].Address.Local() != "new" {
+		t.Errorf("delivered to %v", d.Recipients)
+	}
+	answer()
+	slow.allow(1)
+	for range retries + 1 {
+		h.wait(t)
+	}
+	drained(t, q)
+}
+
+// A turn that ends elsewhere brings the next one of the queue.
+func TestFreedTurn(t *testing.T) {
+	h, slow := newHop(nil), &turns{}
+	// Nothing else has the queue ask within the time of the test.
+	q := open(t, Config{Place: newPlace(t), Look: time.Hour, Tend: time.Hour, Destination: byDomain, Deliverer: h, Turn: slow.turn})
+	start(t, q)
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@slow.example"))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it to stand in line", func() bool {
+		list, err := q.List(t.Context(), Filter{Status: Waiting})
+		return err == nil && len(list) == 1
+	})
+	slow.allow(1)
+	q.Freed("another.example")
+	q.Freed("slow.example")
+	h.wait(t)
+	drained(t, q)
 }

@@ -68,7 +68,7 @@ func testAttemptsNameTheMessage(t *testing.T) {
 	drained(t, q)
 	stop(t, q) // the last line is written behind the commit
 	const names = "id=ID1 queue_id=4XYZ message_id=<m@example.org> delivery=1 attempt=1 sender=a@example.org "
-	for _, want := range []string{`msg="not delivered" ` + names + `recipient=b@example.net error="next hop not available"`, "msg=attempt " + names} {
+	for _, want := range []string{`msg="not delivered" ` + names + `recipient=b@example.net error="next hop not available" next_hop=""`, "msg=attempt " + names} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%s\nhas no %s", log, want)
 		}

@@ -160,6 +160,9 @@ func (s *Store) move(ctx context.Context, to *Store, guard *nodeGuard) (m Moved,
 		}
 		m.count(c)
 	}
+	if err := s.moveQuestions(ctx, to); err != nil {
+		return m, err
+	}
 	return m, s.wipe(ctx)
 }
 
@@ -170,14 +173,19 @@ func (m *Moved) count(c *cargo) {
 	m.Held += len(c.holds)
 }
 
-// forget removes the marks of messages that will not come again.
+// forget removes the marks of messages that will not come again: all of them, or none.
 func (s *Store) forget(ctx context.Context, marks ...string) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
 	for _, mark := range marks {
-		if _, err := s.db.ExecContext(ctx, `DELETE FROM smimerelay_moved WHERE mark = $1`, mark); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM smimerelay_moved WHERE mark = $1`, mark); err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.Commit()
 }
 
 // cargo is a message with all that refers to it.

@@ -32,7 +32,7 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 		if err := q.lease.mayStore(work, tx); err != nil {
 			return err
 		}
-		more := len(b.Copies) + len(b.Notices) + len(b.Holds())
+		more := len(b.Copies) + len(b.Notices) + len(b.Holds()) + len(b.Questions)
 		if err := q.checkSize(work, tx, more); err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 				return err
 			}
 		}
-		return nil
+		return q.insertQuestions(work, tx, b.Questions)
 	}))
 }
 
@@ -162,7 +162,7 @@ func storable(d relay.Delivery) error {
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, destination string, body int64) error {
 	params, err := json.Marshal(storedParams{
-		MailParams: d.Params, Listener: d.Listener, Direction: d.Direction, Rules: rulesOf(d), Origin: d.Origin, Secret: d.Secret,
+		MailParams: d.Params, Listener: d.Listener, Direction: d.Direction, Rules: rulesOf(d), Origin: d.Origin, Secret: d.Secret, Asks: d.Asks,
 	})
 	if err != nil {
 		return err
@@ -192,7 +192,12 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 			return err
 		}
 	}
-	return q.enqueue(ctx, tx, id, firstAttempt, wait)
+	job, err := q.enqueue(ctx, tx, id, firstAttempt, wait)
+	if err != nil || wait > 0 {
+		return err
+	}
+	q.dispatcher.keepFresh(job, id, row{message: body, sender: d.Sender.String(), params: string(params), created: now}, d)
+	return nil
 }
 
 // insertAtOnce stores a delivery by one statement: args are all its arguments but those of
@@ -215,6 +220,7 @@ type storedParams struct {
 	Rules     []string      `json:",omitempty"` // of the recipients, by position
 	Origin    relay.Origin  `json:",omitzero"`
 	Secret    *relay.Secret `json:",omitempty"`
+	Asks      *relay.Asks   `json:",omitempty"`
 	// ToldOfDelay says that the sender was notified.
 	ToldOfDelay bool `json:",omitempty"`
 }

@@ -6,6 +6,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,10 @@ type Config struct {
 	// GivenUp receives recipients who are not tried again, once that is stored; nil
 	// receives none. It must not block.
 	GivenUp func(d relay.Delivery, about []relay.RecipientStatus)
+	// Handed is a file beside the queue for what the next hop has taken and the queue has
+	// not recorded yet; "" is that of Path with .handed behind it, and none with
+	// PostgreSQL.
+	Handed string
 	// Log is where failures go; nil is slog.Default.
 	Log *slog.Logger
 	// Clock tells the time; nil is time.Now.
@@ -83,6 +88,7 @@ type Queue struct {
 	*Store
 	config Config
 	lock   *os.File // nil with PostgreSQL
+	handed *handed  // nil without
 	lease  *lease   // nil without
 	writer *writer
 	keeper *keeper
@@ -152,6 +158,7 @@ func (q *Queue) close() (err error) {
 	if q.Store != nil {
 		err = q.Store.Close()
 	}
+	err = errors.Join(err, q.handed.close())
 	if q.lock != nil {
 		err = errors.Join(err, q.lock.Close())
 	}
@@ -179,6 +186,14 @@ func (q *Queue) open(ctx context.Context) (err error) {
 		if q.lock, err = lockFile(q.config.Path); err != nil {
 			return err
 		}
+		q.config.Handed = cmp.Or(q.config.Handed, q.config.Path+".handed")
+	}
+	if q.config.Handed != "" {
+		if q.handed, err = openHanded(q.config.Handed); err != nil && q.config.URL == "" {
+			return err
+		} else if err != nil { // nodes on one machine may have the same path
+			q.config.Log.Warn("what is under way when this process is killed is delivered twice: there are no notes of it", "error", err)
+		}
 	}
 	if q.Store, err = openStore(ctx, q.config.Place, name, true, q.config.Log); err != nil {
 		return err
@@ -200,10 +215,8 @@ func (q *Queue) open(ctx context.Context) (err error) {
 }
 
 // recover brings back the jobs of a process that ended: those it was running or
-// interrupted, and deliveries without a job that is to run, which no order of
-// events should produce, and which would be lost. What is over is removed. With
-// PostgreSQL the jobs of other processes are left to them for as long as they have
-// their lease.
+// interrupted. What is over is removed. With PostgreSQL the jobs of other processes are
+// left to them for as long as they have their lease.
 func (q *Queue) recover(ctx context.Context) error {
 	if !q.engine.shared {
 		for _, statement := range []string{
@@ -215,15 +228,15 @@ func (q *Queue) recover(ctx context.Context) error {
 			}
 		}
 	}
-	if err := q.dispatcher.findLines(ctx); err != nil {
-		return err
-	}
-	return q.rescue(ctx, func(stray) bool { return true })
+	return q.dispatcher.findLines(ctx)
 }
 
 // Start begins to deliver, and to look after what is held. It goes on until Stop,
 // whatever becomes of ctx: deliveries under way are to finish.
-func (q *Queue) Start(context.Context) error {
+func (q *Queue) Start(ctx context.Context) error {
+	if err := q.takeUp(ctx); err != nil {
+		return fmt.Errorf("queue %q: %w", q.config.label(), err)
+	}
 	if q.lease != nil {
 		q.lease.start()
 	}
@@ -231,6 +244,17 @@ func (q *Queue) Start(context.Context) error {
 	q.keeper.start()
 	q.tender.start()
 	return nil
+}
+
+// takeUp takes up what the last process left: first what its notes say of its jobs, for
+// they count only while the jobs are its own; then each delivery without a job that is to
+// run, which is that of a process whose lease ended, or which no order of events should
+// produce, and which would be lost.
+func (q *Queue) takeUp(ctx context.Context) error {
+	if err := q.recordHanded(ctx); err != nil {
+		return err
+	}
+	return q.rescue(ctx, func(stray) bool { return true })
 }
 
 // Stop lets the deliveries under way finish, interrupts them when ctx is done

@@ -94,5 +94,6 @@ func (q *Queue) replaceJob(ctx context.Context, tx *sql.Tx, s stray) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	return true, q.enqueue(ctx, tx, s.delivery, priorityAfter(s.attempts), 0)
+	_, err = q.enqueue(ctx, tx, s.delivery, priorityAfter(s.attempts), 0)
+	return true, err
 }

@@ -31,11 +31,12 @@ type destination struct {
 type verdict int
 
 const (
-	admitted verdict = iota
-	full             // all seats that the destination may have are taken
-	failing          // so are they, and the destination fails
-	seated           // it has one
-	inLine           // the limits of the destination are reached
+	admitted  verdict = iota
+	full              // all seats that the destination may have are taken
+	noRetries         // so are those of retries alone
+	failing           // so are they, and the destination fails
+	seated            // it has one
+	inLine            // the limits of the destination are reached
 )
 
 const (
@@ -90,8 +91,10 @@ func (s *seats) retryRoom() int { return max(0, max(1, s.workers-s.workers/5)-s.
 // judge says whether a job gets a seat.
 func (s *seats) judge(name string, priority int) verdict {
 	switch d := s.destinations[name]; {
-	case s.free() == 0 || priority == retry && s.retryRoom() == 0:
+	case s.free() == 0:
 		return full
+	case priority == retry && s.retryRoom() == 0:
+		return noRetries
 	case d == nil:
 		return admitted
 	case d.failing && (d.busy >= max(1, s.workers/10) || s.struggling >= max(1, s.workers/2)):

@@ -153,7 +153,7 @@ func TestSeats(t *testing.T) {
 			t.Fatal(v)
 		}
 	}
-	if v := s.judge("d", retry); v != full {
+	if v := s.judge("d", retry); v != noRetries {
 		t.Errorf("retries leave nothing for new mail: %v", v)
 	}
 }
@@ -189,7 +189,7 @@ func testDeliveryOnHold(t *testing.T) {
 	if ok, err := q.Retry(t.Context(), 1); ok || err != nil {
 		t.Errorf("retried on hold: %v %v", ok, err)
 	}
-	if err := q.Drop(t.Context(), 1); err != nil {
+	if _, err := q.Drop(t.Context(), 1); err != nil {
 		t.Error(err)
 	}
 	if ok, err := q.Unhold(t.Context(), 2); !ok || err != nil {

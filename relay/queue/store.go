@@ -194,26 +194,40 @@ type recipient struct {
 }
 
 func readRecipients(ctx context.Context, tx *sql.Tx, delivery int64) ([]recipient, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT position, address, notify, original_type, original, error
-		FROM smimerelay_recipient WHERE delivery_id = $1 ORDER BY position`, delivery)
+	all, damage, err := scanRecipients(ctx, tx, delivery)
+	if err == nil {
+		err = damage
+	}
 	if err != nil {
 		return nil, err
 	}
+	return all, nil
+}
+
+// scanRecipients returns the recipients whose addresses can be read; damage says which cannot.
+func scanRecipients(ctx context.Context, tx *sql.Tx, delivery int64) (all []recipient, damage, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT position, address, notify, original_type, original, error
+		FROM smimerelay_recipient WHERE delivery_id = $1 ORDER BY position`, delivery)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer rows.Close()
-	var all []recipient
 	for rows.Next() {
 		var r recipient
 		var addr, notify string
 		if err := rows.Scan(&r.position, &addr, &notify, &r.OriginalType, &r.Original, &r.lastError); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if r.Address, err = parseStored(addr); err != nil {
-			return nil, err
+		a, err := parseStored(addr)
+		if err != nil {
+			damage = errors.Join(damage, err)
+			continue
 		}
+		r.Address = a
 		r.Notify = splitWords(notify)
 		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, damage, rows.Err()
 }
 
 // parseStored reads an address that we wrote.

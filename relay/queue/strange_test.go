@@ -70,7 +70,7 @@ func testHoldIsRemovedOnce(t *testing.T) {
 	if err := q.Put(t.Context(), holding(held(t, "b@example.net"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.DropHeld(t.Context(), 1); err != nil {
+	if _, err := q.DropHeld(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	err := q.writer.write(t.Context(), func(tx *sql.Tx) error { return q.removeHold(t.Context(), tx, 1, 1) })

@@ -60,6 +60,9 @@ func (t *tender) poll() {
 	if err := q.dispatcher.findLines(t.ctx); err != nil && t.ctx.Err() == nil {
 		q.config.Log.Error("looking for deliveries that wait for their turn failed", "error", err)
 	}
+	if err := q.forgetQuestions(t.ctx); err != nil && t.ctx.Err() == nil {
+		q.config.Log.Error("removing expired requests for certificates failed", "error", err)
+	}
 	err := wipe(t.ctx, q.db, func(apply func(*sql.Tx) error) error { return q.writer.write(t.ctx, apply) })
 	if err != nil && t.ctx.Err() == nil {
 		q.config.Log.Error("wiping delivered messages failed", "error", err)

@@ -119,7 +119,7 @@ func testPiecesOfAnother(t *testing.T) {
 	if rolled := tx.Rollback(); err != nil || rolled != nil || s.delivery.Stored == nil {
 		t.Fatal(err, rolled)
 	}
-	if err := q.Drop(t.Context(), id); err != nil {
+	if _, err := q.Drop(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	put(large(strings.Repeat("b", 48)))

@@ -58,7 +58,7 @@ func (s *Store) unloadDelivery(ctx context.Context, tx *sql.Tx, d *movedDelivery
 			return err
 		}
 	}
-	if err := s.enqueue(ctx, tx, id, priorityAfter(d.attempts), d.wait); err != nil || !d.onHold {
+	if _, err := s.enqueue(ctx, tx, id, priorityAfter(d.attempts), d.wait); err != nil || !d.onHold {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE river_job SET state = 'pending' WHERE id = (SELECT job_id FROM smimerelay_delivery WHERE id = $1)`, id)

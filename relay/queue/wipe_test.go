@@ -42,7 +42,7 @@ func TestDeliveredTextIsWiped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range list {
-		if err := q.DropHeld(t.Context(), e.ID); err != nil {
+		if _, err := q.DropHeld(t.Context(), e.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,9 +12,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/internal/guard"
-	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/relay"
-	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // attempt makes one attempt. If the queue stops before its end is recorded, the next
@@ -22,7 +20,7 @@ import (
 func (q *Queue) attempt(ctx context.Context, j job) {
 	share := q.config.Memory.Share()
 	defer share.Release()
-	s, err := withMemory(ctx, share, func(share *relay.Share) (*stored, error) { return q.load(ctx, j, share) })
+	s, err := q.read(ctx, j, share)
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
@@ -39,6 +37,7 @@ func (q *Queue) attempt(ctx context.Context, j job) {
 			q.standInLine(ctx, s, after)
 			return
 		}
+		q.handed.add(j.id, results, relayed)
 		q.dispatcher.noteResults(j.destination, results)
 		q.record(ctx, s, results, relayed)
 	}
@@ -75,7 +74,8 @@ func (q *Queue) standInLine(ctx context.Context, s *stored, after time.Duration)
 			return err
 		}
 		q.dispatcher.line(destination, after)
-		return q.enqueue(ctx, tx, s.id, priorityAfter(s.attempts), spread(lineLasts))
+		_, err = q.enqueue(ctx, tx, s.id, priorityAfter(s.attempts), spread(lineLasts))
+		return err
 	})
 }
 
@@ -91,7 +91,8 @@ func (q *Queue) postponeJob(ctx context.Context, j job, why error) {
 		if err != nil || !there {
 			return err
 		}
-		return q.enqueue(ctx, tx, j.delivery, retry, q.config.Retry[0])
+		_, err = q.enqueue(ctx, tx, j.delivery, retry, q.config.Retry[0])
+		return err
 	})
 }
 
@@ -114,7 +115,7 @@ func (q *Queue) insist(ctx context.Context, j job, apply func(context.Context, *
 		log := q.config.Log.With("delivery", j.delivery, "error", err)
 		select {
 		case <-ctx.Done():
-			log.Error("the result of a delivery could not be recorded; the delivery is repeated after the next start")
+			log.Error("the result of a delivery could not be recorded; the next start records it from the note of what the next hop took, or repeats the delivery where there is no note")
 			return false
 		case <-time.After(wait):
 			log.Warn("the result of a delivery is not recorded yet")
@@ -143,110 +144,6 @@ func (q *Queue) claim(ctx context.Context, j job) context.Context {
 		return ctx
 	}
 	return relay.WithClaim(ctx, func(ctx context.Context) error { return q.lease.check(ctx, j.id) })
-}
-
-// stored is a delivery as it is in the store.
-type stored struct {
-	id, message int64
-	job         job // of this attempt
-	created     time.Time
-	attempts    int
-	recipients  []recipient
-	params      storedParams
-	delivery    relay.Delivery
-	whole       *message.Message // of a delivery in pieces, where it had to be read
-	share       *relay.Share     // of the memory
-	lost        bool             // the job was not this process's any more when the attempt ended
-}
-
-// load reads a delivery for a job; nil if it is gone, delivered or dropped, or has
-// another job by now. The memory for its message is of share.
-func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, error) {
-	tx, err := q.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
-	s := &stored{id: j.delivery, job: j}
-	var sender, params string
-	var created int64
-	var size int
-	err = tx.QueryRowContext(ctx, `SELECT message_id, sender, params, created, attempts, `+messageSize+`
-		FROM smimerelay_delivery d JOIN smimerelay_message m ON m.id = d.message_id WHERE d.id = $1 AND job_id = $2`, j.delivery, j.id).
-		Scan(&s.message, &sender, &params, &created, &s.attempts, &size)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.created = time.UnixMilli(created)
-	if s.delivery.Sender, err = parseStored(sender); err != nil {
-		return nil, err
-	}
-	p := &s.params
-	if err := json.Unmarshal([]byte(params), p); err != nil {
-		return nil, err
-	}
-	s.delivery.Params, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Origin, p.Secret
-	s.delivery.Listener, s.delivery.Direction = p.Listener, p.Direction
-	if err := q.loadMessage(ctx, tx, s, size, share); err != nil {
-		return nil, err
-	}
-	if s.recipients, err = readRecipients(ctx, tx, s.id); err != nil {
-		return nil, err
-	}
-	for i := range s.recipients {
-		r := &s.recipients[i]
-		if r.position < len(p.Rules) {
-			r.Rule = p.Rules[r.position]
-		}
-		s.delivery.Recipients = append(s.delivery.Recipients, r.Recipient)
-	}
-	return s, nil
-}
-
-// loadMessage reads the message of a delivery, or prepares that it is read in pieces.
-func (q *Queue) loadMessage(ctx context.Context, tx *sql.Tx, s *stored, size int, share *relay.Share) (err error) {
-	if size >= piecesFrom {
-		if err := reserve(share, piecesMemory); err != nil {
-			return err
-		}
-		s.delivery.Stored, err = q.inPieces(ctx, tx, s.message, size, s.loadWhole(q, size))
-		if err != nil || s.delivery.Stored != nil {
-			return err
-		}
-		share.Release() // who holds some and waits for more may wait for ever
-	}
-	if err := reserve(share, deliveryFactor*int64(size)); err != nil {
-		return err
-	}
-	s.delivery.Message, err = readMessage(ctx, tx, s.message, size)
-	return err
-}
-
-// loadWhole is relay.Stored.Load of a message of size octets. It keeps what it has read for
-// as long as the attempt lasts.
-func (s *stored) loadWhole(q *Queue, size int) func(context.Context, int64) (*message.Message, error) {
-	return func(ctx context.Context, parts int64) (*message.Message, error) {
-		if s.whole != nil {
-			return s.whole, nil
-		}
-		s.share.Release() // who holds some and waits for more may wait for ever
-		if err := s.share.Wait(ctx, deliveryFactor*int64(size)); err != nil {
-			return nil, err
-		}
-		tx, err := q.db.BeginTx(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		defer tx.Rollback()
-		if err := present(ctx, tx, s.message, parts); err != nil {
-			return nil, err
-		}
-		s.whole, err = readMessage(ctx, tx, s.message, size)
-		return s.whole, err
-	}
 }
 
 // deliver asks the deliverer, and keeps it to its word: one result a recipient,
@@ -287,7 +184,11 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 			s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
 		}
 	}
+	if err := q.reportUnasked(ctx, s, a); err != nil {
+		s.delivery.Origin.With(q.config.Log).Error("report could not be created", "delivery", s.id, "error", err)
+	}
 	if q.commit(ctx, s, a) {
+		q.handed.remove(s.job.id)
 		q.log(s, results, a.failed, len(a.left))
 		if q.config.GivenUp != nil && len(a.failed) > 0 {
 			q.config.GivenUp(s.delivery, a.failed)
@@ -314,7 +215,7 @@ func (q *Queue) sort(s *stored, results []error, relayed []bool) *outcome {
 			about.Err = outOfTime(err)
 			a.failed = append(a.failed, about)
 		default:
-			r.lastError = postgresdb.Text(relay.ReplyFor(err).Text)
+			r.lastError = shown(err)
 			a.left = append(a.left, r)
 			if late {
 				a.delayed = append(a.delayed, about)
@@ -329,7 +230,7 @@ func (a *outcome) stay(s *stored) {
 	for _, f := range a.failed {
 		for _, r := range s.recipients {
 			if r.Address == f.Recipient.Address {
-				r.lastError = postgresdb.Text(relay.ReplyFor(f.Err).Text)
+				r.lastError = shown(f.Err)
 				a.left = append(a.left, r)
 			}
 		}
@@ -371,17 +272,6 @@ func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.Ev
 	return nil
 }
 
-// withMessage is the delivery with its message as a whole: the report may return it.
-func (s *stored) withMessage(ctx context.Context) (relay.Delivery, error) {
-	d := s.delivery
-	if d.Stored == nil {
-		return d, nil
-	}
-	m, err := d.Stored.Load(ctx)
-	d.Message, d.Stored = m, nil
-	return d, err
-}
-
 // commit writes it all down in one transaction, in which the job ends and that
 // of the next attempt begins. It reports whether that is on the disk.
 func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
@@ -404,6 +294,11 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if err := q.insert(ctx, tx, a.reports); err != nil {
 			return err
 		}
+		if s.params.Asks != nil && len(a.failed) > 0 {
+			if err := forgetQuestion(ctx, tx, s.recipients[0].Address, s.params.Asks.MessageID); err != nil {
+				return err
+			}
+		}
 		if len(a.left) == 0 {
 			return q.removeMessage(ctx, tx, s.message)
 		}
@@ -413,7 +308,8 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if err := s.noteDelay(ctx, tx, a); err != nil {
 			return err
 		}
-		return q.enqueue(ctx, tx, s.id, retry, q.backoff(s.attempts))
+		_, err = q.enqueue(ctx, tx, s.id, retry, q.backoff(s.attempts))
+		return err
 	})
 }
 
@@ -483,7 +379,7 @@ func (q *Queue) log(s *stored, results []error, failed []relay.RecipientStatus, 
 	}
 	for i, err := range results {
 		if err != nil {
-			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err)
+			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err, "next_hop", fault.Of(err).Host)
 		}
 	}
 	log.Info("attempt", "delivered", len(results)-len(failed)-left, "given_up", len(failed), "deferred", left)

@@ -112,6 +112,7 @@ func (w *writer) run() {
 			w.note(c.err)
 			close(c.done)
 		}
+		w.dispatcher.takeFresh(jobs)
 		if take.err == nil {
 			w.dispatcher.run(jobs)
 		} else {
@@ -205,9 +206,12 @@ func (w *writer) commitOnce(batch []*change, apart bool) error {
 		return err
 	}
 	defer tx.Rollback()
+	w.dispatcher.forgetFresh()
 	for _, c := range batch {
 		if apart {
-			err = c.try(tx)
+			if err = c.try(tx); c.err != nil {
+				w.dispatcher.forgetFresh()
+			}
 		} else if c.err = c.guarded(tx); inConflict(c.err) {
 			err = c.err
 		} else if c.err != nil {

@@ -108,7 +108,7 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 	for _, fresh := range []bool{false, true} {
 		h, err := c.get(ctx, host, fresh)
 		if err != nil {
-			t.Note(lost(err))
+			t.Note(host.lost(err))
 			return false
 		}
 		if len(h.share(t)) == 0 {
@@ -126,19 +126,19 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 		}
 		h.close()
 		if h.committed {
-			t.fail(lost(err))
+			t.fail(host.lost(err))
 			return true
 		}
 		// A connection that was kept may have been closed by the hop since. As
 		// long as it has not been given the message, nothing is sent twice.
 		if h.messages == 0 || ctx.Err() != nil {
 			if !errors.Is(err, errClosed) { // then it has said why
-				t.Note(lost(err))
+				t.Note(host.lost(err))
 			}
 			return false
 		}
 	}
-	t.Note(lost(errClosed))
+	t.Note(host.lost(errClosed))
 	return false
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // dotWriter writes the text of a message as SMTP has it: a dot before each line that begins
@@ -85,7 +87,6 @@ func (s *scan) add(text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	s.eight = s.eight || eightBit(text)
 	lf := s.cr && text[0] == '\n'
 	s.ended = bytes.HasSuffix(text, []byte("\r\n")) || lf && len(text) == 1
 	s.bare = s.bare || s.cr && !lf
@@ -93,18 +94,14 @@ func (s *scan) add(text []byte) {
 		text = text[1:]
 	}
 	s.cr = bytes.HasSuffix(text, []byte("\r"))
-	s.bare = s.bare || bareLineEnd(bytes.TrimSuffix(text, []byte("\r")))
+	lines := message.ScanLines(bytes.TrimSuffix(text, []byte("\r")))
+	s.bare = s.bare || !lines.CRLF
+	s.eight = s.eight || !lines.ASCII && eightBit(text) // a NUL is not ASCII there
 }
 
 // whole ends the message.
 func (s *scan) whole() {
 	s.bare = s.bare || s.cr
-}
-
-// bareLineEnd reports a CR without LF or an LF without CR.
-func bareLineEnd(text []byte) bool {
-	pairs := bytes.Count(text, []byte("\r\n"))
-	return bytes.Count(text, []byte("\n")) != pairs || bytes.Count(text, []byte("\r")) != pairs
 }
 
 // blockWriter gives each block of data its time.

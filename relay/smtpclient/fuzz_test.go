@@ -33,7 +33,9 @@ func FuzzDots(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if bareLineEnd(text) {
+		var s scan
+		s.add(text)
+		if s.whole(); s.bare {
 			return // refused before
 		}
 		var wire bytes.Buffer

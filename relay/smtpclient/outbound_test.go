@@ -110,6 +110,7 @@ func TestScan(t *testing.T) {
 		"\n\r":          {bare: true},
 		"a\r":           {bare: true},
 		"h\xc3\xa9\r\n": {eight: true},
+		"a\x00\r\n":     {}, // not ASCII, and 7-bit
 	} {
 		for i := range len(in) + 1 {
 			for k := i; k <= len(in); k++ {

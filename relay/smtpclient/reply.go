@@ -89,7 +89,7 @@ func enhanced(s string) (e [3]int, ok bool) {
 // asError returns the error for a negative reply: the hop's own words, and
 // whether it is worth while to try again.
 func asError(r fault.Reply) *fault.Error {
-	text := fmt.Sprintf("next hop answered %d %s", r.Code, r.Text)
+	text := "next hop answered " + r.String()
 	switch r.Code / 100 {
 	case 4:
 		return &fault.Error{Kind: fault.NextHop, Public: text, Reply: r}
@@ -105,6 +105,9 @@ func (h *hop) said(r fault.Reply) *fault.Error {
 	e.Host = h.host.label(h.greeted)
 	return e
 }
+
+// lost is lost of an error that names the host: one of several may be at fault.
+func (h Host) lost(err error) error { return lost(fmt.Errorf("%s: %w", h.shown(), err)) }
 
 // lost returns the error for a connection that could not be made or kept. A
 // reply on the way to a transaction, even a permanent one, says something of

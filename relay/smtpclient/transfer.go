@@ -268,7 +268,7 @@ func (h *hop) judge(ctx context.Context, t *Transfer, recipients []int, r fault.
 	h.logDelivered(ctx, t, recipients, r)
 	for _, i := range recipients {
 		t.relayed[i] = !h.offers("DSN")
-		relay.TellReply(ctx, t.d.Recipients[i].Address, h.host.shown(), fmt.Sprintf("%d %s", r.Code, r.Text))
+		relay.TellReply(ctx, t.d.Recipients[i].Address, h.host.shown(), r.String())
 	}
 	t.settle(recipients, nil)
 }
@@ -288,7 +288,7 @@ func (h *hop) logDelivered(ctx context.Context, t *Transfer, accepted []int, r f
 	}
 	log := t.d.Origin.With(h.client.config.Log).With("sender", t.d.Sender.String(), "next_hop", h.host.shown())
 	for _, i := range accepted {
-		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", fmt.Sprintf("%d %s", r.Code, r.Text))
+		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", r.String())
 	}
 }
 

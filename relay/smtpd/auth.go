@@ -76,7 +76,7 @@ func (l *link) authenticate(args string) error {
 		l.mu.Lock()
 		l.secret = true
 		l.mu.Unlock()
-		return l.answer(refusal(err))
+		return l.answer(l.refusal(err))
 	}
 	l.mu.Lock()
 	l.user, l.loggedIn = name, true

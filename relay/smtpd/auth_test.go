@@ -28,14 +28,14 @@ func (passwords) Check(_ context.Context, user, password string) (string, bool, 
 	return strings.ToLower(user), strings.EqualFold(user, "alice") && password == "secret", nil
 }
 
-// refusals is a Meter that counts them.
+// refusals is a Meter that counts them, and answers to messages.
 type refusals struct {
-	n        int
-	listener string
+	n, answered int
+	listener    string
 }
 
 func (m *refusals) Refused(env *relay.Envelope, _ error) { m.n, m.listener = m.n+1, env.Listener }
-func (m *refusals) Answered(relay.Tally)                 {}
+func (m *refusals) Answered(relay.Tally)                 { m.answered++ }
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 

@@ -55,6 +55,12 @@ const hidden = "(hidden)"
 // known reports whether c is a command at all.
 func (c *command) known() bool { return c.verb == "" || strings.Contains(verbs, " "+c.verb+" ") }
 
+// isHTTP reports whether c is the first line of a request to a web server. Browsers and
+// other programs of a trusted client can be made to send one here, with commands in its body.
+func (c *command) isHTTP() bool {
+	return strings.HasPrefix(strings.ToUpper(c.args[strings.LastIndexByte(c.args, ' ')+1:]), "HTTP/")
+}
+
 // hide makes c an unknown command that tells nothing, neither in the log
 // nor in the reply of the library.
 func (c *command) hide() { *c = command{verb: hidden, line: hidden} }

@@ -1,9 +1,13 @@
 package smtpd
 
 import (
+	"bufio"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/testing/wiretest"
@@ -167,6 +171,47 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
+// countedConn counts the writes of the server.
+type countedConn struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// The replies to commands that came together go out together (RFC 2920 section 3.2), and no
+// reply waits for the rest of a line.
+func TestRepliesInGroups(t *testing.T) {
+	s := NewServer(Config{Hostname: "gw.example.com", Handler: &wiretest.Handler{}, Queue: &wiretest.Sink{}, Log: slog.New(slog.DiscardHandler)})
+	ours, theirs := net.Pipe()
+	server := &countedConn{Conn: ours}
+	_ = s.Serve(&single{conn: server}) // it has one connection
+	p := &peer{t: t, Conn: theirs, r: bufio.NewReader(theirs)}
+	p.expect("220 ")
+	p.do("EHLO client.example.org", "250 ")
+	before := server.writes.Load()
+	p.send("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\nDATA\r\n")
+	for _, want := range []string{"250 2.1.0", "250 2.1.5", "250 2.1.5", "354 "} {
+		p.expect(want)
+	}
+	if n := server.writes.Load() - before; n != 1 {
+		t.Errorf("%d writes for the replies to four commands", n)
+	}
+	p.send(text + ".\r\n")
+	p.expect("250 ")
+	p.send("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@exam")
+	p.expect("250 2.1.0")
+	p.send("ple.net>\r\nBDAT 1000\r\nSubject: x\r\n")
+	p.expect("250 2.1.5")
+	theirs.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A chunk whose size is not understood would be read as commands.
 func TestBDATWithoutSize(t *testing.T) {
 	for _, args := range []string{"", " x", " 99999999999", " 1 2", " 1 LAST x", " -1"} {
@@ -256,5 +301,20 @@ func TestXFORWARDFromStrangers(t *testing.T) {
 	p.deliver()
 	if c := w.handler.Seen()[0].Envelope.Client; c.Addr != netip.MustParseAddr("198.51.100.1") {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestGreetingNamesTheServer: the reply to a greeting begins with the name of the server
+// (RFC 5321 section 4.1.1.1), without an enhanced code (RFC 2034 section 4).
+func TestGreetingNamesTheServer(t *testing.T) {
+	for greeting, lmtp := range map[string]bool{"EHLO": false, "HELO": false, "LHLO": true} {
+		p := start(t, Config{LMTP: lmtp}).dial()
+		r := p.do(greeting+" client.example.net", "250 ")
+		if !strings.HasPrefix(r[3:], "-gw.example.com ") && !strings.HasPrefix(r[3:], " gw.example.com ") {
+			t.Errorf("%s: %q", greeting, r)
+		}
+		p.do(greeting, "501 ")
+		// RFC 2033 section 4.2.
+		p.do("DATA", "503 ")
 	}
 }

@@ -45,7 +45,7 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 		}
 		for _, g := range tx.given {
 			if err := byKey[g.key]; err != nil {
-				status.SetStatus(g.text, refuse(tx.env, err))
+				status.SetStatus(g.text, s.refuse(tx.env, err))
 			} else {
 				status.SetStatus(g.text, accepted(tx.env))
 			}
@@ -57,15 +57,15 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 // message reads a message and hands it to f; the error is a reply.
 func (s *session) message(r io.Reader, f func(*transaction, *message.Message) error) error {
 	if !s.client.work.TryRLock() {
-		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
+		return s.refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	defer s.client.work.RUnlock()
 	tx := s.current()
 	if tx == nil || len(tx.given) == 0 {
-		return refuse(nil, outOfOrder("no recipients"))
+		return s.refuse(nil, outOfOrder("no recipients"))
 	}
 	if !s.link.open() {
-		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
+		return s.refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	s.link.begin(time.Now().Add(s.config().Limits.Message))
 	field := s.received(tx.env)
@@ -91,7 +91,7 @@ func (s *session) message(r io.Reader, f func(*transaction, *message.Message) er
 
 // receive reads a message to its end and judges it as SMTP does.
 func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, error) {
-	_, err := in.ReadFrom(r)
+	err := s.read(in, r)
 	if errors.Is(err, smtp.ErrDataTooLarge) {
 		// It is still arriving: the library reads to its end, and the limits hold for that.
 		return nil, fault.New(fault.TooLarge, "message too large", err)
@@ -100,12 +100,12 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 	switch {
 	case errors.Is(err, smtp.ErrDataReset):
 		s.link.abandon() // by RSET between two BDAT, which may be over by now
-		return nil, fault.New(fault.Internal, "message aborted", err)
+		return nil, givenUp("message aborted", err)
 	case err != nil:
-		return nil, fault.New(fault.Internal, "message not received", err)
+		return nil, givenUp("message not received", err)
 	case !complete:
 		// The library takes a truncated BDAT for a whole one.
-		return nil, fault.New(fault.Internal, "message not received", io.ErrUnexpectedEOF)
+		return nil, givenUp("message not received", io.ErrUnexpectedEOF)
 	case in.Err() != nil:
 		return nil, in.Err()
 	}
@@ -121,6 +121,23 @@ func (s *session) receive(in *wire.Collector, r io.Reader) (*message.Message, er
 		return nil, fault.New(fault.Malformed, "message header cannot be parsed", err)
 	}
 	return m, wire.CheckLoop(m)
+}
+
+// read reads a message: that of DATA from the link, and the chunks of BDAT from the library.
+func (s *session) read(in *wire.Collector, r io.Reader) error {
+	if s.link.inData() {
+		return s.link.receive(in)
+	}
+	_, err := in.ReadFrom(r)
+	return err
+}
+
+// errGivenUp is in the error of a message that its client did not send to the end: what
+// clients do is no fault of this side, and is not counted as one.
+var errGivenUp = errors.New("given up by the client, or too slow")
+
+func givenUp(text string, cause error) error {
+	return fault.New(fault.Internal, text, fmt.Errorf("%w: %w", errGivenUp, cause))
 }
 
 // bareLineEnds is the refusal of a message whose line ends are not all CRLF. To
@@ -242,5 +259,5 @@ func (s *session) logFailure(env *relay.Envelope, r relay.Recipient, err error) 
 		return
 	}
 	reply := wire.Reply(err)
-	s.log(env).Warn("not delivered", "recipient", r.Address.String(), "code", reply.Code, "kind", fault.Of(err).Kind.String(), "error", err)
+	s.log(env).Warn("not delivered", "recipient", r.Address.String(), "code", reply.Code, "kind", fault.Of(err).Kind.String(), "error", err, "next_hop", fault.Of(err).Host)
 }

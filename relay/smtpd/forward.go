@@ -33,11 +33,11 @@ func (l *link) forward(args string) error {
 	reply := line(relay.Accepted("Ok"))
 	switch f, err := l.forwarded.add(args); {
 	case !l.trusted:
-		reply = refusal(fault.Narrow(fault.Policy, fault.Unauthorized, "XFORWARD is not accepted from this client", nil))
+		reply = l.refusal(fault.Narrow(fault.Policy, fault.Unauthorized, "XFORWARD is not accepted from this client", nil))
 	case l.inTransaction:
-		reply = refusal(outOfOrder("XFORWARD within a mail transaction"))
+		reply = l.refusal(outOfOrder("XFORWARD within a mail transaction"))
 	case err != nil:
-		reply = refusal(badParams(err))
+		reply = l.refusal(badParams(err))
 	default:
 		l.forwarded = f
 	}

@@ -123,3 +123,27 @@ func TestScannerIsPlain(t *testing.T) {
 		}
 	})
 }
+
+// Of a message of DATA there is what RFC 5321 says, and nothing beyond its end is read,
+// wherever the stream is cut.
+func TestContentIsPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		stream := rapid.StringOfN(rapid.RuneFrom([]rune("\r\r\n\n..x")), 0, 16, -1).Draw(t, "stream") + "\r\n.\r\nRSET"
+		c, read, ended := atLine, 0, false
+		var got strings.Builder
+		for !ended {
+			piece := stream[read:][:rapid.IntRange(1, len(stream)-read).Draw(t, "cut")]
+			n, end, err := c.copy(&got, []byte(piece))
+			if err != nil || n == 0 || n < len(piece) && !end {
+				t.Fatalf("%q: %d octets of %q read, %v", stream, n, piece, err)
+			}
+			read, ended = read+n, end
+		}
+		if want := strings.Index("\r\n"+stream, "\r\n.\r\n") + 3; read != want {
+			t.Fatalf("%q: %d octets read, want %d", stream, read, want)
+		}
+		if want, ok := strict(stream); ok && got.String() != want {
+			t.Fatalf("%q: %q, want %q", stream, got.String(), want)
+		}
+	})
+}

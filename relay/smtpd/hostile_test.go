@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -158,9 +159,9 @@ func TestLimits(t *testing.T) {
 		w := start(t, Config{Limits: Limits{Errors: 3}})
 		p := w.dial()
 		for range 3 {
-			p.do("MAIL FROM:<a@example.org>", "502 ")
+			p.do("MAIL FROM:<a@example.org>", "503 ")
 		}
-		p.do("MAIL FROM:<a@example.org>", "502 ")
+		p.do("MAIL FROM:<a@example.org>", "503 ")
 		p.expect("421 4.7.0 too many errors")
 		p.gone()
 	})
@@ -336,5 +337,57 @@ func TestHandlersTakeMemory(t *testing.T) {
 			defer all.Release()
 			return all.Reserve(3 << 19)
 		})
+	}
+}
+
+// TestWebRequest: what a browser of a trusted client can be made to send is no mail, also
+// where its body is a whole SMTP session.
+func TestWebRequest(t *testing.T) {
+	for _, request := range []string{"POST / HTTP/1.1\r\nHost: gw\r\n\r\n", "GET /x HTTP/1.0\r\n", "PRI * HTTP/2.0\r\n", "post / http/1.1\r\n"} {
+		w := start(t, Config{})
+		p := w.dial()
+		p.send(request + "EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n" + text + ".\r\n")
+		p.expect("501 5.5.2 this is not a web server")
+		if n := len(w.sink.All()); n != 0 {
+			t.Errorf("%q: %d messages", request, n)
+		}
+	}
+}
+
+// TestExcessRecipients: to name more recipients than one message may have is no error of the
+// client, which finds the limit by it.
+func TestExcessRecipients(t *testing.T) {
+	p := start(t, Config{Limits: Limits{Recipients: 2, Errors: 1}}).dial()
+	p.envelope("EHLO", "b@example.net", "c@example.net")
+	for range 3 {
+		p.do("RCPT TO:<d@example.net>", "452 4.5.3")
+	}
+	p.do("RCPT TO:<d@example.net>", "452 4.5.3")
+	p.expect("421 4.7.0 too many errors")
+}
+
+// TestGivenUp: a message whose client goes away in it is no fault of this side, which an
+// operator would have to look after.
+func TestGivenUp(t *testing.T) {
+	m := &refusals{}
+	w := start(t, Config{Meter: m})
+	for _, sent := range []string{"DATA\r\nSubject: x\r\n\r\n", "BDAT 100 LAST\r\nSubject: x\r\n\r\n", "BDAT 100\r\n" + text} {
+		p := w.dial()
+		p.envelope("EHLO", "b@example.net")
+		p.send(sent)
+		if err := p.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(p.r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := w.dial()
+	p.envelope("EHLO", "b@example.net")
+	p.do("DATA", "354 ")
+	p.send(text + ".\r\n")
+	p.expect("250 ")
+	if m.n != 0 || m.answered != 1 {
+		t.Errorf("%d refusals, %d messages", m.n, m.answered)
 	}
 }

@@ -11,7 +11,9 @@ import (
 func line(r fault.Reply) string { return wire.Line(r) + "\r\n" }
 
 // refusal is the line that refuses a command.
-func refusal(err error) string { return line(wire.Reply(err)) }
+func (l *link) refusal(err error) string {
+	return line(wire.Answer(err, l.client.server.config.Contact, ""))
+}
 
 // closing is the last line on a connection that the server ends.
 func closing(why fault.Detail, text string) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +29,8 @@ type link struct {
 	holder   string // of the certificate that the client has shown, if that is admitted
 
 	mu       sync.Mutex
-	silent   bool // the greeting was said before STARTTLS
+	held     []byte // replies that go out with the next, or before a read that waits
+	silent   bool   // the greeting was said before STARTTLS
 	greeted  bool
 	upgrade  bool      // STARTTLS was answered: the library is to find an end
 	ended    bool      // a read failed: nothing more will come
@@ -41,6 +43,7 @@ type link struct {
 	scan     scanner   // of DATA
 	data     bool      // DATA was answered with 354
 	errors   int
+	excess   int // recipients that were too many for one message
 	draining bool
 	closed   bool
 
@@ -90,6 +93,11 @@ func (l *link) reworded(p []byte) []byte {
 	switch {
 	case verb == "EHLO" || verb == "LHLO":
 		return l.extended(p)
+	case verb == "HELO" && replyCode(p) == "250":
+		return l.named(p)
+	case replyCode(p) == "502" && inSequence[verb]:
+		// RFC 5321 section 4.3.2, and RFC 2033 section 4.2, which demands it of DATA.
+		return slices.Concat([]byte("503"), p[3:])
 	case verb == "MAIL" && replyCode(p) == "250":
 		l.inTransaction = true
 		return []byte(line(relay.SenderAccepted()))
@@ -97,6 +105,16 @@ func (l *link) reworded(p []byte) []byte {
 		return []byte(line(relay.RecipientAccepted()))
 	}
 	return p
+}
+
+// inSequence are the commands that the library refuses only where they do not stand in
+// their place.
+var inSequence = map[string]bool{"MAIL": true, "RCPT": true, "DATA": true, "BDAT": true}
+
+// named returns the first line of the reply to a greeting, with the name of the server in
+// front (RFC 5321 section 4.1.1.1) and no enhanced code (RFC 2034 section 4).
+func (l *link) named(p []byte) []byte {
+	return slices.Concat(p[:4], []byte(l.client.server.config.Hostname+" "), bytes.TrimPrefix(p[4:], []byte("2.0.0 ")))
 }
 
 // extended returns a line of the reply to EHLO: what the library does not know stands
@@ -110,7 +128,7 @@ func (l *link) extended(p []byte) []byte {
 		return p
 	}
 	l.answered = true
-	p = bytes.Clone(p)
+	p = l.named(p)
 	if l.tls != nil {
 		p = append(p, "250-REQUIRETLS\r\n"...)
 	}
@@ -132,6 +150,10 @@ func (l *link) reply(p []byte) error {
 	if code != "" && code != "421" && (code[0] == '4' || code[0] == '5') {
 		l.logRefusal(string(p)) // before the peer has it
 	}
+	if verb := l.command.verb; code == "250" && (verb == "MAIL" || verb == "RCPT") {
+		l.held = append(l.held, p...)
+		return nil
+	}
 	if err := l.send(p); err != nil {
 		return err
 	}
@@ -143,9 +165,12 @@ func (l *link) reply(p []byte) error {
 	case code == "220":
 		l.greeted = true
 	case code == "354":
-		l.data, l.scan = true, scanner{}
+		l.data, l.scan, l.text = true, scanner{}, atLine
 	case code == "421":
 		return l.hangUp("")
+	case code == "452" && l.command.verb == "RCPT" && l.excess < l.client.server.config.Limits.Recipients:
+		// A client may find the limit by trying (RFC 5321 section 4.5.3.1.10).
+		l.excess++
 	case code != "" && (code[0] == '4' || code[0] == '5'):
 		l.errors++
 		if limit := l.client.server.config.Limits.Errors; limit > 0 && l.errors > limit {
@@ -155,12 +180,27 @@ func (l *link) reply(p []byte) error {
 	return nil
 }
 
+// send sends what is held, and p.
 func (l *link) send(p []byte) error {
 	if err := l.Conn.SetWriteDeadline(time.Now().Add(l.client.server.config.Limits.Write)); err != nil {
 		return err
 	}
-	_, err := l.Conn.Write(p)
+	l.held = append(l.held, p...)
+	_, err := l.Conn.Write(l.held)
+	l.held = l.held[:0]
 	return err
+}
+
+// release sends what is held, unless the client has sent another whole line: its commands
+// may come in groups, and their replies then go out in groups too (RFC 2920 section 3.2).
+func (l *link) release() error {
+	if len(l.held) == 0 {
+		return nil
+	}
+	if more, _ := l.in.Peek(l.in.Buffered()); bytes.IndexByte(more, '\n') >= 0 {
+		return nil
+	}
+	return l.send(nil)
 }
 
 // hangUp says last, if there is something to say, and ends the connection.
@@ -200,6 +240,13 @@ func (l *link) upgraded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.upgrade && !l.closed
+}
+
+// inData reports whether the message comes by DATA, and not by BDAT.
+func (l *link) inData() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.data
 }
 
 // begin notes that a message starts to arrive.

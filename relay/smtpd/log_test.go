@@ -21,8 +21,8 @@ func TestRefusalsAreLogged(t *testing.T) {
 		"MAIL FROM:a@example.org SIZE=99999999": `at=MAIL code=552 .*99999999 octets declared`,
 		"MAIL FROM:<a@example.org> FOO=bar":     `at=MAIL code=555 .*unknown parameter`,
 		"MAIL TO:<a@example.org>":               `at=MAIL code=501 .*no FROM:<address>`,
-		"RCPT TO:<b%c@x>":                       `at=RCPT command="RCPT TO:<b%c@x>" reply="502 `,
-		"DATA":                                  `at=DATA command=DATA reply="502 `,
+		"RCPT TO:<b%c@x>":                       `at=RCPT command="RCPT TO:<b%c@x>" reply="503 `,
+		"DATA":                                  `at=DATA command=DATA reply="503 `,
 		"VRFX \x1b[31m\xe2\x80\xae":             `at=VRFX command="VRFX \?\[31m\\\\u202e" reply="500 `,
 		"XFORWARD ADDR=x":                       `at=XFORWARD command="XFORWARD ADDR=x" reply="501 `,
 		"MAIL FROM:<a@example.org>\r\nMAIL FROM:<a@example.org>":                                     `at=MAIL .*nested MAIL`,
@@ -94,7 +94,7 @@ func TestLMTPFailuresAreLogged(t *testing.T) {
 		t.Fatalf("%q, id %q", r, id)
 	}
 	want := "level=WARN msg=\"not delivered\" listener=door id=" + id[1] + " queue_id=4XYZ message_id=<m@example.org> client=192.0.2.9" +
-		" sender=a@example.org recipient=down@example.net code=451 kind=next-hop error=\"next hop not available: context deadline exceeded\"\n"
+		" sender=a@example.org recipient=down@example.net code=451 kind=next-hop error=\"next hop not available: context deadline exceeded\" next_hop=\"\"\n"
 	if got := log.String(); !strings.HasSuffix(got, want) || strings.Count(got, "\n") != 1 {
 		t.Errorf("%s, want %s", got, want)
 	}

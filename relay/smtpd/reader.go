@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -15,14 +14,15 @@ import (
 // near this.
 const maxCommand = 12 << 10
 
-// reader gives the library what the peer sent, in pieces: one command line, or
-// octets of one message, never both. So every command passes the guard while the
-// library has nothing else to work on, and nothing is read ahead of it.
+// reader gives the library what the peer sent, in pieces: one command line, octets of
+// one BDAT chunk, or the end of the message of DATA, never two of them. So every command
+// passes the guard while the library has nothing else to work on, and nothing is read
+// ahead of it.
 type reader struct {
 	in      *bufio.Reader
-	pending []byte // of a command line that the library has not read yet
-	chunk   int64  // octets left of a BDAT chunk
-	tail    []byte // the last octets of DATA
+	pending []byte  // what the library has not read yet of a command line, or of the end of a message
+	chunk   int64   // octets left of a BDAT chunk
+	text    content // of DATA
 
 	refusedBy time.Time // when a chunk that is of no message must have come
 }
@@ -38,7 +38,9 @@ func (l *link) Read(p []byte) (int, error) {
 	switch {
 	case len(l.pending) > 0:
 	case data:
-		return l.readData(p)
+		if err := l.receive(io.Discard); err != nil { // the session had no use for it
+			return 0, err
+		}
 	case l.chunk > 0:
 		n, err := l.in.Read(p[:min(int64(len(p)), l.chunk)])
 		l.chunk -= int64(n)
@@ -54,7 +56,8 @@ func (l *link) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// beforeRead sets the deadline and tells whether DATA is being received.
+// beforeRead sets the deadline, sends what must not wait for what is read, and tells
+// whether DATA is being received.
 func (l *link) beforeRead() (data bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,6 +69,9 @@ func (l *link) beforeRead() (data bool, err error) {
 		l.ended = true
 		_ = l.hangUp(closing(fault.Closing, "the session has lasted too long, closing the connection"))
 		return false, io.EOF
+	}
+	if err := l.release(); err != nil {
+		return false, err
 	}
 	return l.data, l.Conn.SetReadDeadline(deadline(time.Now(), l.client.server.config.Limits.Read, l.due()))
 }
@@ -108,35 +114,42 @@ func (l *link) failed(err error) error {
 	return err
 }
 
-// endOfData ends a message (RFC 5321 section 4.1.1.4).
-var endOfData = []byte("\r\n.\r\n")
+// receive reads the message of DATA to its end, and nothing beyond, and writes it to w as
+// it was before dots were added. The library gets the end alone: it would take the message
+// octet by octet.
+func (l *link) receive(w io.Writer) error {
+	for {
+		if l.in.Buffered() == 0 {
+			if _, err := l.beforeRead(); err != nil {
+				return err
+			}
+		}
+		if _, err := l.in.Peek(1); err != nil {
+			return l.failed(err)
+		}
+		data, _ := l.in.Peek(l.in.Buffered())
+		n, ended, err := l.text.copy(w, data)
+		l.seen(data[:n], ended)
+		_, _ = l.in.Discard(n) // it is buffered
+		if err != nil {
+			return err
+		}
+		if ended {
+			l.pending = append(l.pending[:0], ".\r\n"...)
+			return nil
+		}
+	}
+}
 
-// readData reads octets of DATA, and not beyond the end of the message. Where
-// the library sees no end there is a bare CR, after which nothing is read.
-func (l *link) readData(p []byte) (int, error) {
-	if _, err := l.in.Peek(1); err != nil {
-		return 0, l.failed(err)
-	}
-	buf, _ := l.in.Peek(min(len(p), l.in.Buffered()))
-	n := len(buf)
-	seen := append(l.tail, buf...)
-	i := bytes.Index(seen, endOfData)
-	ended := i >= 0
-	if ended {
-		n = i + len(endOfData) - len(l.tail)
-		seen = seen[:i+len(endOfData)]
-	}
-	l.tail = append([]byte(nil), seen[max(0, len(seen)-len(endOfData)+1):]...)
+// seen notes octets of the message of DATA.
+func (l *link) seen(data []byte, ended bool) {
 	l.mu.Lock()
-	l.scan.write(buf[:n])
-	l.octets += int64(n)
+	defer l.mu.Unlock()
+	l.scan.write(data)
+	l.octets += int64(len(data))
 	if ended {
 		l.reading = false
 	}
-	l.mu.Unlock()
-	copy(p, buf[:n])
-	_, _ = l.in.Discard(n) // it is buffered
-	return n, nil
 }
 
 // nextCommand reads lines until there is one for the library.
@@ -152,6 +165,10 @@ func (l *link) nextCommand() error {
 		}
 		c := parseCommand(string(line), l.client.server.config.paths())
 		l.take(&c)
+		if c.isHTTP() {
+			_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Syntax, "this is not a web server, closing the connection", nil))
+			return io.EOF
+		}
 		switch c.verb {
 		case "XFORWARD", "XCLIENT", "AUTH":
 			if err := l.ours(c); err != nil {
@@ -166,8 +183,6 @@ func (l *link) nextCommand() error {
 				return io.EOF
 			}
 			l.chunk, l.refusedBy = size, time.Now().Add(l.client.server.config.Limits.Message)
-		case "DATA":
-			l.tail = append([]byte(nil), "\r\n"...)
 		}
 		l.pending = append([]byte(c.plain()), "\r\n"...)
 		return nil
@@ -190,7 +205,7 @@ func (l *link) refuseLine(why error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
-	reply := refusal(why)
+	reply := l.refusal(why)
 	l.logRefusal(reply)
 	return l.hangUp(reply)
 }

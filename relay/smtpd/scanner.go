@@ -1,6 +1,10 @@
 package smtpd
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/smimerelay/smimerelay/smime/message"
+)
 
 // scanner looks for carriage returns and line feeds that stand alone. In a
 // message they mean different things to different servers: one sees the end of
@@ -15,28 +19,16 @@ func (s *scanner) write(p []byte) {
 	if s.bare || len(p) == 0 {
 		return
 	}
-	if s.cr && p[0] != '\n' {
-		s.bare = true
-		return
-	}
-	// Every LF must follow a CR, and every CR must precede an LF: then their
-	// numbers and their pairs agree.
-	pairs := bytes.Count(p, []byte("\r\n"))
-	lf, cr := bytes.Count(p, []byte("\n")), bytes.Count(p, []byte("\r"))
 	if s.cr {
-		pairs++
-		cr++
+		if p[0] != '\n' {
+			s.bare = true
+			return
+		}
+		p = p[1:]
 	}
-	s.cr = p[len(p)-1] == '\r'
-	if s.cr {
-		cr--
-	}
-	s.bare = lf != pairs || cr != pairs
+	s.cr = bytes.HasSuffix(p, []byte("\r"))
+	s.bare = bareLineEnd(bytes.TrimSuffix(p, []byte("\r")))
 }
 
 // bareLineEnd reports whether text has a CR without LF or an LF without CR.
-func bareLineEnd(text []byte) bool {
-	var s scanner
-	s.write(text)
-	return s.bare || s.cr
-}
+func bareLineEnd(text []byte) bool { return !message.ScanLines(text).CRLF }

@@ -45,6 +45,8 @@ type Config struct {
 	// Postmaster is whom a recipient "postmaster" without a domain means; null is
 	// postmaster at Hostname.
 	Postmaster address.Address
+	// Contact is whom to ask about a refusal (see relay.Help); "" is no one.
+	Contact string
 	// AllowRouted takes recipients without a domain and with a source route.
 	AllowRouted bool
 	// Forwarders are the networks of MTAs that may say by XFORWARD who their

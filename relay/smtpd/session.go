@@ -53,7 +53,7 @@ func (l *link) newSession(conn *smtp.Conn) *session {
 // Mail starts a transaction. What the library read of the command is not used.
 func (s *session) Mail(string, *smtp.MailOptions) error {
 	if !s.link.open() {
-		return refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
+		return s.refuse(nil, fault.New(fault.Internal, "the connection is closed", nil))
 	}
 	c, ok := s.link.taken("MAIL")
 	env := s.envelope()
@@ -75,7 +75,7 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 // is an MTA that says so, with the client of that MTA.
 func (s *session) envelope() *relay.Envelope {
 	f := s.link.forwardedBy()
-	env := &relay.Envelope{ID: wire.NewID(), Listener: s.config().Listener}
+	env := &relay.Envelope{ID: wire.NewID(), Listener: s.config().Listener, Begun: s.config().Clock()}
 	env.Client = relay.Client{Addr: s.client.addr(), Helo: s.client.helo(s.conn.Hostname()), TLS: s.link.tls != nil, User: s.link.authenticated()}
 	if s.link.trusted {
 		env.MTA = s.conn.Hostname()
@@ -91,7 +91,7 @@ func (s *session) envelope() *relay.Envelope {
 func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	tx := s.current()
 	if tx == nil {
-		return refuse(nil, fault.New(fault.Internal, "no transaction", nil))
+		return s.refuse(nil, fault.New(fault.Internal, "no transaction", nil))
 	}
 	c, ok := s.link.taken("RCPT")
 	return s.guard("RCPT", tx.env, func() error {
@@ -175,7 +175,7 @@ func (s *session) guard(what string, env *relay.Envelope, f func() error) error 
 	case err != nil:
 		s.config().Meter.Refused(env, err)
 	}
-	return refuse(env, err)
+	return s.refuse(env, err)
 }
 
 func (s *session) log(env *relay.Envelope) *slog.Logger { return wire.Logger(s.config().Log, env) }
@@ -196,15 +196,15 @@ func outOfOrder(text string) error {
 // refuse makes the reply for an error, with the id by which the log has it. It
 // must be exactly this type: the library turns everything else into a permanent
 // error.
-func refuse(env *relay.Envelope, err error) error {
+func (s *session) refuse(env *relay.Envelope, err error) error {
 	if err == nil {
 		return nil
 	}
-	r := wire.Reply(err)
+	id := ""
 	if env != nil {
-		r = wire.WithID(r, env.ID)
+		id = env.ID
 	}
-	return spoken(r)
+	return spoken(wire.Answer(err, s.config().Contact, id))
 }
 
 func spoken(r fault.Reply) error {

@@ -1,6 +1,10 @@
 package smtpd
 
-import "github.com/smimerelay/smimerelay/relay"
+import (
+	"errors"
+
+	"github.com/smimerelay/smimerelay/relay"
+)
 
 // decided keeps what was decided on the message, for the count.
 func (s *session) decided(a *relay.Answer) {
@@ -13,7 +17,7 @@ func (s *session) decided(a *relay.Answer) {
 // that the client gave up itself has none.
 func (s *session) answered(err error) {
 	tx := s.current()
-	if tx == nil {
+	if tx == nil || errors.Is(err, errGivenUp) {
 		return
 	}
 	s.config().Meter.Answered(relay.Tally{Envelope: tx.env, Decided: tx.decided, Err: err, Answers: tx.answers})

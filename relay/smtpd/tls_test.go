@@ -37,11 +37,11 @@ func TestSTARTTLS(t *testing.T) {
 		p.do("STARTTLS", "220 ")
 		p = p.secure(pool)
 		// Nothing said in the clear is known any more.
-		p.do("MAIL FROM:<a@example.org>", "502 ")
+		p.do("MAIL FROM:<a@example.org>", "503 ")
 		if r := p.do(hello, "250 "); strings.Contains(r, "STARTTLS") {
 			t.Errorf("STARTTLS offered twice: %q", r)
 		}
-		p.do("DATA", "502 ")
+		p.do("DATA", "503 ")
 		p.do("STARTTLS", "502 ")
 		for range 2 {
 			p.envelope("", "b@example.net")
@@ -70,9 +70,9 @@ func TestSTARTTLSInjection(t *testing.T) {
 	p.send("STARTTLS\r\nEHLO evil.example.org\r\nMAIL FROM:<evil@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n" + text + ".\r\n")
 	p.expect("220 ")
 	p = p.secure(pool)
-	p.do("RCPT TO:<c@example.net>", "502 ")
+	p.do("RCPT TO:<c@example.net>", "503 ")
 	p.do("EHLO client.example.org", "250 ")
-	p.do("RCPT TO:<c@example.net>", "502 ")
+	p.do("RCPT TO:<c@example.net>", "503 ")
 	p.do("QUIT", "221 ")
 	if seen := w.handler.Seen(); len(seen) > 0 {
 		t.Errorf("accepted %+v", seen)

@@ -33,11 +33,11 @@ func (l *link) xclient(args string) error {
 	n, err := readNamed(args)
 	switch {
 	case !l.mayXClient():
-		return l.reply([]byte(refusal(fault.Narrow(fault.Policy, fault.Unauthorized, "XCLIENT is not accepted from this client", nil))))
+		return l.reply([]byte(l.refusal(fault.Narrow(fault.Policy, fault.Unauthorized, "XCLIENT is not accepted from this client", nil))))
 	case l.inTransaction:
-		return l.reply([]byte(refusal(outOfOrder("XCLIENT within a mail transaction"))))
+		return l.reply([]byte(l.refusal(outOfOrder("XCLIENT within a mail transaction"))))
 	case err != nil:
-		return l.reply([]byte(refusal(badParams(err))))
+		return l.reply([]byte(l.refusal(badParams(err))))
 	}
 	c := l.client
 	c.named = n

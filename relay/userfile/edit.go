@@ -106,20 +106,14 @@ func edit(path string, f func(all map[string]string) error) error {
 // replace writes a file in the place of the one at path, with its owner and permissions. A
 // new one can be read by the group of its folder, which is that of the service.
 func replace(path, text string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".users-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // fails once it has its new name
 	mode, like := fs.FileMode(0o640), filepath.Dir(path)
 	if info, err := os.Stat(path); err == nil {
 		mode, like = info.Mode().Perm(), path
 	}
-	_, err = tmp.WriteString(text)
-	if err := errors.Join(err, tmp.Chmod(mode), owned(tmp, like), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return filesystem.Replace(path, func(f *os.File) error {
+		_, err := f.WriteString(text)
+		return errors.Join(err, f.Chmod(mode), owned(f, like))
+	})
 }
 
 // owned gives a file the owner and the group of what is at path, where this process may.

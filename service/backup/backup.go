@@ -8,6 +8,7 @@
 //	store.db     the certificate store, whatever database it is in: SQLite
 //	queue.db     queued and held mail, the same way
 //	history.db   the history, the same way
+//	console.db   accounts, tokens and audit log of the console, the same way
 //	store.key    the key file of the store
 //	config.toml  the configuration
 //	files/…      the files that it names, by their absolute paths
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
 
@@ -36,6 +38,7 @@ const (
 	storeName    = "store.db"
 	queueName    = "queue.db"
 	historyName  = "history.db"
+	consoleName  = "console.db"
 	keyName      = "store.key"
 	configName   = "config.toml"
 	filesFolder  = "files"
@@ -52,12 +55,23 @@ type Manifest struct {
 	Queue queue.Moved    `json:"queue"`
 	// History is the number of rows of the history.
 	History int64 `json:"history"`
+	// Console is what there is of the console.
+	Console access.Copied `json:"console"`
 	// Key says that the key file of the store is in the backup.
 	Key bool `json:"key"`
+	// Config is the absolute path of the configuration file.
+	Config string `json:"config"`
 	// Files are the absolute paths of the files that the configuration names, LeftOut those
-	// with secrets, which only an encrypted backup has.
-	Files   []string `json:"files"`
-	LeftOut []string `json:"left_out"`
+	// with secrets, which only an encrypted backup has, Skipped those that could not be read.
+	Files   []string  `json:"files"`
+	LeftOut []string  `json:"left_out"`
+	Skipped []Skipped `json:"skipped"`
+}
+
+// Skipped is a file, or a folder, that should be in a backup and is not.
+type Skipped struct {
+	Path string `json:"path"`
+	Why  string `json:"why"`
 }
 
 // errNoBackup is the error for a file that Write did not make.

@@ -12,17 +12,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
@@ -121,6 +126,27 @@ func (m *machine) fill() {
 	m.must(q.Put(m.Context(), relay.Batch{Copies: []relay.Delivery{copies}, Held: &held}))
 }
 
+// openConsole opens the accounts of the console.
+func (m *machine) openConsole() *access.Store {
+	m.Helper()
+	place, _, err := consolePlace(m.conf)
+	m.must(err)
+	a, err := access.Open(m.Context(), place)
+	m.must(err)
+	return a
+}
+
+// administer adds an account with one-time codes, and a token.
+func (m *machine) administer() {
+	m.Helper()
+	a := m.openConsole()
+	by := access.Actor{Name: "root", From: "gw", Via: "command line"}
+	m.must(a.AddUser(m.Context(), by, "alice", access.Administrator, "correct horse battery"))
+	m.must(a.SetTOTP(m.Context(), by, "alice", "JBSWY3DPEHPK3PXP"))
+	_, err := a.CreateToken(m.Context(), by, "monitoring", "alice", access.Viewer, time.Hour)
+	m.must(errors.Join(err, a.Close()))
+}
+
 func (m *machine) openQueue() *queue.Queue {
 	m.Helper()
 	place, err := service.QueuePlace(m.conf)
@@ -201,6 +227,15 @@ func (m *machine) contents() string {
 	for _, h := range held {
 		fmt.Fprintln(&text, h.Sender, h.Recipients, h.Until)
 	}
+	a := m.openConsole()
+	defer a.Close()
+	users, err := a.Users(m.Context())
+	m.must(err)
+	tokens, err := a.Tokens(m.Context())
+	m.must(err)
+	last, broken, err := a.VerifyAudit(m.Context(), access.AuditPoint{})
+	m.must(err)
+	fmt.Fprintln(&text, users, tokens, last, broken)
 	h := m.openHistory()
 	defer h.Close()
 	page, err := h.Search(m.Context(), history.Query{})
@@ -242,6 +277,7 @@ func TestRestore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			from, to := newMachine(t, urls[0]), newMachine(t, urls[1])
 			from.fill()
+			from.administer()
 			before := from.contents()
 			running := from.openQueue()
 			o, id := from.options()
@@ -249,7 +285,8 @@ func TestRestore(t *testing.T) {
 			m, err := Write(t.Context(), &b, o)
 			from.must(err)
 			from.stop(running)
-			if !m.Key || m.Queue != (queue.Moved{Messages: 2, Deliveries: 1, Held: 1}) || m.History != 1 || len(m.Files) != 2 || len(m.LeftOut) != 0 {
+			if !m.Key || m.Queue != (queue.Moved{Messages: 2, Deliveries: 1, Held: 1}) || m.History != 1 || len(m.Files) != 2 || len(m.LeftOut) != 0 ||
+				m.Console != (access.Copied{Accounts: 1, Tokens: 1, Entries: 3}) {
 				t.Errorf("%+v", m)
 			}
 			if bytes.Contains(b.Bytes(), []byte("needle")) {
@@ -259,12 +296,24 @@ func TestRestore(t *testing.T) {
 			from.must(err)
 			r, err := opened.Restore(t.Context(), to.conf, false)
 			to.must(err)
-			if r.Queue != m.Queue || r.KeyFile != to.conf.Store.KeyFile {
+			if r.Queue != m.Queue || r.KeyFile != to.conf.Store.KeyFile || r.Console != m.Console || r.ConsoleKept {
 				t.Errorf("%+v", r)
 			}
+			signedIn := to.openConsole()
+			if _, err := signedIn.SignIn(t.Context(), access.Credentials{Name: "alice", Password: "correct horse battery"}); !errors.Is(err, access.ErrRefused) {
+				t.Errorf("without a code: %v", err)
+			}
+			code, err := totp.GenerateCode("JBSWY3DPEHPK3PXP", time.Now())
+			to.must(err)
+			to.must(signedIn.Close())
 			if diff := cmp.Diff(before, to.contents()); diff != "" {
 				t.Error(diff)
 			}
+			signedIn = to.openConsole()
+			if _, err := signedIn.SignIn(t.Context(), access.Credentials{Name: "alice", Password: "correct horse battery", Code: code}); err != nil {
+				t.Errorf("with a code: %v", err)
+			}
+			to.must(signedIn.Close())
 			if _, err := opened.Restore(t.Context(), to.conf, false); !errors.Is(err, queue.ErrNotEmpty) {
 				t.Errorf("a second time: %v", err)
 			}
@@ -292,11 +341,18 @@ func TestFiles(t *testing.T) {
 	there := filepath.Join(root, from.path("partners/one.pem"))
 	from.must(os.MkdirAll(filepath.Dir(there), 0o700))
 	from.must(os.WriteFile(there, []byte("another"), 0o600))
-	put, err := opened.PutFiles(filepath.Join(root, "config.toml"), root)
+	plan, err := opened.Plan(filepath.Join(root, "config.toml"), root)
 	from.must(err)
-	want := []Put{{filepath.Join(root, "config.toml"), false}, {filepath.Join(root, from.path("smarthost.password")), false}, {there, true}}
-	if diff := cmp.Diff(want, put); diff != "" {
+	want := []Put{{Path: filepath.Join(root, "config.toml")}, {Path: filepath.Join(root, from.path("smarthost.password"))}, {Path: there, Kept: true}}
+	if diff := cmp.Diff(want, plan, cmpopts.IgnoreUnexported(Put{})); diff != "" {
 		t.Error(diff)
+	}
+	if exists(want[0].Path) {
+		t.Error("it is written before it is said")
+	}
+	from.must(opened.PutFiles(plan))
+	if again, err := opened.Plan(filepath.Join(root, "config.toml"), root); err != nil || len(again) != 1 || !again[0].Kept {
+		t.Errorf("a second time: %+v, %v", again, err)
 	}
 	if text, err := os.ReadFile(there); err != nil || string(text) != "another" {
 		t.Errorf("%q, %v", text, err)
@@ -327,12 +383,13 @@ func TestOpenSSL(t *testing.T) {
 func TestPlain(t *testing.T) {
 	from := newMachine(t, "")
 	from.fill()
+	from.administer()
 	o, _ := from.options()
 	o.To = nil
 	var b bytes.Buffer
 	m, err := Write(t.Context(), &b, o)
 	from.must(err)
-	want := []string{from.path("smarthost.password"), from.path("store.key")}
+	want := []string{consoleContents, from.path("smarthost.password"), from.path("store.key")}
 	if diff := cmp.Diff(want, m.LeftOut); diff != "" || m.Key {
 		t.Error(diff)
 	}
@@ -342,7 +399,7 @@ func TestPlain(t *testing.T) {
 	from.must(err)
 	all, err := io.ReadAll(z)
 	from.must(err)
-	for _, secret := range []string{string(bytes.TrimSpace(key)), "a password of a smart host"} {
+	for _, secret := range []string{string(bytes.TrimSpace(key)), "a password of a smart host", "JBSWY3DPEHPK3PXP", "argon2id"} {
 		if bytes.Contains(all, []byte(secret)) {
 			t.Errorf("it has %q", secret)
 		}
@@ -355,8 +412,6 @@ func TestPlain(t *testing.T) {
 		t.Errorf("without the key: %v", err)
 	}
 	to.write("store.key", string(key))
-	// The mail was restored by the call before.
-	from.must(os.Remove(to.path("queue.db")))
 	_, err = opened.Restore(t.Context(), to.conf, true)
 	to.must(err)
 	if text := to.contents(); !strings.Contains(text, "hold alice@example.com") || !strings.Contains(text, "1 keys that open") {
@@ -380,6 +435,258 @@ func TestOtherKeyFile(t *testing.T) {
 	if _, err := opened.Restore(t.Context(), to.conf, false); err == nil || !strings.Contains(err.Error(), "another key than that of the backup") {
 		t.Errorf("error %v", err)
 	}
+	to.must(os.Remove(to.conf.Store.KeyFile))
+	_, err = opened.Restore(t.Context(), to.conf, false)
+	to.must(err)
+	if diff := cmp.Diff(from.contents(), to.contents()); diff != "" {
+		t.Errorf("the second time: %s", diff)
+	}
+}
+
+// TestUnnamedFile: a backup puts no file where its configuration names none.
+func TestUnnamedFile(t *testing.T) {
+	from := newMachine(t, "")
+	manifest, err := json.Marshal(Manifest{Format: format, Config: "/etc/smimerelay/config.toml", Files: []string{"/etc/cron.d/x"}})
+	from.must(err)
+	b, err := Open(t.Context(), bytes.NewReader(tarredFiles(t, map[string]string{
+		manifestName: string(manifest), configName: "[trust]\nanchors = [\"/etc/cron\"]\n", filesFolder + "/etc/cron.d/x": "* * * * * root true\n",
+	})), nil)
+	from.must(err)
+	defer b.Close()
+	if plan, err := b.Plan(from.path("new.toml"), from.dir); err == nil || !strings.Contains(err.Error(), `"/etc/cron.d/x", which its configuration does not name`) {
+		t.Errorf("%v, %v", plan, err)
+	}
+}
+
+// TestSecretsAnywhere: without encryption no private key is in the backup, whatever names it.
+func TestSecretsAnywhere(t *testing.T) {
+	from := newMachine(t, "")
+	id := testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Issue(testpki.Leaf{Addresses: []string{"a@example.com"}}))
+	from.write("dropped/alice.pem", "an identity")
+	from.write("partners/both.pem", strings.Repeat("#", 64<<10-10)+"\n"+string(testpki.Must(id.PEM())))
+	from.write("vip.txt", "alice@example.com\n")
+	text, err := os.ReadFile(from.file)
+	from.must(err)
+	from.write("config.toml", string(text)+"[[enrolment]]\nname = \"e\"\nfrom = \"folder\"\nfolder = "+fmt.Sprintf("%q", from.path("dropped"))+"\n[[inbound_rule]]\nname = \"v\"\nsender = [\"file:vip.txt\"]\n")
+	from.load()
+	o, _ := from.options()
+	o.To = nil
+	m, err := Write(t.Context(), io.Discard, o)
+	from.must(err)
+	want := []string{from.path("smarthost.password"), from.path("dropped/alice.pem"), from.path("partners/both.pem")}
+	if diff := cmp.Diff(want, m.LeftOut, cmpopts.SortSlices(strings.Compare)); diff != "" {
+		t.Error(diff)
+	}
+	if want := []string{from.path("partners/one.pem"), from.path("vip.txt")}; !slices.Equal(m.Files, want) {
+		t.Errorf("files %v, want %v", m.Files, want)
+	}
+}
+
+// TestKeysInOtherForms: a key is one in whatever form it is, and what is no key is in the backup.
+func TestKeysInOtherForms(t *testing.T) {
+	from := newMachine(t, "")
+	id := testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Issue(testpki.Leaf{Addresses: []string{"a@example.com"}, Key: "rsa2048"}))
+	from.write("id.pem", string(testpki.Must(id.PEM())))
+	from.write("certificate.pem", string(testpki.EncodeCertificates(id.Certificate)))
+	// As OpenSSL writes them.
+	for _, command := range []string{
+		"pkcs12 -export -in id.pem -passout pass:x -out partners/a.p12",
+		"pkcs12 -export -in id.pem -passout pass:x -legacy -out partners/b.pfx",
+		"pkey -in id.pem -outform DER -out partners/c.der",
+		"pkcs8 -topk8 -in id.pem -outform DER -passout pass:x -out partners/d.der",
+		"pkcs8 -topk8 -in id.pem -outform DER -passout pass:x -v1 PBE-SHA1-3DES -out partners/e.der",
+		"rsa -in id.pem -traditional -outform DER -out partners/f.der",
+		"ecparam -name prime256v1 -genkey -noout -outform DER -out partners/g.der",
+		"genpkey -algorithm ED25519 -outform DER -out partners/h.der",
+	} {
+		c := exec.CommandContext(t.Context(), "openssl", strings.Fields(command)...)
+		c.Dir = from.dir
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	from.write("partners/i.jks", "\xfe\xed\xfe\xed\x00\x00\x00\x02")
+	from.write("partners/j.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n")
+	from.write("partners/k.ppk", "PuTTY-User-Key-File-3: rsa\n")
+	from.write("partners/l.p12.password", "a password")
+	want := 12
+	for _, command := range []string{
+		"x509 -in certificate.pem -outform DER -out partners/open-a.der",
+		"pkey -in id.pem -pubout -outform DER -out partners/open-b.der",
+		"rsa -in id.pem -RSAPublicKey_out -outform DER -out partners/open-c.der",
+		"crl2pkcs7 -nocrl -certfile certificate.pem -outform DER -out partners/open-d.p7b",
+		"req -new -key id.pem -subj /CN=x -outform DER -out partners/open-e.csr",
+	} {
+		c := exec.CommandContext(t.Context(), "openssl", strings.Fields(command)...)
+		c.Dir = from.dir
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	from.write("partners/open-f.txt", "0")
+	from.write("partners/open-g.txt", "")
+	o, _ := from.options()
+	o.To = nil
+	m, err := Write(t.Context(), io.Discard, o)
+	from.must(err)
+	for _, path := range m.Files {
+		if name := filepath.Base(path); name != "one.pem" && !strings.HasPrefix(name, "open-") {
+			t.Errorf("%s is in the backup", name)
+		}
+	}
+	if len(m.Files) != 8 || len(m.LeftOut) != want+1 {
+		t.Errorf("%d files, %d left out: %v %v", len(m.Files), len(m.LeftOut), m.Files, m.LeftOut)
+	}
+}
+
+// TestSecretsInTheConfiguration: without encryption there is no backup of a configuration file that
+// has secrets itself, unless that is asked for.
+func TestSecretsInTheConfiguration(t *testing.T) {
+	for key, text := range map[string]string{
+		"listener[0].required_header": "[[listener]]\nname = \"in\"\nprotocol = \"smtp\"\naddress = \"127.0.0.1:1\"\nnetworks = [\"127.0.0.0/8\"]\nrequired_header = \"X-Secret: needle\"\n",
+		"directory[0].url":            "[[directory]]\nname = \"d\"\ntype = \"https\"\nurl = \"https://certs.example.com/?key=needle&a={addr}\"\n",
+		"enrolment[0].command":        "[[enrolment]]\nname = \"e\"\nfrom = \"command\"\ncommand = [\"/bin/true\", \"needle\"]\n",
+	} {
+		from := newMachine(t, "")
+		text0, err := os.ReadFile(from.file)
+		from.must(err)
+		from.write("config.toml", string(text0)+text)
+		from.load()
+		o, id := from.options()
+		to := o.To
+		o.To = nil
+		var b bytes.Buffer
+		_, err = Write(t.Context(), &b, o)
+		if refused, ok := errors.AsType[*SecretsError](err); !ok || !slices.Equal(refused.Options, []string{key}) || b.Len() > 0 {
+			t.Errorf("%s: %v, %d octets written", key, err, b.Len())
+		}
+		o.PlaintextSecrets = true
+		_, err = Write(t.Context(), io.Discard, o)
+		from.must(err)
+		o.PlaintextSecrets, o.To = false, to
+		_, err = Write(t.Context(), &b, o)
+		from.must(err)
+		opened, err := Open(t.Context(), &b, keysOf(id))
+		from.must(err)
+		from.must(opened.Close())
+	}
+}
+
+// TestAccountsStay: a restore neither mixes nor replaces the accounts of a console.
+func TestAccountsStay(t *testing.T) {
+	from, to := newMachine(t, ""), newMachine(t, "")
+	from.fill()
+	from.administer()
+	a := to.openConsole()
+	to.must(errors.Join(a.AddUser(t.Context(), access.Actor{Name: "root"}, "bob", access.Viewer, ""), a.Close()))
+	o, id := from.options()
+	var b bytes.Buffer
+	_, err := Write(t.Context(), &b, o)
+	from.must(err)
+	opened, err := Open(t.Context(), &b, keysOf(id))
+	to.must(err)
+	defer opened.Close()
+	r, err := opened.Restore(t.Context(), to.conf, false)
+	to.must(err)
+	if !r.ConsoleKept || r.Console != (access.Copied{}) {
+		t.Errorf("%+v", r)
+	}
+	a = to.openConsole()
+	defer a.Close()
+	if users, err := a.Users(t.Context()); err != nil || len(users) != 1 || users[0].Name != "bob" {
+		t.Errorf("%+v, %v", users, err)
+	}
+}
+
+// TestSkipped: a folder may be a link; what cannot be backed up is said.
+func TestSkipped(t *testing.T) {
+	from := newMachine(t, "")
+	from.must(os.Rename(from.path("partners"), from.path("real")))
+	from.must(os.Symlink("real", from.path("partners")))
+	from.must(os.Symlink(t.TempDir(), from.path("real/elsewhere")))
+	from.must(os.MkdirAll(from.path("real/..1"), 0o700))
+	from.must(os.Symlink("..1", from.path("real/..data")))
+	socket, err := net.Listen("unix", from.path("real/socket"))
+	from.must(err)
+	defer socket.Close()
+	o, _ := from.options()
+	m, err := Write(t.Context(), io.Discard, o)
+	from.must(err)
+	if !slices.Contains(m.Files, from.path("partners/one.pem")) {
+		t.Errorf("files %v", m.Files)
+	}
+	want := []Skipped{{from.path("partners/elsewhere"), errFolderLink.Error()}, {from.path("partners/socket"), errNoFile.Error()}}
+	if diff := cmp.Diff(want, m.Skipped); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestInterrupted: nothing is left on disk, whatever the program waits for.
+func TestInterrupted(t *testing.T) {
+	from := newMachine(t, "")
+	from.fill()
+	o, id := from.options()
+	var whole bytes.Buffer
+	_, err := Write(t.Context(), &whole, o)
+	from.must(err)
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	ctx, cancel := context.WithCancel(t.Context())
+	cut, in := io.Pipe()
+	defer in.Close()
+	go func() {
+		_, _ = in.Write(whole.Bytes()[:whole.Len()/2])
+		cancel() // and more never comes
+	}()
+	if _, err := Open(ctx, cut, keysOf(id)); !errors.Is(err, context.Canceled) {
+		t.Errorf("open: %v", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	if _, err := Write(ctx, cancelling(cancel), o); !errors.Is(err, context.Canceled) {
+		t.Errorf("write: %v", err)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestMoreBehind: what is behind a backup keeps nothing at work.
+func TestMoreBehind(t *testing.T) {
+	r := &endless{start: tarredFiles(t, map[string]string{manifestName: `{"format":1}`}), done: make(chan struct{})}
+	b, err := Open(t.Context(), r, nil)
+	if err == nil {
+		err = b.Close()
+	}
+	if err == nil {
+		t.Error("it is taken for a backup")
+	}
+	<-r.done
+}
+
+// endless has text without an end behind its start. done is closed when it is not read any
+// more.
+type endless struct {
+	io.Reader
+	start []byte
+	done  chan struct{}
+}
+
+// WriteTo is that of io.WriterTo.
+func (e *endless) WriteTo(w io.Writer) (int64, error) {
+	defer close(e.done)
+	_, err := w.Write(e.start)
+	for err == nil {
+		_, err = w.Write([]byte("text"))
+	}
+	return 0, err
+}
+
+// cancelling is a writer that cancels.
+type cancelling context.CancelFunc
+
+func (c cancelling) Write(p []byte) (int, error) {
+	c()
+	return len(p), nil
 }
 
 // TestDamaged: what is not a whole backup is refused, and nothing of it is left.
@@ -424,9 +731,6 @@ func TestDamaged(t *testing.T) {
 // tarred is an archive with one file, and a manifest.
 func tarred(t *testing.T, name, text string) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	w := tar.NewWriter(z)
 	files := map[string]string{name: text}
 	if name != configName && name != manifestName {
 		data, err := json.Marshal(Manifest{Format: format})
@@ -435,6 +739,15 @@ func tarred(t *testing.T, name, text string) []byte {
 		}
 		files[manifestName] = string(data)
 	}
+	return tarredFiles(t, files)
+}
+
+// tarredFiles is an archive with these files.
+func tarredFiles(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
 	for name, text := range files {
 		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text))}); err != nil {
 			t.Fatal(err)

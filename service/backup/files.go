@@ -1,10 +1,12 @@
 package backup
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -13,16 +15,12 @@ import (
 type source struct{ name, path string }
 
 // made are options that name what the gateway makes itself, or what a package installs.
-var made = []string{"store.url", "queue.path", "trust.fetch_cache", "identities.token_helper", "ca.folder", "mta_sts_folder", "console.path"}
-
-// largest is up to how many octets a file of the configuration is backed up. A revocation
-// list may be larger; it is fetched again.
-const largest = 64 << 20
+var made = []string{"store.url", "queue.path", "trust.fetch_cache", "identities.token_helper", "ca.folder", "dns.mta_sts_folder", "console.path"}
 
 // choose returns what there is to write.
 func (a *archive) choose() ([]source, error) {
 	var list []source
-	for _, name := range []string{queueName, storeName, historyName} {
+	for _, name := range []string{queueName, storeName, historyName, consoleName} {
 		if path := a.folder.path(name); exists(path) {
 			list = append(list, source{name, path})
 		}
@@ -30,7 +28,7 @@ func (a *archive) choose() ([]source, error) {
 	list = append(list, source{configName, a.options.ConfigFile})
 	key := a.options.Config.Store.KeyFile
 	for f := range a.options.Config.Files() {
-		if slices.Contains(made, lastOf(f.Key)) || slices.Contains(made, f.Key) || f.Path == key {
+		if slices.Contains(made, f.Key) || f.Path == key {
 			continue
 		}
 		if err := a.chooseBelow(&list, f); err != nil {
@@ -50,41 +48,80 @@ func (a *archive) choose() ([]source, error) {
 
 // chooseBelow adds the files that an option names: itself, or those in the folder.
 func (a *archive) chooseBelow(list *[]source, f config.NamedFile) error {
-	secret := f.Secret || f.Key == "identities.path"
-	return filepath.WalkDir(config.Place(f.Path), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return nil //nolint:nilerr // it may be missing: check says so
-		}
-		info, err := os.Stat(path) // a link is what it leads to
-		if err != nil || !info.Mode().IsRegular() || info.Size() > largest {
-			return nil //nolint:nilerr // the same
-		}
-		if path, err = filepath.Abs(path); err != nil {
-			return err
+	root, err := filepath.Abs(config.Place(f.Path))
+	if err != nil {
+		return err
+	}
+	// The folder itself may be a link, which a walk does not follow.
+	target, err := filepath.EvalSymlinks(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // check says so
+	}
+	if err != nil {
+		a.skip(root, err)
+		return nil
+	}
+	return filepath.WalkDir(target, func(path string, e fs.DirEntry, err error) error {
+		if below, ok := strings.CutPrefix(path, target); ok {
+			path = root + below
 		}
 		switch {
-		case slices.Contains(a.manifest.Files, path) || slices.Contains(a.manifest.LeftOut, path):
-		case secret && len(a.options.To) == 0:
-			a.manifest.LeftOut = append(a.manifest.LeftOut, path)
-		default:
-			a.manifest.Files = append(a.manifest.Files, path)
-			*list = append(*list, source{filesFolder + path, path})
+		case err != nil:
+			a.skip(path, err)
+		case !e.IsDir():
+			a.chooseFile(list, path, target, f.Secret)
 		}
 		return nil
 	})
 }
 
+var (
+	errNoFile     = errors.New("neither a file nor a folder")
+	errFolderLink = errors.New("a link to a folder elsewhere")
+)
+
+// chooseFile adds one file of a folder.
+func (a *archive) chooseFile(list *[]source, path, folder string, secret bool) {
+	if slices.Contains(a.manifest.Files, path) || slices.Contains(a.manifest.LeftOut, path) {
+		return
+	}
+	info, err := os.Stat(path) // a link is what it leads to
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // gone meanwhile, or a link to nothing
+		return
+	case err == nil && info.IsDir():
+		target, e := filepath.EvalSymlinks(path)
+		if e == nil && strings.HasPrefix(target, folder+string(filepath.Separator)) {
+			return // which is backed up as itself
+		}
+		err = errFolderLink
+	case err == nil && !info.Mode().IsRegular():
+		err = errNoFile
+	case err == nil:
+		var key bool
+		key, err = hasSecret(path)
+		secret = secret || key
+	}
+	switch {
+	case err != nil:
+		a.skip(path, err)
+	case secret && len(a.options.To) == 0:
+		a.manifest.LeftOut = append(a.manifest.LeftOut, path)
+	default:
+		a.manifest.Files = append(a.manifest.Files, path)
+		*list = append(*list, source{filesFolder + path, path})
+	}
+}
+
+// skip notes a file that cannot be backed up.
+func (a *archive) skip(path string, err error) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	a.manifest.Skipped = append(a.manifest.Skipped, Skipped{path, err.Error()})
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// lastOf is the last part of the key of an option.
-func lastOf(key string) string {
-	for i := len(key) - 1; i >= 0; i-- {
-		if key[i] == '.' {
-			return key[i+1:]
-		}
-	}
-	return key
 }

@@ -27,14 +27,20 @@ type Backup struct {
 // ErrEncrypted is returned by Open for a backup that none of the keys decrypts.
 var ErrEncrypted = errors.New("encrypted to other certificates than those of the given identities")
 
-// Open reads a backup; keys are for one that is encrypted. Close it.
+// Open reads a backup; keys are for one that is encrypted. Close it. When ctx ends before
+// Open does nothing is left on disk.
 func Open(ctx context.Context, r io.Reader, keys certs.DecryptionKeys) (*Backup, error) {
 	dir, err := newFolder()
 	if err != nil {
 		return nil, err
 	}
 	b := &Backup{folder: dir}
-	if err := b.read(ctx, r, keys); err != nil {
+	in := interruptible(ctx, r)
+	defer in.Close()
+	if err := b.read(ctx, in, keys); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // whatever it looked like on the way
+		}
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -146,7 +152,7 @@ func (b *Backup) put(h *tar.Header, r io.Reader) error {
 // known reports whether Write makes files of this name.
 func known(name string) bool {
 	switch name {
-	case manifestName, storeName, queueName, historyName, keyName, configName:
+	case manifestName, storeName, queueName, historyName, consoleName, keyName, configName:
 		return true
 	}
 	return strings.HasPrefix(name, filesFolder+"/")

@@ -2,15 +2,21 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/filesystem"
@@ -24,32 +30,44 @@ type Restored struct {
 	Queue queue.Moved
 	// History is the number of rows of the history, 0 if there was one already.
 	History int64
+	// Console is what was restored of the console; ConsoleKept says that there was something
+	// already, which stays.
+	Console     access.Copied
+	ConsoleKept bool
 	// KeyFile is the key file that was written, "" if it was there, or there is none.
 	KeyFile string
 }
 
 // Restore puts the key file, the certificates and the mail where a configuration has them.
 // No gateway may be running there, and the queue must be empty; certificates that are there
-// stay. Interrupted, it can be run again. With onHold no restored delivery is attempted
-// before an operator releases it: some may have been delivered after the backup was made.
+// stay. Interrupted, and after an error, it can be run again. With onHold no restored
+// delivery is attempted before an operator releases it: some may have been delivered after
+// the backup was made.
 func (b *Backup) Restore(ctx context.Context, c *config.Config, onHold bool) (r Restored, err error) {
-	if exists(b.folder.path(queueName)) {
-		place, err := service.QueuePlace(c)
-		if err != nil {
-			return r, err
+	first := func() (err error) {
+		if r.KeyFile, err = b.restoreKey(c.Store.KeyFile); err != nil {
+			return err
 		}
-		// The queue first: it tells whether a gateway is at work.
-		if r.Queue, err = queue.Restore(ctx, b.folder.path(queueName), place, onHold); err != nil {
-			return r, err
+		if r.Store, err = b.restoreStore(ctx, c.Store); err != nil {
+			return err
 		}
+		if r.History, err = b.restoreHistory(ctx, c); err != nil {
+			return err
+		}
+		r.Console, r.ConsoleKept, err = b.restoreConsole(ctx, c)
+		return err
 	}
-	if r.KeyFile, err = b.restoreKey(c.Store.KeyFile); err != nil {
+	if !exists(b.folder.path(queueName)) {
+		return r, first()
+	}
+	place, err := service.QueuePlace(c)
+	if err != nil {
 		return r, err
 	}
-	if r.Store, err = b.restoreStore(ctx, c.Store); err != nil {
-		return r, err
-	}
-	r.History, err = b.restoreHistory(ctx, c)
+	// The queue tells whether a gateway is at work, and its mail comes last: nothing before
+	// it minds being there already.
+	moved, err := queue.Restore(ctx, b.folder.path(queueName), place, onHold, first)
+	r.Queue = moved
 	return r, err
 }
 
@@ -96,7 +114,7 @@ func (b *Backup) restoreKey(path string) (written string, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
-	return path, writeNew(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
+	return path, writeNew(path, strings.NewReader(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
 }
 
 func (b *Backup) restoreStore(ctx context.Context, place config.Store) (copied []store.Copied, err error) {
@@ -131,16 +149,21 @@ func (b *Backup) restoreStore(ctx context.Context, place config.Store) (copied [
 	return from.Copy(ctx, to)
 }
 
-// Put says what became of a file.
+// Put says what becomes of a file.
 type Put struct {
 	Path string
-	// Kept says that another file was there, and is still.
+	// Kept says that another file is there, and stays.
 	Kept bool
+	from string
 }
 
-// PutFiles writes the configuration to the path given and the files that it names to
-// their places below root. Those that are there stay as they are.
-func (b *Backup) PutFiles(configFile, root string) ([]Put, error) {
+// Plan returns the files that PutFiles writes, and those that stay: the configuration, at
+// the path given, and the files that it names, at their places below root. A file that it
+// does not name is an error: a backup could bring any.
+func (b *Backup) Plan(configFile, root string) ([]Put, error) {
+	if err := b.onlyNamed(configFile); err != nil {
+		return nil, err
+	}
 	all := []Put{}
 	for i, path := range append([]string{configFile}, b.Files...) {
 		from := b.folder.path(configName)
@@ -148,39 +171,120 @@ func (b *Backup) PutFiles(configFile, root string) ([]Put, error) {
 			from = b.folder.path(filesFolder + path)
 			path = filepath.Join(root, path)
 		}
-		data, err := os.ReadFile(from)
-		if err != nil {
-			return all, fmt.Errorf("%w: %w", errNoBackup, err)
-		}
-		info, err := os.Stat(from)
-		if err != nil {
-			return all, err
-		}
 		path = config.Place(path)
-		if there, err := os.ReadFile(path); err == nil {
-			if !bytes.Equal(there, data) {
-				all = append(all, Put{path, true})
-			}
-			continue
+		there, same, err := compare(path, from)
+		if err != nil {
+			return nil, err
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // G301: /etc has this mode
-			return all, err
+		if !same {
+			all = append(all, Put{path, there, from})
 		}
-		if err := writeNew(path, data, info.Mode().Perm()); err != nil {
-			return all, err
-		}
-		all = append(all, Put{path, false})
 	}
 	return all, nil
 }
 
+// onlyNamed returns an error if there is a file in the backup that its configuration does
+// not name.
+func (b *Backup) onlyNamed(configFile string) error {
+	data, err := os.ReadFile(b.folder.path(configName))
+	if err != nil {
+		return fmt.Errorf("%w: it has no configuration", errNoBackup)
+	}
+	place, err := filepath.Abs(cmp.Or(b.Config, configFile)) // a backup of an earlier version does not say it
+	if err != nil {
+		return err
+	}
+	c, problems := config.Parse(place, data)
+	if c == nil {
+		return fmt.Errorf("the configuration in the backup: %w", problems)
+	}
+	var named []string
+	for f := range c.Files() {
+		if path, err := filepath.Abs(f.Path); err == nil {
+			named = append(named, path)
+		}
+	}
+	for _, path := range b.Files {
+		if !slices.ContainsFunc(named, func(n string) bool { return path == n || strings.HasPrefix(path, n+"/") }) {
+			return fmt.Errorf("%w: it has the file %q, which its configuration does not name", errNoBackup, path)
+		}
+	}
+	return nil
+}
+
+// compare reports whether there is a file, or anything else, of the path, and whether it is
+// the same as that of the backup.
+func compare(path, from string) (there, same bool, err error) {
+	ours, err := sum(from)
+	if err != nil {
+		return false, false, fmt.Errorf("%w: %w", errNoBackup, err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, false, nil
+		}
+		return false, false, err
+	}
+	theirs, err := sum(path)
+	return true, err == nil && ours == theirs, nil
+}
+
+// sum returns the SHA-256 of a regular file.
+func sum(path string) (digest [sha256.Size]byte, err error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is no file", path)
+	}
+	if err != nil {
+		return digest, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return digest, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// PutFiles writes what is planned. What is there stays as it is.
+func (b *Backup) PutFiles(plan []Put) error {
+	for i := range plan {
+		p := &plan[i]
+		if p.Kept {
+			continue
+		}
+		if err := p.write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Put) write() error {
+	f, err := os.Open(p.from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Path), 0o755); err != nil { //nolint:gosec // G301: /etc has this mode
+		return err
+	}
+	return writeNew(p.Path, f, info.Mode().Perm())
+}
+
 // writeNew writes a file that is not there.
-func writeNew(path string, data []byte, mode fs.FileMode) error {
+func writeNew(path string, from io.Reader, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(f, from)
 	if err == nil {
 		err = filesystem.GiveToFolder(f)
 	}

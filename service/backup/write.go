@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
@@ -32,21 +33,31 @@ type Options struct {
 	// To are the certificates that can decrypt the backup. Without any it is not
 	// encrypted, and has neither the key file nor other files with secrets.
 	To []*x509.Certificate
+	// PlaintextSecrets has a backup that is not encrypted made, although the configuration file has
+	// secrets in it.
+	PlaintextSecrets bool
 	// Version is that of this program.
 	Version string
 	Clock   func() time.Time
 }
 
 // Write writes a backup to w. The gateway may be running: the store is in it as it is at
-// one moment, and so is the queue. After an error w has a part of a backup, which must not
-// be used.
+// one moment, and so are the queue and the history, each at its own. After an error w has a
+// part of a backup, which must not be used. When ctx ends nothing is left on disk.
 func Write(ctx context.Context, w io.Writer, o Options) (m Manifest, err error) {
+	if secrets := o.Config.Secrets(); len(secrets) > 0 && len(o.To) == 0 && !o.PlaintextSecrets {
+		return m, &SecretsError{Options: secrets}
+	}
 	folder, err := newFolder()
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, folder.remove()) }()
-	m = Manifest{Format: format, Version: o.Version, Made: o.Clock().UTC(), Host: host(o.Config), Files: []string{}, LeftOut: []string{}}
+	m = Manifest{Format: format, Version: o.Version, Made: o.Clock().UTC(), Host: host(o.Config), Files: []string{}, LeftOut: []string{}, Skipped: []Skipped{}}
+	if m.Config, err = filepath.Abs(o.ConfigFile); err != nil {
+		return m, err
+	}
+	w = interruptibleWriter{ctx, w}
 	a := &archive{options: o, folder: folder, manifest: &m}
 	// The queue first: what it has was signed and encrypted with what the store has.
 	if err := a.copyQueue(ctx); err != nil {
@@ -58,6 +69,9 @@ func Write(ctx context.Context, w io.Writer, o Options) (m Manifest, err error) 
 	if err := a.copyHistory(ctx); err != nil {
 		return m, err
 	}
+	if err := a.copyConsole(ctx); err != nil {
+		return m, err
+	}
 	files, err := a.choose()
 	if err != nil {
 		return m, err
@@ -66,6 +80,15 @@ func Write(ctx context.Context, w io.Writer, o Options) (m Manifest, err error) 
 		return m, a.write(w, files)
 	}
 	return m, encrypt(w, o.To, func(w io.Writer) error { return a.write(w, files) })
+}
+
+// SecretsError is why no backup was made: these options have secrets in the configuration file
+// itself, and would be readable in it.
+type SecretsError struct{ Options []string }
+
+// Error implements error.
+func (e *SecretsError) Error() string {
+	return "the configuration file has secrets in " + strings.Join(e.Options, ", ")
 }
 
 // encrypt writes to w, encrypted, what content writes.

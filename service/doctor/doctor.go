@@ -76,6 +76,8 @@ func Examine(ctx context.Context, o Options) ([]Finding, config.Problems) {
 	x.listeners(ctx)
 	x.nextHops(ctx)
 	x.directories(ctx)
+	x.entries(ctx)
+	x.unwritten(ctx)
 	x.store(ctx)
 	x.queue(ctx)
 	x.disk()

@@ -64,7 +64,8 @@ func (x *examination) hop(where string, hop smtpclient.Probe) {
 	size, err := strconv.ParseInt(hop.Extensions["SIZE"], 10, 64)
 	if err == nil && size > 0 && size < grown(int64(x.config.Limits.MessageSize)) {
 		x.add(Warning, "next_hop", where, fmt.Sprintf("takes messages of %d octets: what is signed or encrypted grows, and large messages may be refused there", size),
-			fmt.Sprintf("raise message_size_limit there to %d, or lower limits.message_size", grown(int64(x.config.Limits.MessageSize))))
+			fmt.Sprintf("raise message_size_limit there to %d, and where they are smaller mailbox_size_limit and virtual_mailbox_limit; give the ports of a Postfix that clients use one of %d; or lower limits.message_size",
+				grown(int64(x.config.Limits.MessageSize)), int64(x.config.Limits.MessageSize)))
 	}
 	if len(x.findings) == before {
 		text := "answers, no TLS"

@@ -158,10 +158,20 @@ func (m *mta) transports() {
 	if m.Main("lmtp_send_xforward_command") != "yes" {
 		m.warn("lmtp_send_xforward_command", "is not set: all mail seems to come from Postfix, and networks of a listener mean nothing", "postconf -e lmtp_send_xforward_command=yes")
 	}
-	size, err := strconv.ParseInt(m.Main("message_size_limit"), 10, 64)
+	for i := range m.Services {
+		if s := &m.Services[i]; s.Command == "smtpd" && !m.returned(s) {
+			m.size(s)
+		}
+	}
+}
+
+// size: a port for clients should refuse what the gateway refuses. It has a limit of its own,
+// since that of main.cf is for what comes back, which has grown.
+func (m *mta) size(s *postfix.Service) {
+	size, err := strconv.ParseInt(m.Of(s, "message_size_limit"), 10, 64)
 	if own := int64(m.Config().Limits.MessageSize); err == nil && (size == 0 || size > own) {
-		m.warn("message_size_limit", fmt.Sprintf("is %d, more than limits.message_size: larger messages are accepted, and then returned to their senders", size),
-			fmt.Sprintf("postconf -e message_size_limit=%d, or raise limits.message_size", own))
+		m.warn(label(s, "message_size_limit"), fmt.Sprintf("is %d, more than limits.message_size: larger messages are accepted, and then returned to their senders", size),
+			fmt.Sprintf("postconf -P '%s=%d', or raise limits.message_size", label(s, "message_size_limit"), own))
 	}
 }
 

@@ -5,10 +5,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/smimerelay/smimerelay/internal/postfix"
 )
 
-// Config returns the configuration.
-func (a *Answers) Config() (string, error) {
+// Config returns the configuration. mta is the Postfix on this machine; nil where there is
+// none.
+func (a *Answers) Config(mta *postfix.Settings) (string, error) {
 	if err := a.check(); err != nil {
 		return "", err
 	}
@@ -24,6 +27,7 @@ func (a *Answers) Config() (string, error) {
 	}
 	line("domains = [%s]\n", quoted(a.Domains))
 	b.WriteString(a.listeners())
+	b.WriteString(a.limits(mta))
 	line("\n[queue]\npath = %s", strconv.Quote(filepath.Join(a.State, "queue.db")))
 	line("\n[store]\nurl = %s\nkey_file = %s", strconv.Quote(filepath.Join(a.State, "store.db")), strconv.Quote(filepath.Join(a.State, "store.key")))
 	if a.Public != "no" {

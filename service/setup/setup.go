@@ -111,18 +111,23 @@ func (a *Answers) block(kind string) string {
 	return string(text)
 }
 
-// Postfix is what leads Postfix to the gateway. relayhost is the one it has, "" if none:
-// it stands where mail from the gateway leaves.
-func (a *Answers) Postfix(relayhost string) postfix.Change {
-	master := a.block("master.cf")
-	if relayhost != "" {
-		master = strings.ReplaceAll(master, "content_filter=smtp:\n", "content_filter=smtp:"+relayhost+"\n")
-	}
-	return postfix.ParseChange(a.block("main.cf"), master)
+// Postfix is what leads Postfix to the gateway.
+func (a *Answers) Postfix(mta *postfix.Settings) postfix.Change {
+	return postfix.ParseChange(a.Lines(mta))
 }
 
-// Lines are the same as text for main.cf and master.cf.
-func (a *Answers) Lines() (main, master string) { return a.block("main.cf"), a.block("master.cf") }
+// Lines are the same as text for main.cf and master.cf. Where mail from the gateway leaves
+// stands the relayhost that Postfix has. mta is nil where it is not known.
+func (a *Answers) Lines(mta *postfix.Settings) (main, master string) {
+	main, master = a.block("main.cf"), a.block("master.cf")
+	if mta == nil {
+		return main, master
+	}
+	if relayhost := mta.Main("relayhost"); relayhost != "" {
+		master = strings.ReplaceAll(master, "content_filter=smtp:\n", "content_filter=smtp:"+relayhost+"\n")
+	}
+	return a.sizes(mta, main, master)
+}
 
 // check says what cannot be written into a configuration.
 func (a *Answers) check() error {

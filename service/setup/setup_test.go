@@ -51,7 +51,7 @@ func TestConfigurations(t *testing.T) {
 			LDAP: "ldaps://dc.corp.example", Base: "dc=corp", BindDN: "cn=gw", PasswordFile: password, NextHop: "127.0.0.1:1", State: dir,
 			Authority: "http://pki.corp.example/smime/", Organization: "Corp", Country: "DE", Public: "no",
 		}
-		text, err := a.Config()
+		text, err := a.Config(nil)
 		if err != nil {
 			t.Errorf("%s: %v", r.name, err)
 			continue

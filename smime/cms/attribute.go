@@ -72,6 +72,14 @@ func addAttributes(set *setOf, list []Attribute) error {
 	return nil
 }
 
+// SignedAttributes returns all that the signature covers, nil where it is not good. The
+// values are octets of the object: they are read at each call, as mail asks for none.
+func (r *SignerResult) SignedAttributes() []Attribute { return readAttributes(r.signed) }
+
+// UnsignedAttributes returns what stands beside the signature and proves nothing by
+// itself, nil where the signature is not good.
+func (r *SignerResult) UnsignedAttributes() []Attribute { return readAttributes(r.unsigned) }
+
 // readAttributes reads what a good signature has, under either tag; nil where the
 // element is absent or not well-formed.
 func readAttributes(raw []byte) []Attribute {

@@ -41,18 +41,21 @@ func TestOwnAttributes(t *testing.T) {
 		t.Fatalf("%v, %v", s, err)
 	}
 	r := s.Verify(VerifyOptions{})[0]
-	if r.Err != nil || valueOf(r.SignedAttributes, oidTransaction) != string(own.Values[0]) {
-		t.Errorf("signed: %v, %v", r.SignedAttributes, r.Err)
+	if r.Err != nil || valueOf(r.SignedAttributes(), oidTransaction) != string(own.Values[0]) {
+		t.Errorf("signed: %v, %v", r.SignedAttributes(), r.Err)
 	}
-	if valueOf(r.SignedAttributes, pkix.ObjectIdentifier([]byte(oidCapabilities))) != "" {
+	if valueOf(r.SignedAttributes(), pkix.ObjectIdentifier([]byte(oidCapabilities))) != "" {
 		t.Error("capabilities of mail in what is none")
 	}
-	if got := valueOf(r.UnsignedAttributes, oidStamp); !strings.HasSuffix(got, string(stamped)) || len(stamped) == 0 {
+	if got := valueOf(r.UnsignedAttributes(), oidStamp); !strings.HasSuffix(got, string(stamped)) || len(stamped) == 0 {
 		t.Errorf("not signed: %x", got)
 	}
 	changed := bytes.Replace(o.Bytes(), own.Values[0], []byte("\x13\x0218"), 1)
-	if s, err := ParseSignedData(changed); err != nil || !errors.Is(s.Verify(VerifyOptions{})[0].Err, ErrSignature) {
-		t.Errorf("with a changed attribute: %v", err)
+	if s, err = ParseSignedData(changed); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Verify(VerifyOptions{})[0]; !errors.Is(r.Err, ErrSignature) || r.SignedAttributes() != nil || r.UnsignedAttributes() != nil {
+		t.Errorf("with a changed attribute: %v, %v", r.Err, r.SignedAttributes())
 	}
 }
 
@@ -110,7 +113,7 @@ func TestBareSigning(t *testing.T) {
 		if err != nil {
 			t.Fatal(kind, err)
 		}
-		if r := verifyOne(t, o.Bytes(), VerifyOptions{AllowBare: true}); r.Err != nil || !r.Bare || len(r.SignedAttributes) != 0 {
+		if r := verifyOne(t, o.Bytes(), VerifyOptions{AllowBare: true}); r.Err != nil || !r.Bare || len(r.SignedAttributes()) != 0 {
 			t.Errorf("%s: %+v", kind, r)
 		}
 		if r := verifyOne(t, o.Bytes(), VerifyOptions{}); !errors.Is(r.Err, ErrAttributes) {

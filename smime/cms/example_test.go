@@ -124,7 +124,7 @@ func ExampleSign_attributes() {
 		panic(err)
 	}
 	r := s.Verify(cms.VerifyOptions{})[0]
-	for _, a := range r.SignedAttributes {
+	for _, a := range r.SignedAttributes() {
 		if a.Type.Equal(transaction) {
 			var id string
 			_, err := asn1.Unmarshal(a.Values[0], &id)
@@ -154,7 +154,7 @@ func ExampleSign_unsigned() {
 		panic(err)
 	}
 	r := s.Verify(cms.VerifyOptions{})[0]
-	fmt.Println(r.UnsignedAttributes[0].Type, r.Err)
+	fmt.Println(r.UnsignedAttributes()[0].Type, r.Err)
 	// Output:
 	// 1.2.840.113549.1.9.16.2.14 <nil>
 }

@@ -262,6 +262,17 @@ func (s *SignedData) Bare() bool {
 	return s.Content == nil && s.read == nil
 }
 
+// OverContent reports whether a signature is over the content itself, without signed
+// attributes: Verify needs the content then, and digests of it do not do.
+func (s *SignedData) OverContent() bool {
+	for i := range s.signers {
+		if s.signers[i].attrs == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Signers returns the number of signers.
 func (s *SignedData) Signers() int { return len(s.signers) }
 

@@ -57,10 +57,8 @@ type SignerResult struct {
 	// be encrypted to) are set for good signatures only.
 	Capabilities Capabilities
 	EncryptionID *ID
-	// SignedAttributes are all that the signature covers, UnsignedAttributes what
-	// stands beside it and proves nothing by itself. Both are set for good
-	// signatures only.
-	SignedAttributes, UnsignedAttributes []Attribute
+	// signed and unsigned are the attributes of a good signature, as elements.
+	signed, unsigned []byte
 }
 
 // SignatureScheme is a family of signature algorithms, whatever their digest.
@@ -92,8 +90,7 @@ func (s *SignedData) Verify(o VerifyOptions) []SignerResult {
 			r.Capabilities, r.EncryptionID = nil, nil
 			continue
 		}
-		r.SignedAttributes = readAttributes(s.signers[i].attrs)
-		r.UnsignedAttributes = readAttributes(s.signers[i].unsigned)
+		r.signed, r.unsigned = s.signers[i].attrs, s.signers[i].unsigned
 	}
 	return results
 }

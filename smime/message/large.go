@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"strings"
 )
 
 // largeEdge is how much of the start of a content is in memory in any case, in octets,
-// and largeLine the longest line that may be left out.
+// and largeLine how much of a line is looked at in one piece.
 const (
 	largeEdge = 4 << 10
 	largeLine = 64 << 10
@@ -58,13 +60,16 @@ func (s *source) reader(from, to int) io.Reader {
 // ParseLarge is Parse for a message of size octets that r gives. Most lines of large
 // contents are not in memory: what Bytes, Content, Decode and Between return lacks them,
 // and Large says whether it does. Reader, ContentReader and DecodeReader have all. The
-// tree is the one that Parse would make; lines of more than 64 kB are in memory. Errors
-// are those of r and ErrMalformed.
-func ParseLarge(r io.ReaderAt, size int64) (*Message, error) { return parseLarge(r, size, largeEdge) }
+// tree is the one that Parse would make; all behind a header of which it is in doubt where
+// it starts is in memory, and so is all behind a line of more than 64 kB that starts with
+// two hyphens. Errors are those of r and ErrMalformed.
+func ParseLarge(r io.ReaderAt, size int64) (*Message, error) {
+	return parseLarge(r, size, largeEdge, largeLine)
+}
 
-func parseLarge(r io.ReaderAt, size int64, edge int) (*Message, error) {
+func parseLarge(r io.ReaderAt, size int64, edge, line int) (*Message, error) {
 	s := &source{r: r}
-	o := outliner{source: s, edge: edge}
+	o := outliner{source: s, edge: edge, buffer: line}
 	if err := o.read(io.NewSectionReader(r, 0, size)); err != nil {
 		return nil, err
 	}
@@ -79,17 +84,19 @@ func parseLarge(r io.ReaderAt, size int64, edge int) (*Message, error) {
 type outliner struct {
 	source *source
 	edge   int
+	buffer int // how much of a line is looked at in one piece
 	out    []byte
 	header int    // where the header that is being read starts in out
 	blocks int    // headers since the last line that may be a delimiter
 	body   int    // octets of the content so far; negative in a header
 	whole  bool   // nothing more is left out
-	last   []byte // the last line, with the empty ones behind it
+	last   []byte // the last line or part of one, with the empty ones behind it
 	left   int64  // octets left out before it
+	doubt  bool   // what is next of this line may be a delimiter behind a bare CR
 }
 
 func (o *outliner) read(r io.Reader) error {
-	b := bufio.NewReaderSize(r, largeLine)
+	b := bufio.NewReaderSize(r, o.buffer)
 	o.body = -1
 	start := true // of a line
 	for {
@@ -113,6 +120,7 @@ func (o *outliner) read(r io.Reader) error {
 func (o *outliner) line(text []byte, start, part bool) {
 	switch {
 	case start && bytes.HasPrefix(text, []byte("--")):
+		o.whole = o.whole || part || o.body < 0 && mayBeField(text)
 		o.keep(text)
 		o.header, o.blocks, o.body = len(o.out), 0, -1
 	case o.body < 0:
@@ -120,8 +128,7 @@ func (o *outliner) line(text []byte, start, part bool) {
 		if start && len(bytes.TrimRight(text, "\r\n")) == 0 {
 			o.endHeader()
 		}
-	case part, o.whole, o.body < o.edge, bytes.Contains(text, []byte("\r-")):
-		// Some readers end a line at a bare CR: see delimiterDoubt.
+	case o.whole, o.body < o.edge, o.doubtful(text, start):
 		o.keep(text)
 		o.body += len(text)
 	case len(text) <= 2 && len(o.last) > 0:
@@ -129,8 +136,55 @@ func (o *outliner) line(text []byte, start, part bool) {
 		o.last = append(o.last, text...)
 	default:
 		o.left += int64(len(o.last))
-		o.last = append(o.last[:0], text...)
+		o.last = o.last[:0]
+		if start && part {
+			text = o.begin(text)
+		}
+		o.last = append(o.last, text...)
 	}
+}
+
+// doubtful reports whether a bare CR and a hyphen are in a line, or around the edge of a
+// part of one: some readers end a line there, see delimiterDoubt.
+func (o *outliner) doubtful(text []byte, start bool) bool {
+	cr := !start && o.before() == '\r'
+	found := bytes.Contains(text, []byte("\r-"))
+	doubtful := found || cr || !start && o.doubt
+	o.doubt = found || cr && text[0] == '-'
+	return doubtful
+}
+
+// before returns the last octet.
+func (o *outliner) before() byte {
+	if len(o.last) > 0 {
+		return o.last[len(o.last)-1]
+	}
+	return o.out[len(o.out)-1]
+}
+
+// begin keeps the first octets of a line that is left out in parts, and returns the rest:
+// none of the parts is the start of a line then, whatever it begins with.
+func (o *outliner) begin(text []byte) []byte {
+	if o.out[len(o.out)-1] != '\n' {
+		return text // what was kept is within a line already
+	}
+	if o.left > 0 {
+		o.source.cuts = append(o.source.cuts, cut{len(o.out), o.left})
+		o.left = 0
+	}
+	n := 2 // no delimiter
+	for n < len(text) && text[n-1] == '\r' {
+		n++
+	}
+	o.out = append(o.out, text[:n]...)
+	return text[n:]
+}
+
+// mayBeField reports whether a line that starts with hyphens, in a header, can be one of
+// its fields: a delimiter would be the start of another header.
+func mayBeField(line []byte) bool {
+	_, ok := fieldName(line)
+	return ok
 }
 
 // keep appends text, and before it the line that was held back.
@@ -148,6 +202,8 @@ func (o *outliner) endHeader() {
 	h := readHeader(o.out[o.header:], 0, func(int) bool { return false })
 	p := Part{Fields: h.fields}
 	p.describe("message/rfc822") // as in a multipart/digest
+	// What is behind the limit is a header again.
+	o.whole = o.whole || errors.Is(h.err, errHeaderSize)
 	nested := h.err != nil || p.MediaType == "message/rfc822" || p.MediaType == "message/global"
 	if o.blocks++; nested && o.blocks <= maxDepth {
 		o.header = len(o.out)
@@ -182,24 +238,38 @@ func (p *Part) ContentReader() io.Reader {
 	return p.source.reader(p.Body, p.End)
 }
 
-// DecodeReader reads what Decode returns, and all of it where that is large. Its errors
-// are those of Decode and of the source. Only what is quoted-printable is in memory then.
-func (p *Part) DecodeReader() (io.Reader, error) {
+// DecodeReader reads what Decode returns, and all of it where that is large. Its errors,
+// and those of reading, are those of Decode and of the source.
+func (p *Part) DecodeReader() (io.Reader, error) { return p.decoder(p.ContentReader()) }
+
+// CanonicalReader is DecodeReader for the content with CRLF line ends: see Canonical.
+func (p *Part) CanonicalReader() (io.Reader, error) {
+	return p.decoder(CanonicalReader(p.ContentReader()))
+}
+
+// decoder decodes content as the part says.
+func (p *Part) decoder(content io.Reader) (io.Reader, error) {
 	switch {
 	case p.identity():
-		return p.ContentReader(), nil
+		return content, nil
 	case p.Encoding == "base64":
-		return &base64Reader{r: p.ContentReader()}, nil
+		return &base64Reader{r: content}, nil
 	case p.Encoding == "quoted-printable":
-		text, err := io.ReadAll(p.ContentReader())
-		if err != nil {
-			return nil, err
-		}
-		data, err := DecodeQuoted(text)
-		return bytes.NewReader(data), err
+		return quotedReader{quotedprintable.NewReader(content)}, nil
 	}
-	_, err := p.Decode()
-	return nil, err
+	return nil, fmt.Errorf("%w %q", errEncoding, p.Encoding)
+}
+
+// A quotedReader says in its errors what was read.
+type quotedReader struct{ r *quotedprintable.Reader }
+
+// Read is that of io.Reader.
+func (q quotedReader) Read(p []byte) (int, error) {
+	n, err := q.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("quoted-printable: %w", err)
+	}
+	return n, err
 }
 
 // A base64Reader is DecodeBase64 as a stream.
@@ -240,32 +310,72 @@ func (b *base64Reader) fill() {
 	b.out, b.fail = b.d.out, err
 }
 
-// LargeContent returns a piece that is the content of p as it is, all of it, which s was
-// made of by ScanReader.
-func LargeContent(p *Part, s Scan) Piece { return largePiece{p, s} }
-
-type largePiece struct {
-	part *Part
-	scan Scan
+// LargeContent returns a piece that is the content of p with CRLF line ends, all of it,
+// still encoded; s is what ScanReader tells of it.
+func LargeContent(p *Part, s Scan) Piece {
+	return streamPiece{open: func() (io.Reader, error) { return CanonicalReader(p.ContentReader()), nil }, scan: s}
 }
 
-func (p largePiece) size() int             { return p.part.End - p.part.Body }
-func (p largePiece) check(limit int) error { return p.scan.check(limit) }
+// Encoded returns a piece that is what open gives in a transfer encoding: encode is
+// EncodeBase64 or EncodeQuoted. It is read again each time that the piece is written.
+func Encoded(open func() (io.Reader, error), encode func(io.Writer) io.WriteCloser) Piece {
+	return streamPiece{open: open, encode: encode}
+}
 
-func (p largePiece) appendTo(dst []byte) ([]byte, error) {
-	all, err := io.ReadAll(p.part.ContentReader())
-	return append(dst, all...), err
+// A streamPiece is a piece that is not in memory.
+type streamPiece struct {
+	open   func() (io.Reader, error)
+	encode func(io.Writer) io.WriteCloser // nil: it is written as it is
+	scan   Scan                           // of what is written as it is
+}
+
+func (p streamPiece) size() int { return 0 }
+
+func (p streamPiece) check(limit int) error {
+	if p.encode != nil {
+		return nil
+	}
+	return p.scan.check(limit)
+}
+
+func (p streamPiece) appendTo(dst []byte) ([]byte, error) {
+	b := bytes.NewBuffer(dst)
+	err := p.writeTo(b)
+	return b.Bytes(), err
+}
+
+func (p streamPiece) writeTo(w io.Writer) error {
+	r, err := p.open()
+	if err != nil {
+		return err
+	}
+	if p.encode == nil {
+		_, err = io.Copy(w, r)
+		return err
+	}
+	e := p.encode(w)
+	if _, err := io.Copy(e, r); err != nil {
+		return err
+	}
+	return e.Close()
 }
 
 // ScanReader is ScanLines for what r gives, of which Text has nothing. zero says that
-// there is a NUL.
+// there is a NUL. Of a line over 64 kB Longest has a part, and Fragile is in doubt.
 func ScanReader(r io.Reader) (s Scan, zero bool, err error) {
 	s = Scan{CRLF: true, ASCII: true}
 	b := bufio.NewReaderSize(r, largeLine)
 	for {
 		line, err := b.ReadSlice('\n')
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		full := errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !errors.Is(err, io.EOF) && !full {
 			return s, zero, err
+		}
+		if full && line[len(line)-1] == '\r' { // its LF may be next
+			if err := b.UnreadByte(); err != nil {
+				return s, zero, err
+			}
+			line = line[:len(line)-1]
 		}
 		one := ScanLines(line)
 		s.CRLF, s.ASCII, s.Fragile = s.CRLF && one.CRLF, s.ASCII && one.ASCII, s.Fragile || one.Fragile

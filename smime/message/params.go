@@ -120,6 +120,11 @@ func (l *lexer) comment() bool {
 
 // quoted reads a quoted-string that starts here.
 func (l *lexer) quoted() (string, bool) {
+	rest := l.s[l.i+1:]
+	if n := strings.IndexAny(rest, `"\`); n >= 0 && rest[n] == '"' { // nearly always
+		l.i += n + 2
+		return rest[:n], true
+	}
 	var b strings.Builder
 	for l.i++; !l.end(); l.i++ {
 		switch c := l.s[l.i]; c {

@@ -55,19 +55,25 @@ func (q *quoter) put(s []byte) {
 func (q *quoter) text(text []byte) {
 	for len(text) > 0 {
 		line, rest, found := bytes.Cut(text, []byte("\r\n"))
-		q.line(line)
+		q.some(line, 0)
 		if found {
-			q.put([]byte("\r\n"))
+			q.end()
 		}
 		text = rest
 	}
 }
 
-// line encodes one line, broken softly where it is too long. The column 76 is
-// for the sign of a soft line break, and for the last octet of the line.
-func (q *quoter) line(line []byte) {
+// end ends a line.
+func (q *quoter) end() {
+	q.put([]byte("\r\n"))
 	q.column = 0
-	for len(line) > 0 {
+}
+
+// some encodes what is left of a line until no more than keep octets are left, and returns
+// those. The line is broken softly where it is too long. The column 76 is for the sign of
+// a soft line break, and for the last octet of the line.
+func (q *quoter) some(line []byte, keep int) []byte {
+	for len(line) > keep {
 		if n := q.run(line); n > 0 {
 			q.put(line[:n])
 			q.column += n
@@ -91,6 +97,7 @@ func (q *quoter) line(line []byte) {
 		q.column += width
 		line = line[1:]
 	}
+	return line
 }
 
 const hexDigits = "0123456789ABCDEF"

@@ -2,7 +2,9 @@ package message
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"math/rand/v2"
 	"mime/quotedprintable"
 	"strings"
 	"testing"
@@ -60,3 +62,30 @@ func FuzzQuoted(f *testing.F) {
 		}
 	})
 }
+
+// What is encoded as a stream is what is encoded in memory, whatever the writes.
+func TestEncodeQuoted(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	alphabet := []string{"x", "xxxxxxxxxxxxxxxx", " ", "\t", "=", ".", "\r\n", "\r", "\n", "From ", "\xe4", "\x00"}
+	for range 2000 {
+		var text strings.Builder
+		for range r.IntN(60) {
+			text.WriteString(alphabet[r.IntN(len(alphabet))])
+		}
+		for _, size := range []int{1, 7, 100} {
+			var got bytes.Buffer
+			e := EncodeQuoted(&got)
+			_, err := io.CopyBuffer(struct{ io.Writer }{e}, &steps{[]byte(text.String()), size}, make([]byte, size))
+			if err = errors.Join(err, e.Close()); err != nil || got.String() != quoted(t, text.String()) {
+				t.Fatalf("%q in steps of %d: %q, want %q (%v)", text.String(), size, got.String(), quoted(t, text.String()), err)
+			}
+		}
+	}
+	if _, err := EncodeQuoted(failingWriter{}).Write([]byte("x\r\n")); err == nil {
+		t.Error("a writer that fails is passed over")
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

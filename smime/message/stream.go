@@ -58,6 +58,56 @@ func (b *base64Writer) put(octets []byte) error {
 	return err
 }
 
+// EncodeQuoted returns a writer that hands on what Quoted would render to w. Close writes
+// the last line, and does not close w.
+func EncodeQuoted(w io.Writer) io.WriteCloser { return &quotedWriter{w: w} }
+
+type quotedWriter struct {
+	w    io.Writer
+	q    quoter
+	held []byte // of a line, as much as its end may change
+}
+
+// Write is that of io.Writer.
+func (q *quotedWriter) Write(p []byte) (int, error) {
+	size := len(p)
+	for len(p) > 0 {
+		n := min(len(p), streamSize)
+		q.held = append(q.held, p[:n]...)
+		p = p[n:]
+		rest := q.held
+		for {
+			line, behind, found := bytes.Cut(rest, []byte("\r\n"))
+			if !found {
+				break
+			}
+			q.q.some(line, 0)
+			q.q.end()
+			rest = behind
+		}
+		// One step takes less than a line, and looks no further.
+		rest = q.q.some(rest, quotedLine)
+		q.held = q.held[:copy(q.held, rest)]
+		if err := q.flush(); err != nil {
+			return 0, err
+		}
+	}
+	return size, nil
+}
+
+// Close is that of io.Closer.
+func (q *quotedWriter) Close() error {
+	q.q.some(q.held, 0)
+	q.held = nil
+	return q.flush()
+}
+
+func (q *quotedWriter) flush() error {
+	_, err := q.w.Write(q.q.out)
+	q.q.out = q.q.out[:0]
+	return err
+}
+
 // CanonicalReader gives what Canonical makes of all that r gives: LF-only line ends
 // become CRLF.
 func CanonicalReader(r io.Reader) io.Reader { return &canonicalReader{r: r} }
@@ -181,9 +231,8 @@ func WritePieces(w io.Writer, pieces []Piece) error {
 
 // writePiece writes one piece to w.
 func writePiece(w io.Writer, piece Piece) error {
-	if large, ok := piece.(largePiece); ok {
-		_, err := io.Copy(w, large.part.ContentReader())
-		return err
+	if stream, ok := piece.(streamPiece); ok {
+		return stream.writeTo(w)
 	}
 	b, encoded := piece.(base64Piece)
 	if !encoded {

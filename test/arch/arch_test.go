@@ -28,12 +28,14 @@ var allowed = map[string][]string{
 	"internal/spool":            {},
 	"internal/background":       {"internal/guard"},
 	"internal/webguard":         {},
+	"internal/forwarded":        {},
 	"internal/dns":              {"internal/"},
 	"internal/pemfile":          {"internal/pkix"},
-	"internal/bodytext":         {"internal/lookalike", "smime/message"},
+	"internal/bodytext":         {"internal/charset", "internal/lookalike", "smime/message"},
 	"internal/sqlitedb":         {"internal/filesystem"}, // who owns a file
 	"internal/config":           {"smime/address"},
 	"internal/observe":          {"smime/address", "internal/"},
+	"internal/tracing":          {"internal/fault"},
 	"internal/testing":          {"internal/"},
 	"internal/slapdtest":        {"internal/testing/"},
 	"internal/testing/wiretest": {"relay", "relay/answer", "smime/address", "smime/message", "internal/"},
@@ -46,10 +48,13 @@ var allowed = map[string][]string{
 	"certs/path":                {"certs", "certs/revocation", "smime/cms", "smime/address", "internal/"},
 	"certs/publicroots":         {"internal/"},
 	"certs/ca":                  {"certs", "certs/file", "certs/store", "smime/address", "internal/"},
+	"certs/ocsp":                {"internal/"},
 	"certs/enrol":               {"certs", "certs/ca", "certs/store", "smime/address", "internal/"},
 	"certs/enrol/builtin":       {"certs", "certs/ca", "certs/enrol", "certs/store", "smime/address", "internal/"},
-	"certs/enrol/command":       {"certs/enrol", "internal/"},
+	"certs/enrol/acme":          {"certs", "certs/enrol", "certs/file", "certs/store", "smime/address", "smime/message", "internal/"},
+	"certs/enrol/command":       {"certs/enrol", "certs/file", "certs/store", "internal/"},
 	"certs/enrol/est":           {"certs", "certs/enrol", "certs/file", "smime/cms", "internal/"},
+	"certs/enrol/scep":          {"certs", "certs/ca", "certs/enrol", "certs/file", "smime/cms", "internal/"},
 	"certs/enrol/folder":        {"certs/file", "certs/intake", "certs/store"},
 	"certs/token":               {"certs", "certs/token/", "smime/cms", "smime/address", "internal/"},
 	"certs/token/contract":      {"internal/printable"},
@@ -62,13 +67,19 @@ var allowed = map[string][]string{
 	// What was decided, and why: it is read, and never decides.
 	"history":   {"enforce", "smime/address", "internal/"},
 	"directory": {"certs", "certs/file", "certs/store", "smime/cms", "smime/address", "internal/"},
+	// What others may have, and how they get it.
+	"publish":           {"certs", "certs/store", "smime/address", "internal/"},
+	"publish/web":       {"certs/file", "publish", "smime/address", "internal/"},
+	"publish/dnszone":   {"publish", "smime/address"},
+	"publish/ldapd":     {"certs/file", "publish", "smime/address", "internal/"},
+	"publish/userentry": {"certs", "directory", "publish", "smime/address", "smime/cms", "internal/"},
 	// The words at the seams, and nothing that does anything.
 	"relay": {"smime/address", "smime/message", "internal/fault"},
 	// The pipeline knows everyone.
 	"relay/gateway":    {"relay", "relay/answer", "relay/dsn", "relay/returnpath", "enforce", "certs", "directory", "smime", "smime/", "internal/"},
 	"relay/policytest": {"history", "relay", "relay/gateway", "enforce", "certs", "directory", "smime/", "internal/"},
 	// What mail teaches goes into the store, judged like everything else.
-	"relay/harvest":    {"enforce", "certs", "certs/store", "directory", "smime/", "internal/"},
+	"relay/harvest":    {"enforce", "certs", "certs/file", "certs/store", "directory", "smime/", "internal/"},
 	"relay/answer":     {"relay", "smime/address", "smime/message", "internal/"},
 	"relay/dsn":        {"relay", "smime/address", "smime/message", "internal/"},
 	"relay/returnpath": {"smime/address", "internal/"},
@@ -77,11 +88,13 @@ var allowed = map[string][]string{
 	"relay/smtpclient": {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	"relay/userfile":   {"internal/"},
 	"relay/route":      {"relay", "enforce", "smime/address"},
-	"relay/mtasts":     {"internal/dns", "internal/webguard"},
+	"relay/mtasts":     {"internal/dns", "internal/filesystem", "internal/webguard"},
 	"relay/nexthop":    {"relay", "relay/mtasts", "relay/smtpclient", "internal/"},
 	"relay/queue":      {"relay", "relay/internal/", "smime/address", "smime/message", "internal/"},
 	// Who may use the console, and nothing of the gateway.
 	"console/access": {"internal/"},
+	// Who a provider says that someone is, and nothing of the gateway.
+	"console/openid": {"console/access", "internal/"},
 	// The console shows the gateway, and acts on it, by what service gives it.
 	"console/api":    {"console/access", "certs", "certs/describe", "certs/file", "certs/store", "directory", "history", "relay", "relay/gateway", "relay/policytest", "relay/queue", "smime/", "internal/"},
 	"console":        {"console/", "certs/describe", "history", "relay/gateway", "relay/queue", "internal/"},

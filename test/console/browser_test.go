@@ -116,6 +116,8 @@ func shownPages(g *gateway) []struct{ path, heading, file string } {
 		{"/held", "Held mail and quarantine", "held"},
 		{"/certificates", "Certificates", "certificates"},
 		{"/certificates/" + g.fingerprint, "Certificate", "certificate"},
+		{"/partners", "Partners", "partners"},
+		{"/partners?q=carol@example.com", "Partners", "partner"},
 		{"/rules", "Rules", "rules"},
 		{"/configuration", "Configuration", "configuration"},
 		{"/configuration?all=1", "Configuration", "configuration-all"},
@@ -155,7 +157,9 @@ func TestEachForm(t *testing.T) {
 
 			b.open("/rules", "Rules")
 			b.do(chromedp.SetValue("#from", "alice@example.org", chromedp.ByQuery), chromedp.SetValue("#to", "bob@example.net", chromedp.ByQuery))
-			b.submit("form[action='/rules'] button.primary", "held")
+			b.submit("form[action='/rules/message'] button.primary", "held")
+			b.do(chromedp.SetValue("#replay-text", "[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n", chromedp.ByQuery))
+			b.submit("form[action='/rules/replay'] button", "treated as they were")
 			b.open("/configuration", "Configuration")
 			b.do(chromedp.SetValue("#text", "nonsense = true", chromedp.ByQuery))
 			b.submit("form[action='/configuration/check'] button", "unknown key")
@@ -172,19 +176,26 @@ func TestEachForm(t *testing.T) {
 // TestEachPageIsAccessible has axe-core look at each page by the rules of WCAG 2.2 AA, in both
 // colour schemes, and on a telephone. With SCREENSHOTS, a folder, it keeps pictures.
 func TestEachPageIsAccessible(t *testing.T) {
+	source := axe(t)
+	g := startGateway(t)
+	b := startBrowser(t, g, true)
+	b.open("/sign-in", "Sign in")
+	b.examine("sign-in", source)
+	b.signIn()
+	for _, p := range shownPages(g) {
+		b.open(p.path, p.heading)
+		b.examine(p.file, source)
+	}
+}
+
+// axe is the source of axe-core.
+func axe(t *testing.T) string {
+	t.Helper()
 	source, err := os.ReadFile("../../.cache/console/node_modules/axe-core/axe.min.js")
 	if err != nil {
 		t.Fatalf("%v; run test/console/install", err)
 	}
-	g := startGateway(t)
-	b := startBrowser(t, g, true)
-	b.open("/sign-in", "Sign in")
-	b.examine("sign-in", string(source))
-	b.signIn()
-	for _, p := range shownPages(g) {
-		b.open(p.path, p.heading)
-		b.examine(p.file, string(source))
-	}
+	return string(source)
 }
 
 // examine looks at the page that is open, in each form. The colours of a telephone are those of

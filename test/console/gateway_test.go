@@ -53,6 +53,11 @@ no_certificate = "hold"
 name = "default"
 sign = "prefer"
 encrypt = "prefer"
+[[partner]]
+domain = "partner.example"
+signers = ["dns:gateway.partner.example"]
+contact = "postmaster@partner.example"
+note = "agreed by telephone"
 [trust]
 anchors = ["ca.pem"]
 revocation = "off"
@@ -111,10 +116,16 @@ func (l *logText) after(t *testing.T, words string) string {
 
 func startGateway(t *testing.T) *gateway {
 	t.Helper()
+	return startGatewayWith(t, func(_, configuration string) string { return configuration })
+}
+
+// startGatewayWith starts one with another configuration, whose files are in dir.
+func startGatewayWith(t *testing.T, change func(dir, configuration string) string) *gateway {
+	t.Helper()
 	g := &gateway{dir: t.TempDir(), log: &logText{more: make(chan struct{}, 1)}}
 	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Example Root CA"}))
 	g.must(t, os.WriteFile(filepath.Join(g.dir, "ca.pem"), testpki.EncodeCertificates(ca.Certificate), 0o600))
-	g.must(t, os.WriteFile(filepath.Join(g.dir, "config.toml"), []byte(strings.ReplaceAll(configuration, "%DIR%", g.dir)), 0o600))
+	g.must(t, os.WriteFile(filepath.Join(g.dir, "config.toml"), []byte(change(g.dir, strings.ReplaceAll(configuration, "%DIR%", g.dir))), 0o600))
 	signals, ended := make(chan os.Signal, 1), make(chan error, 1)
 	go func() {
 		ended <- service.Run(context.Background(), service.Options{
@@ -156,8 +167,8 @@ func (g *gateway) accounts(t *testing.T) {
 func (g *gateway) certificates(t *testing.T, ca *testpki.CA) {
 	s, err := store.Open(t.Context(), store.Config{URL: filepath.Join(g.dir, "store.db")})
 	g.must(t, err)
-	for _, name := range []string{"carol@example.com", "dave@example.com", "erin@partner.example"} {
-		id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{name}}))
+	for i, name := range []string{"carol@example.com", "dave@example.com", "erin@partner.example"} {
+		id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{name}, NotAfter: time.Now().AddDate(0, 3*i+1, 0)}))
 		_, err := s.Put(t.Context(), store.Harvested, store.New{Certificate: id.Certificate})
 		g.must(t, err)
 	}

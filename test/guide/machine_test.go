@@ -32,11 +32,12 @@ type machine struct {
 }
 
 // newMachine makes a machine with the package beside it, and what the guide takes for
-// granted: a certificate of Bob, one for backups, a server that mail is relayed to.
+// granted: a certificate of Bob, one for backups, a server that mail is relayed to. It is in
+// memory: dpkg waits for the disk at each file.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{T: t, root: filepath.Join(t.TempDir(), "root"), keys: t.TempDir()}
-	m.host("cp", "-a", base(t), m.root)
+	m := &machine{T: t, root: memory(t), keys: t.TempDir()}
+	m.host("tar", "-C", m.root, "-xpf", base(t))
 	m.startNamespaces()
 	m.put("/usr/local/bin/systemctl", systemctl, 0o755)
 	m.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755) // nothing starts by itself
@@ -48,7 +49,7 @@ func newMachine(t *testing.T) *machine {
 	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Partner CA"}))
 	bob := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"bob@example.net"}, Key: "rsa2048"}))
 	m.put("/root/bob.pem", string(bob.CertificatePEM()), 0o644)
-	m.put("/root/backup-key.pem", string(bob.CertificatePEM()), 0o644)
+	m.put("/root/backup-cert.pem", string(bob.CertificatePEM()), 0o644)
 	if err := os.WriteFile(filepath.Join(m.keys, "bob.pem"), testpki.Must(bob.PEM()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +57,33 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// base is the folder of a fresh Debian, which is made once.
+// memory returns a folder in memory that ends with the test. Unlike in /dev/shm of many systems,
+// programs in it may be setgid, as postdrop is.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "root")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("smimerelay-guide", dir, "tmpfs", 0, "size=4g,mode=755"); err != nil {
+		t.Fatalf("mount: %v: run the test as root", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// base is an archive of a fresh Debian, which is made once.
 func base(t *testing.T) string {
 	t.Helper()
 	cache := filepath.Join(rig.Root(t), ".cache/guide")
-	done := filepath.Join(cache, "bookworm")
+	done := filepath.Join(cache, "bookworm.tar")
 	if _, err := os.Stat(done); err == nil {
 		return done
 	}
-	made := filepath.Join(cache, "unfinished")
 	if err := os.RemoveAll(cache); err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +93,10 @@ func base(t *testing.T) string {
 	// The package of debootstrap is a script: it need not be installed.
 	script := `cd "$1" && apt-get download debootstrap && dpkg-deb -x debootstrap_*.deb tool &&
 		DEBOOTSTRAP_DIR="$1/tool/usr/share/debootstrap" tool/usr/sbin/debootstrap --variant=minbase --include=ca-certificates bookworm "$2" http://deb.debian.org/debian &&
-		chroot "$2" apt-get install --yes --no-install-recommends systemd curl openssl`
-	if out, err := exec.Command("sh", "-c", script, "sh", cache, made).CombinedOutput(); err != nil {
+		chroot "$2" apt-get install --yes --no-install-recommends systemd curl openssl && chroot "$2" apt-get clean &&
+		tar -C "$2" --one-file-system -cf unfinished.tar . && mv unfinished.tar "$3"`
+	if out, err := exec.Command("sh", "-c", script, "sh", cache, memory(t), done).CombinedOutput(); err != nil {
 		t.Fatalf("a fresh Debian cannot be made: %v: %s", err, out)
-	}
-	if err := os.Rename(made, done); err != nil {
-		t.Fatal(err)
 	}
 	return done
 }

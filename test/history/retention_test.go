@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,4 +60,39 @@ func TestSizeIsSteady(t *testing.T) {
 	if len(search(t, s, history.Query{Text: row(t, 0).ID}).Rows) > 0 {
 		t.Error("the oldest row is still there")
 	}
+}
+
+// TestChangesAreCounted: what a row grows by counts as much as what it began with. A limit on
+// the size deletes as many rows of either kind, and deleting all of them leaves nothing counted.
+func TestChangesAreCounted(t *testing.T) {
+	each(t, func(t *testing.T, s *history.Store) {
+		grown := func(n int) (changes []history.Change) {
+			for i := range n {
+				for attempt := range 5 {
+					changes = append(changes, history.Change{ID: row(t, i).ID, Recipient: row(t, i).Recipient, Event: history.Event{
+						Time: begin, Kind: history.Attempt, Attempt: attempt + 1, Host: "mx.example.net", Reply: strings.Repeat("x", 300)}})
+				}
+			}
+			return changes
+		}
+		const n, limit = 2000, 2_000_000 // rows are deleted by hundreds
+		write(t, s, history.Batch{Rows: rows(t, 0, n)})
+		if deleted, err := s.Prune(context.Background(), begin, history.Limits{Size: limit}); deleted != 0 || err != nil {
+			t.Fatalf("%d deleted of rows that are small, %v", deleted, err)
+		}
+		if unmatched := write(t, s, history.Batch{Changes: grown(n)}); len(unmatched) > 0 {
+			t.Fatal(len(unmatched))
+		}
+		if deleted, err := s.Prune(context.Background(), begin, history.Limits{Size: limit}); deleted == 0 || deleted == n || err != nil {
+			t.Errorf("%d deleted of rows that have grown, %v", deleted, err)
+		}
+		if _, err := s.Prune(context.Background(), begin, history.Limits{Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		// Had too little been taken away for them, one more row would be too much now.
+		write(t, s, history.Batch{Rows: rows(t, n, n+1)})
+		if deleted, err := s.Prune(context.Background(), begin, history.Limits{Size: 2000}); deleted != 0 || err != nil {
+			t.Errorf("%d deleted, %v", deleted, err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,9 +18,10 @@ func TestRoundTrip(t *testing.T) {
 		want := row(t, 7)
 		want.Decided, want.Helo, want.User, want.TLS, want.Reason, want.Cause = "signed", "client.example.org", "alice", true, "a remark", "certificate"
 		want.Result, want.Encryption, want.Certificates = "pass", "decrypted", []string{"ab12"}
+		want.Cipher, want.HiddenSubject, want.ProtectedID = "aes-256-gcm", true, "inside@example.org"
 		want.Stages = []history.Stage{{Name: "lookup", Took: 3 * time.Millisecond}}
 		want.Events = []history.Event{{Time: begin, Kind: history.Attempt, Attempt: 1, Host: "mx.example.net", Reply: "250 ok", Reason: "r", By: "root"}}
-		want.Left = 3
+		want.EventsOmitted = 3
 		write(t, s, history.Batch{Rows: []history.Row{want}})
 		got, err := s.Message(context.Background(), want.ID)
 		if err != nil {
@@ -86,6 +88,50 @@ func TestSearch(t *testing.T) {
 			}
 			if !reflect.DeepEqual(ids, want) {
 				t.Errorf("%s: got %v, want %v", c.name, ids, want)
+			}
+		}
+	})
+}
+
+// TestHidSubject: what a message hid is known by its Message-ID, and by nothing else of it.
+func TestHidSubject(t *testing.T) {
+	each(t, func(t *testing.T, s *history.Store) {
+		hidden, shown := row(t, 1), row(t, 2)
+		hidden.HiddenSubject, hidden.QueueID, hidden.ProtectedID = true, "q@example.org", "<inside@example.org>"
+		write(t, s, history.Batch{Rows: []history.Row{hidden, shown}})
+		for ids, want := range map[string]bool{
+			"<m1@example.org>": true, "<inside@example.org>": true, "<m2@example.org> <m1@example.org>": true, "<m2@example.org>": false, "<m3@example.org>": false, "": false,
+			hidden.ID: false, hidden.QueueID: false, hidden.Sender.String(): false,
+		} {
+			if got, err := s.HidSubject(context.Background(), strings.Fields(ids)); err != nil || got != want {
+				t.Errorf("%s: %v, %v", ids, got, err)
+			}
+		}
+	})
+}
+
+// TestHidSubjectIsNotPushedOut: however many rows have the same Message-ID, or have it as an
+// address or an identifier, the one that hid its subject is found, and a text that a client
+// sent is not taken for it.
+func TestHidSubjectIsNotPushedOut(t *testing.T) {
+	each(t, func(t *testing.T, s *history.Store) {
+		hidden := row(t, 0)
+		hidden.HiddenSubject = true
+		shown := row(t, 1)
+		shown.Helo = `"hidden_subject":true`
+		all := []history.Row{hidden, shown}
+		for n := range 1100 {
+			r := row(t, n+2)
+			r.MessageID = hidden.MessageID
+			if n%2 == 0 {
+				r.Sender, r.QueueID = addr(t, "m0@example.org"), "m0@example.org"
+			}
+			all = append(all, r)
+		}
+		write(t, s, history.Batch{Rows: all})
+		for id, want := range map[string]bool{hidden.MessageID: true, shown.MessageID: false} {
+			if got, err := s.HidSubject(context.Background(), []string{id}); err != nil || got != want {
+				t.Errorf("%s: %v, %v", id, got, err)
 			}
 		}
 	})
@@ -170,8 +216,8 @@ func TestChanges(t *testing.T) {
 		}
 		write(t, s, history.Batch{Changes: many})
 		got = search(t, s, history.Query{Text: r.Recipient.String()}).Rows
-		if e := got[0].Events; len(e) != 30 || e[0].Attempt != 1 || e[29].Attempt != 102 || got[0].Left != 72 {
-			t.Errorf("%d events, %d left out", len(got[0].Events), got[0].Left)
+		if e := got[0].Events; len(e) != 30 || e[0].Attempt != 1 || e[29].Attempt != 102 || got[0].EventsOmitted != 72 {
+			t.Errorf("%d events, %d left out", len(got[0].Events), got[0].EventsOmitted)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -152,5 +153,102 @@ func TestNoHistoryIsMadeByLooking(t *testing.T) {
 	}
 	if _, err := os.Stat(p.Path); err == nil {
 		t.Error("there is a file")
+	}
+}
+
+// TestWriterIsAskedForHiddenSubjects: the answer is of the store that is written, waits for
+// it while it is being opened, no longer than the caller does, and is an error where it could
+// not be opened.
+func TestWriterIsAskedForHiddenSubjects(t *testing.T) {
+	p := newFile(t)
+	hidden := row(t, 1)
+	hidden.HiddenSubject = true
+	write(t, open(t, p), history.Batch{Rows: []history.Row{hidden}})
+	opening, started := make(chan error), make(chan struct{})
+	w := history.NewWriter(history.WriterConfig{
+		Open: func(ctx context.Context) (*history.Store, error) {
+			close(started)
+			if err := <-opening; err != nil {
+				return nil, err
+			}
+			return history.Open(ctx, p)
+		},
+		Limits: func() history.Limits { return history.Limits{} }, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	<-started
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if hid, err := w.HidSubject(gone, []string{hidden.MessageID}); hid || !errors.Is(err, context.Canceled) {
+		t.Errorf("not open yet: %v, %v", hid, err)
+	}
+	opening <- nil
+	for id, want := range map[string]bool{hidden.MessageID: true, "<other@example.org>": false} {
+		if hid, err := w.HidSubject(t.Context(), []string{id}); err != nil || hid != want {
+			t.Errorf("%s: %v, %v", id, hid, err)
+		}
+	}
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	down := &place{Place: newFile(t)}
+	down.down.Store(true)
+	w = writer(down, newLines(), new(atomic.Int64))
+	if hid, err := w.HidSubject(t.Context(), []string{hidden.MessageID}); hid || err == nil {
+		t.Errorf("cannot be opened: %v, %v", hid, err)
+	}
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRowsThatWaitAreAskedForHiddenSubjects: also what is not in the store yet is known, from the
+// moment in which it is handed over.
+func TestRowsThatWaitAreAskedForHiddenSubjects(t *testing.T) {
+	p := &place{Place: newFile(t)}
+	dropped := new(atomic.Int64)
+	w := writer(p, newLines(), dropped)
+	hidden, shown := row(t, 1), row(t, 2)
+	hidden.HiddenSubject, hidden.ProtectedID = true, "<inside@example.org>"
+	want := func(when string, known bool) {
+		t.Helper()
+		for id, want := range map[string]bool{hidden.MessageID: known, hidden.ProtectedID: known, shown.MessageID: false, "": false, hidden.QueueID: false} {
+			if hid, err := w.HidSubject(t.Context(), []string{"<other@example.org>", id}); err != nil || hid != want {
+				t.Errorf("%s: %q: %v, %v", when, id, hid, err)
+			}
+		}
+	}
+	want("before", false)
+	unlock := lockFile(t, p.Path)
+	w.Put(hidden, shown)
+	want("waiting", true)
+	const room = 20_000
+	for put := int64(2); put-dropped.Load() <= room; put++ { // until rows are taken out to be written
+		w.Put(shown)
+	}
+	want("being written", true)
+	unlock()
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if hid, err := open(t, p.Place).HidSubject(t.Context(), []string{hidden.MessageID}); err != nil || !hid {
+		t.Errorf("written: %v, %v", hid, err)
+	}
+}
+
+// lockFile keeps others from writing to a database until it is unlocked.
+func lockFile(t *testing.T, path string) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 }

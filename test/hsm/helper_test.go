@@ -178,7 +178,7 @@ func (l *load) send(t *testing.T, client int) {
 func TestHelperThatHangs(t *testing.T) {
 	g := startGateway(t)
 	g.pass(t, rig.Insider, alice, partner, mail(t, alice, content).Bytes())
-	must(t, syscall.Kill(g.helper(t), syscall.SIGSTOP))
+	pause(t, g.helper(t))
 	if reply, _ := g.pass(t, rig.Insider, alice, partner, mail(t, alice, content).Bytes()); !strings.HasPrefix(reply.String(), "451 4.7.0 ") {
 		t.Errorf("%v", reply)
 	}
@@ -186,6 +186,35 @@ func TestHelperThatHangs(t *testing.T) {
 		t.Error("not counted")
 	}
 	g.signs(t, "later@example.net")
+}
+
+// pause stops a process and returns when each of its threads has stopped: the signal is
+// taken by one of them, and the others may go on for as long as that one waits for a
+// processor.
+func pause(t *testing.T, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(rig.Patience); !stopped(t, pid); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d does not stop", pid)
+		}
+	}
+}
+
+// stopped reports whether all threads of a process are in the state "stopped", by the
+// field behind the name in /proc (proc_pid_stat(5)).
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads := testpki.Must(filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)))
+	for _, path := range threads {
+		stat := string(testpki.Must(os.ReadFile(path)))
+		if !strings.HasPrefix(stat[strings.LastIndex(stat, ")"):], ") T") {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 // By the milter as by SMTP: the message is signed in place, and what comes in is decrypted.

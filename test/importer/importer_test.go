@@ -68,7 +68,7 @@ func TestOwnProtocol(t *testing.T) {
 	s := must(cms.ParseSignedData(object.Bytes()))
 	r := s.Verify(cms.VerifyOptions{})[0]
 	found := false
-	for _, a := range r.SignedAttributes {
+	for _, a := range r.SignedAttributes() {
 		found = found || a.Type.Equal(transaction) && string(a.Values[0]) == string(own.Values[0])
 	}
 	if r.Err != nil || !found || string(s.Element) != "\x30\x00" {

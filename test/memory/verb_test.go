@@ -25,18 +25,24 @@ type verbs struct {
 
 func newVerbs(t *testing.T) *verbs {
 	t.Helper()
+	v := &verbs{dir: t.TempDir()}
+	v.identities(t)
+	writeLarge(t, v.file("small"), 1)
+	v.body = writeLarge(t, v.file("large"), 100*megabyte/78)
+	return v
+}
+
+// identities writes an authority and an identity.
+func (v *verbs) identities(t *testing.T) {
+	t.Helper()
 	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Streams", Key: "p256"}))
 	id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "p256"}))
-	v := &verbs{dir: t.TempDir()}
 	v.certificate, v.identity, v.root = v.file("alice.crt"), v.file("alice.pem"), v.file("root.pem")
 	if err := errors.Join(os.WriteFile(v.certificate, testpki.EncodeCertificates(id.Certificate), 0o600),
 		os.WriteFile(v.root, testpki.EncodeCertificates(ca.Root), 0o600),
 		os.WriteFile(v.identity, testpki.Must(id.PEM()), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	writeLarge(t, v.file("small"), 1)
-	v.body = writeLarge(t, v.file("large"), 100*megabyte/78)
-	return v
 }
 
 func (v *verbs) file(name string) string { return filepath.Join(v.dir, name) }
@@ -111,6 +117,81 @@ func TestVerbs(t *testing.T) {
 		if got := v.entity(t, "large."+name); got != v.body {
 			t.Errorf("another message in %s", name)
 		}
+	}
+}
+
+// shapeSize is how large the messages of TestVerbShapes are, and shapeMost how much more than
+// for a small one they may take, in octets: half of the size, less than any whole copy.
+const (
+	shapeSize = 20 * megabyte
+	shapeMost = shapeSize / 2
+)
+
+// TestVerbShapes: nor do they where lines must change: one long line, 8-bit text, and, inside
+// of the encryption too, LF line ends and long lines. The peer encrypts what it gets as it
+// is, and reads what is signed. It takes minutes for 100 MB in one line, so that these
+// messages are smaller, and the limit with them.
+func TestVerbShapes(t *testing.T) {
+	v := &verbs{dir: t.TempDir()}
+	v.identities(t)
+	for name, line := range map[string]string{
+		"one line":        "words of a text that has no line end, ",
+		"one line, 8-bit": "Wörter eines Textes ohne Zeilenende, ",
+		"8-bit":           "eine Zeile über nichts, und dann die nächste\r\n",
+		"LF":              "a line with a line end of this system\n",
+		"long lines":      strings.Repeat("words ", 1000) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for size, octets := range map[string]int{"small": 1, "large": shapeSize} {
+				writeShape(t, v.file(size), line, octets)
+				v.peerEncrypts(t, size)
+			}
+			for _, step := range []struct {
+				from, to string
+				pipe     bool
+				args     []string
+			}{
+				{"", "clear", true, []string{"sign", "--identity", v.identity}},
+				{"", "opaque", false, []string{"sign", "--opaque", "--identity", v.identity}},
+				{".clear", "verified", false, []string{"verify", "--trust", v.root, "--revocation", "off"}},
+				{".opaque", "verified", true, []string{"verify", "--trust", v.root, "--revocation", "off"}},
+				{".sealed", "decrypted", false, []string{"decrypt", "--identity", v.identity}},
+				{".sealed", "decrypted", true, []string{"decrypt", "--identity", v.identity}},
+			} {
+				before := v.run(t, false, "small"+step.from, "small."+step.to, step.args...)
+				peak := v.run(t, step.pipe, "large"+step.from, "large."+step.to, step.args...)
+				t.Logf("%s of large%s, pipe %v: %d MB for a small message, %.1f MB more", step.args[0], step.from, step.pipe, before/megabyte, float64(peak-before)/megabyte)
+				if peak-before > shapeMost {
+					t.Errorf("%s of large%s, pipe %v: %d octets more than for a small message", step.args[0], step.from, step.pipe, peak-before)
+				}
+			}
+			bodyByPeer(t, v.file("large.clear"), "-verify", "-CAfile", v.root)
+		})
+	}
+}
+
+// peerEncrypts has the peer encrypt the entity in a file.
+func (v *verbs) peerEncrypts(t *testing.T, name string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "openssl", "cms", "-encrypt", "-binary", "-stream", "-aes-256-cbc", "-in", v.file(name), "-out", v.file(name+".sealed"), v.certificate)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+}
+
+// writeShape writes a message of so many octets of one line, and no more.
+func writeShape(t *testing.T, name, line string, octets int) {
+	t.Helper()
+	f := testpki.Must(os.Create(name))
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	header := "From: alice@example.org\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	_, err := io.WriteString(w, header)
+	for n := 0; n < octets && err == nil; n += len(line) {
+		_, err = io.WriteString(w, line)
+	}
+	if err = errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +28,14 @@ func deployed(t *testing.T, name string) []byte {
 // TestDeployedConfig: the configuration that the containers mount is a good one, and the
 // files with secrets that it names are those that they mount.
 func TestDeployedConfig(t *testing.T) {
+	if c := containerConfig(t); !c.Store.Shared() || c.Admin.Address != "0.0.0.0:9090" {
+		t.Errorf("%+v %+v", c.Store, c.Admin)
+	}
+}
+
+// containerConfig reads the configuration of the containers.
+func containerConfig(t *testing.T) *config.Config {
+	t.Helper()
 	secrets := t.TempDir()
 	for _, name := range []string{"store.key", "database.password"} {
 		if err := os.WriteFile(filepath.Join(secrets, name), nil, 0o600); err != nil {
@@ -45,9 +55,7 @@ func TestDeployedConfig(t *testing.T) {
 			}
 		}
 	}
-	if !c.Store.Shared() || c.Admin.Address != "0.0.0.0:9090" {
-		t.Errorf("%+v %+v", c.Store, c.Admin)
-	}
+	return c
 }
 
 // TestCompose: all that a service of compose.yaml refers to is declared, and the gateway has
@@ -116,10 +124,37 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// TestKubernetes: the manifests refer to what they declare, and the pods may run where
-// the "restricted" level of Pod Security is enforced.
+// TestManifests has the types of Kubernetes read the manifests: a field that they do not
+// have, and what the "restricted" level of Pod Security does not allow, are errors.
+func TestManifests(t *testing.T) {
+	read := func(manifests []byte) (string, error) {
+		cmd := exec.Command("go", "run", ".")
+		cmd.Dir = filepath.Join(rig.Root(t), "test/manifests")
+		cmd.Stdin = bytes.NewReader(manifests)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	good := deployed(t, "kubernetes.yaml")
+	const want = "Deployment smimerelay\nService smimerelay\nNetworkPolicy smimerelay\nPodDisruptionBudget smimerelay\n"
+	if out, err := read(good); err != nil || out != want {
+		t.Errorf("%v: %s", err, out)
+	}
+	for before, after := range map[string]string{
+		"maxUnavailable: 1, maxSurge": "maxUnavailble: 1, maxSurge",
+		"replicas: 3":                 `replicas: "3"`,
+		"runAsNonRoot: true":          "runAsNonRoot: false",
+	} {
+		if out, err := read(bytes.Replace(good, []byte(before), []byte(after), 1)); err == nil {
+			t.Errorf("%s is taken: %s", after, out)
+		}
+	}
+}
+
+// TestKubernetes: the manifests refer to what they and the configuration declare.
 func TestKubernetes(t *testing.T) {
 	var kinds []string
+	var served object
+	named := map[any]bool{} // ports by which other pods come
 	for d := yaml.NewDecoder(bytes.NewReader(deployed(t, "kubernetes.yaml"))); ; {
 		var o object
 		err := d.Decode(&o)
@@ -133,7 +168,8 @@ func TestKubernetes(t *testing.T) {
 		kinds = append(kinds, kind)
 		switch kind {
 		case "Deployment":
-			testPods(t, o.at("spec", "template", "spec"))
+			served = o.at("spec", "template", "spec")
+			testPods(t, served)
 			if a, b := o.at("spec", "selector", "matchLabels"), o.at("spec", "template", "metadata", "labels"); fmt.Sprint(a) != fmt.Sprint(b) {
 				t.Errorf("the selector %v does not select %v", a, b)
 			}
@@ -141,10 +177,34 @@ func TestKubernetes(t *testing.T) {
 			if o.at("spec", "selector")["app"] != "smimerelay" {
 				t.Errorf("the service selects %v", o.at("spec", "selector"))
 			}
+			for _, p := range o.at("spec").each("ports") {
+				named[p["targetPort"]] = true
+			}
+		case "NetworkPolicy":
+			for _, rule := range o.at("spec").each("ingress") {
+				for _, p := range rule.each("ports") {
+					named[p["port"]] = true
+				}
+			}
 		}
 	}
-	if got := strings.Join(kinds, " "); got != "Deployment Service PodDisruptionBudget" {
+	if got := strings.Join(kinds, " "); got != "Deployment Service NetworkPolicy PodDisruptionBudget" {
 		t.Errorf("kinds %s", got)
+	}
+	c := containerConfig(t)
+	listening := []string{c.Admin.Address}
+	for _, l := range c.Listeners {
+		listening = append(listening, l.Address)
+	}
+	for _, p := range served.each("containers")[0].each("ports") {
+		address := fmt.Sprint("0.0.0.0:", p["containerPort"])
+		if !slices.Contains(listening, address) || !named[p["name"]] {
+			t.Errorf("%v: nothing listens there, or no other pod may come: %v", p, listening)
+		}
+		listening = slices.DeleteFunc(listening, func(a string) bool { return a == address })
+	}
+	if len(listening) > 0 {
+		t.Errorf("the container has no port for %v", listening)
 	}
 }
 
@@ -191,7 +251,7 @@ func testPods(t *testing.T, pod object) {
 	for _, p := range c.each("ports") {
 		ports[p["name"]] = true
 	}
-	for _, probe := range []string{"readinessProbe", "livenessProbe"} {
+	for _, probe := range []string{"startupProbe", "readinessProbe", "livenessProbe"} {
 		if get := c.at(probe, "httpGet"); !ports[get["port"]] {
 			t.Errorf("%s asks %v", probe, get)
 		}

@@ -66,9 +66,60 @@ func testContents(t *testing.T, file string) {
 	run(t, rig.Tool(t, "apparmor_parser", "apparmor"), "--skip-kernel-load", "--skip-cache", filepath.Join(scratch, "data/etc/apparmor.d/smimerelay"))
 }
 
-// TestAlerts has Prometheus read the alert rules.
+// TestAlerts has Prometheus read the alert rules, and evaluate each on metrics of a gateway
+// that is well and of one that is not.
 func TestAlerts(t *testing.T) {
-	run(t, rig.Tool(t, "promtool", "prometheus"), "check", "rules", filepath.Join(rig.Root(t), "packaging/alerts.yml"))
+	promtool, folder := rig.Tool(t, "promtool", "prometheus"), filepath.Join(rig.Root(t), "packaging")
+	run(t, promtool, "check", "rules", filepath.Join(folder, "alerts.yml"))
+	run(t, promtool, "test", "rules", filepath.Join(folder, "alerts_test.yml"))
+	tested := string(read(t, filepath.Join(folder, "alerts_test.yml")))
+	for line := range strings.Lines(string(read(t, filepath.Join(folder, "alerts.yml")))) {
+		if _, name, ok := strings.Cut(strings.TrimSpace(line), "alert: "); ok && !strings.Contains(tested, "\n        alertname: "+name+"\n") {
+			t.Errorf("no test has %s fire", name)
+		}
+	}
+}
+
+// TestLogcheck: logcheck passes over what is normal, and shows the rest.
+func TestLogcheck(t *testing.T) {
+	rules := filepath.Join(rig.Root(t), "packaging/logcheck")
+	for line, normal := range map[string]bool{
+		`Nov 30 07:16:09 mail smimerelay[812]: time=2026-11-30T07:16:09.123Z level=INFO msg=serving version=0.1.0`:                     true,
+		`2026-11-30T07:16:09.123456+01:00 mail smimerelay[812]: time=2026-11-30T07:16:09.123+01:00 level=INFO msg=delivered id=4cWq3Y`: true,
+		`Nov 30 07:16:09 mail smimerelay[812]: time=2026-11-30T07:16:09.123Z level=WARN msg="login failed" user=level=INFO`:            false,
+		`Nov 30 07:16:09 mail smimerelay[812]: panic: level=INFO`:                                                                      false,
+		`Nov 30 07:16:09 mail sshd[812]: time=2026-11-30T07:16:09.123Z level=INFO msg=serving`:                                         false,
+	} {
+		cmd := exec.Command("grep", "--extended-regexp", "--quiet", "--file", rules)
+		cmd.Stdin = strings.NewReader(line + "\n")
+		if err := cmd.Run(); (err == nil) != normal {
+			t.Errorf("normal is %t: %s", err == nil, line)
+		}
+	}
+}
+
+// TestInstall: make install puts there what the packages have, for those who have another
+// system, and keeps a configuration.
+func TestInstall(t *testing.T) {
+	there := t.TempDir()
+	run(t, "make", "--silent", "-C", rig.Root(t), "install", "DESTDIR="+there, "PREFIX=/usr")
+	for _, file := range []string{
+		"usr/bin/smimerelay", "usr/share/man/man1/smimerelay.1", "usr/share/man/man5/smimerelay.toml.5", "usr/lib/sysusers.d/smimerelay.conf",
+		"usr/lib/tmpfiles.d/smimerelay.conf", "usr/lib/systemd/system/smimerelay.service", "usr/share/bash-completion/completions/smimerelay",
+		"usr/share/zsh/site-functions/_smimerelay", "usr/share/fish/vendor_completions.d/smimerelay.fish", "etc/apparmor.d/smimerelay",
+	} {
+		if len(read(t, filepath.Join(there, file))) == 0 {
+			t.Errorf("%s is empty", file)
+		}
+	}
+	config := filepath.Join(there, "etc/smimerelay/config.toml")
+	if err := os.WriteFile(config, []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "make", "--silent", "-C", rig.Root(t), "install", "DESTDIR="+there, "PREFIX=/usr")
+	if text := string(read(t, config)); text != "mine\n" {
+		t.Errorf("the configuration was written over: %.100q", text)
+	}
 }
 
 // TestAlertsKnowTheMetrics wants each metric of the rules in docs/metrics.md.

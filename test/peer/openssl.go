@@ -73,6 +73,11 @@ func (o *OpenSSL) SignClear(entity []byte, signer *testpki.Identity) ([]byte, er
 	return o.sign(entity, signer, Algorithms{})
 }
 
+// SignNocerts returns entity in a multipart/signed without the certificate of the signer.
+func (o *OpenSSL) SignNocerts(entity []byte, signer *testpki.Identity) ([]byte, error) {
+	return o.sign(entity, signer, Algorithms{}, "-nocerts")
+}
+
 func (o *OpenSSL) sign(entity []byte, signer *testpki.Identity, a Algorithms, more ...string) ([]byte, error) {
 	args := []string{
 		"cms", "-sign", "-binary", "-md", a.digest(), "-signer", o.file(name(signer) + ".pem"),

@@ -166,6 +166,19 @@ func (g *Gateway) RunFails(tb testing.TB, status int, verb ...string) string {
 	return string(out)
 }
 
+// AwaitOutput runs a verb until it prints a text.
+func (g *Gateway) AwaitOutput(tb testing.TB, text string, verb ...string) {
+	tb.Helper()
+	var out []byte
+	for until := time.Now().Add(Patience); time.Now().Before(until); {
+		// It may fail until then.
+		if out, _ = exec.Command(g.program, append(verb, "--config", g.config)...).CombinedOutput(); strings.Contains(string(out), text) {
+			return
+		}
+	}
+	tb.Fatalf("%s does not print %q:\n%s", verb, text, out)
+}
+
 func (g *Gateway) stop(tb testing.TB) {
 	select {
 	case <-g.gone:

@@ -44,11 +44,17 @@ func Recipe(tb testing.TB, name string, ports Ports) string {
 		tb.Fatalf("README.md has no block %q", name)
 	}
 	block, _, _ = strings.Cut(block, "```")
-	return documented.ReplaceAllStringFunc(block, func(port string) string {
+	return ports.In(tb, block)
+}
+
+// In returns lines of README.md with the ports replaced.
+func (ports Ports) In(tb testing.TB, text string) string {
+	tb.Helper()
+	return documented.ReplaceAllStringFunc(text, func(port string) string {
 		if actual, ok := ports[port]; ok {
 			return strconv.Itoa(actual)
 		}
-		tb.Fatalf("README.md, block %q: the test has no port for %q", name, port)
+		tb.Fatalf("the test has no port for %q in\n%s", port, text)
 		return ""
 	})
 }

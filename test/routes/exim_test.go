@@ -44,6 +44,22 @@ plain:
   client_send = ^erp@example.org^geheim
 `
 
+// eximDelivery is what an Exim has behind its ACLs that keeps all mail in a folder.
+const eximDelivery = `begin routers
+kept:
+  driver = accept
+  transport = kept
+begin transports
+kept:
+  driver = appendfile
+  directory = DIR/mail
+  maildir_format
+  create_directory
+  envelope_to_add
+begin retry
+* * F,1h,1m
+`
+
 // eximHost is a smart host that wants a password by TLS; it keeps mail in a folder. It
 // refuses one recipient, and defers another.
 const eximHost = `primary_hostname = host.test
@@ -60,20 +76,7 @@ rcpt:
   defer local_parts = full
        message = the mailbox is full
   accept
-begin routers
-kept:
-  driver = accept
-  transport = kept
-begin transports
-kept:
-  driver = appendfile
-  directory = DIR/mail
-  maildir_format
-  create_directory
-  envelope_to_add
-begin retry
-* * F,1h,1m
-begin authenticators
+` + eximDelivery + `begin authenticators
 plain:
   driver = plaintext
   public_name = PLAIN

@@ -17,20 +17,7 @@ import (
 const eximKeeper = `primary_hostname = exim.test
 tls_advertise_hosts =
 acl_smtp_rcpt = accept
-begin routers
-kept:
-  driver = accept
-  transport = kept
-begin transports
-kept:
-  driver = appendfile
-  directory = DIR/mail
-  maildir_format
-  create_directory
-  envelope_to_add
-begin retry
-* * F,1h,1m
-`
+` + eximDelivery
 
 // forged is a second message, for who takes what is before it for the end of the first.
 const forged = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@exim.example.net>\r\nRCPT TO:<victim@postfix.example.net>\r\nDATA\r\nSubject: forged\r\n\r\nx\r\n"

@@ -2,10 +2,13 @@
 package builtin
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
@@ -24,14 +27,23 @@ type Provider struct {
 	// PerHour is the most certificates of the authority in an hour, for all
 	// addresses and commands together.
 	PerHour int
-	// Former are the names (DER) of authorities before this one, and whether they were
-	// revoked: then what they issued is replaced at once.
-	Former map[string]bool
+	// Former are the authorities before this one.
+	Former []Former
 	// Store is where the authority's ledger keeps what it issued.
 	Store *store.Store
 	// Withheld says why an address gets no certificate without an administrator; nil:
 	// it does.
 	Withheld func(ctx context.Context, a address.Address) error
+	// Local reports whether an address is in a local domain, which is needed for a
+	// certificate; nil: every address is.
+	Local func(a address.Address) bool
+}
+
+// Former is an authority before the one that issues.
+type Former struct {
+	Certificate *x509.Certificate
+	// Revoked: what it issued is replaced at once, and renews nothing.
+	Revoked bool
 }
 
 var errTooMany = errors.New("too many certificates were issued in the last hour; raise ca.max_per_hour if that is intended")
@@ -68,6 +80,9 @@ func (p *Provider) issuer() []byte { return p.Authority.Config.Certificate.RawSu
 
 // Ready says why nothing can be issued now.
 func (p *Provider) Ready(ctx context.Context, a address.Address, n int) error {
+	if p.Local != nil && !p.Local(a) {
+		return &enrol.Refusal{Cause: fmt.Errorf("%s is not in a local domain; the CA issues only for local domains: see domains in the configuration", a)}
+	}
 	if err := p.Authority.Check(ca.Request{Address: a, Validity: p.Validity}); err != nil {
 		return err
 	}
@@ -87,10 +102,11 @@ func (p *Provider) Ready(ctx context.Context, a address.Address, n int) error {
 // issued it, and it expires soon. Near the end of the authority itself nothing better
 // could be had.
 func (p *Provider) Due(c *x509.Certificate, before time.Duration) bool {
-	revoked, former := p.Former[string(c.RawIssuer)]
-	if !former && string(c.RawIssuer) != string(p.issuer()) {
+	by := slices.IndexFunc(p.Former, func(f Former) bool { return bytes.Equal(f.Certificate.RawSubject, c.RawIssuer) })
+	if by < 0 && !bytes.Equal(c.RawIssuer, p.issuer()) {
 		return false
 	}
+	revoked := by >= 0 && p.Former[by].Revoked
 	length := p.Validity
 	if length == 0 {
 		length = year

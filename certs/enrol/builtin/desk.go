@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	xpkix "crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,27 +35,35 @@ const (
 // smimerelay enrol invite made for the address. The secret is for one key: the same request
 // again gets the same certificate.
 func (p *Provider) Invited(ctx context.Context, user, secret string, csr *x509.CertificateRequest) (*x509.Certificate, error) {
-	a, err := address.Parse(user)
-	if err != nil || secret == "" {
-		return nil, ErrUnknown
-	}
-	if err := checkRequest(csr, a); err != nil {
-		return nil, err
-	}
-	ok, err := p.Store.RedeemInvitation(ctx, secret, a, sha256.Sum256(csr.RawSubjectPublicKeyInfo))
+	a, err := p.Redeem(ctx, user, secret, csr)
 	if err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, ErrUnknown
 	}
 	return p.Certify(ctx, a, csr, nil)
 }
 
-// Renewed certifies a key for the holder of a certificate of this authority that is valid.
+// Redeem uses a secret up for the key of a request, and returns the address that it is for.
+func (p *Provider) Redeem(ctx context.Context, user, secret string, csr *x509.CertificateRequest) (address.Address, error) {
+	a, err := address.Parse(user)
+	if err != nil || secret == "" {
+		return address.Null, ErrUnknown
+	}
+	if err := p.checkRequest(csr, a); err != nil {
+		return address.Null, err
+	}
+	ok, err := p.Store.RedeemInvitation(ctx, secret, a, sha256.Sum256(csr.RawSubjectPublicKeyInfo))
+	if err == nil && !ok {
+		err = ErrUnknown
+	}
+	return a, err
+}
+
+// Renewed certifies a key for the holder of a certificate of this authority, or of one before
+// it, that is valid and can authenticate a client. The new one has its names and is for the
+// same purpose.
 func (p *Provider) Renewed(ctx context.Context, current *x509.Certificate, csr *x509.CertificateRequest) (*x509.Certificate, error) {
 	now := p.Authority.Clock()
-	if !pkix.SignedBy(current, p.Authority.Config.Certificate, false) || now.Before(current.NotBefore) || now.After(current.NotAfter) {
+	if !p.issued(current) || now.Before(current.NotBefore) || now.After(current.NotAfter) || current.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return nil, ErrUnknown
 	}
 	found, err := p.Store.Find(ctx, store.Query{Prefix: fmt.Sprintf("%x", sha256.Sum256(current.Raw)), Origins: []store.Origin{store.Issued}})
@@ -64,46 +73,96 @@ func (p *Provider) Renewed(ctx context.Context, current *x509.Certificate, csr *
 	if len(found) != 1 || !found[0].RevokedAt.IsZero() || found[0].Mark == store.Blocked || len(found[0].Addresses) != 1 {
 		return nil, ErrUnknown
 	}
-	a := found[0].Addresses[0]
-	if err := checkRequest(csr, a); err != nil {
-		return nil, err
+	if !sameNames(csr, current) {
+		return nil, &enrol.Refusal{Cause: errors.New("a renewal must have the same subject and subjectAltName as the certificate that it renews")}
 	}
-	return p.Certify(ctx, a, csr, current)
+	return p.Certify(ctx, found[0].Addresses[0], csr, current)
+}
+
+// issued reports whether this authority, or one before it that was not revoked, signed a
+// certificate.
+func (p *Provider) issued(c *x509.Certificate) bool {
+	return pkix.SignedBy(c, p.Authority.Config.Certificate, false) ||
+		slices.ContainsFunc(p.Former, func(f Former) bool { return !f.Revoked && pkix.SignedBy(c, f.Certificate, false) })
+}
+
+// sameNames compares what RFC 7030 section 4.2.2 says must be identical in a renewal.
+func sameNames(csr *x509.CertificateRequest, c *x509.Certificate) bool {
+	value := func(list []xpkix.Extension) []byte {
+		i := slices.IndexFunc(list, func(e xpkix.Extension) bool { return e.Id.Equal(pkix.OIDSubjectAltName) })
+		if i < 0 {
+			return nil
+		}
+		return list[i].Value
+	}
+	return pkix.SameName(csr.RawSubject, c.RawSubject) && bytes.Equal(value(csr.Extensions), value(c.Extensions))
 }
 
 // Certify issues a certificate for the key of a request, unless there is one already that
-// does not replace current: a client that repeats its request gets the same.
+// does not replace current: a client that repeats its request gets the same. It is for the
+// purpose of current, or to sign and to be encrypted to.
 func (p *Provider) Certify(ctx context.Context, a address.Address, csr *x509.CertificateRequest, current *x509.Certificate) (*x509.Certificate, error) {
-	if err := checkRequest(csr, a); err != nil {
+	if err := p.checkRequest(csr, a); err != nil {
 		return nil, err
 	}
-	found, err := p.Store.Find(ctx, store.Query{Address: &a, Origins: []store.Origin{store.Issued}, Issuer: p.issuer()})
+	found, err := p.Store.Find(ctx, store.Query{Address: &a, Origins: []store.Origin{store.Issued}})
 	if err != nil {
 		return nil, err
 	}
+	found = slices.DeleteFunc(found, func(e store.Entry) bool {
+		return !bytes.Equal(e.Certificate.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo)
+	})
+	if slices.ContainsFunc(found, func(e store.Entry) bool { return !e.RevokedAt.IsZero() || e.Mark == store.Blocked }) {
+		return nil, &enrol.Refusal{Cause: errors.New("a certificate of this key was revoked or blocked: make another key")}
+	}
 	for _, e := range found {
 		c := e.Certificate
-		same := bytes.Equal(c.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo) && e.RevokedAt.IsZero() && p.Authority.Clock().Before(c.NotAfter)
-		if same && (current == nil || c.NotBefore.After(current.NotBefore)) {
+		same := bytes.Equal(c.RawIssuer, p.issuer()) && p.Authority.Clock().Before(c.NotAfter)
+		if same && (current == nil || !c.Equal(current) && !c.NotBefore.Before(current.NotBefore)) {
 			return c, nil
 		}
 	}
 	if err := p.Ready(ctx, a, 1); err != nil {
 		return nil, err
 	}
-	chain, err := p.Authority.Certify(ctx, ca.Request{Address: a, Validity: p.Validity}, ca.SignAndEncrypt, csr.PublicKey)
+	chain, err := p.once(current).Certify(ctx, ca.Request{Address: a, Validity: p.Validity}, useOf(current), csr.PublicKey)
+	if already, is := errors.AsType[*store.AlreadyIssued](err); is {
+		return already.Certificate, nil // for the same request, since we looked
+	}
 	if err != nil {
 		return nil, err
 	}
 	return chain[0], nil
 }
 
-// checkRequest refuses what a request must not ask for: another address, or a weak key.
-// Whatever else it asks for is passed over: the authority's profile decides.
-func checkRequest(csr *x509.CertificateRequest, a address.Address) error {
-	if err := csr.CheckSignature(); err != nil {
-		return &enrol.Refusal{Cause: errors.New("the request is not signed by its key")}
+// once is the authority with a ledger in which each key is certified once, however many ask for
+// it at the same time, here or on another node.
+func (p *Provider) once(replaced *x509.Certificate) *ca.Authority {
+	config := p.Authority.Config
+	config.Ledger = onceLedger{p.Store, replaced}
+	return &ca.Authority{Config: config}
+}
+
+type onceLedger struct {
+	*store.Store
+	replaced *x509.Certificate
+}
+
+// Issued implements ca.Ledger.
+func (l onceLedger) Issued(ctx context.Context, cert *x509.Certificate) error {
+	return l.IssuedOnce(ctx, cert, l.replaced)
+}
+
+// useOf is what the key of a certificate that signs is for.
+func useOf(c *x509.Certificate) ca.Use {
+	if c != nil && !certs.Decrypts(c) {
+		return ca.OnlySign
 	}
+	return ca.SignAndEncrypt
+}
+
+// Named are the texts of a request that are mail addresses, or are meant to be.
+func Named(csr *x509.CertificateRequest) []string {
 	named := slices.Clone(csr.EmailAddresses)
 	for _, n := range csr.Subject.Names {
 		if n.Type.Equal(pkix.OIDEmailAddress) {
@@ -113,9 +172,18 @@ func checkRequest(csr *x509.CertificateRequest, a address.Address) error {
 	if strings.Contains(csr.Subject.CommonName, "@") {
 		named = append(named, csr.Subject.CommonName)
 	}
-	for _, text := range named {
+	return named
+}
+
+// checkRequest refuses what a request must not ask for: another address, or a weak key.
+// Whatever else it asks for is passed over: the authority's profile decides.
+func (p *Provider) checkRequest(csr *x509.CertificateRequest, a address.Address) error {
+	if err := pkix.CheckRequest(csr); err != nil {
+		return &enrol.Refusal{Cause: errors.New("the request is not signed by its key")}
+	}
+	for _, text := range Named(csr) {
 		other, err := certs.ParseMailbox(text, true)
-		if err != nil || !other.Equal(a, address.IgnoreCase) {
+		if err != nil || !p.Store.Same(other, a) {
 			return &enrol.Refusal{Cause: fmt.Errorf("the request names another address than %s", a)}
 		}
 	}

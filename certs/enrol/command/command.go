@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs/enrol"
+	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/pkix"
 	"github.com/smimerelay/smimerelay/internal/printable"
 )
@@ -51,6 +53,8 @@ type request struct {
 	CSR       string `json:"csr,omitempty"`     // PEM
 	// Reference is what the program last answered for the order.
 	Reference string `json:"reference,omitempty"`
+	// Cancelled: the order was cancelled; what was issued for it is wanted, to be revoked.
+	Cancelled bool `json:"cancelled,omitempty"`
 	// Current is the certificate that is replaced, and Certificate the one to revoke, in PEM.
 	Current     string `json:"current,omitempty"`
 	Certificate string `json:"certificate,omitempty"`
@@ -87,7 +91,8 @@ func (p *Provider) order(ctx context.Context, action string, o *enrol.Order) (en
 	}
 	r := request{
 		Action: action, Order: o.ID, Address: o.Address.String(), Purpose: string(o.Purpose), Reference: string(o.Reference),
-		CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})),
+		Cancelled: o.State == store.OrderCancelled,
+		CSR:       string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})),
 	}
 	if o.Current != nil {
 		r.Current = certificatePEM(o.Current.Certificate)
@@ -100,7 +105,7 @@ func (p *Provider) order(ctx context.Context, action string, o *enrol.Order) (en
 }
 
 func certificatePEM(c *x509.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	return string(file.EncodeCertificates([]*x509.Certificate{c}))
 }
 
 // run runs the program once and returns what it said.

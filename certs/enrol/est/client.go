@@ -68,11 +68,14 @@ type ClientConfig struct {
 	// is read for each request.
 	ClientCertificate, ClientKey string
 	User, PasswordFile           string
+	// ServerKey has the server make the keys (section 4.4): that of the order signs the
+	// request and is not used further.
+	ServerKey bool
 }
 
-// Client is a provider. A certificate that the same CA issued is renewed with
-// simplereenroll, for which TLS is authenticated by that certificate unless
-// ClientCertificate is set.
+// Client is a provider. A certificate of the same kind that the same CA issued is renewed with
+// simplereenroll, with its names (RFC 7030 section 4.2.2). TLS is authenticated by the
+// certificate that is replaced, if the CA issued it, unless ClientCertificate is set.
 type Client struct {
 	ClientConfig
 	tls *tls.Config
@@ -106,25 +109,36 @@ func (c *Client) Begin(ctx context.Context, o *enrol.Order) (enrol.Answer, error
 	if err != nil {
 		return enrol.Answer{}, err
 	}
-	if err := c.attributes(ctx, o); err != nil {
-		return enrol.Answer{}, err
+	if !c.ServerKey {
+		if err := c.attributes(ctx, o); err != nil {
+			return enrol.Answer{}, err
+		}
 	}
-	csr, err := o.CSR()
+	operation, request, own := opEnroll, o.CSR, (*certs.Identity)(nil)
+	if current := o.Current; current != nil && issuedBy(current.Certificate, authorities) && usable(current) {
+		own = current
+		if o.Renews() && !c.ServerKey {
+			operation, request = opReenroll, o.RenewalCSR
+		}
+	}
+	csr, err := request()
 	if err != nil {
 		return enrol.Answer{}, &enrol.Refusal{Cause: err}
 	}
-	operation, own := opEnroll, (*certs.Identity)(nil)
-	if current := o.Current; current != nil && issuedBy(current.Certificate, authorities) && usable(current) {
-		operation, own = opReenroll, current
+	var key crypto.PrivateKey
+	var list []*x509.Certificate
+	if c.ServerKey {
+		key, list, err = c.serverKey(ctx, csr, own)
+	} else {
+		list, err = c.bundle(ctx, operation, csr, own)
 	}
-	list, err := c.bundle(ctx, operation, csr, own)
 	if wait := new(notYet); errors.As(err, &wait) {
 		return enrol.Answer{After: wait.after}, nil
 	}
 	if err != nil {
 		return enrol.Answer{}, err
 	}
-	return enrol.Answer{Certificates: append(list, authorities...)}, nil
+	return enrol.Answer{Certificates: append(list, authorities...), Key: key}, nil
 }
 
 // Continue implements enrol.Provider: the request is repeated with the same key, as section

@@ -1,12 +1,14 @@
 package est
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -87,6 +89,36 @@ func TestClient(t *testing.T) {
 	s.order.Current = (*certs.Identity)(testpki.Must(other.Issue(testpki.Leaf{Addresses: []string{"alice@example.com"}})))
 	if _, err := c.Begin(t.Context(), s.order); err != nil || s.asked[8] != opEnroll || s.client != nil {
 		t.Errorf("a certificate of another CA was shown: %v, %v", s.asked, err)
+	}
+}
+
+// TestClientRenewsOneKind: only a certificate of the same names and purpose is renewed; another
+// one authenticates a request for a new one.
+func TestClientRenewsOneKind(t *testing.T) {
+	s, c := newServer(t, "p256")
+	for name, one := range map[string]struct {
+		leaf      testpki.Leaf
+		purpose   store.Purpose
+		operation string
+	}{
+		"the same":        {testpki.Leaf{Addresses: []string{"alice@example.com"}, Name: "Alice of X"}, store.ForBoth, opReenroll},
+		"another address": {testpki.Leaf{Addresses: []string{"alice@example.com", "bob@example.com"}, Name: "Alice of X"}, store.ForBoth, opEnroll},
+		"another purpose": {testpki.Leaf{Addresses: []string{"alice@example.com"}, Name: "Alice of X"}, store.ForEncryption, opEnroll},
+	} {
+		s.order.Current, s.order.Purpose, s.asked = (*certs.Identity)(testpki.Must(s.ca.Issue(one.leaf))), one.purpose, nil
+		var got *x509.CertificateRequest
+		s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			body := testpki.Must(io.ReadAll(r.Body))
+			got = testpki.Must(x509.ParseCertificateRequest(testpki.Must(decode(body))))
+			return false
+		}
+		if _, err := c.Begin(t.Context(), s.order); err != nil || s.asked[2] != one.operation || s.client == nil {
+			t.Errorf("%s: %v, %v", name, s.asked, err)
+		}
+		same := bytes.Equal(got.RawSubject, s.order.Current.Certificate.RawSubject)
+		if same != (one.operation == opReenroll) || len(got.EmailAddresses) != 1 {
+			t.Errorf("%s: the request is for %s, %v", name, got.Subject, got.EmailAddresses)
+		}
 	}
 }
 

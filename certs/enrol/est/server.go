@@ -11,8 +11,10 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/enrol"
 	"github.com/smimerelay/smimerelay/certs/file"
+	"github.com/smimerelay/smimerelay/internal/pkix"
 )
 
 // base is where the operations are (RFC 7030 section 3.2.2).
@@ -44,6 +46,8 @@ type Authority interface {
 	CACerts(ctx context.Context) ([]*x509.Certificate, error)
 	// Enroll returns the certificate.
 	Enroll(ctx context.Context, r Request) (*x509.Certificate, error)
+	// ServerKey returns an identity whose key the server has; or ErrNoServerKeys.
+	ServerKey(ctx context.Context, r Request) (*certs.Identity, error)
 }
 
 // Server answers clients. It must be reached by TLS alone, and ask for, but not insist on,
@@ -54,13 +58,14 @@ type Server struct {
 	Log       *slog.Logger
 }
 
-// Handler serves the operations of RFC 7030 section 4.1, 4.2 and 4.5.
+// Handler serves the operations of RFC 7030 section 4.1, 4.2, 4.4 and 4.5.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+base+opCACerts, s.caCerts)
 	mux.HandleFunc("GET "+base+opAttrs, s.attributes)
 	mux.HandleFunc("POST "+base+opEnroll, func(w http.ResponseWriter, r *http.Request) { s.enroll(w, r, false) })
 	mux.HandleFunc("POST "+base+opReenroll, func(w http.ResponseWriter, r *http.Request) { s.enroll(w, r, true) })
+	mux.HandleFunc("POST "+base+opKeygen, s.keygen)
 	return mux
 }
 
@@ -132,7 +137,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*x509.CertificateReque
 	}
 	csr, err := x509.ParseCertificateRequest(der)
 	if err == nil {
-		err = csr.CheckSignature()
+		err = pkix.CheckRequest(csr)
 	}
 	if err != nil {
 		http.Error(w, "the request is no PKCS #10 request, or its signature is wrong", http.StatusBadRequest)
@@ -146,6 +151,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := new(enrol.Refusal)
 	s.Log.InfoContext(r.Context(), "EST request not served", "client", r.RemoteAddr, "error", err)
 	switch {
+	case errors.Is(err, ErrNoServerKeys):
+		http.Error(w, err.Error(), http.StatusNotImplemented)
 	case errors.Is(err, ErrUnauthorized):
 		w.Header().Set("WWW-Authenticate", `Basic realm="estrealm"`)
 		http.Error(w, "authenticate with the address and the secret that was made for it, or with its certificate", http.StatusUnauthorized)

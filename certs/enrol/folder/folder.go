@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -87,20 +86,12 @@ func (f *Folder) look(path string) (state, bool) {
 		return state{}, false
 	}
 	s := state{size: info.Size(), at: info.ModTime()}
-	for _, name := range []string{passwordBeside(path), f.PasswordFile} {
+	for _, name := range []string{file.PasswordPath(path), f.PasswordFile} {
 		if info, err := os.Stat(name); err == nil && info.ModTime().After(s.password) {
 			s.password = info.ModTime()
 		}
 	}
 	return s, true
-}
-
-// passwordBeside is where intake looks for the password of a file.
-func passwordBeside(path string) string {
-	if i := strings.LastIndexByte(path, '.'); i > strings.LastIndexByte(path, '/') {
-		path = path[:i]
-	}
-	return path + ".password"
 }
 
 // take imports files, and notes how each of them looked before it was read.

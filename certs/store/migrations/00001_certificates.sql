@@ -1,6 +1,5 @@
 -- One text for SQLite and PostgreSQL. Times are Unix seconds, 0 is none.
 
--- +goose Up
 CREATE TABLE store_certificate (
 	fingerprint BYTEA   NOT NULL PRIMARY KEY,  -- SHA-256 of der
 	der         BYTEA   NOT NULL,

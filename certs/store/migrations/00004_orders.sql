@@ -1,7 +1,6 @@
 -- Orders of certificates (docs/enrolment.md). The private key is here, sealed, from before
 -- the request is sent until the certificate is in store_certificate.
 
--- +goose Up
 CREATE TABLE store_order (
 	id           TEXT   NOT NULL PRIMARY KEY,
 	bundle       TEXT   NOT NULL,            -- the orders whose certificates are used together

@@ -1,6 +1,5 @@
 -- Secrets with which clients have one key certified by the built-in CA.
 
--- +goose Up
 CREATE TABLE store_invitation (
 	digest     BYTEA  NOT NULL PRIMARY KEY, -- SHA-256 of the secret
 	address    TEXT   NOT NULL,             -- as it is compared

@@ -1,6 +1,6 @@
 // Package contract is what the gateway and a program that holds private keys say to
-// each other: which keys there are, and what is signed, decrypted and agreed on with
-// them. Nothing else is on that wire: no key, no PIN, no message. docs/tokens.md
+// each other: which keys there are, that another one is made, and what is signed, decrypted
+// and agreed on with them. Nothing else is on that wire: no private key, no PIN, no message. docs/tokens.md
 // describes it for those who write another such program.
 //
 // A frame is four octets with its length, the most significant first, and then one JSON
@@ -11,8 +11,12 @@ package contract
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Version is that of the contract. A program that does not speak it refuses to open.
@@ -28,6 +32,10 @@ const (
 	maxKeys     = 1000
 )
 
+// GenerateTime is how long a program may take to make a key: primes are found by chance, and
+// slowly in a card.
+const GenerateTime = 2 * time.Minute
+
 // Operation is what a request asks for.
 type Operation string
 
@@ -39,9 +47,13 @@ const (
 	Sign    Operation = "sign"    // signs Data, a digest, by Scheme; answered with Data
 	Decrypt Operation = "decrypt" // decrypts Data by Scheme; answered with Data
 	Derive  Operation = "derive"  // agrees with Data, an uncompressed point; answered with Data
+	// Generate makes a key of the kind Scheme, sensitive and not extractable, named by Data, its
+	// identifier, and Label; answered with one of Keys. Where there is a private key of that
+	// identifier and kind already, it is the answer, and none is made.
+	Generate Operation = "generate"
 )
 
-// Scheme is how a key is used.
+// Scheme is how a key is used, or which kind is made.
 type Scheme string
 
 // The schemes.
@@ -53,6 +65,50 @@ const (
 	ECDH     Scheme = "ecdh"      // answered with the x-coordinate of the point
 )
 
+// The kinds of keys that are made. Each signs, and decrypts or agrees on keys.
+const (
+	P256    Scheme = "p256"
+	P384    Scheme = "p384"
+	RSA2048 Scheme = "rsa2048"
+	RSA3072 Scheme = "rsa3072"
+	RSA4096 Scheme = "rsa4096"
+)
+
+// Bits is the size of the modulus of an RSA key of a kind, 0 for what is no such kind.
+func (s Scheme) Bits() int {
+	switch s {
+	case RSA2048:
+		return 2048
+	case RSA3072:
+		return 3072
+	case RSA4096:
+		return 4096
+	}
+	return 0
+}
+
+// Curve is that of an EC key of a kind, nil for what is no such kind.
+func (s Scheme) Curve() elliptic.Curve {
+	switch s {
+	case P256:
+		return elliptic.P256()
+	case P384:
+		return elliptic.P384()
+	}
+	return nil
+}
+
+// Is reports whether a public key is of the kind.
+func (s Scheme) Is(public crypto.PublicKey) bool {
+	switch public := public.(type) {
+	case *rsa.PublicKey:
+		return public.N.BitLen() == s.Bits()
+	case *ecdsa.PublicKey:
+		return public.Curve == s.Curve()
+	}
+	return false
+}
+
 // Algorithm is a scheme with its parameters.
 type Algorithm struct {
 	Scheme Scheme `json:"scheme,omitempty"`
@@ -60,7 +116,7 @@ type Algorithm struct {
 	Hash     string `json:"hash,omitempty"`
 	MaskHash string `json:"mask_hash,omitempty"` // of RSAOAEP
 	Salt     int    `json:"salt,omitempty"`      // octets, of RSAPSS
-	Label    []byte `json:"label,omitempty"`     // of RSAOAEP
+	Label    []byte `json:"label,omitempty"`     // of RSAOAEP, or of the key that is made
 }
 
 // Request is what the gateway asks for.

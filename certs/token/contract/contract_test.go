@@ -38,6 +38,10 @@ func (e echo) Decrypt(string, Algorithm, []byte) ([]byte, error) {
 
 func (e echo) Derive(string, Algorithm, []byte) ([]byte, error) { return nil, Errorf(WrongPIN, "PIN") }
 
+func (e echo) Generate(kind Scheme, id, label []byte) (Key, error) {
+	return Key{Name: string(id), Label: string(label), Public: []byte(kind)}, nil
+}
+
 // serve starts a Holder and opens it.
 func serve(t *testing.T, h Holder) (net.Conn, <-chan error) {
 	t.Helper()
@@ -80,6 +84,8 @@ func TestServe(t *testing.T) {
 		{Request{Operation: Ready, Key: "k"}, Response{Error: &Error{Unavailable, "not k"}}},
 		{Request{Operation: Decrypt}, Response{Error: &Error{Undecryptable, strings.Repeat("x", maxText) + "…"}}},
 		{Request{Operation: Derive}, Response{Error: &Error{WrongPIN, "PIN"}}},
+		{Request{Operation: Generate, Algorithm: Algorithm{Scheme: P256, Label: []byte("l")}, Data: []byte("i")},
+			Response{Inventory: Inventory{Keys: []Key{{"i", "l", []byte("p256")}}}}},
 		{Request{Operation: "export"}, Response{Error: &Error{Unsupported, `no operation "export"`}}},
 	} {
 		x.request.ID += 7

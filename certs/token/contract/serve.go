@@ -17,6 +17,7 @@ type Holder interface {
 	Sign(key string, a Algorithm, digest []byte) ([]byte, error)
 	Decrypt(key string, a Algorithm, ciphertext []byte) ([]byte, error)
 	Derive(key string, a Algorithm, point []byte) ([]byte, error)
+	Generate(kind Scheme, id, label []byte) (Key, error)
 }
 
 // maxText limits the text of an error on the wire, in octets.
@@ -118,6 +119,11 @@ func perform(h Holder, q Request) (a Response, err error) {
 		a.Data, err = h.Decrypt(q.Key, q.Algorithm, q.Data)
 	case Derive:
 		a.Data, err = h.Derive(q.Key, q.Algorithm, q.Data)
+	case Generate:
+		var made Key
+		if made, err = h.Generate(q.Scheme, q.Data, q.Label); err == nil {
+			a.Keys = []Key{made}
+		}
 	default:
 		err = Errorf(Unsupported, "no operation %q", q.Operation)
 	}

@@ -46,11 +46,11 @@ func newPool(m *module, u target, o Options, most uint) *pool {
 	return &pool{module: m, uri: u, timeout: o.Timeout, clock: o.Clock, places: make(chan struct{}, n)}
 }
 
-// do has f work with a session, and returns its answer unless that takes too
-// long. A C call cannot be cancelled: one that hangs keeps its place.
-func do[T any](p *pool, f func(*session) (T, error)) (T, error) {
+// do has f work with a session, and returns its answer unless that takes longer than
+// timeout. A C call cannot be cancelled: one that hangs keeps its place.
+func do[T any](p *pool, timeout time.Duration, f func(*session) (T, error)) (T, error) {
 	var none T
-	limit := time.NewTimer(p.timeout)
+	limit := time.NewTimer(timeout)
 	defer limit.Stop()
 	select {
 	case p.places <- struct{}{}:
@@ -131,11 +131,16 @@ func (p *pool) take() (*session, error) {
 		return s, nil
 	}
 	p.mu.Unlock()
+	return p.open(0)
+}
+
+// open opens a session with more flags than that it is one.
+func (p *pool) open(flags uint) (*session, error) {
 	slot, _, err := p.uri.slot(p.module)
 	if err != nil {
 		return nil, err
 	}
-	handle, err := p.module.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION)
+	handle, err := p.module.OpenSession(slot, pkcs11.CKF_SERIAL_SESSION|flags)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package cryptoki
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	defaultTimeout = 10 * time.Second
 	// pause is how long a library is left alone that was restarted.
 	pause = 2 * time.Second
+	// maxLabel limits the label of a key that is made, in octets.
+	maxLabel = 320
 )
 
 // Options are what a token is used with.
@@ -150,14 +153,44 @@ func (t *Token) Derive(name string, a contract.Algorithm, point []byte) ([]byte,
 	return use(t, func(_ *pool, s *session) ([]byte, error) { return ec.derive(s, point) })
 }
 
+// Generate implements contract.Holder.
+func (t *Token) Generate(kind contract.Scheme, id, label []byte) (contract.Key, error) {
+	if kind.Bits() == 0 && kind.Curve() == nil || len(id) == 0 || len(label) > maxLabel {
+		return contract.Key{}, contract.Errorf(contract.Unsupported, "no key of kind %q is made", kind)
+	}
+	if !t.uri.selects(private{id: id, label: label}, nil) {
+		return contract.Key{}, refuse("its URI names single keys, by id, object or type, and would not name a new one")
+	}
+	made, err := useFor(t, contract.GenerateTime, func(p *pool, s *session) (contents, error) {
+		return p.generate(s, kind, id, label)
+	})
+	if err != nil {
+		return contract.Key{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := maps.Clone(t.keys)
+	if all == nil {
+		all = map[string]signer{}
+	}
+	maps.Copy(all, made.keys)
+	t.keys = all
+	return made.Keys[0], nil
+}
+
 // use has f work with a session of the token.
 func use[T any](t *Token, f func(*pool, *session) (T, error)) (T, error) {
+	return useFor(t, t.Timeout, f)
+}
+
+// useFor is use for what takes another time than most.
+func useFor[T any](t *Token, timeout time.Duration, f func(*pool, *session) (T, error)) (T, error) {
 	var none T
 	p, err := t.connect()
 	if err != nil {
 		return none, answer(err)
 	}
-	value, err := do(p, func(s *session) (T, error) { return f(p, s) })
+	value, err := do(p, timeout, func(s *session) (T, error) { return f(p, s) })
 	if errors.Is(err, errTimeout) && t.Hangs != nil {
 		t.Hangs()
 	}

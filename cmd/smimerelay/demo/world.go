@@ -81,7 +81,7 @@ func makeWorld(dir string, serve bool, clock func() time.Time) (w *world, err er
 var contents = []string{
 	"ca.pem", "certificates", "config.toml", "gateway.log", "identities", "keys", "outbox",
 	"console.db", "console.db-shm", "console.db-wal", "history.db", "history.db-shm", "history.db-wal",
-	"queue.db", "queue.db.lock", "queue.db-shm", "queue.db-wal",
+	"queue.db", "queue.db.handed", "queue.db.lock", "queue.db-shm", "queue.db-wal",
 	"store.db", "store.db-shm", "store.db-wal", "store.key", marker,
 }
 

@@ -1,7 +1,6 @@
 -- One text for SQLite and PostgreSQL. Times are Unix seconds, 0 is none. Secrets that a
 -- client shows are here as their SHA-256 in hexadecimal.
 
--- +goose Up
 CREATE TABLE console_user (
 	name      TEXT   NOT NULL PRIMARY KEY,
 	role      TEXT   NOT NULL,

@@ -30,13 +30,20 @@ type Zone struct {
 	Unsigned bool
 	// Expired signs it for a time long past, so that no answer validates.
 	Expired bool
+	// Secret, in base64, lets who has it update SMIMEA records, with the TSIG key UpdateKey.
+	Secret string
 }
+
+// UpdateKey is the name of the TSIG key for updates.
+const UpdateKey = "update.key"
 
 // Servers are the running servers.
 type Servers struct {
 	// Validating is the address of a resolver that validates, Careless that
 	// of one that does not.
 	Validating, Careless string
+	// Primary is the address of the server that has the zones.
+	Primary string
 }
 
 // Start runs the servers until the test ends.
@@ -50,6 +57,7 @@ func Start(tb testing.TB, zones ...Zone) *Servers {
 	}
 	authority := b.startNamed(tb)
 	return &Servers{
+		Primary:    strings.Replace(authority, "@", ":", 1),
 		Validating: b.startUnbound(tb, authority, "validator iterator"),
 		Careless:   b.startUnbound(tb, authority, "iterator"),
 	}
@@ -118,7 +126,12 @@ func (b *builder) startNamed(tb testing.TB) (address string) {
 	fmt.Fprintf(&c, " listen-on port %d { 127.0.0.1; }; listen-on-v6 { none; }; notify no; dnssec-validation no; };\n", port)
 	fmt.Fprintf(&c, "controls { };\n")
 	for _, z := range b.zones {
-		fmt.Fprintf(&c, "zone %q { type master; file %q; };\n", z.Name, z.Name)
+		updates := ""
+		if z.Secret != "" {
+			fmt.Fprintf(&c, "key %q { algorithm hmac-sha256; secret %q; };\n", UpdateKey, z.Secret)
+			updates = fmt.Sprintf(" update-policy { grant %s zonesub SMIMEA; };", UpdateKey)
+		}
+		fmt.Fprintf(&c, "zone %q { type master; file %q;%s };\n", z.Name, z.Name, updates)
 	}
 	b.write(tb, "named.conf", c.String())
 	b.serve(tb, port, "named", "-g", "-n", "1", "-c", filepath.Join(b.dir, "named.conf"))

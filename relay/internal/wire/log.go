@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"regexp"
-	"strings"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -61,16 +60,9 @@ func envelopeAttrs(env *relay.Envelope) []slog.Attr {
 	return append(attrs, slog.String("sender", env.Sender.String()))
 }
 
-// maxMessageID keeps a line of the log readable.
-const maxMessageID = 200
-
-// MessageID returns the Message-ID of a message for the log; "" without one.
+// MessageID returns the Message-ID of a message for the log and the history; "" without one.
 func MessageID(m *message.Message) string {
-	id := strings.TrimSpace(m.Get("Message-ID"))
-	if id != "" {
-		id = Printable(id)
-	}
-	return shortened(id, maxMessageID)
+	return shortened(escaped(relay.MessageID(m)), relay.MaxMessageID)
 }
 
 // traceID is the ID clause of a trace field (RFC 5321 section 4.4).

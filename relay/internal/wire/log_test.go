@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/smimerelay/smimerelay/relay"
+	"github.com/smimerelay/smimerelay/smime/message"
 )
 
 // counting counts how often attributes are formatted for lines to come.
@@ -43,6 +44,28 @@ func TestLoggerWaitsForALine(t *testing.T) {
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s has no %s", &out, want)
+		}
+	}
+}
+
+// TestMessageID: what is kept of a Message-ID is what an answer repeats, whole.
+func TestMessageID(t *testing.T) {
+	long := "<" + strings.Repeat("x", relay.MaxMessageID-3) + "@>"
+	for field, want := range map[string]string{
+		"":                                   "",
+		"Message-ID: <1@own.example>\r\n":    "<1@own.example>",
+		"Message-ID:\r\n " + long + "\r\n":   long,
+		"Message-ID: <x" + long[1:] + "\r\n": "<x" + long[1:relay.MaxMessageID-4] + "...",
+		"Message-ID: <1@own.example> (added by mx)\r\n": "<1@own.example>",
+		"Message-ID: 1@own.example\r\n":                 "1@own.example",
+		"Message-ID: <\u00fc@own.example>\r\n":          "<\\u00fc@own.example>",
+	} {
+		m, err := message.Parse([]byte(field + "From: alice@own.example\r\n\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := MessageID(m); got != want {
+			t.Errorf("%q: %q", field, got)
 		}
 	}
 }

@@ -35,12 +35,15 @@ func Line(r fault.Reply) string {
 	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], r.Text)
 }
 
-// WithID adds to a reply the id by which the log has what it is about.
-func WithID(r fault.Reply, id string) fault.Reply {
-	if !strings.Contains(r.Text, id) {
-		note := " (id " + id + ")"
-		r.Text = shortened(r.Text, maxText-len(note)) + note
+// Answer is Reply with whom to ask (see relay.Help), and with the id by which the log has what
+// it is about; "" for what has none.
+func Answer(err error, contact, id string) fault.Reply {
+	r := Reply(err)
+	notes := relay.Help(err, contact)
+	if id != "" && !strings.Contains(r.Text, id) {
+		notes += " (id " + id + ")"
 	}
+	r.Text = shortened(r.Text, maxText-len(notes)) + notes
 	return r
 }
 
@@ -49,6 +52,15 @@ func WithID(r fault.Reply, id string) fault.Reply {
 // addresses stay two; a reply has them only where SMTPUTF8 is in use (RFC 6531
 // section 3.7.4.1).
 func Printable(s string) string {
+	s = shortened(escaped(s), maxText)
+	if strings.TrimSpace(s) == "" {
+		return "no reason given"
+	}
+	return s
+}
+
+// escaped is Printable of any length.
+func escaped(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
@@ -63,11 +75,7 @@ func Printable(s string) string {
 			b.WriteRune(r)
 		}
 	}
-	s = shortened(b.String(), maxText)
-	if strings.TrimSpace(s) == "" {
-		return "no reason given"
-	}
-	return s
+	return b.String()
 }
 
 func shortened(s string, limit int) string {

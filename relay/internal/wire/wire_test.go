@@ -42,6 +42,27 @@ func TestReply(t *testing.T) {
 	}
 }
 
+// Whom to ask and the id stand whole behind the text, however long it is.
+func TestAnswer(t *testing.T) {
+	const contact, end = "https://help.example", " (help: https://help.example) (id 4cWq3Y)"
+	long := fault.New(fault.TooLarge, strings.Repeat("x", 10_000), nil)
+	for _, tc := range []struct {
+		err     error
+		id, end string
+	}{
+		{fault.New(fault.Policy, "no", nil), "4cWq3Y", "no" + end},
+		{fault.New(fault.Policy, "no", nil), "", "no (help: https://help.example)"},
+		{fault.New(fault.Policy, "no, see 4cWq3Y", nil), "4cWq3Y", "no, see 4cWq3Y (help: https://help.example)"},
+		{errors.New("x"), "4cWq3Y", "internal error, try again later (id 4cWq3Y)"},
+		{long, "4cWq3Y", "..." + end},
+	} {
+		r := Answer(tc.err, contact, tc.id)
+		if !strings.HasSuffix(r.Text, tc.end) || len(r.Text) > 490 || tc.err != error(long) && r.Text != tc.end {
+			t.Errorf("%v: %q, want %q", tc.err, r.Text, tc.end)
+		}
+	}
+}
+
 // Whatever is written, a collector holds no more than its limit, the budget
 // covers what it holds, and all of it comes back.
 func TestCollector(t *testing.T) {

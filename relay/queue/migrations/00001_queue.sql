@@ -1,4 +1,4 @@
--- One text for SQLite and PostgreSQL; tables.go says in what they differ. A file from
+-- One text for SQLite and PostgreSQL; schema.Tables says in what they differ. A file from
 -- before the migrations has these tables already.
 
 CREATE TABLE IF NOT EXISTS smimerelay_message (
@@ -56,3 +56,5 @@ CREATE TABLE IF NOT EXISTS smimerelay_probe (
 	id   BIGINT PRIMARY KEY,
 	data BYTES NOT NULL
 );
+-- The parts of a message that goes are noted in the statement that it goes by.
+LARGE_GONE;

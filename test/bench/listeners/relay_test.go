@@ -3,7 +3,6 @@ package listeners
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,9 +12,10 @@ import (
 
 // transaction is one message with its envelope, as lines of SMTP.
 type transaction struct {
-	mail string
-	rcpt []string
-	data []byte // dot-stuffed, with the line of the final dot
+	mail  string
+	rcpt  []string
+	later int    // recipients that were deferred
+	data  []byte // dot-stuffed, with the line of the final dot
 }
 
 // serveSMTP serves connections by the words that Postfix and smtp-source say, and hands
@@ -61,6 +61,12 @@ func converse(conn net.Conn, deliver func(*transaction) error) error {
 			t = transaction{mail: line, data: t.data[:0]}
 			fmt.Fprint(w, "250 2.1.0 ok\r\n")
 		case "RCPT":
+			// A destination that takes a part of each message does not count as one that fails.
+			if len(t.rcpt) > 0 && strings.Contains(line, later) {
+				t.later++
+				fmt.Fprint(w, "451 4.3.0 later\r\n")
+				continue
+			}
 			t.rcpt = append(t.rcpt, line)
 			fmt.Fprint(w, "250 2.1.5 ok\r\n")
 		case "DATA":
@@ -197,14 +203,11 @@ func startCounter() (*counter, error) {
 	return c, nil
 }
 
-// later begins the recipients that the counter defers.
-const later = "RCPT TO:<later@"
+// later is in the addresses of recipients of which a message is taken for the first alone.
+const later = "later@"
 
 func (c *counter) take(t *transaction) error {
-	if strings.HasPrefix(t.rcpt[0], later) {
-		c.deferred.Add(1)
-		return errors.New("later")
-	}
+	c.deferred.Add(int64(t.later))
 	c.count.Add(1)
 	return nil
 }

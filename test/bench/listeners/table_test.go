@@ -161,7 +161,7 @@ func (b *bench) measure(way, address string, m mail, sessions, count int, delive
 	}
 	f := figure{rate: float64(count) / time.Since(start).Seconds()}
 	if measured {
-		f.processor = float64((filter.processorTime(b) - before).Microseconds()) / float64(count)
+		f.processor = float64(filter.processorTime(b)-before) / float64(time.Microsecond) / float64(count)
 	}
 	return f
 }

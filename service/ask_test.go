@@ -1,0 +1,58 @@
+package service
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// The language of a question follows its recipient, and check says that an author
+// without an identity asks no one.
+func TestQuestionsOfAConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	const text = `
+hostname = "gw.example.org"
+[notices]
+language = "de"
+[ask]
+from = "certificates@example.org"
+english = ["uk.example.de", ".example.com"]
+[[rule]]
+name = "partner"
+recipient = ["partner.example"]
+encrypt = "require"
+no_certificate = "ask"
+[[rule]]
+name = "default"
+sign = "never"
+encrypt = "never"
+`
+	for config, warned := range map[string]bool{text: true, strings.Replace(text, `"ask"`, `"hold"`, 1): false} {
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, problems := loadElsewhere(t, file)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		if got := about(p.Warnings(Holdings{}, time.Now()), "certificates@example.org"); (got != "") != warned {
+			t.Errorf("warnings: %q", got)
+		}
+		for to, want := range map[string]string{"a@firma.de": "de", "a@uk.example.de": "en", "a@x.example.com": "en", "a@example.fr": "de"} {
+			a, err := address.Parse(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Gateway.Ask.Language(a); got != want {
+				t.Errorf("%s is asked in %q", to, got)
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
