@@ -46,6 +46,7 @@ var byDetail = map[fault.Detail]status{
 	fault.NoHost:           {550, [3]int{5, 4, 4}},
 	fault.BareLineEnd:      {554, [3]int{5, 5, 2}},
 	fault.LongLine:         {500, [3]int{5, 5, 2}},
+	fault.UnknownCommand:   {500, [3]int{5, 5, 2}},
 	fault.Syntax:           {501, [3]int{5, 5, 2}},
 	fault.Parameter:        {501, [3]int{5, 5, 4}},
 	fault.UnknownParameter: {555, [3]int{5, 5, 4}},
@@ -81,8 +82,8 @@ func ReplyFor(err error) fault.Reply {
 // toPrograms are refusals of how a client speaks: its user does not read them, and has nothing
 // to ask.
 var toPrograms = []fault.Detail{
-	fault.ManyRecipients, fault.LongLine, fault.Syntax, fault.Parameter, fault.UnknownParameter, fault.Sequence, fault.Unauthorized,
-	fault.NoLogin, fault.Mechanism, fault.Misbehaving, fault.Interrupted, fault.Closing,
+	fault.ManyRecipients, fault.LongLine, fault.UnknownCommand, fault.Syntax, fault.Parameter, fault.UnknownParameter, fault.Sequence,
+	fault.Unauthorized, fault.NoLogin, fault.Mechanism, fault.Misbehaving, fault.Interrupted, fault.Closing,
 }
 
 // Help is what stands behind the reply to err: whom to ask about a refusal that a person

@@ -24,7 +24,7 @@ func TestReplyFor(t *testing.T) {
 		fault.ManyRecipients: "452 4.5.3", fault.UnknownMailbox: "550 5.1.1", fault.Routed: "550 5.1.3",
 		fault.Looping: "554 5.4.6", fault.Expired: "554 5.4.7", fault.International: "553 5.6.7",
 		fault.NoTLS: "451 4.7.4", fault.BrokenTLS: "451 4.7.5", fault.NoDomain: "550 5.1.2", fault.NullMX: "556 5.1.10", fault.NoHost: "550 5.4.4",
-		fault.Conversion: "554 5.6.3", fault.RequireTLS: "550 5.7.30", fault.BareLineEnd: "554 5.5.2", fault.LongLine: "500 5.5.2",
+		fault.Conversion: "554 5.6.3", fault.RequireTLS: "550 5.7.30", fault.BareLineEnd: "554 5.5.2", fault.LongLine: "500 5.5.2", fault.UnknownCommand: "500 5.5.2",
 		fault.Syntax: "501 5.5.2", fault.Parameter: "501 5.5.4", fault.UnknownParameter: "555 5.5.4",
 		fault.Sequence: "503 5.5.1", fault.Unauthorized: "550 5.7.0", fault.BadCredentials: "535 5.7.8",
 		fault.NoLogin: "454 4.7.0", fault.NeedsTLS: "538 5.7.11", fault.Mechanism: "504 5.5.4", fault.Misbehaving: "421 4.7.0",

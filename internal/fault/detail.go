@@ -38,6 +38,8 @@ const (
 	BareLineEnd
 	// LongLine: a command line is too long. 500 5.5.2.
 	LongLine
+	// UnknownCommand: a line does not begin with a command. 500 5.5.2.
+	UnknownCommand
 	// Syntax: a command is not understood. 501 5.5.2.
 	Syntax
 	// Parameter: a parameter of a command is not valid. 501 5.5.4.

@@ -135,11 +135,11 @@ func TestPasswordIsNotLogged(t *testing.T) {
 	p.do("AUTH PLAIN "+secret, "535 ")
 	p.do("AUTH  PLAIN\t"+secret, "535 ")
 	p.do("AUTH CRAM "+secret, "504 ")
-	p.do(secret, "501 ")
+	p.do(secret, "500 ")
 	p.do("AUTH "+b64("hunter2"), "504 ")
 	p.do("AUTH LOGIN !", "501 ")
-	p.do(b64("alice"), "501 ")
-	p.do(b64("hunter2"), "501 ")
+	p.do(b64("alice"), "500 ")
+	p.do(b64("hunter2"), "500 ")
 	p.do("AUTH PLAIN", "334 ")
 	p.do(secret, "535 ")
 	p.do("AUTH LOGIN", "334 ")
@@ -152,7 +152,7 @@ func TestPasswordIsNotLogged(t *testing.T) {
 			t.Errorf("the log has %q:\n%s", bad, log)
 		}
 	}
-	if !strings.Contains(log.String(), `at=(hidden) command=(hidden) reply="501 `) {
+	if !strings.Contains(log.String(), `at=(hidden) command=(hidden) reply="500 `) {
 		t.Errorf("no refused line in the log:\n%s", log)
 	}
 	if !strings.Contains(log.String(), "failures=4") {

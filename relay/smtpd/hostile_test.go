@@ -165,6 +165,25 @@ func TestLimits(t *testing.T) {
 		p.expect("421 4.7.0 too many errors")
 		p.gone()
 	})
+	t.Run("errors, no commands", func(t *testing.T) {
+		w := start(t, Config{Limits: Limits{Errors: len(noCommands)}})
+		p := w.dial()
+		for _, line := range noCommands {
+			p.do(line, "500 5.5.2 command not recognized\r\n")
+		}
+		p.do("NOOP", "250 ")
+		p.do("FOO", "500 ")
+		p.expect("421 4.7.0 too many errors")
+		p.gone()
+	})
+	t.Run("errors, no commands, LMTP", func(t *testing.T) {
+		w := start(t, Config{LMTP: true})
+		p := w.dial()
+		for _, line := range noCommands {
+			p.do(line, "500 ")
+		}
+		p.envelope("LHLO", "b@example.net")
+	})
 	t.Run("memory", func(t *testing.T) {
 		budget := relay.NewMemory(1_500_000)
 		others := budget.Share()
@@ -184,6 +203,10 @@ func TestLimits(t *testing.T) {
 		}
 	})
 }
+
+// noCommands are lines that are no command, each in its own way. The library counts them
+// for itself and closes the connection at the fourth.
+var noCommands = []string{"FOO", "", " ", "MA", "QUIT!", "NOOP\x00", "STARTTLSX", "TURN", "MAILFROM:<a@example.org>", "\xff\xfe", "(hidden)"}
 
 func TestTimeouts(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {

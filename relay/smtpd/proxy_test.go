@@ -83,7 +83,7 @@ func TestNoPROXY(t *testing.T) {
 	}
 	w := startFor(t, Config{Proxies: network("198.51.100.0/24")}, "192.0.2.1")
 	p := w.dial()
-	p.do("PROXY TCP4 192.0.2.77 127.0.0.1 4660 25", "501 ")
+	p.do("PROXY TCP4 192.0.2.77 127.0.0.1 4660 25", "500 ")
 	if got := w.clientOf(p).Addr.String(); got != "192.0.2.1" {
 		t.Errorf("client %s", got)
 	}

@@ -169,13 +169,13 @@ func (l *link) nextCommand() error {
 			_ = l.refuseLine(fault.Narrow(fault.Malformed, fault.Syntax, "this is not a web server, closing the connection", nil))
 			return io.EOF
 		}
-		switch c.verb {
-		case "XFORWARD", "XCLIENT", "AUTH":
+		if l.answers(&c) {
 			if err := l.ours(c); err != nil {
 				return err
 			}
 			continue
-		case "BDAT":
+		}
+		if c.verb == "BDAT" {
 			size, ok := c.chunk()
 			if !ok {
 				// What follows would be taken for commands.
@@ -189,14 +189,33 @@ func (l *link) nextCommand() error {
 	}
 }
 
+// answers reports whether the link answers a command by itself: extensions that the library
+// does not have, and what is no command. The library would close the connection after a few
+// of those, whatever the limit is, and not say so by 421.
+func (l *link) answers(c *command) bool {
+	switch c.verb {
+	case "", "XFORWARD", "XCLIENT", "AUTH":
+		return true
+	}
+	return !c.known()
+}
+
 // ours answers a command that the library does not see, and prepares to read the next.
 func (l *link) ours(c command) error {
-	answer := map[string]func(string) error{"XFORWARD": l.forward, "XCLIENT": l.xclient, "AUTH": l.authenticate}[c.verb]
+	answer, ok := map[string]func(string) error{"XFORWARD": l.forward, "XCLIENT": l.xclient, "AUTH": l.authenticate}[c.verb]
+	if !ok {
+		answer = l.unknown
+	}
 	if err := answer(c.args); err != nil {
 		return err
 	}
 	_, err := l.beforeRead()
 	return err
+}
+
+// unknown answers a line that is no command. It does not repeat it: that may be a password.
+func (l *link) unknown(string) error {
+	return l.answer(l.refusal(fault.Narrow(fault.Malformed, fault.UnknownCommand, "command not recognized", nil)))
 }
 
 // refuseLine answers a line that leaves no way to go on. Its error is of no use:
