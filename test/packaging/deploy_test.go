@@ -131,7 +131,12 @@ func TestManifests(t *testing.T) {
 		cmd := exec.Command("go", "run", ".")
 		cmd.Dir = filepath.Join(rig.Root(t), "test/manifests")
 		cmd.Stdin = bytes.NewReader(manifests)
-		out, err := cmd.CombinedOutput()
+		var problems strings.Builder // and what the go command downloads on a fresh machine
+		cmd.Stderr = &problems
+		out, err := cmd.Output()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, &problems)
+		}
 		return string(out), err
 	}
 	good := deployed(t, "kubernetes.yaml")
