@@ -19,8 +19,7 @@ const growth = 2
 
 // accepted is the size of messages that the Postfix around the gateway takes from clients; 0
 // where it is not known or has no bound, and for a relay, which may have others before it.
-// It is the largest that a port for clients takes: after an earlier init main.cf has a larger
-// limit, for what comes back.
+// It is the largest that a port for clients or sendmail(1) takes.
 func (a *Answers) accepted(mta *postfix.Settings) int64 {
 	if mta == nil || a.Way == "relay" {
 		return 0
@@ -31,11 +30,24 @@ func (a *Answers) accepted(mta *postfix.Settings) int64 {
 	}
 	var most int64
 	for i := range mta.Services {
-		if s := &mta.Services[i]; forClients(s) {
+		switch s := &mta.Services[i]; {
+		case forClients(s):
 			most = max(most, portLimit(s, all))
+		case s.Command == "pickup":
+			most = max(most, a.sendmailLimit(s, all))
 		}
 	}
-	return cmp.Or(most, all) // without a port for clients there is sendmail
+	return cmp.Or(most, all) // without any, other services may accept mail
+}
+
+// sendmailLimit is the size that sendmail(1) takes, for which Postfix has no limit but that of
+// main.cf. Where pickup leads to the gateway, that has room for what comes back: an earlier
+// init, or who followed the manual, made it so.
+func (a *Answers) sendmailLimit(pickup *postfix.Service, limit int64) int64 {
+	if to := pickup.Options["content_filter"]; to != "" && strings.Contains(a.block("master.cf"), "content_filter="+to+"\n") {
+		return limit/growth - room
+	}
+	return limit
 }
 
 // portLimit is the size that a port takes; limit, that of main.cf, bounds all ports.

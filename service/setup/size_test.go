@@ -26,26 +26,31 @@ func settings(t *testing.T, dir string) *postfix.Settings {
 	return s
 }
 
-// TestAccepted: the size of clients is what the ports for clients take, and a second init finds
-// the same as the first.
+// TestAccepted: the size of clients is what their ports and sendmail(1) take, and a second init
+// finds the same as the first.
 func TestAccepted(t *testing.T) {
+	const pickup, led = "pickup unix n - n 60 1 pickup", "pickup unix n - n 60 1 pickup -o content_filter=lmtp:[127.0.0.1]:10025"
 	for _, tc := range []struct {
 		name               string
 		main               int64
 		smtp, submission   string
+		sendmail           string
 		accepted, returned int64
 	}{
-		{"one limit", 1_000_000, "", "", 1_000_000, 2_131_072},
-		{"ports with limits and room for what comes back", 5_000_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", 1_000_000, 5_000_000},
-		{"ports with limits and no room", 1_500_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", 1_000_000, 2_131_072},
-		{"one port without a limit", 5_000_000, "-o message_size_limit=400000", "", 5_000_000, 10_131_072},
-		{"a port that has no bound but that of main.cf", 5_000_000, "-o message_size_limit=0", "-o message_size_limit=400000", 5_000_000, 10_131_072},
+		{"one limit", 1_000_000, "", "", pickup, 1_000_000, 2_131_072},
+		{"ports with limits, and sendmail has that of main.cf", 5_000_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", pickup, 5_000_000, 10_131_072},
+		{"ports with limits, and sendmail leads to the gateway", 5_000_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", led, 2_434_464, 5_000_000},
+		{"ports with limits, and no room for what comes back", 1_500_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", led, 1_000_000, 2_131_072},
+		{"ports with limits, and sendmail leads to another filter", 5_000_000, "-o message_size_limit=400000", "", pickup + " -o content_filter=smtp:[127.0.0.1]:10099", 5_000_000, 10_131_072},
+		{"ports with limits and no sendmail", 5_000_000, "-o message_size_limit=400000", "-o message_size_limit=1000000", "", 1_000_000, 5_000_000},
+		{"one port without a limit", 5_000_000, "-o message_size_limit=400000", "", "", 5_000_000, 10_131_072},
+		{"a port that has no bound but that of main.cf", 5_000_000, "-o message_size_limit=0", "-o message_size_limit=400000", "", 5_000_000, 10_131_072},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
 			for name, text := range map[string]string{
 				"main.cf":   fmt.Sprintf("compatibility_level = 3.6\nmessage_size_limit = %d\n", tc.main),
-				"master.cf": fmt.Sprintf("smtp inet n - n - - smtpd %s\nsubmission inet n - n - - smtpd %s\n127.0.0.1:10099 inet n - n - - smtpd\n", tc.smtp, tc.submission),
+				"master.cf": fmt.Sprintf("smtp inet n - n - - smtpd %s\nsubmission inet n - n - - smtpd %s\n127.0.0.1:10099 inet n - n - - smtpd\n%s\n", tc.smtp, tc.submission, tc.sendmail),
 			} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
