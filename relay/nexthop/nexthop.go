@@ -136,7 +136,7 @@ func New(c Config) (*NextHop, error) {
 		errs = append(errs, errors.New(`TLS from the start needs tls = "require"`))
 	}
 	n.config = c
-	c.Client.Opened = n.opened
+	c.Client.Opened, c.Client.Clock = n.opened, c.Clock
 	n.client = smtpclient.New(c.Client)
 	return n, errors.Join(errs...)
 }

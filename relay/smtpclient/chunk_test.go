@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A hop that offers CHUNKING gets the message by BDAT, without doubled dots, and its
 // answers mean what they mean after DATA.
 func TestChunks(t *testing.T) {
+	whole := fmt.Sprintf("BDAT %d LAST", len(text)-1)
 	const dots = "Subject: x\r\n\r\n.\r\n..a\r\n.\r\n"
 	for _, tc := range []struct {
 		name, text string
@@ -23,10 +25,12 @@ func TestChunks(t *testing.T) {
 		{"one refused", text, script("RCPT TO:<b@", "550 5.1.1 no"), "550 5.1.1, ok", text},
 		{"none accepted", text, script("RCPT", "550 5.1.1 no"), "550 5.1.1, 550 5.1.1", ""},
 		{"sender refused", text, script("MAIL", "550 5.7.1 no", "RCPT", "503 5.5.1 MAIL first"), "550 5.7.1, 550 5.7.1", ""},
-		{"deferred", text, script("BDAT", "451 4.3.0 no"), "451 4.3.0, 451 4.3.0", text},
-		{"refused", text, script("BDAT", "554 5.6.0 no"), "554 5.6.0, 554 5.6.0", text},
-		{"closed", text, script("BDAT", "421 4.3.2 no"), "421 4.3.2, 421 4.3.2", text},
-		{"lost", text, script("BDAT", "!"), "451 4.4.1, 451 4.4.1", text},
+		{"deferred", text, script(whole, "451 4.3.0 no"), "451 4.3.0, 451 4.3.0", text},
+		{"refused", text, script(whole, "554 5.6.0 no"), "554 5.6.0, 554 5.6.0", text},
+		{"closed", text, script(whole, "421 4.3.2 no"), "421 4.3.2, 421 4.3.2", text},
+		{"deferred at the first chunk", text, script("BDAT", "451 4.3.0 no"), "451 4.3.0, 451 4.3.0", ""},
+		{"closed at the first chunk", text, script("BDAT", "421 4.3.2 no"), "421 4.3.2, 421 4.3.2", ""},
+		{"lost", text, script(whole, "!"), "451 4.4.1, 451 4.4.1", text},
 	} {
 		for _, offers := range []string{"CHUNKING", "CHUNKING, PIPELINING"} {
 			t.Run(tc.name+" "+offers, func(t *testing.T) {
@@ -49,7 +53,7 @@ func TestChunks(t *testing.T) {
 				if lines := s.commands("DATA"); len(lines) > 0 {
 					t.Errorf("%q", lines)
 				}
-				if lines := s.commands("BDAT"); len(lines) > 0 && !strings.HasSuffix(lines[0], " LAST") {
+				if lines := s.commands("BDAT"); lines[0] != "BDAT 1" || !strings.HasSuffix(lines[len(lines)-1], " LAST") {
 					t.Errorf("%q", lines)
 				}
 				if resets := len(s.commands("RSET")); strings.HasSuffix(tc.want, "4.3.0") && resets != 1 {
@@ -57,6 +61,82 @@ func TestChunks(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A hop that offers CHUNKING and does not know BDAT gets messages by DATA. It never has one
+// that it may take for commands, nor one twice, and for a while it is not asked again.
+func TestBDATIsNotKnown(t *testing.T) {
+	const forged = "Subject: x\r\n\r\nMAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\n"
+	for _, tc := range []struct {
+		name   string
+		answer func(int, string) string
+		first  string
+	}{
+		{"500", script("BDAT", "500 5.5.1 what?"), "ok, ok"},
+		{"501", script("BDAT", "501 5.5.4 what?"), "ok, ok"},
+		{"502", script("BDAT", "502 5.5.1 what?"), "ok, ok"},
+		{"503", script("BDAT", "503 5.5.1 what?"), "ok, ok"},
+		{"as DATA", script("BDAT", "354 go"), "ok, ok"},
+		{"and one recipient refused", script("RCPT TO:<b@", "550 5.1.1 no", "BDAT", "502 5.5.1 what?"), "550 5.1.1, ok"},
+		{"closed", script("BDAT", "!"), "451 4.4.1, 451 4.4.1"},
+	} {
+		for _, offers := range []string{"CHUNKING", "CHUNKING, PIPELINING"} {
+			t.Run(tc.name+" "+offers, func(t *testing.T) {
+				now := time.Now()
+				s := &server{t: t, offers: offers, answer: tc.answer, noBDAT: true}
+				c := s.start(setup{Config: Config{Clock: func() time.Time { return now }}})
+				send := func() string {
+					return codes(c.Deliver(t.Context(), delivery(t, forged, "a@example.org", "b@example.net", "c@example.net")))
+				}
+				if got := send(); got != tc.first {
+					t.Errorf("results %s, want %s", got, tc.first)
+				}
+				if got := send(); !strings.HasSuffix(got, "ok") {
+					t.Errorf("second message: %s", got)
+				}
+				if n := len(s.commands("BDAT")); n != 1 {
+					t.Errorf("%d BDAT, want 1", n)
+				}
+				now = now.Add(memoryTime)
+				send()
+				if n := len(s.commands("BDAT")); n != 2 {
+					t.Errorf("%d BDAT after a while, want 2", n)
+				}
+				if n := len(s.commands("MAIL FROM:<evil")); n > 0 {
+					t.Error("the message was taken for commands")
+				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if want := 2 + strings.Count(tc.first[len(tc.first)-2:], "ok"); len(s.data) != want {
+					t.Errorf("%d messages, want %d: %q", len(s.data), want, s.data)
+				}
+			})
+		}
+	}
+}
+
+// A hop that takes the first chunk, and calls the one with the message an unknown command,
+// gets the message by DATA.
+func TestBDATIsKnownNoMore(t *testing.T) {
+	for _, code := range []string{"500 5.5.1", "502 5.5.1", "503 5.5.1"} {
+		s := &server{t: t, offers: "CHUNKING", answer: script(fmt.Sprintf("BDAT %d", len(text)-1), code+" what?")}
+		c := s.start(setup{})
+		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "ok" || len(s.commands("DATA")) != 1 {
+			t.Errorf("%s: %s, commands %q", code, got, s.commands(""))
+		}
+	}
+}
+
+// Of too many servers those are forgotten that were noted first.
+func TestMemory(t *testing.T) {
+	var m memory
+	now := time.Now()
+	for i := range memorySize + 1 {
+		m.add(fmt.Sprint(i), now.Add(time.Duration(i)))
+	}
+	if m.has("0", now) || !m.has("1", now) || !m.has(fmt.Sprint(memorySize), now) || m.has("1", now.Add(2*memoryTime)) {
+		t.Errorf("%d are remembered", len(m.until))
 	}
 }
 
@@ -137,10 +217,17 @@ func (s *server) chunk(line string, r io.Reader) bool {
 	if _, err := fmt.Sscanf(line, "BDAT %d", &n); err != nil {
 		return false
 	}
+	if s.noBDAT {
+		return true
+	}
 	text := make([]byte, n)
 	_, err := io.ReadFull(r, text)
 	s.mu.Lock()
-	s.data = append(s.data, string(text))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if !strings.HasSuffix(line, " LAST") {
+		s.begun = string(text)
+		return err == nil
+	}
+	s.data, s.begun = append(s.data, s.begun+string(text)), ""
 	return err == nil
 }

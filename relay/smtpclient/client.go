@@ -50,6 +50,8 @@ type Config struct {
 	// Opened, where not nil, learns of each new connection that was secured or could not
 	// be: err is nil, or why TLS failed.
 	Opened func(h Host, secured bool, err error)
+	// Clock tells the time for what is remembered of servers; nil is time.Now.
+	Clock func() time.Time
 	// Log is where deliveries go, with the next hop's answer; nil is slog.Default.
 	Log *slog.Logger
 }
@@ -59,6 +61,7 @@ type Config struct {
 type Client struct {
 	config   Config
 	timeouts timeouts
+	noChunks memory
 
 	mu     sync.Mutex
 	idle   []*hop
@@ -75,6 +78,9 @@ const (
 func New(c Config) *Client {
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.PerConnection <= 0 {
 		c.PerConnection = maxPerConn
@@ -105,7 +111,7 @@ func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
 // wants in another transaction stay open. It reports false if another server is to be
 // asked.
 func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
-	for _, fresh := range []bool{false, true} {
+	for _, fresh := range []bool{false, true, true} { // the third time without BDAT
 		h, err := c.get(ctx, host, fresh)
 		if err != nil {
 			t.Note(host.lost(err))
@@ -125,6 +131,12 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 			return true
 		}
 		h.close()
+		if h.trying && ctx.Err() == nil || errors.Is(err, errNoChunks) {
+			c.avoidChunks(host)
+		}
+		if errors.Is(err, errNoChunks) {
+			continue // it has said that it does not have the message
+		}
 		if h.committed {
 			t.fail(host.lost(err))
 			return true

@@ -24,24 +24,27 @@ func (h *hop) groupSize() int {
 type step struct {
 	line      string
 	wait      time.Duration
-	recipient int // of RCPT; else stepMail or stepData
+	recipient int    // of RCPT; else one of the constants below
+	chunk     []byte // what follows the line
 }
 
 const (
-	stepMail = -1
-	stepData = -2
+	stepMail  = -1
+	stepData  = -2
+	stepChunk = -3 // the first BDAT
 )
 
 // envelope is what the hop answered before the content.
 type envelope struct {
-	mail, data fault.Reply
-	accepted   []int // recipients, of whom it will take the content
+	mail, data, chunk fault.Reply
+	accepted          []int // recipients, of whom it will take the content
 }
 
 // envelope sends MAIL, a RCPT for each open recipient that the hop may get now, and DATA. A
 // recipient that is refused gets its result; those accepted stay open, and so do those
 // that the hop wants in another transaction. Where the content goes by BDAT there is no
-// DATA, and its reply counts as 354. The error means that the connection is of no use any
+// DATA: on a new connection the first chunk stands for it, and that the hop takes chunks
+// counts as 354. The error means that the connection is of no use any
 // more: the hop has no content, and all that are open may be tried again.
 func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 	e := &envelope{}
@@ -52,10 +55,12 @@ func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 			return nil, err
 		}
 		for _, s := range group {
+			h.trying = s.recipient == stepChunk && len(e.accepted) > 0
 			r, err := h.reply(ctx, s.wait)
 			if err != nil {
 				return nil, err
 			}
+			h.trying = false
 			if r.Code == 421 && s.recipient >= 0 {
 				return nil, asError(r)
 			}
@@ -65,16 +70,27 @@ func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 			}
 		}
 	}
-	if h.chunks() && e.mail.Code/100 == 2 && len(e.accepted) > 0 {
-		e.data.Code = 354
+	if h.chunking && e.mail.Code/100 == 2 && len(e.accepted) > 0 {
+		return e, h.ready(e)
 	}
 	return e, nil
+}
+
+// ready finds out whether the hop takes chunks for the recipients that it has accepted.
+func (h *hop) ready(e *envelope) error {
+	switch {
+	case h.chunked, e.chunk.Code/100 == 2:
+		h.chunked, e.data.Code = true, 354
+	case e.chunk.Code/100 != 4:
+		return errNoChunks
+	}
+	return nil
 }
 
 // steps returns the commands. A recipient that this hop cannot be asked about gets its
 // result.
 func (h *hop) steps(t *Transfer) []step {
-	all := []step{{h.mailFrom(t), h.client.timeouts.command, stepMail}}
+	all := []step{{line: h.mailFrom(t), wait: h.client.timeouts.command, recipient: stepMail}}
 	for _, i := range h.share(t) {
 		line, err := t.rcptTo(h, t.d.Recipients[i])
 		if err != nil {
@@ -82,12 +98,16 @@ func (h *hop) steps(t *Transfer) []step {
 			continue
 		}
 		h.domains[t.d.Recipients[i].Address.Domain()] = true
-		all = append(all, step{line, h.client.timeouts.command, i})
+		all = append(all, step{line: line, wait: h.client.timeouts.command, recipient: i})
 	}
-	if h.chunks() {
+	switch {
+	case h.chunking && h.chunked:
 		return all
+	case h.chunking:
+		h.begun = true
+		return append(all, step{line: "BDAT 1", wait: h.client.timeouts.data, recipient: stepChunk, chunk: t.head[:1]})
 	}
-	return append(all, step{"DATA", h.client.timeouts.data, stepData})
+	return append(all, step{line: "DATA", wait: h.client.timeouts.data, recipient: stepData})
 }
 
 // wants reports whether a step makes sense after the answers so far.
@@ -108,6 +128,10 @@ func (h *hop) take(t *Transfer, e *envelope, s step, r fault.Reply) {
 		e.mail = r
 	case s.recipient == stepData:
 		e.data = r
+	case s.recipient == stepChunk:
+		if e.chunk = r; r.Code/100 == 4 {
+			e.data = r
+		}
 	case e.mail.Code/100 != 2:
 		// Sent before the hop had refused the sender: the answer is about that.
 	case r.Code/100 == 2:

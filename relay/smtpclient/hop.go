@@ -25,6 +25,11 @@ type hop struct {
 	greeted    string            // the name that the hop gives itself
 	extensions map[string]string // by upper-case keyword (RFC 5321 section 4.1.1.1)
 
+	// chunking says that the message of this transaction goes by BDAT, and begun that its
+	// first octet has; chunked that the server has answered a BDAT well, and trying that it
+	// has the first and no answer yet.
+	chunking, begun, chunked, trying bool
+
 	messages  int             // transactions over it
 	domains   map[string]bool // of their recipients
 	committed bool
@@ -230,7 +235,7 @@ func (h *hop) write(ctx context.Context, group []step) error {
 		if strings.ContainsAny(s.line, "\r\n") {
 			return fmt.Errorf("command %q: line end inside", s.line)
 		}
-		if _, err := h.w.WriteString(s.line + "\r\n"); err != nil {
+		if _, err := h.w.WriteString(s.line + "\r\n" + string(s.chunk)); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,8 @@ type server struct {
 	t      *testing.T
 	offers string // EHLO keywords
 	answer func(conn int, line string) string
+	noBDAT bool   // what follows BDAT is read as commands
+	begun  string // what has come of a message by BDAT
 
 	mu    sync.Mutex
 	conns int

@@ -165,6 +165,7 @@ func (h *hop) send(ctx context.Context, t *Transfer) error {
 		t.fail(err)
 		return nil
 	}
+	h.chunking, h.begun = h.mayChunk() && len(t.head) > 0, false
 	e, err := h.envelope(ctx, t)
 	if err != nil {
 		return err
@@ -225,8 +226,12 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 		if err != nil {
 			return err
 		}
+		if h.chunking && unknownCommand(r) {
+			h.committed = false
+			return errNoChunks
+		}
 		h.judge(ctx, t, about, r)
-		if h.chunks() && r.Code/100 != 2 || r.Code == 421 {
+		if h.chunking && r.Code/100 != 2 || r.Code == 421 {
 			return h.after(ctx, r) // RFC 3030 section 2: a chunk that failed leaves a transaction to end
 		}
 	}
@@ -237,14 +242,14 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 // end, and does not take it.
 func (h *hop) writeContent(ctx context.Context, w *blockWriter, t *Transfer) error {
 	pieces := func(each func([]byte) error) error { return t.pieces(ctx, each) }
-	if !h.chunks() {
+	if !h.chunking {
 		d := &dotWriter{w: w}
 		if err := pieces(func(p []byte) error { _, err := d.Write(p); return err }); err != nil {
 			return err
 		}
 		return d.end()
 	}
-	if err := writeChunk(w, t.size(), t.ended, pieces); err != nil {
+	if err := writeChunk(w, t.size(), t.ended, h.begun, pieces); err != nil {
 		return err
 	}
 	return w.Flush()
