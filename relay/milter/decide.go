@@ -70,7 +70,7 @@ func (s *session) traced(b *relay.Batch) (err error) {
 
 func (s *session) trace(m *message.Message) (*message.Message, error) {
 	env := s.tx.env
-	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP"), cmp.Or(env.QueueID, env.ID), s.config.Clock())
+	field := wire.Received(env, s.host(), wire.Protocol(env, "ESMTP", env.Client.User != ""), cmp.Or(env.QueueID, env.ID), s.config.Clock())
 	return m.Apply(message.Change{Prepend: []message.Field{{Name: "Received", Raw: []byte(field)}}})
 }
 

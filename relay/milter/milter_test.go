@@ -89,7 +89,7 @@ func TestTrace(t *testing.T) {
 	if got := m.message(text); got != "d" {
 		t.Fatalf("answer %q", got)
 	}
-	const field = "Received: from helo.example.org ([192.0.2.1])\r\n\tby mail.example.com (smimerelay) with ESMTPS id 4XYZ;\r\n\tFri, 2 Jan 2026 03:04:05 +0000\r\n"
+	const field = "Received: from helo.example.org ([192.0.2.1])\r\n\tby mail.example.com (smimerelay) with ESMTPSA id 4XYZ;\r\n\tFri, 2 Jan 2026 03:04:05 +0000\r\n"
 	for _, d := range w.sink.All() {
 		if got := string(d.Message.Bytes()); got != field+text {
 			t.Errorf("queued %q", got)

@@ -32,6 +32,7 @@ type link struct {
 	held     []byte // replies that go out with the next, or before a read that waits
 	silent   bool   // the greeting was said before STARTTLS
 	greeted  bool
+	extended bool      // the client said EHLO, and not HELO
 	upgrade  bool      // STARTTLS was answered: the library is to find an end
 	ended    bool      // a read failed: nothing more will come
 	message  bool      // a message is being received or worked on
@@ -92,8 +93,10 @@ func (l *link) reworded(p []byte) []byte {
 	verb := l.command.verb
 	switch {
 	case verb == "EHLO" || verb == "LHLO":
-		return l.extended(p)
+		l.extended = l.extended || replyCode(p) == "250"
+		return l.withExtensions(p)
 	case verb == "HELO" && replyCode(p) == "250":
+		l.extended = false
 		return l.named(p)
 	case replyCode(p) == "502" && inSequence[verb]:
 		// RFC 5321 section 4.3.2, and RFC 2033 section 4.2, which demands it of DATA.
@@ -117,9 +120,9 @@ func (l *link) named(p []byte) []byte {
 	return slices.Concat(p[:4], []byte(l.client.server.config.Hostname+" "), bytes.TrimPrefix(p[4:], []byte("2.0.0 ")))
 }
 
-// extended returns a line of the reply to EHLO: what the library does not know stands
+// withExtensions returns a line of the reply to EHLO: what the library does not know stands
 // behind the first.
-func (l *link) extended(p []byte) []byte {
+func (l *link) withExtensions(p []byte) []byte {
 	if bytes.HasPrefix(p, []byte("250-SIZE ")) {
 		// The library has one more, for it refuses a message of exactly its limit.
 		return fmt.Appendf(nil, "250-SIZE %d\r\n", l.client.server.config.Limits.MessageSize)
@@ -240,6 +243,13 @@ func (l *link) upgraded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.upgrade && !l.closed
+}
+
+// saidEHLO reports whether the last greeting was EHLO.
+func (l *link) saidEHLO() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.extended
 }
 
 // inData reports whether the message comes by DATA, and not by BDAT.

@@ -219,13 +219,13 @@ func accepted(env *relay.Envelope) error {
 
 // received is the trace field that we add.
 func (s *session) received(env *relay.Envelope) string {
-	base := "ESMTP"
-	if s.config().LMTP {
+	base := "SMTP"
+	switch {
+	case s.config().LMTP:
 		base = "LMTP"
+	case s.link.saidEHLO():
+		base = "ESMTP"
 	}
-	with := wire.Protocol(env, base)
-	if s.link.authenticated() != "" {
-		with += "A" // RFC 3848
-	}
+	with := wire.Protocol(env, base, s.link.authenticated() != "")
 	return wire.Received(env, s.config().Hostname, with, env.ID, s.config().Clock())
 }

@@ -24,6 +24,35 @@ func (p *peer) secure(pool *x509.CertPool) *peer {
 	return &peer{t: p.t, Conn: tc, r: bufio.NewReader(tc)}
 }
 
+// The Received field names the protocol as RFC 3848 and RFC 6531 do: without extensions
+// after HELO, whatever was said before.
+func TestProtocolInReceived(t *testing.T) {
+	for want, tc := range map[string]struct {
+		lmtp  bool
+		lines []string
+	}{
+		"SMTP":     {false, []string{"HELO c.example"}},
+		" SMTP":    {false, []string{"EHLO c.example", "HELO c.example"}},
+		"ESMTP":    {false, []string{"HELO c.example", "EHLO c.example", "EHLO"}},
+		"ESMTPA":   {false, []string{"EHLO c.example", "AUTH PLAIN " + b64("\x00alice\x00secret")}},
+		"LMTP":     {true, []string{"LHLO c.example"}},
+		"LMTPA":    {true, []string{"LHLO c.example", "AUTH PLAIN " + b64("\x00alice\x00secret")}},
+		"UTF8SMTP": {false, []string{"EHLO c.example", "MAIL FROM:<a@example.org> SMTPUTF8"}},
+	} {
+		w := startLogins(t, Config{LMTP: tc.lmtp})
+		p := w.dial()
+		for _, line := range append(tc.lines, "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>") {
+			p.do(line, "")
+		}
+		p.do("DATA", "354 ")
+		p.send(text + ".\r\n")
+		p.expect("250 ")
+		if seen := w.handler.Seen(); !strings.Contains(seen[0].Text, " with "+strings.TrimSpace(want)+" id ") {
+			t.Errorf("%q: no %s in %q", tc.lines, want, seen[0].Text)
+		}
+	}
+}
+
 func TestSTARTTLS(t *testing.T) {
 	server, pool, _ := wiretest.Certificate(t)
 	for _, lmtp := range []bool{false, true} {

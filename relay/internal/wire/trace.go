@@ -49,14 +49,21 @@ func Received(env *relay.Envelope, by, with, id string, at time.Time) string {
 	return b.String()
 }
 
-// Protocol returns the word for the WITH clause: base is "ESMTP" or "LMTP" (RFC
-// 3848, RFC 6531 section 4.3).
-func Protocol(env *relay.Envelope, base string) string {
-	if env.Params.SMTPUTF8 {
+// Protocol returns the word for the WITH clause (RFC 3848, RFC 6531 section 4.3): base is
+// "ESMTP", "LMTP", or "SMTP" for a client that said HELO, for which there are no further
+// words. authenticated says that the client has logged in.
+func Protocol(env *relay.Envelope, base string, authenticated bool) string {
+	switch {
+	case env.Params.SMTPUTF8:
 		base = "UTF8" + strings.TrimPrefix(base, "E")
+	case base == "SMTP":
+		return base
 	}
 	if env.Client.TLS {
 		base += "S"
+	}
+	if authenticated {
+		base += "A"
 	}
 	return base
 }

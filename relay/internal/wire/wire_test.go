@@ -18,6 +18,30 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
+// The words are those of RFC 3848 and RFC 6531 section 4.3, and no others.
+func TestProtocol(t *testing.T) {
+	for want, tc := range map[string]struct {
+		base            string
+		utf8, tls, auth bool
+	}{
+		"SMTP": {"SMTP", false, false, false}, " SMTP": {"SMTP", false, true, true},
+		"ESMTP": {"ESMTP", false, false, false}, "ESMTPS": {"ESMTP", false, true, false},
+		"ESMTPA": {"ESMTP", false, false, true}, "ESMTPSA": {"ESMTP", false, true, true},
+		"LMTP": {"LMTP", false, false, false}, "LMTPS": {"LMTP", false, true, false},
+		"LMTPA": {"LMTP", false, false, true}, "LMTPSA": {"LMTP", false, true, true},
+		"UTF8SMTP": {"ESMTP", true, false, false}, "UTF8SMTPS": {"ESMTP", true, true, false},
+		"UTF8SMTPA": {"ESMTP", true, false, true}, "UTF8SMTPSA": {"ESMTP", true, true, true},
+		"UTF8LMTP": {"LMTP", true, false, false}, "UTF8LMTPS": {"LMTP", true, true, false},
+		"UTF8LMTPA": {"LMTP", true, false, true}, "UTF8LMTPSA": {"LMTP", true, true, true},
+		" UTF8SMTPS": {"SMTP", true, true, false},
+	} {
+		env := &relay.Envelope{Client: relay.Client{TLS: tc.tls}, Params: relay.MailParams{SMTPUTF8: tc.utf8}}
+		if got := Protocol(env, tc.base, tc.auth); got != strings.TrimSpace(want) {
+			t.Errorf("%+v: %s, want %s", tc, got, want)
+		}
+	}
+}
+
 func TestReply(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
