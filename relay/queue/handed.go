@@ -101,6 +101,18 @@ func (h *handed) begin(run string) {
 	h.rewrite()
 }
 
+// settle ends the notes of a run whose records are all on the disk: what is left in the
+// file is what could not be recorded. Of a run that has not begun the notes are those of
+// the last one, and stay.
+func (h *handed) settle() {
+	if h == nil || h.run == "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rewrite()
+}
+
 // rewrite leaves the notes in the file that count.
 func (h *handed) rewrite() {
 	text := []byte(notesOf + h.run + "\n")

@@ -50,6 +50,44 @@ func TestHandedOnIsRecorded(t *testing.T) {
 	}
 }
 
+// A clean stop leaves no notes of what is recorded, and all of what is not. One that comes
+// before the start leaves those of the last process.
+func TestNotesAtTheEnd(t *testing.T) {
+	q := open(t, Config{Deliverer: newHop(nil)})
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@example.net"))); err != nil {
+		t.Fatal(err)
+	}
+	path := q.config.Path
+	if err := q.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, q)
+	q.handed.add(77, []error{nil}, nil) // which is never recorded
+	before := notesIn(t, path)
+	if err := q.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := notesIn(t, path); strings.Count(before, "\n") != 3 || after != notesOf+q.handed.run+"\n"+string(noteLine(nil, 77, "+")) {
+		t.Errorf("the notes were %q, and are %q", before, after)
+	}
+	again := open(t, Config{Place: q.config.Place, Deliverer: newHop(nil)})
+	if err := again.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := notesIn(t, path); !strings.Contains(after, "77 + ") {
+		t.Errorf("without a start %q is left", after)
+	}
+}
+
+func notesIn(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path + ".handed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // The notes of a process count, too, when its lease had ended before the next one opened the
 // queue, as long as no other process has taken its jobs over.
 func TestNotesOutliveTheLease(t *testing.T) {

@@ -156,7 +156,9 @@ func Open(ctx context.Context, c Config) (*Queue, error) {
 // close closes what is open.
 func (q *Queue) close() (err error) {
 	if q.Store != nil {
-		err = q.Store.Close()
+		if err = q.Store.Close(); err == nil {
+			q.handed.settle() // not before what was recorded is on the disk
+		}
 	}
 	err = errors.Join(err, q.handed.close())
 	if q.lock != nil {
