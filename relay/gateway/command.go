@@ -68,16 +68,17 @@ func (g *Gateway) processCommand(ctx context.Context, env *relay.Envelope, msg *
 		o = part(rest)(g.processOthers(ctx, rest, msg))
 	}
 	kind, why, err := g.command(ctx, env, msg, o)
-	word, reason := "answered", string(kind)
+	d := Decision{Envelope: env, Outcome: "answered", Reason: string(kind), Size: msg.Size()}
 	switch {
 	case err != nil:
 		f := fault.Of(err)
-		word, reason, err = "refused", f.Error(), fault.Logged(f)
+		d.Outcome, d.Reason, d.Cause, err = "refused", f.Error(), f.Kind.String(), fault.Logged(f)
 	case why != "":
-		word, reason = "discarded", why
+		d.Outcome, d.Reason = "discarded", why
 	}
 	for _, r := range to {
-		g.logCommand(ctx, env, r.Address, word, reason)
+		d.Address = r.Address
+		g.noteCommand(ctx, d)
 		if err != nil {
 			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: r, Err: err})
 		} else {
@@ -87,11 +88,18 @@ func (g *Gateway) processCommand(ctx context.Context, env *relay.Envelope, msg *
 	return o, nil
 }
 
-func (g *Gateway) logCommand(ctx context.Context, env *relay.Envelope, to address.Address, outcome, reason string) {
+// noteCommand writes what became of a mail command to the log, and passes it on. Of the
+// command only its kind is in it.
+func (g *Gateway) noteCommand(ctx context.Context, d Decision) {
+	env := d.Envelope
 	g.Log.LogAttrs(ctx, slog.LevelInfo, "mail command",
 		slog.String("id", env.ID), slog.String("queue_id", env.QueueID), slog.String("message_id", env.MessageID),
 		slog.String("user", env.Client.User), slog.String("sender", env.Sender.String()),
-		slog.String("recipient", to.String()), slog.String("outcome", outcome), slog.String("reason", reason))
+		slog.String("recipient", d.Address.String()), slog.String("outcome", d.Outcome), slog.String("reason", d.Reason))
+	if g.Decided != nil {
+		d.Direction, d.Reason = g.Direction(env, d.Address), "mail command "+d.Outcome+": "+d.Reason
+		g.Decided(d)
+	}
 }
 
 // command adds to o the answer to a mail command. why says why there is none; an error is

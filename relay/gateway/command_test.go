@@ -63,6 +63,28 @@ func (w *world) answered(env *relay.Envelope, msg *message.Message) (relay.Deliv
 	return d, decodedText(w.t, d.Message)
 }
 
+// What became of a command is passed on for the history, without its subject.
+func TestMailCommandIsNoted(t *testing.T) {
+	for _, tc := range []struct{ from, subject, header, want, outcome string }{
+		{"alice@own.example", "can " + bob, "", "mail command answered: can", "answered"},
+		{"alice@own.example", "the secret of bob", "", "mail command answered: help", "answered"},
+		{"alice@own.example", "why", "Auto-Submitted: auto-replied\n", "mail command discarded: the message is automatic", "discarded"},
+		{"zoe@own.example", "help", "", "mail command refused: mail commands are taken of their sender only", "refused"},
+	} {
+		w := newCommanding(t)
+		var got []Decision
+		w.config.Decided = func(d Decision) { got = append(got, d) }
+		w.start()
+		if _, err := w.process(w.envelope("out", tc.from, commandAddress), w.command(tc.subject, tc.header)); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 1 || !strings.HasPrefix(got[0].Reason, tc.want) || got[0].Outcome != tc.outcome || got[0].Address.String() != commandAddress ||
+			got[0].Size == 0 || got[0].Direction != enforce.Outbound || (got[0].Cause != "") != (tc.outcome == "refused") || strings.Contains(got[0].Reason, "secret") {
+			t.Errorf("%q: %+v", tc.subject, got)
+		}
+	}
+}
+
 // Each command of a member is answered, signed, to the member alone, as a reply that no program
 // answers.
 func TestMailCommands(t *testing.T) {
