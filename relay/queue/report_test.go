@@ -92,6 +92,112 @@ func testDelayIsReportedOnce(t *testing.T) {
 	}
 }
 
+// The delay of mail that waits for its turn is reported once as well, without an attempt:
+// not before it has lasted, nor again when an attempt fails.
+func TestDelayInLineIsReportedOnce(t *testing.T) { each(t, testDelayInLineIsReportedOnce) }
+
+func testDelayInLineIsReportedOnce(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	later := func(d time.Duration) time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+		return now
+	}
+	e, slow := &events{}, &turns{wait: time.Millisecond}
+	reported := func() string {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return fmt.Sprint(e.all)
+	}
+	h := newHop(func(to string, attempt int) error {
+		if attempt == 1 {
+			return fault.New(fault.NextHop, "busy", nil)
+		}
+		return nil
+	})
+	q := open(t, Config{
+		Deliverer: h, Decider: decider{report: e.report}, Clock: func() time.Time { return later(time.Millisecond) }, Destination: byDomain, Turn: slow.turn,
+		NotifyDelay: 4 * time.Hour, Lifetime: 100 * time.Hour, Tend: time.Hour,
+	})
+	start(t, q)
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@slow.example"), delivery(t, "", "c@slow.example"))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both to stand in line", func() bool {
+		list, err := q.List(t.Context(), Filter{Status: Waiting})
+		return err == nil && len(list) == 2
+	})
+	for range 3 {
+		q.tender.poll()
+	}
+	if got := reported(); got != "[]" {
+		t.Errorf("reported at once: %s", got)
+	}
+	later(5 * time.Hour)
+	for range 3 {
+		q.tender.poll()
+	}
+	const want = "[1 b@slow.example false 100h0m0s]"
+	if got := reported(); got != want || len(h.attempts) > 0 {
+		t.Errorf("reported %s, attempts %v", got, h.attempts)
+	}
+	slow.allow(10)
+	drained(t, q)
+	if got := reported(); got != want || h.attempts["b@slow.example"] != 2 {
+		t.Errorf("reported %s in the end, attempts %v", got, h.attempts)
+	}
+}
+
+// A delivery that has its turn before its delay is noted has it reported by its attempt alone.
+func TestDelayInLineIsNotReportedTwice(t *testing.T) { each(t, testDelayInLineIsNotReportedTwice) }
+
+func testDelayInLineIsNotReportedTwice(t *testing.T) {
+	slow := &turns{wait: time.Hour}
+	q := open(t, Config{Deliverer: newHop(nil), Destination: byDomain, Turn: slow.turn, NotifyDelay: time.Nanosecond, Tend: time.Hour})
+	start(t, q)
+	if err := q.Put(t.Context(), batch(delivery(t, "a@example.org", "b@slow.example"))); err != nil {
+		t.Fatal(err)
+	}
+	var jobs []job
+	until(t, "it to stand in line", func() (in bool) {
+		var err error
+		jobs, err = q.delayedJobs(t.Context())
+		return err == nil && len(jobs) == 1
+	})
+	s, err := q.load(t.Context(), jobs[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		tx, err := q.db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if noted, err := s.noteDelayInLine(t.Context(), tx); noted != want || err != nil {
+			t.Errorf("noted %v, %v; want %v", noted, err, want)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx, err := q.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`UPDATE smimerelay_delivery SET params = replace(params, 'ToldOfDelay', 'x')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := stepOut(t.Context(), tx, job{delivery: s.id, lined: true}); err != nil {
+		t.Fatal(err)
+	}
+	if noted, err := s.noteDelayInLine(t.Context(), tx); noted || err != nil {
+		t.Errorf("noted %v, %v of a delivery that has its turn", noted, err)
+	}
+}
+
 // A report that cannot be made costs no recipient the message, and none gets it twice.
 func TestReportThatFailsRepeatsNothing(t *testing.T) { each(t, testReportThatFailsRepeatsNothing) }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // tender keeps the queue itself in order: it finds out whether the store works,
-// gives a new job to deliveries that have none, and wipes the file and its journal of
+// gives a new job to deliveries that have none, reports delays of those that stand in line, and wipes the file and its journal of
 // the text that was in it.
 type tender struct {
 	queue    *Queue
@@ -59,6 +59,9 @@ func (t *tender) poll() {
 	}
 	if err := q.dispatcher.findLines(t.ctx); err != nil && t.ctx.Err() == nil {
 		q.config.Log.Error("looking for deliveries that wait for their turn failed", "error", err)
+	}
+	if err := q.reportDelays(t.ctx); err != nil && t.ctx.Err() == nil {
+		q.config.Log.Error("reporting the delay of deliveries that wait for their turn failed", "error", err)
 	}
 	if err := q.forgetQuestions(t.ctx); err != nil && t.ctx.Err() == nil {
 		q.config.Log.Error("removing expired requests for certificates failed", "error", err)

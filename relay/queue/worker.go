@@ -318,14 +318,20 @@ func (s *stored) noteDelay(ctx context.Context, tx *sql.Tx, a *outcome) error {
 	if len(a.delayed) == 0 {
 		return nil
 	}
-	delayed := s.params
-	delayed.ToldOfDelay = true
-	params, err := json.Marshal(delayed)
+	params, err := s.notified()
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET params = $1 WHERE id = $2`, string(params), s.id)
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET params = $1 WHERE id = $2`, params, s.id)
 	return err
+}
+
+// notified are the parameters of a delivery of whose delay the sender was notified.
+func (s *stored) notified() (string, error) {
+	params := s.params
+	params.ToldOfDelay = true
+	text, err := json.Marshal(params)
+	return string(text), err
 }
 
 // keep leaves only the recipients in left.
