@@ -36,7 +36,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	for _, r := range access.Roles {
 		shown[string(r)] = true
 	}
-	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNone, errReason, access.ErrRefused, access.ErrLocked, access.ErrBusy,
+	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNone, errReason, errTime, errLong, access.ErrRefused, access.ErrLocked, access.ErrBusy,
 		access.ErrNoRole, access.ErrTaken, access.ErrName, access.ErrUsed} {
 		shown[e.Error()] = true
 	}
@@ -268,5 +268,14 @@ func TestTimeline(t *testing.T) {
 	}
 	if line[2].PartnersH != 100 || line[11].PartnersH != 1 {
 		t.Errorf("%+v", line)
+	}
+}
+
+// TestOlder: the link to the page that follows asks for what the page asked for.
+func TestOlder(t *testing.T) {
+	m := messagesView{Since: "2026-12-01T10:42:00", Query: api.MessageQuery{Text: "a&b@example.org", Rule: "r+1", Listener: "in", Outcome: "refused", Direction: "inbound"}}
+	want := "/messages?cursor=7.9&direction=inbound&listener=in&outcome=refused&q=a%26b%40example.org&rule=r%2B1&since=2026-12-01T10%3A42%3A00"
+	if got := m.address("7.9"); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

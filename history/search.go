@@ -147,8 +147,8 @@ func (c *conditions) clone() conditions {
 }
 
 // conditions returns what must hold besides one of the lookups, and the time in which that
-// can be. An outcome that finds a third of all rows is not looked up in its index if
-// something narrows the search more: "|| ”" keeps it from that.
+// can be. An outcome, listener, direction or rule that finds a third of all rows is not looked up
+// in its index if something narrows the search more: "|| ”" keeps it from that.
 func (q *Query) conditions() (c conditions, when span, err error) {
 	when = always
 	if !q.Since.IsZero() {
@@ -168,16 +168,15 @@ func (q *Query) conditions() (c conditions, when span, err error) {
 		before := c.argument(at.time)
 		c.texts = append(c.texts, "time <= "+before, "(time < "+before+" OR seq < "+c.argument(at.seq)+")")
 	}
-	if q.Outcome != "" {
-		if q.lookups() == nil {
-			c.add("outcome = $", string(q.Outcome))
-		} else {
-			c.add("outcome || '' = $", string(q.Outcome))
-		}
-	}
-	for _, f := range []struct{ column, value string }{{"listener", q.Listener}, {"direction", q.Direction}, {"rule", q.Rule}} {
-		if f.value != "" {
+	for _, f := range []struct{ column, value string }{
+		{"outcome", string(q.Outcome)}, {"listener", q.Listener}, {"direction", q.Direction}, {"rule", q.Rule},
+	} {
+		switch {
+		case f.value == "":
+		case q.lookups() == nil:
 			c.add(f.column+" = $", f.value)
+		default:
+			c.add(f.column+" || '' = $", f.value)
 		}
 	}
 	if q.Text != "" && !q.Address.IsNull() {

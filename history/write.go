@@ -158,13 +158,13 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) er
 }
 
 // overhead is about what a row takes besides its texts, with its places in the indexes.
-const overhead = 200
+const overhead = 260
 
-// takes is about how many octets of the disk a row takes: the outcome is there twice, in an
-// index.
+// takes is about how many octets of the disk a row takes: the outcome, the listener, the direction
+// and the rule are there twice, in an index.
 func (r *Row) takes(sender, recipient, data, facts string) int64 {
 	return int64(overhead + len(r.ID) + len(r.QueueID) + len(r.MessageID) + len(r.ProtectedID) + len(sender) + len(recipient) + 2*len(r.Outcome) +
-		len(r.Listener) + len(r.Direction) + len(r.Rule) + len(data) + len(facts))
+		2*len(r.Listener) + 2*len(r.Direction) + 2*len(r.Rule) + len(data) + len(facts))
 }
 
 // change changes a row that is stored, the newest one of the message and the recipient.

@@ -11,12 +11,26 @@ import (
 	"github.com/smimerelay/smimerelay/service"
 )
 
+// moment is a time, as history.ParseTime reads it.
+type moment time.Time
+
+// UnmarshalText reads a time.
+func (m *moment) UnmarshalText(text []byte) error {
+	at, err := history.ParseTime(string(text))
+	*m = moment(at)
+	return err
+}
+
 type traceCmd struct {
-	Config string `default:"${config}" placeholder:"FILE" help:"The configuration file, which names the store: the history is next to it."`
-	Since  span   `placeholder:"DURATION" help:"Only messages that came during the last time, such as 90m or 7d."`
-	Limit  int    `default:"10" placeholder:"NUMBER" help:"The most messages to print, the newest ones."`
-	JSON   bool   `name:"json" help:"Print the entries of the history as JSON."`
-	What   string `arg:"" name:"what" help:"Identifier of the gateway or queue identifier of the MTA, as in their logs, Message-ID, or the address of a sender or recipient."`
+	Config   string `default:"${config}" placeholder:"FILE" help:"The configuration file, which names the store: the history is next to it."`
+	Since    span   `placeholder:"DURATION" help:"Only messages that came during the last time, such as 90m or 7d."`
+	From     moment `placeholder:"TIME" help:"Only messages that came at this time or later, such as 2026-12-01T10:42 (UTC)."`
+	To       moment `placeholder:"TIME" help:"Only messages that came before this time."`
+	Listener string `placeholder:"NAME" help:"Only messages that this listener received."`
+	Rule     string `placeholder:"NAME" help:"Only messages for which this rule decided."`
+	Limit    int    `default:"10" placeholder:"NUMBER" help:"The most messages to print, the newest ones."`
+	JSON     bool   `name:"json" help:"Print the entries of the history as JSON."`
+	What     string `arg:"" name:"what" help:"Identifier of the gateway or queue identifier of the MTA, as in their logs, Message-ID, or the address of a sender or recipient."`
 }
 
 // Help is shown below the summary.
@@ -27,6 +41,7 @@ func (traceCmd) Help() string {
 func (traceCmd) examples() string {
 	return `smimerelay trace 4cWq3Y2JzXz9sQ
 		smimerelay trace --since 24h bob@example.net
+		smimerelay trace --from 2026-12-01T10:40 --to 2026-12-01T10:45 --rule partners bob@example.net
 		smimerelay trace --json '<20260102030405.1234@example.org>' | jq '.[].outcome'`
 }
 
@@ -58,6 +73,9 @@ func (c *traceCmd) Run(a *app) error {
 	if c.Limit < 1 {
 		return unusable(errors.New("trace: --limit must be positive"))
 	}
+	if c.Since > 0 && !time.Time(c.From).IsZero() {
+		return unusable(errors.New("trace: use either --since or --from"))
+	}
 	s, err := openHistory(c.Config)
 	if err != nil {
 		return err
@@ -86,7 +104,9 @@ func (c *traceCmd) Run(a *app) error {
 
 // find returns the newest messages that are meant, oldest first, each with all its rows.
 func (c *traceCmd) find(a *app, s *history.Store) (messages [][]history.Row, more bool, err error) {
-	q := history.Query{Text: c.What, Limit: history.MaxLimit}
+	q := history.Query{
+		Text: c.What, Since: time.Time(c.From), Until: time.Time(c.To), Listener: c.Listener, Rule: c.Rule, Limit: history.MaxLimit,
+	}
 	if c.Since > 0 {
 		q.Since = a.clock().Add(-time.Duration(c.Since))
 	}

@@ -149,6 +149,15 @@ func TestTrace(t *testing.T) {
 		t.Errorf("nothing: %s", errs)
 	}
 	p.run(exitNegative, "trace", "--config", "DIR/config.toml", "--since", "1h", "one")
+	for status, all := range map[int][][]string{
+		exitDone:     {{"--from", "2026-03-01T10:42"}, {"--to", "2026-03-01 10:43"}, {"--from", "2026-03-01", "--to", "2026-03-02"}, {"--rule", "partner", "--listener", "outbound"}},
+		exitNegative: {{"--from", "2026-03-01T10:43"}, {"--to", "2026-03-01T11:42:00+01:00"}, {"--rule", "default"}, {"--listener", "inbound"}},
+		exitUnusable: {{"--from", "yesterday"}, {"--since", "1h", "--from", "2026-03-01"}},
+	} {
+		for _, flags := range all {
+			p.run(status, append([]string{"trace", "--config", "DIR/config.toml", "one"}, flags...)...)
+		}
+	}
 	p.write("off.toml", "history.keep = \"0s\"\n"+pastRules)
 	if _, errs := p.run(exitUnusable, "trace", "--config", "DIR/off.toml", "one"); !strings.Contains(errs, "keeps no history") {
 		t.Errorf("off: %s", errs)

@@ -16,8 +16,8 @@ type MessageQuery struct {
 	Paging
 	Text      string    `query:"q" maxLength:"998" doc:"Identifier of the gateway or of the MTA, Message-ID, or address of a sender or recipient."`
 	Address   string    `query:"address" maxLength:"320" doc:"Only from or to this address."`
-	Since     time.Time `query:"since" doc:"Only from this time on."`
-	Until     time.Time `query:"until" doc:"Only before this time."`
+	Since     time.Time `query:"since" doc:"Only those received at this time or later."`
+	Until     time.Time `query:"until" doc:"Only those received before this time."`
 	Outcome   string    `query:"outcome" enum:"delivered,edited,queued,held,quarantined,deferred,refused,stripped,returned,failed,removed" doc:"Only with this outcome."`
 	Direction string    `query:"direction" enum:"outbound,inbound" doc:"Only in this direction."`
 	Listener  string    `query:"listener" maxLength:"100" doc:"Only by this listener."`

@@ -98,6 +98,11 @@ func BenchmarkHistory(b *testing.B) {
 			find("address and outcome", history.Query{Address: middle.Sender, Outcome: history.Delivered}, 50)
 			find("newest", history.Query{}, 50)
 			find("outcome", history.Query{Outcome: history.Refused}, 50)
+			find("rule", history.Query{Rule: middle.Rule}, 50)
+			find("unknown rule", history.Query{Rule: "other"}, 0)
+			find("unknown listener", history.Query{Listener: "other"}, 0)
+			find("other direction", history.Query{Direction: "inbound"}, 0)
+			find("address and rule", history.Query{Address: middle.Sender, Rule: middle.Rule}, 50)
 			find("day in the middle", history.Query{Since: middle.Time, Until: middle.Time.Add(24 * time.Hour)}, 50)
 			b.Run("overview of a month", func(b *testing.B) {
 				for b.Loop() {

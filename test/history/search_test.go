@@ -75,6 +75,10 @@ func TestSearch(t *testing.T) {
 			{"listener", history.Query{Listener: "inbound"}, nil},
 			{"direction", history.Query{Direction: "inbound"}, nil},
 			{"rule", history.Query{Rule: "other"}, nil},
+			{"id and rule", history.Query{Text: "id0000017", Rule: "partners"}, []int{17}},
+			{"id and another rule", history.Query{Text: "id0000017", Rule: "other"}, nil},
+			{"address and listener", history.Query{Text: "recipient21@example.net", Listener: "outbound"}, []int{21}},
+			{"address and another listener", history.Query{Text: "recipient21@example.net", Listener: "inbound"}, nil},
 			{"all", history.Query{Listener: "outbound", Direction: "outbound", Rule: "partners", Limit: 2}, []int{299, 298}},
 		} {
 			got := search(t, s, c.query)
