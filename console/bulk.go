@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/smimerelay/smimerelay/console/api"
 )
@@ -14,6 +16,18 @@ const maxChosen = 500
 
 // errNone is a form with no message chosen.
 var errNone = errors.New("choose at least one")
+
+// maxReason bounds what is kept of a reason.
+const maxReason = 500
+
+// whyGiven is the reason that a form gives; "" is none.
+func (v *visit) whyGiven() (string, error) {
+	reason := strings.TrimSpace(v.r.PostFormValue("reason"))
+	if utf8.RuneCountInString(reason) > maxReason {
+		return "", errTooLarge
+	}
+	return reason, nil
+}
 
 // each does something with each of those that a form chose, and goes to a page. What fails for
 // one keeps no other from it: where it was done for some, the answer says for which it was not.

@@ -26,15 +26,12 @@ func showHeld(v *visit) error {
 // errReason is a form without a reason.
 var errReason = errors.New("give a reason")
 
-// maxReason bounds what is kept of one.
-const maxReason = 500
-
 // eachHeld does something with the held messages that a form chose.
 func eachHeld(do func(v *visit, id api.HeldID, reason string) error) func(*visit) error {
 	return func(v *visit) error {
-		reason := v.r.PostFormValue("reason")
-		if len(reason) > maxReason {
-			return errTooLarge
+		reason, err := v.whyGiven()
+		if err != nil {
+			return err
 		}
 		return v.each("/held?done=recheck", func(id string) error { return do(v, api.HeldID{ID: id}, reason) })
 	}
@@ -48,15 +45,18 @@ func withReason(do func(v *visit, in *api.Reason) error) func(*visit) error {
 		return do(v, in)
 	})
 	return func(v *visit) error {
-		if v.r.PostFormValue("reason") == "" {
+		switch reason, err := v.whyGiven(); {
+		case err != nil:
+			return err
+		case reason == "":
 			return v.refuse(errReason)
 		}
 		return each(v)
 	}
 }
 
-func releaseHeld(v *visit, id api.HeldID, _ string) error {
-	_, err := v.Operations.ReleaseHeld(v.r.Context(), &id)
+func releaseHeld(v *visit, id api.HeldID, reason string) error {
+	_, err := v.Operations.ReleaseHeld(v.r.Context(), &api.HeldOrder{HeldID: id, Body: &api.Why{Reason: reason}})
 	return err
 }
 
@@ -70,7 +70,7 @@ func releasePlain(v *visit, in *api.Reason) error {
 	return err
 }
 
-func removeHeld(v *visit, id api.HeldID, _ string) error {
-	_, err := v.Operations.RemoveHeld(v.r.Context(), &id)
+func removeHeld(v *visit, id api.HeldID, reason string) error {
+	_, err := v.Operations.RemoveHeld(v.r.Context(), &api.HeldRemoval{HeldID: id, Removal: api.Removal{Reason: reason}})
 	return err
 }

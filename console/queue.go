@@ -27,14 +27,18 @@ func showQueue(v *visit) error {
 }
 
 // eachDelivery does something with the deliveries that a form chose.
-func eachDelivery(do func(*visit, *api.DeliveryID) error) func(*visit) error {
+func eachDelivery(do func(v *visit, id api.DeliveryID, reason string) error) func(*visit) error {
 	return func(v *visit) error {
+		reason, err := v.whyGiven()
+		if err != nil {
+			return err
+		}
 		return v.each("/queue?done=done", func(text string) error {
 			id, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || id < 1 {
 				return errBadForm
 			}
-			return do(v, &api.DeliveryID{ID: id})
+			return do(v, api.DeliveryID{ID: id}, reason)
 		})
 	}
 }
@@ -44,22 +48,26 @@ func (v *visit) refuse(err error) error {
 	return v.show(http.StatusUnprocessableEntity, "error", "Not done", errorView{Text: say(v.lang, err.Error())})
 }
 
-func retry(v *visit, id *api.DeliveryID) error {
-	_, err := v.Operations.RetryDelivery(v.r.Context(), id)
+func retry(v *visit, id api.DeliveryID, reason string) error {
+	_, err := v.Operations.RetryDelivery(v.r.Context(), deliveryOrder(id, reason))
 	return err
 }
 
-func hold(v *visit, id *api.DeliveryID) error {
-	_, err := v.Operations.HoldDelivery(v.r.Context(), id)
+func hold(v *visit, id api.DeliveryID, reason string) error {
+	_, err := v.Operations.HoldDelivery(v.r.Context(), deliveryOrder(id, reason))
 	return err
 }
 
-func unhold(v *visit, id *api.DeliveryID) error {
-	_, err := v.Operations.ReleaseDelivery(v.r.Context(), id)
+func unhold(v *visit, id api.DeliveryID, reason string) error {
+	_, err := v.Operations.ReleaseDelivery(v.r.Context(), deliveryOrder(id, reason))
 	return err
 }
 
-func removeDelivery(v *visit, id *api.DeliveryID) error {
-	_, err := v.Operations.RemoveDelivery(v.r.Context(), id)
+func deliveryOrder(id api.DeliveryID, reason string) *api.DeliveryOrder {
+	return &api.DeliveryOrder{DeliveryID: id, Body: &api.Why{Reason: reason}}
+}
+
+func removeDelivery(v *visit, id api.DeliveryID, reason string) error {
+	_, err := v.Operations.RemoveDelivery(v.r.Context(), &api.DeliveryRemoval{DeliveryID: id, Removal: api.Removal{Reason: reason}})
 	return err
 }

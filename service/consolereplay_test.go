@@ -13,9 +13,10 @@ import (
 
 // again restarts the gateway: what it has recorded is written then.
 func (v *visitors) again() {
+	n := v.log.count("msg=serving")
 	v.stop()
 	v.run()
-	v.log.waitCount(v.t, "msg=serving", 2)
+	v.log.waitCount(v.t, "msg=serving", n+1)
 	v.url = "http://" + v.address("[console]")
 }
 

@@ -107,13 +107,13 @@ func (d *deployment) testAsk(t *testing.T) {
 }
 
 // removedByAdministrator removes the one message that is held, for a recipient: the history says so,
-// and by whom.
+// by whom and why.
 func (d *deployment) removedByAdministrator(t *testing.T, m mail, addr string) {
 	t.Helper()
 	id, _, _ := strings.Cut(d.gateway.Run(t, "queue", "held"), " ")
-	d.gateway.Run(t, "queue", "remove", id)
+	d.gateway.Run(t, "queue", "remove", "--reason", "has left", id)
 	story := d.gateway.Run(t, "trace", "<"+m.id+">")
-	if !strings.Contains(story, "It was removed.") || !regexp.MustCompile(`Ended by \w+ \(removed from the queue by an administrator\)`).MatchString(story) {
+	if !strings.Contains(story, "It was removed.") || !regexp.MustCompile(`Ended by \w+ \(removed from the queue by an administrator: has left\)`).MatchString(story) {
 		t.Errorf("after the message for %s was removed its story is\n%s", addr, story)
 	}
 }

@@ -173,13 +173,14 @@ func queueID(s string) (id int64, held bool, err error) {
 type queueRemoveCmd struct {
 	queueFlags
 	queueFilter
-	All bool     `help:"All deliveries that the other flags choose; without others, all. Held messages are only removed by number."`
-	ID  []string `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
+	Reason string   `placeholder:"TEXT" help:"Why; the audit log and the history have it with your name."`
+	All    bool     `help:"All deliveries that the other flags choose; without others, all. Held messages are only removed by number."`
+	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of deliveries, from queue list, or of held messages, from queue held."`
 }
 
 func (queueRemoveCmd) examples() string {
 	return `smimerelay queue remove 17 h3
-		smimerelay queue remove --sender newsletter@example.org --status deferred`
+		smimerelay queue remove --reason "sent twice" --sender newsletter@example.org --status deferred`
 }
 
 // Run takes deliveries out of the queue.
@@ -197,7 +198,7 @@ func (c *queueRemoveCmd) Run(a *app) error {
 		}
 		if len(c.ID) > 0 {
 			for _, id := range c.ID {
-				if err := remove(a, s, h, id); err != nil {
+				if err := c.remove(a, s, h, id); err != nil {
 					return err
 				}
 			}
@@ -215,7 +216,7 @@ func (c *queueRemoveCmd) removeChosen(a *app, s *queue.Store, h *history.Store) 
 	}
 	n := 0
 	for _, id := range ids {
-		err := remove(a, s, h, strconv.FormatInt(id, 10))
+		err := c.remove(a, s, h, strconv.FormatInt(id, 10))
 		switch {
 		case errors.Is(err, queue.ErrNotFound): // it left in the meantime
 		case err != nil:
@@ -231,7 +232,7 @@ func (c *queueRemoveCmd) removeChosen(a *app, s *queue.Store, h *history.Store) 
 
 // remove takes a delivery or a held message out of the queue, and has the history say so,
 // where there is one.
-func remove(a *app, s *queue.Store, h *history.Store, id string) error {
+func (c *queueRemoveCmd) remove(a *app, s *queue.Store, h *history.Store, id string) error {
 	n, held, err := queueID(id)
 	var dropped queue.Dropped
 	switch {
@@ -245,7 +246,8 @@ func remove(a *app, s *queue.Store, h *history.Store, id string) error {
 		return err
 	}
 	if h != nil {
-		if err := h.Remove(background(), dropped.ID, dropped.Recipients, whoami(), a.clock()); err != nil {
+		r := history.Removal{ID: dropped.ID, Recipients: dropped.Recipients, By: whoami(), Reason: c.Reason}
+		if err := h.Remove(background(), r, a.clock()); err != nil {
 			return fmt.Errorf("%s was removed from the queue, but is not noted in the history: %w", id, err)
 		}
 	}

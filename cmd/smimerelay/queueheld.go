@@ -63,7 +63,7 @@ type queueReleaseCmd struct {
 	queueFlags
 	queueFilter
 	Plain  bool     `help:"Release the messages in plaintext although a rule requires encryption. Needs --reason."`
-	Reason string   `placeholder:"TEXT" help:"Why plaintext is acceptable; the gateway logs it with your name."`
+	Reason string   `placeholder:"TEXT" help:"Why; the audit log, the history and the log of the gateway have it with your name. Needed with --plain."`
 	All    bool     `help:"All messages held for missing certificates; not with --plain. Messages in quarantine are only released by number."`
 	ID     []string `arg:"" optional:"" name:"id" help:"Numbers of held messages, from queue held, or of deliveries on hold, from queue list."`
 }
@@ -87,8 +87,6 @@ func (c *queueReleaseCmd) Run(a *app) error {
 		return unusable(errors.New("queue release: use either numbers or --all, or flags such as --recipient"))
 	case c.Plain && (c.All || chosen || c.Reason == ""):
 		return unusable(errors.New("queue release: --plain sends messages in plaintext; name each message, and give the reason with --reason"))
-	case !c.Plain && c.Reason != "":
-		return unusable(errors.New("queue release: --reason is only for --plain"))
 	case c.Status != "" && c.Status != string(queue.OnHold):
 		return unusable(fmt.Errorf("queue release: deliveries with the status %s are not on hold; use --status hold", c.Status))
 	}

@@ -80,27 +80,47 @@ func (o *Operations) showDelivery(ctx context.Context, in *DeliveryID) (*Body[qu
 	return body(found[0]), nil
 }
 
+// Why is the reason for what is done, if there is one to give: the audit log keeps it.
+type Why struct {
+	Reason string `json:"reason,omitempty" maxLength:"500" doc:"Why, for the audit log."`
+}
+
+// text is the reason; "" is none.
+func (w *Why) text() string {
+	if w == nil {
+		return ""
+	}
+	return w.Reason
+}
+
+// DeliveryOrder is what is to be done with a delivery.
+type DeliveryOrder struct {
+	DeliveryID
+	Body *Why
+}
+
 // RetryDelivery has a delivery attempted again now.
-func (o *Operations) RetryDelivery(ctx context.Context, in *DeliveryID) (*Empty, error) {
+func (o *Operations) RetryDelivery(ctx context.Context, in *DeliveryOrder) (*Empty, error) {
 	return o.order(ctx, in, "queue.retry", (*queue.Store).Retry, "an attempt is in progress, or the delivery is on hold")
 }
 
 // HoldDelivery puts a delivery on hold.
-func (o *Operations) HoldDelivery(ctx context.Context, in *DeliveryID) (*Empty, error) {
+func (o *Operations) HoldDelivery(ctx context.Context, in *DeliveryOrder) (*Empty, error) {
 	return o.order(ctx, in, "queue.hold", (*queue.Store).Hold, "an attempt is in progress; try again")
 }
 
 // ReleaseDelivery has a delivery that is on hold attempted again.
-func (o *Operations) ReleaseDelivery(ctx context.Context, in *DeliveryID) (*Empty, error) {
+func (o *Operations) ReleaseDelivery(ctx context.Context, in *DeliveryOrder) (*Empty, error) {
 	return o.order(ctx, in, "queue.release", (*queue.Store).Unhold, "the delivery is not on hold")
 }
 
-func (o *Operations) order(ctx context.Context, in *DeliveryID, action string, do func(*queue.Store, context.Context, int64) (bool, error), not string) (*Empty, error) {
-	before, err := o.showDelivery(ctx, in)
+func (o *Operations) order(ctx context.Context, in *DeliveryOrder, action string, do func(*queue.Store, context.Context, int64) (bool, error), not string) (*Empty, error) {
+	before, err := o.showDelivery(ctx, &in.DeliveryID)
 	if err != nil {
 		return nil, err
 	}
-	return nil, o.audited(ctx, access.Entry{Action: action, Object: in.String(), Before: map[string]any{"status": before.Body.Status}}, func() error {
+	e := access.Entry{Action: action, Object: in.String(), Reason: in.Body.text(), Before: map[string]any{"status": before.Body.Status}}
+	return nil, o.audited(ctx, e, func() error {
 		q, err := o.queue()
 		if err != nil {
 			return err
@@ -113,13 +133,24 @@ func (o *Operations) order(ctx context.Context, in *DeliveryID, action string, d
 	})
 }
 
+// Removal is why something is removed: a request that deletes has no body.
+type Removal struct {
+	Reason string `query:"reason" maxLength:"500" doc:"Why, for the audit log and the history."`
+}
+
+// DeliveryRemoval names a delivery to remove.
+type DeliveryRemoval struct {
+	DeliveryID
+	Removal
+}
+
 // RemoveDelivery deletes a delivery without a delivery report.
-func (o *Operations) RemoveDelivery(ctx context.Context, in *DeliveryID) (*Empty, error) {
-	before, err := o.showDelivery(ctx, in)
+func (o *Operations) RemoveDelivery(ctx context.Context, in *DeliveryRemoval) (*Empty, error) {
+	before, err := o.showDelivery(ctx, &in.DeliveryID)
 	if err != nil {
 		return nil, err
 	}
-	e := access.Entry{Action: "queue.remove", Object: in.String(), Before: map[string]any{"sender": before.Body.Sender, "recipients": before.Body.Recipients}}
+	e := access.Entry{Action: "queue.remove", Object: in.String(), Reason: in.Reason, Before: map[string]any{"sender": before.Body.Sender, "recipients": before.Body.Recipients}}
 	return nil, o.audited(ctx, e, func() error {
 		q, err := o.queue()
 		if err != nil {
@@ -129,18 +160,18 @@ func (o *Operations) RemoveDelivery(ctx context.Context, in *DeliveryID) (*Empty
 		if err != nil {
 			return err
 		}
-		return o.removed(ctx, dropped)
+		return o.removed(ctx, dropped, in.Reason)
 	})
 }
 
-// removed has the history say that mail was removed, and by whom.
-func (o *Operations) removed(ctx context.Context, d queue.Dropped) error {
+// removed has the history say that mail was removed, by whom and why.
+func (o *Operations) removed(ctx context.Context, d queue.Dropped, reason string) error {
 	h, err := o.Gateway.History(ctx)
 	if errors.Is(err, history.ErrNone) || err == nil && h == nil {
 		return nil
 	}
 	if err == nil {
-		err = h.Remove(ctx, d.ID, d.Recipients, actor(ctx).Name, o.Clock())
+		err = h.Remove(ctx, history.Removal{ID: d.ID, Recipients: d.Recipients, By: actor(ctx).Name, Reason: reason}, o.Clock())
 	}
 	if err != nil {
 		return fmt.Errorf("removed from the queue, but not noted in the history: %w", err)
@@ -201,7 +232,19 @@ func (o *Operations) showHeld(ctx context.Context, in *HeldID) (*Body[queue.Held
 	return body(found[0]), nil
 }
 
-// Reason is why something is done.
+// HeldOrder is what is to be done with a held message.
+type HeldOrder struct {
+	HeldID
+	Body *Why
+}
+
+// HeldRemoval names a held message to remove.
+type HeldRemoval struct {
+	HeldID
+	Removal
+}
+
+// Reason is why something is done that needs a reason.
 type Reason struct {
 	HeldID
 	Body struct {
@@ -211,8 +254,8 @@ type Reason struct {
 
 // ReleaseHeld has a held message decided again now: what can be encrypted leaves, and mail in
 // quarantine is delivered.
-func (o *Operations) ReleaseHeld(ctx context.Context, in *HeldID) (*Empty, error) {
-	return o.give(ctx, in, "held.release", relay.Order{Verb: relay.Release})
+func (o *Operations) ReleaseHeld(ctx context.Context, in *HeldOrder) (*Empty, error) {
+	return o.give(ctx, &in.HeldID, "held.release", relay.Order{Verb: relay.Release, Reason: in.Body.text()})
 }
 
 // ReleaseHeldPlain releases a held message in plaintext although a rule requires encryption.
@@ -244,12 +287,12 @@ func (o *Operations) give(ctx context.Context, in *HeldID, action string, order 
 }
 
 // RemoveHeld deletes a held message without a delivery report.
-func (o *Operations) RemoveHeld(ctx context.Context, in *HeldID) (*Empty, error) {
-	before, err := o.showHeld(ctx, in)
+func (o *Operations) RemoveHeld(ctx context.Context, in *HeldRemoval) (*Empty, error) {
+	before, err := o.showHeld(ctx, &in.HeldID)
 	if err != nil {
 		return nil, err
 	}
-	return nil, o.audited(ctx, heldEntry("held.remove", before.Body, ""), func() error {
+	return nil, o.audited(ctx, heldEntry("held.remove", before.Body, in.Reason), func() error {
 		q, err := o.queue()
 		if err != nil {
 			return err
@@ -258,7 +301,7 @@ func (o *Operations) RemoveHeld(ctx context.Context, in *HeldID) (*Empty, error)
 		if err != nil {
 			return err
 		}
-		return o.removed(ctx, dropped)
+		return o.removed(ctx, dropped, in.Reason)
 	})
 }
 

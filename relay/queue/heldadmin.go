@@ -45,12 +45,14 @@ func ParseHoldID(s string) (id HoldID, ok bool) {
 
 // HeldEntry is one message that is held, for the operator.
 type HeldEntry struct {
-	ID     HoldID    `json:"id"`
-	Sender string    `json:"sender"`
-	Size   int       `json:"size"` // octets
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"`
-	Next   time.Time `json:"next"` // when it is looked at again
+	ID HoldID `json:"id"`
+	// Message is the gateway's identifier of the message; "" if the entry is damaged.
+	Message string    `json:"message,omitempty"`
+	Sender  string    `json:"sender"`
+	Size    int       `json:"size"` // octets
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+	Next    time.Time `json:"next"` // when it is looked at again
 	// Trouble says why nothing could be decided at the last look; "" if it could.
 	Trouble string `json:"trouble,omitempty"`
 	// Quarantined says that an inbound rule keeps it from its recipients.
@@ -103,7 +105,7 @@ func scanHeld(row interface{ Scan(...any) error }) (HeldEntry, error) {
 		// The others are listed all the same, and this one can be removed.
 		h.Trouble = "the entry in the queue is damaged and can only be removed: " + err.Error()
 	}
-	e.Sender, e.Since, e.Until, e.Trouble, e.Quarantined = h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble, h.Quarantined
+	e.Message, e.Sender, e.Since, e.Until, e.Trouble, e.Quarantined = h.ID, h.Sender, h.Since.UTC(), h.Until.UTC(), h.Trouble, h.Quarantined
 	e.Next, e.Recipients = time.UnixMilli(next).UTC(), []HeldRecipient{}
 	for _, r := range h.Recipients {
 		e.Recipients = append(e.Recipients, HeldRecipient{r.Address, r.Reason})
