@@ -140,7 +140,7 @@ func shares(t history.Totals, kind history.CountKind) []share {
 		}
 	}
 	for i := range list {
-		list[i].Percent = list[i].Number * 100 / all
+		list[i].Percent = (list[i].Number*100 + all/2) / all
 	}
 	slices.SortFunc(list, func(a, b share) int { return cmp.Or(cmp.Compare(b.Number, a.Number), cmp.Compare(a.Word, b.Word)) })
 	return list

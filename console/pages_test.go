@@ -63,12 +63,13 @@ func TestEveryTextIsTranslated(t *testing.T) {
 			certs.NotAnAuthority, certs.PathLength, certs.CriticalExtension, certs.PolicyMissing, certs.Malformed, certs.Blocked, certs.TooComplex, certs.NotApproved,
 		}),
 		{openid.Unavailable, openid.NotBegun, openid.NotProven, openid.Denied, openid.NotVerified, openid.NoName},
+		{"decrypted", "kept"}, // relay.Treatment.Encryption, but for "none"
 		{"signed", "encrypted", "signed, encrypted", "clear"},                                                // relay.Treatment.Protection
 		{string(enforce.MissingCertificate), string(enforce.MissingIdentity), string(enforce.MissingGroup)},  // history.Row.Cause
 		{string(history.Answered), string(history.Attempt), string(history.Released), string(history.Ended)}, // history.EventKind
 		{"console", "api", "link", "openid", "command line"},                                                 // access.Actor.Via
-		{"outbound", "inbound", "both"},                                               // gateway.Explanation.Direction
-		{string(directory.Usable), string(directory.None), string(directory.Unknown)}, // directory.Outcome
+		{"outbound", "inbound", "both"},                                                                      // gateway.Explanation.Direction
+		{string(directory.Usable), string(directory.None), string(directory.Unknown)},                        // directory.Outcome
 	} {
 		for _, word := range list {
 			shown[word] = true

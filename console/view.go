@@ -15,6 +15,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/console/api"
+	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/printable"
 )
 
@@ -64,9 +65,11 @@ func functions(lang string) template.FuncMap {
 		"short": func(text string) string {
 			return text[:min(len(text), 16)]
 		},
-		"size": func(n any) string { return f.size(reflect.ValueOf(n).Int()) },
-		"join": strings.Join,
-		"list": func(words ...string) []string { return words },
+		"size":        func(n any) string { return f.size(reflect.ValueOf(n).Int()) },
+		"join":        strings.Join,
+		"firstEvents": func() int { return history.FirstEvents },
+		"words":       func(text string) []string { return strings.Split(text, ", ") },
+		"list":        func(words ...string) []string { return words },
 		"item": func(f frame, to, text string) menuItem {
 			current := f.Path == to || to != "/" && strings.HasPrefix(f.Path, to)
 			return menuItem{Path: to, Text: translate(lang, text), Current: current}
@@ -153,6 +156,21 @@ func (v *visit) redirect(to string) error {
 type errorView struct {
 	Text    template.HTML
 	Details []template.HTML
+}
+
+// Back is the page of the menu from which a form came that could not be used, with its name.
+func (f frame) Back() menuItem {
+	section, _, _ := strings.Cut(strings.TrimPrefix(f.Path, "/"), "/")
+	if name := sections[section]; name != "" && f.Session != nil {
+		return menuItem{Path: "/" + section, Text: translate(f.Lang, name)}
+	}
+	return menuItem{Path: "/", Text: translate(f.Lang, "Overview")}
+}
+
+// sections are the names of the pages of the menu by the first part of their address.
+var sections = map[string]string{
+	"messages": "Messages", "queue": "Queue", "held": "Held mail", "certificates": "Certificates", "partners": "Partners", "rules": "Rules",
+	"configuration": "Configuration", "audit": "Audit log",
 }
 
 // sayAll is say for each of some texts.

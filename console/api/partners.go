@@ -192,7 +192,7 @@ func last(ctx context.Context, past *history.Store, a address.Address, direction
 	x := &Exchanged{ID: r.ID, Time: r.Time.UTC(), Outcome: r.Outcome, Protection: r.Protection}
 	if direction == "inbound" {
 		x.Protection = r.Result
-		if r.Encryption != "" {
+		if r.Encryption != "" && r.Encryption != "none" {
 			x.Protection += ", " + r.Encryption
 		}
 	}
