@@ -39,6 +39,7 @@ type hop struct {
 var (
 	errHandshake = errors.New("TLS handshake failed")
 	errClosed    = errors.New("next hop closed the connection")
+	errOutOfStep = errors.New("next hop answered what it was not asked")
 	// errElsewhere ends a transaction after which the connection is as good as before,
 	// and another server may take the message.
 	errElsewhere = errors.New("another server may take the message")
@@ -226,8 +227,20 @@ func (h *hop) commandLines(ctx context.Context, d time.Duration, line string) ([
 	return readReply(h.r)
 }
 
+// inStep returns an error where there is a reply to nothing that was sent. The next one
+// would be taken for the answer to something else, and in the end for that to the message.
+func (h *hop) inStep() error {
+	if h.r.Buffered() > 0 {
+		return errOutOfStep
+	}
+	return nil
+}
+
 // write sends commands at once, and leaves the first of their replies its time.
 func (h *hop) write(ctx context.Context, group []step) error {
+	if err := h.inStep(); err != nil {
+		return err
+	}
 	if err := h.allow(ctx, group[0].wait); err != nil {
 		return err
 	}

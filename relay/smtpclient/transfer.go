@@ -213,6 +213,9 @@ func (h *hop) after(ctx context.Context, r fault.Reply) error {
 // content sends the message. Once the final dot may have been read there is no
 // taking it back: the connection counts as committed.
 func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
+	if err := h.inStep(); err != nil {
+		return err
+	}
 	h.committed = true
 	if err := relay.CheckClaim(ctx); err != nil {
 		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
