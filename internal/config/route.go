@@ -110,7 +110,7 @@ func (d *decoder) routes(c *Config) {
 			d.domain(join(key, "ehlo"), r.EHLO)
 		}
 		for _, l := range c.Listeners {
-			if slices.Contains(r.To, l.Address) && !strings.HasSuffix(l.Address, ":0") {
+			if slices.ContainsFunc(r.To, func(to string) bool { return leadsTo(l.Address, to) }) {
 				d.complain(join(key, "to"), "set another host", "%q is a listener of the gateway: mail would loop", l.Address)
 			}
 		}

@@ -27,7 +27,7 @@ func (d *decoder) listeners(c *Config) {
 		d.networks(key, l)
 		d.milter(key, l)
 		d.admission(c, key, l)
-		if l.Address != "" && slices.Contains(l.nextHops(c), l.Address) && !strings.HasSuffix(l.Address, ":0") {
+		if l.Address != "" && slices.ContainsFunc(l.nextHops(c), func(hop string) bool { return leadsTo(l.Address, hop) }) {
 			d.complain(join(key, "address"), "set another next hop", "is also the next hop: mail would loop")
 		}
 		d.listenerTLS(key, l)
