@@ -84,6 +84,9 @@ func newSeed(t *testing.T) *seed {
 	s.write("alice.pem", string(testpki.Must(id.PEM())))
 	s.write("old.crl", string(testpki.Must(ca.CRL(testpki.CRL{ThisUpdate: s.now.AddDate(0, 0, -9), NextUpdate: s.now.AddDate(0, 0, -2)}))))
 	s.write("password", "secret\n")
+	old := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"gw@example.com"}, NotBefore: s.now.AddDate(-1, 0, -1), NotAfter: s.now.AddDate(0, 0, -1)}))
+	s.write("expired.pem", string(testpki.EncodeCertificates(old.Certificate)))
+	s.write("expired.key", string(testpki.Must(old.PEM())))
 	return s
 }
 
@@ -166,6 +169,14 @@ func (s *seed) do(line string) {
 		}
 	case "dns":
 		s.dns = &net.DNSError{Err: rest, IsNotFound: rest == "no such host"}
+	case "unwritten":
+		s.publish(name, text)
+	case "ldap":
+		code, err := strconv.ParseUint(text, 10, 8)
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.serve("2525", func(conn net.Conn) { refuse(conn, name, byte(code)) })
 	case "queued":
 		s.queuedBefore = mustDuration(s, rest)
 	default:

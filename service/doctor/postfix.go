@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/postfix"
 )
 
@@ -76,13 +78,19 @@ func (m *mta) find() {
 	m.relay = m.ours("smtp:" + m.Main("relayhost"))
 }
 
-// unused: a Postfix that gives the gateway nothing.
+// unused: a Postfix that gives the gateway nothing, as is meant where it is a relay for other
+// servers.
 func (m *mta) unused() {
 	before := len(m.findings)
 	for i := range m.Services {
 		m.astray(&m.Services[i])
 	}
-	if len(m.findings) == before {
+	expected := slices.ContainsFunc(m.config.Listeners, func(l config.Listener) bool { return l.Protocol != "smtp" })
+	switch {
+	case len(m.findings) > before:
+	case !expected:
+		m.add(Note, "postfix", m.Folder, "gives no mail to the gateway, which is a relay for others", "if it should, set relayhost to a listener; --postfix none leaves Postfix out")
+	default:
 		m.fail(m.Folder, "nothing leads to a listener of the gateway: no mail is signed, encrypted or verified", "smimerelay init prints the lines for main.cf and master.cf")
 	}
 }
