@@ -58,13 +58,17 @@ func (a authority) ServerKey(context.Context, est.Request) (*certs.Identity, err
 // knows the key issues once, also if it takes its time; EST has no operation by which a client could
 // find what one issued that does not.
 func TestKilled(t *testing.T) {
-	for name, one := range map[string]struct{ forgets, slow, serverKey bool }{
+	type kind struct{ forgets, slow, serverKey bool }
+	for name, one := range map[string]kind{
 		"a server that knows keys":     {},
 		"a server that takes its time": {slow: true},
 		"a server that knows no key":   {forgets: true},
 		"a server that makes the keys": {forgets: true, serverKey: true},
 	} {
 		for place, least := range map[killtest.Place]int{killtest.InGateway: 8, killtest.AtCA: 4} {
+			if place == killtest.InGateway && one != (kind{}) {
+				continue // its steps are the same
+			}
 			t.Run(name+", at the "+string(place), func(t *testing.T) {
 				killtest.Each(t, place, least, func(t *testing.T, d *killtest.Death) {
 					ca := killtest.NewCA()

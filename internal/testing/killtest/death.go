@@ -77,30 +77,28 @@ func (d *Death) Store(t *testing.T) *store.Store {
 	return s
 }
 
-// Step is one of the CA: the gateway is killed if it is the one. It reports whether the gateway is
-// dead then.
-func (d *Death) Step() bool {
+// Step is one of the CA: the gateway is killed if it is the one.
+func (d *Death) Step() { d.step() }
+
+// step returns what is closed when the gateway has ended, if it killed it; else nil.
+func (d *Death) step() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left--; d.left != 0 {
-		return false
+		return nil
 	}
 	_ = d.process.Kill()
-	return true
+	return d.over
 }
 
 // Handler makes two steps of each request to a CA: when it has arrived, and when it was carried
 // out. No gateway gets the answer that was killed.
 func (d *Death) Handler(ca http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d.Step() {
-			d.hangUp()
-		}
+		hangUp(d.step())
 		answer := httptest.NewRecorder()
 		ca.ServeHTTP(answer, r)
-		if d.Step() {
-			d.hangUp()
-		}
+		hangUp(d.step())
 		for name, values := range answer.Header() {
 			w.Header()[name] = values
 		}
@@ -109,9 +107,13 @@ func (d *Death) Handler(ca http.Handler) http.Handler {
 	})
 }
 
-// hangUp waits for the end of the gateway, so that it does not see how the connection ends.
-func (d *Death) hangUp() {
-	<-d.over
+// hangUp waits for the end of a gateway that was killed, so that it does not see how the
+// connection ends.
+func hangUp(over <-chan struct{}) {
+	if over == nil {
+		return
+	}
+	<-over
 	panic(http.ErrAbortHandler)
 }
 
