@@ -59,14 +59,16 @@ sign = "never"
 encrypt = "never"
 `
 
-// settled waits until the service has applied what is in the store now.
+// settled waits until the service has applied what is in the store now, or what came after it.
 func (w *world) settled(s *store.Store) {
 	w.t.Helper()
 	generation, err := s.TrustGeneration(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.log.wait(w.t, fmt.Sprintf(`msg="certificate store changed; changes applied" generation=%d `, generation))
+	w.log.waitNumbers(w.t, `msg="certificate store changed; changes applied" generation=`, func(applied []int) bool {
+		return len(applied) > 0 && applied[len(applied)-1] >= int(generation)
+	})
 }
 
 // open opens the store of a world as another process would.

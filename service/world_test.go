@@ -347,15 +347,29 @@ func (b *logBuffer) waitCount(t *testing.T, words string, n int) {
 // waitSum waits until the numbers after words are n or more together.
 func (b *logBuffer) waitSum(t *testing.T, words string, n int) {
 	t.Helper()
-	b.waitFor(t, func(log string) bool {
+	b.waitNumbers(t, words, func(found []int) bool {
 		sum := 0
-		for _, rest := range strings.Split(log, words)[1:] {
-			digits, _, _ := strings.Cut(rest, "\n")
-			number, _ := strconv.Atoi(digits) // of a line that is not whole yet
+		for _, number := range found {
 			sum += number
 		}
 		return sum >= n
-	}, fmt.Sprintf("the numbers after %q are not %d together", words, n))
+	})
+}
+
+// waitNumbers waits until the numbers after words are as they should be.
+func (b *logBuffer) waitNumbers(t *testing.T, words string, good func(found []int) bool) {
+	t.Helper()
+	b.waitFor(t, func(log string) bool {
+		var found []int
+		for _, rest := range strings.Split(log, words)[1:] {
+			// Of a line that is not whole yet there is no end.
+			if i := strings.IndexAny(rest, " \n"); i > 0 {
+				number, _ := strconv.Atoi(rest[:i])
+				found = append(found, number)
+			}
+		}
+		return good(found)
+	}, fmt.Sprintf("the numbers after %q are not as they should be", words))
 }
 
 // waitFor waits until the log is as it should be; wrong says how it is if that takes too long.
