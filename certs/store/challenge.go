@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -86,7 +85,7 @@ func (s *Store) challenges(ctx context.Context, condition string, args ...any) (
 // ClaimChallenge takes a challenge for one attempt to answer it, and makes it due again at
 // next. False: another process took it, or it was answered.
 func (s *Store) ClaimChallenge(ctx context.Context, c *Challenge, next time.Time) (bool, error) {
-	ctx, end := background.Linger(ctx, claimGrace)
+	ctx, end := claiming(ctx)
 	defer end()
 	result, err := s.write.ExecContext(ctx, `UPDATE store_challenge SET next_at = $1
 		WHERE order_id = $2 AND challenge = $3 AND token = $4 AND next_at = $5 AND replied_at = 0`,

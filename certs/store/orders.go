@@ -12,13 +12,8 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
-	"github.com/smimerelay/smimerelay/internal/background"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
-
-// claimGrace is how much longer than its caller the writing of a claim may take: if it is broken
-// off, the claim may have been stored, and no process works on the order until it ends.
-const claimGrace = 5 * time.Second
 
 // OrderLimits say when new orders are refused.
 type OrderLimits struct {
@@ -238,7 +233,7 @@ func (s *Store) ClaimOrder(ctx context.Context, o *Order, until time.Time) (bool
 		state = OrderSent
 	}
 	claim := rand.Text()
-	ctx, end := background.Linger(ctx, claimGrace)
+	ctx, end := claiming(ctx)
 	defer end()
 	result, err := s.write.ExecContext(ctx, `UPDATE store_order SET state = $1, attempts = attempts + 1, claim = $2, claimed_until = $3,
 		changed_at = CASE WHEN state = 'cancelled' THEN changed_at ELSE $4 END

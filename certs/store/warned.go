@@ -9,6 +9,8 @@ import (
 // whether that is the first time: it is for one caller only, on whatever node. The
 // certificate need not be in the store.
 func (s *Store) Warned(ctx context.Context, fingerprint [32]byte, threshold time.Duration) (first bool, err error) {
+	ctx, end := claiming(ctx)
+	defer end()
 	result, err := s.write.ExecContext(ctx, `INSERT INTO store_warned (fingerprint, threshold) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 		fingerprint[:], int64(threshold/time.Second))
 	if err != nil {

@@ -98,7 +98,7 @@ func TestBDATIsNotKnown(t *testing.T) {
 				if n := len(s.commands("BDAT")); n != 1 {
 					t.Errorf("%d BDAT, want 1", n)
 				}
-				now = now.Add(memoryTime)
+				now = now.Add(rememberedTime)
 				send()
 				if n := len(s.commands("BDAT")); n != 2 {
 					t.Errorf("%d BDAT after a while, want 2", n)
@@ -129,13 +129,13 @@ func TestBDATIsKnownNoMore(t *testing.T) {
 }
 
 // Of too many servers those are forgotten that were noted first.
-func TestMemory(t *testing.T) {
-	var m memory
+func TestRemembered(t *testing.T) {
+	var m remembered
 	now := time.Now()
-	for i := range memorySize + 1 {
+	for i := range rememberedSize + 1 {
 		m.add(fmt.Sprint(i), now.Add(time.Duration(i)))
 	}
-	if m.has("0", now) || !m.has("1", now) || !m.has(fmt.Sprint(memorySize), now) || m.has("1", now.Add(2*memoryTime)) {
+	if m.has("0", now) || !m.has("1", now) || !m.has(fmt.Sprint(rememberedSize), now) || m.has("1", now.Add(2*rememberedTime)) {
 		t.Errorf("%d are remembered", len(m.until))
 	}
 }

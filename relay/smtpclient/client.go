@@ -61,7 +61,7 @@ type Config struct {
 type Client struct {
 	config   Config
 	timeouts timeouts
-	noChunks memory
+	noChunks remembered
 
 	mu     sync.Mutex
 	idle   []*hop

@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	memoryTime = time.Hour // for how long something is remembered
-	memorySize = 1000      // of how many servers
+	rememberedTime = time.Hour // for how long something is remembered
+	rememberedSize = 1000      // of how many servers
 )
 
-// memory remembers addresses of servers for a while. It is safe for concurrent use.
-type memory struct {
+// remembered are addresses of servers that are kept for a while. It is safe for concurrent use.
+type remembered struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
 // add remembers an address. Where there are too many, it forgets the one that it would
 // forget next.
-func (m *memory) add(address string, now time.Time) {
+func (m *remembered) add(address string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.until == nil {
 		m.until = map[string]time.Time{}
 	}
-	m.until[address] = now.Add(memoryTime)
-	if len(m.until) <= memorySize {
+	m.until[address] = now.Add(rememberedTime)
+	if len(m.until) <= rememberedSize {
 		return
 	}
 	first := address
@@ -38,7 +38,7 @@ func (m *memory) add(address string, now time.Time) {
 }
 
 // has reports whether an address is remembered.
-func (m *memory) has(address string, now time.Time) bool {
+func (m *remembered) has(address string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return now.Before(m.until[address])
