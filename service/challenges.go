@@ -21,46 +21,46 @@ func (b *builder) acme(e *config.Enrolment) (*acme.Provider, error) {
 		return nil, err
 	}
 	b.parts.closers = append(b.parts.closers, p.Close)
-	if b.desk == nil {
-		b.desk = map[string]acme.DeskEnrolment{}
+	if b.responders == nil {
+		b.responders = map[string]acme.ResponderEnrolment{}
 	}
-	b.desk[e.Name] = acme.DeskEnrolment{Provider: p, Servers: e.AuthServID, Deliver: e.DeliverToo}
+	b.responders[e.Name] = acme.ResponderEnrolment{Provider: p, Servers: e.AuthServID, Deliver: e.DeliverToo}
 	return p, nil
 }
 
 // challenges makes what takes the messages of certification authorities; nil where none
 // sends any.
 func (b *builder) challenges() gateway.Challenges {
-	if len(b.desk) == 0 {
+	if len(b.responders) == 0 {
 		return nil
 	}
 	lookup := b.lookup()
-	b.parts.desk = acme.NewDesk(acme.DeskConfig{
-		Store: b.parts.store.Store, Enrolments: b.desk, TXT: lookup.TXT, NoName: dns.ErrNoName,
+	b.parts.responder = acme.NewResponder(acme.ResponderConfig{
+		Store: b.parts.store.Store, Enrolments: b.responders, TXT: lookup.TXT, NoName: dns.ErrNoName,
 		Hostname: b.name, Clock: b.clock, Log: b.log,
 	})
-	return desk{b.parts.desk}
+	return responder{b.parts.responder}
 }
 
-// desk is acme.Desk for the gateway.
-type desk struct{ *acme.Desk }
+// responder is acme.Responder for the gateway.
+type responder struct{ *acme.Responder }
 
 // Take implements gateway.Challenges.
-func (d desk) Take(ctx context.Context, c gateway.Challenge) (gateway.Taken, error) {
-	v, err := d.Desk.Take(ctx, &acme.Mail{Message: c.Message, To: c.To, Signer: c.Signer})
+func (r responder) Take(ctx context.Context, c gateway.Challenge) (gateway.Taken, error) {
+	v, err := r.Responder.Take(ctx, &acme.Mail{Message: c.Message, To: c.To, Signer: c.Signer})
 	return gateway.Taken(v), err
 }
 
 // Covered implements gateway.Challenges.
-func (d desk) Covered() []string { return acme.Covered() }
+func (r responder) Covered() []string { return acme.Covered() }
 
 // answerChallenges sends the answers to authorities that are due. They bear the null
 // reverse-path: no report of theirs may reach the user, who knows nothing of them.
 func (s *Service) answerChallenges(ctx context.Context, p *Parts) error {
-	if p.desk == nil {
+	if p.responder == nil {
 		return nil
 	}
-	return p.desk.Answers(ctx, func(ctx context.Context, a acme.Answer) error {
+	return p.responder.Answers(ctx, func(ctx context.Context, a acme.Answer) error {
 		if a.To.IsNull() {
 			return errors.New("the CA's message has no author")
 		}

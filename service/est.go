@@ -35,7 +35,7 @@ const (
 
 // estServer serves EST for the built-in CA of the parts in use.
 func (s *Service) estServer(spec listenerSpec) server {
-	protocol := est.Server{Log: s.log, Authority: s.estAuthority}
+	protocol := est.Server{Log: s.log, CA: s.estCA}
 	mux := http.NewServeMux()
 	mux.Handle("/", protocol.Handler())
 	mux.Handle(scep.Path, s.scepHandler())
@@ -57,25 +57,25 @@ type tlsServer struct {
 // Serve implements server.
 func (t *tlsServer) Serve(l net.Listener) error { return t.Server.Serve(tls.NewListener(l, t.config)) }
 
-func (s *Service) estAuthority() (est.Authority, func(), error) {
+func (s *Service) estCA() (est.CA, func(), error) {
 	p, release := s.use()
 	if p.authorities == nil {
 		release()
 		return nil, nil, ErrNoAuthority
 	}
-	return estDesk{ownDesk{p.authorities, s.log}, p.enroller, p.Config.EST.ShareKey}, release, nil
+	return estCA{requestCA{p.authorities, s.log}, p.enroller, p.Config.EST.ShareKey}, release, nil
 }
 
-// ownDesk issues to clients that hold their keys themselves.
-type ownDesk struct {
+// requestCA issues to clients that hold their keys themselves.
+type requestCA struct {
 	*Authorities
 	log *slog.Logger
 }
 
 // enroll certifies the key of a request, for the holder of the certificate that it renews, or
 // of the secret that was made for an address.
-func (d ownDesk) enroll(ctx context.Context, renews *x509.Certificate, user, secret string, csr *x509.CertificateRequest) (*x509.Certificate, error) {
-	p, err := d.Requests()
+func (ca requestCA) enroll(ctx context.Context, renews *x509.Certificate, user, secret string, csr *x509.CertificateRequest) (*x509.Certificate, error) {
+	p, err := ca.Requests()
 	if err != nil {
 		return nil, err
 	}
@@ -86,23 +86,23 @@ func (d ownDesk) enroll(ctx context.Context, renews *x509.Certificate, user, sec
 		cert, err = p.Invited(ctx, user, secret, csr)
 	}
 	if err == nil {
-		d.log.InfoContext(ctx, "certificate issued", "subject", pkix.SubjectString(cert), "not_after", cert.NotAfter.UTC().Format(time.RFC3339))
+		ca.log.InfoContext(ctx, "certificate issued", "subject", pkix.SubjectString(cert), "not_after", cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return cert, err
 }
 
-// estDesk issues to clients of EST.
-type estDesk struct {
-	ownDesk
+// estCA issues to clients of EST.
+type estCA struct {
+	requestCA
 	enroller *enrol.Enroller
 	// share: clients get the keys with which the gateway decrypts.
 	share bool
 }
 
 // authorities are those that were not revoked.
-func (d ownDesk) authorities() []*x509.Certificate {
+func (ca requestCA) authorities() []*x509.Certificate {
 	var list []*x509.Certificate
-	for _, h := range d.all {
+	for _, h := range ca.all {
 		if !h.Revoked {
 			list = append(list, h.Certificate)
 		}
@@ -110,28 +110,28 @@ func (d ownDesk) authorities() []*x509.Certificate {
 	return list
 }
 
-// CACerts implements est.Authority.
-func (d estDesk) CACerts(context.Context) ([]*x509.Certificate, error) { return d.authorities(), nil }
+// CACerts implements est.CA.
+func (ca estCA) CACerts(context.Context) ([]*x509.Certificate, error) { return ca.authorities(), nil }
 
-// Enroll implements est.Authority.
-func (d estDesk) Enroll(ctx context.Context, r est.Request) (*x509.Certificate, error) {
+// Enroll implements est.CA.
+func (ca estCA) Enroll(ctx context.Context, r est.Request) (*x509.Certificate, error) {
 	var renews *x509.Certificate
 	if r.Renew {
 		renews = r.Client
 	}
-	cert, err := d.enroll(ctx, renews, r.User, r.Secret, r.CSR)
+	cert, err := ca.enroll(ctx, renews, r.User, r.Secret, r.CSR)
 	if errors.Is(err, builtin.ErrUnknown) {
 		err = errors.Join(est.ErrUnauthorized, err)
 	}
 	return cert, err
 }
 
-// ServerKey implements est.Authority: each invited client of an address gets the same key.
-func (d estDesk) ServerKey(ctx context.Context, r est.Request) (*certs.Identity, error) {
-	if !d.share {
+// ServerKey implements est.CA: each invited client of an address gets the same key.
+func (ca estCA) ServerKey(ctx context.Context, r est.Request) (*certs.Identity, error) {
+	if !ca.share {
 		return nil, est.ErrNoServerKeys
 	}
-	p, err := d.Requests()
+	p, err := ca.Requests()
 	if err != nil {
 		return nil, err
 	}
@@ -140,34 +140,34 @@ func (d estDesk) ServerKey(ctx context.Context, r est.Request) (*certs.Identity,
 		err = errors.Join(est.ErrUnauthorized, err)
 	}
 	if err == nil {
-		err = d.Local(a)
+		err = ca.Local(a)
 	}
 	if err != nil {
 		return nil, err
 	}
 	// As a message would order it: there is one for all who ask.
-	if _, err := d.enroller.Issue(ctx, a); err != nil {
+	if _, err := ca.enroller.Issue(ctx, a); err != nil {
 		return nil, err
 	}
-	id, err := d.shared(ctx, a)
+	id, err := ca.shared(ctx, a)
 	if err == nil {
-		d.log.InfoContext(ctx, "private key sent to a client", "address", a.String(), "subject", pkix.SubjectString(id.Certificate))
+		ca.log.InfoContext(ctx, "private key sent to a client", "address", a.String(), "subject", pkix.SubjectString(id.Certificate))
 	}
 	return id, err
 }
 
 // shared is the newest identity of an address in the store to which mail is encrypted.
-func (d estDesk) shared(ctx context.Context, a address.Address) (*certs.Identity, error) {
+func (ca estCA) shared(ctx context.Context, a address.Address) (*certs.Identity, error) {
 	has := true
-	found, err := d.store.Find(ctx, store.Query{Address: &a, HasKey: &has})
+	found, err := ca.store.Find(ctx, store.Query{Address: &a, HasKey: &has})
 	if err != nil {
 		return nil, err
 	}
-	now := d.clock()
+	now := ca.clock()
 	for _, e := range found {
 		c := e.Certificate
 		if e.Token == "" && certs.Decrypts(c) && len(e.Addresses) == 1 && e.RevokedAt.IsZero() && e.Mark != store.Blocked && !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
-			return d.store.Identity(ctx, e.Fingerprint)
+			return ca.store.Identity(ctx, e.Fingerprint)
 		}
 	}
 	return nil, &enrol.Refusal{Cause: fmt.Errorf("the store of the gateway has no valid key for %s that decrypts", a)}

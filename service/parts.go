@@ -64,7 +64,7 @@ type Parts struct {
 	authorities *Authorities    // our own; nil where there are none
 	enroller    *enrol.Enroller // nil where no certificates are ordered
 	folders     []*folder.Folder
-	desk        *acme.Desk // nil where no CA sends messages
+	responder   *acme.Responder // nil where no CA sends messages
 
 	publishes map[string]*enforce.Patterns // whose certificates a [[publish]] is for, by its name
 	entries   map[string]*userEntries      // where one to a directory writes, by its name
@@ -178,17 +178,17 @@ func build(c *config.Config, known config.Problems, in setting) (*Parts, config.
 // builder makes Parts, noting all problems.
 type builder struct {
 	setting
-	config   *config.Config
-	known    config.Problems // found before us
-	problems config.Problems
-	parts    *Parts
-	name     string // our host name
-	anchors  []*x509.Certificate
-	inbound  *enforce.InboundPolicy
-	partners *enforce.Partners
-	entitled *enforce.Entitlements
-	texts    *dsn.Texts
-	desk     map[string]acme.DeskEnrolment
+	config     *config.Config
+	known      config.Problems // found before us
+	problems   config.Problems
+	parts      *Parts
+	name       string // our host name
+	anchors    []*x509.Certificate
+	inbound    *enforce.InboundPolicy
+	partners   *enforce.Partners
+	entitled   *enforce.Entitlements
+	texts      *dsn.Texts
+	responders map[string]acme.ResponderEnrolment
 	// questions are how recipients are asked for certificates.
 	questions gateway.Ask
 	dns       *dns.Lookup // once it was needed

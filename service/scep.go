@@ -19,7 +19,7 @@ import (
 // scepHandler serves SCEP for the built-in CA of the parts in use, where est.scep_address is
 // set.
 func (s *Service) scepHandler() http.Handler {
-	protocol := &scep.Server{Log: s.log, Desk: s.scepDesk}
+	protocol := &scep.Server{Log: s.log, CA: s.scepCA}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, release := s.use()
 		on := p.Config.EST.SCEP != ""
@@ -32,7 +32,7 @@ func (s *Service) scepHandler() http.Handler {
 	})
 }
 
-func (s *Service) scepDesk() (scep.Desk, func(), error) {
+func (s *Service) scepCA() (scep.CA, func(), error) {
 	p, release := s.use()
 	ra, err := address.Parse(p.Config.EST.SCEP)
 	if err == nil && p.authorities == nil {
@@ -42,47 +42,47 @@ func (s *Service) scepDesk() (scep.Desk, func(), error) {
 		release()
 		return nil, nil, err
 	}
-	return scepDesk{ownDesk{p.authorities, s.log}, ra, p.store.Keys()}, release, nil
+	return scepCA{requestCA{p.authorities, s.log}, ra, p.store.Keys()}, release, nil
 }
 
-// scepDesk issues to clients of SCEP. The identity of an address of its own acts for the CA
+// scepCA issues to clients of SCEP. The identity of an address of its own acts for the CA
 // (RA): the key of the CA itself decrypts nothing that strangers send.
-type scepDesk struct {
-	ownDesk
+type scepCA struct {
+	requestCA
 	ra   address.Address
 	keys certs.Keys
 }
 
-// RA implements scep.Desk.
-func (d scepDesk) RA(ctx context.Context) (*certs.Identity, []*x509.Certificate, error) {
-	id, err := d.keys.Signing(ctx, d.ra)
+// RA implements scep.CA.
+func (ca scepCA) RA(ctx context.Context) (*certs.Identity, []*x509.Certificate, error) {
+	id, err := ca.keys.Signing(ctx, ca.ra)
 	if err != nil {
 		return nil, nil, err
 	}
-	list := d.authorities()
+	list := ca.authorities()
 	if id == nil || !slices.ContainsFunc(list, func(c *x509.Certificate) bool { return pkix.SignedBy(id.Certificate, c, false) }) {
-		return nil, nil, fmt.Errorf("%s has no certificate of the CA yet; see smimerelay enrol show %s", d.ra, d.ra)
+		return nil, nil, fmt.Errorf("%s has no certificate of the CA yet; see smimerelay enrol show %s", ca.ra, ca.ra)
 	}
 	return id, list, nil
 }
 
-// Keys implements scep.Desk: no key but those of the RA is used for what clients send.
-func (d scepDesk) Keys(ctx context.Context, rid cms.ID) ([]*certs.Identity, error) {
-	list, err := d.keys.Decryption(ctx, rid)
+// Keys implements scep.CA: no key but those of the RA is used for what clients send.
+func (ca scepCA) Keys(ctx context.Context, rid cms.ID) ([]*certs.Identity, error) {
+	list, err := ca.keys.Decryption(ctx, rid)
 	return slices.DeleteFunc(slices.Clone(list), func(id *certs.Identity) bool {
 		named := certs.Addresses(id.Certificate)
-		return len(named) != 1 || !d.store.Same(named[0], d.ra)
+		return len(named) != 1 || !ca.store.Same(named[0], ca.ra)
 	}), err
 }
 
-// Enroll implements scep.Desk. The challenge password is the secret of an invitation; the
+// Enroll implements scep.CA. The challenge password is the secret of an invitation; the
 // request says for which address.
-func (d scepDesk) Enroll(ctx context.Context, r scep.Request) (*x509.Certificate, error) {
+func (ca scepCA) Enroll(ctx context.Context, r scep.Request) (*x509.Certificate, error) {
 	user := ""
 	if named := builtin.Named(r.CSR); len(named) > 0 {
 		user = named[0] // that the others are the same is checked with the request
 	}
-	cert, err := d.enroll(ctx, r.Renews, user, r.Challenge, r.CSR)
+	cert, err := ca.enroll(ctx, r.Renews, user, r.Challenge, r.CSR)
 	if errors.Is(err, builtin.ErrUnknown) {
 		err = errors.Join(scep.ErrUnauthorized, err)
 	}

@@ -94,7 +94,7 @@ func TestSCEPUsesOneKey(t *testing.T) {
 	other := (*certs.Identity)(testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Issue(testpki.Leaf{Addresses: []string{"alice@example.org"}, Key: "rsa2048"})))
 	_ = testpki.Must(e.store.PutIdentity(t.Context(), store.Imported, other))
 	authorities := testpki.Must(OpenAuthorities(t.Context(), e.parsed(), e.store, e.now))
-	d := scepDesk{ownDesk{authorities, slog.New(slog.DiscardHandler)}, testpki.Must(address.Parse("scep-ra@example.org")), e.store.Keys()}
+	d := scepCA{requestCA{authorities, slog.New(slog.DiscardHandler)}, testpki.Must(address.Parse("scep-ra@example.org")), e.store.Keys()}
 	ra, _, err := d.RA(t.Context())
 	if err != nil {
 		t.Fatal(err)

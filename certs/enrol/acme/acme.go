@@ -2,7 +2,7 @@
 // 8823): the authority sends a message to the address that is to be certified, and the
 // gateway, through which it comes in, answers it.
 //
-// A Provider orders and fetches. A Desk recognizes the messages as they pass, notes them, and
+// A Provider orders and fetches. A Responder recognizes the messages as they pass, notes them, and
 // makes the answers, which the caller sends.
 package acme
 

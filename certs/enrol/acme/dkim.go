@@ -27,7 +27,7 @@ const (
 // authentic returns nil where it is certain that a message was written by its author (RFC
 // 8823 section 3.1): by S/MIME, by a server that is trusted to have verified DKIM, or by
 // DKIM. A fault of kind Unavailable means that it is not known.
-func (d *Desk) authentic(ctx context.Context, m *Mail, from address.Address, servers []string) error {
+func (rp *Responder) authentic(ctx context.Context, m *Mail, from address.Address, servers []string) error {
 	if !m.Signer.IsNull() && m.Signer.Equal(from, address.IgnoreCase) {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (d *Desk) authentic(ctx context.Context, m *Mail, from address.Address, ser
 	if slices.ContainsFunc(m.Message.All(resultsField), func(v string) bool { return passes(v, servers, domain) }) {
 		return allCover(m.Message, domain)
 	}
-	return d.verify(ctx, m.Message, domain)
+	return rp.verify(ctx, m.Message, domain)
 }
 
 // allCover wants each DKIM signature of a domain to cover what it must: which of them the
@@ -80,16 +80,16 @@ func uncovered(m *message.Message, names []string) string {
 }
 
 // verify verifies the DKIM signatures of a message (RFC 6376), and wants one of the domain.
-func (d *Desk) verify(ctx context.Context, m *message.Message, domain string) error {
+func (rp *Responder) verify(ctx context.Context, m *message.Message, domain string) error {
 	if !m.Has(signatureField) {
 		return errors.New("it is not signed, by DKIM or S/MIME")
 	}
 	list, err := dkim.VerifyWithOptions(bytes.NewReader(m.Bytes()), &dkim.VerifyOptions{
 		MaxVerifications: maxSignatures,
 		LookupTXT: func(name string) ([]string, error) {
-			texts, err := d.TXT(ctx, name)
+			texts, err := rp.TXT(ctx, name)
 			if err != nil {
-				return nil, &net.DNSError{Err: err.Error(), Name: name, IsTemporary: !errors.Is(err, d.NoName)}
+				return nil, &net.DNSError{Err: err.Error(), Name: name, IsTemporary: !errors.Is(err, rp.NoName)}
 			}
 			return texts, nil
 		},

@@ -42,17 +42,17 @@ func gateway(g *killtest.Gateway) error {
 	if err != nil {
 		return err
 	}
-	desk := acme.NewDesk(acme.DeskConfig{Store: g.Store, Enrolments: map[string]acme.DeskEnrolment{killtest.Table: {Provider: p}},
+	responder := acme.NewResponder(acme.ResponderConfig{Store: g.Store, Enrolments: map[string]acme.ResponderEnrolment{killtest.Table: {Provider: p}},
 		Hostname: "gw.example.org", Clock: g.Clock, Log: discard})
 	e := g.Enroller(enrol.Enrolment{Key: "p256", Provider: p, Origin: store.Imported}, nil)
 	for range 6 {
 		if _, err := e.Issue(ctx, killtest.Person()); err != nil && !errors.Is(err, certs.ErrOrdered) {
 			return err
 		}
-		if err := s.takeIn(ctx, desk); err != nil {
+		if err := s.takeIn(ctx, responder); err != nil {
 			return err
 		}
-		if err := errors.Join(desk.Answers(ctx, s.send), e.Work(ctx, killtest.Table)); err != nil {
+		if err := errors.Join(responder.Answers(ctx, s.send), e.Work(ctx, killtest.Table)); err != nil {
 			return err
 		}
 		g.Pass(2 * time.Minute)
@@ -60,15 +60,15 @@ func gateway(g *killtest.Gateway) error {
 	return nil
 }
 
-// takeIn shows the message to the desk if it came. Of whom it is, the test of the desk looks at.
-func (s settings) takeIn(ctx context.Context, desk *acme.Desk) error {
+// takeIn shows the message to the responder if it came. Of whom it is, the test of the responder looks at.
+func (s settings) takeIn(ctx context.Context, responder *acme.Responder) error {
 	raw, err := os.ReadFile(s.Message)
 	if err != nil {
 		return nil //nolint:nilerr // not yet
 	}
 	parsed, err := message.Parse(raw)
 	if err == nil {
-		_, err = desk.Take(ctx, &acme.Mail{Message: parsed, To: killtest.Person(), Signer: addr("acme-challenge@ca.example")})
+		_, err = responder.Take(ctx, &acme.Mail{Message: parsed, To: killtest.Person(), Signer: addr("acme-challenge@ca.example")})
 	}
 	return err
 }

@@ -113,11 +113,11 @@ func TestAccount(t *testing.T) {
 		}
 	}
 	problem("accept_terms")
-	accept := func(c *acme.Config, _ *acme.DeskEnrolment) { c.AcceptTerms = true }
+	accept := func(c *acme.Config, _ *acme.ResponderEnrolment) { c.AcceptTerms = true }
 	w.configure(accept)
 	problem("eab_key_id")
 	mac := filepath.Join(t.TempDir(), "mac")
-	bind := func(c *acme.Config, d *acme.DeskEnrolment) {
+	bind := func(c *acme.Config, d *acme.ResponderEnrolment) {
 		accept(c, d)
 		c.EABKeyID, c.EABKeyFile, c.Contact = "kid-1", mac, "admin@example.org"
 	}

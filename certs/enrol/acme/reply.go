@@ -33,64 +33,64 @@ const (
 // Answers makes the answers that are due, and has send send them. A process that dies
 // between that and the note that it was done sends the same message again, with the same
 // Message-ID. The error joins all that failed: those answers are tried again.
-func (d *Desk) Answers(ctx context.Context, send func(context.Context, Answer) error) error {
-	due, err := d.Store.DueChallenges(ctx, d.Clock())
+func (rp *Responder) Answers(ctx context.Context, send func(context.Context, Answer) error) error {
+	due, err := rp.Store.DueChallenges(ctx, rp.Clock())
 	if err != nil {
 		return err
 	}
 	var errs []error
-	end := d.Clock().Add(answersTime)
+	end := rp.Clock().Add(answersTime)
 	for i := range due {
-		if ctx.Err() != nil || d.Clock().After(end) {
+		if ctx.Err() != nil || rp.Clock().After(end) {
 			break // they are due in the next round
 		}
-		if err := d.answer(ctx, &due[i], send); err != nil {
+		if err := rp.answer(ctx, &due[i], send); err != nil {
 			errs = append(errs, fmt.Errorf("answer to the challenge of order %s: %w", due[i].Order[:min(8, len(due[i].Order))], err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (d *Desk) answer(ctx context.Context, c *store.Challenge, send func(context.Context, Answer) error) error {
-	orders, err := d.Store.Orders(ctx, store.OrderQuery{Prefix: c.Order})
+func (rp *Responder) answer(ctx context.Context, c *store.Challenge, send func(context.Context, Answer) error) error {
+	orders, err := rp.Store.Orders(ctx, store.OrderQuery{Prefix: c.Order})
 	if err != nil || len(orders) != 1 {
 		return err
 	}
 	o := &orders[0]
-	en, ok := d.Enrolments[o.Enrolment]
+	en, ok := rp.Enrolments[o.Enrolment]
 	r, err := readReference(o.Reference)
 	if !ok || err != nil || r.Challenge != c.ID {
 		return err // the configuration has the table no more, or the order has another challenge now
 	}
 	claim := *c
-	claim.NextAt = d.Clock().Add(min(max(d.Clock().Sub(c.ArrivedAt), sendSoonest), sendLatest))
-	if claimed, err := d.Store.ClaimChallenge(ctx, c, claim.NextAt); err != nil || !claimed {
+	claim.NextAt = rp.Clock().Add(min(max(rp.Clock().Sub(c.ArrivedAt), sendSoonest), sendLatest))
+	if claimed, err := rp.Store.ClaimChallenge(ctx, c, claim.NextAt); err != nil || !claimed {
 		return err
 	}
-	if err := d.try(ctx, en.Provider, o, c, r.Token, send); err != nil {
+	if err := rp.try(ctx, en.Provider, o, c, r.Token, send); err != nil {
 		if ctx.Err() != nil {
 			// Broken off, which is no failure: it stays due.
-			_, released := d.Store.ClaimChallenge(context.WithoutCancel(ctx), &claim, c.NextAt)
+			_, released := rp.Store.ClaimChallenge(context.WithoutCancel(ctx), &claim, c.NextAt)
 			err = errors.Join(err, released)
 		}
 		return err
 	}
 	// Also where the process is to end: the answer must not be sent again.
-	if err := d.Store.ChallengeAnswered(context.WithoutCancel(ctx), c); err != nil {
+	if err := rp.Store.ChallengeAnswered(context.WithoutCancel(ctx), c); err != nil {
 		return err
 	}
-	d.Log.InfoContext(ctx, "certificate challenge answered", "address", o.Address.String(), "enrolment", o.Enrolment,
+	rp.Log.InfoContext(ctx, "certificate challenge answered", "address", o.Address.String(), "enrolment", o.Enrolment,
 		"order", o.Bundle[:min(8, len(o.Bundle))], "recipient", c.ReplyTo.String())
 	return nil
 }
 
 // try makes and sends one answer; token is the part of the token that the order has.
-func (d *Desk) try(ctx context.Context, p *Provider, o *store.Order, c *store.Challenge, token string, send func(context.Context, Answer) error) error {
+func (rp *Responder) try(ctx context.Context, p *Provider, o *store.Order, c *store.Challenge, token string, send func(context.Context, Answer) error) error {
 	digest, err := p.digest(ctx, c.Token+token)
 	if err != nil {
 		return err
 	}
-	m, err := d.reply(o, c, digest)
+	m, err := rp.reply(o, c, digest)
 	if err != nil {
 		return err
 	}
@@ -116,14 +116,14 @@ func (p *Provider) digest(ctx context.Context, token string) (string, error) {
 
 // reply writes the answer by RFC 8823 section 3.2. It is neither signed nor encrypted here:
 // the section allows text/plain, and DKIM, which the MTA adds.
-func (d *Desk) reply(o *store.Order, c *store.Challenge, digest string) (*message.Message, error) {
+func (rp *Responder) reply(o *store.Order, c *store.Challenge, digest string) (*message.Message, error) {
 	name := sha256.Sum256([]byte(c.Order + "\x00" + c.ID + "\x00" + c.Token))
 	texts := [][2]string{
-		{"Date", d.Clock().Format(time.RFC1123Z)},
+		{"Date", rp.Clock().Format(time.RFC1123Z)},
 		{"From", o.Address.String()},
 		{"To", c.ReplyTo.String()},
 		{"Subject", "Re: " + subjectPrefix + " " + c.Token},
-		{"Message-ID", "<acme-" + hex.EncodeToString(name[:16]) + "@" + d.Hostname + ">"},
+		{"Message-ID", "<acme-" + hex.EncodeToString(name[:16]) + "@" + rp.Hostname + ">"},
 	}
 	if isMessageID(c.MessageID) {
 		texts = append(texts, [2]string{"In-Reply-To", c.MessageID}, [2]string{"References", c.MessageID})

@@ -37,23 +37,23 @@ var (
 
 // world is a store with orders by ACME from a server, whose messages are in mails.
 type world struct {
-	t      *testing.T
-	server *acmetest.Server
-	store  *store.Store
-	desk   *acme.Desk
-	enrol  *enrol.Enroller
-	mails  []acmetest.Message
-	sent   [][]byte
-	key    ed25519.PrivateKey
-	dns    map[string][]string
-	down   error // of the DNS
+	t         *testing.T
+	server    *acmetest.Server
+	store     *store.Store
+	responder *acme.Responder
+	enrol     *enrol.Enroller
+	mails     []acmetest.Message
+	sent      [][]byte
+	key       ed25519.PrivateKey
+	dns       map[string][]string
+	down      error // of the DNS
 
 	mu  sync.Mutex
 	now time.Time
 }
 
 // newWorld starts the server; change is for its table.
-func newWorld(t *testing.T, change func(*acme.Config, *acme.DeskEnrolment)) *world {
+func newWorld(t *testing.T, change func(*acme.Config, *acme.ResponderEnrolment)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Now().UTC().Truncate(time.Second), server: acmetest.New(t)}
 	w.server.Mail = func(m acmetest.Message) { w.mails = append(w.mails, m) }
@@ -66,16 +66,16 @@ func newWorld(t *testing.T, change func(*acme.Config, *acme.DeskEnrolment)) *wor
 	return w
 }
 
-// configure makes the provider and the desk, as a gateway that is started again does.
-func (w *world) configure(change func(*acme.Config, *acme.DeskEnrolment)) {
+// configure makes the provider and the responder, as a gateway that is started again does.
+func (w *world) configure(change func(*acme.Config, *acme.ResponderEnrolment)) {
 	c := acme.Config{Enrolment: table, URL: w.server.URL, CA: w.server.TrustFile, Store: w.store, Clock: w.clock}
-	d := acme.DeskEnrolment{}
+	d := acme.ResponderEnrolment{}
 	if change != nil {
 		change(&c, &d)
 	}
 	d.Provider = testpki.Must(acme.NewProvider(c))
-	w.desk = acme.NewDesk(acme.DeskConfig{
-		Store: w.store, Enrolments: map[string]acme.DeskEnrolment{table: d}, Hostname: "gw.example.org", Clock: w.clock, Log: discard, NoName: errNoName,
+	w.responder = acme.NewResponder(acme.ResponderConfig{
+		Store: w.store, Enrolments: map[string]acme.ResponderEnrolment{table: d}, Hostname: "gw.example.org", Clock: w.clock, Log: discard, NoName: errNoName,
 		TXT: func(_ context.Context, name string) ([]string, error) {
 			if w.down != nil {
 				return nil, w.down
@@ -141,7 +141,7 @@ func (w *world) work(after time.Duration) {
 // answers sends the answers that are due to the server.
 func (w *world) answers() {
 	w.t.Helper()
-	w.must(w.desk.Answers(w.t.Context(), func(_ context.Context, a acme.Answer) error {
+	w.must(w.responder.Answers(w.t.Context(), func(_ context.Context, a acme.Answer) error {
 		w.sent = append(w.sent, a.Message.Bytes())
 		return w.server.Reply(a.Message.Bytes())
 	}))
@@ -159,10 +159,10 @@ func (w *world) signed(raw []byte, domain string, fields ...string) []byte {
 	return out.Bytes()
 }
 
-// take shows a message to the desk.
+// take shows a message to the responder.
 func (w *world) take(raw []byte) (acme.Verdict, error) {
 	w.t.Helper()
-	return w.desk.Take(w.t.Context(), &acme.Mail{Message: testpki.Must(message.Parse(raw)), To: addr(alice)})
+	return w.responder.Take(w.t.Context(), &acme.Mail{Message: testpki.Must(message.Parse(raw)), To: addr(alice)})
 }
 
 // order is the one order of the store.

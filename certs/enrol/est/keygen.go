@@ -35,7 +35,7 @@ var (
 	oidAsymDecryptKey = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 54}
 )
 
-// ErrNoServerKeys is the error of an Authority that hands out no keys.
+// ErrNoServerKeys is the error of a CA that hands out no keys.
 var ErrNoServerKeys = errors.New("serverkeygen is not offered")
 
 // keygen answers with a key and its certificate. The key is protected by TLS: a request that
@@ -49,7 +49,7 @@ func (s *Server) keygen(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the key comes by TLS alone: remove DecryptKeyIdentifier and AsymmetricDecryptKeyIdentifier", http.StatusBadRequest)
 		return
 	}
-	a, release, err := s.Authority()
+	a, release, err := s.CA()
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -73,7 +73,7 @@ func TestKilled(t *testing.T) {
 				killtest.Each(t, place, least, func(t *testing.T, d *killtest.Death) {
 					ca := killtest.NewCA()
 					ca.Forgets = one.forgets
-					handler := (&est.Server{Log: killtest.Log, Authority: func() (est.Authority, func(), error) { return authority{ca}, func() {}, nil }}).Handler()
+					handler := (&est.Server{Log: killtest.Log, CA: func() (est.CA, func(), error) { return authority{ca}, func() {}, nil }}).Handler()
 					if one.slow {
 						handler = slow(handler)
 					}

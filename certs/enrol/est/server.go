@@ -23,10 +23,10 @@ const base = "/.well-known/est/"
 // maxRequest bounds a request, in octets of base64.
 const maxRequest = 64 << 10
 
-// ErrUnauthorized is the error of an Authority that does not know the client.
+// ErrUnauthorized is the error of a CA that does not know the client.
 var ErrUnauthorized = errors.New("the client is not known")
 
-// Request is what a client asks an Authority for.
+// Request is what a client asks a CA for.
 type Request struct {
 	// CSR is the request; its signature was verified.
 	CSR *x509.CertificateRequest
@@ -39,9 +39,9 @@ type Request struct {
 	Renew bool
 }
 
-// Authority issues. Its errors are ErrUnauthorized, an enrol.Refusal, whose text the client
+// CA issues. Its errors are ErrUnauthorized, an enrol.Refusal, whose text the client
 // gets, or others, which are temporary.
-type Authority interface {
+type CA interface {
 	// CACerts returns the authorities, the root among them.
 	CACerts(ctx context.Context) ([]*x509.Certificate, error)
 	// Enroll returns the certificate.
@@ -53,9 +53,9 @@ type Authority interface {
 // Server answers clients. It must be reached by TLS alone, and ask for, but not insist on,
 // the certificates of clients.
 type Server struct {
-	// Authority is asked for each request; an error is temporary.
-	Authority func() (Authority, func(), error)
-	Log       *slog.Logger
+	// CA is asked for each request; an error is temporary.
+	CA  func() (CA, func(), error)
+	Log *slog.Logger
 }
 
 // Handler serves the operations of RFC 7030 section 4.1, 4.2, 4.4 and 4.5.
@@ -70,7 +70,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 func (s *Server) caCerts(w http.ResponseWriter, r *http.Request) {
-	a, release, err := s.Authority()
+	a, release, err := s.CA()
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -105,7 +105,7 @@ func (s *Server) enroll(w http.ResponseWriter, r *http.Request, renew bool) {
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		request.Client = r.TLS.PeerCertificates[0]
 	}
-	a, release, err := s.Authority()
+	a, release, err := s.CA()
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -64,7 +64,7 @@ func TestClientWithBouncyCastle(t *testing.T) {
 
 // TestServerWithBouncyCastle: a client that Bouncy Castle makes gets its certificate.
 func TestServerWithBouncyCastle(t *testing.T) {
-	d, h := newDesk(t)
+	d, h := newCA(t)
 	ra := keep(t, t.TempDir(), "ra.der", d.ra.Certificate.Raw)
 	out := bouncyCastle(t, "client", h.URL+Path, ra, alice, "the secret")
 	if out != "2 3\n3 0\n7 transaction-1\nCN="+alice+" true\n" || len(d.asked) != 1 || d.asked[0].Challenge != "the secret" {

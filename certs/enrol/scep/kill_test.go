@@ -39,21 +39,21 @@ func gateway(g *killtest.Gateway) error {
 	return g.Order(g.Enroller(enrol.Enrolment{Key: "rsa2048", Provider: client, Origin: store.Imported}, nil))
 }
 
-// countingDesk is a CA that clients enrol at with a challenge password.
-type countingDesk struct {
+// countingCA is a CA that clients enrol at with a challenge password.
+type countingCA struct {
 	*killtest.CA
 	ra *certs.Identity
 }
 
-func (d *countingDesk) RA(context.Context) (*certs.Identity, []*x509.Certificate, error) {
+func (d *countingCA) RA(context.Context) (*certs.Identity, []*x509.Certificate, error) {
 	return d.ra, []*x509.Certificate{d.Certificate}, nil
 }
 
-func (d *countingDesk) Keys(context.Context, cms.ID) ([]*certs.Identity, error) {
+func (d *countingCA) Keys(context.Context, cms.ID) ([]*certs.Identity, error) {
 	return []*certs.Identity{d.ra}, nil
 }
 
-func (d *countingDesk) Enroll(_ context.Context, r Request) (*x509.Certificate, error) {
+func (d *countingCA) Enroll(_ context.Context, r Request) (*x509.Certificate, error) {
 	if r.Challenge != "secret" {
 		return nil, ErrUnauthorized
 	}
@@ -76,12 +76,12 @@ func TestKilled(t *testing.T) {
 			}
 			t.Run(name+", at the "+string(place), func(t *testing.T) {
 				killtest.Each(t, place, least, func(t *testing.T, d *killtest.Death) {
-					desk := &countingDesk{CA: killtest.NewCA()}
-					desk.Forgets = one.forgets
-					desk.ra = (*certs.Identity)(testpki.Must(desk.CA.CA.Issue(testpki.Leaf{Addresses: []string{"ra@example.com"}, Key: "rsa2048"})))
-					var handler http.Handler = &Server{Log: killtest.Log, Desk: func() (Desk, func(), error) { return desk, func() {}, nil }}
+					ca := &countingCA{CA: killtest.NewCA()}
+					ca.Forgets = one.forgets
+					ca.ra = (*certs.Identity)(testpki.Must(ca.CA.CA.Issue(testpki.Leaf{Addresses: []string{"ra@example.com"}, Key: "rsa2048"})))
+					var handler http.Handler = &Server{Log: killtest.Log, CA: func() (CA, func(), error) { return ca, func() {}, nil }}
 					if one.pending {
-						handler = &undecided{Handler: handler, desk: desk, asked: map[string]*x509.CertificateRequest{}}
+						handler = &undecided{Handler: handler, ca: ca, asked: map[string]*x509.CertificateRequest{}}
 					}
 					server := httptest.NewServer(d.Handler(handler))
 					t.Cleanup(server.Close)
@@ -89,8 +89,8 @@ func TestKilled(t *testing.T) {
 					if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
 						t.Fatal(err)
 					}
-					desk.Run(t, d, string(testpki.Must(json.Marshal(settings{
-						server.URL + Path, fingerprintOf(desk.Certificate), fingerprintOf(desk.ra.Certificate), password}))), killtest.Expect{Again: one.forgets})
+					ca.Run(t, d, string(testpki.Must(json.Marshal(settings{
+						server.URL + Path, fingerprintOf(ca.Certificate), fingerprintOf(ca.ra.Certificate), password}))), killtest.Expect{Again: one.forgets})
 				})
 			})
 		}
@@ -100,7 +100,7 @@ func TestKilled(t *testing.T) {
 // undecided is a server that lets each request wait, and issues when it is asked again.
 type undecided struct {
 	http.Handler
-	desk  *countingDesk
+	ca    *countingCA
 	asked map[string]*x509.CertificateRequest // by transaction
 }
 
@@ -109,11 +109,11 @@ func (u *undecided) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.Handler.ServeHTTP(w, r)
 		return
 	}
-	by, _ := asParty(u.desk.ra)
+	by, _ := asParty(u.ca.ra)
 	m := testpki.Must(parse(testpki.Must(io.ReadAll(r.Body)), nil))
 	answer := &message{kind: certRep, transaction: m.transaction, sender: newNonce(), recipient: m.sender, status: pending}
 	if m.kind == certPoll {
-		cert := testpki.Must(u.desk.Certify(u.asked[m.transaction]))
+		cert := testpki.Must(u.ca.Certify(u.asked[m.transaction]))
 		answer.status = success
 		answer.content = testpki.Must(seal(testpki.Must(file.EncodeBundle([]*x509.Certificate{cert})), m.signer))
 	} else {

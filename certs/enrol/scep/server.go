@@ -36,10 +36,10 @@ const (
 	badCertID       = "4"
 )
 
-// ErrUnauthorized is the error of a Desk that does not know the client.
+// ErrUnauthorized is the error of a CA that does not know the client.
 var ErrUnauthorized = errors.New("the client is not known")
 
-// Request is what a client asks a Desk for.
+// Request is what a client asks a CA for.
 type Request struct {
 	// CSR is the request; its signature was verified.
 	CSR *x509.CertificateRequest
@@ -50,9 +50,9 @@ type Request struct {
 	Renews *x509.Certificate
 }
 
-// Desk issues. Its errors are ErrUnauthorized, an enrol.Refusal, or others, which are
+// CA issues. Its errors are ErrUnauthorized, an enrol.Refusal, or others, which are
 // temporary.
-type Desk interface {
+type CA interface {
 	// RA returns the identity that signs answers and is encrypted to, with an RSA key, and
 	// the authorities above it.
 	RA(ctx context.Context) (*certs.Identity, []*x509.Certificate, error)
@@ -64,14 +64,14 @@ type Desk interface {
 
 // Server answers clients. It decides at once: no request is pending.
 type Server struct {
-	// Desk is asked for each request; an error is temporary.
-	Desk func() (Desk, func(), error)
-	Log  *slog.Logger
+	// CA is asked for each request; an error is temporary.
+	CA  func() (CA, func(), error)
+	Log *slog.Logger
 }
 
 // ServeHTTP implements http.Handler (RFC 8894 section 4).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	desk, release, err := s.Desk()
+	ca, release, err := s.CA()
 	if err != nil {
 		s.later(w, r, err)
 		return
@@ -83,21 +83,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, serverCaps)
 	case operation == opCerts && r.Method == http.MethodGet:
-		s.certificates(w, r, desk)
+		s.certificates(w, r, ca)
 	case operation == opPKI && r.Method == http.MethodPost:
 		der, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		if err != nil {
 			http.Error(w, "the request is too long", http.StatusRequestEntityTooLarge)
 			return
 		}
-		s.operation(w, r, desk, der)
+		s.operation(w, r, ca, der)
 	case operation == opPKI && r.Method == http.MethodGet:
 		der, err := base64.StdEncoding.DecodeString(q.Get("message"))
 		if err != nil {
 			http.Error(w, "the message is not base64", http.StatusBadRequest)
 			return
 		}
-		s.operation(w, r, desk, der)
+		s.operation(w, r, ca, der)
 	default:
 		http.Error(w, "the operations are GetCACaps, GetCACert and PKIOperation", http.StatusBadRequest)
 	}
@@ -110,8 +110,8 @@ func (s *Server) later(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, "try again later", http.StatusServiceUnavailable)
 }
 
-func (s *Server) certificates(w http.ResponseWriter, r *http.Request, desk Desk) {
-	ra, above, err := desk.RA(r.Context())
+func (s *Server) certificates(w http.ResponseWriter, r *http.Request, ca CA) {
+	ra, above, err := ca.RA(r.Context())
 	if err == nil {
 		var der []byte
 		if der, err = file.EncodeBundle(append([]*x509.Certificate{ra.Certificate}, above...)); err == nil {
@@ -124,7 +124,7 @@ func (s *Server) certificates(w http.ResponseWriter, r *http.Request, desk Desk)
 }
 
 // operation answers a message: with another, or by HTTP where there is no one to answer to.
-func (s *Server) operation(w http.ResponseWriter, r *http.Request, desk Desk, der []byte) {
+func (s *Server) operation(w http.ResponseWriter, r *http.Request, ca CA, der []byte) {
 	m, err := parse(der, nil)
 	if err == nil && len(m.sender) == 0 {
 		err = errors.New("the message has no nonce")
@@ -134,7 +134,7 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request, desk Desk, de
 		http.Error(w, "not a SCEP message that is signed with SHA-256 or better", http.StatusBadRequest)
 		return
 	}
-	ra, _, err := desk.RA(r.Context())
+	ra, _, err := ca.RA(r.Context())
 	if err != nil {
 		s.later(w, r, err)
 		return
@@ -144,7 +144,7 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request, desk Desk, de
 		s.later(w, r, errRSA)
 		return
 	}
-	answer, err := s.answer(r.Context(), desk, m)
+	answer, err := s.answer(r.Context(), ca, m)
 	if err != nil {
 		s.later(w, r, err)
 		return
@@ -175,7 +175,7 @@ func asParty(id *certs.Identity) (*party, bool) {
 }
 
 // answer decides. An error is temporary.
-func (s *Server) answer(ctx context.Context, desk Desk, m *message) (*message, error) {
+func (s *Server) answer(ctx context.Context, ca CA, m *message) (*message, error) {
 	answer := &message{kind: certRep, transaction: m.transaction, sender: newNonce(), recipient: m.sender, status: failure}
 	if _, ok := m.signer.PublicKey.(*rsa.PublicKey); !ok {
 		answer.fail, answer.text = "0", "the key of the client is not RSA"
@@ -186,7 +186,7 @@ func (s *Server) answer(ctx context.Context, desk Desk, m *message) (*message, e
 		answer.fail, answer.text = badCertID, "nothing is pending"
 		return answer, nil
 	}
-	request, ok, err := s.read(ctx, desk, m)
+	request, ok, err := s.read(ctx, ca, m)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (s *Server) answer(ctx context.Context, desk Desk, m *message) (*message, e
 		answer.fail, answer.text = badMessageCheck, "the request cannot be decrypted and read"
 		return answer, nil
 	}
-	cert, err := desk.Enroll(ctx, *request)
+	cert, err := ca.Enroll(ctx, *request)
 	refusal := new(enrol.Refusal)
 	switch {
 	case errors.Is(err, ErrUnauthorized):
@@ -217,10 +217,10 @@ func (s *Server) answer(ctx context.Context, desk Desk, m *message) (*message, e
 }
 
 // read decrypts the request in a message. False: it cannot be read.
-func (s *Server) read(ctx context.Context, desk Desk, m *message) (*Request, bool, error) {
+func (s *Server) read(ctx context.Context, ca CA, m *message) (*Request, bool, error) {
 	var failed error
 	der, err := m.openWith(func(rid cms.ID) []*party {
-		ids, err := desk.Keys(ctx, rid)
+		ids, err := ca.Keys(ctx, rid)
 		failed = errors.Join(failed, err)
 		var list []*party
 		for _, id := range ids {

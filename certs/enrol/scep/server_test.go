@@ -23,8 +23,8 @@ import (
 	"github.com/smimerelay/smimerelay/smime/cms"
 )
 
-// testDesk issues to those who know a secret, or have a certificate of the CA.
-type testDesk struct {
+// testCA issues to those who know a secret, or have a certificate of the CA.
+type testCA struct {
 	t     *testing.T
 	ca    *testpki.CA
 	ra    *certs.Identity
@@ -32,18 +32,18 @@ type testDesk struct {
 	asked []Request
 }
 
-func (d *testDesk) RA(context.Context) (*certs.Identity, []*x509.Certificate, error) {
+func (d *testCA) RA(context.Context) (*certs.Identity, []*x509.Certificate, error) {
 	return d.ra, []*x509.Certificate{d.ca.Certificate}, nil
 }
 
-func (d *testDesk) Keys(_ context.Context, rid cms.ID) ([]*certs.Identity, error) {
+func (d *testCA) Keys(_ context.Context, rid cms.ID) ([]*certs.Identity, error) {
 	if !bytes.Equal(rid.RawIssuer, d.ra.Certificate.RawIssuer) {
 		return nil, nil
 	}
 	return []*certs.Identity{d.ra}, nil
 }
 
-func (d *testDesk) Enroll(_ context.Context, r Request) (*x509.Certificate, error) {
+func (d *testCA) Enroll(_ context.Context, r Request) (*x509.Certificate, error) {
 	d.asked = append(d.asked, r)
 	if d.err != nil {
 		return nil, d.err
@@ -54,16 +54,16 @@ func (d *testDesk) Enroll(_ context.Context, r Request) (*x509.Certificate, erro
 	return testpki.Must(d.ca.Issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048", PublicKeyInfo: r.CSR.RawSubjectPublicKeyInfo})).Certificate, nil
 }
 
-func newDesk(t *testing.T) (*testDesk, *httptest.Server) {
+func newCA(t *testing.T) (*testCA, *httptest.Server) {
 	t.Helper()
-	d := &testDesk{t: t, ca: testpki.Must(testpki.NewCA(testpki.Options{}))}
+	d := &testCA{t: t, ca: testpki.Must(testpki.NewCA(testpki.Options{}))}
 	d.ra = (*certs.Identity)(testpki.Must(d.ca.Issue(testpki.Leaf{Addresses: []string{"ra@example.com"}, Key: "rsa2048"})))
-	h := httptest.NewServer(&Server{Log: slog.New(slog.DiscardHandler), Desk: func() (Desk, func(), error) { return d, func() {}, nil }})
+	h := httptest.NewServer(&Server{Log: slog.New(slog.DiscardHandler), CA: func() (CA, func(), error) { return d, func() {}, nil }})
 	t.Cleanup(h.Close)
 	return d, h
 }
 
-func (d *testDesk) client(h *httptest.Server, secret string) *Client {
+func (d *testCA) client(h *httptest.Server, secret string) *Client {
 	d.t.Helper()
 	password := filepath.Join(d.t.TempDir(), "challenge")
 	if err := os.WriteFile(password, []byte(secret), 0o600); err != nil {
@@ -76,7 +76,7 @@ func (d *testDesk) client(h *httptest.Server, secret string) *Client {
 // TestServer: a client gets a certificate with a challenge password, and renews it without;
 // what is wrong is refused, and what may pass is not.
 func TestServer(t *testing.T) {
-	d, h := newDesk(t)
+	d, h := newCA(t)
 	o := order(t, nil)
 	a, err := d.client(h, "the secret").Begin(t.Context(), o)
 	if err != nil || d.asked[0].Challenge != "the secret" || d.asked[0].Renews != nil {
@@ -102,9 +102,9 @@ func TestServer(t *testing.T) {
 }
 
 // TestServerRefuses: a request that another key signed, one that is encrypted to others, and
-// what is no message, reach no desk.
+// what is no message, reach no CA.
 func TestServerRefuses(t *testing.T) {
-	d, h := newDesk(t)
+	d, h := newCA(t)
 	mallory := (*certs.Identity)(testpki.Must(d.ca.Issue(testpki.Leaf{Addresses: []string{"mallory@example.com"}, Key: "rsa2048"})))
 	csr := testpki.Must(order(t, nil).CSR())
 	stranger := testpki.Must(testpki.Must(testpki.NewCA(testpki.Options{})).Issue(testpki.Leaf{Addresses: []string{alice}, Key: "rsa2048"}))
@@ -136,7 +136,7 @@ func TestServerRefuses(t *testing.T) {
 		}
 	}
 	if len(d.asked) != 0 {
-		t.Errorf("asked the desk: %+v", d.asked)
+		t.Errorf("asked the CA: %+v", d.asked)
 	}
 }
 
@@ -150,7 +150,7 @@ func post(t *testing.T, h *httptest.Server, der []byte) (int, []byte) {
 
 // TestServerWithOpenSSL: openssl verifies an answer, decrypts it, and finds the certificate.
 func TestServerWithOpenSSL(t *testing.T) {
-	d, h := newDesk(t)
+	d, h := newCA(t)
 	o := order(t, nil)
 	c := d.client(h, "the secret")
 	can := testpki.Must(c.capabilities(t.Context()))

@@ -11,11 +11,11 @@ import (
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
-// DeskConfig is what a Desk needs.
-type DeskConfig struct {
+// ResponderConfig is what a Responder needs.
+type ResponderConfig struct {
 	Store *store.Store
 	// Enrolments are those that order by ACME, by name.
-	Enrolments map[string]DeskEnrolment
+	Enrolments map[string]ResponderEnrolment
 	// TXT asks the DNS for texts; NoName is its error for a name that does not exist.
 	TXT    func(ctx context.Context, name string) ([]string, error)
 	NoName error
@@ -25,8 +25,8 @@ type DeskConfig struct {
 	Log      *slog.Logger
 }
 
-// DeskEnrolment is what a table says of the messages of its authority.
-type DeskEnrolment struct {
+// ResponderEnrolment is what a table says of the messages of its authority.
+type ResponderEnrolment struct {
 	// Provider made the orders.
 	Provider *Provider
 	// Servers are the authserv-ids of servers that verified DKIM before the gateway.
@@ -35,14 +35,14 @@ type DeskEnrolment struct {
 	Deliver bool
 }
 
-// Desk takes the messages by which authorities make sure of an address. It is safe for
+// Responder takes the messages by which authorities make sure of an address. It is safe for
 // concurrent use.
-type Desk struct{ DeskConfig }
+type Responder struct{ ResponderConfig }
 
-// NewDesk returns a Desk.
-func NewDesk(c DeskConfig) *Desk { return &Desk{c} }
+// NewResponder returns a Responder.
+func NewResponder(c ResponderConfig) *Responder { return &Responder{c} }
 
-// Verdict is what a Desk says of a message.
+// Verdict is what a Responder says of a message.
 type Verdict struct {
 	// Taken: it is a challenge of an order, and will be answered. Deliver: it is to be
 	// delivered as well.
@@ -62,7 +62,7 @@ const (
 // Take notes a challenge for which an order waits, that comes from its authority, and that did
 // not come before. Nothing is kept of a message that is not taken. An error is temporary: it is
 // not known what the message is.
-func (d *Desk) Take(ctx context.Context, m *Mail) (Verdict, error) {
+func (rp *Responder) Take(ctx context.Context, m *Mail) (Verdict, error) {
 	c, ok, err := readChallenge(m)
 	if !ok {
 		return Verdict{}, nil
@@ -70,14 +70,14 @@ func (d *Desk) Take(ctx context.Context, m *Mail) (Verdict, error) {
 	if err != nil {
 		return Verdict{Reason: err.Error()}, nil
 	}
-	o, r, err := d.awaited(ctx, m, &c)
+	o, r, err := rp.awaited(ctx, m, &c)
 	if err != nil {
 		if f, temporary := errors.AsType[*fault.Error](err); temporary {
 			return Verdict{}, f
 		}
 		return Verdict{Reason: err.Error()}, nil
 	}
-	first, err := d.Store.PutChallenge(ctx, &store.Challenge{
+	first, err := rp.Store.PutChallenge(ctx, &store.Challenge{
 		Order: o.ID, ID: r.Challenge, Token: c.token, ReplyTo: c.replyTo, MessageID: c.messageID,
 	})
 	switch {
@@ -86,7 +86,7 @@ func (d *Desk) Take(ctx context.Context, m *Mail) (Verdict, error) {
 	case !first:
 		return Verdict{Reason: "the same message, or too many others, came before"}, nil
 	}
-	return Verdict{Taken: true, Deliver: d.Enrolments[o.Enrolment].Deliver}, nil
+	return Verdict{Taken: true, Deliver: rp.Enrolments[o.Enrolment].Deliver}, nil
 }
 
 func unknown(err error) error {
@@ -102,9 +102,9 @@ var (
 )
 
 // awaited is the order that waits for a challenge. A fault is temporary.
-func (d *Desk) awaited(ctx context.Context, m *Mail, c *challenge) (*store.Order, *reference, error) {
-	proven := proof{desk: d, mail: m, from: c.from, of: map[string]error{}}
-	orders, err := d.orders(ctx, m, &proven)
+func (rp *Responder) awaited(ctx context.Context, m *Mail, c *challenge) (*store.Order, *reference, error) {
+	proven := proof{responder: rp, mail: m, from: c.from, of: map[string]error{}}
+	orders, err := rp.orders(ctx, m, &proven)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,14 +114,14 @@ func (d *Desk) awaited(ctx context.Context, m *Mail, c *challenge) (*store.Order
 	defer tick.Stop()
 	for {
 		o, r, err := match(orders, c)
-		if err == nil || !d.beingMade(orders) {
+		if err == nil || !rp.beingMade(orders) {
 			return o, r, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, nil, fault.New(fault.Unavailable, "a certificate for the recipient is being ordered, try again later", err)
 		case <-tick.C:
-			if orders, err = d.orders(ctx, m, &proven); err != nil {
+			if orders, err = rp.orders(ctx, m, &proven); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -131,17 +131,17 @@ func (d *Desk) awaited(ctx context.Context, m *Mail, c *challenge) (*store.Order
 // proof is what is known of the author of a message. Each table says which servers are trusted,
 // so that the same message may be good for the order of one and not for that of another.
 type proof struct {
-	desk *Desk
-	mail *Mail
-	from address.Address
-	of   map[string]error // by table
+	responder *Responder
+	mail      *Mail
+	from      address.Address
+	of        map[string]error // by table
 }
 
-// authentic is Desk.authentic for a table.
+// authentic is Responder.authentic for a table.
 func (p *proof) authentic(ctx context.Context, table string) error {
 	err, known := p.of[table]
 	if !known {
-		err = p.desk.authentic(ctx, p.mail, p.from, p.desk.Enrolments[table].Servers)
+		err = p.responder.authentic(ctx, p.mail, p.from, p.responder.Enrolments[table].Servers)
 		p.of[table] = err
 	}
 	return err
@@ -149,15 +149,15 @@ func (p *proof) authentic(ctx context.Context, table string) error {
 
 // orders are those of the recipient that may wait for a message, and whose tables make its author
 // certain. With no such order the error says why, and is temporary if one may turn out to be.
-func (d *Desk) orders(ctx context.Context, m *Mail, proven *proof) ([]store.Order, error) {
-	all, err := d.Store.Orders(ctx, store.OrderQuery{Address: &m.To, States: []store.OrderState{store.OrderSent}})
+func (rp *Responder) orders(ctx context.Context, m *Mail, proven *proof) ([]store.Order, error) {
+	all, err := rp.Store.Orders(ctx, store.OrderQuery{Address: &m.To, States: []store.OrderState{store.OrderSent}})
 	if err != nil {
 		return nil, unknown(err)
 	}
 	var list []store.Order
 	why := errNoOrder
 	for _, o := range all {
-		if _, ok := d.Enrolments[o.Enrolment]; !ok {
+		if _, ok := rp.Enrolments[o.Enrolment]; !ok {
 			continue
 		}
 		err := proven.authentic(ctx, o.Enrolment)
@@ -177,10 +177,10 @@ func (d *Desk) orders(ctx context.Context, m *Mail, proven *proof) ([]store.Orde
 
 // beingMade reports whether a process makes one of the orders at its authority just now:
 // the message may be faster than the answer that says of whom it comes.
-func (d *Desk) beingMade(orders []store.Order) bool {
+func (rp *Responder) beingMade(orders []store.Order) bool {
 	for _, o := range orders {
 		r, err := readReference(o.Reference)
-		if err == nil && r.Challenge == "" && d.Clock().Before(o.ClaimedUntil) {
+		if err == nil && r.Challenge == "" && rp.Clock().Before(o.ClaimedUntil) {
 			return true
 		}
 	}

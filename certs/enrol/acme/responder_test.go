@@ -21,7 +21,7 @@ import (
 const results = "Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=ca.example;\r\n\tdkim=pass (2048-bit key) header.d=ca.example header.s=s\r\n"
 
 // trusting trusts that server.
-func trusting(_ *acme.Config, d *acme.DeskEnrolment) { d.Servers = []string{"mx.example.org"} }
+func trusting(_ *acme.Config, d *acme.ResponderEnrolment) { d.Servers = []string{"mx.example.org"} }
 
 // broken breaks the DKIM signature of a message.
 func broken(raw []byte) []byte {
@@ -173,11 +173,11 @@ func TestTwoTables(t *testing.T) {
 		}
 		other.Reference = []byte(`{"order":"https://other.example/1","challenge":"https://other.example/2","from":"ca@other.example","token":"x"}`)
 		w.must(w.store.NoteOrder(t.Context(), &other))
-		for enrolment, e := range map[string]acme.DeskEnrolment{"other": {}, table: w.desk.Enrolments[table]} {
+		for enrolment, e := range map[string]acme.ResponderEnrolment{"other": {}, table: w.responder.Enrolments[table]} {
 			if enrolment == name {
 				e.Servers = []string{"mx.example.org"}
 			}
-			w.desk.Enrolments[enrolment] = e
+			w.responder.Enrolments[enrolment] = e
 		}
 		raw := append([]byte(results), broken(w.signed(m.Bytes(), "ca.example"))...)
 		if v, err := w.take(raw); err != nil || v.Taken != want {
@@ -191,7 +191,7 @@ func TestSigner(t *testing.T) {
 	for signer, want := range map[string]bool{"acme-challenge@ca.example": true, "other@ca.example": false} {
 		w := newWorld(t, nil)
 		m := &acme.Mail{Message: testpki.Must(message.Parse(w.ordered().Bytes())), To: addr(alice), Signer: addr(signer)}
-		if v, err := w.desk.Take(t.Context(), m); err != nil || v.Taken != want {
+		if v, err := w.responder.Take(t.Context(), m); err != nil || v.Taken != want {
 			t.Errorf("%s: %+v, %v", signer, v, err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestSendAgain(t *testing.T) {
 	}
 	var sent []string
 	for n := range 3 {
-		err := w.desk.Answers(t.Context(), func(_ context.Context, a acme.Answer) error {
+		err := w.responder.Answers(t.Context(), func(_ context.Context, a acme.Answer) error {
 			sent = append(sent, a.Message.Get("Message-ID"))
 			return errors.New("queue full")
 		})
@@ -277,7 +277,7 @@ func TestAnswerOfOneThatEnds(t *testing.T) {
 	for _, failed := range []error{errors.New("stopping"), nil} {
 		sent := 0
 		ctx, end := context.WithCancel(t.Context())
-		err := w.desk.Answers(ctx, func(context.Context, acme.Answer) error {
+		err := w.responder.Answers(ctx, func(context.Context, acme.Answer) error {
 			sent++
 			end()
 			return failed
