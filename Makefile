@@ -139,8 +139,9 @@ bench-doors: ## what a message costs at each listener, beside a bare milter, go-
 
 WAITING ?= 100000
 
-bench-relay: ## messages a second through the relay and its queue, beside Postfix on the same disk, with an empty queue and with WAITING (100,000) messages waiting (as root)
+bench-relay: ## messages a second through the relay and its queue, beside Postfix on the same disk, with an empty queue and with WAITING (100,000) messages waiting, and what the history costs (as root)
 	@test/scripts/deps gcc libc6-dev postfix openssl
+	$(GO) test ./test/bench/listeners -run HistoryCost -history -messages $(MESSAGES) -count=1 -timeout 60m -v
 	$(GO) test ./test/bench/listeners -run 'TestRelay$$' -relay -messages $(MESSAGES) -waiting $(WAITING) -count=1 -timeout 120m -v
 
 bench-growth: ## how cost grows with size, recipients, sessions, certificates and waiting messages (as root)

@@ -121,6 +121,11 @@ func (g *Gateway) PID() int { return g.cmd.Process.Pid }
 // Await waits until the process has ended, after a signal.
 func (g *Gateway) Await() { <-g.gone }
 
+// ProcessorTime returns what the process, which has ended, took of the processors.
+func (g *Gateway) ProcessorTime() time.Duration {
+	return g.cmd.ProcessState.UserTime() + g.cmd.ProcessState.SystemTime()
+}
+
 // Log returns what the process has printed so far.
 func (g *Gateway) Log() string { return g.log.String() }
 

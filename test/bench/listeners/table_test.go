@@ -204,17 +204,18 @@ func (b *bench) row(m mail, sessions, count, runs int, ways []way) []figure {
 	}
 	medians := make([]figure, len(ways))
 	for i, figures := range all {
-		median := func(value func(figure) float64) float64 {
-			values := make([]float64, 0, runs)
-			for _, f := range figures {
-				values = append(values, value(f))
-			}
-			slices.Sort(values)
-			return (values[(runs-1)/2] + values[runs/2]) / 2
+		var processor, rate []float64
+		for _, f := range figures {
+			processor, rate = append(processor, f.processor), append(rate, f.rate)
 		}
-		medians[i] = figure{median(func(f figure) float64 { return f.processor }), median(func(f figure) float64 { return f.rate })}
+		medians[i] = figure{median(processor), median(rate)}
 	}
 	return medians
+}
+
+func median(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
 // smtp is the address of the smtpd in front of a filter.
