@@ -94,7 +94,7 @@ func (e *Enroller) issue(ctx context.Context, a address.Address) (*certs.Identit
 func (en *Enrolment) slow() bool { return en.timeout() > issueTimeout || en.makesSlowly() }
 
 func (e *Enroller) unfinished(ctx context.Context, a address.Address) ([]store.Order, error) {
-	return e.Store.Orders(ctx, store.OrderQuery{Address: &a, States: unfinished, Keys: true})
+	return e.withKeys(ctx, store.OrderQuery{Address: &a, States: unfinished})
 }
 
 // join goes on with orders that are there already: it waits for those that another process

@@ -60,14 +60,14 @@ func (e *Enroller) Work(ctx context.Context, name string) error {
 
 // resume goes on with the orders of a bundle that are due.
 func (e *Enroller) resume(ctx context.Context, en *Enrolment, bundle string) error {
-	orders, err := e.Store.Orders(ctx, store.OrderQuery{Bundle: bundle, Keys: true})
+	orders, err := e.withKeys(ctx, store.OrderQuery{Bundle: bundle})
 	if err != nil {
 		return err
 	}
 	answered := 0
 	for i := range orders {
 		o := &orders[i]
-		if o.State.Over() {
+		if o.State.Over() || o.State == store.OrderFailed {
 			return nil // since we looked
 		}
 		if o.State != store.OrderAnswered && !o.NextAt.After(e.Clock()) {

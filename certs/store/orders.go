@@ -386,6 +386,18 @@ func (s *Store) RetryOrders(ctx context.Context, bundle string) error {
 	return err
 }
 
+// FailOrders ends the work on the orders of a bundle until RetryOrders or CancelOrders: no
+// further attempt will mend them. What the provider answered stays. ErrNoOrder: none of them is
+// worked on.
+func (s *Store) FailOrders(ctx context.Context, bundle, problem string) error {
+	result, err := s.write.ExecContext(ctx, `UPDATE store_order SET state = $1, problem = $2, changed_at = $3
+		WHERE bundle = $4 AND state IN ('ready', 'sent', 'answered')`, string(OrderFailed), problem, s.now(), bundle)
+	if err = oneOrder(result, err, ErrNoOrder); err != nil && !errors.Is(err, ErrNoOrder) {
+		return failed(err)
+	}
+	return err
+}
+
 // firstElement cuts the first certificate off.
 func firstElement(der []byte) (one, rest []byte, err error) {
 	var element asn1.RawValue
