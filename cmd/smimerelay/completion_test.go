@@ -36,20 +36,50 @@ func TestBashCompletes(t *testing.T) {
 	}
 }
 
-// TestShellsReadCompletions has the other shells parse their scripts, where they are
-// installed.
-func TestShellsReadCompletions(t *testing.T) {
-	for _, shell := range []string{"zsh", "fish"} {
-		script := filepath.Join(t.TempDir(), shell)
-		writeCompletion(t, script, shell)
-		if _, err := exec.LookPath(shell); err != nil {
-			t.Logf("%s is not installed: its script was only written", shell)
-			continue
+// TestFishCompletes has fish load its script, without a word about it, and complete lines.
+func TestFishCompletes(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "smimerelay.fish")
+	writeCompletion(t, script, "fish")
+	for line, want := range map[string]string{
+		"cert im":                 "import",
+		"encrypt --ciph":          "--cipher",
+		"encrypt --cipher aes-12": "aes-128-cbc aes-128-gcm",
+		"completion f":            "fish",
+	} {
+		out := shell(t, "fish", "--no-config", "-c", fmt.Sprintf("source %s; complete -C 'smimerelay %s'", script, line))
+		var words []string
+		for candidate := range strings.Lines(out) {
+			word, _, _ := strings.Cut(strings.TrimSpace(candidate), "\t")
+			words = append(words, word)
 		}
-		if out, err := exec.Command(shell, "-n", script).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", shell, err, out)
+		if got := strings.Join(words, " "); got != want {
+			t.Errorf("%q is completed with %q instead of %q", line, got, want)
 		}
 	}
+}
+
+// TestZshLoads has zsh find its script as that of the command, and load it.
+func TestZshLoads(t *testing.T) {
+	dir := t.TempDir()
+	writeCompletion(t, filepath.Join(dir, "_smimerelay"), "zsh")
+	out := shell(t, "zsh", "-f", "-c", `fpath=("$1" $fpath); autoload -Uz compinit; compinit -u -D; autoload +X _smimerelay; print $_comps[smimerelay]`, "zsh", dir)
+	if out != "_smimerelay\n" {
+		t.Errorf("zsh: %s", out)
+	}
+	shell(t, "zsh", "-n", filepath.Join(dir, "_smimerelay"))
+}
+
+// shell runs a shell in an empty folder.
+func shell(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: apt-get install %[1]s, or run make test as root\n%s", name, err, out)
+	}
+	return string(out)
 }
 
 func writeCompletion(t *testing.T, file, shell string) {

@@ -52,6 +52,9 @@ func places(k *kong.Kong) []place {
 			}
 		}
 		for _, p := range n.Positional {
+			if p.Enum == "" {
+				continue // EnumSlice would be one empty word
+			}
 			for _, value := range p.EnumSlice() {
 				c.words = append(c.words, word{value, p.Help})
 			}
