@@ -5,7 +5,8 @@
 # PACKAGE=COMMAND is there where the command is: Node.js of another source brings npm.
 PACKAGES := gcc libc6-dev libssl-dev postfix slapd ldap-utils swaks libnet-ssleay-perl libsasl2-modules haproxy openssl gpgsm gpg-agent dirmngr libnss3-tools \
 	softhsm2 bind9 bind9-utils unbound dovecot-lmtpd libbcmail-java openjdk-17-jdk-headless systemd postgresql \
-	python3 iproute2=ip nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool chromium
+	python3 iproute2=ip nodejs=node npm=npm libmime-tools-perl dovecot-imapd lintian apparmor prometheus=promtool chromium \
+	rpm groff-base=groff mandoc zsh fish
 
 export GOTOOLCHAIN := local
 GO := go
@@ -51,7 +52,7 @@ rpm: ## make ./dist/*.rpm
 image: ## make ./dist/*.image.tar, a container image, without a daemon
 	packaging/image
 
-release: ## make all packages and the container image in ./dist, with their checksums
+release: ## make all packages, the container image and lists of their modules in ./dist, with checksums
 	rm -rf dist
 	packaging/build deb
 	packaging/build deb smimerelay-pkcs11
