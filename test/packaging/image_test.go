@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,8 +17,8 @@ import (
 // TestImage: two builds are the same bytes, the image says what a runtime must know, and
 // what is in it runs alone, as its user.
 func TestImage(t *testing.T) {
-	first := buildImage(t)
-	if !bytes.Equal(read(t, first), read(t, buildImage(t))) {
+	first := buildImage(t, rig.Root(t))
+	if !bytes.Equal(read(t, first), read(t, buildImage(t, elsewhere(t)))) {
 		t.Error("two builds of the image differ")
 	}
 	dir := t.TempDir()
@@ -90,19 +89,11 @@ func owners(t *testing.T, layer string) {
 	}
 }
 
-func buildImage(t *testing.T) string {
+func buildImage(t *testing.T, root string) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command(filepath.Join(rig.Root(t), "packaging/image"))
-	cmd.Env = append(os.Environ(), "DIST="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.image.tar"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%s made %q, %v", cmd, files, err)
-	}
-	return files[0]
+	pack(t, root, dir, "image")
+	return only(t, filepath.Join(dir, "*.image.tar"))
 }
 
 func fromJSON(t *testing.T, data []byte, into any) {

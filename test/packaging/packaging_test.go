@@ -15,12 +15,12 @@ import (
 
 // TestPackage builds the package twice.
 func TestPackage(t *testing.T) {
-	first, second := build(t, "smimerelay"), build(t, "smimerelay")
+	first, second := build(t, rig.Root(t), "deb", "smimerelay"), build(t, elsewhere(t), "deb", "smimerelay")
 	if !bytes.Equal(read(t, first), read(t, second)) {
 		t.Error("two builds of the package differ")
 	}
 	t.Run("lintian", func(t *testing.T) {
-		out, err := exec.Command(rig.Tool(t, "lintian", "lintian"), "--allow-root", "--fail-on", "error", first).CombinedOutput()
+		out, err := exec.Command(rig.Tool(t, "lintian", "lintian"), "--allow-root", "--fail-on", "error,warning", first).CombinedOutput()
 		if err != nil {
 			t.Errorf("lintian: %v\n%s", err, out)
 		}
@@ -137,8 +137,8 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 
 // TestPackageForTokens looks into the package with the helper.
 func TestPackageForTokens(t *testing.T) {
-	file := build(t, "smimerelay-pkcs11")
-	if out, err := exec.Command(rig.Tool(t, "lintian", "lintian"), "--allow-root", "--fail-on", "error", file).CombinedOutput(); err != nil {
+	file := build(t, rig.Root(t), "deb", "smimerelay-pkcs11")
+	if out, err := exec.Command(rig.Tool(t, "lintian", "lintian"), "--allow-root", "--fail-on", "error,warning", file).CombinedOutput(); err != nil {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
 	scratch := t.TempDir()
@@ -154,17 +154,43 @@ func TestPackageForTokens(t *testing.T) {
 	}
 }
 
-func build(t *testing.T, name string) string {
+// elsewhere is a copy of the project, which only its owner can read, as in a clone of a user
+// with another umask.
+func elsewhere(t *testing.T) string {
+	t.Helper()
+	there := t.TempDir()
+	run(t, "sh", "-c", `cd "$1" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$2" && chmod -R go= "$2" &&
+		echo "gitdir: $(git rev-parse --absolute-git-dir)" >"$2/.git"`, "sh", rig.Root(t), there)
+	return there
+}
+
+// build makes a package of the project in root.
+func build(t *testing.T, root, format, name string) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command(filepath.Join(rig.Root(t), "packaging/build"), "deb", name)
-	cmd.Env = append(os.Environ(), "DIST="+dir)
+	pack(t, root, dir, "build", format, name)
+	return only(t, filepath.Join(dir, "*."+format))
+}
+
+// pack runs a program of packaging, with DIST. It may not depend on the umask.
+func pack(t *testing.T, root, dist, program string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("sh", append([]string{"-c", `umask "$0"; exec "$@"`, "022", filepath.Join(root, "packaging", program)}, args...)...)
+	if root != rig.Root(t) {
+		cmd.Args[3] = "077"
+	}
+	cmd.Env = append(os.Environ(), "DIST="+dist, "GIT_OPTIONAL_LOCKS=0") // the index is that of the project
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+}
+
+// only is the one file of a pattern.
+func only(t *testing.T, pattern string) string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) != 1 {
-		t.Fatalf("%s made %q, %v", cmd, files, err)
+		t.Fatalf("%s: %q, %v", pattern, files, err)
 	}
 	return files[0]
 }
