@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/smimerelay/smimerelay/internal/fault"
 )
 
 // mayChunk reports whether the hop gets a message by BDAT (RFC 3030): in one piece whose
@@ -30,18 +28,14 @@ func (c *Client) avoidChunks(host Host) {
 	c.noChunks.add(host.Address, c.config.Clock())
 }
 
-// unknownCommand reports a reply that is about a command and not about the message (RFC
-// 5321 section 4.2.2).
-func unknownCommand(r fault.Reply) bool { return r.Code == 500 || r.Code == 502 || r.Code == 503 }
-
 // errSize is the error for a message that is not as long as it was said to be.
 var errSize = errors.New("the message has another size than is noted of it")
 
 // writeChunk writes BDAT with a message of size octets, which like that of DATA ends with a
-// line end; ended says that it has one, and begun that its first octet has been sent. Not one
-// octet more than was said follows: the hop would take it for a command.
-func writeChunk(w io.Writer, size int, ended, begun bool, pieces func(each func([]byte) error) error) error {
-	end := ""
+// line end, and returns what is to be written after it: its last octets, by which the hop has
+// the message. ended says that it has a line end, and begun that its first octet has been
+// sent. Not one octet more than was said follows: the hop would take it for a command.
+func writeChunk(w io.Writer, size int, ended, begun bool, pieces func(each func([]byte) error) error) (end string, err error) {
 	if !ended {
 		end = "\r\n"
 	}
@@ -50,23 +44,24 @@ func writeChunk(w io.Writer, size int, ended, begun bool, pieces func(each func(
 		sent = 1
 	}
 	if _, err := fmt.Fprintf(w, "BDAT %d LAST\r\n", size-sent+len(end)); err != nil {
-		return err
+		return "", err
 	}
 	left := size
-	err := pieces(func(p []byte) error {
+	err = pieces(func(p []byte) error {
 		if left -= len(p); left < 0 {
 			return errSize
 		}
 		skipped := min(sent, len(p))
 		p, sent = p[skipped:], sent-skipped
+		if left == 0 && len(p) > 0 {
+			last := len(p) - 1
+			p, end = p[:last], string(p[last:])+end
+		}
 		_, err := w.Write(p)
 		return err
 	})
 	if err == nil && left > 0 {
 		err = errSize
 	}
-	if err == nil {
-		_, err = io.WriteString(w, end)
-	}
-	return err
+	return end, err
 }

@@ -116,14 +116,17 @@ func TestBDATIsNotKnown(t *testing.T) {
 	}
 }
 
-// A hop that takes the first chunk, and calls the one with the message an unknown command,
-// gets the message by DATA.
-func TestBDATIsKnownNoMore(t *testing.T) {
+// A hop that has taken the first chunk knows BDAT: what it says of the last is about the
+// message, which it does not get a second time.
+func TestLastChunkIsRefused(t *testing.T) {
 	for _, code := range []string{"500 5.5.1", "502 5.5.1", "503 5.5.1"} {
 		s := &server{t: t, offers: "CHUNKING", answer: script(fmt.Sprintf("BDAT %d", len(text)-1), code+" what?")}
 		c := s.start(setup{})
-		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "ok" || len(s.commands("DATA")) != 1 {
+		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != code || s.connections() != 1 || len(s.commands("DATA")) > 0 {
 			t.Errorf("%s: %s, commands %q", code, got, s.commands(""))
+		}
+		if c.noChunks.has(c.host.Address, time.Now()) {
+			t.Errorf("%s: it gets no BDAT any more", code)
 		}
 	}
 }
@@ -221,13 +224,15 @@ func (s *server) chunk(line string, r io.Reader) bool {
 		return true
 	}
 	text := make([]byte, n)
-	_, err := io.ReadFull(r, text)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !strings.HasSuffix(line, " LAST") {
 		s.begun = string(text)
-		return err == nil
+		return true
 	}
 	s.data, s.begun = append(s.data, s.begun+string(text)), ""
-	return err == nil
+	return true
 }

@@ -38,19 +38,12 @@ func (d *dotWriter) Write(text []byte) (int, error) {
 	return size, nil
 }
 
-// end writes the final dot.
-func (d *dotWriter) end() error {
-	end := ".\r\n"
+// end is what is to be written after the text: the final dot.
+func (d *dotWriter) end() string {
 	if d.inLine {
-		end = "\r\n.\r\n"
+		return "\r\n.\r\n"
 	}
-	if _, err := io.WriteString(d.w, end); err != nil {
-		return err
-	}
-	if f, ok := d.w.(interface{ Flush() error }); ok {
-		return f.Flush()
-	}
-	return nil
+	return ".\r\n"
 }
 
 // writeLines writes text with the dots doubled that begin a line; begins says that it
@@ -104,10 +97,11 @@ func (s *scan) whole() {
 	s.bare = s.bare || s.cr
 }
 
-// blockWriter gives each block of data its time.
+// blockWriter gives each block of data its time, and writes on only while the hop is silent.
 type blockWriter struct {
 	h   *hop
 	ctx context.Context //nolint:containedctx // io.Writer takes none; it lives for one message
+	due int             // octets until the hop is listened to
 }
 
 // block is how much the hop must take in one time-out.
@@ -116,16 +110,36 @@ const block = 256 << 10
 func (w *blockWriter) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		if err := w.h.allow(w.ctx, w.h.client.timeouts.block); err != nil {
+		if err := w.begin(w.due <= 0); err != nil {
 			return done, err
 		}
 		n, err := w.h.w.Write(p[done:min(len(p), done+block)])
 		done += n
-		if err != nil {
+		if w.due -= n; err != nil {
 			return done, err
 		}
 	}
 	return done, nil
 }
 
-func (w *blockWriter) Flush() error { return w.h.w.Flush() }
+// begin begins a block.
+func (w *blockWriter) begin(listen bool) error {
+	if err := w.h.allow(w.ctx, w.h.client.timeouts.block); err != nil || !listen {
+		return err
+	}
+	w.due = block
+	return w.h.inStep()
+}
+
+// end writes the end of the message, by which the hop has it. Who has spoken until then has
+// not answered the message: its reply would be taken for the answer, and the answer for
+// that to something else.
+func (w *blockWriter) end(end string) error {
+	if err := w.begin(true); err != nil {
+		return err
+	}
+	if _, err := w.h.w.WriteString(end); err != nil {
+		return err
+	}
+	return w.h.w.Flush()
+}

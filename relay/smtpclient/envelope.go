@@ -2,6 +2,7 @@ package smtpclient
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -26,6 +27,18 @@ type step struct {
 	wait      time.Duration
 	recipient int    // of RCPT; else one of the constants below
 	chunk     []byte // what follows the line
+}
+
+// mayGet reports whether a reply can be one to the step (RFC 5321 section 4.3.2). After one
+// that cannot, it is not known what the hop waits for: it may be reading a message.
+func (s step) mayGet(r fault.Reply) bool {
+	switch s.recipient {
+	case stepData:
+		return r.Code/100 != 2
+	case stepChunk:
+		return true // see ready
+	}
+	return r.Code/100 != 3
 }
 
 const (
@@ -61,6 +74,9 @@ func (h *hop) envelope(ctx context.Context, t *Transfer) (*envelope, error) {
 				return nil, err
 			}
 			h.trying = false
+			if !s.mayGet(r) {
+				return nil, fmt.Errorf("%w: %q to %.4s", errOutOfStep, r.String(), s.line)
+			}
 			if r.Code == 421 && s.recipient >= 0 {
 				return nil, asError(r)
 			}

@@ -19,6 +19,7 @@ type hop struct {
 	client     *Client
 	host       Host
 	secured    bool
+	wire       *wire // what nc is, or what is under its TLS
 	nc         net.Conn
 	r          *bufio.Reader
 	w          *bufio.Writer
@@ -57,8 +58,13 @@ func (c *Client) dial(ctx context.Context, host Host) (*hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hop{client: c, host: host, domains: map[string]bool{}}
-	h.use(nc)
+	w, err := newWire(nc)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	h := &hop{client: c, host: host, domains: map[string]bool{}, wire: w}
+	h.use(w)
 	if err = h.secure(ctx); err == nil && c.config.Auth != nil {
 		stop := h.watch(ctx)
 		err = h.authenticate(ctx, c.config.Auth)
@@ -124,6 +130,10 @@ func (h *hop) secure(ctx context.Context) error {
 	if r.Code != 220 {
 		err := fmt.Errorf("%w: %w", errHandshake, asError(r))
 		h.opened(err)
+		return err
+	}
+	// What follows in the clear may be of another than the hop (RFC 3207 section 6).
+	if err := h.inStep(); err != nil {
 		return err
 	}
 	if err := h.handshake(ctx); err != nil {
@@ -227,21 +237,12 @@ func (h *hop) commandLines(ctx context.Context, d time.Duration, line string) ([
 	return readReply(h.r)
 }
 
-// inStep returns an error where there is a reply to nothing that was sent. The next one
-// would be taken for the answer to something else, and in the end for that to the message.
-func (h *hop) inStep() error {
-	if h.r.Buffered() > 0 {
-		return errOutOfStep
-	}
-	return nil
-}
-
 // write sends commands at once, and leaves the first of their replies its time.
 func (h *hop) write(ctx context.Context, group []step) error {
-	if err := h.inStep(); err != nil {
+	if err := h.allow(ctx, group[0].wait); err != nil {
 		return err
 	}
-	if err := h.allow(ctx, group[0].wait); err != nil {
+	if err := h.inStep(); err != nil {
 		return err
 	}
 	for _, s := range group {

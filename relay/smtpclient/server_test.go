@@ -2,6 +2,7 @@ package smtpclient
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"slices"
@@ -16,11 +17,13 @@ type server struct {
 	t      *testing.T
 	offers string // EHLO keywords
 	answer func(conn int, line string) string
-	noBDAT bool   // what follows BDAT is read as commands
-	begun  string // what has come of a message by BDAT
+	noBDAT bool        // what follows BDAT is read as commands
+	begun  string      // what has come of a message by BDAT
+	tls    *tls.Config // for STARTTLS
 
 	mu    sync.Mutex
 	conns int
+	last  net.Conn // the last connection, as it is written to
 	lines []string // commands
 	data  []string // as on the wire, with dots and end
 	wg    sync.WaitGroup
@@ -85,8 +88,18 @@ func (s *server) say(conn int, line, usual string) string {
 	return usual
 }
 
+// interject writes to the client what it has not asked for. When it returns, the client
+// can read that.
+func (s *server) interject(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := io.WriteString(s.last, text+"\r\n"); err != nil {
+		s.t.Error(err)
+	}
+}
+
 func (s *server) serve(nc net.Conn, n int) {
-	defer nc.Close()
+	defer func() { nc.Close() }()
 	r := bufio.NewReader(nc)
 	reply := func(text string) bool {
 		if text == "!" {
@@ -95,6 +108,12 @@ func (s *server) serve(nc net.Conn, n int) {
 		_, err := io.WriteString(nc, text+"\r\n")
 		return err == nil
 	}
+	opened := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.last = nc
+	}
+	opened()
 	if !reply(s.say(n, "", "220 hop")) {
 		return
 	}
@@ -109,11 +128,13 @@ func (s *server) serve(nc net.Conn, n int) {
 		s.mu.Unlock()
 		usual := "250 2.0.0 ok"
 		switch verb, _, _ := strings.Cut(line, " "); verb {
-		case "EHLO":
+		case "EHLO", "LHLO":
 			usual = "250 hop"
 			if s.offers != "" {
 				usual = "250-hop\r\n250-" + strings.ReplaceAll(s.offers, ", ", "\r\n250-") + "\r\n250 LAST"
 			}
+		case "STARTTLS":
+			usual = "220 go"
 		case "DATA":
 			usual = "354 go"
 		case "BDAT":
@@ -127,6 +148,11 @@ func (s *server) serve(nc net.Conn, n int) {
 		answer := s.say(n, line, usual)
 		if !reply(answer) {
 			return
+		}
+		if line == "STARTTLS" && s.tls != nil {
+			nc = tls.Server(nc, s.tls)
+			r.Reset(nc)
+			opened()
 		}
 		if strings.HasPrefix(answer, "354") && !s.readData(n, r, reply) {
 			return

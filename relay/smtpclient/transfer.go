@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 
@@ -170,10 +169,10 @@ func (h *hop) send(ctx context.Context, t *Transfer) error {
 	if err != nil {
 		return err
 	}
-	if e.data.Code == 354 && len(e.accepted) > 0 {
+	if e.data.Code/100 == 3 && len(e.accepted) > 0 {
 		return h.content(ctx, t, e.accepted)
 	}
-	if e.data.Code == 354 {
+	if e.data.Code/100 == 3 {
 		if h.client.config.LMTP {
 			return errClosed // there is no answer without a recipient, and no data
 		}
@@ -208,96 +207,6 @@ func (h *hop) after(ctx context.Context, r fault.Reply) error {
 		return asError(r)
 	}
 	return nil
-}
-
-// content sends the message. Once the final dot may have been read there is no
-// taking it back: the connection counts as committed.
-func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
-	if err := h.inStep(); err != nil {
-		return err
-	}
-	h.committed = true
-	if err := relay.CheckClaim(ctx); err != nil {
-		t.fail(fault.New(fault.NextHop, "the delivery was not made; it is tried again", err))
-		return err
-	}
-	if err := h.writeContent(ctx, &blockWriter{h: h, ctx: ctx}, t); err != nil {
-		return err
-	}
-	for _, about := range h.answered(accepted) {
-		r, err := h.reply(ctx, h.client.timeouts.end)
-		if err != nil {
-			return err
-		}
-		if h.chunking && unknownCommand(r) {
-			h.committed = false
-			return errNoChunks
-		}
-		h.judge(ctx, t, about, r)
-		if h.chunking && r.Code/100 != 2 || r.Code == 421 {
-			return h.after(ctx, r) // RFC 3030 section 2: a chunk that failed leaves a transaction to end
-		}
-	}
-	return nil
-}
-
-// writeContent sends a message as the hop takes it. Where it fails the hop has not got its
-// end, and does not take it.
-func (h *hop) writeContent(ctx context.Context, w *blockWriter, t *Transfer) error {
-	pieces := func(each func([]byte) error) error { return t.pieces(ctx, each) }
-	if !h.chunking {
-		d := &dotWriter{w: w}
-		if err := pieces(func(p []byte) error { _, err := d.Write(p); return err }); err != nil {
-			return err
-		}
-		return d.end()
-	}
-	if err := writeChunk(w, t.size(), t.ended, h.begun, pieces); err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
-// answered are the recipients that each answer to the message is about: all of them, or
-// with LMTP one by one (RFC 2033 section 4.2).
-func (h *hop) answered(accepted []int) [][]int {
-	if !h.client.config.LMTP {
-		return [][]int{accepted}
-	}
-	return slices.Collect(slices.Chunk(accepted, 1))
-}
-
-// judge gives recipients the result that an answer to the message means.
-func (h *hop) judge(ctx context.Context, t *Transfer, recipients []int, r fault.Reply) {
-	if r.Code/100 != 2 {
-		t.settle(recipients, h.said(r))
-		return
-	}
-	h.logDelivered(ctx, t, recipients, r)
-	for _, i := range recipients {
-		t.relayed[i] = !h.offers("DSN")
-		relay.TellReply(ctx, t.d.Recipients[i].Address, h.host.shown(), r.String())
-	}
-	t.settle(recipients, nil)
-}
-
-// noContent ends the data of a message that has no recipient (RFC 2920 section 3.1).
-// What the hop says of it is of no interest: it took nothing that was for anybody.
-func (h *hop) noContent(ctx context.Context) error {
-	_, err := h.command(ctx, h.client.timeouts.end, ".")
-	return err
-}
-
-// logDelivered writes by which answer the hop took the message, for each recipient:
-// it is there that the hop's own log continues.
-func (h *hop) logDelivered(ctx context.Context, t *Transfer, accepted []int, r fault.Reply) {
-	if !h.client.config.Log.Enabled(ctx, slog.LevelInfo) {
-		return
-	}
-	log := t.d.Origin.With(h.client.config.Log).With("sender", t.d.Sender.String(), "next_hop", h.host.shown())
-	for _, i := range accepted {
-		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", r.String())
-	}
 }
 
 // suits refuses, for good, what this hop cannot take.
