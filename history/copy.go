@@ -11,7 +11,7 @@ import (
 // copied are the tables of a history, with what Copy takes of them, in order. The number of
 // a row is that of its database.
 var copied = []struct{ table, columns, order string }{
-	{"smimerelay_history", "time, id, queue_id, message_id, listener, direction, sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, " + refColumns, "seq"},
+	{"smimerelay_history", "time, id, queue_id, message_id, listener, direction, sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, class, " + refColumns, "seq"},
 	{"smimerelay_history_hour", "hour, kind, word, direction, number", "hour, kind, word, direction"},
 }
 

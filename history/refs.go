@@ -22,7 +22,7 @@ const (
 // ref is the reference of a text in a row of a time.
 func ref(millis int64, text string) int64 { return refIn(millis/periodMillis, text) }
 
-func refIn(period int64, text string) int64 { return period<<hashBits | hash(text) }
+func refIn(period int64, text string) int64 { return period<<hashBits | hash(text, hashBits) }
 
 // refOrNull is that of a text of which "" is none.
 func refOrNull(millis int64, text string) any {
@@ -32,8 +32,9 @@ func refOrNull(millis int64, text string) any {
 	return ref(millis, text)
 }
 
-func hash(text string) int64 {
-	return int64(crc32.ChecksumIEEE([]byte(text)) >> (32 - hashBits))
+// hash has so many bits.
+func hash(text string, bits int) int64 {
+	return int64(crc32.ChecksumIEEE([]byte(text)) >> (32 - bits))
 }
 
 // refs are the references of a row, in the order of refColumns.
@@ -53,11 +54,22 @@ type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// span is a time in milliseconds: from since to before until.
-type span struct{ since, until int64 }
+// span is a time in milliseconds: from since to before a place in the order of a search.
+type span struct {
+	since  int64
+	before cursor
+}
 
 // always has every time.
-var always = span{0, math.MaxInt64}
+var always = span{before: cursor{time: math.MaxInt64}}
+
+// until is the first time that has no part in it.
+func (s span) until() int64 {
+	if s.before.seq > 0 {
+		return max(s.before.time, s.before.time+1)
+	}
+	return s.before.time
+}
 
 // hit is a period in which there may be a row for some of the lookups.
 type hit struct {
@@ -81,7 +93,7 @@ func periods(ctx context.Context, from queryer, lookups []sought, s span, do fun
 			if enough, err := do(h); enough || err != nil {
 				return err
 			}
-			s.until = h.period * periodMillis
+			s.before = cursor{time: h.period * periodMillis}
 		}
 		if len(hits) < limit {
 			return nil
@@ -91,9 +103,9 @@ func periods(ctx context.Context, from queryer, lookups []sought, s span, do fun
 
 // findHits returns the newest periods of a span that may have rows for one of the lookups.
 func findHits(ctx context.Context, from queryer, lookups []sought, s span, limit int) (hits []hit, err error) {
-	args := []any{s.until, s.since / periodMillis, limit}
+	args := []any{s.until(), s.since / periodMillis, limit}
 	for _, l := range lookups {
-		args = append(args, hash(l.text))
+		args = append(args, hash(l.text, hashBits))
 	}
 	rows, err := from.QueryContext(ctx, periodStatement(lookups), args...)
 	if err != nil {
@@ -136,8 +148,8 @@ func periodStatement(lookups []sought) string {
 // perReference is how many rows get their references in one transaction.
 const perReference = 1000
 
-// refer gives references to rows that have none: those of an earlier release. It returns how
-// many it found.
+// refer gives references and their class to rows that have none: those of an earlier release. It
+// returns how many it found.
 func (s *Store) refer(ctx context.Context) (all int, err error) {
 	for {
 		n, err := s.referSome(ctx)
@@ -150,9 +162,10 @@ func (s *Store) refer(ctx context.Context) (all int, err error) {
 	}
 }
 
-// unreferred are rows without references. All nodes change them in one order.
-const unreferred = `SELECT seq, time, id, queue_id, message_id, sender_key, recipient_key FROM (
-	SELECT seq, time, id, queue_id, message_id, sender_key, recipient_key FROM smimerelay_history WHERE id_ref IS NULL LIMIT $1) AS part ORDER BY seq`
+// unreferred are rows without a class, and perhaps without references. All nodes change them in
+// one order.
+const unreferred = `SELECT seq, time, id, queue_id, message_id, sender_key, recipient_key, rule, listener, direction, outcome
+	FROM smimerelay_history WHERE seq IN (SELECT seq FROM smimerelay_history WHERE class IS NULL LIMIT $1) ORDER BY seq`
 
 func (s *Store) referSome(ctx context.Context) (n int, err error) {
 	tx, err := s.write.BeginTx(ctx, nil)
@@ -169,18 +182,19 @@ func (s *Store) referSome(ctx context.Context) (n int, err error) {
 	for rows.Next() {
 		var seq, at int64
 		var id, queueID, messageID, sender, recipient string
-		if err := rows.Scan(&seq, &at, &id, &queueID, &messageID, &sender, &recipient); err != nil {
+		var c class
+		if err := rows.Scan(&seq, &at, &id, &queueID, &messageID, &sender, &recipient, &c.rule, &c.listener, &c.direction, &c.outcome); err != nil {
 			return 0, err
 		}
 		r := refs(at, id, queueID, messageID, sender, recipient)
-		all = append(all, append(r[:], seq))
+		all = append(all, append(r[:], c.number(), seq))
 	}
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	for _, args := range all {
 		if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_history SET id_ref = $1, queue_id_ref = $2, message_id_ref = $3,
-			sender_key_ref = $4, recipient_key_ref = $5 WHERE seq = $6`, args...); err != nil {
+			sender_key_ref = $4, recipient_key_ref = $5, class = $6 WHERE seq = $7`, args...); err != nil {
 			return 0, err
 		}
 	}

@@ -70,14 +70,21 @@ func (s *Store) Search(ctx context.Context, q Query) (Page, error) {
 
 // search returns so many rows at most.
 func (s *Store) search(ctx context.Context, q Query, limit int) (found []numbered, err error) {
-	c, when, err := q.conditions()
+	when, err := q.when()
 	if err != nil {
 		return nil, err
 	}
 	lookups := q.lookups()
-	if lookups == nil {
+	switch {
+	case lookups == nil && q.class() != class{}:
+		return s.searchClasses(ctx, q.class(), when, limit)
+	case lookups == nil:
+		var c conditions
+		c.within(when)
 		return s.find(ctx, c.statement(limit), c.args...)
 	}
+	c := q.conditions()
+	c.within(when)
 	err = periods(ctx, s.read, lookups, when, func(h hit) (bool, error) {
 		rows, err := s.searchIn(ctx, h, c, limit)
 		found = append(found, rows[:min(len(rows), limit-len(found))]...)
@@ -100,10 +107,15 @@ func (s *Store) searchIn(ctx context.Context, h hit, c conditions, limit int) (f
 		found = append(found, rows...)
 	}
 	if len(h.lookups) > 1 { // a row may be found by several
-		slices.SortFunc(found, func(a, b numbered) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.seq, a.seq)) })
-		found = slices.CompactFunc(found, func(a, b numbered) bool { return a.seq == b.seq })
+		found = slices.CompactFunc(newestFirst(found), func(a, b numbered) bool { return a.seq == b.seq })
 	}
 	return found, nil
+}
+
+// newestFirst sorts rows.
+func newestFirst(rows []numbered) []numbered {
+	slices.SortFunc(rows, func(a, b numbered) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.seq, a.seq)) })
+	return rows
 }
 
 // cursor is the place of a row in the order of a search.
@@ -146,52 +158,52 @@ func (c *conditions) clone() conditions {
 	return conditions{slices.Clone(c.texts), slices.Clone(c.args)}
 }
 
-// conditions returns what must hold besides one of the lookups, and the time in which that
-// can be. An outcome, listener, direction or rule that finds a third of all rows is not looked up
-// in its index if something narrows the search more: "|| ”" keeps it from that.
-func (q *Query) conditions() (c conditions, when span, err error) {
-	when = always
+// when is the time in which a search finds rows.
+func (q *Query) when() (s span, err error) {
+	s = always
 	if !q.Since.IsZero() {
-		when.since = max(q.Since.UnixMilli(), 0)
-		c.add("time >= $", q.Since.UnixMilli())
+		s.since = max(q.Since.UnixMilli(), 0)
 	}
 	if !q.Until.IsZero() {
-		when.until = q.Until.UnixMilli()
-		c.add("time < $", q.Until.UnixMilli())
+		s.before.time = q.Until.UnixMilli()
 	}
 	if q.Cursor != "" {
 		at, err := parseCursor(q.Cursor)
 		if err != nil {
-			return c, when, err
+			return s, err
 		}
-		when.until = min(when.until, max(at.time, at.time+1))
-		before := c.argument(at.time)
-		c.texts = append(c.texts, "time <= "+before, "(time < "+before+" OR seq < "+c.argument(at.seq)+")")
+		if at.time < s.before.time {
+			s.before = at
+		}
 	}
-	for _, f := range []struct{ column, value string }{
-		{"outcome", string(q.Outcome)}, {"listener", q.Listener}, {"direction", q.Direction}, {"rule", q.Rule},
-	} {
-		switch {
-		case f.value == "":
-		case q.lookups() == nil:
+	return s, nil
+}
+
+// within adds that a row is in a time.
+func (c *conditions) within(s span) {
+	c.add("time >= $", s.since)
+	c.add("time < $", s.until())
+	if s.before.seq > 0 {
+		c.texts = append(c.texts, "(time < "+c.argument(s.before.time)+" OR seq < "+c.argument(s.before.seq)+")")
+	}
+}
+
+// conditions returns what must hold besides one of the lookups and the time.
+func (q *Query) conditions() (c conditions) {
+	for _, f := range q.class().fields() {
+		if f.value != "" {
 			c.add(f.column+" = $", f.value)
-		default:
-			c.add(f.column+" || '' = $", f.value)
 		}
 	}
 	if q.Text != "" && !q.Address.IsNull() {
 		c.add("(sender_key = $ OR recipient_key = $)", key(q.Address))
 	}
-	return c, when, nil
+	return c
 }
 
 // statement finds so many rows at most for which the conditions hold, newest first.
 func (c *conditions) statement(limit int) string {
-	text := "SELECT " + columns + " FROM smimerelay_history"
-	if len(c.texts) > 0 {
-		text += " WHERE " + strings.Join(c.texts, " AND ")
-	}
-	return text + " ORDER BY time DESC, seq DESC LIMIT " + strconv.Itoa(limit)
+	return "SELECT " + columns + " FROM smimerelay_history WHERE " + strings.Join(c.texts, " AND ") + " ORDER BY time DESC, seq DESC LIMIT " + strconv.Itoa(limit)
 }
 
 // byMessageID finds what has a Message-ID outside of the encryption, or inside.

@@ -56,8 +56,7 @@ func (s *Store) writeOnce(ctx context.Context, b Batch) (unmatched []Change, err
 }
 
 func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmatched []Change, err error) {
-	rows := slices.Clone(b.Rows)
-	rest := merge(rows, b.Changes)
+	rows, rest := merge(b.Rows, b.Changes)
 	if err := s.insert(ctx, tx, rows, n); err != nil {
 		return nil, err
 	}
@@ -76,11 +75,13 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmat
 // rowKey names a row among those of the last messages.
 type rowKey struct{ id, recipient string }
 
-// merge makes the changes to rows that are not stored yet, and returns the others.
-func merge(rows []Row, changes []Change) (rest []Change) {
-	if len(changes) == 0 {
-		return nil
+// merge makes the changes to rows that are not stored yet, in copies of them, and returns the
+// others.
+func merge(rows []Row, changes []Change) (merged []Row, rest []Change) {
+	if len(rows) == 0 || len(changes) == 0 {
+		return rows, changes
 	}
+	rows = slices.Clone(rows)
 	at := make(map[rowKey]int, len(rows))
 	for i := range rows {
 		at[rowKey{rows[i].ID, key(rows[i].Recipient)}] = i
@@ -93,21 +94,27 @@ func merge(rows []Row, changes []Change) (rest []Change) {
 			rest = append(rest, c)
 		}
 	}
-	return rest
+	return rows, rest
 }
 
 // width is how many values a row has, and perStatement how many rows are inserted at once.
 const (
-	width        = 20
+	width        = 21
 	perStatement = 50
 )
 
 // insertStatement inserts so many rows. SQLite gets arguments without a number: one with a
-// number is looked up by its text among all, for each that is bound.
+// number is looked up by its text among all, for each that is bound. There, an error ends the
+// transaction, which is all or nothing anyway: SQLite need not note what each page was before the
+// statement, to undo that alone.
 func (s *Store) insertStatement(rows int) string {
 	var b strings.Builder
-	b.WriteString(`INSERT INTO smimerelay_history (time, id, queue_id, message_id, listener, direction,
-		sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, ` + refColumns + `) VALUES `)
+	b.WriteString("INSERT ")
+	if !s.shared {
+		b.WriteString("OR ROLLBACK ")
+	}
+	b.WriteString(`INTO smimerelay_history (time, id, queue_id, message_id, listener, direction,
+		sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, class, ` + refColumns + `) VALUES `)
 	for i := range rows * width {
 		switch {
 		case i%width > 0:
@@ -130,7 +137,8 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) er
 	for chunk := range slices.Chunk(rows, perStatement) {
 		args := make([]any, 0, len(chunk)*width)
 		for i := range chunk {
-			r := &chunk[i]
+			r := chunk[i]
+			r.Events = slices.Clone(r.Events)
 			r.clean()
 			data, err := r.data()
 			if err != nil {
@@ -144,10 +152,10 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) er
 			kept := r.takes(sender, recipient, data, facts)
 			at := r.Time.UnixMilli()
 			args = append(args, at, r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
-				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts, r.ProtectedID, refOrNull(at, r.ProtectedID))
+				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts, r.ProtectedID, refOrNull(at, r.ProtectedID), r.class().number())
 			of := refs(at, r.ID, r.QueueID, r.MessageID, sender, recipient)
 			args = append(args, of[:]...)
-			n.row(r, 1)
+			n.row(&r, 1)
 			n.add(at, countBytes, "", "", kept)
 		}
 		if _, err := tx.ExecContext(ctx, s.insertStatement(len(chunk)), args...); err != nil {
@@ -160,11 +168,10 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) er
 // overhead is about what a row takes besides its texts, with its places in the indexes.
 const overhead = 260
 
-// takes is about how many octets of the disk a row takes: the outcome, the listener, the direction
-// and the rule are there twice, in an index.
+// takes is about how many octets of the disk a row takes.
 func (r *Row) takes(sender, recipient, data, facts string) int64 {
-	return int64(overhead + len(r.ID) + len(r.QueueID) + len(r.MessageID) + len(r.ProtectedID) + len(sender) + len(recipient) + 2*len(r.Outcome) +
-		2*len(r.Listener) + 2*len(r.Direction) + 2*len(r.Rule) + len(data) + len(facts))
+	return int64(overhead + len(r.ID) + len(r.QueueID) + len(r.MessageID) + len(r.ProtectedID) + len(sender) + len(recipient) + len(r.Outcome) +
+		len(r.Listener) + len(r.Direction) + len(r.Rule) + len(data) + len(facts))
 }
 
 // change changes a row that is stored, the newest one of the message and the recipient.
@@ -200,9 +207,10 @@ func (s *Store) changeIn(ctx context.Context, tx *sql.Tx, period int64, id strin
 	if err != nil {
 		return false, err
 	}
-	more := int64(len(data)) - before + 2*int64(len(r.Outcome)-len(outcome)) // as takes counts them
+	more := int64(len(data)) - before + int64(len(r.Outcome)-len(outcome)) // as takes counts them
 	n.add(r.Time.UnixMilli(), countBytes, "", "", more)
-	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_history SET outcome = $1, data = $2, kept = kept + $3 WHERE seq = $4`, string(r.Outcome), data, more, seq)
+	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_history SET outcome = $1, class = $2, data = $3, kept = kept + $4 WHERE seq = $5`,
+		string(r.Outcome), r.class().number(), data, more, seq)
 	return true, err
 }
 

@@ -2,15 +2,11 @@ package history
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"strconv"
 	"testing"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
 
 	"github.com/smimerelay/smimerelay/history"
 )
@@ -32,43 +28,38 @@ func size(b *testing.B) int {
 // block is how many rows are written as the gateway does; they are then copied.
 const block = 10_000
 
-// fill writes n rows: a block, and copies of it with other identifiers, addresses and times.
+// fill writes n rows: a block, and copies of it with other identifiers, addresses and times, half
+// of them of 25 other rules, and two rows that are rare.
 func fill(b *testing.B, p history.Place, n int) {
 	b.Helper()
 	s := open(b, p)
 	for i := 0; i < block; i += 1000 {
 		write(b, s, history.Batch{Rows: rows(b, i, i+1000)})
 	}
-	driver, name, numbers := "sqlite", p.Path, `WITH RECURSIVE numbers (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM numbers WHERE g < $1)`
+	numbers := `WITH RECURSIVE numbers (g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM numbers WHERE g < $1)`
 	if p.URL != "" {
-		driver, name, numbers = "pgx", p.URL, `WITH numbers AS (SELECT g FROM generate_series(1, $1::bigint) AS g)`
+		numbers = `WITH numbers AS (SELECT g FROM generate_series(1, $1::bigint) AS g)`
 	}
-	db, err := sql.Open(driver, name)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
 	for _, statement := range []string{
 		numbers + ` INSERT INTO smimerelay_history (time, id, queue_id, message_id, listener, direction, sender_key, recipient_key, rule, outcome, kept, data, facts)
 			SELECT time + g * 10000000, id || '-' || g, queue_id || '-' || g, g || '.' || message_id, listener, direction, sender_key,
-			CASE WHEN g % 10 = 0 THEN recipient_key ELSE g || '.' || recipient_key END, rule, outcome, kept, data, facts FROM smimerelay_history, numbers`,
+			CASE WHEN g % 10 = 0 THEN recipient_key ELSE g || '.' || recipient_key END, CASE WHEN g % 2 = 0 THEN rule ELSE rule || g % 50 END, outcome, kept, data, facts FROM smimerelay_history, numbers`,
 		numbers + ` INSERT INTO smimerelay_history_hour SELECT hour + g * 3, kind, word, direction, number FROM smimerelay_history_hour, numbers
 			WHERE true ON CONFLICT DO NOTHING`,
 	} {
-		if _, err := db.Exec(statement, n/block-1); err != nil {
-			b.Fatal(err)
-		}
+		exec(b, p, statement, n/block-1)
 	}
-	open(b, p) // gives the copies their references
+	open(b, p) // gives the copies their references and class
+	rare := row(b, block/2)
+	rare.ID, rare.Listener, rare.Rule = "rare", "rare", "rare"
+	often := rare
+	often.Rule = row(b, 0).Rule
+	write(b, s, history.Batch{Rows: []history.Row{rare, often}})
 	if p.URL == "" {
 		// What a gateway wrote is in the file itself but for some megabytes.
-		if _, err := db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-			b.Fatal(err)
-		}
+		exec(b, p, `PRAGMA wal_checkpoint(TRUNCATE)`)
 	}
-	if _, err := db.Exec(`ANALYZE smimerelay_history`); err != nil {
-		b.Fatal(err)
-	}
+	exec(b, p, `ANALYZE smimerelay_history`)
 }
 
 // BenchmarkHistory times what a console asks of a large history: the target for a search
@@ -102,6 +93,9 @@ func BenchmarkHistory(b *testing.B) {
 			find("unknown rule", history.Query{Rule: "other"}, 0)
 			find("unknown listener", history.Query{Listener: "other"}, 0)
 			find("other direction", history.Query{Direction: "inbound"}, 0)
+			find("rare rule", history.Query{Rule: "rare"}, 1)
+			find("rule and listener that meet once", history.Query{Rule: middle.Rule, Listener: "rare"}, 1)
+			find("rule and outcome that never meet", history.Query{Rule: middle.Rule, Outcome: history.Failed}, 0)
 			find("address and rule", history.Query{Address: middle.Sender, Rule: middle.Rule}, 50)
 			find("day in the middle", history.Query{Since: middle.Time, Until: middle.Time.Add(24 * time.Hour)}, 50)
 			b.Run("overview of a month", func(b *testing.B) {

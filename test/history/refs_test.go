@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -58,24 +57,17 @@ func TestSearchGoesThroughTime(t *testing.T) {
 	})
 }
 
+// withoutReferences makes rows as an earlier release wrote them.
+const withoutReferences = `UPDATE smimerelay_history SET id_ref = NULL, queue_id_ref = NULL, message_id_ref = NULL,
+	sender_key_ref = NULL, recipient_key_ref = NULL, class = NULL`
+
 // TestRowsWithoutReferences: rows that an earlier release wrote are found.
 func TestRowsWithoutReferences(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			p := e.place(t)
 			write(t, open(t, p), history.Batch{Rows: rows(t, 0, 1500)})
-			driver, name := "sqlite", p.Path
-			if p.URL != "" {
-				driver, name = "pgx", p.URL
-			}
-			db, err := sql.Open(driver, name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			if _, err := db.Exec(`UPDATE smimerelay_history SET id_ref = NULL, queue_id_ref = NULL, message_id_ref = NULL, sender_key_ref = NULL, recipient_key_ref = NULL`); err != nil {
-				t.Fatal(err)
-			}
+			exec(t, p, withoutReferences)
 			s := open(t, p)
 			for _, n := range []int{0, 999, 1000, 1499} {
 				r := row(t, n)
@@ -100,18 +92,11 @@ func TestRowsOfAnotherRelease(t *testing.T) {
 	r := row(t, 1)
 	r.Outcome = history.Queued
 	write(t, s, history.Batch{Rows: []history.Row{r}})
-	db, err := sql.Open("pgx", p.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
 	w := writer(p, newLines(), new(atomic.Int64))
 	if _, err := w.HidSubject(t.Context(), nil); err != nil { // it is open
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(`UPDATE smimerelay_history SET id_ref = NULL, queue_id_ref = NULL, message_id_ref = NULL, sender_key_ref = NULL, recipient_key_ref = NULL`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, p.Place, withoutReferences)
 	w.Change(history.Change{ID: r.ID, Recipient: r.Recipient, Outcome: history.Delivered})
 	if err := w.Close(context.Background()); err != nil {
 		t.Fatal(err)

@@ -4,12 +4,16 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
 
 	"github.com/smimerelay/smimerelay/history"
 	"github.com/smimerelay/smimerelay/internal/testing/pgtest"
@@ -72,6 +76,46 @@ func open(tb testing.TB, p history.Place) *history.Store {
 		}
 	})
 	return s
+}
+
+// database opens the database of a history itself.
+func database(tb testing.TB, p history.Place) *sql.DB {
+	tb.Helper()
+	db := connect(tb, p)
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return db
+}
+
+func connect(tb testing.TB, p history.Place) *sql.DB {
+	tb.Helper()
+	driver, name := "sqlite", p.Path
+	if p.URL != "" {
+		driver, name = "pgx", p.URL
+	}
+	db, err := sql.Open(driver, name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return db
+}
+
+// exec runs a statement in it.
+func exec(tb testing.TB, p history.Place, statement string, args ...any) {
+	tb.Helper()
+	db := connect(tb, p)
+	if _, err := db.Exec(statement, args...); err != nil {
+		tb.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		tb.Error(err)
+	}
+	if tb.Failed() {
+		tb.FailNow()
+	}
 }
 
 func write(tb testing.TB, s *history.Store, b history.Batch) []history.Change {

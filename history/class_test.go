@@ -1,0 +1,19 @@
+package history
+
+import "testing"
+
+// TestWordsOfAClass: the words of the closed lists have hashes of their own.
+func TestWordsOfAClass(t *testing.T) {
+	seen := map[int64]string{}
+	see := func(c class) {
+		if before, ok := seen[c.number()]; ok {
+			t.Errorf("%+v is as %s", c, before)
+		}
+		seen[c.number()] = c.direction + c.outcome
+	}
+	for _, direction := range []string{"", "outbound", "inbound"} {
+		for _, outcome := range Outcomes {
+			see(class{direction: direction, outcome: string(outcome)})
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package history
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/history"
+)
+
+// mixed are rows of several rules, listeners, directions and outcomes, some of which meet in few
+// rows or in none. Some have one time.
+func mixed(t *testing.T) (all []history.Row) {
+	for n := range 400 {
+		r := row(t, n)
+		r.Time = begin.Add(time.Duration(n/3) * time.Minute)
+		r.Rule = []string{"partners", "default", ""}[n%3]
+		r.Listener = []string{"outbound", "relay"}[n/2%2]
+		r.Direction = []string{"outbound", "inbound"}[n/5%2]
+		r.Outcome = []history.Outcome{history.Delivered, history.Queued, history.Refused, history.Held}[n/7%4]
+		if n == 123 {
+			r.Rule, r.Listener = "rare", "other"
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// matches reports whether a query asks for a row.
+func matches(q history.Query, r history.Row) bool {
+	is := func(asked, has string) bool { return asked == "" || asked == has }
+	return is(q.Rule, r.Rule) && is(q.Listener, r.Listener) && is(q.Direction, r.Direction) && is(string(q.Outcome), string(r.Outcome)) &&
+		(q.Since.IsZero() || !r.Time.Before(q.Since)) && (q.Until.IsZero() || r.Time.Before(q.Until))
+}
+
+// pages reads all pages of a search.
+func pages(t *testing.T, s *history.Store, q history.Query) (ids []string) {
+	for {
+		page := search(t, s, q)
+		for _, r := range page.Rows {
+			ids = append(ids, r.ID)
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return ids
+		}
+	}
+}
+
+// TestSearchByClass: each combination of rule, listener, direction, outcome and time finds what
+// has all of it, newest first, from page to page, also after outcomes have changed.
+func TestSearchByClass(t *testing.T) {
+	each(t, func(t *testing.T, s *history.Store) {
+		all := mixed(t)
+		write(t, s, history.Batch{Rows: all})
+		var changes []history.Change
+		for n := 0; n < len(all); n += 10 {
+			all[n].Outcome = history.Failed
+			changes = append(changes, history.Change{ID: all[n].ID, Recipient: all[n].Recipient, Outcome: history.Failed})
+		}
+		if left := write(t, s, history.Batch{Changes: changes}); len(left) > 0 {
+			t.Fatal(left)
+		}
+		slices.Reverse(all)
+		middle, later := begin.Add(40*time.Minute), begin.Add(70*time.Minute)
+		for _, q := range combinations() {
+			for _, when := range []history.Query{{}, {Since: middle}, {Until: later}, {Since: middle, Until: later}} {
+				q.Since, q.Until, q.Limit = when.Since, when.Until, 17
+				var want []string
+				for _, r := range all {
+					if matches(q, r) {
+						want = append(want, r.ID)
+					}
+				}
+				if got := pages(t, s, q); !reflect.DeepEqual(got, want) {
+					t.Errorf("%+v: got %v, want %v", q, got, want)
+				}
+			}
+		}
+	})
+}
+
+// combinations are queries for some of the four, or none.
+func combinations() (all []history.Query) {
+	for _, rule := range []string{"", "partners", "rare", "unknown"} {
+		for _, listener := range []string{"", "relay", "other"} {
+			for _, direction := range []string{"", "inbound"} {
+				for _, outcome := range []history.Outcome{"", history.Delivered, history.Failed, history.Removed} {
+					all = append(all, history.Query{Rule: rule, Listener: listener, Direction: direction, Outcome: outcome})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// TestRowsWithoutClass: what an earlier release wrote is found by rule, listener, direction and
+// outcome after the next start.
+func TestRowsWithoutClass(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			p := e.place(t)
+			write(t, open(t, p), history.Batch{Rows: mixed(t)})
+			exec(t, p, `UPDATE smimerelay_history SET class = NULL`)
+			if got := search(t, open(t, p), history.Query{Rule: "rare", Listener: "other"}).Rows; len(got) != 1 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
