@@ -10,11 +10,15 @@ import (
 // It reads nothing else of them.
 func AnyHidSubject(rows []Row, messageIDs []string) bool {
 	for i := range rows {
-		if rows[i].HiddenSubject && slices.ContainsFunc(messageIDs, rows[i].hasMessageID) {
+		if rows[i].hidSubject(messageIDs) {
 			return true
 		}
 	}
 	return false
+}
+
+func (r *Row) hidSubject(messageIDs []string) bool {
+	return r.HiddenSubject && slices.ContainsFunc(messageIDs, r.hasMessageID)
 }
 
 // hasMessageID reports whether a Message-ID is the one outside of the encryption, or inside.
@@ -76,5 +80,5 @@ func (w *Writer) HidSubject(ctx context.Context, messageIDs []string) (bool, err
 func (w *Writer) waitingHid(messageIDs []string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return AnyHidSubject(w.rows, messageIDs) || AnyHidSubject(w.writing, messageIDs)
+	return w.rows.hid(messageIDs) || AnyHidSubject(w.writing, messageIDs)
 }

@@ -10,12 +10,15 @@ import (
 
 // The bounds of a Writer.
 const (
-	// every is how long what happened may wait to be written.
+	// every is how often what waits is written.
 	every = time.Second
+	// hold is how long a row waits for the first delivery of its message, which is known in a
+	// moment as a rule: the row is then written once, with it.
+	hold = 2 * time.Second
 	// room is how many rows and changes wait at most, for as long as the store fails.
 	room = 20_000
-	// perBatch is how many are written in one transaction.
-	perBatch = 500
+	// perBatch is how many rows are written in one transaction.
+	perBatch = 1000
 	// patience is for how long a change waits for its row, which another node writes, or
 	// this one in a moment.
 	patience = time.Minute
@@ -49,23 +52,20 @@ type Writer struct {
 	wake   chan struct{} // there is a whole batch
 
 	mu      sync.Mutex
-	rows    []Row
+	rows    pending
 	writing []Row // taken out of rows, and not known to be stored
-	changes []waiting
+	changes early
 	dropped int
 	store   *Store // nil before it is open
-}
-
-// waiting is a change that has been there since a time.
-type waiting struct {
-	Change
-	since time.Time
 }
 
 // NewWriter begins to write. Close ends it.
 func NewWriter(cfg WriterConfig) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, cancel: cancel, done: make(chan struct{}), tried: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w := &Writer{
+		cfg: cfg, cancel: cancel, done: make(chan struct{}), tried: make(chan struct{}), wake: make(chan struct{}, 1),
+		rows: pending{by: map[rowKey]*pendingRow{}}, changes: early{by: map[rowKey][]waiting{}},
+	}
 	go w.run(ctx)
 	return w
 }
@@ -77,24 +77,30 @@ func (w *Writer) Put(rows ...Row) {
 	if !w.fits(len(rows)) {
 		return
 	}
-	w.rows = append(w.rows, rows...)
+	now := w.cfg.Clock()
+	for _, r := range rows {
+		for _, c := range w.changes.of(rowKey{r.ID, key(r.Recipient)}) {
+			r.apply(c.Change)
+		}
+		w.rows.add(r, now)
+	}
 	w.full()
 }
 
-// Change has a change written.
+// Change has a change written: it is made at once where the row still waits.
 func (w *Writer) Change(c Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.fits(1) {
+	if w.rows.change(c) || !w.fits(1) {
 		return
 	}
-	w.changes = append(w.changes, waiting{c, w.cfg.Clock()})
+	w.changes.add(waiting{c, w.cfg.Clock()})
 	w.full()
 }
 
 // fits reports whether there is room for so many, and counts them otherwise.
 func (w *Writer) fits(n int) bool {
-	if len(w.rows)+len(w.changes)+n <= room {
+	if w.waitingLocked()+n <= room {
 		return true
 	}
 	w.dropped += n
@@ -106,7 +112,7 @@ func (w *Writer) fits(n int) bool {
 
 // full wakes who writes when there is a whole batch.
 func (w *Writer) full() {
-	if len(w.rows)+len(w.changes) < perBatch {
+	if w.waitingLocked() < perBatch {
 		return
 	}
 	select {
@@ -161,8 +167,11 @@ func (w *Writer) Message(ctx context.Context, id string) ([]Row, error) {
 func (w *Writer) waits() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.rows)+len(w.changes) > 0
+	return w.waitingLocked() > 0
 }
+
+// waitingLocked is how many rows and changes wait.
+func (w *Writer) waitingLocked() int { return len(w.rows.list) + w.changes.number }
 
 func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
@@ -235,7 +244,7 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 		return err
 	}
 	for {
-		rows, changes := w.take()
+		rows, changes := w.take(last)
 		if len(rows)+len(changes) == 0 {
 			return nil
 		}
@@ -260,16 +269,19 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 	}
 }
 
-// take takes a batch out.
-func (w *Writer) take() (rows []Row, changes []waiting) {
+// take takes a batch out. Rows that may still be held stay, but for the last time and where a
+// whole batch waits: then what is held would be the memory of a busy gateway.
+func (w *Writer) take(last bool) (rows []Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(len(w.rows), perBatch)
-	rows, w.rows = w.rows[:n:n], w.rows[n:]
+	before := time.Time{}
+	if !last && len(w.rows.list) < perBatch {
+		before = w.cfg.Clock().Add(-hold)
+	}
+	rows = w.rows.take(perBatch, before)
 	w.writing = rows
-	if len(w.rows) == 0 {
-		w.rows = nil
-		changes, w.changes = w.changes, nil
+	if len(rows) < perBatch {
+		changes = w.changes.take()
 	}
 	return rows, changes
 }
@@ -286,8 +298,8 @@ func (w *Writer) giveBack(rows []Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writing = nil
-	w.rows = append(rows, w.rows...)
-	w.changes = append(changes, w.changes...)
+	w.rows.putBack(rows)
+	w.changes.putBack(changes)
 }
 
 // again keeps the changes that found no row for another try, and reports whether there
@@ -310,7 +322,7 @@ func (w *Writer) again(tried []waiting, unmatched []Change) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.changes = append(keep, w.changes...)
+	w.changes.putBack(keep)
 	return len(keep) > 0
 }
 

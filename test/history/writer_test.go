@@ -88,7 +88,7 @@ func TestWriterOutlastsAnOutage(t *testing.T) {
 	for range room + more {
 		w.Put(one)
 	}
-	w.Change(history.Change{ID: one.ID, Recipient: one.Recipient})
+	w.Change(history.Change{ID: "another", Recipient: one.Recipient})
 	if n := dropped.Load(); n != more+1 {
 		t.Errorf("%d dropped, want %d", n, more+1)
 	}
@@ -126,6 +126,63 @@ func TestWriterPutsChangesToTheirRows(t *testing.T) {
 	}
 	if n := len(search(t, s, history.Query{}).Rows); n != 2 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+// TestRowIsWrittenOnce: a row whose message is queued waits for the first delivery, so that it
+// is written with it; one that waited long enough is written as it is, and one that hid its
+// subject does not wait.
+func TestRowIsWrittenOnce(t *testing.T) {
+	p := newFile(t)
+	exec(t, p, `CREATE TABLE updates (seq INTEGER)`)
+	open(t, p)
+	exec(t, p, `CREATE TRIGGER counted AFTER UPDATE ON smimerelay_history BEGIN INSERT INTO updates VALUES (new.seq); END`)
+	var passed atomic.Int64 // on the clock
+	w := history.NewWriter(history.WriterConfig{
+		Open:   func(ctx context.Context) (*history.Store, error) { return history.Open(ctx, p) },
+		Limits: func() history.Limits { return history.Limits{} }, Log: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { return begin.Add(time.Duration(passed.Load())) },
+	})
+	soon, late, hidden := row(t, 1), row(t, 2), row(t, 3)
+	soon.Outcome, late.Outcome, hidden.Outcome, hidden.HiddenSubject = history.Queued, history.Queued, history.Queued, true
+	w.Put(soon, late, hidden)
+	waitFor(t, w, hidden.ID)
+	if got, err := w.Message(t.Context(), soon.ID); len(got) > 0 || err != nil {
+		t.Errorf("written before the delivery: %+v, %v", got, err)
+	}
+	w.Change(history.Change{ID: soon.ID, Recipient: soon.Recipient, Outcome: history.Delivered, Event: history.Event{Time: begin, Kind: history.Attempt}})
+	if got := waitFor(t, w, soon.ID); got[0].Outcome != history.Delivered || len(got[0].Events) != 1 {
+		t.Errorf("%+v", got)
+	}
+	passed.Store(int64(10 * time.Second))
+	if got := waitFor(t, w, late.ID); got[0].Outcome != history.Queued {
+		t.Errorf("%+v", got)
+	}
+	if err := w.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	var updates int
+	if err := database(t, p).QueryRow(`SELECT count(*) FROM updates`).Scan(&updates); err != nil || updates != 0 {
+		t.Errorf("%d updates, %v", updates, err)
+	}
+}
+
+// waitFor waits until a message is written.
+func waitFor(t *testing.T, w *history.Writer, id string) []history.Row {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if rows, err := w.Message(ctx, id); err == nil && len(rows) > 0 {
+			return rows
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s is not written", id)
+		}
 	}
 }
 
