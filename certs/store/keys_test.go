@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -237,4 +238,73 @@ func TestSigningPairs(t *testing.T) {
 			t.Error("announced though it is blocked")
 		}
 	})
+}
+
+// TestAnswersAreKept: a question is answered by what was found before, as long as nothing
+// of what the answer depends on has changed, whichever process changed it.
+func TestAnswersAreKept(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		id := w.identity(1, "a@example.com")
+		asked := question{byAddress, "a@example.com"}
+		ask := func(q question) *certs.FileKeys {
+			t.Helper()
+			return got[*certs.FileKeys](w)(w.keys.ask(ctx, q))
+		}
+		none := ask(asked)
+		if ask(asked) != none {
+			t.Error("that there is no identity was looked for twice")
+		}
+		got[Stored](w)(w.PutIdentity(ctx, Imported, id))
+		stored := ask(asked)
+		if ask(asked) != stored || len(stored.Identities()) != 1 {
+			t.Error("the identity was looked for twice, or not found")
+		}
+		got[bool](w)(w.Warned(ctx, fingerprint(id), time.Hour))
+		if ask(asked) != stored {
+			t.Error("it was looked for again after a change that is not one of certificates")
+		}
+		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "", w.at.Add(time.Hour)))
+		if n := len(ask(asked).Identities()); n != 0 {
+			t.Errorf("%d identities in use, and one is blocked", n)
+		}
+		w.at = w.at.Add(time.Hour)
+		if n := len(ask(asked).Identities()); n != 0 {
+			t.Error("in use in the last second of its block")
+		}
+		w.at = w.at.Add(time.Second)
+		if n := len(ask(asked).Identities()); n != 1 {
+			t.Error("not in use after its block")
+		}
+		w.at = w.at.Add(-time.Minute)
+		if n := len(ask(asked).Identities()); n != 0 {
+			t.Error("in use after the clock was set back to the time of its block")
+		}
+	})
+}
+
+// TestLongQuestionsAreNotKept: strangers name key identifiers.
+func TestLongQuestionsAreNotKept(t *testing.T) {
+	w := newWorld(t, newFile(t))
+	for _, n := range []int{maxArgument, maxArgument + 1} {
+		got[[]*certs.Identity](w)(w.Keys().Decryption(context.Background(), cms.ID{SubjectKeyID: make([]byte, n)}))
+	}
+	if n := w.keys.answers.Len(); n != 1 {
+		t.Errorf("%d answers are kept", n)
+	}
+}
+
+// BenchmarkSigning looks for the identity of an author, as each message does that is signed.
+func BenchmarkSigning(b *testing.B) {
+	w := newWorld(b, filepath.Join(b.TempDir(), "store.db"))
+	got[Stored](w)(w.PutIdentity(context.Background(), Imported, w.identity(1, "a@example.com")))
+	a := addr("a@example.com")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		if id, err := w.Keys().Signing(ctx, a); err != nil || id == nil {
+			b.Fatal(id, err)
+		}
+	}
 }

@@ -108,6 +108,20 @@ func (s *Store) Close() error {
 	return err
 }
 
+// atOnce reads a row that is found at once. With SQLite the end of ctx ends the wait for a
+// connection, and not the query: database/sql and the driver watch for it with a goroutine
+// each, which takes longer than such a query does.
+func (s *Store) atOnce(ctx context.Context, query string, to ...any) error {
+	if postgresdb.Is(s.cfg.URL) {
+		return s.read.QueryRowContext(ctx, query).Scan(to...)
+	}
+	c, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.QueryRowContext(context.WithoutCancel(ctx), query).Scan(to...), c.Close())
+}
+
 // now is the time as it is stored.
 func (s *Store) now() int64 { return s.cfg.Clock().Unix() }
 

@@ -17,11 +17,15 @@ func (k *keys) WhyNot(ctx context.Context, addr address.Address) string {
 	if why := k.withdrawn(ctx, key); why != "" {
 		return why
 	}
-	found, err := k.find(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1`, key)
+	found, err := k.query(ctx, `JOIN store_address a ON a.fingerprint = c.fingerprint WHERE a.address = $1`, key)
 	if err != nil {
 		return ""
 	}
-	return k.index(found).WhyNot(ctx, addr)
+	ids, err := k.openAll(ctx, found)
+	if err != nil {
+		return ""
+	}
+	return k.index(ids).WhyNot(ctx, addr)
 }
 
 // withdrawn says when the newest identity of an address was revoked, or that it is
