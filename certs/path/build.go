@@ -41,12 +41,7 @@ type search struct {
 }
 
 func (v *Validator) newSearch(at time.Time, hints []*x509.Certificate) *search {
-	return &search{
-		v: v, at: at,
-		given:      hints[:min(len(hints), maxHints)],
-		avoid:      map[fingerprint]bool{},
-		signatures: map[[2]*node]*certs.Problem{},
-	}
+	return &search{v: v, at: at, given: hints[:min(len(hints), maxHints)]}
 }
 
 // find returns a valid path from leaf, leaf first and anchor last, or why there
@@ -88,6 +83,14 @@ func (s *search) remembered(leaf *node) []*node {
 		return nil
 	}
 	return path
+}
+
+// leave has the paths looked for from now on do without a certificate.
+func (s *search) leave(n *node) {
+	if s.avoid == nil {
+		s.avoid = map[fingerprint]bool{}
+	}
+	s.avoid[n.fp] = true
 }
 
 func (s *search) avoids(path []*node) bool {
@@ -195,6 +198,9 @@ func (s *search) signature(child, issuer *node) *certs.Problem {
 		return certs.Refuse(certs.TooComplex, child.Certificate, "too many possible issuers")
 	}
 	p = checkSignature(child, issuer)
+	if s.signatures == nil {
+		s.signatures = map[[2]*node]*certs.Problem{}
+	}
 	s.signatures[pair] = p
 	return p
 }

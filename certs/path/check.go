@@ -35,7 +35,7 @@ func (v *Validator) Check(ctx context.Context, cert *x509.Certificate, r certs.R
 	}
 	verdict := certs.Verdict{ChainState: chainUntrusted, Revocation: revocationUnchecked}
 	s := v.newSearch(at, r.Intermediates)
-	leaf := newNode(cert)
+	leaf := v.node(cert)
 	path, p := s.find(leaf)
 	for i := 0; i < maxIssuerFetches && p != nil && p.Reason == certs.Untrusted && s.fetchIssuers(ctx, path); i++ {
 		path, p = s.find(leaf)
@@ -108,7 +108,7 @@ func (v *Validator) checkPaths(ctx context.Context, s *search, path []*node, r c
 			}
 			culprit = path[len(path)-1] // the mode of another anchor may be another
 		}
-		s.avoid[culprit.fp] = true
+		s.leave(culprit)
 		if path, p = s.find(path[0]); p != nil {
 			break
 		}

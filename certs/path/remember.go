@@ -1,6 +1,11 @@
 package path
 
-import "github.com/smimerelay/smimerelay/internal/cache"
+import (
+	"crypto/sha256"
+	"crypto/x509"
+
+	"github.com/smimerelay/smimerelay/internal/cache"
+)
 
 // maxRemembered limits the paths that are remembered.
 const maxRemembered = 4096
@@ -12,3 +17,12 @@ const maxRemembered = 4096
 type memory = cache.Cache[fingerprint, []*node]
 
 func newMemory() *memory { return cache.New[fingerprint, []*node](maxRemembered, nil) }
+
+// node returns the node of a certificate: that of the path that is remembered for the same
+// octets, if there is one.
+func (v *Validator) node(c *x509.Certificate) *node {
+	if path, ok := v.paths.Get(sha256.Sum256(c.Raw)); ok {
+		return path[0]
+	}
+	return newNode(c)
+}
