@@ -245,7 +245,9 @@ func checkField(f Field) error {
 	if !bytes.HasSuffix(raw, []byte("\r\n")) {
 		raw = append(bytes.Clone(raw), '\r', '\n')
 	}
-	h := readHeader(raw, 0, func(int) bool { return false })
+	var room [1]Field
+	h := header{fields: room[:0]}
+	h.read(raw, 0, func(int) bool { return false })
 	if h.err != nil || len(h.fields) != 1 || h.body != len(raw) || h.fields[0].Name != f.Name {
 		return fmt.Errorf("field %q: %w", f.Name, errNotField)
 	}

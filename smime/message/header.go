@@ -96,12 +96,17 @@ type header struct {
 // line that can not belong to a header.
 func readHeader(raw []byte, pos int, stop func(pos int) bool) header {
 	var h header
+	h.read(raw, pos, stop)
+	return h
+}
+
+func (h *header) read(raw []byte, pos int, stop func(pos int) bool) {
 	start := pos
 	for pos < len(raw) {
 		end, eol := line(raw, pos)
 		if end-pos == eol {
 			h.body = end
-			return h
+			return
 		}
 		if stop(pos) {
 			break
@@ -116,7 +121,6 @@ func readHeader(raw []byte, pos int, stop func(pos int) bool) header {
 		pos = end
 	}
 	h.body = pos
-	return h
 }
 
 // add takes the line raw[pos:end] into the header.

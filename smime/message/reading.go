@@ -61,7 +61,8 @@ func (p *Part) headerDoubt() string {
 	}
 	for _, f := range p.Fields {
 		if f.Is("Content-Type") {
-			if _, err := plainValue(f); err != nil {
+			var room fewParams
+			if _, err := plainValue(f, room[:0]); err != nil {
 				return fmt.Sprintf("Content-Type %q: %v", f.Value(), err)
 			}
 		}
@@ -116,12 +117,15 @@ type plainParam struct {
 	quoted      bool
 }
 
+// fewParams is room for those that nearly all fields do with.
+type fewParams [4]plainParam
+
 // plainValue reads a value of the form of Content-Type or Content-Disposition
 // that has the plain form: words with parameters, each a name, an equals sign
 // and a word or a quoted-string without backslashes, folded only where white
 // space may stand. No comments, no parameter twice, none of RFC 2231 beside
-// its plain form.
-func plainValue(f Field) (params []plainParam, err error) {
+// its plain form. The parameters are appended to params.
+func plainValue(f Field, params []plainParam) ([]plainParam, error) {
 	_, value, _ := bytes.Cut(f.Raw, []byte(":"))
 	l := plainLexer{s: string(value)}
 	l.blanks()
@@ -142,9 +146,6 @@ func plainValue(f Field) (params []plainParam, err error) {
 			if base(other.name) == base(p.name) {
 				return nil, fmt.Errorf("parameter %q is there twice", base(p.name))
 			}
-		}
-		if params == nil {
-			params = make([]plainParam, 0, 4)
 		}
 		params = append(params, p)
 	}
@@ -216,7 +217,8 @@ func (p *Part) Plain(name string) (string, error) {
 		if !f.Is("Content-Type") {
 			continue
 		}
-		params, err := plainValue(f)
+		var room fewParams
+		params, err := plainValue(f, room[:0])
 		if err != nil {
 			return "", err
 		}
@@ -389,7 +391,8 @@ func (p *Part) PlainNames() ([]string, error) {
 		if !f.Is("Content-Type", "Content-Disposition") {
 			continue
 		}
-		params, err := plainValue(f)
+		var room fewParams
+		params, err := plainValue(f, room[:0])
 		if err != nil {
 			return nil, fmt.Errorf("%s %q: %w", f.Name, f.Value(), err)
 		}
