@@ -81,6 +81,9 @@ func Compile(rules []Rule) (*Policy, error) {
 // not needed otherwise.
 func (p *Policy) LooksAtAttachments() bool { return p != nil && p.attachments }
 
+// LooksAtGroups reports whether any rule asks who is in a group of the directory.
+func (p *Policy) LooksAtGroups() bool { return p != nil && !p.groupless }
+
 // LooksAtHeader reports whether any rule asks for Content.Header and Content.Unread, which
 // are not needed otherwise.
 func (p *Policy) LooksAtHeader() bool { return p != nil && p.header }

@@ -34,7 +34,7 @@ const maxAuthors = 5
 // sender, of each author, and of the recipients. Where no profile asks anything
 // of inbound mail no directory is asked: whatever the rule, the verdict is the same.
 func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
-	if !g.hasMinimum() {
+	if !g.hasMinimum() || !g.Policy.LooksAtGroups() {
 		return
 	}
 	ask := func(sender address.Address) map[string]enforce.MembershipFacts {
@@ -53,6 +53,10 @@ func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 // each runs f for the numbers below n, several at once. A panic in a goroutine
 // would end the process: it passes by the recover of Process.
 func (g *Gateway) each(n int, f func(i int)) {
+	if n == 1 { // as for most messages, which need no goroutine for it
+		f(0)
+		return
+	}
 	var group errgroup.Group
 	group.SetLimit(g.Lookups)
 	for i := range n {
