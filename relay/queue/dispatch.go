@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/guard"
+	"github.com/smimerelay/smimerelay/relay/internal/wire"
 )
 
 // dispatcher gives the jobs that are due to workers, to so many at once as there may
@@ -267,6 +268,7 @@ func (d *dispatcher) run(jobs []job) {
 	for _, j := range jobs {
 		d.workers.Go(func() {
 			defer d.leave(j.id)
+			wire.GrowStack()
 			// What a panic leaves undone is found by the tender.
 			_ = guard.Do(d.queue.config.Log, "delivery", func() error {
 				d.queue.attempt(d.ctx, j)

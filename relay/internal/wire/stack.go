@@ -5,7 +5,7 @@ const stackRoom = 28 << 10
 
 // GrowStack gives a goroutine that is to work on messages the stack for it at once.
 // Otherwise it would be copied at 2, 4, 8 and 16 kB with all frames that are on it then, for
-// each connection: MTAs open one for each message.
+// each connection, as MTAs open one for each message, and each attempt of the queue.
 //
 //go:noinline
 func GrowStack() {
