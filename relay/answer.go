@@ -53,6 +53,8 @@ type Batch struct {
 	Quarantined *Hold
 	// Questions are to recipients of Held.
 	Questions []Question
+	// Unreached are questions that could not be delivered: what waits for their answer is given up.
+	Unreached []Unreached
 }
 
 // Holds are what a batch holds: none, Held, Quarantined, or both.
@@ -74,7 +76,9 @@ func (b Batch) ID() string {
 }
 
 // Empty reports whether there is nothing to store.
-func (b Batch) Empty() bool { return len(b.Copies)+len(b.Notices)+len(b.Holds())+len(b.Questions) == 0 }
+func (b Batch) Empty() bool {
+	return len(b.Copies)+len(b.Notices)+len(b.Holds())+len(b.Questions)+len(b.Unreached) == 0
+}
 
 // Disposition is what becomes of a recipient.
 type Disposition struct {

@@ -18,6 +18,12 @@ type Hold struct {
 	// Unasked says of the recipients, in their order, who is to be asked for a certificate but
 	// could not be yet; nil is no one.
 	Unasked []bool
+	// Asked says of the recipients, in their order, who was asked for a certificate, by this message
+	// or by an earlier one: an answer is waited for. Nil is no one.
+	Asked []bool
+	// Unreached says of those who were asked why their question could not be delivered: no answer
+	// will come. Nil, and "" in it, is of no one.
+	Unreached []string
 	// Since is when the message was put aside, Until when it is given up.
 	Since, Until time.Time
 	// Quarantined says that an inbound rule put the message aside: only an
@@ -30,6 +36,18 @@ type Hold struct {
 
 // IsUnasked reports whether the recipient at an index is still to be asked.
 func (h *Hold) IsUnasked(i int) bool { return i < len(h.Unasked) && h.Unasked[i] }
+
+// IsAsked reports whether the recipient at an index was asked for a certificate.
+func (h *Hold) IsAsked(i int) bool { return i < len(h.Asked) && h.Asked[i] }
+
+// WhyUnreached says why the question to the recipient at an index could not be delivered; "" if
+// nothing is known of that.
+func (h *Hold) WhyUnreached(i int) string {
+	if i >= len(h.Unreached) {
+		return ""
+	}
+	return h.Unreached[i]
+}
 
 // Order is what an administrator wants done with a message that is held.
 type Order struct {

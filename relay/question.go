@@ -25,4 +25,25 @@ type Asks struct {
 	// read of a failure, and EnvID is the message's (RFC 3461 section 4).
 	Held  Recipient `json:"held"`
 	EnvID string    `json:"env_id,omitempty"`
+	// Number is by which a report finds the question: it is in the envelope sender, under which it
+	// leaves. "" is for a question with the null sender, about which no server reports.
+	Number string `json:"number,omitempty"`
+}
+
+// Unreached is what a server reports of a question: that it could not be delivered. Who was asked
+// is not in it, as anyone can write what stands in a report.
+type Unreached struct {
+	// Number is that of Asks.
+	Number string
+	// Failed are those of whom the report says it.
+	Failed []Unasked
+}
+
+// Unasked is a recipient of a question as a report names it.
+type Unasked struct {
+	// Original and Final are those of RFC 3464 sections 2.3.1 and 2.3.2; Null where the report
+	// does not have them.
+	Original, Final address.Address
+	// Reason is what the server said, on one line.
+	Reason string
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -49,6 +50,36 @@ encrypt = "never"
 			}
 			if got := p.Gateway.Ask.Language(a); got != want {
 				t.Errorf("%s is asked in %q", to, got)
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Questions have a return path where the configuration names its domain, and the null sender where it
+// does not.
+func TestReturnPathOfQuestions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	for _, domain := range []string{"", "bounce.example.org"} {
+		if err := os.WriteFile(file, []byte("hostname = \"gw.example.org\"\n[ask]\nbounce_domain = \""+domain+"\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, problems := loadElsewhere(t, file)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		path := p.Gateway.Ask.ReturnPath
+		if (path != nil) != (domain != "") {
+			t.Errorf("%q: return path %v", domain, path)
+		}
+		if path != nil {
+			if a, err := path.Question("x", time.Now()); err != nil || a.Domain() != domain {
+				t.Errorf("questions leave as %s (%v)", a, err)
+			}
+			if !p.Gateway.ReturnPath.Claims(testpki.Must(address.Parse("smr0=x@gw.example.org"))) {
+				t.Error("mail that was encrypted has another domain")
 			}
 		}
 		if err := p.Close(); err != nil {

@@ -272,6 +272,7 @@ func (b *builder) gateway() {
 	}
 	gc.Challenges = b.challenges() // of the tables that the issuer read
 	gc.Contact, gc.Ask, gc.Commands = c.Notices.Contact, b.questions, b.commands()
+	gc.Ask.ReturnPath = b.questionPath()
 	if c.History.Keep > 0 {
 		gc.Decided, gc.HidSubject = b.decided, b.hidSubject
 	}

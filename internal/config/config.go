@@ -424,6 +424,7 @@ type Triggers struct {
 type Ask struct {
 	From    string        `toml:"from" doc:"author of questions, an address with an identity: a question without a signature is not sent; empty uses postmaster"`
 	Again   time.Duration `toml:"again" doc:"how long a recipient is not asked again" min:"1h"`
+	Bounces string        `toml:"bounce_domain" doc:"domain of the envelope senders of questions, whose mail must reach a listener that accepts inbound mail: if a failure report on a question comes back, the messages that wait for its answer are returned to their senders. Empty sends questions with the null sender, and no report comes back"`
 	English []string      `toml:"english" doc:"recipients who are asked in English: addresses, domains, .domain for its subdomains, or globs"`
 	German  []string      `toml:"german" doc:"recipients who are asked in German, in the same form; all others are asked in notices.language"`
 }

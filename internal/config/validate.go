@@ -38,6 +38,12 @@ func validate(c *Config, d *decoder) {
 	if c.Inbound.BounceDomain != "" {
 		d.domain("inbound.bounce_domain", c.Inbound.BounceDomain)
 	}
+	if c.Ask.Bounces != "" {
+		d.domain("ask.bounce_domain", c.Ask.Bounces)
+		if !slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Direction != "outbound" }) {
+			d.complain("ask.bounce_domain", `add a [[listener]] with direction = "inbound" or "auto"`, "no listener accepts the reports that come back")
+		}
+	}
 	if c.Notices.Contact != "" && !isLine(c.Notices.Contact) {
 		d.complain("notices.contact", "write one short line of ASCII, such as \"https://help.example.com/smime\"", "%q cannot stand in an SMTP reply", c.Notices.Contact)
 	}

@@ -58,7 +58,7 @@ func forAll(ctx context.Context, o *Outcome, env *relay.Envelope, can relay.Capa
 	if err != nil {
 		return nil, err
 	}
-	a := &relay.Answer{Store: relay.Batch{Notices: join(join(o.Notices, report), o.Kept)}}
+	a := &relay.Answer{Store: relay.Batch{Notices: join(join(o.Notices, report), o.Kept), Unreached: o.Unreached}}
 	kind := relay.Queued
 	if can.Edit != nil && o.single() && can.Edit(o.Deliveries[0]) {
 		kind, a.Edit = relay.Edited, &o.Deliveries[0]
@@ -109,7 +109,7 @@ func forEach(ctx context.Context, o *Outcome, env *relay.Envelope, r reports) (*
 		now, later := split(d, g.members)
 		a.Deliver, a.Store.Copies = append(a.Deliver, now...), append(a.Store.Copies, later...)
 	}
-	a.Store.Held, a.Store.Quarantined, a.Store.Questions = o.Held, o.Quarantined, o.Questions
+	a.Store.Held, a.Store.Quarantined, a.Store.Questions, a.Store.Unreached = o.Held, o.Quarantined, o.Questions, o.Unreached
 	a.StoreFirst = len(o.Kept) > 0
 	if notices := join(o.Notices, report); len(o.Expanded) > 0 || !a.Store.Empty() || a.StoreFirst {
 		a.Store.Notices = join(notices, o.Kept)

@@ -29,6 +29,9 @@ type Outcome struct {
 	Held *relay.Hold
 	// Questions are to those of them who are asked for one.
 	Questions []relay.Question
+	// Unreached are questions of which the message reports that they could not be delivered, to
+	// recipients that are Returned.
+	Unreached []relay.Unreached
 	// Quarantined is the message for those from whom an inbound rule keeps it; nil
 	// where it keeps it from no one.
 	Quarantined *relay.Hold

@@ -1,15 +1,22 @@
 package dsn
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
-// Failure is a recipient of whom a report says that delivery failed. The addresses
-// are Null where it does not name them.
-type Failure struct{ Original, Final address.Address }
+// Status is what a report says of one recipient (RFC 3464 section 2.3).
+type Status struct {
+	// Action is "failed", "delayed", "delivered", "relayed" or "expanded".
+	Action string
+	// Original and Final are Null where the report does not name them.
+	Original, Final address.Address
+	// Reason is what the server said, as one short line of ASCII; "" if it is not there.
+	Reason string
+}
 
 // IsReport reports whether a message is a delivery status notification (RFC 3464
 // section 2).
@@ -18,24 +25,73 @@ func IsReport(m *message.Message) bool {
 	return p.MediaType == "multipart/report" && strings.EqualFold(p.Params["report-type"], "delivery-status")
 }
 
+// The limits of what is read of a report.
+const (
+	maxStatus     = 1 << 20 // octets of the parts that a program reads, together
+	maxStatuses   = 1000    // recipients
+	maxReasonSize = 300     // octets
+)
+
 // Failures returns the recipients of a report whose Action is "failed".
-func Failures(m *message.Message) []Failure {
-	var list []Failure
-	for _, text := range contents(m, "message/delivery-status", "message/global-delivery-status") {
+func Failures(m *message.Message) []Status {
+	return slices.DeleteFunc(Statuses(m), func(s Status) bool { return s.Action != "failed" })
+}
+
+// Statuses returns what a report says of its recipients. Only its own parts count, and not what
+// stands in a message that it returns; and nothing that two readers may read in two ways.
+func Statuses(m *message.Message) []Status {
+	var list []Status
+	size := 0
+	for _, p := range m.Root().Children {
+		if p.MediaType != "message/delivery-status" && p.MediaType != "message/global-delivery-status" || p.Ambiguous {
+			continue
+		}
+		text, err := p.Decode()
+		if size += len(text); err != nil || size > maxStatus {
+			continue
+		}
 		// Groups of fields with blank lines between them; the first is about the
 		// message and names no recipient (RFC 3464 section 2.1).
 		for group := range strings.SplitSeq(string(message.Canonical(text)), "\r\n\r\n") {
-			fields, err := message.Parse([]byte(strings.TrimLeft(group, "\r\n") + "\r\n\r\n"))
-			if err != nil {
-				continue
-			}
-			action, _, _ := strings.Cut(fields.Get("Action"), "(")
-			if fields.Has("Final-Recipient") && strings.EqualFold(strings.TrimSpace(action), "failed") {
-				list = append(list, Failure{Original: recipient(fields.Get("Original-Recipient")), Final: recipient(fields.Get("Final-Recipient"))})
+			if s, ok := readStatus(group); ok && len(list) < maxStatuses {
+				list = append(list, s)
 			}
 		}
 	}
 	return list
+}
+
+// readStatus reads a group of fields; ok is false for one that is not about a recipient.
+func readStatus(group string) (s Status, ok bool) {
+	fields, err := message.Parse([]byte(strings.TrimLeft(group, "\r\n") + "\r\n\r\n"))
+	if err != nil || len(fields.All("Final-Recipient")) != 1 || len(fields.All("Action")) != 1 {
+		return s, false
+	}
+	action, _, _ := strings.Cut(fields.Get("Action"), "(")
+	return Status{
+		Action:   strings.ToLower(strings.TrimSpace(action)),
+		Original: recipient(fields.Get("Original-Recipient")), Final: recipient(fields.Get("Final-Recipient")),
+		Reason: reasonIn(fields),
+	}, true
+}
+
+// reasonIn is the reply of the server that refused, or the status code without one (RFC 3464
+// sections 2.3.4 and 2.3.6).
+func reasonIn(fields *message.Message) string {
+	kind, text, ok := strings.Cut(fields.Get("Diagnostic-Code"), ";")
+	if !ok {
+		text = kind
+	}
+	if text = oneLine(text); text == "" {
+		text = oneLine(fields.Get("Status"))
+	}
+	return text
+}
+
+// oneLine makes one short line of ASCII of what another server said.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(printable(text)), " ")
+	return text[:min(len(text), maxReasonSize)]
 }
 
 // recipient reads "rfc822; address" (RFC 3464 section 2.3.1).

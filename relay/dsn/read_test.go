@@ -1,6 +1,7 @@
 package dsn
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,19 +10,55 @@ import (
 func TestReadFailures(t *testing.T) {
 	m := parseMessage(t, "Content-Type: multipart/report; report-type=delivery-status; boundary=b\nMIME-Version: 1.0\n\n--b\n\nno\n"+
 		"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\nAction: failed\n\n"+
-		"Original-Recipient: rfc822;first@example.org\nFinal-Recipient: rfc822; <a@example.org>\nAction: failed (no)\n\n\n"+
+		"Original-Recipient: rfc822;first@example.org\nFinal-Recipient: rfc822; <a@example.org>\nAction: failed (no)\nDiagnostic-Code: smtp;  550\x00 5.1.1\n no böx\n\n\n"+
 		"Final-Recipient: RFC822;\n b@example.org\naction: FAILED\n\nFinal-Recipient: rfc822; c@example.org\nAction: delayed\n\n"+
-		"Final-Recipient: x400; /c=de\nAction: failed\n\n--b--\n")
+		"Final-Recipient: x400; /c=de\nAction: failed\nStatus: 5.1.1 (no\x07 such)\n\n--b--\n")
 	if !IsReport(m) {
 		t.Error("not a report")
 	}
 	got := fmt.Sprint(Failures(m))
 	// The first group is about the message, whatever stands in it.
-	if got != "[{first@example.org a@example.org} { b@example.org} { }]" {
+	if got != "[{failed first@example.org a@example.org 550 5.1.1 no b?x} {failed  b@example.org } {failed   5.1.1 (no such)}]" {
 		t.Errorf("failures %s", got)
 	}
 	if IsReport(parseMessage(t, "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b--\n")) {
 		t.Error("a receipt is a report of delivery")
+	}
+}
+
+// What a report returns is no part of what it says, and what two readers may read in two ways says
+// nothing; nor does more than anyone writes about the recipients of one message.
+func TestReadFailuresOfHostileReports(t *testing.T) {
+	const failed = "Final-Recipient: rfc822; a@example.org\nAction: failed\n\n"
+	status := func(fields, groups string) string {
+		return "--b\nContent-Type: message/delivery-status\n" + fields + "\nReporting-MTA: dns; x\n\n" + groups
+	}
+	report := func(parts string) string {
+		return "Content-Type: multipart/report; report-type=delivery-status; boundary=b\nMIME-Version: 1.0\n\n" + parts + "--b--\n"
+	}
+	delayed := strings.Replace(failed, "failed", "delayed", 1)
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"as it should be":       {report(status("", failed)), 1},
+		"in base64":             {report("--b\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte("A: b\n\n"+failed)) + "\n"), 1},
+		"in what is returned":   {report(status("", delayed) + "--b\nContent-Type: message/rfc822\n\n" + strings.ReplaceAll(report(status("", failed)), "b", "c")), 0},
+		"in a part of a part":   {report(status("", delayed) + "--b\nContent-Type: multipart/mixed; boundary=c\n\n" + strings.ReplaceAll(status("", failed), "--b", "--c") + "--c--\n"), 0},
+		"two types":             {report(status("Content-Type: text/plain\n", failed)), 0},
+		"two actions":           {report(status("", strings.Replace(failed, "Action", "Action: delayed\nAction", 1))), 0},
+		"two recipients in one": {report(status("", "Final-Recipient: rfc822; b@example.org\n"+failed)), 0},
+		"not base64":            {report(status("Content-Transfer-Encoding: base64\n", "!!!!"+failed)), 0},
+		"too many":              {report(status("", strings.Repeat(failed, maxStatuses+7))), maxStatuses},
+		"too large":             {report(status("", "X: "+strings.Repeat("x", 900)+"\n"+failed+strings.Repeat("X-Y: "+strings.Repeat("y", 900)+"\n", maxStatus/900))), 0},
+	} {
+		if got := Failures(parseMessage(t, c.text)); len(got) != c.want {
+			t.Errorf("%s: %d failures, want %d", name, len(got), c.want)
+		}
+	}
+	long := Failures(parseMessage(t, report(status("", "Diagnostic-Code: smtp; "+strings.Repeat("x", 950)+"\n"+failed))))
+	if len(long) != 1 || len(long[0].Reason) != maxReasonSize {
+		t.Errorf("the reason is %v", long)
 	}
 }
 

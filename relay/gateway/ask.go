@@ -12,6 +12,7 @@ import (
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/dsn"
+	"github.com/smimerelay/smimerelay/relay/returnpath"
 	"github.com/smimerelay/smimerelay/smime"
 	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -29,6 +30,9 @@ type Ask struct {
 	Language func(address.Address) string
 	// Texts are the words of questions; nil are the built-in ones.
 	Texts *dsn.QuestionTexts
+	// ReturnPath makes the envelope senders of questions, and reads them when a report comes back;
+	// nil has them leave with the null sender.
+	ReturnPath *returnpath.Path
 	// Learns reports whether an answer of an author would teach anything; nil is of all.
 	Learns func(address.Address) bool
 }
@@ -60,15 +64,16 @@ func (g *Gateway) questions(ctx context.Context, env *relay.Envelope, msg *messa
 }
 
 // askLater makes the questions that could not be made when the message came, for those who
-// wait on. unmade says who is still to be asked: also those of whom nothing could be decided now,
-// as a lookup failed.
-func (g *Gateway) askLater(ctx context.Context, h *relay.Hold, f *enforce.Facts, waiters []enforce.Refusal) (all []relay.Question, unmade []bool) {
-	unmade = make([]bool, len(waiters))
+// wait on, and notes in rest, in which they are, who was asked and who is still to be: also those
+// of whom nothing could be decided now, as a lookup failed.
+func (g *Gateway) askLater(ctx context.Context, h, rest *relay.Hold, f *enforce.Facts, waiters []enforce.Refusal) (all []relay.Question) {
+	made, unmade := make([]bool, len(waiters)), make([]bool, len(waiters))
 	if f == nil {
 		for i, r := range waiters {
 			unmade[i] = h.IsUnasked(r.Index)
 		}
-		return nil, unmade
+		rest.Unasked = unmade
+		return nil
 	}
 	for i, r := range waiters {
 		if !h.IsUnasked(r.Index) {
@@ -79,9 +84,29 @@ func (g *Gateway) askLater(ctx context.Context, h *relay.Hold, f *enforce.Facts,
 			q.Origin = h.Envelope.Origin()
 			all = append(all, q)
 		}
-		unmade[i] = again[0] || r.Temporary
+		made[i], unmade[i] = len(questions) > 0, again[0] || r.Temporary
 	}
-	return all, unmade
+	rest.Unasked = unmade
+	noteAsked(rest, made)
+	return all
+}
+
+// noteAsked notes in a hold who was asked, beside those who were before.
+func noteAsked(h *relay.Hold, made []bool) {
+	asked := make([]bool, len(made))
+	for i, now := range made {
+		asked[i] = now || h.IsAsked(i)
+	}
+	h.Asked = orNil(asked)
+}
+
+// areAsked says of those who are held who is asked.
+func areAsked(held []enforce.Refusal) []bool {
+	asked := make([]bool, len(held))
+	for i, h := range held {
+		asked[i] = h.Ask
+	}
+	return asked
 }
 
 // admitQuestions notes in held who must not be asked, and why.
@@ -198,7 +223,7 @@ func (g *Gateway) question(ctx context.Context, env *relay.Envelope, h *enforce.
 	if m, err = smime.Sign(m, own, smime.SignOptions{Time: g.Clock()}); err != nil {
 		return q, err
 	}
-	return relay.Question{
+	q = relay.Question{
 		Delivery: relay.Delivery{
 			Recipients: []relay.Recipient{{Address: to, Notify: []string{"NEVER"}}},
 			Params:     relay.MailParams{SMTPUTF8: !to.ASCII()},
@@ -206,5 +231,6 @@ func (g *Gateway) question(ctx context.Context, env *relay.Envelope, h *enforce.
 			Asks: &relay.Asks{MessageID: id, Sender: env.Sender, Until: until, Held: env.Recipients[h.Index], EnvID: env.Params.EnvID},
 		},
 		Again: g.Ask.Again,
-	}, nil
+	}
+	return q, g.expectReport(&q)
 }

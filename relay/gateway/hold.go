@@ -28,11 +28,23 @@ func (g *Gateway) hold(env *relay.Envelope, msg *message.Message, plan enforce.P
 // keep makes those in held the recipients who wait.
 func keep(h *relay.Hold, env *relay.Envelope, held []enforce.Refusal) {
 	h.Envelope.Others = env.Others + len(env.Recipients) - len(held)
+	asked, unreached := make([]bool, len(held)), make([]string, len(held))
 	h.Envelope.Recipients, h.Reasons = nil, nil
-	for _, r := range held {
+	for i, r := range held {
 		h.Envelope.Recipients = append(h.Envelope.Recipients, env.Recipients[r.Index])
 		h.Reasons = append(h.Reasons, r.Reason)
+		asked[i], unreached[i] = h.IsAsked(r.Index), h.WhyUnreached(r.Index)
 	}
+	h.Asked, h.Unreached = orNil(asked), orNil(unreached)
+}
+
+// orNil returns a list, or nil for one with nothing in it about anyone: the queue stores none.
+func orNil[T comparable](list []T) []T {
+	var nothing T
+	if slices.ContainsFunc(list, func(v T) bool { return v != nothing }) {
+		return list
+	}
+	return nil
 }
 
 // waiting are those who wait, as refusals of a plan.
@@ -55,7 +67,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 		return g.reconsiderQuarantined(ctx, &h, order)
 	}
 	env := &h.Envelope
-	over := order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
+	over := g.isOver(&h, order)
 	o, waiters, facts, err := g.again(ctx, &h, order)
 	if err != nil {
 		if !over {
@@ -63,12 +75,13 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 		}
 		o, waiters = &answer.Outcome{}, waiting(&h)
 	}
-	if over {
-		for _, r := range waiters {
-			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: givenUp(&h, r, order)})
+	waiters = slices.DeleteFunc(waiters, func(r enforce.Refusal) bool {
+		err := g.givenUp(&h, r, order)
+		if err != nil {
+			o.Refused = append(o.Refused, relay.RecipientStatus{Recipient: env.Recipients[r.Index], Err: err})
 		}
-		waiters = nil
-	}
+		return err != nil
+	})
 	if len(o.Refused) > 0 {
 		d, ok, err := g.Report(ctx, relay.Delivery{Sender: env.Sender, Params: env.Params, Message: h.Message, Listener: env.Listener},
 			relay.Event{Kind: relay.Failed, About: o.Refused, Arrived: h.Since})
@@ -84,7 +97,7 @@ func (g *Gateway) Reconsider(ctx context.Context, h relay.Hold, order relay.Orde
 	if len(waiters) > 0 {
 		rest := h
 		keep(&rest, env, waiters)
-		b.Questions, rest.Unasked = g.askLater(ctx, &h, facts, waiters)
+		b.Questions = g.askLater(ctx, &h, &rest, facts, waiters)
 		b.Held = &rest
 	}
 	return b, nil
@@ -134,17 +147,29 @@ func waitOn(plan enforce.Plan, released bool) (now enforce.Plan, waiting []enfor
 	return now, waiting
 }
 
-// givenUp is the error for a recipient who has waited long enough.
-func givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
-	text := "held since " + h.Since.Format(time.DateOnly) + " and given up: " + r.Reason
-	if order.Verb == relay.GiveBack {
-		text = "returned by an administrator"
+// isOver reports whether no one waits on, whatever is found out.
+func (g *Gateway) isOver(h *relay.Hold, order relay.Order) bool {
+	return order.Verb == relay.GiveBack || !g.Clock().Before(h.Until)
+}
+
+// givenUp is the error for a recipient who does not wait on: an administrator says so, the question
+// came back, or the time is over. It is nil for all others. A question that came back does not
+// count while a certificate may be there that cannot be looked up.
+func (g *Gateway) givenUp(h *relay.Hold, r enforce.Refusal, order relay.Order) error {
+	why := h.WhyUnreached(r.Index)
+	switch over := g.isOver(h, order); {
+	case order.Verb == relay.GiveBack:
+		text := "returned by an administrator"
 		if order.Reason != "" {
 			text += ": " + order.Reason
 		}
-		text += "; " + r.Reason
+		return fault.New(fault.Policy, text+"; "+r.Reason, nil)
+	case why != "" && (over || !r.Temporary):
+		return unreachable(why)
+	case over:
+		return fault.New(fault.Policy, "held since "+h.Since.Format(time.DateOnly)+" and given up: "+r.Reason, nil)
 	}
-	return fault.New(fault.Policy, text, nil)
+	return nil
 }
 
 // logReleased writes what became of those who waited, one line a recipient.

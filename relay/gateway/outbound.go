@@ -29,6 +29,7 @@ func (g *Gateway) processOutbound(ctx context.Context, env *relay.Envelope, msg 
 	if err == nil {
 		if o.Held = g.hold(env, msg, plan); o.Held != nil {
 			o.Questions, o.Held.Unasked = g.questions(ctx, env, msg, &e.facts, plan.Held, o.Held.Until)
+			noteAsked(o.Held, areAsked(plan.Held))
 		}
 		err = g.tell(ctx, env, msg, plan, o)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/guard"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/relay/answer"
+	"github.com/smimerelay/smimerelay/smime/address"
 	"github.com/smimerelay/smimerelay/smime/message"
 )
 
@@ -45,7 +46,10 @@ func (g *Gateway) process(ctx context.Context, env *relay.Envelope, msg *message
 
 // processOthers does the work for all recipients but those that take commands.
 func (g *Gateway) processOthers(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
-	returned, rest := split(env, g.returns)
+	returned, rest := split(env, func(a address.Address) bool {
+		_, asked := g.bounced(env, a)
+		return asked || g.returns(a)
+	})
 	if len(returned) > 0 {
 		return g.processReturned(ctx, env, msg, returned, rest)
 	}

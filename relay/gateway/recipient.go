@@ -23,6 +23,9 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 		_, err := g.admitReturned(r.Address)
 		return err
 	}
+	if _, ok := g.bounced(env, r.Address); ok {
+		return nil
+	}
 	if g.takesCommands(r.Address) {
 		if known, err := g.admitCommand(env); known {
 			return err

@@ -29,6 +29,9 @@ func (g *Gateway) admitReturned(a address.Address) (returnpath.Stands, error) {
 	return stands, nil
 }
 
+// reportsOnly is the answer to a letter to an address of the gateway's own.
+const reportsOnly = "this address accepts delivery reports only"
+
 func noReturn(text string) error {
 	return fault.Narrow(fault.Policy, fault.UnknownMailbox, text, nil)
 }
@@ -48,8 +51,8 @@ func split(env *relay.Envelope, ours func(address.Address) bool) (own []relay.Re
 	return own, rest
 }
 
-// processReturned handles what comes back on mail that was encrypted, by whatever
-// listener. Its sender hears that the message was not delivered, and no more: what
+// processReturned handles what comes back: on questions, and, by whatever listener, on mail that
+// was encrypted. Its sender hears that the message was not delivered, and no more: what
 // came back may quote what was decrypted, and that there is a reply at all may
 // depend on it. Reports of anything but failure, and automatic replies, go no
 // further.
@@ -73,6 +76,9 @@ func (g *Gateway) processReturned(ctx context.Context, env *relay.Envelope, msg 
 // takeBack adds to o the notice to the sender that an address stands for. Its error
 // is the answer.
 func (g *Gateway) takeBack(ctx context.Context, env *relay.Envelope, msg *message.Message, a address.Address, o *answer.Outcome) error {
+	if number, ok := g.bounced(env, a); ok {
+		return g.takeBackQuestion(env, msg, a, number, o)
+	}
 	stands, err := g.admitReturned(a)
 	if err != nil {
 		return err
@@ -80,7 +86,7 @@ func (g *Gateway) takeBack(ctx context.Context, env *relay.Envelope, msg *messag
 	failed, why := g.failures(env, msg)
 	if why != "" {
 		if !env.Sender.IsNull() && !automatic(msg) && !dsn.IsReport(msg) {
-			return noReturn("this address accepts delivery reports only")
+			return noReturn(reportsOnly)
 		}
 		g.logReturned(env, a, "discarded", why)
 		return nil
@@ -112,7 +118,7 @@ func (g *Gateway) takeBack(ctx context.Context, env *relay.Envelope, msg *messag
 
 // failures returns the recipients that a report says were given up; why says that
 // there are none.
-func (g *Gateway) failures(env *relay.Envelope, msg *message.Message) (failed []dsn.Failure, why string) {
+func (g *Gateway) failures(env *relay.Envelope, msg *message.Message) (failed []dsn.Status, why string) {
 	if dsn.IsReport(msg) {
 		if failed = dsn.Failures(msg); len(failed) == 0 {
 			return nil, "not a failure report"
@@ -121,7 +127,7 @@ func (g *Gateway) failures(env *relay.Envelope, msg *message.Message) (failed []
 	}
 	// Some servers write reports of a form of their own (before RFC 3464).
 	if env.Sender.IsNull() && !automatic(msg) && fromDaemon(msg) {
-		return []dsn.Failure{{}}, ""
+		return []dsn.Status{{}}, ""
 	}
 	return nil, "not a report"
 }
@@ -146,7 +152,7 @@ func fromDaemon(msg *message.Message) bool {
 // unknown who is meant, as behind an alias, a message to one recipient is meant as a
 // whole; otherwise only recipients of our own domains are named: a redirection by a
 // user may depend on what was decrypted, and must not be disclosed.
-func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Failure) []relay.RecipientStatus {
+func (g *Gateway) aboutReturned(o *relay.Secret, failed []dsn.Status) []relay.RecipientStatus {
 	var about []relay.RecipientStatus
 	seen := make(map[string]bool)
 	for _, f := range failed {

@@ -223,7 +223,7 @@ func (s *Store) Drop(ctx context.Context, id int64) (d Dropped, err error) {
 		}
 		d = droppedOf(&p, recipients)
 		if p.Asks != nil && len(recipients) > 0 {
-			if err := forgetQuestion(ctx, tx, recipients[0].Address, p.Asks.MessageID); err != nil {
+			if err := forgetQuestion(ctx, tx, asked(recipients[0].Address), p.Asks.MessageID); err != nil {
 				return err
 			}
 		}

@@ -46,6 +46,10 @@ type storedHeld struct {
 	Original     string   `json:"original,omitempty"`
 	Reason       string   `json:"reason"`
 	Unasked      bool     `json:"unasked,omitempty"` // relay.Hold.Unasked
+	// Asked is asked() of one of relay.Hold.Asked, by which the hold is found, and Unreached that of
+	// relay.Hold.
+	Asked     string `json:"asked,omitempty"`
+	Unreached string `json:"unreached,omitempty"`
 }
 
 func storeHold(h *relay.Hold) (*storedHold, error) {
@@ -60,7 +64,14 @@ func storeHold(h *relay.Hold) (*storedHold, error) {
 		Others: env.Others, Since: h.Since, Until: h.Until, Quarantined: h.Quarantined, Encrypted: h.Encrypted,
 	}
 	for i, r := range env.Recipients {
-		s.Recipients = append(s.Recipients, storedHeld{r.Address.String(), r.Notify, r.OriginalType, r.Original, h.Reasons[i], h.IsUnasked(i)})
+		one := storedHeld{
+			Address: r.Address.String(), Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original,
+			Reason: h.Reasons[i], Unasked: h.IsUnasked(i), Unreached: h.WhyUnreached(i),
+		}
+		if h.IsAsked(i) {
+			one.Asked = asked(r.Address)
+		}
+		s.Recipients = append(s.Recipients, one)
 	}
 	return s, nil
 }
@@ -81,16 +92,26 @@ func (s *storedHold) hold(m *message.Message) (relay.Hold, error) {
 			return h, err
 		}
 		h.Reasons = append(h.Reasons, r.Reason)
-		if r.Unasked && h.Unasked == nil {
-			h.Unasked = make([]bool, len(s.Recipients))
-		}
-		if r.Unasked {
-			h.Unasked[i] = true
-		}
+		note(&h.Unasked, i, len(s.Recipients), r.Unasked)
+		note(&h.Asked, i, len(s.Recipients), r.Asked != "")
+		note(&h.Unreached, i, len(s.Recipients), r.Unreached)
 		h.Envelope.Recipients = append(h.Envelope.Recipients,
 			relay.Recipient{Address: a, Notify: r.Notify, OriginalType: r.OriginalType, Original: r.Original})
 	}
 	return h, nil
+}
+
+// note puts what is known of the recipient at an index into a list of n, which is nil where nothing
+// is known of anyone.
+func note[T comparable](list *[]T, i, n int, what T) {
+	var nothing T
+	if what == nothing {
+		return
+	}
+	if *list == nil {
+		*list = make([]T, n)
+	}
+	(*list)[i] = what
 }
 
 func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error {

@@ -62,7 +62,8 @@ func (g *gate) reconsider(_ context.Context, h relay.Hold, order relay.Order) (r
 func split(h relay.Hold, now func(to string) bool) relay.Batch {
 	var b relay.Batch
 	rest := h
-	rest.Envelope.Recipients, rest.Reasons = nil, nil
+	rest.Envelope.Recipients, rest.Reasons, rest.Asked, rest.Unreached = nil, nil, nil, nil
+	var waiting []int
 	for i, r := range h.Envelope.Recipients {
 		if now(r.Address.String()) {
 			b.Copies = append(b.Copies, relay.Delivery{Sender: h.Envelope.Sender, Params: h.Envelope.Params,
@@ -71,6 +72,11 @@ func split(h relay.Hold, now func(to string) bool) relay.Batch {
 		}
 		rest.Envelope.Recipients = append(rest.Envelope.Recipients, r)
 		rest.Reasons = append(rest.Reasons, h.Reasons[i]+" yet")
+		waiting = append(waiting, i)
+	}
+	for at, i := range waiting {
+		note(&rest.Asked, at, len(waiting), h.IsAsked(i))
+		note(&rest.Unreached, at, len(waiting), h.WhyUnreached(i))
 	}
 	if len(rest.Reasons) > 0 {
 		b.Held = &rest
@@ -327,7 +333,7 @@ func crashHolds(dir string) error {
 		Place: crashPlace(dir), Lease: crashLease, Deliverer: refuse, Retry: []time.Duration{time.Hour},
 		Look: time.Millisecond, Recheck: time.Nanosecond, Log: slog.New(slog.DiscardHandler),
 		Decider: decider{reconsider: func(_ context.Context, h relay.Hold, _ relay.Order) (relay.Batch, error) {
-			return split(h, func(to string) bool { return strings.Contains(to, "-now@") }), nil
+			return crashDecision(h), nil
 		}},
 	})
 	if err != nil {
@@ -339,16 +345,38 @@ func crashHolds(dir string) error {
 	t := &testing.T{} // for the helpers; nothing fails here
 	for n := 0; ; n++ {
 		id := fmt.Sprintf("p%d-%d", os.Getpid(), n)
-		to := []string{id + "-now@example.net", id + "-later@example.net"}
-		b := holding(held(t, to...), delivery(t, "", id+"-copy@example.net"))
+		to := []string{id + "-now@example.net", id + "-later@example.net", id + "-dead@example.net"}
+		h := held(t, to...)
+		h.Asked = []bool{false, false, true}
+		b := holding(h, delivery(t, "", id+"-copy@example.net"))
 		b.Questions = []relay.Question{
+			returnable(t, id+"-dead@example.net", id),
 			question(t, id+"-question@example.net", "<"+id+"@gw>", time.Hour),
 			question(t, "asked-question@example.net", "<"+id+"@gw>", time.Hour), // by each process, after each crash
 		}
-		if q.Put(context.Background(), b) == nil {
+		// The report comes twice, as from a server that got no answer the first time.
+		back := report(t, id, id+"-dead@example.net")
+		if q.Put(context.Background(), b) == nil && q.Put(context.Background(), back) == nil && q.Put(context.Background(), back) == nil {
 			fmt.Println(id)
 		}
 	}
+}
+
+// crashDecision releases those who may have the message now, and returns it for those who were not
+// reached.
+func crashDecision(h relay.Hold) relay.Batch {
+	unreached := map[string]bool{}
+	for i, r := range h.Envelope.Recipients {
+		unreached[r.Address.String()] = h.WhyUnreached(i) != ""
+	}
+	b := split(h, func(to string) bool { return strings.Contains(to, "-now@") || unreached[to] })
+	for i, d := range b.Copies {
+		if to := d.Recipients[0].Address.String(); unreached[to] {
+			t := &testing.T{} // for the helpers; nothing fails here
+			b.Copies[i] = delivery(t, "", strings.Replace(to, "-dead@", "-report@", 1))
+		}
+	}
+	return b
 }
 
 // Whenever the process is killed: each recipient of an accepted message is in
@@ -406,9 +434,16 @@ func testHoldCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	waits, unreached := map[string]int{}, map[string]int{}
 	for _, e := range waiting {
 		for _, r := range e.Recipients {
 			places[r.Address]++
+			waits[r.Address]++
+			var noted int
+			if err := s.db.QueryRowContext(t.Context(), `SELECT count(*) FROM smimerelay_hold WHERE id = $1 AND hold LIKE '%"unreached"%'`, int64(e.ID)).Scan(&noted); err != nil {
+				t.Fatal(err)
+			}
+			unreached[r.Address] += noted
 		}
 	}
 	for _, id := range accepted {
@@ -416,6 +451,9 @@ func testHoldCrash(t *testing.T) {
 			if n := places[id+form+"@example.net"]; n != 1 {
 				t.Errorf("%s%s is in %d places", id, form, n)
 			}
+		}
+		if n := waits[id+"-dead@example.net"] + places[id+"-report@example.net"]; n != 1 || waits[id+"-dead@example.net"] > unreached[id+"-dead@example.net"] {
+			t.Errorf("%s was not reached, which was stored: %d holds and %d reports say so", id, unreached[id+"-dead@example.net"], places[id+"-report@example.net"])
 		}
 	}
 	if n := places["asked-question@example.net"]; n != 1 {

@@ -28,7 +28,8 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 	// The end of ctx in the middle of a statement would undo what others have
 	// in the same transaction.
 	work := context.WithoutCancel(ctx)
-	return asFault(q.writer.write(ctx, func(tx *sql.Tx) error {
+	var done []ended
+	err := q.writer.write(ctx, func(tx *sql.Tx) error {
 		if err := q.lease.mayStore(work, tx); err != nil {
 			return err
 		}
@@ -44,8 +45,17 @@ func (q *Queue) Put(ctx context.Context, b relay.Batch) error {
 				return err
 			}
 		}
-		return q.insertQuestions(work, tx, b.Questions)
-	}))
+		if err := q.insertQuestions(work, tx, b.Questions); err != nil {
+			return err
+		}
+		var err error
+		done, err = q.endQuestions(work, tx, b.Unreached)
+		return err
+	})
+	if err == nil {
+		q.logEnded(done)
+	}
+	return asFault(err)
 }
 
 var _ relay.Queue = (*Queue)(nil)

@@ -41,9 +41,10 @@ func (q *Queue) insertQuestions(ctx context.Context, tx *sql.Tx, list []relay.Qu
 			}
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_asked (recipient, message_id, until) VALUES ($1, $2, $3)
-			ON CONFLICT (recipient, message_id) DO UPDATE SET until = excluded.until`,
-			asked(question.Recipients[0].Address), question.Asks.MessageID, later(now.Add(question.Again), question.Asks.Until).UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO smimerelay_asked (recipient, message_id, until, number) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (recipient, message_id) DO UPDATE SET until = excluded.until, number = excluded.number`,
+			asked(question.Recipients[0].Address), question.Asks.MessageID, later(now.Add(question.Again), question.Asks.Until).UnixMilli(),
+			question.Asks.Number); err != nil {
 			return err
 		}
 		if err := q.insert(ctx, tx, []relay.Delivery{question.Delivery}); err != nil {
@@ -77,10 +78,10 @@ func later(a, b time.Time) time.Time {
 
 // reportUnasked reports the failure of a question to the sender of the message that waits for the
 // answer, as that sender's NOTIFY asks for it. No one else learns of it: a question has no sender to
-// report to.
+// report to. What waits for a question with a return path is given up instead: see endQuestion.
 func (q *Queue) reportUnasked(ctx context.Context, s *stored, a *outcome) error {
 	asks := s.params.Asks
-	if asks == nil || len(a.failed) == 0 || q.config.Decider == nil || asks.Sender.IsNull() {
+	if asks == nil || asks.Number != "" || len(a.failed) == 0 || q.config.Decider == nil || asks.Sender.IsNull() {
 		return nil
 	}
 	e := relay.Event{Kind: relay.Delayed, Arrived: s.created, Until: asks.Until}
@@ -107,11 +108,11 @@ func (q *Queue) reportUnasked(ctx context.Context, s *stored, a *outcome) error 
 	return nil
 }
 
-// forgetQuestion has the recipient of a question that did not arrive asked again by the next
-// message.
-func forgetQuestion(ctx context.Context, tx *sql.Tx, recipient address.Address, messageID string) error {
+// forgetQuestion has the recipient of a question that did not arrive, named as by asked, asked again
+// by the next message.
+func forgetQuestion(ctx context.Context, tx *sql.Tx, recipient, messageID string) error {
 	for _, t := range questionTables {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+t.name+` WHERE recipient = $1 AND message_id = $2`, asked(recipient), messageID); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+t.name+` WHERE recipient = $1 AND message_id = $2`, recipient, messageID); err != nil {
 			return err
 		}
 	}
@@ -147,31 +148,34 @@ func (q *Queue) forgetQuestions(ctx context.Context) error {
 
 // questionTables are the notes of who was asked, and by which messages, with what a newer note
 // of the same key replaces.
-var questionTables = []struct{ name, key, set string }{
-	{"smimerelay_question", "recipient", "message_id = excluded.message_id, until = excluded.until"},
-	{"smimerelay_asked", "recipient, message_id", "until = excluded.until"},
+var questionTables = []struct {
+	name, columns, values, key, set string
+	width                           int // how many columns of askedNote it has
+}{
+	{"smimerelay_question", "recipient, message_id, until", "$1, $2, $3", "recipient", "message_id = excluded.message_id, until = excluded.until", 3},
+	{"smimerelay_asked", "recipient, message_id, until, number", "$1, $2, $3, $4", "recipient, message_id", "until = excluded.until, number = excluded.number", 4},
 }
 
 // askedNote is a row of one of questionTables.
 type askedNote struct {
-	recipient, messageID string
-	until                int64
+	recipient, messageID, number string
+	until                        int64
 }
 
 // loadQuestions copies the notes of who was asked from another queue, which tx reads: no
 // recipient is asked again there, and answers count.
 func (s *Store) loadQuestions(ctx context.Context, from *sql.Tx) error {
 	for _, t := range questionTables {
-		notes, err := readNotes(ctx, from, `SELECT recipient, message_id, until FROM `+t.name)
+		notes, err := readNotes(ctx, from, `SELECT `+t.columns+` FROM `+t.name, t.width)
 		if err != nil {
 			return err
 		}
-		statement := `INSERT INTO ` + t.name + ` (recipient, message_id, until) VALUES ($1, $2, $3)
+		statement := `INSERT INTO ` + t.name + ` (` + t.columns + `) VALUES (` + t.values + `)
 			ON CONFLICT (` + t.key + `) DO UPDATE SET ` + t.set + ` WHERE ` + t.name + `.until < excluded.until`
 		for part := range slices.Chunk(notes, perPart) {
 			if err := s.change(ctx, func(tx *sql.Tx) error {
 				for _, n := range part {
-					if _, err := tx.ExecContext(ctx, statement, n.recipient, n.messageID, n.until); err != nil {
+					if _, err := tx.ExecContext(ctx, statement, []any{n.recipient, n.messageID, n.until, n.number}[:t.width]...); err != nil {
 						return err
 					}
 				}
@@ -184,7 +188,7 @@ func (s *Store) loadQuestions(ctx context.Context, from *sql.Tx) error {
 	return nil
 }
 
-func readNotes(ctx context.Context, tx *sql.Tx, query string) (all []askedNote, err error) {
+func readNotes(ctx context.Context, tx *sql.Tx, query string, width int) (all []askedNote, err error) {
 	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
@@ -192,7 +196,7 @@ func readNotes(ctx context.Context, tx *sql.Tx, query string) (all []askedNote, 
 	defer rows.Close()
 	for rows.Next() {
 		var n askedNote
-		if err := rows.Scan(&n.recipient, &n.messageID, &n.until); err != nil {
+		if err := rows.Scan([]any{&n.recipient, &n.messageID, &n.until, &n.number}[:width]...); err != nil {
 			return nil, err
 		}
 		all = append(all, n)

@@ -168,6 +168,7 @@ type outcome struct {
 	failed, delayed, relayed []relay.RecipientStatus
 	left                     []recipient // to try again
 	reports                  []relay.Delivery
+	ended                    []ended // questions
 }
 
 // record stores what happened: recipients that are through, one way or the
@@ -190,6 +191,7 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 	if q.commit(ctx, s, a) {
 		q.handed.remove(s.job.id)
 		q.log(s, results, a.failed, len(a.left))
+		q.logEnded(a.ended)
 		if q.config.GivenUp != nil && len(a.failed) > 0 {
 			q.config.GivenUp(s.delivery, a.failed)
 		}
@@ -247,9 +249,10 @@ func outOfTime(last error) error {
 }
 
 // report makes the report of an event, if one was requested. A message with
-// the null sender is never reported on (RFC 5321 section 6.1).
+// the null sender is never reported on (RFC 5321 section 6.1), and that of a question is the
+// gateway itself.
 func (q *Queue) report(ctx context.Context, s *stored, a *outcome, kind relay.EventKind, recipients []relay.RecipientStatus) error {
-	if len(recipients) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() {
+	if len(recipients) == 0 || q.config.Decider == nil || s.delivery.Sender.IsNull() || s.params.Asks != nil {
 		return nil
 	}
 	e := relay.Event{Kind: kind, About: recipients, Arrived: s.created}
@@ -294,10 +297,8 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if err := q.insert(ctx, tx, a.reports); err != nil {
 			return err
 		}
-		if s.params.Asks != nil && len(a.failed) > 0 {
-			if err := forgetQuestion(ctx, tx, s.recipients[0].Address, s.params.Asks.MessageID); err != nil {
-				return err
-			}
+		if err := q.questionFailed(ctx, tx, s, a); err != nil {
+			return err
 		}
 		if len(a.left) == 0 {
 			return q.removeMessage(ctx, tx, s.message)

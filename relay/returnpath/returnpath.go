@@ -5,7 +5,10 @@
 // stands for, holds for a limited time, and cannot be made without the key; a
 // value in the header of the message, sealed with the same key, says the rest.
 //
-// Nothing is stored: every node that has the key understands every address.
+// Questions to recipients leave under addresses of another form, which name the question: see
+// Path.Question.
+//
+// Nothing is stored here: every node that has the key understands every address.
 package returnpath
 
 import (
@@ -92,9 +95,11 @@ const (
 	digestSize = 16
 )
 
+const digits = "abcdefghijklmnopqrstuvwxyz234567"
+
 // base32 of RFC 4648 section 6 in lower case: some servers change the case of local
 // parts.
-var text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+var text = base32.NewEncoding(digits).WithPadding(base32.NoPadding)
 
 // Address returns the address that stands for a sender.
 func (p *Path) Address(sender address.Address, now time.Time) (address.Address, error) {
@@ -189,7 +194,6 @@ func day(t time.Time) int { return int(t.Unix()/(24*60*60)) % days }
 
 // stamp writes a day in dayChars letters.
 func stamp(day int) string {
-	const digits = "abcdefghijklmnopqrstuvwxyz234567"
 	return string([]byte{digits[day>>10&31], digits[day>>5&31], digits[day&31]})
 }
 
