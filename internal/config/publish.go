@@ -134,9 +134,11 @@ func (d *decoder) publishLDAP(key string, p *Publish) {
 
 // publishDNS checks what a table needs that writes to a zone.
 func (d *decoder) publishDNS(key string, p *Publish) {
-	for option, value := range map[string]string{"server": p.Server, "zone": p.Zone, "tsig_key": p.TSIGKey, "tsig_secret_file": p.TSIGSecret} {
-		if value == "" {
-			d.complain(join(key, option), "set server, zone, tsig_key and tsig_secret_file", "is missing")
+	for _, option := range []struct{ name, value string }{
+		{"server", p.Server}, {"zone", p.Zone}, {"tsig_key", p.TSIGKey}, {"tsig_secret_file", p.TSIGSecret},
+	} {
+		if option.value == "" {
+			d.complain(join(key, option.name), "set server, zone, tsig_key and tsig_secret_file", "is missing")
 		}
 	}
 	if p.Zone != "" {
