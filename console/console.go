@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/console/access"
@@ -42,8 +43,10 @@ type Route = api.Route
 type Console struct {
 	Config
 	handler http.Handler
+	mux     *http.ServeMux
 	routes  []Route
-	views   map[string]views // by language
+	places  map[string]access.Role // pages that can be asked for, by their pattern
+	views   map[string]views       // by language
 }
 
 //go:embed assets
@@ -51,22 +54,25 @@ var assets embed.FS
 
 // New returns a console.
 func New(c Config) *Console {
-	console := &Console{Config: c, views: loadViews()}
+	console := &Console{Config: c, views: loadViews(), places: map[string]access.Role{}}
 	mux := http.NewServeMux()
 	console.routes = c.Operations.Mount(mux)
 	for _, p := range pages {
 		console.routes = append(console.routes, Route{Method: p.method, Path: p.path, Role: p.role})
-		pattern := p.method + " " + p.path
-		if p.path == "/" {
-			pattern += "{$}"
+		mux.HandleFunc(p.pattern(), console.serve(p))
+		if p.method == http.MethodGet && !strings.HasPrefix(p.path, "/sign-in/openid") { // which are steps on a way
+			console.places[p.pattern()] = p.role
 		}
-		mux.HandleFunc(pattern, console.serve(p))
 	}
 	files := http.FileServerFS(assets)
 	for _, name := range []string{"console.css", "console.js", "icon.svg"} { // and no listing of the folder
 		mux.Handle("GET /assets/"+name, files)
 	}
-	console.handler = console.protect(http.NewCrossOriginProtection().Handler(mux))
+	console.mux = mux
+	mux.HandleFunc("/", console.unrouted)
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(console.deny))
+	console.handler = console.protect(origins.Handler(mux))
 	return console
 }
 
@@ -117,6 +123,14 @@ type page struct {
 	do           func(*visit) error
 }
 
+// pattern is that of package http.
+func (p page) pattern() string {
+	if p.path == "/" {
+		return p.method + " /{$}"
+	}
+	return p.method + " " + p.path
+}
+
 // visit is one request for a page.
 type visit struct {
 	*Console
@@ -152,6 +166,8 @@ var (
 	errForm      = errors.New("the form is not of this session: go back, load the page again and repeat")
 	errTooLarge  = errors.New("what was sent is too large")
 	errBadForm   = errors.New("the form cannot be read")
+	errNoPage    = errors.New("there is no such page")
+	errOrigin    = errors.New("the form was sent from another site; if it was the console's own, the proxy in front of it does not pass on the field Host")
 )
 
 // refreshHeader is in what a page asks for by itself (console.js): it keeps no session alive.

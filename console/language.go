@@ -32,7 +32,7 @@ func chooseLanguage(v *visit) error {
 			http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: l, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: v.Secure, SameSite: http.SameSiteStrictMode})
 		}
 	}
-	return v.redirect("/")
+	return v.redirect(v.placeOf(v.r.PostFormValue("to")))
 }
 
 // translate returns a text of the pages in a language; what is not known stays English.

@@ -64,7 +64,7 @@ func finishOpenID(v *visit) error {
 	v.setSecrets(secrets)
 	// The page leads on by itself: with a redirect this would still be a way that began at another
 	// site, on which a browser does not show the cookie of the session.
-	return v.show(http.StatusOK, "signed-in", "Signed in", nil)
+	return v.show(http.StatusOK, "onward", "Signed in", "/")
 }
 
 // refuseOpenID says why someone does not get in. The local accounts are on the same page.

@@ -23,13 +23,13 @@ var pages = []page{
 	{"POST", "/queue/retry", access.Operator, eachDelivery(retry)},
 	{"POST", "/queue/hold", access.Operator, eachDelivery(hold)},
 	{"POST", "/queue/release", access.Operator, eachDelivery(unhold)},
-	{"POST", "/queue/remove", access.Administrator, eachDelivery(removeDelivery)},
+	{"POST", "/queue/remove", access.Administrator, confirmed(removal, ofDelivery, eachDelivery(removeDelivery))},
 
 	{"GET", "/held", access.Viewer, showHeld},
 	{"POST", "/held/release", access.Operator, eachHeld(releaseHeld)},
 	{"POST", "/held/return", access.Operator, withReason(returnHeld)},
-	{"POST", "/held/release-plain", access.Administrator, withReason(releasePlain)},
-	{"POST", "/held/remove", access.Administrator, eachHeld(removeHeld)},
+	{"POST", "/held/release-plain", access.Administrator, confirmed(plainRelease, ofHeld, withReason(releasePlain))},
+	{"POST", "/held/remove", access.Administrator, confirmed(removal, ofHeld, eachHeld(removeHeld))},
 
 	{"GET", "/partners", access.Viewer, showPartners},
 

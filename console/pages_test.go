@@ -36,9 +36,12 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	for _, r := range access.Roles {
 		shown[string(r)] = true
 	}
-	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNone, errReason, errTime, errLong, access.ErrRefused, access.ErrLocked, access.ErrBusy,
+	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNoPage, errOrigin, errNone, errReason, errTime, errLong, access.ErrRefused, access.ErrLocked, access.ErrBusy,
 		access.ErrNoRole, access.ErrTaken, access.ErrName, access.ErrUsed} {
 		shown[e.Error()] = true
+	}
+	for _, c := range []confirmation{removal, plainRelease} {
+		shown[c.question], shown[c.button] = true, true
 	}
 	for _, n := range notices {
 		shown[n] = true
@@ -51,7 +54,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 		shown[string(k)] = true
 	}
 	for _, list := range [][]string{
-		{api.Unable, api.NoHistory, errRecipients},
+		{api.Unable, api.NoHistory, api.NoFingerprint, errRecipients},
 		api.RevocationReasons(),
 		{"decryption and verification", "delivery copies", "lookups", "signing and encryption"}, // gateway.Stage.Name
 		{"trusted", "untrusted", "unchecked", "good", "revoked", "unknown"},                     // certs.Verdict
@@ -76,7 +79,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 		}
 	}
 	collect(t, "*.html", shown, `\{\{t "([^"]+)"\}\}`, `\(item \. "[^"]+" "([^"]+)"\)`, `\(shares "([^"]+)"`, `\(t "([^"]+)"\)`)
-	collect(t, "*.go", shown, `\.show\([^"\n]+"[^"]+", "([^"]+)"`, `(?:translate|say)\(v\.lang, "([^"]+)"`, `Failed: "([^"]+)"`)
+	collect(t, "*.go", shown, `\.show\([^"\n]+"[^"]+", "([^"]+)"`, `(?:translate|say)\(v\.lang, "([^"]+)"`, `Failed: "([^"]+)"`, `title :?= "([^"]+)"`)
 	delete(shown, "")
 	if len(shown) < 150 {
 		t.Fatalf("only %d texts found", len(shown))

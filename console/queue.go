@@ -10,20 +10,19 @@ import (
 
 // queueView is a part of the queue.
 type queueView struct {
+	listing[queue.Entry]
 	Query    api.QueueQuery
 	Statuses []queue.Status
-	Entries  []queue.Entry
-	Next     string
 }
 
 func showQueue(v *visit) error {
 	q := v.r.URL.Query()
 	in := api.QueueQuery{Paging: v.paging(), Recipient: q.Get("recipient"), Sender: q.Get("sender"), Status: q.Get("status")}
-	found, err := v.Operations.ListQueue(v.r.Context(), &in)
+	found, err := listed(v.Operations.ListQueue(v.r.Context(), &in))
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "queue", "Queue", queueView{in, queue.Statuses, found.Body.Items, found.Body.Next})
+	return v.show(http.StatusOK, "queue", "Queue", queueView{found, in, queue.Statuses})
 }
 
 // eachDelivery does something with the deliveries that a form chose.
@@ -34,13 +33,22 @@ func eachDelivery(do func(v *visit, id api.DeliveryID, reason string) error) fun
 			return err
 		}
 		return v.each("/queue?done=done", func(text string) error {
-			id, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || id < 1 {
-				return errBadForm
+			id, err := deliveryID(text)
+			if err != nil {
+				return err
 			}
-			return do(v, api.DeliveryID{ID: id}, reason)
+			return do(v, id, reason)
 		})
 	}
+}
+
+// deliveryID reads the number of a delivery in a form.
+func deliveryID(text string) (api.DeliveryID, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return api.DeliveryID{}, errBadForm
+	}
+	return api.DeliveryID{ID: id}, nil
 }
 
 // refuse shows why a form was not accepted.

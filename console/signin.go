@@ -42,9 +42,9 @@ func (v *visit) cookie(name string) string {
 }
 
 // signedIn has the browser show its secrets from now on.
-func (v *visit) signedIn(s access.Secrets) error {
+func (v *visit) signedIn(s access.Secrets, to string) error {
 	v.setSecrets(s)
-	return v.redirect("/")
+	return v.redirect(v.place(to))
 }
 
 func (v *visit) setSecrets(s access.Secrets) {
@@ -59,6 +59,7 @@ type signInView struct {
 	Failed string
 	Name   string
 	Link   string // the secret of a link to follow
+	To     string // the page that was asked for, "" for none
 	// Provider is the host of the OpenID Connect provider, "" without one, and SignOutAt where
 	// one who has signed out of the console signs out of it as well.
 	Provider, SignOutAt string
@@ -75,15 +76,17 @@ func (v *visit) signIn(status int, view signInView) error {
 	return v.show(status, "sign-in", "Sign in", view)
 }
 
-func showSignIn(v *visit) error { return v.signIn(http.StatusOK, signInView{}) }
+func showSignIn(v *visit) error {
+	return v.signIn(http.StatusOK, signInView{To: v.r.URL.Query().Get("to")})
+}
 
 func signIn(v *visit) error {
-	name := v.r.PostFormValue("name")
+	name, to := v.r.PostFormValue("name"), v.r.PostFormValue("to")
 	secrets, err := v.Access.SignIn(v.r.Context(), access.Credentials{
 		Name: name, Password: v.r.PostFormValue("password"), Code: v.r.PostFormValue("code"), From: clientAddr(v.r), Device: v.cookie(deviceCookie),
 	})
 	refused := func(status int, err error) error {
-		return v.signIn(status, signInView{Failed: err.Error(), Name: name})
+		return v.signIn(status, signInView{Failed: err.Error(), Name: name, To: to})
 	}
 	switch {
 	case errors.Is(err, access.ErrLocked):
@@ -98,7 +101,7 @@ func signIn(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.signedIn(secrets)
+	return v.signedIn(secrets, to)
 }
 
 // showLink has a button: what only loads a link, as scanners of mail and chat programs do, uses
@@ -115,7 +118,7 @@ func followLink(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.signedIn(secrets)
+	return v.signedIn(secrets, "/")
 }
 
 func signOut(v *visit) error {

@@ -113,6 +113,7 @@ type frame struct {
 	Role                  access.Role
 	CSRF                  string
 	Path                  string // of the page, for the menu
+	Here                  string // the address of the page, or of the one whose form this answers
 	Languages             []string
 	Notice                string
 	Data                  any
@@ -125,6 +126,9 @@ func (v *visit) show(status int, name, title string, data any) error {
 	if v.session != nil {
 		f.Session, f.Role, f.CSRF = v.session, v.session.Role, v.session.CSRF
 		f.Notice = translate(v.lang, notices[v.r.URL.Query().Get("done")])
+	}
+	if f.Here = f.Back().Path; v.r.Method == http.MethodGet {
+		f.Here = v.here()
 	}
 	var page bytes.Buffer
 	if err := v.views[v.lang][name].ExecuteTemplate(&page, "layout.html", f); err != nil {
@@ -189,11 +193,13 @@ func (v *visit) fail(err error) {
 	switch {
 	case errors.Is(err, errSignIn):
 		if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead {
-			http.Redirect(v.w, v.r, "/sign-in", http.StatusSeeOther)
+			v.askToSignIn()
 			return
 		}
 		code, text = http.StatusUnauthorized, err.Error()
-	case errors.Is(err, errForbidden), errors.Is(err, errForm):
+	case errors.Is(err, errNoPage):
+		code, text = http.StatusNotFound, err.Error()
+	case errors.Is(err, errForbidden), errors.Is(err, errForm), errors.Is(err, errOrigin):
 		code, text = http.StatusForbidden, err.Error()
 	case errors.Is(err, errTooLarge):
 		code, text = http.StatusRequestEntityTooLarge, err.Error()
@@ -205,7 +211,11 @@ func (v *visit) fail(err error) {
 			v.Log.Error("console: page failed", "error", err)
 		}
 	}
-	if err := v.show(code, "error", "Not done", errorView{say(v.lang, text), sayAll(v.lang, details)}); err != nil {
+	title := "Not done"
+	if code == http.StatusNotFound && v.r.Method == http.MethodGet {
+		title = "Not found"
+	}
+	if err := v.show(code, "error", title, errorView{say(v.lang, text), sayAll(v.lang, details)}); err != nil {
 		v.Log.Error("console: page failed", "error", err)
 		http.Error(v.w, "the page cannot be shown; the log of the gateway says why", http.StatusInternalServerError)
 	}

@@ -36,8 +36,18 @@ func TestConsoleDoneInPart(t *testing.T) {
 	ids := held()
 	secret, csrf := v.session(access.Administrator)
 	remove := func(ids ...string) (int, string) {
-		answer, text := v.ask(v.request("/held/remove", secret, url.Values{"csrf": {csrf}, "id": ids}))
+		answer, text := v.ask(v.request("/held/remove", secret, url.Values{"csrf": {csrf}, "id": ids, "sure": {"yes"}}))
 		return answer.StatusCode, text
+	}
+	// What cannot be undone is asked first, and says whose mail it is.
+	for _, path := range []string{"/held/remove", "/held/release-plain"} {
+		answer, text := v.ask(v.request(path, secret, url.Values{"csrf": {csrf}, "id": {ids[0], "h999"}, "reason": {"<xss>"}}))
+		if answer.StatusCode != http.StatusOK || !strings.Contains(text, "Are you sure?") || !strings.Contains(text, "b0@example.net") || !strings.Contains(text, "not in the queue") || strings.Contains(text, "<xss") {
+			t.Errorf("%s: %d %s", path, answer.StatusCode, text)
+		}
+	}
+	if left := held(); len(left) != 2 {
+		t.Errorf("%q are left", left)
 	}
 	code, text := remove(ids[0], "h999", ids[1])
 	if code != http.StatusConflict || !strings.Contains(text, "It was done for 2, and not for 1:") || !strings.Contains(text, "h999: ") || strings.Contains(text, "Not done") {

@@ -34,7 +34,7 @@ func TestReasonsAreKept(t *testing.T) {
 	}
 	order := func(path, reason string, ids ...string) {
 		t.Helper()
-		if answer, text := v.ask(v.request(path, secret, url.Values{"csrf": {csrf}, "id": ids, "reason": {reason}})); answer.StatusCode != http.StatusSeeOther {
+		if answer, text := v.ask(v.request(path, secret, url.Values{"csrf": {csrf}, "id": ids, "reason": {reason}, "sure": {"yes"}})); answer.StatusCode != http.StatusSeeOther {
 			t.Fatal(answer.StatusCode, text)
 		}
 	}

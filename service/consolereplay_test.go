@@ -51,7 +51,7 @@ func TestConsoleReplay(t *testing.T) {
 	if code, text := replay("[[entitlement]]\nuser = [\"x\"]\nfrom = [\"file:/missing\"]\n" + plain); code != http.StatusOK {
 		t.Errorf("%d %s", code, text)
 	}
-	if code, text := replay("nonsense = true"); code != http.StatusUnprocessableEntity || !strings.Contains(text, "nonsense") {
+	if code, text := replay("nonsense = true"); code != http.StatusUnprocessableEntity || !strings.Contains(text, `"text:1: nonsense`) || strings.Contains(text, "config.toml") {
 		t.Errorf("%d %s", code, text)
 	}
 	if entries, err := v.access.Audit(t.Context(), 0, 1); err != nil || entries[0].Action != "policy.replay" || !strings.HasPrefix(entries[0].Object, "sha256:") {
@@ -59,7 +59,7 @@ func TestConsoleReplay(t *testing.T) {
 	}
 	secret, csrf := v.session(access.Administrator)
 	answer, page := v.ask(v.request("/rules/replay", secret, url.Values{"csrf": {csrf}, "days": {"1"}, "text": {plain}}))
-	if answer.StatusCode != http.StatusOK || !strings.Contains(page, "<td>b@example.net</td><td>held") {
+	if answer.StatusCode != http.StatusOK || !strings.Contains(page, `data-label="To">b@example.net</td><td data-label="Before">held`) {
 		t.Errorf("%d %s", answer.StatusCode, page)
 	}
 	if !strings.Contains(page, `Recipients in the last 7 days: <a href="/messages?rule=%3cxss-rule%3e">1<`) || strings.Count(page, "Recipients in the last 7 days: 0<") != 1 {

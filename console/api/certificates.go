@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ type CertificateQuery struct {
 
 func (in *CertificateQuery) query(now time.Time) (store.Query, error) {
 	q := store.Query{Prefix: in.Prefix, Mark: store.Mark(in.Mark), Limit: in.most() + 1}
+	if !fingerprintStart.MatchString(in.Prefix) {
+		return q, huma.Error422UnprocessableEntity(NoFingerprint, &huma.ErrorDetail{Location: "query.sha256", Message: "write hexadecimal digits"})
+	}
 	if in.Address != "" {
 		a, err := address.Parse(in.Address)
 		if err != nil {
@@ -56,6 +60,15 @@ func (in *CertificateQuery) query(now time.Time) (store.Query, error) {
 	}
 	return q, nil
 }
+
+// NoFingerprint is what a client reads of a search for something else.
+const NoFingerprint = "search for an address, or for the first digits of a SHA-256 fingerprint"
+
+// The forms of a fingerprint and of its start, as the description of the API has them.
+var (
+	wholeFingerprint = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	fingerprintStart = regexp.MustCompile(`^[0-9a-fA-F]{0,64}$`)
+)
 
 // ListCertificates lists the certificates in the store by their fingerprints; those of an
 // address newest first, on one page.
@@ -103,8 +116,11 @@ type Fingerprint struct {
 
 // find returns the entry of a fingerprint.
 func (o *Operations) find(ctx context.Context, s *store.Store, f Fingerprint) (store.Entry, error) {
+	if !wholeFingerprint.MatchString(f.SHA256) {
+		return store.Entry{}, o.problem(ctx, store.ErrNotFound)
+	}
 	found, err := s.Find(ctx, store.Query{Prefix: f.SHA256, Limit: 1, Chain: true})
-	if err == nil && len(f.SHA256) != 64 || len(found) == 0 && err == nil {
+	if err == nil && len(found) == 0 {
 		err = store.ErrNotFound
 	}
 	if err != nil {

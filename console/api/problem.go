@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -57,6 +58,13 @@ func Status(err error) (code int, text string, details []string, known bool) {
 		return e.Status, e.Detail, details, true
 	}
 	return http.StatusInternalServerError, Unable, nil, false
+}
+
+// WriteProblem answers with an error (RFC 9457).
+func WriteProblem(w http.ResponseWriter, code int, text string) error {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(code)
+	return json.NewEncoder(w).Encode(huma.NewError(code, text))
 }
 
 // audited does something after it was recorded: without an entry in the audit log nothing

@@ -64,8 +64,8 @@ type DeliveryID struct {
 // String returns the number, as the audit log has it.
 func (d DeliveryID) String() string { return strconv.FormatInt(d.ID, 10) }
 
-// showDelivery shows one delivery.
-func (o *Operations) showDelivery(ctx context.Context, in *DeliveryID) (*Body[queue.Entry], error) {
+// ShowDelivery shows one delivery.
+func (o *Operations) ShowDelivery(ctx context.Context, in *DeliveryID) (*Body[queue.Entry], error) {
 	q, err := o.queue()
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (o *Operations) ReleaseDelivery(ctx context.Context, in *DeliveryOrder) (*E
 }
 
 func (o *Operations) order(ctx context.Context, in *DeliveryOrder, action string, do func(*queue.Store, context.Context, int64) (bool, error), not string) (*Empty, error) {
-	before, err := o.showDelivery(ctx, &in.DeliveryID)
+	before, err := o.ShowDelivery(ctx, &in.DeliveryID)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ type DeliveryRemoval struct {
 
 // RemoveDelivery deletes a delivery without a delivery report.
 func (o *Operations) RemoveDelivery(ctx context.Context, in *DeliveryRemoval) (*Empty, error) {
-	before, err := o.showDelivery(ctx, &in.DeliveryID)
+	before, err := o.ShowDelivery(ctx, &in.DeliveryID)
 	if err != nil {
 		return nil, err
 	}
@@ -212,8 +212,8 @@ func (h HeldID) parse() (queue.HoldID, error) {
 	return id, nil
 }
 
-// showHeld shows one held message, without its text.
-func (o *Operations) showHeld(ctx context.Context, in *HeldID) (*Body[queue.HeldEntry], error) {
+// ShowHeld shows one held message, without its text.
+func (o *Operations) ShowHeld(ctx context.Context, in *HeldID) (*Body[queue.HeldEntry], error) {
 	id, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func (o *Operations) ReturnHeld(ctx context.Context, in *Reason) (*Empty, error)
 }
 
 func (o *Operations) give(ctx context.Context, in *HeldID, action string, order relay.Order) (*Empty, error) {
-	before, err := o.showHeld(ctx, in)
+	before, err := o.ShowHeld(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +288,7 @@ func (o *Operations) give(ctx context.Context, in *HeldID, action string, order 
 
 // RemoveHeld deletes a held message without a delivery report.
 func (o *Operations) RemoveHeld(ctx context.Context, in *HeldRemoval) (*Empty, error) {
-	before, err := o.showHeld(ctx, &in.HeldID)
+	before, err := o.ShowHeld(ctx, &in.HeldID)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,9 @@ func (o *Operations) ReplayPolicy(ctx context.Context, in *ReplayRequest) (*Body
 	defer end()
 	rules, problems := o.Gateway.Rules([]byte(in.Body.Text))
 	if len(problems) > 0 {
+		for i := range problems {
+			problems[i].File = "text" // it is not the file of the gateway that has them
+		}
 		return nil, o.problem(ctx, problems)
 	}
 	entry := access.Entry{Action: "policy.replay", Object: digestOf(in.Body.Text), After: map[string]any{"octets": len(in.Body.Text)}}

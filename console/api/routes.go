@@ -86,14 +86,14 @@ func (o *Operations) register(r *router) {
 	register(r, viewer, "GET", "/totals", "totals", "Count messages by hour and outcome", o.ShowTotals)
 
 	register(r, viewer, "GET", "/queue", "list-queue", "List deliveries in the queue, oldest first", o.ListQueue)
-	register(r, viewer, "GET", "/queue/{id}", "show-delivery", "Show a delivery", o.showDelivery)
+	register(r, viewer, "GET", "/queue/{id}", "show-delivery", "Show a delivery", o.ShowDelivery)
 	register(r, operator, "POST", "/queue/{id}/retry", "retry-delivery", "Attempt a delivery again now", o.RetryDelivery)
 	register(r, operator, "POST", "/queue/{id}/hold", "hold-delivery", "Put a delivery on hold", o.HoldDelivery)
 	register(r, operator, "POST", "/queue/{id}/release", "release-delivery", "Release a delivery that is on hold", o.ReleaseDelivery)
 	register(r, administrator, "DELETE", "/queue/{id}", "remove-delivery", "Delete a delivery without a delivery report", o.RemoveDelivery)
 
 	register(r, viewer, "GET", "/held", "list-held", "List messages that are held or in quarantine, oldest first", o.ListHeld)
-	register(r, viewer, "GET", "/held/{id}", "show-held", "Show a held message", o.showHeld)
+	register(r, viewer, "GET", "/held/{id}", "show-held", "Show a held message", o.ShowHeld)
 	register(r, operator, "POST", "/held/{id}/release", "release-held", "Recheck a held message now, or deliver one in quarantine", o.ReleaseHeld)
 	register(r, administrator, "POST", "/held/{id}/release-plain", "release-held-plain", "Release a held message in plaintext", o.ReleaseHeldPlain)
 	register(r, operator, "POST", "/held/{id}/return", "return-held", "Return a held message to its sender", o.ReturnHeld)

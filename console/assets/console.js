@@ -23,7 +23,6 @@ for (const live of document.querySelectorAll("[data-live]")) {
 }
 
 for (const form of document.querySelectorAll("form[data-search]")) {
-	const found = document.querySelector(form.dataset.search);
 	let wait = 0, turn = 0;
 	form.addEventListener("input", () => {
 		clearTimeout(wait);
@@ -32,7 +31,7 @@ for (const form of document.querySelectorAll("form[data-search]")) {
 			try {
 				const page = await load(url);
 				if (mine === turn) {
-					replace(found, page, form.dataset.search);
+					for (const part of form.dataset.search.split(", ")) replace(document.querySelector(part), page, part);
 					history.replaceState(null, "", url);
 				}
 			} catch { /* Enter sends the form as without this */ }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/smtp"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	builtin "github.com/smimerelay/smimerelay/certs/ca"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/history"
@@ -34,6 +36,9 @@ path = "%DIR%/queue.db"
 [store]
 url = "%DIR%/store.db"
 key_file = "%DIR%/store.key"
+[ca]
+url = "http://pki.example.org/smime/"
+folder = "%DIR%/published"
 [next_hop]
 address = "unix:%DIR%/hop"
 tls = "off"
@@ -66,14 +71,22 @@ fetch = false
 
 const (
 	administrator = "alice"
+	operator      = "oscar"
+	viewer        = "victor"
+	careful       = "trudy" // who has one-time codes of totpSecret
+	totpSecret    = "JBSWY3DPEHPK3PXP"
 	password      = "correct horse battery"
 	patience      = time.Minute
 )
+
+// longAddress is about as long as addresses are.
+const longAddress = "first.middle.and-a-very-long-last-name+department-of-procurement@mail.subsidiary.of.a-company-with-a-long-name.example"
 
 // gateway is a gateway that runs in this process, with something to show.
 type gateway struct {
 	dir, url    string
 	fingerprint string // of a certificate
+	upload      []byte // a certificate that is not in the store
 	log         *logText
 }
 
@@ -126,6 +139,9 @@ func startGatewayWith(t *testing.T, change func(dir, configuration string) strin
 	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Example Root CA"}))
 	g.must(t, os.WriteFile(filepath.Join(g.dir, "ca.pem"), testpki.EncodeCertificates(ca.Certificate), 0o600))
 	g.must(t, os.WriteFile(filepath.Join(g.dir, "config.toml"), []byte(change(g.dir, strings.ReplaceAll(configuration, "%DIR%", g.dir))), 0o600))
+	g.must(t, os.Mkdir(filepath.Join(g.dir, "published"), 0o700))
+	key, err := store.CreateKey(filepath.Join(g.dir, "store.key"))
+	g.must(t, err)
 	signals, ended := make(chan os.Signal, 1), make(chan error, 1)
 	go func() {
 		ended <- service.Run(context.Background(), service.Options{
@@ -145,7 +161,7 @@ func startGatewayWith(t *testing.T, change func(dir, configuration string) strin
 	}
 	g.url = "http://" + listen("[console]")
 	g.accounts(t)
-	g.certificates(t, ca)
+	g.certificates(t, key, ca)
 	g.past(t)
 	g.mail(t, listen("out"))
 	return g
@@ -161,21 +177,42 @@ func (g *gateway) must(t *testing.T, err error) {
 func (g *gateway) accounts(t *testing.T) {
 	a, err := access.Open(t.Context(), access.Config{Path: filepath.Join(g.dir, "console.db")})
 	g.must(t, err)
-	g.must(t, errors.Join(a.AddUser(t.Context(), access.Actor{Name: "root", Via: "command line"}, administrator, access.Administrator, password), a.Close()))
+	by := access.Actor{Name: "root", Via: "command line"}
+	for name, role := range map[string]access.Role{administrator: access.Administrator, operator: access.Operator, viewer: access.Viewer, careful: access.Viewer} {
+		g.must(t, a.AddUser(t.Context(), by, name, role, password))
+	}
+	g.must(t, errors.Join(a.SetTOTP(t.Context(), by, careful, totpSecret), a.Close()))
 }
 
-func (g *gateway) certificates(t *testing.T, ca *testpki.CA) {
-	s, err := store.Open(t.Context(), store.Config{URL: filepath.Join(g.dir, "store.db")})
+// certificates has some in the store, of long names too, and the built-in CA.
+func (g *gateway) certificates(t *testing.T, key []byte, ca *testpki.CA) {
+	s, err := store.Open(t.Context(), store.Config{URL: filepath.Join(g.dir, "store.db"), Key: key})
 	g.must(t, err)
-	for i, name := range []string{"carol@example.com", "dave@example.com", "erin@partner.example"} {
-		id := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{name}, NotAfter: time.Now().AddDate(0, 3*i+1, 0)}))
+	for i, name := range []string{"carol@example.com", "dave@example.com", "erin@partner.example", longAddress} {
+		leaf := testpki.Leaf{Addresses: []string{name}, NotAfter: time.Now().AddDate(0, 3*i+1, 0)}
+		if name == longAddress {
+			leaf.Name = strings.Repeat("Department of Long Names and Titles, ", 5)
+		}
+		id := testpki.Must(ca.Issue(leaf))
 		_, err := s.Put(t.Context(), store.Harvested, store.New{Certificate: id.Certificate})
 		g.must(t, err)
+		if i == 0 {
+			g.fingerprint = fmt.Sprintf("%x", sha256.Sum256(id.Certificate.Raw))
+		}
 	}
-	found, err := s.Find(t.Context(), store.Query{Limit: 1})
+	g.upload = testpki.EncodeCertificates(testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"grace@example.com"}})).Certificate)
+	pair, err := builtin.Create(builtin.Plan{Organization: "Example", Country: "DE", URL: "http://pki.example.org/smime/", Key: "p256"})
 	g.must(t, err)
-	g.fingerprint = fmt.Sprintf("%x", found[0].Fingerprint)
-	g.must(t, s.Close())
+	g.must(t, s.Issued(t.Context(), pair.Issuing.Certificate))
+	_, err = s.PutIdentity(t.Context(), store.Authority, pair.Root, pair.Issuing)
+	g.must(t, errors.Join(err, s.Close()))
+}
+
+// file writes one to upload.
+func (g *gateway) file(t *testing.T, name, text string) string {
+	path := filepath.Join(g.dir, name)
+	g.must(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
 
 // past writes a day of messages that were.
@@ -195,6 +232,9 @@ func (g *gateway) past(t *testing.T) {
 			switch i % 6 {
 			case 3:
 				r.Outcome, r.Protection, r.Reason, r.Cause = history.Refused, "", "no certificate for the recipient", "certificate"
+			case 5:
+				r.Recipient, r.Outcome, r.Protection = g.address(t, longAddress), history.Failed, ""
+				r.Reason = "permanent failure: 550 5.1.1 <" + longAddress + ">: Recipient address rejected: User unknown in virtual mailbox table; see https://postmaster.example/explanations/of/replies?code=5.1.1"
 			case 4:
 				r.Outcome, r.Protection = history.Deferred, "signed"
 			}
@@ -211,9 +251,9 @@ func (g *gateway) address(t *testing.T, text string) address.Address {
 	return a
 }
 
-// mail sends two messages that are held, and two that stay in the queue.
+// mail sends messages that are held, and some that stay in the queue.
 func (g *gateway) mail(t *testing.T, server string) {
-	for _, to := range []string{"bob@example.net", "frank@example.net", "carol@example.com", "dave@example.com"} {
+	for _, to := range []string{"bob@example.net", "frank@example.net", "heidi@example.net", "ivan@example.net", "judy@example.net", "mallory@example.net", "carol@example.com", "dave@example.com", longAddress} {
 		text := "From: alice@example.org\r\nTo: " + to + "\r\nSubject: x\r\n\r\nHello.\r\n"
 		g.must(t, smtp.SendMail(server, nil, "alice@example.org", []string{to}, []byte(text)))
 	}

@@ -28,7 +28,7 @@ var (
 		"smimerelay", "Mail", "Plan", "Status", "Version", "Name", "Operator", "Administrator", "administrator", "Listener", "Listener (optional)", "Client", "client",
 		"UTC", "OCSP", "SHA-256", "Message-ID", "Option", "CRL",
 	}
-	isData = regexp.MustCompile(`@|CN=|\d|^(alice|root|out|default|partners|gw\.example\.org|partner\.example|store|test|harvested|dns|agreed by telephone)\b`)
+	isData = regexp.MustCompile(`@|CN=|\d|^(alice|root|out|default|partners|gw\.example\.org|partner\.example|issuing|store|test|harvested|dns|agreed by telephone)\b`)
 	letter = regexp.MustCompile(`\p{L}{3}`)
 	isoDay = regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`)
 	deDay  = regexp.MustCompile(`\b\d\d\.\d\d\.\d{4}\b`)
@@ -84,24 +84,9 @@ func (b *browser) textsOfAll() map[string][]string {
 		b.do(chromedp.Navigate(b.g.url + p.path))
 		collect(p.file)
 	}
-	fill := func(name, path, button string, fields ...chromedp.Action) {
-		b.t.Helper()
-		b.do(chromedp.Navigate(b.g.url + path))
-		b.do(fields...)
-		if _, err := chromedp.RunResponse(b.ctx, chromedp.Click(button, chromedp.ByQuery)); err != nil {
-			b.t.Fatalf("%s: %v", button, err)
-		}
-		collect(name)
+	for _, s := range append(states(b.g), state{"signed-out", "/", "form[action='/sign-out'] button", nil}) {
+		b.reach(s)
+		collect(s.file)
 	}
-	set := func(field, value string) chromedp.Action { return chromedp.SetValue(field, value, chromedp.ByQuery) }
-	fill("looked up", "/certificates", "form[action='/certificates/lookup'] button", set("#address", "carol@example.com"))
-	fill("explained", "/rules", "form[action='/rules/message'] button.primary", set("#from", "alice@example.org"), set("#to", "bob@example.net, carol@example.com"))
-	fill("replayed", "/rules", "form[action='/rules/replay'] button", set("#replay-text", "[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n"))
-	fill("checked", "/configuration", "form[action='/configuration/check'] button", set("#text", "nonsense = true"))
-	fill("nothing chosen", "/held", "form[action='/held/release'] button")
-	fill("signed out", "/", "form[action='/sign-out'] button")
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.problems = nil // that nothing was chosen is an error to the browser
 	return all
 }
