@@ -242,11 +242,16 @@ func keyKinds(der []byte) ([]asn1.ObjectIdentifier, error) {
 	return kinds, nil
 }
 
+// ofKind goes by the public half: the private one may be in a token.
 func ofKind(key any, id asn1.ObjectIdentifier) bool {
-	switch key.(type) {
-	case *rsa.PrivateKey:
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return false
+	}
+	switch signer.Public().(type) {
+	case *rsa.PublicKey:
 		return id.Equal(oidRSA)
-	case *ecdsa.PrivateKey:
+	case *ecdsa.PublicKey:
 		return id.Equal(oidEC)
 	}
 	return false

@@ -2,6 +2,7 @@ package est
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
@@ -166,6 +167,9 @@ func TestClientAnswers(t *testing.T) {
 	}
 }
 
+// inToken is a key as one in a token is seen.
+type inToken struct{ crypto.Signer }
+
 // TestClientAttributes: a server that wants another kind of key is not asked for a
 // certificate that it would refuse.
 func TestClientAttributes(t *testing.T) {
@@ -176,6 +180,15 @@ func TestClientAttributes(t *testing.T) {
 		if _, err := c.Begin(t.Context(), s.order); err != nil {
 			t.Errorf("%v: %v", attrs, err)
 		}
+	}
+	// Of a key in a token only the public half is known.
+	key, ok := s.order.Key.(crypto.Signer)
+	if !ok {
+		t.Fatal("the key signs nothing")
+	}
+	s.order.Key = inToken{key}
+	if _, err := c.Begin(t.Context(), s.order); err != nil {
+		t.Errorf("a key in a token: %v", err)
 	}
 	s.attrs, s.asked = []asn1.ObjectIdentifier{oidRSA}, nil
 	refusal := new(enrol.Refusal)
