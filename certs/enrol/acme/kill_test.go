@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,11 +27,11 @@ import (
 
 func TestMain(m *testing.M) { killtest.Main(m, gateway) }
 
-// settings are what a gateway knows: the server and its certificate, the file into which the
-// server writes its message, and where answers go.
-type settings struct{ Server, TLS, Message, Answers string }
+// settings are what a gateway knows: the server and its certificate, the folder into which the
+// server writes its messages, and where answers go.
+type settings struct{ Server, TLS, Messages, Answers string }
 
-// gateway orders, takes the message in if it came, and answers it. Its clock goes on two minutes
+// gateway orders, takes the messages in that came, and answers them. Its clock goes on two minutes
 // with each round.
 func gateway(g *killtest.Gateway) error {
 	ctx := context.Background()
@@ -60,15 +61,19 @@ func gateway(g *killtest.Gateway) error {
 	return nil
 }
 
-// takeIn shows the message to the responder if it came. Of whom it is, the test of the responder looks at.
+// takeIn shows the messages that came to the responder, as an MTA does that knows of none whether it was
+// taken. Whose they are, the test of the responder looks at.
 func (s settings) takeIn(ctx context.Context, responder *acme.Responder) error {
-	raw, err := os.ReadFile(s.Message)
-	if err != nil {
-		return nil //nolint:nilerr // not yet
-	}
-	parsed, err := message.Parse(raw)
-	if err == nil {
-		_, err = responder.Take(ctx, &acme.Mail{Message: parsed, To: killtest.Person(), Signer: addr("acme-challenge@ca.example")})
+	files, err := os.ReadDir(s.Messages)
+	for _, f := range files {
+		raw, failed := os.ReadFile(filepath.Join(s.Messages, f.Name()))
+		parsed, broken := message.Parse(raw)
+		if err = errors.Join(err, failed, broken); err != nil {
+			return err
+		}
+		if _, err := responder.Take(ctx, &acme.Mail{Message: parsed, To: killtest.Person(), Signer: addr("acme-challenge@ca.example")}); err != nil {
+			return err
+		}
 	}
 	return err
 }
@@ -82,34 +87,48 @@ func (s settings) send(_ context.Context, a acme.Answer) error {
 	return err
 }
 
-// TestKilled: a gateway that is killed when a request was carried out, or its answer was sent,
-// and before it knows, leaves an order that the next one finishes with the key that was there: one
-// certificate is issued, for one request, to one account, and the message is answered once.
+// TestKilled: a gateway that is killed at any change of its store or call of the provider, or when a
+// request was carried out or its answer was sent, and before it knows, leaves an order that the next
+// one finishes with the key that was there: one certificate is issued, for one request, to one account,
+// and its message is answered once. Only of an order whose URL it could not store it makes another at
+// the CA, where the first one is never finished.
 func TestKilled(t *testing.T) {
-	killtest.Each(t, killtest.AtCA, 10, func(t *testing.T, d *killtest.Death) {
-		server := acmetest.New(t)
-		s := settings{Server: server.URL, TLS: filepath.Join(d.Dir, "tls.pem"), Message: filepath.Join(d.Dir, "mail")}
-		server.Mail = func(m acmetest.Message) { _ = os.WriteFile(s.Message, m.Bytes(), 0o600) }
-		server.Done = func(string) { d.Step() }
-		mails := &mailbox{server: server, death: d}
-		h := httptest.NewServer(mails)
-		t.Cleanup(h.Close)
-		s.Answers = h.URL
-		if err := os.WriteFile(s.TLS, testpki.Must(os.ReadFile(server.TrustFile)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		text := string(testpki.Must(json.Marshal(s)))
-		d.Kill(t, text)
-		left := d.Orders(t)
-		d.Resume(t, text)
-		d.Check(t, left, killtest.Result{Orders: 1, Origin: store.Imported})
-		if err := mails.failed(); err != nil || server.Issued() != 1 || server.Accounts() != 1 {
-			t.Errorf("%s: %d issued, %d accounts, %v", d.Name, server.Issued(), server.Accounts(), err)
-		}
-		if n, replies := server.Requests("finalize"), server.Replies(); n != 1 || replies != 1 {
-			t.Errorf("%s: finalized %d times, %d answers", d.Name, n, replies)
-		}
-	})
+	for place, least := range map[killtest.Place]int{killtest.InGateway: 30, killtest.AtCA: 10} {
+		t.Run(string(place), func(t *testing.T) { killtest.Each(t, place, least, killed) })
+	}
+}
+
+func killed(t *testing.T, d *killtest.Death) {
+	server := acmetest.New(t)
+	s := settings{Server: server.URL, TLS: filepath.Join(d.Dir, "tls.pem"), Messages: t.TempDir()}
+	sent := 0 // the server sends one after the other
+	server.Mail = func(m acmetest.Message) {
+		sent++
+		_ = os.WriteFile(filepath.Join(s.Messages, strconv.Itoa(sent)), m.Bytes(), 0o600)
+	}
+	server.Done = func(string) { d.Step() }
+	mails := &mailbox{server: server, death: d}
+	h := httptest.NewServer(mails)
+	t.Cleanup(h.Close)
+	s.Answers = h.URL
+	if err := os.WriteFile(s.TLS, testpki.Must(os.ReadFile(server.TrustFile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := string(testpki.Must(json.Marshal(s)))
+	d.Kill(t, text)
+	left, ordered := d.Orders(t), server.Requests("new-order")
+	d.Resume(t, text)
+	d.Check(t, left, killtest.Result{Orders: 1, Origin: store.Imported})
+	if ordered == 0 || len(left[0].Reference) == 0 && left[0].State != store.OrderDone {
+		ordered++
+	}
+	// The answer to the message of an order that it does not know is not the right one.
+	if answers, wrong := mails.seen(); answers != ordered || wrong != ordered-1 || server.Issued() != 1 || server.Accounts() != 1 {
+		t.Errorf("%s: %d answers, %d of them wrong, %d issued, %d accounts", d.Name, answers, wrong, server.Issued(), server.Accounts())
+	}
+	if orders, n := server.Requests("new-order"), server.Requests("finalize"); orders != ordered || n != 1 {
+		t.Errorf("%s: %d orders at the CA instead of %d, finalized %d times", d.Name, orders, ordered, n)
+	}
 }
 
 // mailbox is where answers arrive at the server.
@@ -132,9 +151,14 @@ func (m *mailbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	m.death.Step()
 }
 
-// failed is what was wrong with the answers.
-func (m *mailbox) failed() error {
+// seen is how many answers came, and how many of them were wrong.
+func (m *mailbox) seen() (answers, wrong int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return errors.Join(m.errs...)
+	for _, err := range m.errs {
+		if err != nil {
+			wrong++
+		}
+	}
+	return len(m.errs), wrong
 }

@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -47,22 +50,38 @@ type Death struct {
 	over    chan struct{} // closed when the process has ended
 }
 
+// beside is how many steps are looked for before their results: as many of them run side by side
+// as -parallel says.
+const beside = 8
+
 // Each calls one for each step at a place, until the gateway no longer comes to the step. There
 // must be least steps.
 func Each(t *testing.T, place Place, least int, one func(t *testing.T, d *Death)) {
 	t.Helper()
-	for at := 1; ; at++ {
-		d := &Death{Dir: t.TempDir(), Name: fmt.Sprintf("step %d at the %s", at, place), place: place, at: at}
-		one(t, d)
+	for first := 1; ; first += beside {
+		deaths := make([]*Death, beside)
+		t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+			for i := range deaths {
+				at := first + i
+				deaths[i] = &Death{Name: fmt.Sprintf("step %d at the %s", at, place), place: place, at: at}
+				t.Run(strconv.Itoa(at), func(t *testing.T) {
+					t.Parallel()
+					deaths[i].Dir = t.TempDir()
+					one(t, deaths[i])
+				})
+			}
+		})
 		if t.Failed() {
 			return
 		}
-		if !d.Died {
-			if at <= least {
-				t.Errorf("only %d steps at the %s", at-1, place)
-			}
-			return
+		died := slices.IndexFunc(deaths, func(d *Death) bool { return !d.Died })
+		if died < 0 {
+			continue
 		}
+		if steps := first + died - 1; steps < least {
+			t.Errorf("only %d steps at the %s", steps, place)
+		}
+		return
 	}
 }
 
@@ -145,7 +164,9 @@ func (d *Death) run(t *testing.T, settings string, at, ahead int) bool {
 	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), envStore+"="+d.URL(), envSettings+"="+settings, fmt.Sprintf("%s=%d", envAt, at), fmt.Sprintf("%s=%d", envAhead, ahead))
+	// The race detector has each process that ends well sleep for a second.
+	race := strings.TrimSpace(os.Getenv("GORACE") + " atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "GORACE="+race, envStore+"="+d.URL(), envSettings+"="+settings, fmt.Sprintf("%s=%d", envAt, at), fmt.Sprintf("%s=%d", envAhead, ahead))
 	cmd.Stdout, cmd.Stderr = &out, &out
 	d.mu.Lock()
 	err := cmd.Start()
