@@ -39,13 +39,13 @@ func (s *Service) estServer(spec listenerSpec) server {
 	mux := http.NewServeMux()
 	mux.Handle("/", protocol.Handler())
 	mux.Handle(scep.Path, s.scepHandler())
-	return &tlsServer{
+	return &limitedServer{server: &tlsServer{
 		Server: &http.Server{
 			Handler: mux, ReadTimeout: estTime, WriteTimeout: estTime, IdleTimeout: estTime, MaxHeaderBytes: estHeader,
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		},
 		config: s.tlsConfig(spec),
-	}
+	}}
 }
 
 // tlsServer is an HTTP server whose certificate the configuration has.

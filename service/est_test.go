@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -165,6 +166,11 @@ func TestEST(t *testing.T) {
 
 func (e *estWorld) post(operation string, client *certs.Identity, csr []byte) (int, []byte) {
 	e.t.Helper()
+	return e.postAs(operation, "", "", client, csr)
+}
+
+func (e *estWorld) postAs(operation, user, secret string, client *certs.Identity, csr []byte) (int, []byte) {
+	e.t.Helper()
 	settings := &tls.Config{InsecureSkipVerify: true}
 	if client != nil {
 		settings.Certificates = []tls.Certificate{{Certificate: [][]byte{client.Certificate.Raw}, PrivateKey: client.Key}}
@@ -173,6 +179,9 @@ func (e *estWorld) post(operation string, client *certs.Identity, csr []byte) (i
 	defer transport.CloseIdleConnections()
 	r := testpki.Must(http.NewRequestWithContext(e.t.Context(), http.MethodPost, e.base+"/"+operation, strings.NewReader(base64.StdEncoding.EncodeToString(csr))))
 	r.Header.Set("Content-Type", "application/pkcs10")
+	if user != "" {
+		r.SetBasicAuth(user, secret)
+	}
 	answer := testpki.Must((&http.Client{Transport: transport}).Do(r))
 	defer answer.Body.Close()
 	return answer.StatusCode, testpki.Must(io.ReadAll(answer.Body))
@@ -293,6 +302,57 @@ func TestESTRefuses(t *testing.T) {
 	}
 	if status, body := e.post("simpleenroll", nil, bytes.Repeat([]byte{'A'}, 100_000)); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("too long: %d %s", status, body)
+	}
+	e.stop()
+}
+
+// TestESTAttacks: what a client has for one address gets it nothing for another, and what ends a
+// client's right ends it by each operation; a request that is refused uses no secret up.
+func TestESTAttacks(t *testing.T) {
+	e := startEST(t)
+	e.ca()
+	alice, bob := "alice@example.org", "bob@example.org"
+	for secret, who := range map[string]string{"of alice": alice, "of bob": bob, "late": alice} {
+		if err := e.store.PutInvitation(t.Context(), secret, testpki.Must(address.Parse(who)), e.now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bobs := order(t, bob, nil)
+	id := &certs.Identity{Certificate: testpki.Must(e.client(bob, "of bob").Begin(t.Context(), bobs)).Certificates[0], Key: bobs.Key}
+	both := testpki.Must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{EmailAddresses: []string{alice, bob}}, order(t, alice, nil).Key))
+	of := func(who string, current *certs.Identity) []byte { return testpki.Must(order(t, who, current).CSR()) }
+	deep := append(bytes.Repeat([]byte{0x30, 0x80}, 20_000), make([]byte, 40)...)
+	for name, one := range map[string]struct {
+		operation, user, secret string
+		client                  *certs.Identity
+		csr                     []byte
+		want                    int
+	}{
+		"re-enrol with another's certificate":      {"simplereenroll", "", "", id, of(alice, nil), http.StatusBadRequest},
+		"and another's address as the user":        {"simplereenroll", alice, "of bob", id, of(alice, nil), http.StatusBadRequest},
+		"re-enrol with nothing":                    {"simplereenroll", "", "", nil, of(bob, nil), http.StatusUnauthorized},
+		"a certificate in place of a secret":       {"simpleenroll", "", "", id, of(bob, nil), http.StatusUnauthorized},
+		"an invitation that was used":              {"simpleenroll", bob, "of bob", nil, of(bob, nil), http.StatusUnauthorized},
+		"an invitation that was used, by re-enrol": {"simplereenroll", bob, "of bob", nil, of(bob, nil), http.StatusUnauthorized},
+		"an invitation of another":                 {"simpleenroll", bob, "of alice", nil, of(bob, nil), http.StatusUnauthorized},
+		"two addresses":                            {"simpleenroll", alice, "of alice", nil, both, http.StatusBadRequest},
+		"another address":                          {"simpleenroll", alice, "of alice", nil, of(bob, nil), http.StatusBadRequest},
+		"a key of the gateway":                     {"serverkeygen", alice, "of alice", nil, of(alice, nil), http.StatusNotImplemented},
+		"deep ASN.1":                               {"simpleenroll", alice, "of alice", nil, deep, http.StatusBadRequest},
+	} {
+		if status, body := e.postAs(one.operation, one.user, one.secret, one.client, one.csr); status != one.want {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	if n := len(issuedFor(t, e.store, alice)) + len(issuedFor(t, e.store, bob)); n != 1 {
+		t.Errorf("%d certificates were issued", n)
+	}
+	if status, body := e.postAs("simpleenroll", alice, "of alice", nil, of(alice, nil)); status != http.StatusOK {
+		t.Errorf("the secret of refused requests: %d %s", status, body)
+	}
+	e.advance(time.Hour)
+	if status, _ := e.postAs("simpleenroll", alice, "late", nil, of(alice, nil)); status != http.StatusUnauthorized {
+		t.Errorf("an invitation that has expired: %d", status)
 	}
 	e.stop()
 }

@@ -44,8 +44,12 @@ type listenerSpec struct {
 	limits                        config.Limits
 }
 
-// adminProtocol is the protocol of the listener for metrics and health.
-const adminProtocol = "http"
+const (
+	// adminProtocol is the protocol of the listener for metrics and health.
+	adminProtocol = "http"
+	// adminTime bounds one request there, and how long a connection waits for the next.
+	adminTime = time.Minute
+)
 
 // server is what the adapters, and an HTTP server, have in common.
 type server interface {
@@ -117,7 +121,7 @@ func (s *Service) newServer(spec listenerSpec) server {
 	handler := timed{exchangeable: exchangeable{&s.current}, metrics: s.metrics, clock: s.options.Clock, traced: s.traced, recorder: s.recorder.Load}
 	switch spec.protocol {
 	case adminProtocol:
-		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadHeaderTimeout: 10 * time.Second}
+		return &http.Server{Handler: s.admin(observe.Admin(s.metrics, s.ready)), ReadTimeout: adminTime, WriteTimeout: adminTime, IdleTimeout: adminTime}
 	case consoleProtocol:
 		return s.newConsole(spec)
 	case estProtocol:

@@ -187,3 +187,60 @@ test "$(openssl x509 -in cert.pem -noout -pubkey)" = "$(openssl pkey -in client.
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestServerDowngrade: algorithms that the protocol once had are refused in what would be good otherwise;
+// and deep ASN.1.
+func TestServerDowngrade(t *testing.T) {
+	d, h := newCA(t)
+	o := order(t, nil)
+	c := d.client(h, "the secret")
+	key, ok := o.Key.(*rsa.PrivateKey)
+	if !ok {
+		t.Fatal("no RSA key")
+	}
+	m, by, err := c.build(o, key, testpki.Must(c.authority(t.Context())), testpki.Must(c.capabilities(t.Context())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := testpki.Must(m.open(partyOf(t, d.ra)))
+	good := m.content
+	for cipher, want := range map[string]string{"-des3": failure, "-des-cbc -provider legacy -provider default": failure, "-aes128": success} {
+		m.content = openssl(t, csr, "cms -encrypt -binary -outform DER "+cipher+" to.pem", map[string][]byte{"to.pem": testpki.EncodeCertificates(d.ra.Certificate)})
+		_, body := post(t, h, testpki.Must(m.encode(by)))
+		if answer, err := parse(body, nil); err != nil || answer.status != want || want == failure && answer.fail != badMessageCheck {
+			t.Errorf("%s: %v, %+v", cipher, err, answer)
+		}
+	}
+	m.content = good
+	signer := map[string][]byte{"by.pem": testpki.EncodeCertificates(by.certificate), "by.key": testpki.Must((&testpki.Identity{Certificate: by.certificate, Key: o.Key}).KeyPEM())}
+	for name, der := range map[string][]byte{
+		"SHA-1":      openssl(t, good, "cms -sign -md sha1 -nodetach -binary -outform DER -signer by.pem -inkey by.key", signer),
+		"deep ASN.1": append(bytes.Repeat([]byte{0x30, 0x80}, 20_000), make([]byte, 40)...),
+		"no octet":   nil,
+	} {
+		if status, body := post(t, h, der); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	if len(d.asked) != 1 {
+		t.Errorf("the CA was asked %d times", len(d.asked))
+	}
+}
+
+// openssl runs a command on a text, in a folder with files.
+func openssl(t *testing.T, text []byte, command string, files map[string][]byte) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "openssl", strings.Fields(command)...)
+	cmd.Dir, cmd.Stdin = dir, bytes.NewReader(text)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("openssl %s: %v", command, err)
+	}
+	return out
+}
