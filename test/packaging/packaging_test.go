@@ -155,12 +155,13 @@ func TestPackageForTokens(t *testing.T) {
 }
 
 // elsewhere is a copy of the project, which only its owner can read, as in a clone of a user
-// with another umask.
+// with another umask. Its .git is what that of the project is, a folder or the file of a worktree:
+// go build writes the commit into the program where it is a folder.
 func elsewhere(t *testing.T) string {
 	t.Helper()
 	there := t.TempDir()
 	run(t, "sh", "-c", `cd "$1" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$2" && chmod -R go= "$2" &&
-		echo "gitdir: $(git rev-parse --absolute-git-dir)" >"$2/.git"`, "sh", rig.Root(t), there)
+		if [ -f .git ]; then cp .git "$2"; else ln -s "$PWD/.git" "$2"; fi`, "sh", rig.Root(t), there)
 	return there
 }
 
