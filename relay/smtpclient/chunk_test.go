@@ -12,7 +12,6 @@ import (
 // A hop that offers CHUNKING gets the message by BDAT, without doubled dots, and its
 // answers mean what they mean after DATA.
 func TestChunks(t *testing.T) {
-	whole := fmt.Sprintf("BDAT %d LAST", len(text)-1)
 	const dots = "Subject: x\r\n\r\n.\r\n..a\r\n.\r\n"
 	for _, tc := range []struct {
 		name, text string

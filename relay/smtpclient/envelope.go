@@ -34,7 +34,7 @@ type step struct {
 func (s step) mayGet(r fault.Reply) bool {
 	switch s.recipient {
 	case stepData:
-		return r.Code/100 != 2
+		return r.Code == 354 || r.Code >= 400
 	case stepChunk:
 		return true // see ready
 	}

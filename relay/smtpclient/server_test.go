@@ -12,7 +12,7 @@ import (
 )
 
 // server is a next hop that speaks by a script: answer returns the reply to a
-// command line, "" is the usual one, and "!" ends the connection.
+// command line, "" is the usual one, and the connection ends after one with "!" at its end.
 type server struct {
 	t      *testing.T
 	offers string // EHLO keywords
@@ -20,6 +20,7 @@ type server struct {
 	noBDAT bool        // what follows BDAT is read as commands
 	begun  string      // what has come of a message by BDAT
 	tls    *tls.Config // for STARTTLS
+	split  bool        // replies are written octet by octet
 
 	mu    sync.Mutex
 	conns int
@@ -76,6 +77,19 @@ func (s *server) connections() int {
 	return s.conns
 }
 
+// beforeTLS reports whether a command may come in the clear where TLS is required.
+func beforeTLS(line string) bool {
+	return slices.ContainsFunc([]string{"EHLO", "LHLO", "STARTTLS", "QUIT"}, func(verb string) bool { return strings.HasPrefix(line, verb) })
+}
+
+// piece is how much of a reply of size octets is written at once.
+func (s *server) piece(size int) int {
+	if s.split {
+		return 1
+	}
+	return max(size, 1)
+}
+
 func (s *server) say(conn int, line, usual string) string {
 	s.mu.Lock()
 	answer := s.answer
@@ -102,11 +116,16 @@ func (s *server) serve(nc net.Conn, n int) {
 	defer func() { nc.Close() }()
 	r := bufio.NewReader(nc)
 	reply := func(text string) bool {
-		if text == "!" {
-			return false
+		text, end := strings.CutSuffix(text, "!")
+		if !end {
+			text += "\r\n"
 		}
-		_, err := io.WriteString(nc, text+"\r\n")
-		return err == nil
+		for part := range slices.Chunk([]byte(text), s.piece(len(text))) {
+			if _, err := nc.Write(part); err != nil {
+				return false
+			}
+		}
+		return !end
 	}
 	opened := func() {
 		s.mu.Lock()
@@ -126,6 +145,9 @@ func (s *server) serve(nc net.Conn, n int) {
 		s.mu.Lock()
 		s.lines = append(s.lines, line)
 		s.mu.Unlock()
+		if _, secured := nc.(*tls.Conn); s.tls != nil && !secured && !beforeTLS(line) {
+			s.t.Errorf("in the clear: %q", line)
+		}
 		usual := "250 2.0.0 ok"
 		switch verb, _, _ := strings.Cut(line, " "); verb {
 		case "EHLO", "LHLO":

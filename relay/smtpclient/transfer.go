@@ -169,10 +169,10 @@ func (h *hop) send(ctx context.Context, t *Transfer) error {
 	if err != nil {
 		return err
 	}
-	if e.data.Code/100 == 3 && len(e.accepted) > 0 {
+	if e.data.Code == 354 && len(e.accepted) > 0 {
 		return h.content(ctx, t, e.accepted)
 	}
-	if e.data.Code/100 == 3 {
+	if e.data.Code == 354 {
 		if h.client.config.LMTP {
 			return errClosed // there is no answer without a recipient, and no data
 		}
