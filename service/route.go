@@ -189,8 +189,8 @@ func (b *builder) outbound() {
 	}
 	add(route.Route{Name: routeDefault}, "next_hop", b.plainHop(b.config.NextHop.Address))
 	local, err := enforce.CompilePatterns(b.domains())
-	if err != nil || len(list) != len(b.parts.routes.hops) || list[len(list)-1].Name != routeDefault {
-		return // reported: the gateway does of domains, config of names that two routes have
+	if err != nil || len(list) != len(b.parts.routes.hops) || len(list) == 0 || list[len(list)-1].Name != routeDefault {
+		return // reported: the gateway does of domains, config of addresses and of names that two routes have
 	}
 	b.parts.routes.table, err = route.New(list, local.Match)
 	for _, e := range fault.Each(err) {

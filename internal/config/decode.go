@@ -105,11 +105,16 @@ func (d *decoder) value(path string, f reflect.StructField, v reflect.Value, raw
 
 func (d *decoder) text(path string, f reflect.StructField, v reflect.Value, raw any) {
 	s, ok := raw.(string)
+	words, enum := f.Tag.Lookup("enum")
+	if !ok && enum {
+		d.wrongType(path, raw, "a word", "write "+orList(strings.Split(words, ",")))
+		return
+	}
 	if !ok {
 		d.wrongType(path, raw, "a string", "put it in double quotes")
 		return
 	}
-	if words, ok := f.Tag.Lookup("enum"); ok && !slices.Contains(strings.Split(words, ","), s) {
+	if enum && !slices.Contains(strings.Split(words, ","), s) {
 		d.complain(path, remedyForWord(s, words), "unknown word %q", s)
 	}
 	v.SetString(s)

@@ -90,38 +90,6 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// maxSyntax bounds how many errors of syntax are reported at once.
-const maxSyntax = 10
-
-// syntaxProblems finds what is not TOML. The parser stops at the first error:
-// its line is emptied and the rest is read again, as long as that helps.
-func syntaxProblems(path, text string) Problems {
-	var ps Problems
-	lines := strings.Split(text, "\n")
-	for len(ps) < maxSyntax {
-		var raw map[string]any
-		_, err := toml.Decode(strings.Join(lines, "\n"), &raw)
-		if err == nil {
-			break
-		}
-		e, ok := errors.AsType[toml.ParseError](err)
-		if !ok {
-			return append(ps, Problem{File: path, Text: "not TOML: " + err.Error(), Remedy: "correct it, then check again"})
-		}
-		// The parser may place an error behind the last line.
-		at := min(max(e.Position.Line, 1), len(lines)) - 1
-		if len(ps) > 0 && lines[at] == "" {
-			break
-		}
-		ps = append(ps, Problem{
-			File: path, Line: at + 1, Text: "not TOML: " + strings.TrimSuffix(e.Message, "."),
-			Remedy: "correct the line, then check again: other problems are only reported after that",
-		})
-		lines[at] = ""
-	}
-	return ps
-}
-
 // resolvePaths makes every option that names a file absolute. A URL names none.
 func resolvePaths(dir string, v reflect.Value) {
 	eachFile("", v, func(_ string, _ reflect.StructTag, p reflect.Value) {

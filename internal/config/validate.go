@@ -17,6 +17,12 @@ import (
 // validate notes what is wrong with values that have the right type.
 func validate(c *Config, d *decoder) {
 	d.files(reflect.ValueOf(c).Elem())
+	d.notFolder("store.key_file", c.Store.KeyFile)
+	d.notFolder("queue.path", c.Queue.Path)
+	d.notFolder("auth.users_file", c.Auth.UsersFile)
+	if !c.Store.Shared() {
+		d.notFolder("store.url", c.Store.URL)
+	}
 	d.hostname(c.Hostname)
 	for i, name := range c.Domains {
 		d.domain(index("domains", i), strings.TrimPrefix(name, "."))
@@ -116,7 +122,8 @@ func (d *decoder) hostname(name string) {
 	if name == "" {
 		return
 	}
-	if _, err := address.Parse("x@" + name); err != nil || strings.HasPrefix(name, "[") {
+	_, err := address.Parse("x@" + name)
+	if _, isAddress := netip.ParseAddr(name); err != nil || isAddress == nil || strings.HasPrefix(name, "[") {
 		d.complain("hostname", "write a domain name such as gw.example.com", "%q is not a host name", name)
 	}
 }
@@ -145,6 +152,16 @@ func (d *decoder) file(key, sort, path string) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() && sort == "file" {
+		d.complain(key, "name a file in it", "%q is a folder", path)
+	}
+}
+
+// notFolder refuses a folder where a file is meant that need not be there yet.
+func (d *decoder) notFolder(key, path string) {
+	if d.sent || path == "" {
+		return
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		d.complain(key, "name a file in it", "%q is a folder", path)
 	}
 }
