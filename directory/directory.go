@@ -77,6 +77,9 @@ type Answer struct {
 	// Notes are what an administrator should know of this answer: several
 	// entries with one address, values that could not be read.
 	Notes []string
+	// Empty is the base of an LDAP directory in which no entry has what its filter asks for;
+	// only Probe looks for that.
+	Empty string
 }
 
 // Finder looks recipients up. *Directory is the one implementation.

@@ -70,6 +70,15 @@ func (t *filterTemplate) expand(addr address.Address) string {
 	return "(|" + ascii + t.fill(localForm(addr)+"@"+unicode, addr.Local(), unicode) + ")"
 }
 
+// anyone is the filter for all recipients: its places hold for every value (RFC 4515 section 3).
+func (t *filterTemplate) anyone() string {
+	var pairs []string
+	for _, place := range t.places {
+		pairs = append(pairs, place, "*")
+	}
+	return strings.NewReplacer(pairs...).Replace(t.text)
+}
+
 // asciiForm returns the wire form of addr with its domain in A-labels.
 func asciiForm(addr address.Address) string { return localForm(addr) + "@" + addr.Domain() }
 

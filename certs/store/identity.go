@@ -15,7 +15,7 @@ import (
 // Without Config.Key it is an error. Of a certs.TokenKey the public half is stored.
 func (s *Store) PutIdentity(ctx context.Context, origin Origin, ids ...*certs.Identity) (Stored, error) {
 	if s.sealer == nil {
-		return Stored{}, failed(errNoSealer)
+		return Stored{}, failed(ErrNoKeyFile)
 	}
 	items := make([]item, 0, len(ids))
 	for _, id := range ids {
@@ -123,7 +123,7 @@ func (s *Store) identity(ctx context.Context, fingerprint []byte) (*certs.Identi
 // unseal opens a private key that was sealed for a purpose, or names the one in a token.
 func (s *Store) unseal(sealed []byte, token, purpose string, about []byte) (any, error) {
 	if s.sealer == nil {
-		return nil, errNoSealer
+		return nil, ErrNoKeyFile
 	}
 	der, err := s.sealer.open(sealed, purpose, about)
 	if err != nil {

@@ -58,7 +58,7 @@ func (s *Store) Import(ctx context.Context, files ...File) ([]ImportedFile, erro
 // prepareFile makes items of the identities first, then of the certificates.
 func (s *Store) prepareFile(f File) ([]item, error) {
 	if len(f.Identities) > 0 && s.sealer == nil {
-		return nil, errNoSealer
+		return nil, ErrNoKeyFile
 	}
 	items := make([]item, 0, len(f.Identities)+len(f.Certificates))
 	for _, id := range f.Identities {

@@ -1,29 +1,66 @@
 package store
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/filesystem"
 )
 
+// KeyFileError is why a key file cannot be used.
+type KeyFileError struct {
+	Path  string
+	Cause error
+}
+
+// Error returns the path and the cause.
+func (e *KeyFileError) Error() string {
+	cause := e.Cause
+	if p, ok := errors.AsType[*fs.PathError](cause); ok {
+		cause = p.Err // the path is there already
+	}
+	return fmt.Sprintf("key file %q: %v", e.Path, cause)
+}
+
+// Unwrap returns the cause.
+func (e *KeyFileError) Unwrap() error { return e.Cause }
+
+// Remedy says what to do; "" where the cause says it.
+func (e *KeyFileError) Remedy() string {
+	switch {
+	case errors.Is(e.Cause, ErrNotKey):
+		return "restore it from a copy; for a store without private keys make one with: openssl rand -base64 32"
+	case errors.Is(e.Cause, fs.ErrPermission):
+		return "run the command as root or as the user of the gateway, who must own the file: chown smimerelay " + e.Path
+	case errors.Is(e.Cause, fs.ErrNotExist):
+		return "restore it from a copy, or correct its path"
+	case errors.Is(e.Cause, syscall.EISDIR):
+		return "name a file in this folder"
+	}
+	return ""
+}
+
+// ErrNotKey is the cause where a file holds something else.
+var ErrNotKey = fmt.Errorf("not a key: it must hold %d octets in base64", KeySize)
+
 // ReadKey reads a key file: one line, 32 octets in base64. It must not be readable
-// by others.
+// by others. An error is a KeyFileError.
 func ReadKey(path string) ([]byte, error) {
 	data, err := file.ReadPrivate(path, 1024)
 	if err != nil {
-		return nil, err
+		return nil, &KeyFileError{path, err}
 	}
-	key, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(data)))
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(file.SecretText(data)))
 	if err != nil || len(key) != KeySize {
-		// The cause would quote the file.
-		return nil, fmt.Errorf("key file %q: not a key: it must hold %d octets in base64; make one with: openssl rand -base64 32", path, KeySize)
+		return nil, &KeyFileError{path, ErrNotKey} // the cause would quote the file
 	}
 	return key, nil
 }

@@ -30,7 +30,7 @@ type OrderLimits struct {
 // an open order for the same purpose.
 func (s *Store) PutOrders(ctx context.Context, limits OrderLimits, orders ...Order) error {
 	if s.sealer == nil {
-		return failed(errNoSealer)
+		return failed(ErrNoKeyFile)
 	}
 	return s.orders(ctx, func(c *change) error {
 		if err := s.sealer.keepCheck(ctx, c.Tx); err != nil {
@@ -293,7 +293,7 @@ func (s *Store) sealAnswered(o *Order) (any, error) {
 // request with it is sent; from now on the claim is until another time. ErrNoOrder: the order is over, or another process has claimed it since.
 func (s *Store) NoteOrderKey(ctx context.Context, o *Order, until time.Time) error {
 	if s.sealer == nil {
-		return failed(errNoSealer)
+		return failed(ErrNoKeyFile)
 	}
 	sealed, token, err := s.sealKey(o.Key, forOrder, []byte(o.ID))
 	if err != nil {
@@ -314,7 +314,7 @@ func (s *Store) NoteOrderKey(ctx context.Context, o *Order, until time.Time) err
 // step. ErrNoOrder: they have ended already.
 func (s *Store) FinishOrders(ctx context.Context, bundle string, origin Origin, ids ...*certs.Identity) error {
 	if s.sealer == nil {
-		return failed(errNoSealer)
+		return failed(ErrNoKeyFile)
 	}
 	var items []item
 	for _, id := range ids {

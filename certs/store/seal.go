@@ -23,10 +23,11 @@ const (
 	forCheck = "smimerelay check value\x00"
 )
 
-var (
-	errNoSealer = errors.New("private keys can not be kept or read: there is no key file; set store.key_file")
-	errWrongKey = errors.New("the private keys in the store are encrypted with another key file; restore that one")
-)
+// ErrNoKeyFile means that private keys were to be kept or read without Config.Key.
+var ErrNoKeyFile = errors.New("private keys can not be kept or read: there is no key file; set store.key_file")
+
+// ErrWrongKey means that Config.Key is not the key of the store.
+var ErrWrongKey = errors.New("the private keys in the store are encrypted with another key file")
 
 // ErrDamagedKey means that a private key in the store does not open, and never will.
 var ErrDamagedKey = errors.New("a private key in the store does not open: it was damaged or changed")
@@ -91,7 +92,7 @@ func (s *Store) checkKey(ctx context.Context) error {
 
 func (s *sealer) check(sealed []byte) error {
 	if _, err := s.open(sealed, forCheck, nil); err != nil {
-		return errWrongKey
+		return ErrWrongKey
 	}
 	return nil
 }

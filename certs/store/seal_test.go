@@ -35,11 +35,11 @@ func TestWrongKeyIsToldApart(t *testing.T) {
 		late := w.open(other)
 		id := w.identity(1, "a@example.com")
 		got[Stored](w)(w.PutIdentity(ctx, Imported, id))
-		if s, err := Open(ctx, other); !errors.Is(err, errWrongKey) {
+		if s, err := Open(ctx, other); !errors.Is(err, ErrWrongKey) {
 			t.Errorf("%v, %v", s, err)
 		}
 		// Nor does one that was opened before put in what the first can not read.
-		if _, err := late.PutIdentity(ctx, Imported, w.identity(2, "a@example.com")); !errors.Is(err, errWrongKey) {
+		if _, err := late.PutIdentity(ctx, Imported, w.identity(2, "a@example.com")); !errors.Is(err, ErrWrongKey) {
 			t.Errorf("the store has keys under two: %v", err)
 		}
 		if n := got[int](w)(w.Count(ctx, Query{})); n != 1 {
@@ -47,10 +47,10 @@ func TestWrongKeyIsToldApart(t *testing.T) {
 		}
 		other.Key = nil
 		without := w.open(other)
-		if _, err := without.Keys().Signing(ctx, addr("a@example.com")); !errors.Is(err, errNoSealer) {
+		if _, err := without.Keys().Signing(ctx, addr("a@example.com")); !errors.Is(err, ErrNoKeyFile) {
 			t.Errorf("without the key it is unknown who signs: %v", err)
 		}
-		if _, err := without.PutIdentity(ctx, Imported, id); !errors.Is(err, errNoSealer) {
+		if _, err := without.PutIdentity(ctx, Imported, id); !errors.Is(err, ErrNoKeyFile) {
 			t.Error(err)
 		}
 		if id := got[*certs.Identity](w)(without.Keys().Signing(ctx, addr("b@example.com"))); id != nil {

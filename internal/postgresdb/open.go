@@ -55,7 +55,7 @@ func Open(ctx context.Context, cfg *pgx.ConnConfig, connections int) (*sql.DB, e
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(refused(cfg, err), db.Close())
 	}
 	return db, nil
 }

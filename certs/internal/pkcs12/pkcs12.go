@@ -72,6 +72,9 @@ func decode(file []byte, password string, budget *pbe.Budget) (*Contents, error)
 	if !s.ReadASN1(&s, cryptobyte_asn1.SEQUENCE) || !s.ReadASN1Integer(&version) {
 		return nil, errMalformed
 	}
+	if version == 0 { // PrivateKeyInfo (RFC 5958) and RSAPrivateKey (RFC 8017) begin so, too
+		return nil, errors.New("a private key without a certificate, in DER and not in PKCS #12; put both into a PEM file: openssl pkey -in OLD -out NEW, and the certificate behind it")
+	}
 	if version != 3 {
 		return nil, fmt.Errorf("PKCS #12 of version %d: only version 3 is supported; export it again with another program", version)
 	}
