@@ -65,6 +65,9 @@ func (s *Service) prepareListener(ctx context.Context, c *change, spec listenerS
 	}
 	if d.socket == nil {
 		opened, err := s.inherited.listen(ctx, spec.address, spec.mode)
+		if err != nil && !strings.HasPrefix(spec.address, "systemd:") {
+			return listenTrouble(config.Place(spec.address), err)
+		}
 		if err != nil {
 			return err
 		}

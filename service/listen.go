@@ -74,6 +74,9 @@ func chmod(path, mode string) error {
 	return os.Chmod(path, fs.FileMode(bits))
 }
 
+// errNotSocket: what is at the path of a socket is left alone.
+var errNotSocket = errors.New("exists and is not a socket")
+
 // removeStale removes a socket that a dead process left behind. One that
 // a process still listens on is left alone, and Listen then says so.
 func removeStale(path string) error {
@@ -85,7 +88,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s: exists and is not a socket", path)
+		return fmt.Errorf("%s: %w", path, errNotSocket)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		return c.Close()

@@ -37,7 +37,7 @@ func (b *builder) certificatesTLS() {
 		show := func(option, certificate, secret string) {
 			f := &certificateFile{certificate: certificate, key: secret, log: b.log}
 			if err := f.read(); err != nil {
-				b.complain(key("listener", i, option), err.Error(), "set a PEM chain and the matching private key")
+				b.complain(key("listener", i, option), err.Error(), pairRemedy(err))
 				return
 			}
 			t.shown = append(t.shown, f)
@@ -71,7 +71,7 @@ func (b *builder) certificateEST() {
 	}
 	f := &certificateFile{certificate: e.TLSCert, key: e.TLSKey, log: b.log}
 	if err := f.read(); err != nil {
-		b.complain("est.tls_certificate", err.Error(), "set a PEM chain and the matching private key")
+		b.complain("est.tls_certificate", err.Error(), pairRemedy(err))
 		return
 	}
 	b.parts.tls[estListener] = &listenerTLS{shown: []*certificateFile{f}, ask: true}
@@ -85,7 +85,7 @@ func (b *builder) consoleTLS() {
 	}
 	f := &certificateFile{certificate: c.TLSCert, key: c.TLSKey, log: b.log}
 	if err := f.read(); err != nil {
-		b.complain("console.tls_certificate", err.Error(), "set a PEM chain and the matching private key")
+		b.complain("console.tls_certificate", err.Error(), pairRemedy(err))
 		return
 	}
 	b.parts.tls[consoleName] = &listenerTLS{shown: []*certificateFile{f}}

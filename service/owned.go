@@ -98,18 +98,25 @@ type Holdings struct {
 	// Revoked are those that a CRL of trust.crls revokes. They still sign: signing with an
 	// identity does not check revocation.
 	Revoked []Owned
+	// Signing are the domains of the addresses for which a valid one signs, and those addresses.
+	Signing map[string]bool
 	// Unfit are those that are valid and whose key a profile in use does not allow.
 	Unfit []Unfit
 }
 
 // Holdings looks through all that is ours.
 func (p *Parts) Holdings(ctx context.Context, now time.Time, within time.Duration) (Holdings, error) {
-	var h Holdings
+	h := Holdings{Signing: map[string]bool{}}
 	profiles, _ := profilesUsed(p.Config)
 	err := p.eachOwned(ctx, func(o Owned) bool {
 		end := o.Certificate.NotAfter
 		if !o.Authority && end.After(now) {
 			h.Unfit = p.judge(h.Unfit, profiles, o.Certificate)
+		}
+		if !o.Authority && end.After(now) && certs.Signs(o.Certificate) {
+			for _, a := range certs.Addresses(o.Certificate) {
+				h.Signing[a.Domain()], h.Signing[a.Key(p.store.place.localPart)] = true, true
+			}
 		}
 		if !o.Authority {
 			h.Count++

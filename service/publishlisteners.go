@@ -60,7 +60,7 @@ func (b *builder) certificatesPublish() {
 		}
 		f := &certificateFile{certificate: p.TLSCert, key: p.TLSKey, log: b.log}
 		if err := f.read(); err != nil {
-			b.complain(at, err.Error(), "set a PEM chain and the matching private key")
+			b.complain(at, err.Error(), pairRemedy(err))
 			continue
 		}
 		b.parts.tls[publishListener(p.Name)] = &listenerTLS{shown: []*certificateFile{f}}

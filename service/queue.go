@@ -35,7 +35,7 @@ func (s *Service) openQueue(ctx context.Context, c *config.Config) error {
 		GivenUp: func(d relay.Delivery, about []relay.RecipientStatus) { s.recorder.Load().gaveUp(d, about) },
 	})
 	if err != nil {
-		return err
+		return QueueTrouble(c, err).Error(c.File())
 	}
 	s.setQueue(q)
 	s.warnOfFile(ctx, c)

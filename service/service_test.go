@@ -330,10 +330,12 @@ func TestStartFailures(t *testing.T) {
 		config     bool // status 78
 	}{
 		"bad file":      {"x = 1", "unknown key", true},
-		"address taken": {strings.Replace(inbound, "127.0.0.1:0", taken.Addr().String(), 1), "address already in use", false},
-		"no queue":      {strings.Replace(inbound, "%DIR%/queue.db", "%DIR%/no/queue.db", 1), "no such file", false},
-		"no store":      {strings.Replace(inbound, "%DIR%/store.db", "%DIR%/no/store.db", 1), "no such file or directory; name a file", true},
-		"no database":   {strings.Replace(inbound, "%DIR%/store.db", "postgres://nobody@127.0.0.1:1/none", 1), "check that the database is available", true},
+		"address taken": {strings.Replace(inbound, "127.0.0.1:0", taken.Addr().String(), 1), "address already in use; another listener", false},
+		"no folder":     {strings.Replace(inbound, "127.0.0.1:0", "unix:%DIR%/no/in.sock", 1), `/no" does not exist; create it: install -d`, false},
+		"no socket":     {strings.Replace(inbound, "127.0.0.1:0", "unix:%DIR%/config.toml", 1), "config.toml: exists and is not a socket; remove it", false},
+		"no queue":      {strings.Replace(inbound, "%DIR%/queue.db", "%DIR%/no/queue.db", 1), "no such file or directory; create the folder for the user of the gateway: install", false},
+		"no store":      {strings.Replace(inbound, "%DIR%/store.db", "%DIR%/no/store.db", 1), "no such file or directory; create the folder for the user of the gateway: install", true},
+		"no database":   {strings.Replace(inbound, "%DIR%/store.db", "postgres://nobody@127.0.0.1:1/none", 1), "no server listens at 127.0.0.1:1; start PostgreSQL there", true},
 		"bad key file":  {strings.Replace(inbound, "%DIR%/store.db\"", "%DIR%/store.db\"\nkey_file = \"%DIR%/config.toml\"", 1), "store.key_file", true},
 		"no systemd":    {strings.Replace(inbound, "127.0.0.1:0", "systemd:milter", 1), `no socket named "milter"`, false},
 	} {

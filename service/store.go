@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -74,7 +73,7 @@ func (b *builder) store() {
 		key, err = b.makeStoreKey(place)
 	}
 	if err != nil {
-		b.complain("store.key_file", err.Error(), "")
+		b.storeTrouble(err)
 		return
 	}
 	if key != nil {
@@ -94,11 +93,7 @@ func (b *builder) store() {
 	defer cancel()
 	opened, err := store.Open(ctx, c)
 	if err != nil {
-		remedy := `name a file in a folder that the gateway may write to; "" keeps nothing across a restart`
-		if place.Shared() {
-			remedy = "check that the database is available and accepts this user"
-		}
-		b.complain("store.url", err.Error(), remedy)
+		b.storeTrouble(err)
 		return
 	}
 	b.parts.store = (&sharedStore{
@@ -147,10 +142,9 @@ func (b *builder) wantNoKeys(ctx context.Context, s *store.Store) {
 	n, err := s.Count(ctx, store.Query{HasKey: &has})
 	switch {
 	case err != nil:
-		b.complain("store.url", err.Error(), "check that the database is available")
+		b.storeTrouble(err)
 	case n > 0:
-		b.complain("store.key_file", fmt.Sprintf("key file %q is missing, but %d private keys in the store are encrypted with it", b.config.Store.KeyFile, n),
-			"restore it from a copy")
+		b.storeTrouble(&MissingKeyError{Path: b.config.Store.KeyFile, Keys: n})
 	}
 }
 

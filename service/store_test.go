@@ -264,7 +264,7 @@ func TestLostKeyFile(t *testing.T) {
 	if _, err := store.CreateKey(key); err != nil {
 		t.Fatal(err)
 	}
-	if got := load(); !strings.Contains(got, "restore that one") {
+	if got := load(); !strings.Contains(got, "store.key_file: ") || !strings.Contains(got, "another key file; restore the key file") {
 		t.Errorf("another: %s", got)
 	}
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +41,11 @@ func (b *builder) fileKeys() *certs.FileKeys {
 	keys, err := file.OpenIdentities(ids.Path, ids.PasswordFile, b.clock)
 	if err != nil {
 		for _, e := range fault.Each(err) {
-			b.complain("identities.path", e.Error(), "")
+			remedy := ""
+			if errors.Is(e, file.ErrWrongPassword) {
+				remedy = "put the right one into NAME.password next to the file, or into the file of identities.password_file"
+			}
+			b.complain("identities.path", e.Error(), remedy)
 		}
 		return certs.NewKeys(b.clock)
 	}
@@ -214,7 +219,11 @@ func read[T any](b *builder, key, path string, from func(string) ([]T, error)) [
 	}
 	found, err := from(path)
 	for _, e := range fault.Each(err) {
-		b.complain(key, e.Error(), "")
+		remedy := ""
+		if !strings.Contains(e.Error(), "; ") {
+			remedy = "use certificates or CRLs in PEM or DER, or a .p7b or .sst file; a PKCS #12 file belongs to [identities]"
+		}
+		b.complain(key, e.Error(), remedy)
 	}
 	return found
 }

@@ -45,8 +45,12 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 		ws = append(ws, p.uninformed()...)
 	}
 	warn(c.CA.URL != "" && p.authorities == nil, "ca.url", "there is no CA yet: nothing can be issued", "create it with smimerelay ca init")
-	warn(h.Count == 0, "identities.path", "there is no identity: nothing can be signed or decrypted",
-		"import one with smimerelay cert import, or name a folder with PKCS #12 or PEM files")
+	if h.Count == 0 {
+		warn(true, "identities.path", "there is no identity: nothing can be signed or decrypted",
+			"import one with smimerelay cert import, issue one with smimerelay cert issue, have them ordered by [[enrolment]], or name a folder with PKCS #12 or PEM files")
+	} else {
+		ws = append(ws, p.unsigned(h)...)
+	}
 	for i, t := range p.tokens {
 		if err := t.Err(); err != nil {
 			warn(true, key("identities.tokens", i, ""), err.Error(), "mail that needs its keys is deferred until it is available")
@@ -71,6 +75,8 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	ws = append(ws, exposed(c, now, serviceReader(c, os.Getuid(), serviceUser))...)
 	ws = append(ws, unmet(c)...)
 	ws = append(ws, reachable(c)...)
+	ws = append(ws, p.unlistenable()...)
+	ws = append(ws, placeholders(c)...)
 	return ws.InOrder()
 }
 

@@ -37,7 +37,7 @@ func TestStoresThatDoNotOpen(t *testing.T) {
 		{Config{URL: notSQLite}, "not a database"},
 		{Config{URL: "postgres://u:wrong-password@[/x"}, "postgres://…"},
 		{Config{URL: "postgres://u:wrong-password@127.0.0.1:1/x"}, `store "postgres://u@127.0.0.1:1/x"`},
-		{Config{URL: "postgres://u@/x?password=wrong-password&host=/nowhere"}, `store "postgres://u@/x?host=/nowhere": failed to connect`},
+		{Config{URL: "postgres://u@/x?password=wrong-password&host=/nowhere"}, `store "postgres://u@/x?host=/nowhere": there is no socket of a server in /nowhere`},
 		{Config{URL: secret, PasswordFile: password}, "password authentication failed"},
 		{Config{URL: secret, PasswordFile: open}, "chmod 0600"},
 		{Config{URL: secret, PasswordFile: password + "2"}, "no such file"},

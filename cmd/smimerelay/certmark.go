@@ -28,6 +28,9 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 	if err != nil {
 		return err
 	}
+	if err := f.there(); err != nil {
+		return err
+	}
 	return f.withStore(a, f.use(), func(ctx context.Context, s *store.Store, _ *config.Config) error {
 		e, err := f.entry(ctx, s)
 		if err != nil {
@@ -71,6 +74,17 @@ func (f *markFlags) isFile() bool {
 	}
 	_, err := os.Stat(f.What)
 	return err == nil
+}
+
+// there refuses what is neither a fingerprint nor a file, before the store is looked for.
+func (f *markFlags) there() error {
+	if isFingerprint(f.What) {
+		return nil
+	}
+	if _, err := os.Stat(f.What); err != nil {
+		return noFile(f.What, err, "check the path, or use the SHA-256 fingerprint of a certificate that is in the store")
+	}
+	return nil
 }
 
 func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, error) {

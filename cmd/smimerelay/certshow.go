@@ -96,7 +96,7 @@ func (c *certShowCmd) find(ctx context.Context, s *store.Store) ([]describe.Foun
 	}
 	list, err := file.ReadCertificates(c.What)
 	if err != nil {
-		return nil, unusable(fmt.Errorf("%w; use a fingerprint, an address, or a file with certificates", err))
+		return nil, noFile(c.What, err, "use a fingerprint, an address, or a file with certificates")
 	}
 	return findFile(ctx, s, list)
 }

@@ -331,7 +331,7 @@ func TestCertMark(t *testing.T) {
 	s.fails(2, `"tomorrow" is not a date`, "block", s.path("bob.cer"), "--until", "tomorrow")
 	s.fails(2, "contains 2 certificates", "allow", s.path("two.pem"))
 	s.fails(1, "use a file with the certificate instead", "block", sha(bob))
-	s.fails(2, "is not a SHA-256 fingerprint", "block", s.path("missing.pem"))
+	s.fails(2, "no such file or directory", "block", s.path("missing.pem"))
 	if n := len(s.list()); n != 0 {
 		t.Errorf("%d came into the store by mistake", n)
 	}
@@ -407,13 +407,13 @@ func TestStoreFlags(t *testing.T) {
 	if _, err := store.CreateKey(s.path("other.key")); err != nil {
 		t.Fatal(err)
 	}
-	s.fails(2, "restore that one", "list", "--store", s.path("store.db"), "--key", s.path("other.key"))
-	s.fails(2, "key of the store: ", "list", "--store", s.path("store.db"), "--key", s.path("ca.pem"))
+	s.fails(2, "--key: store ", "list", "--store", s.path("store.db"), "--key", s.path("other.key"))
+	s.fails(2, "--key: key file ", "list", "--store", s.path("store.db"), "--key", s.path("ca.pem"))
 
 	// A key file that is lost is not replaced by a new one.
 	f := storeFlags{Store: s.path("store.db"), Key: s.path("lost.key")}
 	err := f.withStore(&app{clock: time.Now}, fillStore, func(context.Context, *store.Store, *config.Config) error { return nil })
-	if err == nil || !strings.Contains(err.Error(), "restore that one") {
+	if err == nil || !strings.Contains(err.Error(), "is missing, but 1 private keys") {
 		t.Errorf("a store whose key file is lost: %v", err)
 	}
 	if _, err := os.Stat(s.path("lost.key")); err == nil {

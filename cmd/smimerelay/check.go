@@ -19,7 +19,7 @@ type checkCmd struct {
 
 // Help is shown below the summary.
 func (checkCmd) Help() string {
-	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. All problems are printed at once, one per line: file, line, key, what is wrong, and how to fix it. It connects only to a PostgreSQL store and creates no files: a store that does not exist yet counts as empty.`
+	return `Does everything that serve does before it opens a listener: reads the file, compiles the rules, opens certificates, identities and directories. All problems are printed at once, one per line: file, line, key, what is wrong, and how to fix it. Warnings are what is allowed and probably not meant, and what would keep serve from starting here and now, such as a missing folder or a port that another program has. It connects only to a PostgreSQL store and creates no files: a store that does not exist yet counts as empty.`
 }
 
 func (checkCmd) examples() string {
@@ -53,7 +53,7 @@ func (c *checkCmd) Run(a *app) error {
 		if holdings, err = parts.Survey(background(), a.clock()); err != nil {
 			return err
 		}
-		warnings = parts.Warnings(holdings, a.clock())
+		warnings = append(parts.Warnings(holdings, a.clock()), parts.Unstorable()...).InOrder()
 	}
 	if c.JSON {
 		report := checkReport{OK: len(problems) == 0, Problems: jsonProblems(problems), Warnings: jsonProblems(warnings)}

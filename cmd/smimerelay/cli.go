@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -39,7 +40,7 @@ type cli struct {
 	Encrypt encryptCmd `cmd:"" group:"offline" help:"Encrypt a message."`
 	Trust   trustCmd   `cmd:"" group:"certificates" help:"Show and update the list of public authorities."`
 	Cert    certCmd    `cmd:"" group:"certificates" help:"Manage certificates and identities."`
-	Version versionCmd `cmd:"" group:"offline" help:"Print the version."`
+	Version versionCmd `cmd:"" group:"offline" help:"Print the version, as --version does."`
 
 	Help       helpCmd       `cmd:"" group:"offline" help:"Print the help of a verb."`
 	Completion completionCmd `cmd:"" group:"offline" help:"Print what a shell needs to complete commands."`
@@ -85,6 +86,9 @@ var (
 	digests = []string{"sha-256", "sha-384", "sha-512"}
 )
 
+// versionFlags ask for the version, as those of other programs do.
+var versionFlags = []string{"--version", "-version", "-v", "-V"}
+
 // run does what args say and returns the exit status.
 func run(args []string, a *app) (status int) {
 	defer func() {
@@ -102,6 +106,9 @@ func run(args []string, a *app) (status int) {
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
+	}
+	if slices.Contains(versionFlags, args[0]) {
+		args = append([]string{"version"}, args[1:]...)
 	}
 	ctx, err := k.Parse(args)
 	if err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -59,6 +61,10 @@ func (a *app) fail(err error) int {
 			return status
 		}
 	}
-	a.say("%s", err)
+	text := err.Error()
+	if _, ok := errors.AsType[*fs.PathError](err); ok && !strings.Contains(text, "; ") {
+		text += "; check the path and which user you are"
+	}
+	a.say("%s", text)
 	return status
 }

@@ -168,6 +168,15 @@ func badFile(flag string, err error) error {
 	return unusable(fmt.Errorf("%s: %w", flag, err))
 }
 
+// noFile is the error of an argument that should be a file: one that is not there, or cannot be
+// read, before what else could be wrong with it.
+func noFile(path string, err error, remedy string) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return unusable(fmt.Errorf("%s: %w; %s", path, e.Err, remedy))
+	}
+	return unusable(fmt.Errorf("%w; %s", err, remedy))
+}
+
 // readPassword returns the first line of a file, "" when none is named.
 func readPassword(path string) (string, error) {
 	if path == "" {

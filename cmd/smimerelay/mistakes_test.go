@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,13 +17,17 @@ import (
 
 // configurations are those that the commands of testdata/mistakes name.
 var configurations = map[string]string{
-	"gw.toml":       "hostname = \"gw.example.org\"\ndomains = [\"example.org\"]\n",
-	"listen.toml":   "[[listener]]\nname = \"in\"\nprotocol = \"lmpt\"\nadress = \"127.0.0.1:10026\"\n",
-	"port.toml":     "[[listener]]\nname = \"in\"\nprotocol = \"lmtp\"\naddress = \"127.0.0.1\"\n",
-	"rule.toml":     "[[rule]]\nname = \"all\"\nsign = \"yes\"\nencrpyt = \"require\"\n",
-	"table.toml":    "[listeners]\nname = \"in\"\n[next-hop]\naddress = \"127.0.0.1:25\"\n",
-	"quote.toml":    "hostname = gw.example.org\n",
-	"password.toml": "[store]\nurl = \"postgres://gw:secret@db/smime\"\n",
+	"gw.toml":        "hostname = \"gw.example.org\"\ndomains = [\"example.org\"]\n",
+	"listen.toml":    "[[listener]]\nname = \"in\"\nprotocol = \"lmpt\"\nadress = \"127.0.0.1:10026\"\n",
+	"port.toml":      "[[listener]]\nname = \"in\"\nprotocol = \"lmtp\"\naddress = \"127.0.0.1\"\n",
+	"rule.toml":      "[[rule]]\nname = \"all\"\nsign = \"yes\"\nencrpyt = \"require\"\n",
+	"table.toml":     "[listeners]\nname = \"in\"\n[next-hop]\naddress = \"127.0.0.1:25\"\n",
+	"quote.toml":     "hostname = gw.example.org\n",
+	"ca.toml":        "hostname = \"gw.example.org\"\ndomains = [\"example.org\"]\n[ca]\nurl = \"http://pki.example.org/\"\n",
+	"keyword.toml":   "[store]\nurl = \"key.db\"\nkey_file = \"password\"\n",
+	"keyfolder.toml": "[store]\nurl = \"key.db\"\nkey_file = \".\"\n",
+	"pgdown.toml":    "[store]\nurl = \"postgres://gw@127.0.0.1:1/smime\"\n",
+	"password.toml":  "[store]\nurl = \"postgres://gw:secret@db/smime\"\n",
 }
 
 // TestMistakes runs commands as people mistype them. Each message says what is wrong,
@@ -44,12 +49,14 @@ func TestMistakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, content := range map[string]string{"message.eml": "From: alice@example.org\n\nhello\n", "empty.eml": ""} {
+	t.Chdir(dir)
+	files := map[string]string{"message.eml": "From: alice@example.org\n\nhello\n", "empty.eml": "", "wrong": "not the password\n"}
+	files["key.pem"], files["der.p12"] = onlyKey(t, "alice.pem"), read(t, "alice.cer")
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Chdir(dir)
 	var got strings.Builder
 	mistakes := 0
 	for line := range strings.Lines(string(text)) {
@@ -91,4 +98,28 @@ func mistaken(args []string) (status int, message string) {
 		return status, strings.SplitAfter(stdout.String(), "\n")[0]
 	}
 	return status, stderr.String()
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// onlyKey returns the private key of a PEM file.
+func onlyKey(t *testing.T, file string) string {
+	t.Helper()
+	rest := []byte(read(t, file))
+	for {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			t.Fatalf("%s has no private key", file)
+		}
+		if strings.HasSuffix(b.Type, "PRIVATE KEY") {
+			return string(pem.EncodeToMemory(b))
+		}
+	}
 }

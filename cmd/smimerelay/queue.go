@@ -43,11 +43,7 @@ func (f *queueFlags) open() (*queue.Store, error) {
 	}
 	s, err := queue.OpenStore(background(), place)
 	if err != nil {
-		key := "queue.path"
-		if c.Store.Shared() {
-			key = "store.url"
-		}
-		return nil, unusable(fmt.Errorf("%w; check %s in %s and which user you are", err, key, f.Config))
+		return nil, unusable(service.QueueTrouble(c, err).Error(f.Config))
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/service"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
 
@@ -44,7 +45,7 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 			return unusable(fmt.Errorf("store %q: does not exist; import something first, or name another store with --config or --store", place.URL))
 		}
 	}
-	key, made, err := f.key(place.KeyFile, use)
+	key, made, err := f.key(place, use)
 	if err != nil {
 		return err
 	}
@@ -53,15 +54,53 @@ func (f *storeFlags) withStore(a *app, use storeUse, do func(ctx context.Context
 		Clock: a.clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
+		if made && errors.Is(err, store.ErrWrongKey) {
+			err = missingKey(background(), place)
+		}
 		if made {
 			err = errors.Join(err, os.Remove(place.KeyFile)) // nothing is sealed with it
 		}
-		return unusable(fmt.Errorf("%w; check %s and which user you are", err, f.origin()))
+		return f.trouble(place, err)
 	}
 	if made {
 		a.say("created the key file %s; keep a copy elsewhere: without it the private keys in the store are lost", place.KeyFile)
 	}
-	return errors.Join(do(store.WithActor(background(), whoami()+" (command line)"), s, c), s.Close())
+	err = do(store.WithActor(background(), whoami()+" (command line)"), s, c)
+	if errors.Is(err, store.ErrNoKeyFile) && key == nil && place.KeyFile != "" {
+		err = f.trouble(place, missingKey(background(), place))
+	}
+	return errors.Join(err, s.Close())
+}
+
+// trouble is the error of a store that cannot be opened: where it was said, and what to do.
+func (f *storeFlags) trouble(place config.Store, err error) error {
+	t := service.StoreTrouble(place, err)
+	if f.Store == "" {
+		return unusable(t.Error(f.Config))
+	}
+	flag := "--store"
+	if t.Key == "store.key_file" {
+		flag = "--key"
+	}
+	text := flag + ": " + t.Text
+	if t.Remedy != "" {
+		text += "; " + t.Remedy
+	}
+	return unusable(errors.New(text))
+}
+
+// missingKey is the error of a store whose private keys were sealed with a key file that is not
+// there any more.
+func missingKey(ctx context.Context, place config.Store) error {
+	s, err := store.Open(ctx, store.Config{URL: config.Place(place.URL), PasswordFile: place.PasswordFile, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	n, err := s.Count(ctx, store.Query{HasKey: new(true)})
+	if err == nil {
+		err = &service.MissingKeyError{Path: place.KeyFile, Keys: n}
+	}
+	return errors.Join(err, s.Close())
 }
 
 // place returns where the store is and by what rule it compares addresses.
@@ -87,7 +126,8 @@ func (f *storeFlags) place() (config.Store, address.LocalPart, *config.Config, e
 }
 
 // key reads the key file; nil where there is none. To fill a store it is made.
-func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err error) {
+func (f *storeFlags) key(place config.Store, use storeUse) (key []byte, made bool, err error) {
+	path := place.KeyFile
 	if path == "" {
 		return nil, false, nil
 	}
@@ -96,20 +136,12 @@ func (f *storeFlags) key(path string, use storeUse) (key []byte, made bool, err 
 	case err == nil:
 		return key, false, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, false, unusable(fmt.Errorf("key of the store: %w", err))
+		return nil, false, f.trouble(place, err)
 	case use != fillStore:
 		return nil, false, nil
 	}
 	if key, err = store.CreateKey(path); err != nil {
-		return nil, false, unusable(fmt.Errorf("key of the store: %w; choose a file that you may write", err))
+		return nil, false, f.trouble(place, &store.KeyFileError{Path: path, Cause: err})
 	}
 	return key, true, nil
-}
-
-// origin is where the place of the store was said.
-func (f *storeFlags) origin() string {
-	if f.Store != "" {
-		return "--store"
-	}
-	return "[store] in " + f.Config
 }

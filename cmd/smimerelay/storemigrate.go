@@ -156,11 +156,16 @@ func (c *storeMigrateCmd) copyStore(a *app, from, to *config.Config) ([]store.Co
 
 func (c *storeMigrateCmd) openStore(a *app, of *config.Config) (*store.Store, error) {
 	flags := storeFlags{Config: c.Config}
-	key, _, err := flags.key(of.Store.KeyFile, readStore)
+	key, _, err := flags.key(of.Store, readStore)
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(background(), store.Config{
+	s, err := store.Open(background(), store.Config{
 		URL: config.Place(of.Store.URL), PasswordFile: of.Store.PasswordFile, Key: key, Clock: a.clock, Log: slog.New(slog.DiscardHandler),
 	})
+	if err != nil {
+		t := service.StoreTrouble(of.Store, err)
+		return nil, unusable(fmt.Errorf("%s; %s", t.Text, t.Remedy))
+	}
+	return s, nil
 }

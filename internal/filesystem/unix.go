@@ -36,6 +36,15 @@ func Free(path string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
+// stReadOnly is ST_RDONLY of statvfs(3), which Linux has in f_flags.
+const stReadOnly = 1
+
+// ReadOnly reports whether the file system of path is mounted read-only.
+func ReadOnly(path string) bool {
+	var s syscall.Statfs_t
+	return syscall.Statfs(path, &s) == nil && s.Flags&stReadOnly != 0
+}
+
 // syncFolder puts the names in a folder on the disk.
 func syncFolder(folder string) error {
 	d, err := os.Open(folder)

@@ -99,7 +99,7 @@ func (b *Backup) restoreKey(path string) (written string, err error) {
 	}
 	key, err := store.ReadKey(b.folder.path(keyName))
 	if err != nil {
-		return "", err
+		return "", withRemedy(err)
 	}
 	if path == "" {
 		return "", errors.New("store.key_file is empty, and there are private keys in the backup; set it to a file")
@@ -112,7 +112,7 @@ func (b *Backup) restoreKey(path string) (written string, err error) {
 	case err == nil:
 		return "", nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return "", err
+		return "", withRemedy(err)
 	}
 	return path, writeNew(path, strings.NewReader(base64.StdEncoding.EncodeToString(key)+"\n"), 0o600)
 }

@@ -178,7 +178,15 @@ func readKey(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return key, err
+	return key, withRemedy(err)
+}
+
+// withRemedy adds to the error of a key file what to do.
+func withRemedy(err error) error {
+	if e, ok := errors.AsType[*store.KeyFileError](err); ok && e.Remedy() != "" {
+		return fmt.Errorf("%w; %s", err, e.Remedy())
+	}
+	return err
 }
 
 func openStore(ctx context.Context, place config.Store, key []byte) (*store.Store, error) {

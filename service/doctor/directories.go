@@ -30,6 +30,8 @@ func (x *examination) answer(a directory.Answer) {
 	switch {
 	case a.Err != nil:
 		x.add(Error, "directory", a.Source, a.Err.Error(), "correct its [[directory]], or start the server; until then mail that needs it is deferred")
+	case a.Empty != "":
+		x.add(Warning, "directory", a.Source, fmt.Sprintf("no entry below base %q has what filter asks for: no certificate is ever found there", a.Empty), "correct base or filter of its [[directory]], or let bind_dn read the entries")
 	case a.Elapsed > slowAnswer:
 		x.add(Warning, "directory", a.Source, fmt.Sprintf("answers after %v", took), "make an index of the attributes in filter on the server, or use one that is nearer")
 	default:

@@ -177,6 +177,8 @@ func (s *seed) do(line string) {
 			s.Fatal(err)
 		}
 		s.serve("2525", func(conn net.Conn) { refuse(conn, name, byte(code)) })
+	case "disk":
+		s.disk(name, text)
 	case "queued":
 		s.queuedBefore = mustDuration(s, rest)
 	default:

@@ -41,10 +41,21 @@ func refuse(conn net.Conn, operation string, code byte) {
 	defer conn.Close()
 	for {
 		var head [2]byte
-		if _, err := io.ReadFull(conn, head[:]); err != nil || head[1] > 127 {
-			return // the requests of a test are short
+		if _, err := io.ReadFull(conn, head[:]); err != nil {
+			return
 		}
-		request := make([]byte, head[1])
+		length := int(head[1])
+		if length > 127 { // the long form (X.690 section 8.1.3.5)
+			octets := make([]byte, length-128)
+			if _, err := io.ReadFull(conn, octets); err != nil || len(octets) > 2 {
+				return // the requests of a test are short
+			}
+			length = 0
+			for _, b := range octets {
+				length = length<<8 | int(b)
+			}
+		}
+		request := make([]byte, length)
 		if _, err := io.ReadFull(conn, request); err != nil || len(request) < 4 {
 			return
 		}

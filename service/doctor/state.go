@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -25,7 +28,8 @@ func (x *examination) store(ctx context.Context) {
 	server, ok, err := x.parts.Store().Server(ctx)
 	switch {
 	case err != nil:
-		x.add(Error, "store", "store.url", err.Error(), "check that the database is available")
+		t := service.StoreTrouble(x.config.Store, err)
+		x.add(Error, "store", t.Key, t.Text, t.Remedy)
 	case ok:
 		x.postgreSQL(server.Version, server.Standby, server.Durable, server.Skew)
 		text := fmt.Sprintf("PostgreSQL %d, replicated to %d servers, %d of them synchronously", server.Version, server.Standbys, server.Synchronous)
@@ -71,7 +75,8 @@ func (x *examination) queue(ctx context.Context) {
 		q, err = queue.OpenStore(ctx, place)
 	}
 	if err != nil {
-		x.add(Error, "queue", path, err.Error(), "run smimerelay doctor as root or as the user of the gateway; if that does not help, restore the file")
+		t := service.QueueTrouble(x.config, err)
+		x.add(Error, "queue", t.Key, t.Text, t.Remedy)
 		return
 	}
 	defer q.Close()
@@ -91,6 +96,13 @@ func (x *examination) queue(ctx context.Context) {
 // disk compares what is free where the queue and the store are with queue.min_free.
 func (x *examination) disk() {
 	seen := map[string]bool{}
+	bad := x.parts.Unstorable()
+	for _, w := range bad {
+		x.add(Error, "disk", w.Key, w.Text, w.Remedy)
+	}
+	reported := func(folder string) bool {
+		return slices.ContainsFunc(bad, func(w config.Problem) bool { return strings.Contains(w.Text, strconv.Quote(folder)) })
+	}
 	for _, place := range []struct{ key, path string }{{"queue.path", x.config.Queue.Path}, {"store.url", x.config.Store.URL}} {
 		folder := filepath.Dir(config.Place(place.path))
 		if place.path == "" || place.key == "store.url" && x.config.Store.Shared() || seen[folder] {
@@ -100,8 +112,8 @@ func (x *examination) disk() {
 		free, err := filesystem.Free(folder)
 		least := int64(x.config.Queue.MinFree)
 		switch {
-		case err != nil:
-			x.add(Error, "disk", place.key, fmt.Sprintf("%s: %v", folder, err), "create the folder for the user of the gateway: install -d -o smimerelay -g smimerelay -m 0700 "+folder)
+		case err != nil, reported(folder):
+			// Nothing is to be stored there, or it was reported above.
 		case free < least:
 			x.add(Error, "disk", place.key, fmt.Sprintf("%s has %s free, less than queue.min_free: new mail is deferred with 452", folder, megabytes(free)), "free space there, or move the queue")
 		case free < 4*least:

@@ -1,0 +1,203 @@
+package service
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/smimerelay/smimerelay/certs/store"
+	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/relay/gateway"
+	"github.com/smimerelay/smimerelay/smime/address"
+)
+
+// TestListenTrouble: each reason for which a listener cannot be opened has a remedy.
+func TestListenTrouble(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		err     error
+		want    string
+	}{
+		{"0.0.0.0:25", os.NewSyscallError("bind", syscall.EACCES), "permission denied: ports below 1024 need a privilege; choose a port"},
+		{"192.0.2.1:2525", os.NewSyscallError("bind", syscall.EADDRNOTAVAIL), "cannot assign requested address; write an address of this host"},
+		{"unix:/run/x/in.sock", os.NewSyscallError("bind", syscall.EACCES), `no socket may be made in the folder "/run/x": permission denied; have it belong to the user`},
+		{"unix:/run/smimerelay/in.sock", os.NewSyscallError("bind", syscall.ENOENT), "does not exist; systemctl start smimerelay creates it; without systemd: install -d"},
+		{"mail.invalid:25", &net.OpError{Op: "listen", Err: &net.DNSError{Err: "no such host", Name: "mail.invalid"}}, "lookup mail.invalid: no such host; correct the address"},
+	} {
+		if got := listenTrouble(c.address, c.err); !strings.Contains(got.Error(), c.want) || !errors.Is(got, c.err) {
+			t.Errorf("%s: %q, want %q", c.address, got, c.want)
+		}
+	}
+}
+
+// TestHolder: who listens is named, at a port and at a path, and a check does not take what the
+// gateway has for a mistake.
+func TestHolder(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	for network, at := range map[string]string{"tcp": "127.0.0.1:0", "unix": socket} {
+		l, err := net.Listen(network, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := l.Addr().String()
+		if network == "unix" {
+			name = "unix:" + name
+		} else if err := tryListen(name); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%s seems free: %v", name, err)
+		}
+		h, ok := holderOf(name)
+		if !ok || h.pid != os.Getpid() || !h.mine() {
+			t.Errorf("%s is held by %v, %t", name, h, ok)
+		}
+		if l.Close() != nil || network == "tcp" && tryListen(name) != nil {
+			t.Errorf("%s is not free afterwards", name)
+		}
+		if h, ok := holderOf(name); ok {
+			t.Errorf("%s is held by %v", name, h)
+		}
+	}
+}
+
+// TestUnlistenable: a check names the listeners that serve could not open.
+func TestUnlistenable(t *testing.T) {
+	dir := t.TempDir()
+	p := &Parts{Config: &config.Config{Listeners: []config.Listener{
+		{Address: "127.0.0.1:0"}, {Address: "unix:" + dir + "/in.sock"}, {Address: "systemd:in"},
+		{Address: "unix:" + dir + "/no/in.sock"}, {Address: "192.0.2.1:2525"},
+	}, Admin: config.Admin{Address: "unix:" + dir}}}
+	var keys []string
+	for _, w := range p.unlistenable() {
+		keys = append(keys, w.Key)
+		if w.Remedy == "" {
+			t.Errorf("no remedy: %s", w)
+		}
+	}
+	if want := []string{"listener[3].address", "listener[4].address", "admin.address"}; !slices.Equal(keys, want) {
+		t.Errorf("%q instead of %q", keys, want)
+	}
+}
+
+// TestStoreTrouble: an error of the store names the option that it is about.
+func TestStoreTrouble(t *testing.T) {
+	dir := t.TempDir()
+	folder := &fs.PathError{Op: "open", Path: dir + "/store.db", Err: syscall.ENOENT}
+	for name, c := range map[string]struct {
+		place  config.Store
+		err    error
+		option string
+		remedy string
+	}{
+		"another key":   {config.Store{URL: dir + "/store.db"}, store.ErrWrongKey, "key_file", "restore the key file of this store"},
+		"no key":        {config.Store{URL: dir + "/store.db"}, &MissingKeyError{"k", 2}, "key_file", "restore the key file of this store"},
+		"not a key":     {config.Store{URL: dir + "/store.db"}, &store.KeyFileError{Path: "k", Cause: store.ErrNotKey}, "key_file", "restore it from a copy; for a store without private keys"},
+		"key not ours":  {config.Store{URL: dir + "/store.db"}, &store.KeyFileError{Path: "k", Cause: fs.ErrPermission}, "key_file", "run the command as root"},
+		"no folder":     {config.Store{URL: dir + "/store.db"}, folder, "url", "install -d -o smimerelay -g smimerelay -m 0700 " + dir},
+		"read-only":     {config.Store{URL: dir + "/store.db"}, &fs.PathError{Err: syscall.EROFS}, "url", "mount the disk writable"},
+		"not ours":      {config.Store{URL: dir + "/store.db"}, fs.ErrPermission, "url", "as the user of the gateway"},
+		"full":          {config.Store{URL: dir + "/store.db"}, syscall.ENOSPC, "url", "free space"},
+		"other":         {config.Store{URL: dir + "/store.db"}, errors.New("file is not a database"), "url", "restore this one from a backup"},
+		"server down":   {config.Store{URL: "postgres://gw@db/x"}, syscall.ECONNREFUSED, "url", "start PostgreSQL there"},
+		"no password":   {config.Store{URL: "postgres://gw@db/x", PasswordFile: "/no/password"}, errors.New("x"), "password_file", "check the path"},
+		"other trouble": {config.Store{URL: "postgres://gw@db/x"}, errors.New("x"), "url", "check that the database is available"},
+	} {
+		if got := StoreTrouble(c.place, c.err); got.Key != "store."+c.option || !strings.Contains(got.Remedy, c.remedy) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestUnstorable: where nothing can be stored is reported, each folder once.
+func TestUnstorable(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		store, queue string
+		want         []string
+	}{
+		"both there":   {dir + "/store.db", dir + "/queue.db", nil},
+		"in memory":    {"", dir + "/queue.db", nil},
+		"no folder":    {dir + "/no/store.db", dir + "/no/queue.db", []string{"store.url"}},
+		"no folders":   {dir + "/no/store.db", dir + "/neither/queue.db", []string{"store.url", "queue.path"}},
+		"in a file":    {file + "/store.db", dir + "/queue.db", []string{"store.url"}},
+		"PostgreSQL":   {"postgres://gw@db/x", dir + "/no/queue.db", nil},
+		"only a queue": {dir + "/store.db", file + "/a/queue.db", []string{"queue.path"}},
+	} {
+		c2 := &config.Config{Store: config.Store{URL: c.store}, Queue: config.Queue{Path: c.queue}, Listeners: []config.Listener{{Protocol: "smtp"}}}
+		var keys []string
+		for _, w := range (&Parts{Config: c2}).Unstorable() {
+			keys = append(keys, w.Key)
+			if w.Remedy == "" {
+				t.Errorf("no remedy: %s", w)
+			}
+		}
+		if !slices.Equal(keys, c.want) {
+			t.Errorf("%s: %q instead of %q", name, keys, c.want)
+		}
+	}
+}
+
+// TestUnsigned: a rule that signs for those of whom no one has an identity is reported.
+func TestUnsigned(t *testing.T) {
+	list := func(s ...string) []string { return s }
+	h := Holdings{Signing: map[string]bool{"a.example": true, "alice@a.example": true, "gw@a.example": true}}
+	for name, c := range map[string]struct {
+		domains []string
+		rule    config.Rule
+		order   []config.Enrolment
+		want    string // "" for no warning
+	}{
+		"all have one":        {domains: list("a.example"), rule: config.Rule{Sign: "require"}},
+		"never signs":         {domains: list("b.example"), rule: config.Rule{Sign: "never"}},
+		"inbound":             {domains: list("b.example"), rule: config.Rule{Sign: "require", Direction: "inbound"}},
+		"issues":              {domains: list("b.example"), rule: config.Rule{Sign: "require", Issue: true}},
+		"required":            {domains: list("a.example", "b.example"), rule: config.Rule{Sign: "require"}, want: "no identity for b.example: mail from there is deferred"},
+		"preferred":           {domains: list("B.example"), rule: config.Rule{Sign: "prefer"}, want: "no identity for B.example: mail from there is sent unsigned"},
+		"subdomains":          {domains: list(".b.example"), rule: config.Rule{Sign: "require"}},
+		"ordered":             {domains: list("b.example"), rule: config.Rule{Sign: "require"}, order: []config.Enrolment{{On: "always", Addresses: list("x@b.example")}}},
+		"a sender":            {domains: list("a.example"), rule: config.Rule{Sign: "require", Sender: list("alice@A.example")}},
+		"another sender":      {domains: list("a.example"), rule: config.Rule{Sign: "require", Sender: list("bob@a.example")}, want: "for bob@a.example:"},
+		"sender elsewhere":    {domains: list("a.example"), rule: config.Rule{Sign: "require", Sender: list("bob@c.example", "*@a.example")}},
+		"one signs for all":   {domains: list("b.example"), rule: config.Rule{Sign: "require", Identity: "gw@a.example"}},
+		"no one signs":        {domains: list("a.example"), rule: config.Rule{Sign: "require", Identity: "x@a.example"}, want: "for x@a.example:"},
+		"fallback":            {domains: list("b.example"), rule: config.Rule{Sign: "require", DomainIdentity: "gw@a.example"}},
+		"no domain signature": {domains: list("a.example"), rule: config.Rule{Sign: "require", Identity: "domain"}, want: "for domain-signing-authority@a.example:"},
+		"many":                {domains: list("b.example", "c.example", "d.example", "e.example"), rule: config.Rule{Sign: "require"}, want: "for b.example, c.example, d.example and 1 more:"},
+	} {
+		p := &Parts{
+			Config:  &config.Config{Rules: []config.Rule{c.rule}, Enrolments: c.order},
+			Gateway: &gateway.Gateway{Config: gateway.Config{Domains: c.domains}},
+			store:   &sharedStore{place: storePlace{localPart: address.IgnoreCase}},
+		}
+		got := p.unsigned(h).Error()
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) || got != "" && !strings.Contains(got, "smimerelay cert issue") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestPlaceholders: names of the documentation are reported in the file of the service alone.
+func TestPlaceholders(t *testing.T) {
+	text := "hostname = \"gw.example.org\"\ndomains = [\"corp.test\", \"example.org\", \"notexample.org\"]\n[next_hop]\naddress = \"mail.partner.example:25\"\n"
+	for path, want := range map[string][]string{
+		config.File:       {"hostname", "domains[1]", "next_hop.address"},
+		"/tmp/trial.toml": nil,
+	} {
+		c, _ := config.Parse(path, []byte(text))
+		var keys []string
+		for _, w := range placeholders(c) {
+			keys = append(keys, w.Key)
+		}
+		if !slices.Equal(keys, want) {
+			t.Errorf("%s: %q instead of %q", path, keys, want)
+		}
+	}
+}
