@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 )
 
@@ -51,8 +52,15 @@ func sockaddr(text string) (syscall.Sockaddr, error) {
 	return &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, nil
 }
 
-// mayWrite says why this process may not make files in a folder.
-func mayWrite(folder string) error {
-	const writeAndEnter = 0o3
-	return syscall.Access(folder, writeAndEnter)
+// mayWrite says why this process may not change a file, or make files in a folder.
+func mayWrite(path string) error {
+	const write, enter = 0o2, 0o1
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return syscall.Access(path, write|enter)
+	}
+	return syscall.Access(path, write)
 }

@@ -49,6 +49,9 @@ func unstorable(folder string) (text, remedy string) {
 	case filesystem.ReadOnly(folder):
 		return fmt.Sprintf("the folder %q is on a disk that is mounted read-only: nothing can be stored", folder), "mount it writable, or choose a place on another one"
 	}
+	if err := mayWrite(folder); err != nil {
+		return fmt.Sprintf("this user may not make files in the folder %q: %v", folder, err), placeRemedy(folder, err)
+	}
 	if free, err := filesystem.Free(folder); err == nil && free < leastFree {
 		return fmt.Sprintf("the disk of the folder %q is full", folder), "free space there"
 	}

@@ -84,6 +84,8 @@ func placeTrouble(key, path string, err error) Trouble {
 	}
 	if text, remedy := unstorable(filepath.Dir(path)); text != "" {
 		t.Text, t.Remedy = t.Text+": "+text, remedy
+	} else if bad := mayWrite(path); errors.Is(bad, fs.ErrPermission) {
+		t.Text, t.Remedy = fmt.Sprintf("%s: this user may not write %q", t.Text, path), placeRemedy(path, bad)
 	}
 	return t
 }
