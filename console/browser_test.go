@@ -167,6 +167,30 @@ func TestWhatIsNoPage(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoText: octets that PostgreSQL does not take are no error of the gateway, by a stranger
+// neither.
+func TestWhatIsNoText(t *testing.T) {
+	c, log := open(t, Config{})
+	for _, bytes := range []string{"\x00", "a\x00b", "\xff", "a\xc3"} {
+		q := url.QueryEscape(bytes)
+		for _, r := range []*http.Request{
+			httptest.NewRequest(http.MethodGet, "/messages?q="+q, nil), httptest.NewRequest(http.MethodGet, "/messages?"+q+"=1", nil), httptest.NewRequest(http.MethodGet, "/messages/"+url.PathEscape(bytes), nil),
+			httptest.NewRequest(http.MethodGet, "/api/v1/messages?q="+q, nil), httptest.NewRequest(http.MethodGet, "/messages?q=%zz", nil),
+			httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader(url.Values{"name": {bytes}, "password": {"x"}}.Encode())),
+		} {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			c.ServeHTTP(w, r)
+			if w.Code != http.StatusBadRequest {
+				t.Errorf("%s %s: %d", r.Method, r.URL, w.Code)
+			}
+		}
+	}
+	if log.Len() != 0 {
+		t.Error(log)
+	}
+}
+
 // TestClientsOfAProxy: a proxy on this host names the client, and no other client does.
 func TestClientsOfAProxy(t *testing.T) {
 	for _, c := range []struct {

@@ -107,6 +107,10 @@ func (c *Console) protect(next http.Handler) http.Handler {
 		r.RemoteAddr = c.remoteAddr(r)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		err := guard.Do(c.Log, "console", func() error {
+			if !isText(r.URL.Path) || !isTextQuery(r.URL.RawQuery) {
+				c.refuseBytes(w, r)
+				return nil
+			}
 			next.ServeHTTP(w, r)
 			return nil
 		})
@@ -235,6 +239,11 @@ func (v *visit) parseForm() error {
 	}
 	if err != nil {
 		return errBadForm
+	}
+	for name, values := range v.r.PostForm {
+		if !uploads[name] && !isText(values...) {
+			return errBadForm
+		}
 	}
 	return nil
 }

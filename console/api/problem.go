@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -71,6 +72,9 @@ func WriteProblem(w http.ResponseWriter, code int, text string) error {
 // is changed. A failure is a second entry.
 func (o *Operations) audited(ctx context.Context, e access.Entry, do func() error) error {
 	e.Actor = actor(ctx)
+	if strings.ContainsRune(e.Reason, 0) { // which PostgreSQL does not take
+		return huma.Error422UnprocessableEntity("the reason has a NUL in it")
+	}
 	if err := o.Access.Record(ctx, e); err != nil {
 		o.Log.Error("console: the audit log cannot be written; nothing is changed", "error", err)
 		return huma.Error503ServiceUnavailable("the audit log cannot be written, so nothing was changed")
