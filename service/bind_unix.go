@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 )
@@ -17,8 +16,8 @@ var errBound = errors.New("bound")
 // bindOnly binds a socket to a TCP address and closes it. It does not listen: a gateway that
 // starts at the same time finds the address free.
 func bindOnly(address string) error {
-	lc := net.ListenConfig{Control: func(_, resolved string, c syscall.RawConn) error {
-		to, err := sockaddr(resolved)
+	lc := net.ListenConfig{Control: func(network, resolved string, c syscall.RawConn) error {
+		to, err := sockaddr(network, resolved)
 		if err != nil {
 			return err
 		}
@@ -40,16 +39,26 @@ func bindOnly(address string) error {
 	return err
 }
 
-// sockaddr is an address that package net has resolved.
-func sockaddr(text string) (syscall.Sockaddr, error) {
-	a, err := netip.ParseAddrPort(text)
+// sockaddr is an address that package net has resolved, for a socket of the family of network,
+// "tcp4" or "tcp6": where the address is none, or all of IPv4, it is one of IPv6 that takes both.
+func sockaddr(network, resolved string) (syscall.Sockaddr, error) {
+	a, err := net.ResolveTCPAddr("tcp", resolved)
 	if err != nil {
 		return nil, err
 	}
-	if a.Addr().Is4() {
-		return &syscall.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, nil
+	if network == "tcp4" {
+		to := &syscall.SockaddrInet4{Port: a.Port}
+		copy(to.Addr[:], a.IP.To4())
+		return to, nil
 	}
-	return &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}, nil
+	to := &syscall.SockaddrInet6{Port: a.Port}
+	if !a.IP.IsUnspecified() {
+		copy(to.Addr[:], a.IP.To16())
+	}
+	if i, err := net.InterfaceByName(a.Zone); err == nil {
+		to.ZoneId = uint32(i.Index)
+	}
+	return to, nil
 }
 
 // mayWrite says why this process may not change a file, or make files in a folder.

@@ -64,6 +64,36 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+// TestTryListen: an address is found free in whatever form it is written, and in use while a
+// listener has it, as net.Listen finds it.
+func TestTryListen(t *testing.T) {
+	free, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"", "0.0.0.0", "[::]", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::1%lo]", "localhost", "[::1%none]"} {
+		address := host + ":" + port
+		before := tryListen(address)
+		l, err := net.Listen("tcp", address)
+		if (before == nil) != (err == nil) {
+			t.Errorf("%s: %v, and to listen there: %v", address, before, err)
+		}
+		if err != nil {
+			continue // this machine has no such address
+		}
+		if err := tryListen(address); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%s seems free: %v", address, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestUnlistenable: a check names the listeners that serve could not open.
 func TestUnlistenable(t *testing.T) {
 	dir := t.TempDir()
