@@ -25,9 +25,12 @@ type classField struct {
 	bits          int
 }
 
+// outcomeBits are the last bits of a class, those of the outcome.
+const outcomeBits = 12
+
 // fields are 63 bits: a search by a rule, of which there may be many, finds its classes together.
 func (c class) fields() [4]classField {
-	return [...]classField{{"rule", c.rule, 28}, {"listener", c.listener, 19}, {"direction", c.direction, 4}, {"outcome", c.outcome, 12}}
+	return [...]classField{{"rule", c.rule, 28}, {"listener", c.listener, 19}, {"direction", c.direction, 4}, {"outcome", c.outcome, outcomeBits}}
 }
 
 // number is what the column has.
@@ -51,6 +54,18 @@ func (c class) mask() (n int64) {
 
 // classBits are all bits of a class.
 const classBits = 1<<63 - 1
+
+// staleClass is the condition of a row that has the class of another outcome than its own: a node
+// of an earlier release, which knows of no class, has changed it since. An index, which such a node
+// keeps as well, has these rows and no others; its condition has to be the same text.
+func staleClass() string {
+	const of = 1<<outcomeBits - 1
+	text := fmt.Sprintf("class & %d <> CASE outcome", of)
+	for _, o := range Outcomes {
+		text += fmt.Sprintf(" WHEN '%s' THEN %d", o, hash(string(o), outcomeBits))
+	}
+	return text + fmt.Sprintf(" ELSE class & %d END", of)
+}
 
 // newestOf is a class that there is, and the time of its newest row.
 type newestOf struct{ class, time int64 }

@@ -1,6 +1,9 @@
 package history
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestWordsOfAClass: the words of the closed lists have hashes of their own.
 func TestWordsOfAClass(t *testing.T) {
@@ -15,5 +18,16 @@ func TestWordsOfAClass(t *testing.T) {
 		for _, outcome := range Outcomes {
 			see(class{direction: direction, outcome: string(outcome)})
 		}
+	}
+}
+
+// TestStaleClassIsIndexed: the index is only used for the condition that it was made with.
+func TestStaleClassIsIndexed(t *testing.T) {
+	text, err := migrations.ReadFile("migrations/00006_stale.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), " WHERE "+staleClass()+";") {
+		t.Errorf("no index has the condition %s", staleClass())
 	}
 }

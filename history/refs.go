@@ -148,8 +148,8 @@ func periodStatement(lookups []sought) string {
 // perReference is how many rows get their references in one transaction.
 const perReference = 1000
 
-// refer gives references and their class to rows that have none: those of an earlier release. It
-// returns how many it found.
+// refer gives references and their class to rows that have none, or no longer have the class of
+// their outcome: those that an earlier release wrote, or changed. It returns how many it found.
 func (s *Store) refer(ctx context.Context) (all int, err error) {
 	for {
 		n, err := s.referSome(ctx)
@@ -162,10 +162,13 @@ func (s *Store) refer(ctx context.Context) (all int, err error) {
 	}
 }
 
-// unreferred are rows without a class, and perhaps without references. All nodes change them in
-// one order.
-const unreferred = `SELECT seq, time, id, queue_id, message_id, sender_key, recipient_key, rule, listener, direction, outcome
-	FROM smimerelay_history WHERE seq IN (SELECT seq FROM smimerelay_history WHERE class IS NULL LIMIT $1) ORDER BY seq`
+// unreferred are rows without a class, and perhaps without references, or with the class of
+// another outcome. All nodes change them in one order.
+var unreferred = fmt.Sprintf(`SELECT seq, time, id, queue_id, message_id, sender_key, recipient_key, rule, listener, direction, outcome
+	FROM smimerelay_history WHERE seq IN (
+		SELECT seq FROM (SELECT seq FROM smimerelay_history WHERE class IS NULL LIMIT $1) AS part UNION ALL
+		SELECT seq FROM (SELECT seq FROM smimerelay_history WHERE %s LIMIT $1) AS part
+	) ORDER BY seq`, staleClass())
 
 func (s *Store) referSome(ctx context.Context) (n int, err error) {
 	tx, err := s.write.BeginTx(ctx, nil)
@@ -187,14 +190,15 @@ func (s *Store) referSome(ctx context.Context) (n int, err error) {
 			return 0, err
 		}
 		r := refs(at, id, queueID, messageID, sender, recipient)
-		all = append(all, append(r[:], c.number(), seq))
+		all = append(all, append(r[:], c.number(), seq, c.outcome))
 	}
 	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	for _, args := range all {
+		// One whose outcome has changed since has the class of that, or gets it next time.
 		if _, err := tx.ExecContext(ctx, `UPDATE smimerelay_history SET id_ref = $1, queue_id_ref = $2, message_id_ref = $3,
-			sender_key_ref = $4, recipient_key_ref = $5, class = $6 WHERE seq = $7`, args...); err != nil {
+			sender_key_ref = $4, recipient_key_ref = $5, class = $6 WHERE seq = $7 AND outcome = $8`, args...); err != nil {
 			return 0, err
 		}
 	}

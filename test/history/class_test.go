@@ -108,3 +108,25 @@ func TestRowsWithoutClass(t *testing.T) {
 		})
 	}
 }
+
+// TestOutcomeChangedByAnotherRelease: a node of an earlier release beside this one changes the
+// outcome of a row and leaves its class as it is; the row is found by its outcome after the next
+// start, and the index of such rows is empty again.
+func TestOutcomeChangedByAnotherRelease(t *testing.T) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) {
+			p := e.place(t)
+			queued := rows(t, 1, 3)
+			for i := range queued {
+				queued[i].Outcome = history.Queued
+			}
+			write(t, open(t, p), history.Batch{Rows: queued})
+			exec(t, p, `UPDATE smimerelay_history SET outcome = 'delivered' WHERE id = '`+queued[1].ID+`'`)
+			exec(t, p, `UPDATE smimerelay_history SET outcome = 'of a later release' WHERE id = '`+queued[0].ID+`'`)
+			s := open(t, p)
+			if got := search(t, s, history.Query{Outcome: history.Delivered}).Rows; len(got) != 1 || got[0].ID != queued[1].ID {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
