@@ -293,13 +293,19 @@ func (w *Writer) written() {
 	w.writing = nil
 }
 
-// giveBack puts back, before all else, what could not be written.
+// giveBack puts back, before all else, what could not be written. What happened to the rows
+// meanwhile is made at once, as it is to rows that wait: it is before all that is still to come.
 func (w *Writer) giveBack(rows []Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writing = nil
 	w.rows.putBack(rows)
 	w.changes.putBack(changes)
+	for i := range rows {
+		for _, c := range w.changes.of(rowKey{rows[i].ID, key(rows[i].Recipient)}) {
+			w.rows.change(c.Change)
+		}
+	}
 }
 
 // again keeps the changes that found no row for another try, and reports whether there
