@@ -52,6 +52,9 @@ func listenTrouble(address string, err error) *listenError {
 	case isUnix && errors.Is(err, fs.ErrNotExist):
 		e.text = fmt.Sprintf("the folder %q does not exist", filepath.Dir(path))
 		e.remedy = createSocketFolder(filepath.Dir(path))
+	case isUnix && errors.Is(err, syscall.EROFS):
+		e.text = fmt.Sprintf("no socket may be made in the folder %q: %s", filepath.Dir(path), e.text)
+		e.remedy = makeWritable(filepath.Dir(path))
 	case isUnix && errors.Is(err, fs.ErrPermission):
 		e.text = fmt.Sprintf("no socket may be made in the folder %q: %s", filepath.Dir(path), e.text)
 		e.remedy = "have it belong to the user of the gateway: " + socketFolder(filepath.Dir(path))

@@ -27,6 +27,7 @@ func TestListenTrouble(t *testing.T) {
 		{"0.0.0.0:25", os.NewSyscallError("bind", syscall.EACCES), "permission denied: ports below 1024 need a privilege; choose a port"},
 		{"192.0.2.1:2525", os.NewSyscallError("bind", syscall.EADDRNOTAVAIL), "cannot assign requested address; write an address of this host"},
 		{"unix:/run/x/in.sock", os.NewSyscallError("bind", syscall.EACCES), `no socket may be made in the folder "/run/x": permission denied; have it belong to the user`},
+		{"unix:/var/spool/postfix/x/milter", os.NewSyscallError("bind", syscall.EROFS), "read-only file system; mount it writable, set ReadWritePaths=/var/spool/postfix/x in the unit"},
 		{"unix:/run/smimerelay/in.sock", os.NewSyscallError("bind", syscall.ENOENT), "does not exist; systemctl start smimerelay creates it; without systemd: install -d"},
 		{"mail.invalid:25", &net.OpError{Op: "listen", Err: &net.DNSError{Err: "no such host", Name: "mail.invalid"}}, "lookup mail.invalid: no such host; correct the address"},
 	} {
@@ -128,7 +129,7 @@ func TestStoreTrouble(t *testing.T) {
 		"not a key":     {config.Store{URL: dir + "/store.db"}, &store.KeyFileError{Path: "k", Cause: store.ErrNotKey}, "key_file", "restore it from a copy; for a store without private keys"},
 		"key not ours":  {config.Store{URL: dir + "/store.db"}, &store.KeyFileError{Path: "k", Cause: fs.ErrPermission}, "key_file", "run the command as root"},
 		"no folder":     {config.Store{URL: dir + "/store.db"}, folder, "url", "install -d -o smimerelay -g smimerelay -m 0700 " + dir},
-		"read-only":     {config.Store{URL: dir + "/store.db"}, &fs.PathError{Err: syscall.EROFS}, "url", "mount the disk writable"},
+		"read-only":     {config.Store{URL: dir + "/store.db"}, &fs.PathError{Err: syscall.EROFS}, "url", "mount it writable, set ReadWritePaths=" + dir},
 		"not ours":      {config.Store{URL: dir + "/store.db"}, fs.ErrPermission, "url", "as the user of the gateway"},
 		"full":          {config.Store{URL: dir + "/store.db"}, syscall.ENOSPC, "url", "free space"},
 		"other":         {config.Store{URL: dir + "/store.db"}, errors.New("file is not a database"), "url", "restore this one from a backup"},

@@ -47,7 +47,7 @@ func unstorable(folder string) (text, remedy string) {
 	case !info.IsDir():
 		return fmt.Sprintf("%q is not a folder", folder), "correct the path"
 	case filesystem.ReadOnly(folder):
-		return fmt.Sprintf("the folder %q is on a disk that is mounted read-only: nothing can be stored", folder), "mount it writable, or choose a place on another one"
+		return fmt.Sprintf("the folder %q is on a disk that is mounted read-only: nothing can be stored", folder), makeWritable(folder)
 	}
 	if err := mayWrite(folder); err != nil {
 		return fmt.Sprintf("this user may not make files in the folder %q: %v", folder, err), placeRemedy(folder, err)
@@ -56,6 +56,12 @@ func unstorable(folder string) (text, remedy string) {
 		return fmt.Sprintf("the disk of the folder %q is full", folder), "free space there"
 	}
 	return "", ""
+}
+
+// makeWritable is the remedy for a folder that is read-only: to the gateway alone, where the unit of
+// systemd has it so.
+func makeWritable(folder string) string {
+	return fmt.Sprintf("mount it writable, set ReadWritePaths=%s in the unit of systemd, or choose another place", folder)
 }
 
 // leastFree is what a database needs to be opened, with the files beside it.

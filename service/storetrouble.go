@@ -99,7 +99,7 @@ func placeRemedy(path string, err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "run the command as root or as the user of the gateway, who must own the file and its folder"
 	case errors.Is(err, syscall.EROFS):
-		return "mount the disk writable, or name a file on another one"
+		return makeWritable(filepath.Dir(path))
 	case errors.Is(err, syscall.ENOSPC):
 		return "free space on the disk"
 	case errors.Is(err, syscall.EISDIR):
