@@ -22,6 +22,8 @@ const (
 	// patience is for how long a change waits for its row, which another node writes, or
 	// this one in a moment.
 	patience = time.Minute
+	// patienceAtEnd is that of a node that ends: a row is written by then, if its node can.
+	patienceAtEnd = hold + 3*every
 	// pruneEvery is how often what is not kept any more is deleted, and what a node of an
 	// earlier release wrote is indexed.
 	pruneEvery = 10 * time.Minute
@@ -137,9 +139,32 @@ func (w *Writer) Close(ctx context.Context) error {
 		err = w.flush(ctx, true)
 	}
 	if s := w.current(); s != nil {
+		if err == nil && s.shared {
+			err = w.flushChanges(ctx)
+		}
 		err = errors.Join(err, s.Close())
 	}
 	return err
+}
+
+// flushChanges waits for the rows of messages that other nodes took and this one delivered: what
+// became of those would not be known otherwise.
+func (w *Writer) flushChanges(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patienceAtEnd)
+	defer cancel()
+	tick := time.NewTicker(every / 4)
+	defer tick.Stop()
+	for w.waits() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil // the history does not have them
+		}
+		if err := w.flush(ctx, true); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errNotOpen is returned while the store could not be opened yet.
@@ -237,7 +262,7 @@ func (w *Writer) opened(ctx context.Context) (*Store, error) {
 	return s, nil
 }
 
-// flush writes what waits. The last time a change without a row has no other chance.
+// flush writes what waits. The last time what was found no row for stays, for Close.
 func (w *Writer) flush(ctx context.Context, last bool) error {
 	s, err := w.opened(ctx)
 	if err != nil {
@@ -260,7 +285,7 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 			return err
 		}
 		w.written()
-		if w.again(changes, unmatched) && !last {
+		if w.again(changes, unmatched, last) && !last {
 			return nil // in a moment
 		}
 		if last && len(rows) == 0 {
@@ -311,7 +336,7 @@ func (w *Writer) giveBack(rows []Row, changes []waiting) {
 // again keeps the changes that found no row for another try, and reports whether there
 // are some. What has waited long enough is about a message that the history does not
 // have.
-func (w *Writer) again(tried []waiting, unmatched []Change) bool {
+func (w *Writer) again(tried []waiting, unmatched []Change, last bool) bool {
 	if len(unmatched) == 0 {
 		return false
 	}
@@ -319,10 +344,14 @@ func (w *Writer) again(tried []waiting, unmatched []Change) bool {
 	for _, c := range unmatched {
 		left[rowKey{c.ID, key(c.Recipient)}] = true
 	}
+	longest := patience
+	if last {
+		longest = patienceAtEnd
+	}
 	var keep []waiting
 	now := w.cfg.Clock()
 	for _, c := range tried {
-		if left[rowKey{c.ID, key(c.Recipient)}] && now.Sub(c.since) < patience {
+		if left[rowKey{c.ID, key(c.Recipient)}] && now.Sub(c.since) < longest {
 			keep = append(keep, c)
 		}
 	}

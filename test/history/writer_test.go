@@ -309,3 +309,35 @@ func lockFile(t *testing.T, path string) (unlock func()) {
 		}
 	}
 }
+
+// TestEndWaitsForRowsOfOtherNodes: a node that delivered a message and ends at once leaves no row
+// that says for ever that the message is in the queue: the node that took it may write the row a
+// moment later.
+func TestEndWaitsForRowsOfOtherNodes(t *testing.T) {
+	p := newDatabase(t)
+	other, r := open(t, p), row(t, 1)
+	r.Outcome = history.Queued
+	var ending atomic.Bool
+	var once sync.Once
+	w := history.NewWriter(history.WriterConfig{
+		Open:   func(ctx context.Context) (*history.Store, error) { return history.Open(ctx, p) },
+		Limits: func() history.Limits { return history.Limits{} }, Log: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { // is asked after the row was looked for
+			if ending.Load() {
+				once.Do(func() { write(t, other, history.Batch{Rows: []history.Row{r}}) })
+			}
+			return begin
+		},
+	})
+	if _, err := w.HidSubject(t.Context(), nil); err != nil { // it is open
+		t.Fatal(err)
+	}
+	w.Change(history.Change{ID: r.ID, Recipient: r.Recipient, Outcome: history.Delivered})
+	ending.Store(true)
+	if err := w.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := search(t, other, history.Query{Outcome: history.Delivered}).Rows; len(got) != 1 {
+		t.Errorf("%d rows are delivered", len(got))
+	}
+}
