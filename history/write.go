@@ -60,12 +60,17 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmat
 	if err := s.insert(ctx, tx, rows, n); err != nil {
 		return nil, err
 	}
+	missing := map[rowKey]bool{} // also if another node writes it meanwhile: its changes stay together
 	for _, c := range rest {
-		found, err := s.change(ctx, tx, c, n)
-		if err != nil {
-			return nil, err
+		k := rowKey{c.ID, key(c.Recipient)}
+		if !missing[k] {
+			found, err := s.change(ctx, tx, c, n)
+			if err != nil {
+				return nil, err
+			}
+			missing[k] = !found
 		}
-		if !found {
+		if missing[k] {
 			unmatched = append(unmatched, c)
 		}
 	}
