@@ -50,13 +50,17 @@ func (h *hop) writeContent(ctx context.Context, t *Transfer) error {
 // early gives recipients the result that a hop means that refuses a message before it has
 // all of it: servers do so with one that is too large or has a line that they do not take, or
 // close the session with 421, which may come at any time (RFC 5321 section 3.8). Such a reply
-// is one and negative. Where it is permanent and could be about one recipient of several, as
-// with LMTP, and in all other cases the message is to be tried again.
+// is one and negative, beside a 421 that says that the hop closes. Where it is permanent and
+// could be about one recipient of several, as with LMTP, and in all other cases the message is
+// to be tried again.
 func (h *hop) early(ctx context.Context, t *Transfer, accepted []int) {
 	if h.allow(ctx, h.client.timeouts.command) != nil {
 		return
 	}
 	said, err := h.unasked()
+	if len(said) > 1 {
+		said = exceptClosing(said)
+	}
 	if err != nil || len(said) != 1 || len(h.answered(accepted)) > 1 && said[0].Code/100 != 4 {
 		return
 	}
@@ -124,13 +128,18 @@ func (h *hop) sure(answers []fault.Reply) error {
 	if err != nil {
 		return fmt.Errorf("%w: after its answer to the message: %w", errOutOfStep, err)
 	}
-	more = slices.DeleteFunc(more, func(r fault.Reply) bool { return r.Code == 421 })
+	more = exceptClosing(more)
 	for _, r := range slices.Concat(answers, more) {
 		if len(more) > 0 && r.Code/100 != more[0].Code/100 {
 			return fmt.Errorf("%w: %q and %q to the message", errOutOfStep, answers[0].String(), more[0].String())
 		}
 	}
 	return nil
+}
+
+// exceptClosing leaves out those replies by which a hop says that it closes.
+func exceptClosing(replies []fault.Reply) []fault.Reply {
+	return slices.DeleteFunc(replies, func(r fault.Reply) bool { return r.Code == 421 })
 }
 
 // judge gives recipients the result that an answer to the message means.

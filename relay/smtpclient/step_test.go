@@ -86,6 +86,8 @@ func TestRepliesToHalfAMessage(t *testing.T) {
 			"250-2.0.0 queued":                     "451 4.4.1",
 			"452 4.3.1 full":                       "452 4.3.1",
 			"421 4.3.2 closing":                    "421 4.3.2",
+			"552 5.3.4 too large\r\n421 4.3.2 closing":   "552 5.3.4",
+			"421 4.3.2 closing\r\n421 4.3.2 closing":     "451 4.4.1",
 			"552-5.3.4 a message\r\n552 5.3.4 too large": "552 5.3.4",
 			strings.Repeat("250 ok\r\n", 2000):           "451 4.4.1",
 			"250 " + strings.Repeat("x", 20000):          "451 4.4.1",
