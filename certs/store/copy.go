@@ -139,6 +139,13 @@ func copyRows(ctx context.Context, rows *sql.Rows, to *sql.DB, insert string, na
 		return false, 0, err
 	}
 	defer tx.Rollback()
+	// Who uses the other store already looks again after each part: there may be no later one. As
+	// in Store.change, each writer waits for the others by the first counter.
+	for _, name := range []string{counterCertificates, counterTrust} {
+		if _, err := bump(ctx, tx, name, 1); err != nil {
+			return false, 0, err
+		}
+	}
 	values, into := make([]any, len(names)), make([]any, len(names))
 	for i := range values {
 		into[i] = &values[i]

@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"database/sql"
 	"errors"
 	"reflect"
 	"testing"
@@ -105,6 +106,37 @@ func TestCopyAgain(t *testing.T) {
 			}
 			if list := got[[]x509.RevocationListEntry](to)(to.Revoked(t.Context(), from.ca.Certificate.RawSubject, now)); len(list) != 3 {
 				t.Errorf("revoked: %v", list)
+			}
+		})
+	}
+}
+
+// TestInterruptedCopy: what was blocked in the old store signs no more in the new one, also where
+// a gateway uses that already and the copy ends before it is whole.
+func TestInterruptedCopy(t *testing.T) {
+	for name, urls := range map[string][]string{
+		"to PostgreSQL": {newFile(t), newDatabase(t)}, "to SQLite": {newDatabase(t), newFile(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := newWorld(t, urls[0]), newWorld(t, urls[1])
+			id := from.identity(1, "a@example.com")
+			got[Stored](from)(from.PutIdentity(t.Context(), Imported, id))
+			got[[]Copied](from)(from.Copy(t.Context(), to.Store))
+			if got[*certs.Identity](to)(to.Keys().Signing(t.Context(), addr("a@example.com"))) == nil {
+				t.Fatal("it was not copied")
+			}
+			trust := got[int64](to)(to.TrustGeneration(t.Context()))
+			from.must(from.SetMark(t.Context(), fingerprint(id), Blocked, "stolen", time.Time{}))
+			got[bool](from)(from.Warned(t.Context(), fingerprint(id), time.Hour))
+			got[sql.Result](to)(to.write.ExecContext(t.Context(), `DROP TABLE store_warned`))
+			if _, err := from.Copy(t.Context(), to.Store); err == nil {
+				t.Fatal("nothing interrupts it")
+			}
+			if got[*certs.Identity](to)(to.Keys().Signing(t.Context(), addr("a@example.com"))) != nil {
+				t.Error("it signs")
+			}
+			if got[int64](to)(to.TrustGeneration(t.Context())) == trust {
+				t.Error("path validation does not see that")
 			}
 		})
 	}
