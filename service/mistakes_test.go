@@ -184,6 +184,7 @@ func TestUnsigned(t *testing.T) {
 		domains []string
 		rule    config.Rule
 		order   []config.Enrolment
+		before  []config.Rule
 		want    string // "" for no warning
 	}{
 		"all have one":        {domains: list("a.example"), rule: config.Rule{Sign: "require"}},
@@ -201,10 +202,21 @@ func TestUnsigned(t *testing.T) {
 		"no one signs":        {domains: list("a.example"), rule: config.Rule{Sign: "require", Identity: "x@a.example"}, want: "for x@a.example:"},
 		"fallback":            {domains: list("b.example"), rule: config.Rule{Sign: "require", DomainIdentity: "gw@a.example"}},
 		"no domain signature": {domains: list("a.example"), rule: config.Rule{Sign: "require", Identity: "domain"}, want: "for domain-signing-authority@a.example:"},
+		"excepted":            {domains: list("a.example", "b.example"), rule: config.Rule{Sign: "require", ExceptSender: list("b.example")}},
+		"an author excepted":  {domains: list("b.example"), rule: config.Rule{Sign: "require", ExceptFrom: list("*@b.example")}},
+		"other authors":       {domains: list("b.example"), rule: config.Rule{Sign: "require", From: list("a.example")}},
+		"these authors":       {domains: list("b.example"), rule: config.Rule{Sign: "require", From: list("x@b.example")}, want: "for b.example:"},
+		"an address excepted": {domains: list("b.example"), rule: config.Rule{Sign: "require", ExceptSender: list("x@b.example")}, want: "for b.example:"},
+		"a group":             {domains: list("b.example"), rule: config.Rule{Sign: "require", SenderGroup: list("signers@a.example")}},
+		"decided before":      {domains: list("b.example"), rule: config.Rule{Sign: "require"}, before: []config.Rule{{Sender: list("B.example"), Recipient: list("*"), Direction: "outbound"}}},
+		"an address before":   {domains: list("a.example"), rule: config.Rule{Sign: "require", Sender: list("x@a.example", "y@a.example")}, before: []config.Rule{{Sender: list("x@a.example")}}, want: "for y@a.example:"},
+		"some mail before":    {domains: list("b.example"), rule: config.Rule{Sign: "require"}, before: []config.Rule{{Sender: list("b.example"), Header: list("X")}}, want: "for b.example:"},
+		"large mail before":   {domains: list("b.example"), rule: config.Rule{Sign: "require"}, before: []config.Rule{{Sender: list("b.example"), LargerThan: 1}}, want: "for b.example:"},
+		"inbound before":      {domains: list("b.example"), rule: config.Rule{Sign: "require"}, before: []config.Rule{{Sender: list("b.example"), Direction: "inbound"}}, want: "for b.example:"},
 		"many":                {domains: list("b.example", "c.example", "d.example", "e.example"), rule: config.Rule{Sign: "require"}, want: "for b.example, c.example, d.example and 1 more:"},
 	} {
 		p := &Parts{
-			Config:  &config.Config{Rules: []config.Rule{c.rule}, Enrolments: c.order},
+			Config:  &config.Config{Rules: append(c.before, c.rule), Enrolments: c.order},
 			Gateway: &gateway.Gateway{Config: gateway.Config{Domains: c.domains}},
 			store:   &sharedStore{place: storePlace{localPart: address.IgnoreCase}},
 		}

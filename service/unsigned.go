@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func (p *Parts) unsigned(h Holdings) config.Problems {
 		if r.Sign != "require" && r.Sign != "prefer" || r.Direction == "inbound" || r.Issue {
 			continue
 		}
-		if missing := p.unidentified(r, h); len(missing) > 0 {
+		if missing := p.unidentified(i, h); len(missing) > 0 {
 			what := "mail from there is sent unsigned"
 			if r.Sign == "require" {
 				what = "mail from there is deferred"
@@ -34,7 +35,8 @@ func (p *Parts) unsigned(h Holdings) config.Problems {
 
 // unidentified are the local domains and addresses for which a rule signs and there is no
 // identity that could.
-func (p *Parts) unidentified(r *config.Rule, h Holdings) []string {
+func (p *Parts) unidentified(rule int, h Holdings) []string {
+	r := &p.Config.Rules[rule]
 	if p.hasIdentity(r.DomainIdentity, h) {
 		return nil // it signs for those who have none
 	}
@@ -61,7 +63,46 @@ func (p *Parts) unidentified(r *config.Rule, h Holdings) []string {
 			missing = append(missing, domain)
 		}
 	}
-	return missing
+	return slices.DeleteFunc(missing, func(who string) bool { return !p.meets(who, rule) })
+}
+
+// meets reports whether mail of a local domain or address may come to a rule: neither does it except
+// them, or is for others or for a group of which it is not known who is in it, nor does a rule
+// before it decide on all their mail.
+func (p *Parts) meets(who string, rule int) bool {
+	r := &p.Config.Rules[rule]
+	if mailboxCovered(who, r.ExceptSender) || mailboxCovered(who, r.ExceptFrom) || named(r.SenderGroup) {
+		return false
+	}
+	domain := who[strings.LastIndexByte(who, '@')+1:]
+	about := func(author string) bool {
+		return strings.ContainsAny(author, "*?:") || strings.HasPrefix(author, ".") || strings.EqualFold(author[strings.LastIndexByte(author, '@')+1:], domain)
+	}
+	if named(r.From) && !slices.ContainsFunc(r.From, about) {
+		return false
+	}
+	return !slices.ContainsFunc(p.Config.Rules[:rule], func(before config.Rule) bool { return decidesAll(&before, who) })
+}
+
+// decidesAll reports whether a rule is for all that a local domain or address sends.
+func decidesAll(r *config.Rule, who string) bool {
+	if r.ExpandGroups {
+		return false // of the members others decide
+	}
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		name, condition := v.Type().Field(i).Name, strings.HasPrefix(v.Type().Field(i).Tag.Get("doc"), "condition:")
+		list, isList := v.Field(i).Interface().([]string)
+		switch {
+		case !condition:
+		case name == "Direction" && r.Direction != "inbound":
+		case (name == "Sender" || name == "From") && (!named(list) || mailboxCovered(who, list)):
+		case isList && !named(list), !isList && v.Field(i).IsZero():
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // domainSigner is the local part of who signs for a domain (RFC 3183 section 3.1.1).
