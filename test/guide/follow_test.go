@@ -8,6 +8,7 @@ import "testing"
 // encrypted, leave through Postfix to the server that it relays to.
 func TestPostfix(t *testing.T) {
 	m := newMachine(t)
+	m.startSink()
 	m.installPostfix()
 	for _, c := range commands(t, "install", "postfix") {
 		m.run(c)
@@ -19,6 +20,7 @@ func TestPostfix(t *testing.T) {
 // TestRelay follows it without Postfix.
 func TestRelay(t *testing.T) {
 	m := newMachine(t)
+	m.startSink()
 	for _, c := range commands(t, "install", "relay") {
 		m.run(c)
 	}

@@ -32,20 +32,16 @@ type machine struct {
 }
 
 // newMachine makes a machine with the package beside it, and what the guide takes for
-// granted: a certificate of Bob, one for backups, a server that mail is relayed to. It is in
-// memory: dpkg waits for the disk at each file.
+// granted: a certificate of Bob, and one for backups. It is in memory: dpkg waits for the disk
+// at each file.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{T: t, root: memory(t), keys: t.TempDir()}
 	m.host("tar", "-C", m.root, "-xpf", base(t))
 	m.startNamespaces()
-	m.put("/usr/local/bin/systemctl", systemctl, 0o755)
+	m.put("/usr/bin/systemctl", systemctl, 0o755)                  // apt gives the scripts of packages no other PATH
 	m.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755) // nothing starts by itself
-	build := exec.Command(filepath.Join(rig.Root(t), "packaging/build"), "deb")
-	build.Env = append(os.Environ(), "DIST="+filepath.Join(m.root, "root"))
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	m.build()
 	ca := testpki.Must(testpki.NewCA(testpki.Options{Name: "Partner CA"}))
 	bob := testpki.Must(ca.Issue(testpki.Leaf{Addresses: []string{"bob@example.net"}, Key: "rsa2048"}))
 	m.put("/root/bob.pem", string(bob.CertificatePEM()), 0o644)
@@ -53,8 +49,17 @@ func newMachine(t *testing.T) *machine {
 	if err := os.WriteFile(filepath.Join(m.keys, "bob.pem"), testpki.Must(bob.PEM()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.sink = m.startSink()
 	return m
+}
+
+// build puts the package into the home of root. settings are variables of its environment.
+func (m *machine) build(settings ...string) {
+	m.Helper()
+	cmd := exec.Command(filepath.Join(rig.Root(m), "packaging/build"), "deb")
+	cmd.Env = append(append(os.Environ(), "DIST="+filepath.Join(m.root, "root")), settings...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.Fatalf("%v: %s", err, out)
+	}
 }
 
 // memory returns a folder in memory that ends with the test. Unlike in /dev/shm of many systems,
@@ -102,15 +107,35 @@ func base(t *testing.T) string {
 }
 
 // systemctl stands in for systemd, which does not run in a folder: it runs what the unit
-// says, as its user, and waits until the gateway serves.
+// says, as its user, and waits until the gateway serves. What it was called with is in
+// /var/log/systemctl.log.
 const systemctl = `#!/bin/sh
-[ "$1 $2 $3" = "enable --now smimerelay" ] || exit 0
+echo "$*" >>/var/log/systemctl.log
+unit=/lib/systemd/system/smimerelay.service
 log=/var/log/smimerelay.log
-: >$log
-setpriv --reuid smimerelay --regid smimerelay --clear-groups $(sed -n 's/^ExecStartPre=//p' /lib/systemd/system/smimerelay.service) || exit
-setpriv --reuid smimerelay --regid smimerelay --clear-groups $(sed -n 's/^ExecStart=//p' /lib/systemd/system/smimerelay.service) >$log 2>&1 </dev/null &
-while kill -0 $! && ! grep -q serving $log; do sleep 0.2; done
-grep -q serving $log || { cat $log; exit 1; }
+pid=/run/smimerelay.pid
+says() { sed -n "s/^$1=//p" $unit; }
+as="setpriv --reuid smimerelay --regid smimerelay --clear-groups"
+running() { [ -e $pid ] && grep -qs '^State:.[^Z]' /proc/$(cat $pid)/status; } # init waits for no process here
+start() {
+	: >$log
+	$as $(says ExecStartPre) || exit
+	$as $(says ExecStart) >$log 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- & # debconf waits for its own
+	echo $! >$pid
+	while running && ! grep -q serving $log; do sleep 0.2; done
+	grep -q serving $log || { cat $log; exit 1; }
+}
+stop() {
+	! running || kill $(cat $pid)
+	while running; do sleep 0.2; done
+}
+case "$*" in
+"enable --now smimerelay") start ;;
+"--quiet is-active smimerelay.service") running ;;
+"reload smimerelay.service") $as $(says ExecReload | head -n 1) && kill -HUP $(cat $pid) ;;
+"restart smimerelay.service") stop; start ;;
+"disable --now smimerelay.service "*) stop ;;
+esac
 `
 
 func (m *machine) startNamespaces() {
@@ -137,9 +162,9 @@ func (m *machine) startNamespaces() {
 	m.process = cmd.Process.Pid
 }
 
-// startSink starts a server in the network of the machine. A socket stays in the network
-// of the thread that made it.
-func (m *machine) startSink() *rig.Sink {
+// startSink starts the server that mail is relayed to, in the network of the machine. A socket
+// stays in the network of the thread that made it.
+func (m *machine) startSink() {
 	m.Helper()
 	runtime.LockOSThread() // and never unlocked where it cannot go back
 	ours, err := os.Open("/proc/thread-self/ns/net")
@@ -155,12 +180,11 @@ func (m *machine) startSink() *rig.Sink {
 	if err := unix.Setns(int(theirs.Fd()), unix.CLONE_NEWNET); err != nil {
 		m.Fatal(err)
 	}
-	s := rig.StartSinkAt(m, "127.0.0.1:2600")
+	m.sink = rig.StartSinkAt(m, "127.0.0.1:2600")
 	if err := unix.Setns(int(ours.Fd()), unix.CLONE_NEWNET); err != nil {
 		m.Fatal(err)
 	}
 	runtime.UnlockOSThread()
-	return s
 }
 
 func (m *machine) namespace(kind string) string {
