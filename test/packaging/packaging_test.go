@@ -4,6 +4,8 @@ package packaging
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +35,8 @@ func testContents(t *testing.T, file string) {
 	list := run(t, "dpkg-deb", "--contents", file)
 	for path, mode := range map[string]string{
 		"./usr/bin/smimerelay":                               "-rwxr-xr-x",
+		"./etc/smimerelay/config.toml":                       "-rw-r-----",
+		"./usr/share/doc/smimerelay/examples/config.toml":    "-rw-r--r--",
 		"./lib/systemd/system/smimerelay.service":            "-rw-r--r--",
 		"./usr/lib/sysusers.d/smimerelay.conf":               "-rw-r--r--",
 		"./usr/lib/tmpfiles.d/smimerelay.conf":               "-rw-r--r--",
@@ -55,8 +59,8 @@ func testContents(t *testing.T, file string) {
 	for _, script := range []string{"postinst", "prerm", "postrm", "config"} {
 		run(t, "sh", "-n", filepath.Join(scratch, "control", script))
 	}
-	if conffiles := string(read(t, filepath.Join(scratch, "control/conffiles"))); strings.Contains(conffiles, "config.toml") {
-		t.Errorf("dpkg would ask about the configuration that init wrote: conffiles are\n%s", conffiles)
+	if conffiles := string(read(t, filepath.Join(scratch, "control/conffiles"))); !strings.Contains(conffiles, "/etc/smimerelay/config.toml\n") {
+		t.Errorf("the configuration is not kept by an upgrade: conffiles are\n%s", conffiles)
 	}
 	run(t, "dpkg-deb", "--extract", file, filepath.Join(scratch, "data"))
 	if out := run(t, filepath.Join(scratch, "data/usr/bin/smimerelay"), "version"); !strings.HasPrefix(out, "smimerelay ") {
@@ -94,6 +98,15 @@ func TestLogcheck(t *testing.T) {
 		if err := cmd.Run(); (err == nil) != normal {
 			t.Errorf("normal is %t: %s", err == nil, line)
 		}
+	}
+}
+
+// TestConfigurationStays: with another text dpkg would ask at the next upgrade which
+// configuration to keep, or stop where no terminal answers.
+func TestConfigurationStays(t *testing.T) {
+	const everyRelease = "7808c59f3ead7a5666fea271504090b015803e2692a892450eb180c8880b287c"
+	if sum := sha256.Sum256(read(t, filepath.Join(rig.Root(t), "packaging/config.toml"))); hex.EncodeToString(sum[:]) != everyRelease {
+		t.Errorf("packaging/config.toml differs from that of earlier releases: %x", sum)
 	}
 }
 
