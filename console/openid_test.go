@@ -3,6 +3,7 @@ package console
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -29,6 +30,8 @@ type signedUp struct {
 	ahead    atomic.Int64 // of the clock
 	log      interface{ String() string }
 	off      atomic.Bool // the configuration has no provider any more
+	cfg      openid.Config
+	current  atomic.Pointer[openid.Provider]
 }
 
 func startOpenID(t *testing.T, change ...func(*openid.Config)) *signedUp {
@@ -50,18 +53,26 @@ func startOpenID(t *testing.T, change ...func(*openid.Config)) *signedUp {
 	for _, change := range change {
 		change(&cfg)
 	}
-	p, err := openid.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
+	u.cfg = cfg
+	u.reload()
 	u.console, u.log = open(t, Config{OpenID: func() *openid.Provider {
 		if u.off.Load() {
 			return nil
 		}
-		return p
+		return u.current.Load()
 	}})
 	return u
+}
+
+// reload makes a new Provider, as a reload of the configuration does.
+func (u *signedUp) reload() {
+	u.t.Helper()
+	p, err := openid.New(u.cfg)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { _ = p.Close() })
+	u.current.Store(p)
 }
 
 // alice is who signs in, with words that give roles.
@@ -399,12 +410,22 @@ func TestOpenIDOutage(t *testing.T) {
 	}
 }
 
-// TestOpenIDSignOut: the session ends here, and the page says where that at the provider ends.
+// TestOpenIDSignOut: the session ends here, and the page says where that at the provider ends, also
+// where the configuration was reloaded since.
 func TestOpenIDSignOut(t *testing.T) {
+	for _, reload := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reload=%t", reload), func(t *testing.T) { testOpenIDSignOut(t, reload) })
+	}
+}
+
+func testOpenIDSignOut(t *testing.T, reload bool) {
 	u := startOpenID(t)
 	u.provider.SignIn(alice("staff"))
 	b := u.browser()
 	u.get(b, u.url+"/sign-in/openid")
+	if reload {
+		u.reload()
+	}
 	_, page := u.get(b, u.url+"/audit")
 	_, csrf, _ := strings.Cut(page, `name="csrf" value="`)
 	csrf, _, _ = strings.Cut(csrf, `"`)

@@ -70,7 +70,7 @@ func (v *visit) signIn(status int, view signInView) error {
 	if p := v.provider(); p != nil {
 		view.Provider = p.Host()
 		if v.r.URL.Query().Has("signed-out") {
-			view.SignOutAt = p.SignOutAt()
+			view.SignOutAt = p.SignOutAt(v.r.Context())
 		}
 	}
 	return v.show(status, "sign-in", "Sign in", view)

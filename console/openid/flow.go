@@ -188,14 +188,15 @@ func (p *Provider) role(words []string) access.Role {
 }
 
 // SignOutAt is where a browser signs out at the provider, and comes back from; "" where the
-// provider has not named such a place (OpenID Connect RP-Initiated Logout 1.0).
-func (p *Provider) SignOutAt() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || p.known.end == "" {
+// provider names no such place (OpenID Connect RP-Initiated Logout 1.0), or cannot be asked. It is
+// asked where this Provider does not know: a reload of the configuration makes a new one, for those
+// who have signed in by the one before.
+func (p *Provider) SignOutAt(ctx context.Context) string {
+	d, err := p.describe(ctx)
+	if err != nil || d.end == "" {
 		return ""
 	}
-	u, err := url.Parse(p.known.end)
+	u, err := url.Parse(d.end)
 	if err != nil {
 		return ""
 	}
