@@ -20,28 +20,15 @@ func TestPostfixGetsChunks(t *testing.T) {
 		Main:   "relayhost = " + bracketed(sink.Addr()) + "\ndisable_mime_output_conversion = yes\n",
 		Master: fmt.Sprintf("127.0.0.1:%d inet n - n - - smtpd\n", host),
 	})
-	rig.StartGateway(t, program, fmt.Sprintf(`hostname = "gw.example.org"
-domains = ["example.org"]
-[trust]
-revocation = "off"
-[[listener]]
-name = "relay"
-protocol = "smtp"
-address = "127.0.0.1:%[1]d"
-networks = ["127.0.0.1/32"]
-[[rule]]
-name = "default"
-sign = "never"
-encrypt = "never"
-[[route]]
+	rig.StartGateway(t, program, passing(listen)+fmt.Sprintf(`[[route]]
 name = "data"
 recipient = ["data.example.net"]
-to = ["127.0.0.1:%[2]d"]
+to = ["127.0.0.1:%[1]d"]
 chunking = false
 [[route]]
 name = "bdat"
-to = ["127.0.0.1:%[2]d"]
-`, listen, host), listen)
+to = ["127.0.0.1:%[1]d"]
+`, host), listen)
 	c := rig.Dial(t, fmt.Sprintf("127.0.0.1:%d", listen), "127.0.0.1")
 	dots := ".\r\n..\r\n.a\r\n\r\n.\r\n"
 	for name, body := range map[string]string{

@@ -215,61 +215,48 @@ func TestRealServers(t *testing.T) {
 		}
 	}
 	host := fmt.Sprintf("tls = \"require\"\nca = %q\nuser = \"gateway\"\n", cert)
-	g := rig.StartGateway(t, program, fmt.Sprintf(`hostname = "gw.example.org"
-domains = ["example.org"]
-[trust]
-revocation = "off"
-[[listener]]
-name = "relay"
-protocol = "smtp"
-address = "127.0.0.1:%[1]d"
-networks = ["127.0.0.1/32"]
-[[rule]]
-name = "default"
-sign = "never"
-encrypt = "never"
-[[route]]
+	g := rig.StartGateway(t, program, passing(port)+fmt.Sprintf(`[[route]]
 name = "dovecot"
 recipient = ["example.org"]
-to = ["unix:%[2]s/lmtp"]
+to = ["unix:%[1]s/lmtp"]
 protocol = "lmtp"
 tls = "off"
 [[route]]
 name = "login"
 recipient = ["login.example.net"]
-to = ["127.0.0.1:1", "127.0.0.1:%[3]d"]
+to = ["127.0.0.1:1", "127.0.0.1:%[2]d"]
 auth = "login"
-secret_file = %[5]q
-%[7]s
+secret_file = %[4]q
+%[6]s
 [[route]]
 name = "wrong"
 recipient = ["wrong.example.net"]
-to = ["127.0.0.1:%[3]d"]
+to = ["127.0.0.1:%[2]d"]
 auth = "plain"
-secret_file = %[6]q
-%[7]s
+secret_file = %[5]q
+%[6]s
 [[route]]
 name = "token"
 recipient = ["token.example.net"]
-to = ["127.0.0.1:%[3]d"]
+to = ["127.0.0.1:%[2]d"]
 auth = "xoauth2"
-token_command = ["cat", %[8]q]
-%[7]s
+token_command = ["cat", %[7]q]
+%[6]s
 [[route]]
 name = "stale"
 recipient = ["stale.example.net"]
-to = ["127.0.0.1:%[3]d"]
+to = ["127.0.0.1:%[2]d"]
 auth = "xoauth2"
-secret_file = %[9]q
-%[7]s
+secret_file = %[8]q
+%[6]s
 [[route]]
 name = "smarthost"
-to = ["127.0.0.1:%[4]d"]
+to = ["127.0.0.1:%[3]d"]
 implicit_tls = true
 auth = "plain"
-secret_file = %[5]q
-%[7]s
-`, port, dovecot, smart, implicit, secret, wrong, host, fresh, stale), port)
+secret_file = %[4]q
+%[6]s
+`, dovecot, smart, implicit, secret, wrong, host, fresh, stale), port)
 	c := rig.Dial(t, fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1")
 	send := func(id string, to ...string) {
 		t.Helper()

@@ -57,20 +57,7 @@ func TestNothingIsSmuggledThrough(t *testing.T) {
 	rig.StartPostfix(t, rig.PostfixConfig{
 		Ports: []int{toPostfix}, Main: "relayhost = " + bracketed(sink.Addr()) + "\n", Master: fmt.Sprintf("127.0.0.1:%d inet n - n - - smtpd\n", toPostfix),
 	})
-	rig.StartGateway(t, program, fmt.Sprintf(`hostname = "gw.example.org"
-domains = ["example.org"]
-[trust]
-revocation = "off"
-[[listener]]
-name = "relay"
-protocol = "smtp"
-address = "127.0.0.1:%d"
-networks = ["127.0.0.1/32"]
-[[rule]]
-name = "default"
-sign = "never"
-encrypt = "never"
-[[route]]
+	rig.StartGateway(t, program, passing(listen)+fmt.Sprintf(`[[route]]
 name = "exim"
 recipient = ["exim.example.net"]
 to = ["127.0.0.1:%d"]
@@ -79,7 +66,7 @@ name = "postfix"
 recipient = ["postfix.example.net"]
 to = ["127.0.0.1:%d"]
 chunking = false
-`, listen, toExim, toPostfix), listen)
+`, toExim, toPostfix), listen)
 	const envelope = "EHLO client.test\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@exim.example.net>\r\nRCPT TO:<b@postfix.example.net>\r\n"
 	want := map[string]string{}
 	for i, v := range vectors(5) {
