@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
 	"golang.org/x/net/idna"
@@ -25,6 +26,9 @@ func parseFilter(text string) (*filterTemplate, error) { return parseTemplate(te
 // parseTemplate checks a template once and for all: it is a filter with anything
 // put in its places, and they are places of values only.
 func parseTemplate(text string, places ...string) (*filterTemplate, error) {
+	if !utf8.ValidString(text) { // RFC 4515 section 3; read with escapes in it, it would be no filter
+		return nil, fmt.Errorf("filter %q: is not UTF-8; write its other octets as \\ and two hexadecimal digits", text)
+	}
 	t := &filterTemplate{text: text, places: places}
 	found := false
 	for _, place := range places {

@@ -23,7 +23,7 @@ func TestFilterTemplates(t *testing.T) {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
-	for _, text := range []string{"", "{addr}", "(mail=x)", "({addr}=x)", "(mail={addr}", "({local}={addr})", "(mail={addr})(x=y)"} {
+	for _, text := range []string{"", "{addr}", "(mail=x)", "({addr}=x)", "(mail={addr}", "({local}={addr})", "(mail={addr})(x=y)", "(mail=\xc7{addr})"} {
 		if _, err := parseFilter(text); err == nil {
 			t.Errorf("%q: accepted", text)
 		}
