@@ -90,16 +90,21 @@ func readTime(text *string, to *time.Time) error {
 
 // address is that of the same search from a cursor on.
 func (m *messagesView) address(cursor string) string {
-	q := url.Values{}
-	for name, value := range map[string]string{
+	return searchAddress("/messages", map[string]string{
 		"q": m.Query.Text, "since": m.Since, "until": m.Until, "listener": m.Query.Listener, "rule": m.Query.Rule,
 		"direction": m.Query.Direction, "outcome": m.Query.Outcome, "cursor": cursor,
-	} {
+	})
+}
+
+// searchAddress is the address of a search, with what was asked.
+func searchAddress(path string, asked map[string]string) string {
+	q := url.Values{}
+	for name, value := range asked {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
-	return "/messages?" + q.Encode()
+	return path + "?" + q.Encode()
 }
 
 // paging is where the list of a page begins.

@@ -158,7 +158,7 @@ func TestOpenIDSignIn(t *testing.T) {
 	if u.get(b, u.url+"/sign-in/openid"); u.name(b) == "" {
 		t.Error("not with a rotated key")
 	}
-	entries, err := u.console.Access.Audit(t.Context(), 0, 100)
+	entries, err := u.console.Access.Audit(t.Context(), access.AuditQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

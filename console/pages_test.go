@@ -282,4 +282,8 @@ func TestOlder(t *testing.T) {
 	if got := m.address("7.9"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	a := auditView{Until: "2026-12-02T00:00:00", Query: api.AuditQuery{Who: "alice/ci", What: "held"}}
+	if got, want := a.address("7"), "/audit?cursor=7&until=2026-12-02T00%3A00%3A00&what=held&who=alice%2Fci"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

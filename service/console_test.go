@@ -285,14 +285,14 @@ func TestViewersOnlyLook(t *testing.T) {
 	if answer, text := v.ask(v.request("/rules", secret, form)); answer.StatusCode != http.StatusOK || strings.Contains(text, `id="message"`) {
 		t.Errorf("a form of an operator with a message: %d", answer.StatusCode)
 	}
-	if entries, err := v.access.Audit(t.Context(), 0, 100); err != nil || strings.Contains(fmt.Sprint(entries), "message.explain") {
+	if entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 100}); err != nil || strings.Contains(fmt.Sprint(entries), "message.explain") {
 		t.Errorf("%+v, %v", entries, err)
 	}
 	question["message"] = "From: a@example.org\r\n\r\nHello.\r\n"
 	if code, text := v.call("POST", api.Prefix+"/explain/message", v.token(access.Administrator), question); code != http.StatusOK {
 		t.Errorf("%d %s", code, text)
 	}
-	if entries, err := v.access.Audit(t.Context(), 0, 1); err != nil || entries[0].Action != "message.explain" {
+	if entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 1}); err != nil || entries[0].Action != "message.explain" {
 		t.Errorf("%+v, %v", entries, err)
 	}
 }
@@ -599,7 +599,7 @@ func TestConsoleActs(t *testing.T) {
 	if answer.StatusCode != http.StatusSeeOther {
 		t.Fatal(answer.StatusCode)
 	}
-	entries, err := v.access.Audit(t.Context(), 0, 100)
+	entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -628,9 +628,20 @@ func TestConsoleActs(t *testing.T) {
 	if _, text := v.call("GET", api.Prefix+"/health", token, nil); !strings.Contains(text, `"reload_failed":"2`) {
 		t.Error(text)
 	}
-	entries, err = v.access.Audit(t.Context(), 0, 1)
+	entries, err = v.access.Audit(t.Context(), access.AuditQuery{Limit: 1})
 	if err != nil || entries[0].Action != "configuration.reload" || entries[0].Failed == "" {
 		t.Errorf("%+v, %v", entries, err)
+	}
+	// It is searched in the same way by the API and on its page.
+	if code, text := v.call("GET", api.Prefix+"/audit?who=operator&what="+second, token, nil); code != http.StatusOK || strings.Count(text, `"action"`) != 1 || !strings.Contains(text, "held.return") {
+		t.Error(code, text)
+	}
+	secret, _ = v.session(access.Administrator)
+	if _, text := v.ask(v.request("/audit?who=operator&what="+second, secret, nil)); strings.Count(text, "<code>held.re") != 1 || !strings.Contains(text, `value="operator"`) {
+		t.Error(text)
+	}
+	if _, text := v.ask(v.request("/audit?until=2000-01-01", secret, nil)); strings.Contains(text, "<code>held.") || !strings.Contains(text, "Nothing found.") {
+		t.Error(text)
 	}
 	if _, broken, err := v.access.VerifyAudit(t.Context(), access.AuditPoint{}); err != nil || broken != 0 {
 		t.Errorf("broken at %d, %v", broken, err)

@@ -119,7 +119,7 @@ func TestConsoleCheckOpensNothing(t *testing.T) {
 	if _, err := os.Stat(ran); len(connected) > 0 || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("connections %q; a program was run: %v", connected, err)
 	}
-	entries, err := v.access.Audit(t.Context(), 0, 1)
+	entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 1})
 	if err != nil || entries[0].Action != "configuration.check" || !strings.HasPrefix(entries[0].Object, "sha256:") {
 		t.Errorf("%+v, %v", entries, err)
 	}

@@ -113,7 +113,7 @@ func TestConsoleIssuesAndRevokes(t *testing.T) {
 			t.Errorf("%s: %d %s", c.reason, answer.StatusCode, text)
 		}
 	}
-	entries, err := v.access.Audit(t.Context(), 0, 100)
+	entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestConsoleReplay(t *testing.T) {
 	if code, text := replay("nonsense = true"); code != http.StatusUnprocessableEntity || !strings.Contains(text, `"text:1: nonsense`) || strings.Contains(text, "config.toml") {
 		t.Errorf("%d %s", code, text)
 	}
-	if entries, err := v.access.Audit(t.Context(), 0, 1); err != nil || entries[0].Action != "policy.replay" || !strings.HasPrefix(entries[0].Object, "sha256:") {
+	if entries, err := v.access.Audit(t.Context(), access.AuditQuery{Limit: 1}); err != nil || entries[0].Action != "policy.replay" || !strings.HasPrefix(entries[0].Object, "sha256:") {
 		t.Errorf("%+v, %v", entries, err)
 	}
 	secret, csrf := v.session(access.Administrator)

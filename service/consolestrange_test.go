@@ -34,7 +34,7 @@ func TestConsoleStrangeValues(t *testing.T) {
 		for _, list := range []string{
 			"/messages?cursor=", "/messages?q=", "/messages?address=", "/messages?since=", "/messages?limit=", "/messages?listener=", "/messages?rule=", "/queue?cursor=", "/queue?sender=", "/queue?recipient=",
 			"/queue?status=", "/queue?route=", "/held?cursor=", "/certificates?cursor=", "/certificates?address=", "/certificates?sha256=", "/certificates?expiring=", "/identities?cursor=",
-			"/partners?cursor=", "/partners?domain=", "/partners?address=", "/audit?cursor=", "/audit?limit=", "/totals?hours=", "/expiries?days=", "/expiring?days=",
+			"/partners?cursor=", "/partners?domain=", "/partners?address=", "/audit?cursor=", "/audit?limit=", "/audit?who=", "/audit?what=", "/audit?since=", "/totals?hours=", "/expiries?days=", "/expiring?days=",
 		} {
 			code, text := v.call("GET", api.Prefix+list+q, token, nil)
 			failed(list+q, code, text)
@@ -44,7 +44,7 @@ func TestConsoleStrangeValues(t *testing.T) {
 		}
 		for _, list := range []string{
 			"/messages?cursor=", "/messages?q=", "/messages?since=", "/messages?until=", "/messages?outcome=", "/messages?direction=", "/messages?rule=", "/queue?cursor=", "/queue?sender=", "/queue?recipient=", "/queue?status=",
-			"/held?cursor=", "/certificates?cursor=", "/certificates?q=", "/certificates?origin=", "/certificates?mark=", "/certificates?has_key=", "/partners?cursor=", "/partners?q=", "/audit?cursor=",
+			"/held?cursor=", "/certificates?cursor=", "/certificates?q=", "/certificates?origin=", "/certificates?mark=", "/certificates?has_key=", "/partners?cursor=", "/partners?q=", "/audit?cursor=", "/audit?who=", "/audit?what=", "/audit?since=",
 		} {
 			answer, text := v.ask(v.request(list+q, secret, nil))
 			failed("page "+list+q, answer.StatusCode, text)

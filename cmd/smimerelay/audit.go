@@ -21,9 +21,14 @@ type auditCmd struct {
 
 type auditListCmd struct {
 	consoleFlags
-	JSON   bool  `name:"json" help:"Print the list as JSON."`
-	Before int64 `placeholder:"N" help:"Only entries with a lower number, to continue where --limit stopped."`
-	Limit  int   `default:"100" placeholder:"N" help:"Maximum number of entries, 1000 at most."`
+	Who    string `placeholder:"NAME" help:"Only what this account did, also by its tokens; this token, as OWNER/LABEL; or this user of the host."`
+	What   string `placeholder:"TEXT" help:"Only this action, such as held.release; actions with this first word, such as held; or changes of this object: an address, a fingerprint, an account."`
+	Since  span   `placeholder:"DURATION" help:"Only what was done during the last time, such as 90m or 7d."`
+	From   moment `placeholder:"TIME" help:"Only what was done at this time or later, such as 2026-12-01T10:42 (UTC)."`
+	To     moment `placeholder:"TIME" help:"Only what was done before this time."`
+	JSON   bool   `name:"json" help:"Print the list as JSON."`
+	Before int64  `placeholder:"N" help:"Only entries with a lower number, to continue where --limit stopped."`
+	Limit  int    `default:"100" placeholder:"N" help:"Maximum number of entries, 1000 at most."`
 }
 
 // Help is shown below the summary.
@@ -33,13 +38,19 @@ func (auditListCmd) Help() string {
 
 func (auditListCmd) examples() string {
 	return `smimerelay audit list
-		smimerelay audit list --json | jq '.[] | select(.action == "held.release")'`
+		smimerelay audit list --who alice --since 7d
+		smimerelay audit list --what certificate --from 2026-12-01 --to 2026-12-02
+		smimerelay audit list --what held.release --json | jq '.[].object'`
 }
 
 // Run prints the entries.
 func (c *auditListCmd) Run(a *app) error {
+	since, err := from(a, c.Since, c.From)
+	if err != nil {
+		return err
+	}
 	return c.with(a, func(ctx context.Context, s *access.Store, _ *config.Config, _ access.Actor) error {
-		list, err := s.Audit(ctx, c.Before, c.Limit)
+		list, err := s.Audit(ctx, access.AuditQuery{Who: c.Who, What: c.What, Since: since, Until: time.Time(c.To), Before: c.Before, Limit: c.Limit})
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func TestHostAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	entries, err := s.Audit(t.Context(), 0, 10)
+	entries, err := s.Audit(t.Context(), access.AuditQuery{Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

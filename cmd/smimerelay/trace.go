@@ -21,6 +21,18 @@ func (m *moment) UnmarshalText(text []byte) error {
 	return err
 }
 
+// from is the time from which on a command lists what happened, by its --since or its --from; the
+// zero value where it has neither.
+func from(a *app, since span, at moment) (time.Time, error) {
+	switch {
+	case since == 0:
+		return time.Time(at), nil
+	case !time.Time(at).IsZero():
+		return time.Time{}, unusable(errors.New("use either --since or --from"))
+	}
+	return a.clock().Add(-time.Duration(since)), nil
+}
+
 type traceCmd struct {
 	Config   string `default:"${config}" placeholder:"FILE" help:"The configuration file, which names the store: the history is next to it."`
 	Since    span   `placeholder:"DURATION" help:"Only messages that came during the last time, such as 90m or 7d."`
@@ -73,14 +85,15 @@ func (c *traceCmd) Run(a *app) error {
 	if c.Limit < 1 {
 		return unusable(errors.New("trace: --limit must be positive"))
 	}
-	if c.Since > 0 && !time.Time(c.From).IsZero() {
-		return unusable(errors.New("trace: use either --since or --from"))
+	since, err := from(a, c.Since, c.From)
+	if err != nil {
+		return err
 	}
 	s, err := openHistory(c.Config)
 	if err != nil {
 		return err
 	}
-	messages, more, err := c.find(a, s)
+	messages, more, err := c.find(s, since)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return unusable(err)
 	}
@@ -103,12 +116,9 @@ func (c *traceCmd) Run(a *app) error {
 }
 
 // find returns the newest messages that are meant, oldest first, each with all its rows.
-func (c *traceCmd) find(a *app, s *history.Store) (messages [][]history.Row, more bool, err error) {
+func (c *traceCmd) find(s *history.Store, since time.Time) (messages [][]history.Row, more bool, err error) {
 	q := history.Query{
-		Text: c.What, Since: time.Time(c.From), Until: time.Time(c.To), Listener: c.Listener, Rule: c.Rule, Limit: history.MaxLimit,
-	}
-	if c.Since > 0 {
-		q.Since = a.clock().Add(-time.Duration(c.Since))
+		Text: c.What, Since: since, Until: time.Time(c.To), Listener: c.Listener, Rule: c.Rule, Limit: history.MaxLimit,
 	}
 	var ids []string
 	for {

@@ -498,11 +498,11 @@ func TestAudit(t *testing.T) {
 			})
 		}
 		all.Wait()
-		list, err := w.Audit(ctx, 0, 5)
+		list, err := w.Audit(ctx, AuditQuery{Limit: 5})
 		if err != nil || len(list) != 5 || list[0].ID != 23 || list[0].Actor.Name != "alice" || list[0].Before["held"] != true {
 			t.Fatalf("%+v, %v", list, err)
 		}
-		list, err = w.Audit(ctx, 4, maxAudit+1)
+		list, err = w.Audit(ctx, AuditQuery{Before: 4, Limit: maxAudit + 1})
 		if err != nil || len(list) != 3 || list[2].Action != "account.add" || list[2].Object != "viewer" {
 			t.Fatalf("%+v, %v", list, err)
 		}

@@ -84,16 +84,6 @@ func (s *Store) logEntry(e Entry) {
 	log.Info("administrator's change")
 }
 
-// maxAudit is the most entries that Audit returns at once.
-const maxAudit = 1000
-
-// Audit returns up to limit entries, the latest first, with numbers below before; 0 is
-// from the latest on.
-func (s *Store) Audit(ctx context.Context, before int64, limit int) ([]Entry, error) {
-	limit = min(max(limit, 1), maxAudit)
-	return readEntries(s.db.QueryContext(ctx, `SELECT entry FROM console_audit WHERE id < $1 OR $1 = 0 ORDER BY id DESC LIMIT $2`, before, limit))
-}
-
 // readEntries reads the entries that a query returned.
 func readEntries(rows *sql.Rows, err error) ([]Entry, error) {
 	if err != nil {

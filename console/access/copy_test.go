@@ -31,7 +31,7 @@ func TestCopyKeepsWhatTheHostDid(t *testing.T) {
 		if err != nil || broken != 0 || last.ID != int64(c.Entries)+1 {
 			t.Errorf("last %+v, broken %d, %v; %d were copied", last, broken, err, c.Entries)
 		}
-		list, err := to.Audit(t.Context(), 0, 1)
+		list, err := to.Audit(t.Context(), AuditQuery{Limit: 1})
 		if err != nil || len(list) != 1 || list[0].Action != "restore" || list[0].ID != last.ID {
 			t.Errorf("%+v, %v", list, err)
 		}

@@ -89,7 +89,7 @@ func TestExternalAccounts(t *testing.T) {
 		if err := w.RemoveUser(t.Context(), root, name); !errors.Is(err, ErrNoUser) {
 			t.Error(err)
 		}
-		entries, err := w.Audit(t.Context(), 0, 100)
+		entries, err := w.Audit(t.Context(), AuditQuery{Limit: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

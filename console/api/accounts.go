@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/smimerelay/smimerelay/console/access"
 )
@@ -37,16 +38,25 @@ func (o *Operations) listTokens(ctx context.Context, _ *Empty) (*Body[List[acces
 	return body(listOf(tokens, len(tokens), nil)), nil
 }
 
+// AuditQuery chooses entries of the audit log.
+type AuditQuery struct {
+	Paging
+	Who   string    `query:"who" maxLength:"255" doc:"Only by this account, with its tokens; by this token, as OWNER/LABEL; or by this user of the host."`
+	What  string    `query:"what" maxLength:"320" doc:"Only this action, such as held.release; actions with this first word, such as held; or changes of this object: an address, a fingerprint, an account."`
+	Since time.Time `query:"since" doc:"Only at this time or later."`
+	Until time.Time `query:"until" doc:"Only before this time."`
+}
+
 // ListAudit lists the audit log, latest first.
-func (o *Operations) ListAudit(ctx context.Context, in *Paging) (*Body[List[access.Entry]], error) {
-	var before int64
+func (o *Operations) ListAudit(ctx context.Context, in *AuditQuery) (*Body[List[access.Entry]], error) {
+	q := access.AuditQuery{Who: in.Who, What: in.What, Since: in.Since, Until: in.Until, Limit: in.most() + 1}
 	if in.Cursor != "" {
 		var err error
-		if before, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || before <= 0 {
+		if q.Before, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || q.Before <= 0 {
 			return nil, badCursor()
 		}
 	}
-	found, err := o.Access.Audit(ctx, before, in.most()+1)
+	found, err := o.Access.Audit(ctx, q)
 	if err != nil {
 		return nil, o.problem(ctx, err)
 	}
