@@ -8,7 +8,7 @@
  * PEM file with the key and the certificate of its owner, or "-"; the
  * certificates are the recipients, for verify the trust anchors. It prints the
  * nanoseconds that one operation took, by the best of the rounds that fit into
- * the seconds.
+ * the seconds, or of five; the first is not measured.
  */
 #include <openssl/bio.h>
 #include <openssl/cms.h>
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 {
 	struct job j = {0};
 	double best = 0, end;
-	int i;
+	int i, round;
 
 	if (argc < 5) {
 		fprintf(stderr, "usage: cms OPERATION MESSAGE KEY SECONDS CERTIFICATE...\n");
@@ -165,15 +165,16 @@ int main(int argc, char **argv)
 	for (i = 5; i < argc; i++)
 		load_certificate(&j, argv[i]);
 
+	BIO_free(perform(argv[1], &j));
 	end = now() + atof(argv[4]) * 1e9;
-	do {
+	for (round = 0; round < 5 || now() < end; round++) {
 		double start = now();
 		BIO *out = perform(argv[1], &j);
 		double took = now() - start;
 		BIO_free(out);
 		if (best == 0 || took < best)
 			best = took;
-	} while (now() < end);
+	}
 	printf("%.0f\n", best);
 	return 0;
 }
