@@ -79,6 +79,17 @@ func ReplyFor(err error) fault.Reply {
 	return fault.Reply{Code: s.code, Enhanced: s.enhanced, Text: e.Public}
 }
 
+// ReplyOn is ReplyFor as a server passes it on to its own client: a next hop that says 421
+// closes its session, and by the same code that of the client would end (RFC 5321 section
+// 3.8), with answers that are still to come.
+func ReplyOn(err error) fault.Reply {
+	r := ReplyFor(err)
+	if r.Code == 421 && fault.Of(err).Reply.Code != 0 {
+		r.Code = 451
+	}
+	return r
+}
+
 // toPrograms are refusals of how a client speaks: its user does not read them, and has nothing
 // to ask.
 var toPrograms = []fault.Detail{

@@ -94,13 +94,16 @@ func TestSMTPAnswers(t *testing.T) {
 	}
 }
 
-// One answer a recipient.
+// One answer a recipient, also after that of a next hop that closes: the connection of the
+// client goes on.
 func TestLMTPAnswers(t *testing.T) {
 	h := handler(t)
 	sink := &wiretest.Sink{OnDeliver: func(to string) error {
 		switch to {
 		case "down@example.net":
 			return fault.New(fault.NextHop, "connection lost", nil)
+		case "bye@example.net":
+			return &fault.Error{Kind: fault.NextHop, Reply: fault.Reply{Code: 421, Enhanced: [3]int{4, 3, 2}, Text: "closing"}}
 		case "no@example.net":
 			return &fault.Error{Kind: fault.Refused, Reply: fault.Reply{Code: 552, Enhanced: [3]int{5, 2, 2}, Text: "mailbox full"}}
 		}
@@ -110,13 +113,13 @@ func TestLMTPAnswers(t *testing.T) {
 	p := w.dial()
 	p.do("LHLO client.example.org", "250 ")
 	p.do("MAIL FROM:<a@example.org>", "250 ")
-	to := []string{"x", "r", "down", "s", "x", "no", "t"}
+	to := []string{"x", "bye", "r", "down", "s", "x", "no", "t"}
 	for _, r := range to {
 		p.do("RCPT TO:<"+r+"@example.net>", "250 ")
 	}
 	p.do("DATA", "354 ")
 	p.send(text + ".\r\n")
-	for i, want := range []string{"250 2.0.0", "550 5.7.1", "451 4.4.1", "250 2.0.0", "250 2.0.0", "552 5.2.2", "451 4.4.3"} {
+	for i, want := range []string{"250 2.0.0", "451 4.3.2", "550 5.7.1", "451 4.4.1", "250 2.0.0", "250 2.0.0", "552 5.2.2", "451 4.4.3"} {
 		if r := p.expect(want); !strings.Contains(r, "<"+to[i]+"@example.net>") {
 			t.Errorf("answer %d is %q", i, r)
 		}
@@ -124,7 +127,7 @@ func TestLMTPAnswers(t *testing.T) {
 	if got := fmt.Sprint(sink.Recipients()); got != "[a@example.org x@example.net]" {
 		t.Errorf("delivered %s", got)
 	}
-	if env := w.handler.Seen()[0].Envelope; len(env.Recipients) != 6 {
+	if env := w.handler.Seen()[0].Envelope; len(env.Recipients) != 7 {
 		t.Errorf("the recipient named twice is %d times in %v", len(env.Recipients), env.Recipients)
 	}
 }

@@ -18,7 +18,7 @@ const maxText = 450
 // protocol: printable US-ASCII, not too long, with an enhanced code that
 // matches the code (RFC 3463 section 2).
 func Reply(err error) fault.Reply {
-	r := relay.ReplyFor(err)
+	r := relay.ReplyOn(err)
 	if class := r.Code / 100; class != 4 && class != 5 {
 		// A next hop that answers nonsense has not refused the message.
 		r = relay.ReplyFor(fault.New(fault.Internal, r.Text, nil))
