@@ -88,35 +88,49 @@ func (h *hop) conclude(ctx context.Context, t *Transfer, about [][]int) error {
 			return err
 		}
 	}
+	closing := slices.IndexFunc(answers, func(r fault.Reply) bool { return r.Code == 421 })
+	if closing >= 0 && closing < len(answers)-1 && (broken != nil || !h.goesOn(ctx)) {
+		answers = answers[:closing+1]
+	}
 	for i, r := range answers {
 		h.judge(ctx, t, about[i], r)
 	}
-	if broken != nil {
+	switch {
+	case broken != nil:
 		return broken
-	}
-	if last := answers[len(answers)-1]; h.chunking && last.Code/100 != 2 || last.Code == 421 {
-		return h.after(ctx, last) // RFC 3030 section 2: a chunk that failed leaves a transaction to end
+	case closing >= 0:
+		return errClosed
+	case h.chunking && answers[0].Code/100 != 2:
+		return h.after(ctx, answers[0]) // RFC 3030 section 2: a chunk that failed leaves a transaction to end
 	}
 	return nil
 }
 
-// answers reads n answers to the message, or those before 421 with it, after which nothing
-// comes, or those before an error.
+// answers reads n answers to the message, or those before an error. With LMTP 421 may mean
+// one recipient, and the answers for the others follow; a hop that closes does so at once.
 func (h *hop) answers(ctx context.Context, n int) (answers []fault.Reply, err error) {
+	wait := h.client.timeouts.end
 	for range n {
-		r, err := h.reply(ctx, h.client.timeouts.end)
+		r, err := h.reply(ctx, wait)
 		if err == nil && r.Code/100 == 3 {
 			err = fmt.Errorf("%w: %q to the message", errOutOfStep, r.String())
 		}
 		if err != nil {
 			return answers, err
 		}
-		answers = append(answers, r)
-		if r.Code == 421 {
-			break
+		if answers = append(answers, r); r.Code == 421 {
+			wait = h.client.timeouts.command
 		}
 	}
 	return answers, nil
+}
+
+// goesOn reports whether a hop that has said 421 among its answers did not close, and has
+// meant one recipient: had it been a reply to nothing, the one to RSET would be the answer
+// for the last recipient.
+func (h *hop) goesOn(ctx context.Context) bool {
+	r, err := h.command(ctx, h.client.timeouts.command, "RSET")
+	return err == nil && r.Code/100 == 2
 }
 
 // sure returns an error where the answers to the message may be others than those that were

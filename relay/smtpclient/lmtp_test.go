@@ -23,7 +23,12 @@ func TestLMTP(t *testing.T) {
 	}{
 		{"each", "250 2.1.5 ok\r\n550 5.2.2 full\r\n451 4.2.0 later", "ok, 550 5.2.2, 451 4.2.0"},
 		{"broken", "250 2.1.5 ok\r\nwhat", "ok, 451 4.4.1, 451 4.4.1"},
-		{"closing", "250 2.1.5 ok\r\n421 4.3.2 closing", "ok, 421 4.3.2, 451 4.4.1"},
+		{"closing", "250 2.1.5 ok\r\n421 4.3.2 closing\r\n!", "ok, 421 4.3.2, 451 4.4.1"},
+		{"421 for one", "421 4.2.0 later\r\n250 2.1.5 ok\r\n550 5.2.2 full", "421 4.2.0, ok, 550 5.2.2"},
+		{"421 for two", "421 4.2.0 later\r\n250 2.1.5 ok\r\n421 4.2.0 later", "421 4.2.0, ok, 421 4.2.0"},
+		{"421, and closing", "421 4.2.0 later\r\n250 2.1.5 ok\r\n!", "421 4.2.0, 451 4.4.1, 451 4.4.1"},
+		{"421, and closed in the end", "250 2.1.5 ok\r\n421 4.2.0 later\r\n250 2.1.5 ok\r\n!", "ok, 421 4.2.0, 451 4.4.1"},
+		{"421, and one too many", "250 2.1.5 ok\r\n421 4.2.0 bye\r\n250 2.1.5 ok\r\n550 5.2.2 full", "451 4.4.1, 451 4.4.1, 451 4.4.1"},
 	} {
 		s := &server{t: t, offers: "PIPELINING, DSN", answer: func(_ int, line string) string {
 			switch {
@@ -40,6 +45,17 @@ func TestLMTP(t *testing.T) {
 		}
 		if len(s.data) != 1 || len(s.commands("LHLO ")) != 1 {
 			t.Errorf("%s: %d messages, %q", tt.name, len(s.data), s.lines)
+		}
+	}
+}
+
+// An answer after 421 counts where the hop has no other for the last recipient.
+func TestLMTPGoesOn(t *testing.T) {
+	for rset, want := range map[string]string{"": "ok, 421 4.3.2, ok", "550 5.2.2 full": "ok, 421 4.3.2, 451 4.4.1", "421 4.3.2 bye": "ok, 421 4.3.2, 451 4.4.1"} {
+		s := &server{t: t, answer: script(".", "250 2.1.5 ok\r\n421 4.3.2 closing\r\n250 2.1.5 ok", "RSET", rset)}
+		c := s.start(setup{Config: Config{LMTP: true}})
+		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net", "c@example.net", "d@example.net"))); got != want {
+			t.Errorf("%q to RSET: %s, want %s", rset, got, want)
 		}
 	}
 }
