@@ -264,11 +264,12 @@ func signatureOf(p *message.Part) (object []byte, data *cms.SignedData) {
 	return object, data
 }
 
-// canonicalFields returns fields with CRLF line ends.
+// canonicalFields returns fields with CRLF line ends, and with lines that SMTP carries where
+// that is a matter of folding.
 func canonicalFields(fields []message.Field) []message.Field {
 	out := make([]message.Field, len(fields))
 	for i, f := range fields {
-		out[i] = message.Field{Name: f.Name, Raw: message.Canonical(f.Raw)}
+		out[i] = message.Field{Name: f.Name, Raw: message.Canonical(f.Raw)}.Folded()
 	}
 	return out
 }

@@ -55,6 +55,7 @@ func TestCarried(t *testing.T) {
 		"binary that is text, long":    {"Content-Type: text/plain\nContent-Transfer-Encoding: binary\n\n" + long + "\n", long + "\r\n"},
 		"binary that needs no change":  {"Content-Type: application/pdf\nContent-Transfer-Encoding: binary\n\n%PDF", "%PDF"},
 		"quoted-printable, LF":         {"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\na=\nb\n", "ab\r\n"},
+		"a field of a long line":       {"Content-Type: text/plain\nContent-Description: " + long + "\n\nok", "ok"},
 		"a field folded with LF alone": {"Content-Type: text/plain;\n charset=us-ascii\n\nok", "ok"},
 	} {
 		o := w.open(sealTo(t, mail(t, text), []byte(tt.entity), w.alice.Certificate), w.alice)
@@ -65,6 +66,23 @@ func TestCarried(t *testing.T) {
 		carriable(t, name, o.Message)
 		if got := string(decoded(t, o.Message)); got != tt.want {
 			t.Errorf("%s: a reader sees %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// A field that SMTP does not carry leaves the message as it was: a milter would have to
+// refuse it, and tell a stranger what was decrypted.
+func TestFieldsThatAreNotCarried(t *testing.T) {
+	w := newWorld(t)
+	for name, field := range map[string]string{
+		"NUL":              "Content-Type: text/plain; x=\"a\x00b\"",
+		"NUL elsewhere":    "Content-Description: \x00",
+		"a word of a line": "Content-Description: " + strings.Repeat("x", 2000),
+	} {
+		sealed := sealTo(t, mail(t, text), []byte(field+"\r\n\r\nok\r\n"), w.alice.Certificate)
+		o := w.open(sealed, w.alice)
+		if o.Decrypted || !bytes.Equal(o.Message.Bytes(), sealed.Bytes()) || o.Report.Result != certs.PermError {
+			t.Errorf("%s: %+v, %.300q", name, o.Report, o.Message.Bytes())
 		}
 	}
 }

@@ -25,7 +25,7 @@ type Change struct {
 
 // Entity is a MIME entity to put into a message.
 type Entity struct {
-	// Fields are its Content-* fields.
+	// Fields are its Content-* fields: no NUL, no lines over 998 octets.
 	Fields []Field
 	// Body is the content, in pieces that are joined.
 	Body []Piece
@@ -174,7 +174,7 @@ func (c *Change) header(old []Field) ([]Field, error) {
 		fields = append(fields, Field{Name: "MIME-Version", Raw: []byte("MIME-Version: 1.0\r\n")})
 	}
 	for _, f := range c.Entity.Fields {
-		if err := checkField(f); err != nil {
+		if err := checkEntityField(f); err != nil {
 			return nil, err
 		}
 		fields = append(fields, f)
@@ -253,6 +253,21 @@ func checkField(f Field) error {
 	}
 	if err := checkLines(raw, 0); err != nil {
 		return fmt.Errorf("field %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// checkEntityField refuses also what SMTP does not carry, and the milter protocol, whose
+// texts end with a NUL.
+func checkEntityField(f Field) error {
+	if err := checkField(f); err != nil {
+		return err
+	}
+	if bytes.IndexByte(f.Raw, 0) >= 0 {
+		return fault.New(fault.Malformed, fmt.Sprintf("malformed message: a NUL in field %s", f.Name), nil)
+	}
+	if err := checkLines(f.Raw, maxLine); err != nil {
+		return fault.New(fault.Malformed, fmt.Sprintf("malformed message: field %s: %v", f.Name, err), nil)
 	}
 	return nil
 }

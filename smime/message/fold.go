@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -82,4 +83,23 @@ func foldPoint(text string, width int) int {
 		}
 	}
 	return found
+}
+
+// Folded returns f with no line over 998 octets where white space allows it: lines that are
+// longer are broken there.
+func (f Field) Folded() Field {
+	if ScanLines(f.Raw).Longest <= maxLine {
+		return f
+	}
+	var raw []byte
+	for line := range bytes.Lines(f.Raw) {
+		text := string(bytes.TrimRight(line, "\r\n"))
+		if len(text) > maxLine {
+			if folded, err := fold(text, maxLine); err == nil {
+				line = folded
+			}
+		}
+		raw = append(raw, line...)
+	}
+	return Field{Name: f.Name, Raw: raw}
 }
