@@ -1,6 +1,9 @@
 // Scep speaks SCEP (RFC 8894) with Bouncy Castle, for the tests:
 //
 //   reply  CAKEY CA RAKEY RA IN OUT CHALLENGE   answers a PKCSReq, as a CA
+//   later  CAKEY CA RAKEY RA IN OUT CHALLENGE   answers as a CA that has a PKCSReq wait until it is asked with
+//                                               CertPoll, and prints the type of the message; the request
+//                                               waits in the file "waiting" in the working directory
 //   client URL RA ADDRESS CHALLENGE             asks a server, and prints the subject of what came
 //
 // Keys are PKCS #8, certificates and messages DER.
@@ -46,6 +49,8 @@ public class Scep {
 	public static void main(String[] a) throws Exception {
 		if (a[0].equals("reply"))
 			Files.write(Path.of(a[6]), reply(key(a[1]), cert(a[2]), key(a[3]), cert(a[4]), Files.readAllBytes(Path.of(a[5])), a[7]));
+		else if (a[0].equals("later"))
+			Files.write(Path.of(a[6]), later(key(a[1]), cert(a[2]), key(a[3]), cert(a[4]), Files.readAllBytes(Path.of(a[5])), a[7]));
 		else
 			client(a[1], cert(a[2]), a[3], a[4]);
 	}
@@ -103,25 +108,71 @@ public class Scep {
 
 	static byte[] reply(PrivateKey caKey, X509CertificateHolder ca, PrivateKey raKey, X509CertificateHolder ra, byte[] in, String challenge) throws Exception {
 		CMSSignedData m = new CMSSignedData(in);
-		X509CertificateHolder client = (X509CertificateHolder) m.getCertificates().getMatches(null).iterator().next();
+		X509CertificateHolder client = client(m);
+		return success(m, issue(caKey, ca, request(open(m, raKey)), challenge), client, raKey, ra);
+	}
+
+	static byte[] later(PrivateKey caKey, X509CertificateHolder ca, PrivateKey raKey, X509CertificateHolder ra, byte[] in, String challenge) throws Exception {
+		CMSSignedData m = new CMSSignedData(in);
+		X509CertificateHolder client = client(m);
 		SignerInformation s = verified(m, client);
-		PKCS10CertificationRequest csr = new PKCS10CertificationRequest(open(m, raKey));
+		String kind = text(s, 2);
+		System.out.println(kind);
+		byte[] content = open(m, raKey);
+		Path waiting = Path.of("waiting");
+		switch (kind) {
+		case "19":
+			Files.write(waiting, content);
+			return message(new byte[0], raKey, ra, 2, "3", 3, "3", 5, random.generateSeed(16), 6, nonce(s), 7, text(s, 7));
+		case "20": // RFC 8894 section 3.3.3: the name of the CA and the one that was asked for
+			PKCS10CertificationRequest csr = request(Files.readAllBytes(waiting));
+			if (!new DERSequence(new ASN1Encodable[] {ca.getSubject(), csr.getSubject()}).equals(ASN1Sequence.getInstance(content)))
+				throw new Exception("asked for another certificate");
+			return success(m, issue(caKey, ca, csr, challenge), client, raKey, ra);
+		case "17": // section 3.3.1.2: signed by the certificate that is renewed
+			if (!client.isSignatureValid(new JcaContentVerifierProviderBuilder().setProvider(bc).build(ca)))
+				throw new Exception("renewed by a certificate of another CA");
+			return success(m, issue(caKey, ca, request(content), null), client, raKey, ra);
+		}
+		throw new Exception("messageType " + kind);
+	}
+
+	static X509CertificateHolder client(CMSSignedData m) {
+		return (X509CertificateHolder) m.getCertificates().getMatches(null).iterator().next();
+	}
+
+	static String text(SignerInformation s, int number) { return ASN1String.class.cast(attribute(s, number)).getString(); }
+
+	static byte[] nonce(SignerInformation s) { return ASN1OctetString.getInstance(attribute(s, 5)).getOctets(); }
+
+	static PKCS10CertificationRequest request(byte[] der) throws Exception {
+		PKCS10CertificationRequest csr = new PKCS10CertificationRequest(der);
 		if (!csr.isSignatureValid(new JcaContentVerifierProviderBuilder().setProvider(bc).build(csr.getSubjectPublicKeyInfo())))
 			throw new Exception("the request is not signed by its key");
-		String got = ASN1String.class.cast(csr.getAttributes(PKCSObjectIdentifiers.pkcs_9_at_challengePassword)[0].getAttributeValues()[0]).getString();
-		if (!got.equals(challenge))
+		return csr;
+	}
+
+	// issue certifies the key of a request, which must have the challenge password, or, where challenge is null, none.
+	static X509CertificateHolder issue(PrivateKey caKey, X509CertificateHolder ca, PKCS10CertificationRequest csr, String challenge) throws Exception {
+		var passwords = csr.getAttributes(PKCSObjectIdentifiers.pkcs_9_at_challengePassword);
+		String got = passwords.length == 0 ? null : ASN1String.class.cast(passwords[0].getAttributeValues()[0]).getString();
+		if (!java.util.Objects.equals(got, challenge))
 			throw new Exception("challengePassword " + got);
 		Date from = new Date(System.currentTimeMillis() - 60_000), until = new Date(System.currentTimeMillis() + 86_400_000);
 		X509v3CertificateBuilder b = new X509v3CertificateBuilder(ca.getSubject(), new BigInteger(100, random), from, until, csr.getSubject(), csr.getSubjectPublicKeyInfo());
 		Extensions asked = Extensions.getInstance(csr.getAttributes(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest)[0].getAttributeValues()[0]);
 		for (ASN1ObjectIdentifier id : asked.getExtensionOIDs())
 			b.addExtension(asked.getExtension(id));
+		return b.build(signer(caKey));
+	}
+
+	// success is the answer to a message, with a certificate.
+	static byte[] success(CMSSignedData m, X509CertificateHolder issued, X509CertificateHolder client, PrivateKey raKey, X509CertificateHolder ra) throws Exception {
+		SignerInformation s = verified(m, client);
 		CMSSignedDataGenerator bundle = new CMSSignedDataGenerator();
-		bundle.addCertificate(b.build(signer(caKey)));
+		bundle.addCertificate(issued);
 		byte[] certs = bundle.generate(new CMSAbsentContent()).getEncoded();
-		byte[] nonce = ASN1OctetString.getInstance(attribute(s, 5)).getOctets();
-		String transaction = ASN1String.class.cast(attribute(s, 7)).getString();
-		return message(seal(certs, client), raKey, ra, 2, "3", 3, "0", 5, random.generateSeed(16), 6, nonce, 7, transaction);
+		return message(seal(certs, client), raKey, ra, 2, "3", 3, "0", 5, random.generateSeed(16), 6, nonce(s), 7, text(s, 7));
 	}
 
 	static void client(String url, X509CertificateHolder ra, String address, String challenge) throws Exception {
