@@ -57,7 +57,7 @@ func TestProviders(t *testing.T) {
 	if err := os.Mkdir(drop, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h := open(t, "", fmt.Sprintf(`
+	h := open(t, fmt.Sprintf(`
 [admin]
 address = "127.0.0.1:%d"
 
@@ -73,7 +73,7 @@ country = "DE"
 		table("pending", "scep", waiting, pending.lines)+
 		table("script", "command", program1, fmt.Sprintf("command = [%q]", script.path))+
 		fmt.Sprintf("\n[[enrolment]]\nname = \"drop\"\nfrom = \"folder\"\nfolder = %q\npassword_file = %q\n", drop, drop+".password")+
-		table("own", "ca", ownCA, ""))
+		table("own", "ca", ownCA, "")+issuing)
 	h.Run(t, "ca", "init")
 	drops := droppedInto(t, drop)
 	drops("first.p12", time.Now().Add(-time.Hour))
@@ -273,7 +273,7 @@ if job["action"] != "revoke":
     subprocess.run(["openssl", "x509", "-req", "-CA", %[1]q + "/ca.pem", "-CAkey", %[1]q + "/ca.key", "-days", "30", "-copy_extensions", "copyall"],
         input=job["csr"].encode(), check=True, stderr=subprocess.DEVNULL)
 `, s.dir))
-	if err := os.Chmod(s.path, 0o700); err != nil { //nolint:gosec // G302: it is a program
+	if err := os.Chmod(s.path, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return s

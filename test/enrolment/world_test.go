@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,9 +35,8 @@ type house struct {
 
 // basics is the configuration of every house.
 const basics = `hostname = "gw.test"
-domains = ["corp.example"]
-postmaster = "postmaster@corp.example"
-SETTINGS
+domains = ["DOMAIN"]
+postmaster = "postmaster@DOMAIN"
 
 [log]
 level = "debug"
@@ -58,31 +58,40 @@ RELAY
 TABLES
 
 [[rule]]
-name = "issue"
-recipient = ["partner.example"]
-sign = "require"
-encrypt = "never"
-issue = true
-
-[[rule]]
 name = "default"
 sign = "never"
 encrypt = "never"
 `
 
-// open starts a gateway. Settings are lines before the first table, tables those of the test; DIR in
-// them is a folder of the gateway. ports are those that are open as soon as it serves, beside that for mail.
-func open(t *testing.T, settings, tables string, ports ...int) *house {
+// issuing is the rule by which users get certificates.
+const issuing = `
+[[rule]]
+name = "issue"
+recipient = ["partner.example"]
+sign = "require"
+encrypt = "never"
+issue = true
+`
+
+// open starts a gateway of corp.example, with tables of the test. ports are those that are open as soon as it
+// serves, beside that for mail.
+func open(t *testing.T, tables string, ports ...int) *house {
+	t.Helper()
+	root := testpki.Must(testpki.NewCA(testpki.Options{}))
+	return openIn(t, "corp.example", testpki.EncodeCertificates(root.Certificate), tables, ports...)
+}
+
+// openIn is open for another domain, with trust anchors in PEM.
+func openIn(t *testing.T, domain string, anchors []byte, tables string, ports ...int) *house {
 	t.Helper()
 	h := &house{sink: rig.StartSink(t), dir: t.TempDir()}
 	port := loopback.FreePort(t)
 	h.addr = fmt.Sprintf("127.0.0.1:%d", port)
 	_, next, _ := strings.Cut(h.sink.Addr(), ":")
 	relay := strings.NewReplacer("127.0.0.1:2525", h.addr, "10028", next).Replace(rig.Recipe(t, "toml relay", rig.Ports{"2525": 2525, "10028": 10028}))
-	root := testpki.Must(testpki.NewCA(testpki.Options{Name: "Root"}))
-	h.write(t, "root.pem", testpki.EncodeCertificates(root.Certificate))
-	text := strings.NewReplacer("SETTINGS", settings, "RELAY", relay, "TABLES", tables).Replace(basics)
-	h.Gateway = rig.StartGateway(t, program, strings.ReplaceAll(text, "DIR", h.dir), append(ports, port)...)
+	h.write(t, "root.pem", anchors)
+	text := strings.NewReplacer("DOMAIN", domain, "RELAY", relay, "TABLES", tables, "DIR", h.dir).Replace(basics)
+	h.Gateway = rig.StartGateway(t, program, text, append(ports, port)...)
 	return h
 }
 
@@ -157,7 +166,7 @@ func (h *house) signer(t *testing.T, from string) *x509.Certificate {
 	return list[i]
 }
 
-// verified has OpenSSL verify a signature, whoever made it.
+// verified has OpenSSL verify a signature, without its chain.
 func verified(t *testing.T, raw []byte) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "openssl", "cms", "-verify", "-noverify", "-out", "/dev/null")
@@ -201,7 +210,9 @@ func newTLS(t *testing.T) tlsFiles {
 	t.Helper()
 	authority := testpki.Must(testpki.NewCA(testpki.Options{}))
 	id := testpki.Must(authority.Issue(testpki.Leaf{Name: "localhost", ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		Edit: func(c *x509.Certificate) { c.DNSNames = []string{"localhost"} }}))
+		Edit: func(c *x509.Certificate) {
+			c.DNSNames, c.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+		}}))
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
@@ -229,7 +240,7 @@ func openProvider(t *testing.T, more string, ports ...int) *provider {
 	p := &provider{tls: newTLS(t)}
 	port, admin := loopback.FreePort(t), loopback.FreePort(t)
 	p.base = fmt.Sprintf("https://localhost:%d", port)
-	p.house = open(t, "", fmt.Sprintf(`
+	p.house = open(t, fmt.Sprintf(`
 [admin]
 address = "127.0.0.1:%d"
 
@@ -245,7 +256,7 @@ tls_certificate = %q
 tls_key = %q
 share_key = true
 scep_address = "scep-ra@corp.example"
-%s`, admin, port, p.tls.chain, p.tls.key, more), append(ports, port)...)
+%s`, admin, port, p.tls.chain, p.tls.key, more)+issuing, append(ports, port)...)
 	p.Run(t, "ca", "init")
 	p.restart(t)
 	p.WaitLog(t, `msg="identity issued" address=scep-ra@corp.example`, 1)
