@@ -59,17 +59,26 @@ type Origin struct {
 	MessageID string `json:",omitempty"`
 }
 
-// With returns a logger whose lines bear the names.
-func (o Origin) With(log *slog.Logger) *slog.Logger {
-	attrs := make([]any, 0, 3)
-	for _, attr := range []slog.Attr{
+// Attrs returns the names that there are, for a line of the log, with room for others.
+func (o Origin) Attrs() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 8)
+	for _, attr := range [...]slog.Attr{
 		slog.String("id", o.ID), slog.String("queue_id", o.QueueID), slog.String("message_id", o.MessageID),
 	} {
 		if attr.Value.String() != "" {
 			attrs = append(attrs, attr)
 		}
 	}
-	return log.With(attrs...)
+	return attrs
+}
+
+// With returns a logger whose lines bear the names. For one line Attrs costs less.
+func (o Origin) With(log *slog.Logger) *slog.Logger {
+	attrs := o.Attrs()
+	if len(attrs) == 0 {
+		return log
+	}
+	return slog.New(log.Handler().WithAttrs(attrs))
 }
 
 // MailParams are the ESMTP parameters of MAIL FROM that must survive (RFC 3461

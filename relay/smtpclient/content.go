@@ -31,7 +31,7 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 // writeContent sends a message as the hop takes it. Where it fails the hop has not got its
 // end, and does not take it; or it may have the end, and breaks off.
 func (h *hop) writeContent(ctx context.Context, t *Transfer) error {
-	w := &blockWriter{h: h, ctx: ctx}
+	w := &blockWriter{h: h, ctx: ctx, due: block} // content has listened
 	pieces := func(each func([]byte) error) error { return t.pieces(ctx, each) }
 	if h.chunking {
 		end, err := writeChunk(w, t.size(), t.ended, h.begun, pieces)
@@ -186,8 +186,9 @@ func (h *hop) logDelivered(ctx context.Context, t *Transfer, accepted []int, r f
 	if !h.client.config.Log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	log := t.d.Origin.With(h.client.config.Log).With("sender", t.d.Sender.String(), "next_hop", h.host.shown())
+	attrs := append(t.d.Origin.Attrs(), slog.String("sender", t.d.Sender.String()), slog.String("next_hop", h.host.shown()))
 	for _, i := range accepted {
-		log.Info("delivered", "recipient", t.d.Recipients[i].Address.String(), "reply", r.String())
+		h.client.config.Log.LogAttrs(ctx, slog.LevelInfo, "delivered", append(attrs,
+			slog.String("recipient", t.d.Recipients[i].Address.String()), slog.String("reply", r.String()))...)
 	}
 }

@@ -75,6 +75,9 @@ func (h *hop) inStep() error {
 // that what it has said is something else as well.
 func (h *hop) unasked() (replies []fault.Reply, err error) {
 	said, _ := h.unread()
+	if len(said) == 0 {
+		return nil, nil
+	}
 	for r := bufio.NewReader(bytes.NewReader(said)); ; {
 		if _, err := r.Peek(1); err != nil {
 			return replies, nil

@@ -48,15 +48,20 @@ func (s *Server) newClient(nc net.Conn) wire.Conn {
 
 // Run serves the connection to its end.
 func (c *client) Run() {
+	var links []*link
 	defer func() {
 		c.cancel()
 		c.work.Lock() // it is not to be locked again: the session is over
+		for _, l := range links {
+			l.free()
+		}
 	}()
 	if !c.introduced() {
 		return
 	}
 	if !c.server.config.Implicit {
 		plain := c.newLink(c.raw, nil)
+		links = append(links, plain)
 		c.serve(plain)
 		if !plain.upgraded() {
 			return
@@ -69,6 +74,7 @@ func (c *client) Run() {
 	}
 	state := secured.ConnectionState()
 	l := c.newLink(secured, &state)
+	links = append(links, l)
 	l.silent = !c.server.config.Implicit
 	c.serve(l)
 }

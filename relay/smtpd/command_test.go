@@ -193,6 +193,9 @@ func TestRepliesInGroups(t *testing.T) {
 	p.expect("220 ")
 	p.do("EHLO client.example.org", "250 ")
 	before := server.writes.Load()
+	if before != 2 {
+		t.Errorf("%d writes for the greeting and the reply to EHLO, which has many lines", before)
+	}
 	p.send("MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\nDATA\r\n")
 	for _, want := range []string{"250 2.1.0", "250 2.1.5", "250 2.1.5", "354 "} {
 		p.expect(want)

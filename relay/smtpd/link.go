@@ -153,7 +153,7 @@ func (l *link) reply(p []byte) error {
 	if code != "" && code != "421" && (code[0] == '4' || code[0] == '5') {
 		l.logRefusal(string(p)) // before the peer has it
 	}
-	if verb := l.command.verb; code == "250" && (verb == "MAIL" || verb == "RCPT") {
+	if verb := l.command.verb; continues(p) || code == "250" && (verb == "MAIL" || verb == "RCPT") {
 		l.held = append(l.held, p...)
 		return nil
 	}
@@ -320,6 +320,9 @@ func replyCode(p []byte) string {
 	}
 	return string(p[:3])
 }
+
+// continues reports whether more lines follow that are of the same reply.
+func continues(p []byte) bool { return len(p) > 3 && p[3] == '-' }
 
 // logRefusal writes the refusal of the current command, unless the code that refused
 // it has: the library does so by itself.

@@ -3,7 +3,7 @@ package wire
 import (
 	"context"
 	"log/slog"
-	"regexp"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -65,20 +65,28 @@ func MessageID(m *message.Message) string {
 	return shortened(escaped(relay.MessageID(m)), relay.MaxMessageID)
 }
 
-// traceID is the ID clause of a trace field (RFC 5321 section 4.4).
-var traceID = regexp.MustCompile(`\sid\s+([0-9A-Za-z-]{1,40})[\s;]`)
+// maxTraceID is how long the id of another MTA may be.
+const maxTraceID = 40
 
-// QueueID returns the id that the MTA in front has for a message, by its trace
-// field, which is the second: ours stands above it. It is for the log only, and
-// where XFORWARD does not tell.
+// QueueID returns the id that the MTA in front has for a message, by the ID clause (RFC 5321
+// section 4.4) of its trace field, which is the second: ours stands above it. It is for the
+// log only, and where XFORWARD does not tell.
 func QueueID(m *message.Message) string {
 	trace := m.All("Received")
 	if len(trace) < 2 {
 		return ""
 	}
-	found := traceID.FindStringSubmatch(trace[1])
-	if found == nil {
-		return ""
+	clause := false // the word before was "id"
+	for word := range strings.FieldsSeq(trace[1]) {
+		if id, _, _ := strings.Cut(word, ";"); clause && isTraceID(id) {
+			return id
+		}
+		clause = word == "id"
 	}
-	return found[1]
+	return ""
+}
+
+func isTraceID(s string) bool {
+	other := strings.TrimLeft(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")
+	return s != "" && len(s) <= maxTraceID && other == ""
 }

@@ -69,3 +69,24 @@ func TestMessageID(t *testing.T) {
 		}
 	}
 }
+
+func TestQueueID(t *testing.T) {
+	for trace, want := range map[string]string{
+		"from c (c [192.0.2.9])\r\n\tby mx.example.org (Postfix) with ESMTP id 4XYZ-9;\r\n\tSun, 1 Mar 2026 10:00:00 +0000": "4XYZ-9",
+		"by mx.example.org id 4XYZ for <x@y>; Sun, 1 Mar 2026 10:00:00 +0000":                                               "4XYZ",
+		"by id.example.org with SMTP; Sun, 1 Mar 2026 10:00:00 +0000":                                                       "",
+		"by mx.example.org id <no@id.example>; Sun, 1 Mar 2026 10:00:00 +0000":                                              "",
+		"by mx.example.org id ; id 4XYZ; Sun, 1 Mar 2026 10:00:00 +0000":                                                    "4XYZ",
+		"by mx.example.org id " + strings.Repeat("x", 41) + "; Sun, 1 Mar 2026 10:00:00 +0000":                              "",
+		"by mx.example.org id": "",
+		"":                     "",
+	} {
+		m, err := message.Parse([]byte("Received: by gw.example.com id OURS; now\r\nReceived: " + trace + "\r\n\r\nx\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := QueueID(m); got != want {
+			t.Errorf("%q of %q, want %q", got, trace, want)
+		}
+	}
+}
