@@ -93,14 +93,15 @@ type storedSigner struct {
 	Certificate string            `json:"certificate"`
 }
 
-// encodeFacts returns the stored form of the facts on the one recipient that a row is
-// about; "" where there are none.
-func encodeFacts(f *enforce.Facts) (string, error) {
+// storedFacts is the stored form of the facts on the one recipient that a row is about; ok is false
+// where there are none.
+func (r *Row) storedFacts() (s storedFacts, ok bool) {
+	f := r.Facts
 	if f == nil || len(f.Recipients) != 1 {
-		return "", nil
+		return s, false
 	}
-	r := &f.Recipients[0]
-	s := storedFacts{
+	to := &f.Recipients[0]
+	s = storedFacts{
 		Version: factsVersion, From: f.From, Identity: f.Identity, IdentityReason: f.IdentityReason, IdentityNote: f.IdentityNote,
 		Issuable: f.Issuable, SignForbidden: f.SignForbidden, SignExempt: f.SignExempt, SignUnknown: f.SignUnknown,
 		Content: storedContent{
@@ -108,13 +109,12 @@ func encodeFacts(f *enforce.Facts) (string, error) {
 			Encrypted: f.Content.Encrypted, Doubt: f.Content.Doubt, TooWeak: f.Content.TooWeak, Exempt: f.Content.Exempt, Report: f.Content.Report,
 		},
 		Triggers: f.Triggers, SenderGroups: members(f.SenderGroups), Others: f.Others, Found: found(&f.Found),
-		Internal: r.Internal, Hidden: r.Hidden, Unnamed: r.Unnamed, Certificate: lookup(r.Certificate), Domain: lookup(r.Domain),
-		DomainOf: r.DomainOf, Reads: r.Reads, Groups: members(r.Groups), Group: r.Group, Through: r.Through,
+		Internal: to.Internal, Hidden: to.Hidden, Unnamed: to.Unnamed, Certificate: lookup(to.Certificate), Domain: lookup(to.Domain),
+		DomainOf: to.DomainOf, Reads: to.Reads, Groups: members(to.Groups), Group: to.Group, Through: to.Through,
 	}
 	s.Identities = each(f.Identities, func(id enforce.IdentityFacts) storedIdentity { return storedIdentity(id) })
 	s.Further = each(f.Further, lookup)
-	text, err := json.Marshal(&s)
-	return string(text), err
+	return s, true
 }
 
 // decodeFacts is the reverse, with what the row has. Nil without an error: the row has

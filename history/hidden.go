@@ -80,5 +80,5 @@ func (w *Writer) HidSubject(ctx context.Context, messageIDs []string) (bool, err
 func (w *Writer) waitingHid(messageIDs []string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.rows.hid(messageIDs) || AnyHidSubject(w.writing, messageIDs)
+	return w.rows.hid(messageIDs) || slices.ContainsFunc(w.writing, func(r *Row) bool { return r.hidSubject(messageIDs) })
 }

@@ -7,20 +7,23 @@ import (
 
 // pending are rows that wait to be written, oldest first.
 type pending struct {
-	list []*pendingRow
-	by   map[rowKey]*pendingRow // the newest of a message and a recipient
+	list []pendingRow
+	by   map[rowKey]*Row // the newest of a message and a recipient
 }
 
 // pendingRow is a row that has waited since a time; zero is long enough.
 type pendingRow struct {
-	Row
+	*Row
+	key   rowKey
 	since time.Time
 }
 
-func (p *pending) add(r Row, since time.Time) {
-	row := &pendingRow{r, since}
-	p.list = append(p.list, row)
-	p.by[rowKey{r.ID, key(r.Recipient)}] = row
+// key is by what a row is found.
+func (r *Row) key() rowKey { return rowKey{r.ID, key(r.Recipient)} }
+
+func (p *pending) add(r *Row, k rowKey, since time.Time) {
+	p.list = append(p.list, pendingRow{r, k, since})
+	p.by[k] = r
 }
 
 // change makes a change, if its row is there.
@@ -35,8 +38,8 @@ func (p *pending) change(c Change) bool {
 // take takes so many rows out at most, the oldest first. What is queued, and has been there
 // since a time or less long, stays; the zero time has all taken. What hid its subject never
 // stays: another node may get the answer to it.
-func (p *pending) take(most int, before time.Time) (rows []Row) {
-	rows = make([]Row, 0, min(most, len(p.list)))
+func (p *pending) take(most int, before time.Time) (rows []*Row) {
+	rows = make([]*Row, 0, min(most, len(p.list)))
 	kept := p.list[:0]
 	for _, row := range p.list {
 		held := row.Outcome == Queued && !row.HiddenSubject && !before.IsZero() && row.since.After(before)
@@ -45,8 +48,8 @@ func (p *pending) take(most int, before time.Time) (rows []Row) {
 			continue
 		}
 		rows = append(rows, row.Row)
-		if k := (rowKey{row.ID, key(row.Recipient)}); p.by[k] == row {
-			delete(p.by, k)
+		if p.by[row.key] == row.Row {
+			delete(p.by, row.key)
 		}
 	}
 	clear(p.list[len(kept):])
@@ -55,13 +58,13 @@ func (p *pending) take(most int, before time.Time) (rows []Row) {
 }
 
 // putBack puts rows that were taken out before all others.
-func (p *pending) putBack(rows []Row) {
-	list := make([]*pendingRow, 0, len(rows)+len(p.list))
+func (p *pending) putBack(rows []*Row) {
+	list := make([]pendingRow, 0, len(rows)+len(p.list))
 	for _, r := range rows {
-		row := &pendingRow{Row: r}
-		list = append(list, row)
-		if k := (rowKey{r.ID, key(r.Recipient)}); p.by[k] == nil {
-			p.by[k] = row
+		k := r.key()
+		list = append(list, pendingRow{Row: r, key: k})
+		if p.by[k] == nil {
+			p.by[k] = r
 		}
 	}
 	p.list = append(list, p.list...)
@@ -69,12 +72,7 @@ func (p *pending) putBack(rows []Row) {
 
 // hid is AnyHidSubject of them.
 func (p *pending) hid(messageIDs []string) bool {
-	for _, row := range p.list {
-		if row.hidSubject(messageIDs) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.list, func(row pendingRow) bool { return row.hidSubject(messageIDs) })
 }
 
 // early are changes to rows that do not wait here: they are stored, or another node has them, or

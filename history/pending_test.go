@@ -17,7 +17,7 @@ func TestChangesStayInOrder(t *testing.T) {
 	}
 	w := &Writer{
 		cfg:  WriterConfig{Clock: time.Now, Log: slog.New(slog.DiscardHandler)},
-		rows: pending{by: map[rowKey]*pendingRow{}}, changes: early{by: map[rowKey][]waiting{}},
+		rows: pending{by: map[rowKey]*Row{}}, changes: early{by: map[rowKey][]waiting{}},
 	}
 	change := func(second int, kind EventKind, outcome Outcome) Change {
 		return Change{ID: "id", Recipient: to, Event: Event{Time: time.Unix(int64(second), 0), Kind: kind}, Outcome: outcome}

@@ -32,9 +32,14 @@ func refOrNull(millis int64, text string) any {
 	return ref(millis, text)
 }
 
-// hash has so many bits.
+// hash is the first bits of the CRC-32 (IEEE) of a text. Texts are short, and hash/crc32 would
+// have each of them copied.
 func hash(text string, bits int) int64 {
-	return int64(crc32.ChecksumIEEE([]byte(text)) >> (32 - bits))
+	crc := ^uint32(0)
+	for i := range len(text) {
+		crc = crc32.IEEETable[byte(crc)^text[i]] ^ crc>>8
+	}
+	return int64(^crc >> (32 - bits))
 }
 
 // refs are the references of a row, in the order of refColumns.

@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,11 @@ func (r *Row) clean() {
 		*s = text(*s)
 	}
 	r.MessageID, r.ProtectedID = text(bare(r.MessageID)), text(bare(r.ProtectedID))
-	for i := range r.Events {
-		r.Events[i].clean()
+	for i, e := range r.Events {
+		if e.clean(); e != r.Events[i] {
+			r.Events = slices.Clone(r.Events) // others may have these
+			r.Events[i] = e
+		}
 	}
 }
 
@@ -73,14 +77,79 @@ func (e *Event) clean() {
 	}
 }
 
-// data returns what is in the column of that name.
-func (r *Row) data() (string, error) {
-	b, err := json.Marshal(&storedRow{
+// stored is what is in the column data.
+func (r *Row) stored() storedRow {
+	return storedRow{
 		Client: r.Client, Helo: r.Helo, User: r.User, TLS: r.TLS, Sender: r.Sender, Recipient: r.Recipient, Size: r.Size,
 		Line: r.Line, Decided: r.Decided, Steps: r.Steps, Reason: r.Reason, Cause: r.Cause, Protection: r.Protection, Result: r.Result,
 		Encryption: r.Encryption, Certificates: r.Certificates, Cipher: r.Cipher, HiddenSubject: r.HiddenSubject, Stages: r.Stages, Events: r.Events, EventsOmitted: r.EventsOmitted,
-	})
-	return string(b), err
+	}
+}
+
+// encode returns what is in the columns data and facts. The text is made in j, which may have
+// been used before.
+func (r *Row) encode(j *jsonText) (data, facts string, err error) {
+	j.b = j.b[:0]
+	stored := r.stored()
+	stored.write(j)
+	n := len(j.b)
+	if f, ok := r.storedFacts(); ok {
+		f.write(j)
+	}
+	both := string(j.b)
+	return both[:n], both[n:], j.err
+}
+
+// write writes it as JSON.
+func (s *storedRow) write(j *jsonText) {
+	j.begin('{')
+	j.textField("client", s.Client)
+	j.textField("helo", s.Helo)
+	j.textField("user", s.User)
+	j.flagField("tls", s.TLS)
+	j.key("sender")
+	j.address(s.Sender)
+	j.key("recipient")
+	j.address(s.Recipient)
+	j.numberField("size", s.Size)
+	j.numberField("line", int64(s.Line))
+	j.textField("decided", s.Decided)
+	listField(j, "steps", s.Steps, (*jsonText).text)
+	j.textField("reason", s.Reason)
+	j.textField("cause", s.Cause)
+	j.textField("protection", s.Protection)
+	j.textField("result", s.Result)
+	j.textField("encryption", s.Encryption)
+	listField(j, "certificates", s.Certificates, (*jsonText).text)
+	j.textField("cipher", s.Cipher)
+	j.flagField("hidden_subject", s.HiddenSubject)
+	listField(j, "stages", s.Stages, (*jsonText).stage)
+	listField(j, "events", s.Events, (*jsonText).event)
+	j.numberField("left", int64(s.EventsOmitted))
+	j.end('}')
+}
+
+func (j *jsonText) stage(s Stage) {
+	j.begin('{')
+	j.key("name")
+	j.text(s.Name)
+	j.key("nanoseconds")
+	j.number(int64(s.Took))
+	j.end('}')
+}
+
+func (j *jsonText) event(e Event) {
+	j.begin('{')
+	j.key("time")
+	j.time(e.Time)
+	j.key("kind")
+	j.text(string(e.Kind))
+	j.numberField("attempt", int64(e.Attempt))
+	j.textField("host", e.Host)
+	j.textField("reply", e.Reply)
+	j.textField("reason", e.Reason)
+	j.textField("by", e.By)
+	j.end('}')
 }
 
 // scanner is a row of a result.

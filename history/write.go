@@ -21,7 +21,15 @@ type Batch struct {
 // Write stores a batch, all of it or nothing. It returns the changes to rows that are not
 // there: another node may be about to write those.
 func (s *Store) Write(ctx context.Context, b Batch) (unmatched []Change, err error) {
-	unmatched, err = s.writeOnce(ctx, b)
+	rows := make([]*Row, len(b.Rows))
+	for i := range b.Rows {
+		rows[i] = &b.Rows[i]
+	}
+	return s.writeRows(ctx, rows, b.Changes)
+}
+
+func (s *Store) writeRows(ctx context.Context, rows []*Row, changes []Change) (unmatched []Change, err error) {
+	unmatched, err = s.writeOnce(ctx, rows, changes)
 	if err != nil || len(unmatched) == 0 || !s.shared {
 		return unmatched, err
 	}
@@ -30,20 +38,20 @@ func (s *Store) Write(ctx context.Context, b Batch) (unmatched []Change, err err
 	if indexed, err := s.refer(ctx); err != nil || indexed == 0 {
 		return unmatched, nil //nolint:nilerr // the caller tries these again
 	}
-	if rest, err := s.writeOnce(ctx, Batch{Changes: unmatched}); err == nil {
+	if rest, err := s.writeOnce(ctx, nil, unmatched); err == nil {
 		return rest, nil
 	}
 	return unmatched, nil
 }
 
-func (s *Store) writeOnce(ctx context.Context, b Batch) (unmatched []Change, err error) {
+func (s *Store) writeOnce(ctx context.Context, rows []*Row, changes []Change) (unmatched []Change, err error) {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	defer tx.Rollback()
 	n := make(counts)
-	if unmatched, err = s.apply(ctx, tx, b, n); err == nil {
+	if unmatched, err = s.apply(ctx, tx, rows, changes, n); err == nil {
 		err = n.store(ctx, tx)
 	}
 	if err == nil {
@@ -55,8 +63,8 @@ func (s *Store) writeOnce(ctx context.Context, b Batch) (unmatched []Change, err
 	return unmatched, nil
 }
 
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, b Batch, n counts) (unmatched []Change, err error) {
-	rows, rest := merge(b.Rows, b.Changes)
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, rows []*Row, changes []Change, n counts) (unmatched []Change, err error) {
+	rows, rest := merge(rows, changes)
 	if err := s.insert(ctx, tx, rows, n); err != nil {
 		return nil, err
 	}
@@ -82,19 +90,29 @@ type rowKey struct{ id, recipient string }
 
 // merge makes the changes to rows that are not stored yet, in copies of them, and returns the
 // others.
-func merge(rows []Row, changes []Change) (merged []Row, rest []Change) {
-	if len(rows) == 0 || len(changes) == 0 {
+func merge(rows []*Row, changes []Change) (merged []*Row, rest []Change) {
+	ids := make(map[string]bool, len(changes))
+	for _, c := range changes {
+		ids[c.ID] = true
+	}
+	at := map[rowKey]*Row{}
+	for i, r := range rows {
+		if !ids[r.ID] {
+			continue
+		}
+		if len(at) == 0 {
+			rows = slices.Clone(rows)
+		}
+		changed := *r
+		changed.Events = slices.Clone(r.Events)
+		rows[i], at[r.key()] = &changed, &changed
+	}
+	if len(at) == 0 {
 		return rows, changes
 	}
-	rows = slices.Clone(rows)
-	at := make(map[rowKey]int, len(rows))
-	for i := range rows {
-		at[rowKey{rows[i].ID, key(rows[i].Recipient)}] = i
-		rows[i].Events = slices.Clone(rows[i].Events)
-	}
 	for _, c := range changes {
-		if i, ok := at[rowKey{c.ID, key(c.Recipient)}]; ok {
-			rows[i].apply(c)
+		if r, ok := at[rowKey{c.ID, key(c.Recipient)}]; ok {
+			r.apply(c)
 		} else {
 			rest = append(rest, c)
 		}
@@ -138,35 +156,44 @@ func (s *Store) insertStatement(rows int) string {
 	return b.String() + ")"
 }
 
-func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []Row, n counts) error {
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []*Row, n counts) error {
+	var in insertion
 	for chunk := range slices.Chunk(rows, perStatement) {
-		args := make([]any, 0, len(chunk)*width)
-		for i := range chunk {
-			r := chunk[i]
-			r.Events = slices.Clone(r.Events)
-			r.clean()
-			data, err := r.data()
-			if err != nil {
+		in.args = in.args[:0]
+		for _, r := range chunk {
+			if err := in.add(*r, n); err != nil {
 				return err
 			}
-			facts, err := encodeFacts(r.Facts)
-			if err != nil {
-				return err
-			}
-			sender, recipient := key(r.Sender), key(r.Recipient)
-			kept := r.takes(sender, recipient, data, facts)
-			at := r.Time.UnixMilli()
-			args = append(args, at, r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
-				sender, recipient, r.Rule, string(r.Outcome), kept, data, facts, r.ProtectedID, refOrNull(at, r.ProtectedID), r.class().number())
-			of := refs(at, r.ID, r.QueueID, r.MessageID, sender, recipient)
-			args = append(args, of[:]...)
-			n.row(&r, 1)
-			n.add(at, countBytes, "", "", kept)
 		}
-		if _, err := tx.ExecContext(ctx, s.insertStatement(len(chunk)), args...); err != nil {
+		if _, err := tx.ExecContext(ctx, s.insertStatement(len(chunk)), in.args...); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// insertion has the values of the rows of a statement, and room that is used again for the next.
+type insertion struct {
+	args []any
+	text jsonText
+}
+
+// add adds the values of a row, in the order of insertStatement, and counts it.
+func (in *insertion) add(r Row, n counts) error {
+	r.clean()
+	data, facts, err := r.encode(&in.text)
+	if err != nil {
+		return err
+	}
+	sender, recipient := key(r.Sender), key(r.Recipient)
+	kept := r.takes(sender, recipient, data, facts)
+	at := r.Time.UnixMilli()
+	in.args = append(in.args, at, r.ID, r.QueueID, r.MessageID, r.Listener, r.Direction,
+		sender, recipient, r.Rule, string(r.Outcome), kept, data, facts, r.ProtectedID, refOrNull(at, r.ProtectedID), r.class().number())
+	of := refs(at, r.ID, r.QueueID, r.MessageID, sender, recipient)
+	in.args = append(in.args, of[:]...)
+	n.row(&r, 1)
+	n.add(at, countBytes, "", "", kept)
 	return nil
 }
 
@@ -208,7 +235,7 @@ func (s *Store) changeIn(ctx context.Context, tx *sql.Tx, period int64, id strin
 	outcome := r.Outcome
 	r.apply(c)
 	n.row(&r, 1)
-	data, err := r.data()
+	data, _, err := r.encode(&jsonText{})
 	if err != nil {
 		return false, err
 	}

@@ -55,7 +55,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	rows    pending
-	writing []Row // taken out of rows, and not known to be stored
+	writing []*Row // taken out of rows, and not known to be stored
 	changes early
 	dropped int
 	store   *Store // nil before it is open
@@ -66,13 +66,13 @@ func NewWriter(cfg WriterConfig) *Writer {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{
 		cfg: cfg, cancel: cancel, done: make(chan struct{}), tried: make(chan struct{}), wake: make(chan struct{}, 1),
-		rows: pending{by: map[rowKey]*pendingRow{}}, changes: early{by: map[rowKey][]waiting{}},
+		rows: pending{by: map[rowKey]*Row{}}, changes: early{by: map[rowKey][]waiting{}},
 	}
 	go w.run(ctx)
 	return w
 }
 
-// Put has rows written.
+// Put has rows written. They are the writer's from then on.
 func (w *Writer) Put(rows ...Row) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,11 +80,13 @@ func (w *Writer) Put(rows ...Row) {
 		return
 	}
 	now := w.cfg.Clock()
-	for _, r := range rows {
-		for _, c := range w.changes.of(rowKey{r.ID, key(r.Recipient)}) {
+	for i := range rows {
+		r := &rows[i]
+		k := r.key()
+		for _, c := range w.changes.of(k) {
 			r.apply(c.Change)
 		}
-		w.rows.add(r, now)
+		w.rows.add(r, k, now)
 	}
 	w.full()
 }
@@ -273,12 +275,12 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 		if len(rows)+len(changes) == 0 {
 			return nil
 		}
-		b := Batch{Rows: rows}
-		for _, c := range changes {
-			b.Changes = append(b.Changes, c.Change)
+		made := make([]Change, len(changes))
+		for i, c := range changes {
+			made[i] = c.Change
 		}
 		work, cancel := context.WithTimeout(ctx, writeTime)
-		unmatched, err := s.Write(work, b)
+		unmatched, err := s.writeRows(work, rows, made)
 		cancel()
 		if err != nil {
 			w.giveBack(rows, changes)
@@ -296,7 +298,7 @@ func (w *Writer) flush(ctx context.Context, last bool) error {
 
 // take takes a batch out. Rows that may still be held stay, but for the last time and where a
 // whole batch waits: then what is held would be the memory of a busy gateway.
-func (w *Writer) take(last bool) (rows []Row, changes []waiting) {
+func (w *Writer) take(last bool) (rows []*Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := time.Time{}
@@ -320,14 +322,14 @@ func (w *Writer) written() {
 
 // giveBack puts back, before all else, what could not be written. What happened to the rows
 // meanwhile is made at once, as it is to rows that wait: it is before all that is still to come.
-func (w *Writer) giveBack(rows []Row, changes []waiting) {
+func (w *Writer) giveBack(rows []*Row, changes []waiting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writing = nil
 	w.rows.putBack(rows)
 	w.changes.putBack(changes)
-	for i := range rows {
-		for _, c := range w.changes.of(rowKey{rows[i].ID, key(rows[i].Recipient)}) {
+	for _, r := range rows {
+		for _, c := range w.changes.of(r.key()) {
 			w.rows.change(c.Change)
 		}
 	}
