@@ -65,10 +65,10 @@ func NewHTTPS(cfg HTTPSConfig) (*HTTPS, error) {
 	h := &HTTPS{name: "https:" + cfg.Name, template: cfg.URL, tokenFile: cfg.TokenFile}
 	h.breaker.clock = cfg.Clock
 	tlsConfig, errs := tlsConfig(cfg.CA, cfg.ClientCertificate, cfg.ClientKey)
-	errs = append(errs, checkTemplate(cfg.URL))
+	errs = append(errs, wrong("url", checkTemplate(cfg.URL), `write one such as "https://certs.example.com/{addr}"`))
 	if cfg.TokenFile != "" {
 		_, err := readPassword(cfg.TokenFile)
-		errs = append(errs, err)
+		errs = append(errs, wrong("token_file", err, "write the token into the file, and check who may read it"))
 	}
 	h.client = &http.Client{
 		Timeout:   cfg.Timeout,
@@ -90,7 +90,7 @@ func checkTemplate(template string) error {
 		found = found || strings.Contains(template, place)
 	}
 	if !found {
-		return fmt.Errorf("url %q: does not contain the recipient; add {addr}", template)
+		return fmt.Errorf("url %q: does not contain the recipient", template)
 	}
 	u, err := url.Parse(fillURL(template, "a@b", "a", "b"))
 	if err != nil {
@@ -102,7 +102,7 @@ func checkTemplate(template string) error {
 	ip := net.ParseIP(u.Hostname())
 	switch {
 	case u.User != nil: // which logs and explanations would repeat
-		return errors.New("url: has a user or a password in it; write a bearer token into a file and name it with token_file")
+		return errors.New("url: has a user or a password in it: a bearer token belongs into a file, which token_file names")
 	case u.Host == "":
 		return fmt.Errorf("url %q: no host", template)
 	case u.Scheme == "https", u.Scheme == "http" && ip.IsLoopback():

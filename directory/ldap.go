@@ -110,27 +110,30 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	setLDAPDefaults(&cfg)
 	var errs []error
 	filter, err := parseFilter(cfg.Filter)
-	errs = append(errs, err)
+	errs = append(errs, wrong("filter", err, "write one such as (mail={addr}), with as many ) as ("))
 	userFilter, err := parseUserFilter(cfg.UserFilter)
-	errs = append(errs, err)
+	errs = append(errs, wrong("user_filter", err, "write one such as (uid={user}), with as many ) as ("))
+	if _, err := ldap.ParseDN(cfg.Base); err != nil {
+		errs = append(errs, wrong("base", fmt.Errorf("%q is not a distinguished name", cfg.Base), `write one such as "dc=example,dc=com"`))
+	}
 	aliasFilter, err := aliasFilter(cfg.Aliases)
 	errs = append(errs, err)
 	dialer, problems := newDialer(cfg)
 	errs = append(errs, problems...)
 	if len(cfg.URLs) == 0 {
-		errs = append(errs, errors.New("no server; set at least one url"))
+		errs = append(errs, wrong("urls", errors.New("no server"), "set at least one url"))
 	}
 	l := &LDAP{name: "ldap:" + cfg.Name, filter: filter, attributes: cfg.Attributes, members: cfg.Members, depth: cfg.Depth,
 		bases: baseNames(cfg.Attributes), nested: cfg.Nested, userFilter: userFilter, userLists: cfg.UserAttributes,
 		aliasFilter: aliasFilter, aliases: cfg.Aliases}
-	for _, url := range cfg.URLs {
+	for i, url := range cfg.URLs {
 		target, err := parseServer(url, cfg)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &OptionError{"urls", i, err, `write one server, such as "ldaps://dc1.example.com"; each server is an item of its own`})
 			continue
 		}
 		if cfg.Confidential && !target.confidential(cfg.StartTLS) {
-			errs = append(errs, fmt.Errorf("url %q: without TLS the password, and what is written, can be read and changed on the way; use ldaps:// or start_tls", url))
+			errs = append(errs, &OptionError{"urls", i, fmt.Errorf("url %q: without TLS the password, and what is written, can be read and changed on the way", url), "use ldaps:// or start_tls"})
 		}
 		l.servers = append(l.servers, newServers(target, dialer, cfg))
 	}

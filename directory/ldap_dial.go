@@ -41,14 +41,14 @@ func newDialer(cfg LDAPConfig) (*dialer, []error) {
 	var errs []error
 	d.tls, errs = tlsConfig(cfg.CA, cfg.ClientCertificate, cfg.ClientKey)
 	if (cfg.BindDN == "") != (cfg.PasswordFile == "") {
-		errs = append(errs, errors.New("bind dn and password file must both be set"))
+		errs = append(errs, wrong("bind_dn", errors.New("bind_dn and password_file go together"), "set both, or neither"))
 	}
 	if cfg.External && cfg.BindDN != "" {
-		errs = append(errs, errors.New("sasl_external and bind_dn cannot be combined"))
+		errs = append(errs, wrong("sasl_external", errors.New("does not go with bind_dn"), "remove one of the two"))
 	}
 	if cfg.PasswordFile != "" {
 		_, err := readPassword(cfg.PasswordFile)
-		errs = append(errs, err)
+		errs = append(errs, wrong("password_file", err, "write the password into the file, and check who may read it"))
 	}
 	return d, errs
 }
@@ -61,13 +61,13 @@ func tlsConfig(ca, certificate, key string) (*tls.Config, []error) {
 	if ca != "" {
 		var err error
 		if cfg.RootCAs, err = pemfile.Pool(ca); err != nil {
-			errs = append(errs, fmt.Errorf("ca: %w", err))
+			errs = append(errs, wrong("ca", err, "name a PEM file with the certificates of the CA"))
 		}
 	}
 	if certificate != "" || key != "" {
 		pair, err := pemfile.KeyPair(certificate, key)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("client certificate: %w", err))
+			errs = append(errs, wrong("client_certificate", err, "name a PEM file with the chain, and in client_key the key of its first certificate"))
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}

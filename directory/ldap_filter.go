@@ -38,7 +38,7 @@ func parseTemplate(text string, places ...string) (*filterTemplate, error) {
 				break
 			}
 			if !inValue(text[:base+i]) {
-				return nil, fmt.Errorf("filter %q: %s must stand in a value, after =; write a filter such as (mail=%[2]s)", text, place)
+				return nil, fmt.Errorf("filter %q: %s must stand in a value, after =", text, place)
 			}
 			found = true
 			base += i + len(place)
@@ -46,7 +46,7 @@ func parseTemplate(text string, places ...string) (*filterTemplate, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("filter %q: does not contain the recipient or user; add %s", text, places[0])
+		return nil, fmt.Errorf("filter %q: does not contain %s, the recipient or user", text, places[0])
 	}
 	if _, err := ldap.CompileFilter(t.fill(make([]string, len(places))...)); err != nil {
 		return nil, fmt.Errorf("filter %q: %w", text, err)

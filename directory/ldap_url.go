@@ -42,6 +42,12 @@ const (
 // and no host ("ldap:///dc=corp,dc=example") names the servers of the domain that
 // the base spells (RFC 2247), by their SRV records (RFC 2782).
 func parseServer(text string, cfg LDAPConfig) (target, error) {
+	if strings.ContainsAny(text, " \t,") && strings.Count(text, "://") > 1 {
+		return target{}, fmt.Errorf("url %q: has several servers in it", text)
+	}
+	if text != strings.TrimSpace(text) {
+		return target{}, fmt.Errorf("url %q: begins or ends with a blank", text)
+	}
 	t := target{url: text, base: cfg.Base, scope: ldap.ScopeWholeSubtree}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
@@ -65,7 +71,7 @@ func parseServer(text string, cfg LDAPConfig) (target, error) {
 		}
 		err = t.setSocket(authority)
 	default:
-		err = fmt.Errorf("scheme %q: use ldap, ldaps or ldapi", scheme)
+		err = fmt.Errorf("scheme %q is neither ldap, ldaps nor ldapi", scheme)
 	}
 	if err == nil {
 		err = t.setQuery(tail)
@@ -112,7 +118,7 @@ func schemeOf(text string, startTLS bool) (string, error) {
 	case err != nil, port == portLDAPS:
 		return "ldaps", nil
 	}
-	return "", fmt.Errorf("url %q: the protocol does not follow from port %s; write ldap:// or ldaps://", text, port)
+	return "", fmt.Errorf("url %q: the protocol does not follow from port %s: write ldap:// or ldaps://", text, port)
 }
 
 func (t *target) setHost(authority, port string) error {
@@ -127,6 +133,9 @@ func (t *target) setHost(authority, port string) error {
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("port %q: not a port", port)
+	}
+	if err != nil && strings.Contains(host, ":") && !strings.HasPrefix(authority, "[") {
+		return fmt.Errorf("host %q: an IPv6 address stands in brackets, as in ldaps://[2001:db8::1]:636", host)
 	}
 	if net.ParseIP(host) == nil && !isHostName(host) {
 		return fmt.Errorf("host %q: neither a name nor an address", host)

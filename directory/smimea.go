@@ -73,9 +73,10 @@ func NewSMIMEA(cfg SMIMEAConfig) (*SMIMEA, error) {
 	}
 	s := &SMIMEA{name: "smimea:" + cfg.Name, clock: cfg.Clock, breaker: breaker{clock: cfg.Clock}}
 	r, err := dns.New(dns.Config{Server: cfg.Resolver, CA: cfg.CA, Timeout: cfg.Timeout})
-	errs := []error{err}
+	const remedy = `write one that validates, such as "127.0.0.1:53" or "tls://dns.example.net"`
+	errs := []error{wrong("resolver", err, remedy)}
 	if err == nil && !r.Trusted() {
-		errs = append(errs, fmt.Errorf("resolver %q: only trusted on a loopback address or over tls://", cfg.Resolver))
+		errs = append(errs, wrong("resolver", fmt.Errorf("resolver %q: only trusted on a loopback address or over tls://", cfg.Resolver), remedy))
 	}
 	s.resolver = r
 	probe, err := dnsmessage.NewName(strings.TrimSuffix(cfg.Probe, ".") + ".")

@@ -120,7 +120,7 @@ func signerPattern(s string) (func(FoundSigner) bool, error) {
 	}
 	p, err := CompilePatterns([]string{s})
 	if err != nil {
-		return nil, errors.New(`neither an address, a domain, ".domain", a glob nor "sha256:" with a fingerprint`)
+		return nil, errors.New(`neither an address, a domain, ".domain", a glob nor "sha256:" with a fingerprint; write one of them`)
 	}
 	return func(f FoundSigner) bool { return slices.ContainsFunc(f.Addresses, p.Match) }, nil
 }

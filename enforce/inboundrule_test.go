@@ -224,7 +224,7 @@ func TestInboundProblems(t *testing.T) {
 		`line 3: inbound_rule "x": on_result: "drop" is not known; write one of deliver, quarantine, reject, tag`:                                           {{OnResult: "drop"}},
 		`line 3: inbound_rule "x": result: "good": is not known; write one of none, pass, fail, policy, neutral, temperror, permerror`:                      {{Result: []string{"good"}}},
 		`line 3: inbound_rule "x": signer: "sha256:12": is not a SHA-256 fingerprint of 64 hexadecimal digits; openssl x509 -fingerprint -sha256 prints it`: {{Signer: []string{"sha256:12"}}},
-		`line 3: inbound_rule "x": signer: "@x": neither an address, a domain, ".domain", a glob nor "sha256:" with a fingerprint`:                          {{Signer: []string{"@x"}}},
+		`line 3: inbound_rule "x": signer: "@x": neither an address, a domain, ".domain", a glob nor "sha256:" with a fingerprint; write one of them`:       {{Signer: []string{"@x"}}},
 		`line 3: inbound_rule "x": notify: has an effect only with on_result = "quarantine"; remove it`:                                                     {{Signed: "yes", Notify: []string{"a@b.example"}}},
 		`line 3: inbound_rule "x": notify: "bob" is neither an address nor "recipient"; write one of them`:                                                  {{OnResult: "quarantine", Notify: []string{"bob"}}},
 		`line 3: inbound_rule "x": matches every message, so the rules below it are never used; add a condition or move it to the end`:                      {{}, {Name: "y"}},

@@ -76,7 +76,7 @@ func (c *compiler) partner(p *Partners, in *Partner) {
 	c.at = Problem{Table: "partner", Line: in.Line}
 	domain, err := domainASCII(in.Domain)
 	if err != nil {
-		c.problem("domain", "%q is not a domain", in.Domain)
+		c.problem("domain", "%q is not a domain; write one such as example.net", in.Domain)
 		return
 	}
 	if _, ok := p.byDomain[domain]; ok {

@@ -134,7 +134,7 @@ func put(set *map[string]struct{}, key string) {
 func domainASCII(name string) (string, error) {
 	a, err := address.Parse("x@" + name)
 	if err != nil {
-		return "", errors.New(`neither an address, a domain, ".domain" nor a glob`)
+		return "", errors.New(`neither an address, a domain, ".domain" nor a glob; write one of them, and each as an item of its own`)
 	}
 	return a.Domain(), nil
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ func (b *builder) directory() {
 		}
 		source, err := b.source(d)
 		for _, e := range fault.Each(err) {
-			b.complain(fmt.Sprintf("directory[%d]", i), e.Error(), "")
+			b.wrongSource(fmt.Sprintf("directory[%d]", i), e)
 		}
 		if files, ok := source.(*directory.Files); ok && files != nil {
 			b.unreadable(key("directory", i, "path"), files)
@@ -39,6 +40,20 @@ func (b *builder) directory() {
 		}
 	}
 	b.parts.Directory = directory.New(dc)
+}
+
+// wrongSource reports an error of a source at the option that it is about.
+func (b *builder) wrongSource(key string, err error) {
+	e, ok := errors.AsType[*directory.OptionError](err)
+	if !ok {
+		b.complainOf(key, err.Error(), "correct it; docs/directories.md has examples")
+		return
+	}
+	key += "." + e.Option
+	if e.Index >= 0 {
+		key += fmt.Sprintf("[%d]", e.Index)
+	}
+	b.complain(key, e.Cause.Error(), e.Remedy)
 }
 
 // unreadable reports the files of which a key is the place that could not be read: the

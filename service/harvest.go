@@ -33,7 +33,7 @@ func (b *builder) patterns(key string, list []string) *enforce.Patterns {
 	}
 	p, err := enforce.CompilePatterns(list)
 	for _, e := range fault.Each(err) {
-		b.complain(key, e.Error(), "write an address, a domain, .domain for its subdomains, or a glob")
+		b.complainOf(key, e.Error(), pattern)
 	}
 	return p
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
@@ -242,5 +243,46 @@ func TestPlaceholders(t *testing.T) {
 		if !slices.Equal(keys, want) {
 			t.Errorf("%s: %q instead of %q", path, keys, want)
 		}
+	}
+}
+
+// TestOddPorts: where TLS is expected from the first octet on, and where it is not.
+func TestOddPorts(t *testing.T) {
+	text := `hostname = "gw.corp.test"
+[next_hop]
+address = "relay.corp.test:465"
+[[route]]
+name = "a"
+to = ["a.corp.test:587", "b.corp.test:465"]
+[[route]]
+name = "b"
+to = ["b.corp.test:465"]
+tls = "require"
+implicit_tls = true
+[[directory]]
+name = "ad"
+type = "ldap"
+urls = ["ldap://dc.corp.test:636", "ldaps://dc.corp.test:389/dc=x", "ldap://dc.corp.test:389", "ldaps://dc.corp.test:636", "dc.corp.test:636", "ldap://dc.corp.test"]
+base = "dc=x"
+`
+	c, _ := config.Parse("x.toml", []byte(text))
+	var keys []string
+	for _, w := range oddPorts(c) {
+		keys = append(keys, w.Key)
+		if w.Remedy == "" {
+			t.Errorf("no remedy: %s", w)
+		}
+	}
+	if want := []string{"route[0].to[1]", "next_hop.address", "directory[0].urls[0]", "directory[0].urls[1]"}; !slices.Equal(keys, want) {
+		t.Errorf("%q instead of %q", keys, want)
+	}
+}
+
+// TestExpiredExceptions: the last day of an exception is one on which it applies.
+func TestExpiredExceptions(t *testing.T) {
+	c := &config.Config{Exceptions: []config.Exception{{Until: "2027-01-30"}, {Until: "2027-01-31"}, {}, {Until: "x"}}}
+	ws := expiredExceptions(c, time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC))
+	if len(ws) != 1 || ws[0].Key != "exception[0].until" || ws[0].Remedy == "" {
+		t.Errorf("%v", ws)
 	}
 }

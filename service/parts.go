@@ -4,6 +4,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -197,6 +198,16 @@ type builder struct {
 func (b *builder) complain(key, text, remedy string) {
 	b.problems = append(b.problems, b.config.Problem(key, text, remedy))
 }
+
+// complainOf reports an error whose text may name the remedy behind a semicolon; if it does
+// not, remedy is it.
+func (b *builder) complainOf(key, text, remedy string) {
+	text, own, _ := strings.Cut(text, "; ")
+	b.complain(key, text, cmp.Or(own, remedy))
+}
+
+// pattern is how addresses are matched, in remedies.
+const pattern = "write an address, a domain, .domain for its subdomains, or a glob"
 
 // hostname fills in what the configuration leaves to the host.
 func (b *builder) hostname() {

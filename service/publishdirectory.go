@@ -42,7 +42,7 @@ func (b *builder) publishEntries() {
 		}
 		l, err := directory.NewLDAP(cfg)
 		for _, e := range fault.Each(err) {
-			b.complain(key("publish", i, "directory"), e.Error(), "")
+			b.complain(key("publish", i, "directory"), e.Error(), "") // the remedy is in it
 		}
 		if err == nil {
 			b.parts.closers = append(b.parts.closers, l.Close)

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,8 +197,7 @@ func (b *builder) outbound() {
 		switch {
 		case ok && b.isKnown(keys[p.Index]+"."+p.Key):
 		case ok:
-			text, remedy, _ := strings.Cut(p.Text, "; ")
-			b.complain(keys[p.Index]+"."+p.Key, text, cmp.Or(remedy, "write an address, a domain, .domain for its subdomains, or a glob"))
+			b.complainOf(keys[p.Index]+"."+p.Key, p.Text, pattern)
 		default:
 			b.complain("next_hop", e.Error(), "")
 		}

@@ -19,6 +19,8 @@ type decoder struct {
 	// the options whose value is in one.
 	sent   bool
 	sealed Problems
+	// mistyped are the options whose value is of another type: nothing else is said of them.
+	mistyped map[string]bool
 }
 
 // seal notes an option whose value is in a file that is not opened.
@@ -27,6 +29,9 @@ func (d *decoder) seal(key string) {
 }
 
 func (d *decoder) complain(key, remedy, format string, args ...any) {
+	if d.mistyped[key] {
+		return
+	}
 	d.problems = append(d.problems, d.source.problem(key, fmt.Sprintf(format, args...), remedy))
 }
 
@@ -63,6 +68,8 @@ func (d *decoder) unknown(path, key string, fields map[string]reflect.StructFiel
 	remedy := "valid keys: " + strings.Join(names, ", ")
 	if near := Nearest(key, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %q?", near)
+	} else if meaning := foreign[key]; meaning != "" {
+		remedy = "set " + meaning
 	} else if home := homeOf(key); home != "" {
 		remedy = "move it to " + home
 	}
@@ -86,7 +93,7 @@ func (d *decoder) value(path string, f reflect.StructField, v reflect.Value, raw
 		if b, ok := raw.(bool); ok {
 			v.SetBool(b)
 		} else {
-			d.wrongType(path, raw, "true or false", "write it without quotes")
+			d.wrongType(path, raw, "true or false", "write true or false, without quotes")
 		}
 	case reflect.Int:
 		d.number(path, f, v, raw)
@@ -123,7 +130,7 @@ func (d *decoder) text(path string, f reflect.StructField, v reflect.Value, raw 
 func (d *decoder) number(path string, f reflect.StructField, v reflect.Value, raw any) {
 	n, ok := raw.(int64)
 	if !ok {
-		d.wrongType(path, raw, "a whole number", "write it without quotes and units")
+		d.wrongType(path, raw, "a whole number", "write it without quotes, units and fraction")
 		return
 	}
 	if least, err := strconv.ParseInt(f.Tag.Get("min"), 10, 64); err == nil && n < least {
@@ -184,7 +191,7 @@ func (d *decoder) list(path string, f reflect.StructField, v reflect.Value, raw 
 	}
 	items, ok := raw.([]any)
 	if !ok {
-		d.wrongType(path, raw, "a list", "put it in square brackets")
+		d.wrongType(path, raw, "a list", bracketed(elem, raw))
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(items), len(items))
@@ -192,6 +199,19 @@ func (d *decoder) list(path string, f reflect.StructField, v reflect.Value, raw 
 		d.value(path+"["+strconv.Itoa(i)+"]", f, list.Index(i), item)
 	}
 	v.Set(list)
+}
+
+// bracketed says how raw is written as a list of elem. What is no text where text is meant
+// would be the next mistake.
+func bracketed(elem reflect.Type, raw any) string {
+	_, isText := raw.(string)
+	switch {
+	case elem == reflect.TypeFor[time.Duration]() && !isText:
+		return `put it in square brackets, with its unit: ["30d"]`
+	case elem.Kind() == reflect.String && !isText:
+		return `put it in square brackets and double quotes: ["..."]`
+	}
+	return "put it in square brackets"
 }
 
 // tables replaces the built-in elements of an array of tables by those of the
@@ -266,6 +286,10 @@ func newElement(t reflect.Type) reflect.Value {
 
 func (d *decoder) wrongType(path string, raw any, want, remedy string) {
 	d.complain(path, remedy, "is %s, must be %s", typeName(raw), want)
+	if d.mistyped == nil {
+		d.mistyped = map[string]bool{}
+	}
+	d.mistyped[path] = true
 }
 
 func typeName(raw any) string {

@@ -85,10 +85,13 @@ func homeOf(key string) string {
 		for t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 			t = t.Elem()
 		}
-		if t.Kind() != reflect.Struct {
-			if f.Tag.Get("toml") == key {
-				homes = append(homes, "the top of the file, before the first table")
-			}
+		isTable := t.Kind() == reflect.Struct
+		switch {
+		case f.Tag.Get("toml") == key && isTable:
+			return "a line of its own, as " + tableHeader(f)
+		case f.Tag.Get("toml") == key:
+			return "the top of the file, before the first table"
+		case !isTable:
 			continue
 		}
 		if _, ok := fieldsOf(t)[key]; ok {

@@ -74,14 +74,14 @@ func (d *decoder) publishing(c *Config) {
 			d.publishDirectory(c, key, p)
 		case "":
 		default:
-			d.publishServer(c, key, p)
+			d.publishServer(key, p)
 			d.publishLDAP(key, p)
 		}
 	}
 }
 
 // publishServer checks what a table needs that serves clients.
-func (d *decoder) publishServer(c *Config, key string, p *Publish) {
+func (d *decoder) publishServer(key string, p *Publish) {
 	d.mode(join(key, "socket_mode"), p.SocketMode)
 	d.pair(key, "tls_certificate", "tls_key", p.TLSCert, p.TLSKey)
 	if p.Address == "" {
@@ -95,12 +95,6 @@ func (d *decoder) publishServer(c *Config, key string, p *Publish) {
 	if p.TLSCert == "" && !isLocal(p.Address) {
 		d.complain(join(key, "tls_certificate"), "set tls_certificate and tls_key, or an address such as \"127.0.0.1:8080\" behind a proxy with TLS",
 			"is missing: other hosts reach %q, and answers could be changed on the way", p.Address)
-	}
-	for n, other := range c.Publish {
-		if other.Address == p.Address && other.Name != p.Name {
-			d.complain(join(key, "address"), "use another address", "is also that of %s", index("publish", n))
-			return
-		}
 	}
 }
 

@@ -33,3 +33,31 @@ func newName(path, key string) string {
 	table, _, _ := strings.Cut(path, "[")
 	return renamed[join(table, key)]
 }
+
+// foreign has what is set here for options of Postfix, and for what other programs call
+// their own: names that are not near those of the options.
+var foreign = map[string]string{
+	"bind":                    "address in [[listener]]",
+	"bind_address":            "address in [[listener]]",
+	"bind_password":           "password_file, to a file with the password",
+	"inet_interfaces":         "address in [[listener]]",
+	"listen":                  "address in [[listener]]",
+	"log_level":               "level in [log]",
+	"logging":                 "[log]",
+	"loglevel":                "level in [log]",
+	"message_size_limit":      "message_size in [limits]",
+	"metrics":                 "address in [admin], which serves /metrics",
+	"milters":                 "[[listener]] with protocol = \"milter\", and smtpd_milters in Postfix",
+	"mydestination":           "domains",
+	"mydomain":                "domains",
+	"myhostname":              "hostname",
+	"mynetworks":              "networks in [[listener]]",
+	"password":                "a file with the password: password_file or secret_file, where the table has it",
+	"port":                    "address, with the port: host:port",
+	"prometheus":              "address in [admin], which serves /metrics",
+	"relay_domains":           "domains",
+	"relayhost":               "address in [next_hop]",
+	"server":                  "address in [next_hop], or urls in [[directory]]",
+	"smarthost":               "address in [next_hop]",
+	"virtual_mailbox_domains": "domains",
+}

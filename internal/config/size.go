@@ -60,8 +60,11 @@ const day = 24 * time.Hour
 func ParseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)
-		if err != nil || n > int(math.MaxInt64/int64(day)) || n < -int(math.MaxInt64/int64(day)) {
+		if err != nil {
 			return 0, fmt.Errorf("%q is not a duration", text)
+		}
+		if n > int(math.MaxInt64/int64(day)) || n < -int(math.MaxInt64/int64(day)) {
+			return 0, fmt.Errorf("%q is longer than 292 years", text)
 		}
 		return time.Duration(n) * day, nil
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -58,6 +57,8 @@ func validate(c *Config, d *decoder) {
 		d.complain("limits.message_memory", fmt.Sprintf("write at least %v, or a smaller limits.message_size", least), "is less than one message of message_size takes")
 	}
 	d.listeners(c)
+	d.addresses(c)
+	d.ownFiles(c)
 	d.auth(c)
 	d.endpoint("next_hop.address", c.NextHop.Address)
 	if c.NextHop.Local != "" {
@@ -130,7 +131,11 @@ func (d *decoder) hostname(name string) {
 
 func (d *decoder) domain(key, name string) {
 	if _, err := address.Parse("x@" + name); err != nil {
-		d.complain(key, "write a domain such as example.com", "%q is not a domain", name)
+		remedy := "write a domain such as example.com"
+		if strings.HasSuffix(key, "]") && strings.ContainsAny(name, ", ;") {
+			remedy += ", each as an item of its own: [\"a\", \"b\"]"
+		}
+		d.complain(key, remedy, "%q is not a domain", name)
 	}
 }
 
@@ -147,13 +152,32 @@ func (d *decoder) file(key, sort, path string) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		d.complain(key, "check the path and who may read it", "%q: %s", path, reason(err))
+		remedy := "check the path and who may read it"
+		if noPath := notPath(path, sort); noPath != "" {
+			remedy = noPath
+		}
+		d.complain(key, remedy, "%q: %s", path, reason(err))
 		return
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() && sort == "file" {
 		d.complain(key, "name a file in it", "%q is a folder", path)
 	}
+}
+
+// notPath says what to do about what stands where a path is meant; "" if it may be one.
+func notPath(path, sort string) string {
+	switch {
+	case strings.Contains(path, "-----BEGIN"):
+		return "write this text into a file, and name the file"
+	case strings.Contains(path, "://"):
+		return "fetch it into a file, and name the file"
+	case strings.ContainsAny(path, "*?") && sort == "file":
+		return "name one file: patterns are not expanded"
+	case strings.ContainsAny(path, "*?"):
+		return "name the folder: patterns are not expanded"
+	}
+	return ""
 }
 
 // notFolder refuses a folder where a file is meant that need not be there yet.
@@ -184,39 +208,15 @@ func (d *decoder) mode(key, text string) {
 func (d *decoder) network(key, text string) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		d.complain(key, `write a network such as "192.0.2.0/24" or "2001:db8::/32"`, "%q is not a network", text)
+		remedy := `write a network such as "192.0.2.0/24" or "2001:db8::/32"`
+		if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+			remedy = fmt.Sprintf("write \"%s/%d\"", addr, addr.BitLen())
+		}
+		d.complain(key, remedy, "%q is not a network", text)
 		return
 	}
 	if p != p.Masked() {
 		d.complain(key, fmt.Sprintf("write %q", p.Masked()), "%q has bits set outside its mask", text)
-	}
-}
-
-// endpoint checks "host:port", "unix:/path" and, where the scheme is allowed,
-// "systemd:NAME".
-func (d *decoder) endpoint(key, text string, schemes ...string) {
-	const remedy = `write "host:port" or "unix:/path"`
-	if path, ok := strings.CutPrefix(text, "unix:"); ok {
-		if !strings.HasPrefix(path, "/") {
-			d.complain(key, "write the whole path: unix:/run/...", "%q is not an absolute path", path)
-		} else if len(path) > 107 {
-			d.complain(key, "use a shorter one", "the path is longer than the 107 octets of a socket's name")
-		}
-		return
-	}
-	if name, ok := strings.CutPrefix(text, "systemd:"); ok && len(schemes) > 0 {
-		if name == "" {
-			d.complain(key, "write systemd: and the FileDescriptorName of the socket unit", "the name is missing")
-		}
-		return
-	}
-	_, port, err := net.SplitHostPort(text)
-	if err != nil {
-		d.complain(key, remedy, "%q is not an address", text)
-		return
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
-		d.complain(key, "write a port number from 0 to 65535", "%q is not a port", port)
 	}
 }
 

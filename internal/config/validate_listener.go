@@ -19,7 +19,6 @@ func (d *decoder) listeners(c *Config) {
 		d.unique(join(key, "name"), l.Name, names)
 		if l.Address != "" {
 			d.endpoint(join(key, "address"), l.Address, "systemd")
-			d.ownAddress(join(key, "address"), l.Address, c.Listeners[:i])
 		}
 		d.mode(join(key, "socket_mode"), l.SocketMode)
 		d.networks(key, l)
@@ -35,21 +34,6 @@ func (d *decoder) listeners(c *Config) {
 		if l.NextHop != "" && l.Protocol != "lmtp" {
 			d.complain(join(key, "next_hop"), "remove it: the queue delivers to [next_hop]", "has an effect only with protocol = \"lmtp\"")
 		}
-	}
-}
-
-// ownAddress refuses an address that a listener above has, in whatever spelling.
-func (d *decoder) ownAddress(key, address string, above []Listener) {
-	for i, other := range above {
-		if other.Address == "" || !leadsTo(other.Address, address) && !leadsTo(address, other.Address) {
-			continue
-		}
-		text := fmt.Sprintf("%q is used twice", address)
-		if other.Address != address {
-			text = fmt.Sprintf("%q is also that of another listener, %q", address, other.Address)
-		}
-		d.complain(key, fmt.Sprintf("use a different value than line %d", d.source.line(join(index("listener", i), "address"))), "%s", text)
-		return
 	}
 }
 

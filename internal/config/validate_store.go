@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ func (d *decoder) store(s Store) {
 			d.complain("store.url", remedy, "%q is neither a path nor a PostgreSQL address", scheme+":...")
 		} else if strings.Contains(s.URL, "://") {
 			d.complain("store.url", "write the path of a file, or postgres://USER@HOST/DATABASE", "%q is neither a path nor a PostgreSQL address", schemeOf(s.URL))
+		} else if connectionString.MatchString(s.URL) {
+			// The text may hold a password.
+			d.complain("store.url", "write postgres://USER@HOST/DATABASE, and name the file with the password in password_file", "is a connection string of PostgreSQL, neither a path nor an address")
 		} else if s.PasswordFile != "" {
 			d.complain("store.password_file", "remove it", "has an effect only with a postgres:// address")
 		}
@@ -38,6 +42,9 @@ func (d *decoder) store(s Store) {
 	}
 }
 
+// connectionString is what libpq accepts beside addresses.
+var connectionString = regexp.MustCompile(`^\s*(host|hostaddr|port|user|dbname|sslmode|password)\s*=`)
+
 // schemeOf is the scheme of an address: the rest may hold a password.
 func schemeOf(text string) string {
 	scheme, _, _ := strings.Cut(text, "://")
@@ -54,7 +61,7 @@ func databaseScheme(text string) (scheme, rest string, ok bool) {
 
 func isDatabase(text string) bool {
 	_, _, ok := databaseScheme(text)
-	return ok
+	return ok || connectionString.MatchString(text)
 }
 
 // Shared reports whether the store is one that several nodes may use.
