@@ -59,8 +59,8 @@ func portOf(address string) string {
 func expiredExceptions(c *config.Config, now time.Time) config.Problems {
 	var ws config.Problems
 	for i, e := range c.Exceptions {
-		if end, err := e.End(); err == nil && !end.IsZero() && now.After(end.AddDate(0, 0, 1)) {
-			ws = append(ws, c.Problem(key("exception", i, "until"), fmt.Sprintf("the exception expired on %s: it no longer applies", e.Until), "remove it, or write a later date"))
+		if end, err := e.End(); err == nil && !end.IsZero() && now.After(end) {
+			ws = append(ws, c.Problem(key("exception", i, "until"), fmt.Sprintf("its last day was %s: the exception no longer applies", e.Until), "remove it, or write a later date"))
 		}
 	}
 	return ws

@@ -69,7 +69,7 @@ type Entry struct {
 	Result   certs.Result
 	Reason   certs.Reason
 	JudgedAt time.Time
-	// Mark was set with Note and holds Until; zero is for ever.
+	// Mark was set with Note and holds to the end of the day Until, UTC; zero is for ever.
 	Mark  Mark
 	Note  string
 	Until time.Time

@@ -66,7 +66,10 @@ func (s *Store) Exceptions(ctx context.Context) ([]path.Exception, error) {
 			return nil, failed(err)
 		}
 		copy(e.SHA256[:], fingerprint)
-		e.Allow, e.Until = mark == Allowed, moment(until)
+		e.Allow = mark == Allowed
+		if until != 0 {
+			e.Until = moment(until).AddDate(0, 0, 1) // it is the last day of the mark
+		}
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {

@@ -22,7 +22,7 @@ func TestMarks(t *testing.T) {
 		w.must(w.SetMark(ctx, fingerprint(a), Allowed, "known \"by letter\"", until))
 		w.must(w.SetMark(ctx, fingerprint(b), Blocked, "lost\x00 key \xff", time.Time{}))
 		want := map[[32]byte]path.Exception{
-			fingerprint(a): {SHA256: fingerprint(a), Allow: true, Note: "known \"by letter\"", Until: until},
+			fingerprint(a): {SHA256: fingerprint(a), Allow: true, Note: "known \"by letter\"", Until: until.AddDate(0, 0, 1)}, // it applies on its last day
 			fingerprint(b): {SHA256: fingerprint(b), Note: "lost\ufffd key \ufffd"},
 		}
 		exceptions := got[[]path.Exception](w)(w.Exceptions(ctx))

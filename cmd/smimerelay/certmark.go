@@ -108,7 +108,7 @@ func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, err
 	return pick(ctx, s, fmt.Sprintf("%x", sha256.Sum256(list[0].Raw)))
 }
 
-// end is when the mark ends, zero for never.
+// end is the last day of the mark, zero for never.
 func (f *markFlags) end(now time.Time) (time.Time, error) {
 	if f.Until == "" {
 		return time.Time{}, nil
@@ -117,7 +117,7 @@ func (f *markFlags) end(now time.Time) (time.Time, error) {
 	if err != nil {
 		return until, unusable(fmt.Errorf("--until: %q is not a date; write one such as 2027-01-31", f.Until))
 	}
-	if !until.After(now) {
+	if !until.AddDate(0, 0, 1).After(now) { // in UTC, as it is judged
 		return until, unusable(fmt.Errorf("--until: %s is in the past; write a future date", f.Until))
 	}
 	return until, nil

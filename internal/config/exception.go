@@ -17,10 +17,14 @@ func (e Exception) Fingerprint() (sum [32]byte, err error) {
 	return [32]byte(b), nil
 }
 
-// End returns when e ends: the beginning of the day, UTC; zero is never.
+// End returns when e ends: at the end of its last day, UTC; zero is never.
 func (e Exception) End() (time.Time, error) {
 	if e.Until == "" {
 		return time.Time{}, nil
 	}
-	return time.Parse(time.DateOnly, e.Until)
+	day, err := time.Parse(time.DateOnly, e.Until)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return day.AddDate(0, 0, 1), nil
 }
