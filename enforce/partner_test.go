@@ -65,7 +65,7 @@ func TestDomainSigners(t *testing.T) {
 
 func TestPartnerProblems(t *testing.T) {
 	for want, partners := range map[string][]Partner{
-		`line 4: partner: domain: "not a domain" is not a domain; write one such as example.net`:                                                                                                {{Domain: "not a domain"}},
+		`line 4: partner: domain: "not a domain" is not a domain; write one such as example.net`:                                                                 {{Domain: "not a domain"}},
 		`line 4: partner: says nothing; set signers, domain_certificate, profile, minimum or contact`:                                                            {{Domain: "a.example"}},
 		`line 4: partner: domain_certificate: "gw@b.example" is not in the domain of the partner; to encrypt to another, write domain_certificate in a rule`:     {{Domain: "a.example", Certificate: "gw@b.example"}},
 		`line 4: partner: domain_certificate: "gw@sub.a.example" is not in the domain of the partner; to encrypt to another, write domain_certificate in a rule`: {{Domain: "a.example", Certificate: "gw@sub.a.example"}},
