@@ -19,7 +19,7 @@ type decoder struct {
 	// the options whose value is in one.
 	sent   bool
 	sealed Problems
-	// mistyped are the options whose value is of another type: nothing else is said of them.
+	// mistyped are the options whose value is of another type: that is their only problem.
 	mistyped map[string]bool
 }
 
