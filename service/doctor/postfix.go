@@ -42,7 +42,7 @@ func (x *examination) postfix(ctx context.Context) {
 	before := len(x.findings)
 	m.find()
 	if !m.lmtp && !m.milter && !m.relay {
-		if !m.chroot() {
+		if milter, client := m.chroot(), m.clientChroot(); !milter && !client {
 			m.unused()
 		}
 		return
@@ -50,10 +50,16 @@ func (x *examination) postfix(ctx context.Context) {
 	if !m.relay {
 		m.entries()
 	}
+	if m.relay {
+		m.bypasses()
+	}
 	m.routed()
 	m.returns()
+	m.changes()
 	m.transports()
+	m.handover()
 	m.milters()
+	m.clientChroot()
 	if len(x.findings) == before {
 		x.ok("postfix", x.Postfix, "leads to the gateway, and nothing behind it changes signed mail")
 	}
@@ -69,8 +75,8 @@ func (m *mta) find() {
 		if m.isNextHop(s) {
 			m.reinjection = append(m.reinjection, s)
 		}
-		m.lmtp = m.lmtp || m.ours(m.Of(s, "content_filter"))
-		m.milter = m.milter || m.names(m.milterList(s))
+		m.lmtp = m.lmtp || m.ours(m.Of(s, "content_filter")) || m.isListener(bare(m.Of(s, "smtpd_proxy_filter")), "lmtp")
+		m.milter = m.milter || m.names(m.named(s))
 	}
 	for _, name := range []string{"content_filter", "default_transport", "local_transport", "relay_transport", "virtual_transport", "mailbox_transport"} {
 		m.lmtp = m.lmtp || m.ours(m.Main(name))
@@ -117,7 +123,11 @@ func (m *mta) entries() {
 		case s.Command == "pickup":
 			m.warn(label(s, "content_filter"), "mail that programs send with sendmail(1) passes no rule",
 				"postconf -P 'pickup/unix/content_filter=lmtp:[127.0.0.1]:10025', with the address of a [[listener]] with protocol = \"lmtp\"")
-		case s.Command == "smtpd" && s.Type == "inet" && !m.names(m.milterList(s)):
+		case m.names(m.named(s)) || m.isListener(bare(m.Of(s, "smtpd_proxy_filter")), ""):
+			// handover reports what keeps it from the gateway
+		case m.lost(s):
+			// clientChroot does
+		case s.Command == "smtpd" && s.Type == "inet":
 			m.warn(label(s, ""), "mail that is accepted on this port passes no rule", "give it the content_filter or the smtpd_milters of the other ports")
 		}
 	}

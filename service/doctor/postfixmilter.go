@@ -53,6 +53,28 @@ func (m *mta) signers(s *postfix.Service, before []milterEntry) {
 	}
 }
 
+// clientChroot is chroot for the client that gives mail by LMTP or SMTP.
+func (m *mta) clientChroot() (found bool) {
+	for i := range m.Services {
+		s := &m.Services[i]
+		if !m.lost(s) {
+			continue
+		}
+		transport := m.Of(s, "content_filter")
+		m.fail(label(s, "content_filter"), fmt.Sprintf("the client runs in a chroot and looks for %q in %s", strings.TrimPrefix(endpoint(transport), "unix:"), m.Main("queue_directory")),
+			fmt.Sprintf("set address = %q in [[listener]]; content_filter stays", m.socket(transport)))
+		found = true
+	}
+	return found
+}
+
+// lost reports whether a filter names the socket of a listener, which its client does not find.
+func (m *mta) lost(s *postfix.Service) bool {
+	transport := m.Of(s, "content_filter")
+	to := endpoint(transport)
+	return strings.HasPrefix(to, "unix:") && !m.ours(transport) && m.isListener(to, "")
+}
+
 // chroot: a listener on a unix socket that no service names may be one that smtpd looks
 // for inside of its chroot. It reports whether it found one.
 func (m *mta) chroot() (found bool) {

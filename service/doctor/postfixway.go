@@ -16,7 +16,26 @@ func (m *mta) Config() *config.Config { return m.config }
 // ours reports whether a transport, such as "lmtp:[127.0.0.1]:10025", leads to a listener.
 func (m *mta) ours(transport string) bool {
 	_, _, found := strings.Cut(transport, ":")
-	return found && m.isListener(endpoint(transport), "")
+	return found && m.isListener(m.socket(transport), "")
+}
+
+// socket is endpoint, as the client of Postfix finds it: a path is relative to the queue
+// directory, and below it in a chroot.
+func (m *mta) socket(transport string) string {
+	path, ok := strings.CutPrefix(endpoint(transport), "unix:")
+	if !ok {
+		return endpoint(transport)
+	}
+	if !filepath.IsAbs(path) || m.chrooted(transport) {
+		path = filepath.Join(m.Main("queue_directory"), path)
+	}
+	return "unix:" + path
+}
+
+// chrooted reports whether the client that a transport names runs in a chroot.
+func (m *mta) chrooted(transport string) bool {
+	name, _, _ := strings.Cut(transport, ":")
+	return slices.ContainsFunc(m.Services, func(s postfix.Service) bool { return s.Name == name && s.Type == "unix" && s.Chrooted })
 }
 
 // endpoint is the next hop of a transport as a listener writes its address:
@@ -61,6 +80,14 @@ type milterEntry struct {
 
 // milterList are the milters that a service asks, in their order.
 func (m *mta) milterList(s *postfix.Service) []milterEntry {
+	if overrides(m, s, "no_milters") {
+		return nil
+	}
+	return m.named(s)
+}
+
+// named are those that smtpd_milters names, whether they are asked or not.
+func (m *mta) named(s *postfix.Service) []milterEntry {
 	if s.Command != "smtpd" {
 		return nil
 	}
