@@ -242,7 +242,7 @@ func (c *queueRemoveCmd) remove(a *app, s *queue.Store, h *history.Store, id str
 		return err
 	}
 	if h != nil {
-		r := history.Removal{ID: dropped.ID, Recipients: dropped.Recipients, By: whoami(), Reason: c.Reason}
+		r := history.Removal{ID: dropped.ID, Recipients: dropped.Recipients, Since: dropped.Since, By: whoami(), Reason: c.Reason}
 		if err := h.Remove(background(), r, a.clock()); err != nil {
 			return fmt.Errorf("%s was removed from the queue, but is not noted in the history: %w", id, err)
 		}

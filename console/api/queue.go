@@ -171,7 +171,7 @@ func (o *Operations) removed(ctx context.Context, d queue.Dropped, reason string
 		return nil
 	}
 	if err == nil {
-		err = h.Remove(ctx, history.Removal{ID: d.ID, Recipients: d.Recipients, By: actor(ctx).Name, Reason: reason}, o.Clock())
+		err = h.Remove(ctx, history.Removal{ID: d.ID, Recipients: d.Recipients, Since: d.Since, By: actor(ctx).Name, Reason: reason}, o.Clock())
 	}
 	if err != nil {
 		return fmt.Errorf("removed from the queue, but not noted in the history: %w", err)

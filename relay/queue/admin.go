@@ -203,15 +203,17 @@ type Dropped struct {
 	// ID is that of the message's envelope; "" for the gateway's own mail.
 	ID         string
 	Recipients []address.Address
+	// Since is when it came into the queue, or was held.
+	Since time.Time
 }
 
 // Drop takes a delivery out of the queue. No report is sent. One that is damaged can be taken
 // out too, as nothing else can be done with it: d has what can be read of it.
 func (s *Store) Drop(ctx context.Context, id int64) (d Dropped, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
-		var message int64
+		var message, created int64
 		var text string
-		err := tx.QueryRowContext(ctx, `SELECT message_id, params FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message, &text)
+		err := tx.QueryRowContext(ctx, `SELECT message_id, params, created FROM smimerelay_delivery WHERE id = $1`, id).Scan(&message, &text, &created)
 		if err != nil {
 			return notFound(id, err)
 		}
@@ -222,6 +224,7 @@ func (s *Store) Drop(ctx context.Context, id int64) (d Dropped, err error) {
 			return err
 		}
 		d = droppedOf(&p, recipients)
+		d.Since = time.UnixMilli(created)
 		if p.Asks != nil && len(recipients) > 0 {
 			if err := forgetQuestion(ctx, tx, asked(recipients[0].Address), p.Asks.MessageID); err != nil {
 				return err

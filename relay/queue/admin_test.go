@@ -90,7 +90,7 @@ func testDrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dropped.ID != "t1" || len(dropped.Recipients) != 1 || dropped.Recipients[0].String() != "b@example.net" {
+	if !dropped.Since.Equal(list[0].Created) || dropped.ID != "t1" || len(dropped.Recipients) != 1 || dropped.Recipients[0].String() != "b@example.net" {
 		t.Errorf("dropped %+v", dropped)
 	}
 	start(t, q)

@@ -156,7 +156,7 @@ func (s *Store) DropHeld(ctx context.Context, id HoldID) (d Dropped, err error) 
 		}
 		var h storedHold
 		_ = json.Unmarshal([]byte(text), &h)
-		d = Dropped{ID: h.ID}
+		d = Dropped{ID: h.ID, Since: h.Since}
 		for _, r := range h.Recipients {
 			if a, err := parseStored(r.Address); err == nil {
 				d.Recipients = append(d.Recipients, a)
