@@ -107,3 +107,22 @@ func FuzzHeader(f *testing.F) {
 	f.Add("=?utf-7?q?+AFs-?=")
 	f.Fuzz(func(t *testing.T, s string) { Header(s) })
 }
+
+// What is plain is read as it is written, and costs nothing.
+func TestPlainHeader(t *testing.T) {
+	const plain = "Re: minutes\tof = the ? meeting"
+	if n := testing.AllocsPerRun(10, func() { Header(plain) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for _, value := range []string{plain, "", "=", "a =?= b", "=?utf-8?q?x?=", "x\x00y", "\x1b$B", "\x7f", "a\u00add", "f\xfc", "fu\u0308r"} {
+		if isPlain(value) {
+			raw, known := rawText(value)
+			if got := seen(raw); got != value || !known {
+				t.Errorf("%q counts as plain, and is read as %q, %v", value, got, known)
+			}
+		}
+	}
+	if !isPlain(plain) || isPlain("a =?= b") || isPlain("\x1b$B") {
+		t.Error("plain values are taken for others, or others for plain")
+	}
+}

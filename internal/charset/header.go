@@ -15,6 +15,9 @@ import (
 // something else: an unknown charset, octets that are not of it, 8-bit octets
 // that are no UTF-8, an encoded word that is broken off.
 func Header(value string) (text string, ok bool) {
+	if isPlain(value) {
+		return value, true
+	}
 	var b strings.Builder
 	ok = true
 	take := func(text string, known bool) {
@@ -33,6 +36,17 @@ func Header(value string) (text string, ok bool) {
 		value = rest
 	}
 	return seen(b.String()), ok
+}
+
+// isPlain reports whether a value is read as it is written: printable ASCII, in which no
+// encoded word begins.
+func isPlain(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; (c < ' ' || c > '~') && c != '\t' || c == '=' && strings.HasPrefix(value[i:], "=?") {
+			return false
+		}
+	}
+	return true
 }
 
 // word is an encoded word without its transfer encoding.

@@ -25,6 +25,34 @@ func benchmarkSend(b *testing.B, size int, to ...string) {
 	}
 }
 
+// TestAllocations bounds what is allocated to decide on a message that passes, and to look
+// at its recipient: there are many such messages, and each allocation is garbage to collect.
+func TestAllocations(t *testing.T) {
+	w := newWorld(t)
+	env := w.envelope("out", "alice@own.example", "x@plain.example")
+	msg := parseMessage(t, "From: alice@own.example\nTo: x@plain.example\nSubject: Minutes of the meeting\n"+
+		"Received: from a by b\nReceived: from b by c\n\ntext\n")
+	for name, tc := range map[string]struct {
+		most float64
+		do   func() error
+	}{
+		"message":   {mostOfMessage, func() error { _, err := w.gateway.outcome(t.Context(), env, msg); return err }},
+		"recipient": {mostOfRecipient, func() error { return w.gateway.Recipient(t.Context(), env, env.Recipients[0]) }},
+	} {
+		got := testing.AllocsPerRun(50, func() {
+			if err := tc.do(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > tc.most {
+			t.Errorf("%s: %v allocations, over %v", name, got, tc.most)
+		}
+	}
+}
+
+// The bounds of TestAllocations: what it takes, and a few more.
+const mostOfMessage, mostOfRecipient = 90, 8
+
 func BenchmarkPlain5kB(b *testing.B)       { benchmarkSend(b, 5<<10, "x@plain.example") }
 func BenchmarkSign5kB(b *testing.B)        { benchmarkSend(b, 5<<10, "x@sign.example") }
 func BenchmarkSignEncrypt5kB(b *testing.B) { benchmarkSend(b, 5<<10, bob) }

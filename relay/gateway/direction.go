@@ -29,16 +29,32 @@ func (g *Gateway) isPostmaster(a address.Address) bool {
 	return g.key(a) == g.key(g.Postmaster) && sameHost(a.Domain(), g.Hostname)
 }
 
-// split returns an envelope for the recipients of each direction. Either may be
-// without recipients.
+// split returns an envelope for the recipients of each direction; nil where there are
+// none, and the envelope itself where all are of one, as most often.
 func (g *Gateway) split(env *relay.Envelope) (out, in *relay.Envelope) {
-	parts := map[enforce.Direction]*relay.Envelope{enforce.Outbound: without(env), enforce.Inbound: without(env)}
+	inbound := func(r relay.Recipient) bool { return g.Direction(env, r.Address) == enforce.Inbound }
+	n := 0
 	for _, r := range env.Recipients {
-		part := parts[g.Direction(env, r.Address)]
+		if inbound(r) {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return env, nil
+	case len(env.Recipients):
+		return nil, env
+	}
+	out, in = without(env), without(env)
+	for _, r := range env.Recipients {
+		part := out
+		if inbound(r) {
+			part = in
+		}
 		part.Recipients = append(part.Recipients, r)
 		part.Others--
 	}
-	return parts[enforce.Outbound], parts[enforce.Inbound]
+	return out, in
 }
 
 // without is the envelope with all of its recipients counted as others.

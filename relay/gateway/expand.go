@@ -63,8 +63,11 @@ func (g *Gateway) members(ctx context.Context, a address.Address) groupAnswer {
 }
 
 // expanded is an envelope with the members in the place of groups, whose
-// recipients are those of the facts.
+// recipients are those of the facts; the envelope itself where there are no groups.
 func (e *evidence) expanded(env *relay.Envelope) *relay.Envelope {
+	if len(e.expansions) == 0 {
+		return env
+	}
 	out := *env
 	out.Recipients = e.recipients
 	return &out

@@ -227,6 +227,7 @@ func (g *Gateway) Explain(ctx context.Context, env *relay.Envelope, msg *message
 	env, commands := g.explainCommands(ctx, env, msg, what)
 	apart = append(apart, commands...)
 	out, in := g.split(env)
+	out, in = cmp.Or(out, without(env)), cmp.Or(in, without(env)) // an explanation names both
 	if what == toFollow && given {
 		admitted, err := g.required(env, msg)
 		if err != nil {

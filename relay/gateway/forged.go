@@ -29,8 +29,11 @@ func forged(f message.Field, hostname string) bool {
 
 // stamped reports whether a field is one that we put on mail that came in.
 func stamped(f message.Field, hostname string) bool {
+	if !f.Is(resultsField) {
+		return f.Is(statusField)
+	}
 	id, ok := authservID(f.Value())
-	return f.Is(statusField) || f.Is(resultsField) && ok && sameHost(id, hostname)
+	return ok && sameHost(id, hostname)
 }
 
 func sameHost(a, b string) bool {

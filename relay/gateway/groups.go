@@ -53,7 +53,10 @@ func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 // each runs f for the numbers below n, several at once. A panic in a goroutine
 // would end the process: it passes by the recover of Process.
 func (g *Gateway) each(n int, f func(i int)) {
-	if n == 1 { // as for most messages, which need no goroutine for it
+	switch n { // most messages need no goroutine for it, and many nothing
+	case 0:
+		return
+	case 1:
 		f(0)
 		return
 	}

@@ -60,9 +60,9 @@ func (g *Gateway) processOthers(ctx context.Context, env *relay.Envelope, msg *m
 func (g *Gateway) processRecipients(ctx context.Context, env *relay.Envelope, msg *message.Message) (*answer.Outcome, error) {
 	out, in := g.split(env)
 	switch {
-	case len(in.Recipients) == 0:
+	case in == nil:
 		return g.processOutbound(ctx, out, msg)
-	case len(out.Recipients) == 0:
+	case out == nil:
 		return g.processInbound(ctx, in, msg)
 	}
 	return join(

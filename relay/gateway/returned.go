@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/smimerelay/smimerelay/internal/fault"
@@ -37,8 +38,11 @@ func noReturn(text string) error {
 }
 
 // split tells the recipients that are addresses of the gateway's own from the rest of an
-// envelope.
+// envelope, which is the envelope itself where none are.
 func split(env *relay.Envelope, ours func(address.Address) bool) (own []relay.Recipient, rest *relay.Envelope) {
+	if !slices.ContainsFunc(env.Recipients, func(r relay.Recipient) bool { return ours(r.Address) }) {
+		return nil, env
+	}
 	rest = without(env)
 	for _, r := range env.Recipients {
 		if ours(r.Address) {

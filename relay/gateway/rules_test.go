@@ -328,6 +328,13 @@ func TestCutAll(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+	// Letters whose two cases have the same length, at the end of a word too, and those
+	// of another length.
+	for in, want := range map[string]string{"x ÄÖ": "x ", "x äö": "x ", "x Äo": "x Äo", "ABs": "", "AB\u017f": "AB\u017f", "\u212a": "\u212a", "{": "{"} {
+		if got := cutAll(in, []string{"äö", "abS", "k", "["}); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
 	const n = 200_000 // the work is in proportion
 	if got := cutAll(strings.Repeat("[enc", n)+strings.Repeat("rypt]", n), words); got != "" {
 		t.Errorf("%d octets are left", len(got))

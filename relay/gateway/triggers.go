@@ -88,6 +88,9 @@ func (t *Triggers) removal(msg *message.Message) (c message.Change, err error) {
 // cases have the same length, with the blank beside it. Taking one out may put another
 // together: it goes too. It goes through s once, however many there are.
 func cutAll(s string, words []string) string {
+	if !hasWord(s, words) {
+		return s
+	}
 	kept := make([]byte, 0, len(s))
 	cut := false
 	for i := range len(s) {
@@ -104,14 +107,34 @@ func cutAll(s string, words []string) string {
 	return string(kept)
 }
 
+// hasWord reports whether one of words is in s.
+func hasWord(s string, words []string) bool {
+	for i := range len(s) {
+		if beforeWord(s[:i+1], words) <= i {
+			return true
+		}
+	}
+	return false
+}
+
 // beforeWord is the length of s without the one of words that ends it.
-func beforeWord(s []byte, words []string) int {
+func beforeWord[T string | []byte](s T, words []string) int {
 	for _, w := range words {
-		if n := len(s) - len(w); n >= 0 && strings.EqualFold(string(s[n:]), w) {
+		if n := len(s) - len(w); n >= 0 && mayEnd(s, w) && strings.EqualFold(string(s[n:]), w) {
 			return n
 		}
 	}
 	return len(s)
+}
+
+// mayEnd is false where the last octet of s shows that it does not end with w: both are
+// ASCII then, and not one letter. At most places of a text that is all to look at.
+func mayEnd[T string | []byte](s T, w string) bool {
+	if len(s) == 0 || w == "" {
+		return true
+	}
+	a, b := s[len(s)-1], w[len(w)-1]
+	return a == b || a >= 0x80 || b >= 0x80 || a|0x20 == b|0x20
 }
 
 // subjectField writes a subject, encoded where it must be (RFC 2047).
@@ -122,8 +145,11 @@ func subjectField(s string) (message.Field, error) {
 // tagged puts a tag before the subject of a message. The header is outside what
 // is signed.
 func tagged(m *message.Message, tag string) (*message.Message, error) {
+	if tag == "" {
+		return m, nil
+	}
 	subject, ok := charset.Header(m.Get("Subject"))
-	if tag == "" || strings.Contains(subject, tag) {
+	if strings.Contains(subject, tag) {
 		return m, nil
 	}
 	field, err := subjectField(tag + " " + subject)

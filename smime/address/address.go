@@ -120,9 +120,19 @@ func (a Address) String() string {
 		return ""
 	}
 	if isDotString(a.local) {
-		return a.local + "@" + a.domain
+		return a.joined(a.local, a.domain)
 	}
 	return quote(a.local) + "@" + a.domain
+}
+
+// joined returns local "@" domain: as a part of what the address was parsed from, if it
+// was written so, for each message asks for that many times.
+func (a Address) joined(local, domain string) string {
+	s := strings.TrimSuffix(strings.TrimPrefix(a.raw, "<"), ">")
+	if rest, ok := strings.CutPrefix(s, local); ok && len(rest) == 1+len(domain) && rest[0] == '@' && rest[1:] == domain {
+		return s
+	}
+	return local + "@" + domain
 }
 
 // ASCII reports whether the address can travel without SMTPUTF8 (RFC 6531) when
@@ -136,9 +146,9 @@ func (a Address) Key(rule LocalPart) string {
 		return ""
 	}
 	if rule == ExactCase {
-		return a.local + "@" + a.ascii
+		return a.joined(a.local, a.ascii)
 	}
-	return lower(a.local) + "@" + a.ascii
+	return a.joined(lower(a.local), a.ascii)
 }
 
 // Equal reports whether a and b name the same mailbox under rule.
@@ -337,6 +347,9 @@ func hasControl(s string) bool {
 // (the Kelvin sign) whose lower case is an ASCII letter, and they name other
 // mailboxes.
 func lower(s string) string {
+	if !strings.ContainsFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' }) {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {

@@ -131,6 +131,44 @@ func TestUnicodeCaseIsKept(t *testing.T) {
 	}
 }
 
+// Who was written in the form that is asked for is not written again: each message asks
+// for it many times.
+func TestFormsAreNotMadeAgain(t *testing.T) {
+	for _, in := range []string{"alice@example.org", "<alice@example.org>"} {
+		parse := Parse
+		if in[0] == '<' {
+			parse = ParsePath
+		}
+		a, err := parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, form := range map[string]func() string{
+			"wire form": a.String, "exact key": func() string { return a.Key(ExactCase) }, "key": func() string { return a.Key(IgnoreCase) },
+		} {
+			if n := testing.AllocsPerRun(10, func() { _ = form() }); n > 0 || form() != "alice@example.org" {
+				t.Errorf("%s of %s: %s with %v allocations", name, in, form(), n)
+			}
+		}
+	}
+	for in, want := range map[string][3]string{ // wire form, exact key, key
+		"<Alice@Example.ORG>": {"Alice@Example.ORG", "Alice@example.org", "alice@example.org"},
+		`"a b"@c.example`:     {`"a b"@c.example`, "a b@c.example", "a b@c.example"},
+		`"ab"@c.example`:      {"ab@c.example", "ab@c.example", "ab@c.example"},
+		`<"<a"@c.example>`:    {`"<a"@c.example`, "<a@c.example", "<a@c.example"},
+		"j@bücher.example":    {"j@bücher.example", "j@xn--bcher-kva.example", "j@xn--bcher-kva.example"},
+	} {
+		parse := Parse
+		if in[0] == '<' {
+			parse = ParsePath
+		}
+		a, err := parse(in)
+		if got := [3]string{a.String(), a.Key(ExactCase), a.Key(IgnoreCase)}; err != nil || got != want {
+			t.Errorf("%s: %q, want %q, %v", in, got, want, err)
+		}
+	}
+}
+
 func TestASCII(t *testing.T) {
 	for in, want := range map[string]bool{"a@bücher.example": true, "jörg@b.example": false} {
 		if a, err := Parse(in); err != nil || a.ASCII() != want {

@@ -12,7 +12,10 @@ import (
 // the caller that found it has.
 func Guard(log *slog.Logger, what string, f func() error) (err error) {
 	defer func() {
-		if f := fault.Of(err); err != nil && !f.Logged {
+		if err == nil {
+			return
+		}
+		if f := fault.Of(err); !f.Logged {
 			log.Info("refused", "at", what, "code", Reply(err).Code, "kind", f.Kind.String(), "error", err)
 		}
 	}()
