@@ -88,6 +88,30 @@ func (s *Sink) Wait(tb testing.TB, what string, match func(Delivery) bool) Deliv
 	}
 }
 
+// Count returns how many messages were delivered to an address.
+func (s *Sink) Count(to string) (n int) {
+	for _, d := range s.All() {
+		if slices.Contains(d.To, to) {
+			n++
+		}
+	}
+	return n
+}
+
+// WaitCount waits until n messages were delivered to an address. what says in words what is expected.
+func (s *Sink) WaitCount(tb testing.TB, what, to string, n int) {
+	tb.Helper()
+	s.Wait(tb, what, func(Delivery) bool {
+		found := 0
+		for _, d := range s.kept { // Wait holds the lock
+			if slices.Contains(d.To, to) {
+				found++
+			}
+		}
+		return found >= n
+	})
+}
+
 // summary lists the last deliveries, for a failure.
 func (s *Sink) summary() string {
 	var b strings.Builder

@@ -48,6 +48,10 @@ func allCover(m *message.Message, domain string) error {
 			continue
 		}
 		found = true
+		// With l= others may have added to the text (RFC 6376 section 8.2): package dkim refuses it too.
+		if _, ok := tags["l"]; ok {
+			return fmt.Errorf("a DKIM signature of %s covers only a part of the text", domain)
+		}
 		if name := uncovered(m, strings.Split(tags["h"], ":")); name != "" {
 			return fmt.Errorf("a DKIM signature of %s does not cover %s", domain, name)
 		}
