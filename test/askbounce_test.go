@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
+	"github.com/smimerelay/smimerelay/smime"
+	"github.com/smimerelay/smimerelay/smime/message"
 	"github.com/smimerelay/smimerelay/test/rig"
 )
 
@@ -49,12 +53,14 @@ func (d *deployment) testQuestionBounces(t *testing.T) {
 	d.testEndsNoWait(t, path)
 
 	back := bounceTo(t, "good", path, gone, "failed")
+	back.verbatim = signedReport(t, back, d.foreign)
 	want(t, d.receive(t, back), path, "accepted")
 	d.gateway.Kill(t)
 	d.gateway.Start(t)
 	d.returned(t, m, gone, "550 5.1.1 no such user", 1)
 	d.returned(t, second, gone, "550 5.1.1 no such user", 1)
 	again := back
+	again.verbatim = nil
 	again.id = "again." + back.id
 	want(t, d.receive(t, again), path, "accepted")
 	if list := d.gateway.Run(t, "queue", "held"); list != "0 held\n" {
@@ -144,6 +150,16 @@ func (d *deployment) testEndsNoWait(t *testing.T, path string) {
 	if list := d.gateway.Run(t, "queue", "held"); strings.Count(list, gone) < 2 {
 		t.Fatalf("held is\n%s", list)
 	}
+}
+
+// signedReport is a report as a gateway sends it that signs all mail, trusted or not.
+func signedReport(t *testing.T, m mail, by *testpki.Identity) []byte {
+	t.Helper()
+	signed, err := smime.Sign(testpki.Must(message.Parse(m.bytes())), (*certs.Identity)(by), smime.SignOptions{Time: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed.Bytes()
 }
 
 // bounceTo is a delivery report to an address.

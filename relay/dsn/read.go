@@ -19,10 +19,20 @@ type Status struct {
 }
 
 // IsReport reports whether a message is a delivery status notification (RFC 3464
-// section 2).
-func IsReport(m *message.Message) bool {
+// section 2), or one that is signed (RFC 1847 section 2.1), as gateways send them that sign all
+// mail. Who signed does not matter: a report that is not signed says as much.
+func IsReport(m *message.Message) bool { return reportOf(m) != nil }
+
+// reportOf is the part that is the report; nil: there is none, or two readers may see another one.
+func reportOf(m *message.Message) *message.Part {
 	p := m.Root()
-	return p.MediaType == "multipart/report" && strings.EqualFold(p.Params["report-type"], "delivery-status")
+	if p.MediaType == "multipart/signed" && len(p.Children) == 2 && !p.Ambiguous {
+		p = p.Children[0]
+	}
+	if p.MediaType != "multipart/report" || !strings.EqualFold(p.Params["report-type"], "delivery-status") {
+		return nil
+	}
+	return p
 }
 
 // The limits of what is read of a report.
@@ -40,9 +50,13 @@ func Failures(m *message.Message) []Status {
 // Statuses returns what a report says of its recipients. Only its own parts count, and not what
 // stands in a message that it returns; and nothing that two readers may read in two ways.
 func Statuses(m *message.Message) []Status {
+	report := reportOf(m)
+	if report == nil || report.Ambiguous {
+		return nil
+	}
 	var list []Status
 	size := 0
-	for _, p := range m.Root().Children {
+	for _, p := range report.Children {
 		if p.MediaType != "message/delivery-status" && p.MediaType != "message/global-delivery-status" || p.Ambiguous {
 			continue
 		}

@@ -36,6 +36,10 @@ func TestReadFailuresOfHostileReports(t *testing.T) {
 	report := func(parts string) string {
 		return "Content-Type: multipart/report; report-type=delivery-status; boundary=b\nMIME-Version: 1.0\n\n" + parts + "--b--\n"
 	}
+	signed := func(text string) string {
+		return "Content-Type: multipart/signed; boundary=s; protocol=\"application/pkcs7-signature\"\nMIME-Version: 1.0\n\n--s\n" + text +
+			"\n--s\nContent-Type: application/pkcs7-signature\n\nx\n--s--\n"
+	}
 	delayed := strings.Replace(failed, "failed", "delayed", 1)
 	for name, c := range map[string]struct {
 		text string
@@ -45,6 +49,11 @@ func TestReadFailuresOfHostileReports(t *testing.T) {
 		"in base64":             {report("--b\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte("A: b\n\n"+failed)) + "\n"), 1},
 		"in what is returned":   {report(status("", delayed) + "--b\nContent-Type: message/rfc822\n\n" + strings.ReplaceAll(report(status("", failed)), "b", "c")), 0},
 		"in a part of a part":   {report(status("", delayed) + "--b\nContent-Type: multipart/mixed; boundary=c\n\n" + strings.ReplaceAll(status("", failed), "--b", "--c") + "--c--\n"), 0},
+		"signed":                {signed(report(status("", failed))), 1},
+		"signed twice":          {signed(strings.NewReplacer("--s", "--r", "boundary=s", "boundary=r").Replace(signed(report(status("", failed))))), 0},
+		"the second of two":     {"Content-Type: multipart/signed; boundary=s\nMIME-Version: 1.0\n\n--s\n\nhello\n--s\n" + report(status("", failed)) + "\n--s--\n", 0},
+		"two types of all":      {"Content-Type: text/plain\n" + report(status("", failed)), 0},
+		"signed, of two types":  {"Content-Type: text/plain\n" + signed(report(status("", failed))), 0},
 		"two types":             {report(status("Content-Type: text/plain\n", failed)), 0},
 		"two actions":           {report(status("", strings.Replace(failed, "Action", "Action: delayed\nAction", 1))), 0},
 		"two recipients in one": {report(status("", "Final-Recipient: rfc822; b@example.org\n"+failed)), 0},

@@ -68,7 +68,7 @@ func (g *Gateway) takeBackQuestion(env *relay.Envelope, msg *message.Message, a 
 // answer of a person, which must not end the wait. One that has good news too does not count
 // either: the question was forwarded to several, and one of them may answer.
 func questionFailures(env *relay.Envelope, msg *message.Message) (failed []relay.Unasked, why string) {
-	if !env.Sender.IsNull() || !dsn.IsReport(msg) || msg.Root().Ambiguous {
+	if !env.Sender.IsNull() || !dsn.IsReport(msg) {
 		return nil, "not a report"
 	}
 	all := dsn.Statuses(msg)

@@ -115,6 +115,11 @@ func TestFailureOfAQuestion(t *testing.T) {
 			}
 		}
 	}
+	// By a gateway that signs all that leaves.
+	o, err := w.backBy("in", "", q.Sender.String(), testpki.Must(smime.Sign(parseMessage(t, bounceOf(q, "failed")), w.issue("mailer-daemon@mx.ask.example"), smime.SignOptions{Time: time.Now()})))
+	if err != nil || len(o.Unreached) != 1 || len(o.Returned) != 1 {
+		t.Errorf("signed: %+v, %v", o, err)
+	}
 	for _, can := range []relay.Capabilities{{}, {EachRecipient: true}, {Edit: func(relay.Delivery) bool { return true }}} {
 		a, err := w.gateway.Process(t.Context(), w.envelope("in", "", q.Sender.String()), parseMessage(t, bounceOf(q, "failed")), can)
 		if err != nil || len(a.Store.Unreached) != 1 || a.Store.Empty() || a.Recipients[0].Kind != relay.Returned || a.Edit != nil || len(a.Deliver) != 0 {
