@@ -11,7 +11,7 @@ import (
 // recipient is in exactly one place, and no copy that must be encrypted lacks
 // the step or a certificate of each of its recipients, or stands beside a copy in
 // the clear without leave. A plan that fails must not be carried out.
-func (p *Policy) Check(f Facts, plan Plan) error {
+func (p *Policy) Check(f *Facts, plan Plan) error {
 	seen := make([]int, len(f.Recipients))
 	count := func(a Assigned) error {
 		if a.Index < 0 || a.Index >= len(seen) || f.Recipients[a.Index].Address != a.Address {
@@ -21,14 +21,14 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		return nil
 	}
 	var errs []error
-	open := p.inTheClear(&f, plan)
+	open := p.inTheClear(f, plan)
 	for _, r := range slices.Concat(plan.Refused, plan.Stripped) {
 		errs = append(errs, count(r.Assigned))
 	}
 	for _, h := range plan.Held {
 		err := count(h.Assigned)
 		if err == nil {
-			err = p.checkHeld(&f, h.Index, open)
+			err = p.checkHeld(f, h.Index, open)
 		}
 		errs = append(errs, err)
 	}
@@ -36,12 +36,12 @@ func (p *Policy) Check(f Facts, plan Plan) error {
 		for _, a := range c.Recipients {
 			err := count(a)
 			if err == nil {
-				err = p.checkCopy(&f, c, a.Index, open)
+				err = p.checkCopy(f, c, a.Index, open)
 			}
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, partialGroup(&f, plan))
+	errs = append(errs, partialGroup(f, plan))
 	for i, n := range seen {
 		if n != 1 {
 			errs = append(errs, fmt.Errorf("recipient %q is in %d places of the plan", f.Recipients[i].Address, n))

@@ -93,14 +93,14 @@ func TestLateConditionsWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, refused := p.AtRCPT(f); refused || !p.Early(f).Lookup {
+		if _, refused := p.AtRCPT(&f); refused || !p.Early(&f).Lookup {
 			t.Errorf("%s: decided early", name)
 		}
 		above.Recipient = []string{"elsewhere.example"}
 		if p, err = Compile([]Rule{above, require, last}); err != nil {
 			t.Fatal(err)
 		}
-		if _, refused := p.AtRCPT(f); !refused {
+		if _, refused := p.AtRCPT(&f); !refused {
 			t.Errorf("%s: a rule for others makes it wait", name)
 		}
 	}

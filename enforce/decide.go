@@ -9,12 +9,12 @@ import (
 
 // Decide says what happens to every recipient. It is total and deterministic,
 // and the order of the recipients does not matter.
-func Decide(p *Policy, f Facts) Plan {
+func Decide(p *Policy, f *Facts) Plan {
 	decisions := make([]decision, len(f.Recipients))
 	var enforced []*decision
 	reports := false
 	for i := range f.Recipients {
-		decisions[i] = p.decision(&f, i)
+		decisions[i] = p.decision(f, i)
 		if decisions[i].reported() {
 			reports = true
 		} else {

@@ -153,12 +153,12 @@ func TestDecide(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f := facts(t, tt.to)
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		// Copies are numbered in the order of their addresses.
 		if got := summary(f, plan); got != tt.want && renumbered(got) != renumbered(tt.want) {
 			t.Errorf("%s:\n got %s\nwant %s", tt.to, got, tt.want)
 		}
-		if err := p.Check(f, plan); err != nil {
+		if err := p.Check(&f, plan); err != nil {
 			t.Errorf("%s: %v", tt.to, err)
 		}
 	}
@@ -214,7 +214,7 @@ func TestDecideOnSignatures(t *testing.T) {
 	for _, tt := range tests {
 		f := facts(t, tt.to)
 		tt.edit(&f)
-		if got := summary(f, Decide(p, f)); got != tt.want {
+		if got := summary(f, Decide(p, &f)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
@@ -226,19 +226,19 @@ func TestReasonsAreForPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := Facts{Direction: Outbound, Recipients: []RecipientFacts{{Address: mustParse(t, "bob@reject.example"), Certificate: CertificateFacts{State: None, Reason: "expired 2026-03-01"}}}}
-	if got, want := Decide(p, f).Refused[0].Reason, "no valid S/MIME certificate for bob@reject.example: expired 2026-03-01"; got != want {
+	if got, want := Decide(p, &f).Refused[0].Reason, "no valid S/MIME certificate for bob@reject.example: expired 2026-03-01"; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 	f.Recipients = recipientsOf(t, "has@reject.example x@plain.example")
 	want := `the message is encrypted for other recipients (rule "reject.example") and may not go to x@plain.example in plaintext; send a separate message to x@plain.example`
-	if got := Decide(p, f).Refused[0].Reason; got != want {
+	if got := Decide(p, &f).Refused[0].Reason; got != want {
 		t.Errorf("reason %q, want %q", got, want)
 	}
 }
 
 func TestDecideWithoutPolicyRefuses(t *testing.T) {
 	f := Facts{Recipients: recipientsOf(t, "has@reject.example")}
-	if got := summary(f, Decide(nil, f)); got != "deferred" {
+	if got := summary(f, Decide(nil, &f)); got != "deferred" {
 		t.Errorf("without a policy: %s", got)
 	}
 }
@@ -253,11 +253,11 @@ func TestAtRCPT(t *testing.T) {
 		"none@strip.example": false, "none@all.example": false, "none@prefer.example": false, "none@plain.example": false,
 	} {
 		f := Facts{Direction: Outbound, Sender: mustParse(t, "a@own.example"), Recipients: recipientsOf(t, to)}
-		if _, got := p.AtRCPT(f); got != want {
+		if _, got := p.AtRCPT(&f); got != want {
 			t.Errorf("%s: refused %v, want %v", to, got, want)
 		}
 		f.Sender = mustParse(t, "<>")
-		if _, got := p.AtRCPT(f); got {
+		if _, got := p.AtRCPT(&f); got {
 			t.Errorf("%s: a report would be refused", to)
 		}
 	}
@@ -274,14 +274,14 @@ func TestCheckCatches(t *testing.T) {
 	second := Assigned{Index: 1, Address: f.Recipients[1].Address}
 	away := []Refusal{{Assigned: second}}
 	good := Copy{Recipients: []Assigned{first}, Sign: &Sign{}, Encrypt: &Encrypt{Certificates: f.Recipients[0].Certificate.Usable}}
-	if err := p.Check(f, Plan{Copies: []Copy{good}, Refused: away}); err != nil {
+	if err := p.Check(&f, Plan{Copies: []Copy{good}, Refused: away}); err != nil {
 		t.Fatalf("a good plan is refused: %v", err)
 	}
 	plain, unsigned, wrong := good, good, good
 	plain.Encrypt, unsigned.Sign = nil, nil
 	wrong.Encrypt = &Encrypt{Certificates: []Fingerprint{{99}}}
 	mixture := facts(t, "has@full.example x@plain.example")
-	if p.Check(mixture, Plan{Copies: []Copy{good, {Recipients: []Assigned{{Index: 1, Address: mixture.Recipients[1].Address}}}}}) == nil {
+	if p.Check(&mixture, Plan{Copies: []Copy{good, {Recipients: []Assigned{{Index: 1, Address: mixture.Recipients[1].Address}}}}}) == nil {
 		t.Error("a mixture passes")
 	}
 	stranger := good
@@ -295,7 +295,7 @@ func TestCheckCatches(t *testing.T) {
 		"other address": {Copies: []Copy{stranger}, Refused: away},
 		"unknown clear": {Copies: []Copy{good, {Recipients: []Assigned{second}}}},
 	} {
-		if p.Check(f, plan) == nil {
+		if p.Check(&f, plan) == nil {
 			t.Errorf("%s: the plan passes", name)
 		}
 	}
@@ -315,8 +315,8 @@ func TestSignExempt(t *testing.T) {
 		f := facts(t, "x@plain.example")
 		f.SignExempt = "not ours"
 		f.Identities = map[string]IdentityFacts{"gw@own.example": {State: Available}, OfDomain: {State: Available}}
-		plan := Decide(p, f)
-		if err := p.Check(f, plan); err != nil {
+		plan := Decide(p, &f)
+		if err := p.Check(&f, plan); err != nil {
 			t.Errorf("%+v: %v", r, err)
 		}
 		if len(plan.Copies) != 1 || plan.Copies[0].Sign != nil || plan.Copies[0].Recipients[0].Note != "not ours" {
@@ -324,7 +324,7 @@ func TestSignExempt(t *testing.T) {
 			continue
 		}
 		plan.Copies[0].Sign = &Sign{}
-		if p.Check(f, plan) == nil {
+		if p.Check(&f, plan) == nil {
 			t.Errorf("%+v: a signed copy passes the check", r)
 		}
 	}
@@ -341,8 +341,8 @@ func TestAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := Facts{Sender: mustParse(t, "alice@own.example"), Recipients: recipientsOf(t, "none@ask.example none@hold.example has@ask.example")}
-	plan := Decide(p, f)
-	if err := p.Check(f, plan); err != nil {
+	plan := Decide(p, &f)
+	if err := p.Check(&f, plan); err != nil {
 		t.Error(err)
 	}
 	if len(plan.Held) != 2 || !plan.Held[0].Ask || plan.Held[1].Ask {

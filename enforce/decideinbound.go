@@ -39,16 +39,16 @@ type InboundDecision struct {
 // decryption found: where a rule would reject for such a reason, the message goes into
 // quarantine instead, and the client hears what it hears of every message that was
 // accepted.
-func (p *InboundPolicy) Decide(f Facts) []InboundDecision {
+func (p *InboundPolicy) Decide(f *Facts) []InboundDecision {
 	all := make([]InboundDecision, len(f.Recipients))
 	for i := range f.Recipients {
 		to := &f.Recipients[i]
 		all[i] = InboundDecision{Assigned: Assigned{Index: i, Address: to.Address}}
 		if !p.Empty() {
-			p.decide(&f, to, &all[i])
-			all[i].Silent = f.Found.Secret && p.mayWithhold(&f, to)
+			p.decide(f, to, &all[i])
+			all[i].Silent = f.Found.Secret && p.mayWithhold(f, to)
 			all[i].Archive = all[i].Form.Original == OriginalArchived && !all[i].Action.withholds() ||
-				f.Found.Secret && all[i].Action != Reject && p.mayArchive(&f, to)
+				f.Found.Secret && all[i].Action != Reject && p.mayArchive(f, to)
 		}
 	}
 	return all
@@ -135,14 +135,15 @@ func (r *inboundRule) applies(v *view) answer {
 // Groups returns for each recipient the groups of which it may matter whether it is in
 // them, whatever is found in the message: when they are asked for must not depend on it.
 // It is nil if no rule has a condition on groups.
-func (p *InboundPolicy) Groups(f Facts) [][]string {
+func (p *InboundPolicy) Groups(f *Facts) [][]string {
 	if p == nil || !p.groups {
 		return nil
 	}
 	groups := make([][]string, len(f.Recipients))
-	f.Found = Found{unopened: true}
+	before := *f
+	before.Found = Found{unopened: true}
 	for i := range f.Recipients {
-		v := newView(&f, &f.Recipients[i])
+		v := newView(&before, &f.Recipients[i])
 		for j := range p.rules {
 			r := &p.rules[j]
 			matches := r.applies(&v)

@@ -23,8 +23,8 @@ type Early struct {
 // others would get the message all the same. What is encrypted already can only
 // be known from the message: a rule with encrypted = "yes" above the one that
 // refuses makes it wait.
-func (p *Policy) Early(f Facts) Early {
-	v := newView(&f, &f.Recipients[0])
+func (p *Policy) Early(f *Facts) Early {
+	v := newView(f, &f.Recipients[0])
 	r := p.index.first(p.rules, &v, false, func(r *rule) bool { return r.matches(&v, false) == yes })
 	switch {
 	case r == nil:
@@ -44,10 +44,10 @@ func (p *Policy) Early(f Facts) Early {
 // can tell already. ok is false when the decision has to wait for the message.
 // Only what is known to be missing is refused: an Unknown may have its answer
 // by the time the message has arrived.
-func (p *Policy) AtRCPT(f Facts) (r Refusal, ok bool) {
+func (p *Policy) AtRCPT(f *Facts) (r Refusal, ok bool) {
 	if !p.Early(f).Refusable || f.Recipients[0].Certificate.State != None {
 		return Refusal{}, false
 	}
-	t := p.decision(&f, 0)
+	t := p.decision(f, 0)
 	return t.refusal(0), true
 }

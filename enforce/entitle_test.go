@@ -120,7 +120,7 @@ func TestUnknownEntitlement(t *testing.T) {
 		f := facts(t, "x@plain.example")
 		f.Identities = map[string]IdentityFacts{"gw@own.example": {State: Available}}
 		f.SignUnknown = "no answer"
-		if got := summary(f, Decide(p, f)); got != "deferred" {
+		if got := summary(f, Decide(p, &f)); got != "deferred" {
 			t.Errorf("sign %s by %q: %s", r.Sign, r.Identity, got)
 		}
 	}

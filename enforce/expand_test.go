@@ -35,21 +35,21 @@ func TestGroupsThatStandThere(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f.Recipients[0].Group = tt.group
-		if got := summary(f, Decide(p, f)); got != tt.want {
+		if got := summary(f, Decide(p, &f)); got != tt.want {
 			t.Errorf("%+v: %s", tt.group, got)
 		}
-		if n := p.Needs(f); n.Expand[0] == tt.group.Asked || n.Expand[1] {
+		if n := p.Needs(&f); n.Expand[0] == tt.group.Asked || n.Expand[1] {
 			t.Errorf("%+v: %+v", tt.group, n)
 		}
 	}
 	// A mailbox, and one that came by another group, are what they are.
 	f = facts(t, "staff@own.example")
 	f.Recipients[0].Group.State = NoGroup
-	if got := summary(f, Decide(p, f)); got != "copy 1" {
+	if got := summary(f, Decide(p, &f)); got != "copy 1" {
 		t.Error(got)
 	}
 	f.Recipients[0] = RecipientFacts{Address: f.Recipients[0].Address, Unnamed: true, Through: []address.Address{mustParse(t, "all@own.example")}}
-	if got := summary(f, Decide(p, f)); got != "copy 1" || p.Needs(f).Expand[0] {
+	if got := summary(f, Decide(p, &f)); got != "copy 1" || p.Needs(&f).Expand[0] {
 		t.Error(got)
 	}
 }
@@ -81,11 +81,11 @@ func TestMembersWaitTogether(t *testing.T) {
 		for i, groups := range tt.through {
 			f.Recipients[i].Through, f.Recipients[i].Unnamed = groups, true
 		}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		if got := summary(f, plan); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.to, got, tt.want)
 		}
-		if err := p.Check(f, plan); err != nil {
+		if err := p.Check(&f, plan); err != nil {
 			t.Errorf("%s: %v", tt.to, err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestCheckRefusesAPartialGroup(t *testing.T) {
 	staff := mustParse(t, "staff@own.example")
 	f := facts(t, "has@x.example open@x.example")
 	f.Recipients[0].Through, f.Recipients[1].Through = []address.Address{staff}, []address.Address{staff}
-	good := Decide(p, f)
+	good := Decide(p, &f)
 	assigned := good.Refused[0].Assigned
 	copied := Copy{Recipients: []Assigned{assigned}, Encrypt: &Encrypt{Certificates: f.Recipients[0].Certificate.Usable}}
 	for name, plan := range map[string]Plan{
@@ -104,18 +104,18 @@ func TestCheckRefusesAPartialGroup(t *testing.T) {
 		"one is refused": {Refused: []Refusal{{Assigned: assigned}, good.Refused[1]}},
 		"one is removed": {Stripped: []Refusal{{Assigned: assigned}}, Refused: good.Refused[1:]},
 	} {
-		if err := p.Check(f, plan); err == nil {
+		if err := p.Check(&f, plan); err == nil {
 			t.Errorf("%s: passes", name)
 		}
 	}
 	// What may be a group gets no copy.
 	f = facts(t, "staff@own.example")
 	plan := Plan{Copies: []Copy{{Recipients: []Assigned{{Address: f.Recipients[0].Address}}}}}
-	if err := p.Check(f, plan); err == nil {
+	if err := p.Check(&f, plan); err == nil {
 		t.Error("a copy for what may be a group passes")
 	}
 	f.Recipients[0].Group.State = NoGroup
-	if err := p.Check(f, plan); err != nil {
+	if err := p.Check(&f, plan); err != nil {
 		t.Error(err)
 	}
 }

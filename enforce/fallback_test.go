@@ -29,10 +29,10 @@ func TestDeputy(t *testing.T) {
 		if tt.change != nil {
 			tt.change(&f)
 		}
-		if n := p.Needs(f); len(n.Identities) != 1 || n.Identities[0] != "domain" {
+		if n := p.Needs(&f); len(n.Identities) != 1 || n.Identities[0] != "domain" {
 			t.Errorf("%s: needs %v", tt.name, n.Identities)
 		}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		got := summary(f, plan)
 		if len(plan.Copies) == 1 && plan.Copies[0].Sign != nil {
 			got = `signed by "` + plan.Copies[0].Sign.Identity + `"`

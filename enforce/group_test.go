@@ -89,7 +89,7 @@ func TestUnknownMembershipsNeverChooseTheRule(t *testing.T) {
 		}
 		f := genFacts(t)
 		known := allKnown(t, f)
-		for _, c := range Decide(p, f).Copies {
+		for _, c := range Decide(p, &f).Copies {
 			for _, a := range c.Recipients {
 				r := p.match(&known, &known.Recipients[a.Index])
 				if _, encrypt := r.wants(&known); c.Encrypt == nil && encrypt == require && !r.report && !r.untouched(&known, &known.Recipients[a.Index]) {
@@ -114,13 +114,13 @@ func TestNeededGroupsAreEnough(t *testing.T) {
 			answers[i], f.Recipients[i].Groups = f.Recipients[i].Groups, nil
 		}
 		tell(t, all)
-		n := p.Needs(f)
+		n := p.Needs(&f)
 		f.SenderGroups = pick(all, n.SenderGroups)
 		for i := range f.Recipients {
 			tell(t, answers[i])
 			f.Recipients[i].Groups = pick(answers[i], n.Groups[i])
 		}
-		again := p.Needs(f)
+		again := p.Needs(&f)
 		if len(again.SenderGroups) > 0 {
 			t.Fatalf("asks again for %v", again.SenderGroups)
 		}
@@ -178,10 +178,10 @@ func TestGroupConditions(t *testing.T) {
 		}
 		f := facts(t, "none@plain.example")
 		f.SenderGroups, f.Recipients[0].Groups = known, known
-		if got := summary(f, Decide(p, f)); got != tt.want {
+		if got := summary(f, Decide(p, &f)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
-		if e := p.Early(f); e.Refusable || !e.Lookup && tt.rule.Recipient == nil {
+		if e := p.Early(&f); e.Refusable || !e.Lookup && tt.rule.Recipient == nil {
 			t.Errorf("%s: early %+v", tt.name, e)
 		}
 	}
@@ -195,8 +195,8 @@ func TestNullSenderIsInNoGroup(t *testing.T) {
 	}
 	f := facts(t, "none@plain.example")
 	f.Sender = address.Null
-	if got := summary(f, Decide(p, f)); got != "copy 1" || len(p.Needs(f).SenderGroups) > 0 {
-		t.Errorf("%s, asks for %v", got, p.Needs(f).SenderGroups)
+	if got := summary(f, Decide(p, &f)); got != "copy 1" || len(p.Needs(&f).SenderGroups) > 0 {
+		t.Errorf("%s, asks for %v", got, p.Needs(&f).SenderGroups)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestUndecidedIsSaidAndHoldsTheOthers(t *testing.T) {
 	}
 	f := facts(t, "x@own.example has@secret.example none@secret.example")
 	f.Recipients[0].Groups = map[string]MembershipFacts{"board@own.example": {Reason: "no answer within 2s"}}
-	plan := Decide(p, f)
+	plan := Decide(p, &f)
 	if got := summary(f, plan); got != "deferred; deferred; refused" {
 		t.Error(got)
 	}
@@ -223,7 +223,7 @@ func TestUndecidedIsSaidAndHoldsTheOthers(t *testing.T) {
 	}
 	// What is encrypted already passes by every rule.
 	f.Content.Encrypted = true
-	if got := summary(f, Decide(p, f)); got != "copy 1; copy 1; copy 1" {
+	if got := summary(f, Decide(p, &f)); got != "copy 1; copy 1; copy 1" {
 		t.Error(got)
 	}
 }

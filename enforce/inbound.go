@@ -18,14 +18,14 @@ type Demand struct {
 // signature speaks for the author; and an attacker who names another sender in the
 // envelope does not get around the rule for that author. Where it is unknown
 // whether a rule matches, it counts, and so do those below it.
-func (p *Policy) Demands(f Facts) [][]Demand {
+func (p *Policy) Demands(f *Facts) [][]Demand {
 	senders := append([]address.Address{f.Sender}, f.From...)
 	groups := append([]map[string]MembershipFacts{f.SenderGroups}, f.AuthorGroups...)
 	groups = append(groups, make([]map[string]MembershipFacts, len(f.From))...)
 	demands := make([][]Demand, len(f.Recipients))
 	for i := range f.Recipients {
 		for j, s := range senders {
-			as := f
+			as := *f
 			as.Sender, as.SenderGroups = s, groups[j]
 			p.possible(&as, &f.Recipients[i], func(r *rule) {
 				d := Demand{Rule: r.name, Line: r.line, Profile: r.profile}

@@ -29,7 +29,7 @@ func TestDemands(t *testing.T) {
 		if tt.sender != "" {
 			f.Sender = mustParse(t, tt.sender)
 		}
-		if got := fmt.Sprint(p.Demands(f)); got != tt.want {
+		if got := fmt.Sprint(p.Demands(&f)); got != tt.want {
 			t.Errorf("%+v: %s", tt, got)
 		}
 	}
@@ -66,14 +66,14 @@ func TestDemandsOfGroups(t *testing.T) {
 			SenderGroups: known("partners@own.example", tt.sender), AuthorGroups: []map[string]MembershipFacts{known("partners@own.example", tt.author)},
 			Recipients: []RecipientFacts{{Address: mustParse(t, "bob@own.example"), Groups: known("board@own.example", tt.recipient)}},
 		}
-		if got := fmt.Sprint(p.Demands(f)); got != tt.want {
+		if got := fmt.Sprint(p.Demands(&f)); got != tt.want {
 			t.Errorf("%+v: %s", tt, got)
 		}
 		f.AuthorGroups, f.SenderGroups, f.Recipients[0].Groups = nil, nil, nil
-		if n := p.Needs(f); len(n.SenderGroups) != 1 || len(n.Groups[0]) != 1 {
+		if n := p.Needs(&f); len(n.SenderGroups) != 1 || len(n.Groups[0]) != 1 {
 			t.Errorf("needs %+v", n)
 		}
-		if got := fmt.Sprint(p.Demands(f)); got != "[[{partners 0 edi} {board 0 strong} {default 0 default}]]" {
+		if got := fmt.Sprint(p.Demands(&f)); got != "[[{partners 0 edi} {board 0 strong} {default 0 default}]]" {
 			t.Errorf("nothing was asked for: %s", got)
 		}
 	}

@@ -26,7 +26,7 @@ func decideOn(t *testing.T, p *InboundPolicy, f Facts) InboundDecision {
 	t.Helper()
 	f.Direction = Inbound
 	f.Recipients = []RecipientFacts{{Address: mustParse(t, "bob@own.example")}}
-	return p.Decide(f)[0]
+	return p.Decide(&f)[0]
 }
 
 func TestInboundConditions(t *testing.T) {

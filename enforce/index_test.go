@@ -82,7 +82,7 @@ func TestIndexFindsTheFirstRule(t *testing.T) {
 		for i := range f.Recipients {
 			one := f
 			one.Content, one.Recipients = Content{}, f.Recipients[i:i+1]
-			if got, want := p.Early(one), all.Early(one); got != want {
+			if got, want := p.Early(&one), all.Early(&one); got != want {
 				t.Fatalf("%s: the index finds early %+v, and a look at every rule %+v", f.Recipients[i].Address, got, want)
 			}
 		}
@@ -176,7 +176,7 @@ func benchmarkRules(b *testing.B, rules []Rule, to string) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		Decide(p, f)
+		Decide(p, &f)
 	}
 }
 

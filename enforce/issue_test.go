@@ -38,7 +38,7 @@ func TestWhoIsIssuedFor(t *testing.T) {
 		if c.change != nil {
 			c.change(&f)
 		}
-		if n := p.Needs(f); n.Issue != c.issue || n.Issuable != c.issuable {
+		if n := p.Needs(&f); n.Issue != c.issue || n.Issuable != c.issuable {
 			t.Errorf("%s: issue %t, issuable %t", c.name, n.Issue, n.Issuable)
 		}
 	}
@@ -57,8 +57,8 @@ func TestIssuableIsSaid(t *testing.T) {
 	}
 	f := facts(t, "none@p.example none@r.example none@q.example")
 	f.Identity, f.IdentityReason, f.Issuable = None, "there is none", true
-	plan := Decide(p, f)
-	if err := p.Check(f, plan); err != nil {
+	plan := Decide(p, &f)
+	if err := p.Check(&f, plan); err != nil {
 		t.Fatal(err)
 	}
 	notes := map[string]string{}
@@ -78,7 +78,7 @@ func TestIssuableIsSaid(t *testing.T) {
 		}
 	}
 	f.SignForbidden = "this client may not"
-	if plan := Decide(p, f); len(plan.Refused) != 1 {
+	if plan := Decide(p, &f); len(plan.Refused) != 1 {
 		t.Errorf("issued for one who may not sign: %+v", plan)
 	}
 }
@@ -91,8 +91,8 @@ func TestNothingIsSignedByNobody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		f.Identity, f.Issuable, f.SignForbidden = None, true, ""
-		needs := p.Needs(f)
-		for _, c := range Decide(p, f).Copies {
+		needs := p.Needs(&f)
+		for _, c := range Decide(p, &f).Copies {
 			if c.Sign == nil || c.Sign.Identity != "" {
 				continue
 			}

@@ -43,31 +43,31 @@ type Needs struct {
 
 // Needs returns what to find out for Decide. The facts need to be complete but
 // for what it names.
-func (p *Policy) Needs(f Facts) Needs {
+func (p *Policy) Needs(f *Facts) Needs {
 	n := Needs{Certificate: make([]bool, len(f.Recipients)), Domain: make([]string, len(f.Recipients)), Profile: make([]string, len(f.Recipients)), Expand: make([]bool, len(f.Recipients))}
-	n.Groups, n.SenderGroups = p.groupNeeds(&f)
+	n.Groups, n.SenderGroups = p.groupNeeds(f)
 	identities, further := make(map[string]bool), make(map[string]bool)
 	for i := range f.Recipients {
 		to := &f.Recipients[i]
-		c := p.decided(&f, to)
+		c := p.decided(f, to)
 		r := c.rule
-		if r == nil || c.open != "" || r.untouched(&f, to) {
+		if r == nil || c.open != "" || r.untouched(f, to) {
 			// Who can read what is encrypted already is looked up where it matters.
-			n.Certificate[i] = r != nil && r.sealed(&f, to) && (r.encrypt != never || r.checkReaders)
+			n.Certificate[i] = r != nil && r.sealed(f, to) && (r.encrypt != never || r.checkReaders)
 			continue
 		}
 		if r.expand && !to.Unnamed && to.Group.State != NoGroup {
 			n.Expand[i] = !to.Group.Asked
 			continue
 		}
-		sign, encrypt := r.wants(&f)
+		sign, encrypt := r.wants(f)
 		n.Sender = n.Sender || sign != never && r.steps.identity == ""
 		for _, name := range []string{r.steps.identity, r.steps.domainIdentity} {
 			if sign != never && name != "" {
 				identities[name] = true
 			}
 		}
-		if sign != never && r.asksForIdentity(&f) {
+		if sign != never && r.asksForIdentity(f) {
 			n.Issuable = true
 			n.Issue = n.Issue || !r.report
 		}

@@ -114,10 +114,12 @@ func (p *Partners) Of(a address.Address) *Partner {
 	if p == nil || a.IsNull() {
 		return nil
 	}
-	if found, ok := p.byDomain[a.Domain()]; ok {
-		return &found.Partner
+	found, ok := p.byDomain[a.Domain()]
+	if !ok {
+		return nil
 	}
-	return nil
+	partner := found.Partner // with most there is no agreement, and nothing is allocated
+	return &partner
 }
 
 // Demands returns the minimum requirements that are agreed for mail of authors.

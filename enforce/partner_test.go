@@ -110,12 +110,12 @@ func TestPartnerCertificateAndProfile(t *testing.T) {
 		a := mustParse(t, tt.to)
 		f := Facts{Direction: Outbound, Sender: mustParse(t, "a@own.example"), Content: Content{Header: map[string][]string{"subject": {tt.subject}}},
 			Recipients: []RecipientFacts{{Address: a, Partner: partners.Of(a), Certificate: none, Domain: domain}}}
-		n := p.Needs(f)
+		n := p.Needs(&f)
 		if n.Domain[0] != tt.certificate || n.Profile[0] != tt.profile {
 			t.Errorf("%+v: needs %q by %q", tt, n.Domain[0], n.Profile[0])
 		}
-		plan := Decide(p, f)
-		if err := p.Check(f, plan); err != nil {
+		plan := Decide(p, &f)
+		if err := p.Check(&f, plan); err != nil {
 			t.Errorf("%+v: %v", tt, err)
 		}
 		if tt.certificate == "" {
@@ -127,15 +127,15 @@ func TestPartnerCertificateAndProfile(t *testing.T) {
 		if len(plan.Copies) != 1 || plan.Copies[0].Encrypt.Profile != tt.profile || !strings.Contains(plan.Copies[0].Recipients[0].Note, "domain certificate") || !strings.Contains(plan.Copies[0].Recipients[0].Note, "expired") {
 			t.Errorf("%+v: %+v", tt, plan)
 		}
-		if early := p.Early(f); early.Refusable {
+		if early := p.Early(&f); early.Refusable {
 			t.Errorf("%+v: refused when it is named", tt)
 		}
 		f.Recipients[0].Domain = none
-		if r := Decide(p, f).Refused; tt.profile == "strong" && (len(r) != 1 || r[0].Temporary || !strings.HasSuffix(r[0].Reason, "; contact for partner.example: +49 30 1")) {
+		if r := Decide(p, &f).Refused; tt.profile == "strong" && (len(r) != 1 || r[0].Temporary || !strings.HasSuffix(r[0].Reason, "; contact for partner.example: +49 30 1")) {
 			t.Errorf("%+v: %+v", tt, r)
 		}
 		f.Recipients[0].Domain = CertificateFacts{}
-		if r := Decide(p, f).Refused; len(r) != 1 || !r[0].Temporary {
+		if r := Decide(p, &f).Refused; len(r) != 1 || !r[0].Temporary {
 			t.Errorf("%+v: unknown: %+v", tt, r)
 		}
 	}

@@ -201,13 +201,13 @@ func whereabouts(plan Plan, n int) []int {
 func TestEveryRecipientIsInExactlyOnePlace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		for i, n := range whereabouts(plan, len(f.Recipients)) {
 			if n != 1 {
 				t.Fatalf("recipient %d is in %d places of %+v", i, n, plan)
 			}
 		}
-		if err := p.Check(f, plan); err != nil {
+		if err := p.Check(&f, plan); err != nil {
 			t.Fatalf("Check refuses what Decide decided: %v", err)
 		}
 	})
@@ -216,7 +216,7 @@ func TestEveryRecipientIsInExactlyOnePlace(t *testing.T) {
 func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		for _, c := range Decide(p, f).Copies {
+		for _, c := range Decide(p, &f).Copies {
 			for _, a := range c.Recipients {
 				r := p.match(&f, &f.Recipients[a.Index])
 				if r.report || r.untouched(&f, &f.Recipients[a.Index]) {
@@ -249,7 +249,7 @@ func TestRequireIsNeverWithoutItsStep(t *testing.T) {
 func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		for _, c := range Decide(p, f).Copies {
+		for _, c := range Decide(p, &f).Copies {
 			for _, a := range c.Recipients {
 				to := &f.Recipients[a.Index]
 				r := p.match(&f, to)
@@ -268,7 +268,7 @@ func TestUnknownNeverBecomesPlaintext(t *testing.T) {
 func TestHeldWaitsForACertificate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		for _, h := range Decide(p, f).Held {
+		for _, h := range Decide(p, &f).Held {
 			to := f.Recipients[h.Index]
 			if r := p.match(&f, &to); r.missing != hold && r.missing != ask || to.Certificate.State != None {
 				t.Fatalf("%+v is held", h)
@@ -276,7 +276,7 @@ func TestHeldWaitsForACertificate(t *testing.T) {
 			again := f
 			to.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{9}}}
 			again.Recipients = []RecipientFacts{to}
-			plan := Decide(p, again)
+			plan := Decide(p, &again)
 			if len(plan.Held) > 0 || len(plan.Copies) > 0 && plan.Copies[0].Encrypt == nil {
 				t.Fatalf("with a certificate the plan is %+v", plan)
 			}
@@ -289,7 +289,7 @@ func TestReleasedGoesInTheClear(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		f.Released, f.Content.Encrypted = true, false
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		if len(plan.Held)+len(plan.Stripped) > 0 {
 			t.Fatalf("plan is %+v", plan)
 		}
@@ -298,7 +298,7 @@ func TestReleasedGoesInTheClear(t *testing.T) {
 				t.Fatalf("encrypted all the same: %+v", c)
 			}
 		}
-		if err := p.Check(f, plan); err != nil {
+		if err := p.Check(&f, plan); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -310,7 +310,7 @@ func TestUnknownIsRefusedForNowOnly(t *testing.T) {
 		if len(f.Recipients) != 1 {
 			return
 		}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		r := p.match(&f, &f.Recipients[0])
 		if r.expand && f.Recipients[0].Group.State == EmptyGroup {
 			return // no recipient to try again for
@@ -356,14 +356,14 @@ func TestOrderOfRecipientsDoesNotMatter(t *testing.T) {
 		for i := range order {
 			order[i] = i
 		}
-		want := outcomes(Decide(p, f), order)
+		want := outcomes(Decide(p, &f), order)
 		order = rapid.Permutation(order).Draw(t, "order")
 		g := f
 		g.Recipients = nil
 		for _, i := range order {
 			g.Recipients = append(g.Recipients, f.Recipients[i])
 		}
-		if diff := cmp.Diff(want, outcomes(Decide(p, g), order)); diff != "" {
+		if diff := cmp.Diff(want, outcomes(Decide(p, &g), order)); diff != "" {
 			t.Fatalf("order matters (-first +permuted):\n%s", diff)
 		}
 	})
@@ -392,7 +392,7 @@ func TestRuleBelowAMatchingOneChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(Decide(p, f), Decide(q, f), compareAddresses, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(Decide(p, &f), Decide(q, &f), compareAddresses, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("a rule below changes the plan (-without +with):\n%s", diff)
 		}
 	})
@@ -401,7 +401,7 @@ func TestRuleBelowAMatchingOneChangesNothing(t *testing.T) {
 func TestNoTextIsBothClearAndEncrypted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		var m mixing
 		m.add(p, &f, plan)
 		if m.wrong(require) || m.wrong(prefer) && !m.secret {
@@ -449,7 +449,7 @@ func TestUnreadSubjectIsWhateverProtects(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
 		f.Content.Header, f.Content.Unread = nil, map[string]bool{"subject": true}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		for _, subject := range []string{"a word", "another"} {
 			read := f
 			read.Content.Header, read.Content.Unread = map[string][]string{"subject": {subject}}, nil
@@ -477,7 +477,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 		for _, r := range p.rules {
 			r.unsure = MemberUnknown // what was taken for granted may prove wrong
 		}
-		first := Decide(p, f)
+		first := Decide(p, &f)
 		again := f
 		again.Identity, again.Recipients = Available, nil
 		for _, r := range first.Refused {
@@ -496,7 +496,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 		}
 		again.SenderGroups = maps.Clone(f.SenderGroups)
 		tell(t, again.SenderGroups)
-		second := Decide(p, again)
+		second := Decide(p, &again)
 		released := f
 		released.Identity, released.Recipients = Available, nil
 		waiting := make([]RecipientFacts, 0, len(first.Held)+len(second.Held))
@@ -510,7 +510,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 			to.Certificate = CertificateFacts{State: Available, Usable: []Fingerprint{{byte(i + 1)}}}
 			released.Recipients = append(released.Recipients, to)
 		}
-		third := Decide(p, released)
+		third := Decide(p, &released)
 		var m mixing
 		m.add(p, &f, first)
 		m.add(p, &again, second)
@@ -524,7 +524,7 @@ func TestNoTextIsBothClearAndEncryptedAfterARetry(t *testing.T) {
 func TestHiddenRecipientsOfEncryptedCopiesAreAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		for _, c := range Decide(p, f).Copies {
+		for _, c := range Decide(p, &f).Copies {
 			for _, a := range c.Recipients {
 				if c.Encrypt != nil && f.Recipients[a.Index].Hidden && len(c.Recipients) > 1 {
 					t.Fatalf("%s is hidden and shares an encrypted copy", a.Address)
@@ -550,11 +550,11 @@ func TestEarlyRefusalIsTheLaterOne(t *testing.T) {
 		}
 		f.Triggers.Plain = f.Triggers.Plain && !f.Triggers.Encrypt
 		early := Facts{Direction: f.Direction, Sender: f.Sender, Recipients: f.Recipients}
-		r, ok := p.AtRCPT(early)
+		r, ok := p.AtRCPT(&early)
 		if !ok {
 			return
 		}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		if len(plan.Refused) != 1 || plan.Refused[0].Reason != r.Reason || r.Temporary {
 			t.Fatalf("refused early with %+v, and later the plan is %+v", r, plan)
 		}
@@ -566,13 +566,13 @@ func TestEarlyRefusalIsTheLaterOne(t *testing.T) {
 func TestIdentityOfTheSenderCountsWhereItIsNeeded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := genPolicy(t), genFacts(t)
-		if p.Needs(f).Sender {
+		if p.Needs(&f).Sender {
 			return
 		}
 		f.Identity, f.Issuable = Available, false
-		with := Decide(p, f)
+		with := Decide(p, &f)
 		f.Identity = None
-		if diff := cmp.Diff(with, Decide(p, f), compareAddresses); diff != "" {
+		if diff := cmp.Diff(with, Decide(p, &f), compareAddresses); diff != "" {
 			t.Fatalf("the plan depends on the identity all the same:\n%s", diff)
 		}
 	})

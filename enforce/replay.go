@@ -14,7 +14,7 @@ type Replay struct {
 // header and the attachments. What is not known is not asked for, and not guessed.
 func (p *Policy) Replay(f Facts) Replay {
 	f.Content = unread(f.Content, p.fields, p.attachments)
-	a := Replay{Lacks: p.lacks(&f), Plan: Decide(p, f)}
+	a := Replay{Lacks: p.lacks(&f), Plan: Decide(p, &f)}
 	if !slices.ContainsFunc(a.Lacks, func(l []string) bool { return len(l) > 0 }) {
 		return a
 	}
@@ -27,7 +27,7 @@ func (p *Policy) Replay(f Facts) Replay {
 		}
 	}
 	known.Others += len(f.Recipients) - len(at)
-	with, without := a.Plan.Treated(len(f.Recipients)), Decide(p, known).Treated(len(at))
+	with, without := a.Plan.Treated(len(f.Recipients)), Decide(p, &known).Treated(len(at))
 	for j, i := range at {
 		if with[i].Rule != without[j].Rule || with[i].Treatment != without[j].Treatment {
 			a.Lacks[i] = []string{"what becomes of other recipients"}
@@ -51,7 +51,7 @@ func unread(c Content, fields []string, attachments bool) Content {
 
 // lacks says what the facts lack, by recipient.
 func (p *Policy) lacks(f *Facts) [][]string {
-	needs := p.Needs(*f)
+	needs := p.Needs(f)
 	all := make([][]string, len(f.Recipients))
 	for i := range f.Recipients {
 		to := &f.Recipients[i]
@@ -88,7 +88,7 @@ func (p *Policy) lacksOf(f *Facts, c choice) (list []string) {
 	one := *p
 	one.rules, one.groupless = []*rule{c.rule.always()}, true
 	one.index = newIndex(one.rules)
-	needs := one.Needs(*f)
+	needs := one.Needs(f)
 	if needs.Sender && f.Identity == Unknown && f.IdentityReason == "" {
 		list = append(list, "identities of the sender")
 	}
@@ -177,11 +177,11 @@ func (p *InboundPolicy) Replay(f Facts) InboundReplay {
 	if !p.Empty() {
 		f.Content = unread(f.Content, p.fields, p.attachments)
 	}
-	a := InboundReplay{Decisions: p.Decide(f), Lacks: make([][]string, len(f.Recipients))}
+	a := InboundReplay{Decisions: p.Decide(&f), Lacks: make([][]string, len(f.Recipients))}
 	if p.Empty() {
 		return a
 	}
-	groups := p.Groups(f)
+	groups := p.Groups(&f)
 	for i := range f.Recipients {
 		l := &a.Lacks[i]
 		c := p.first(&f, &f.Recipients[i])

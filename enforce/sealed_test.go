@@ -43,20 +43,20 @@ func TestEncryptedAlready(t *testing.T) {
 		if tt.weak {
 			f.Content.TooWeak = map[string]bool{"strong": true}
 		}
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		if got := summary(f, plan); got != tt.want {
 			t.Errorf("%s, reads %v: %s, want %s", tt.to, tt.reads, got, tt.want)
 		} else if strings.HasPrefix(got, "copy") && plan.Copies[0].Recipients[0].Note != tt.note {
 			t.Errorf("%s, reads %v: note %q, want %q", tt.to, tt.reads, plan.Copies[0].Recipients[0].Note, tt.note)
 		}
-		if err := p.Check(f, plan); err != nil {
+		if err := p.Check(&f, plan); err != nil {
 			t.Errorf("%s: %v", tt.to, err)
 		}
 	}
 	// A lookup only where the rule could have asked for one.
 	f := facts(t, "has@any.example has@clear.example")
 	f.Content.Encrypted = true
-	if n := p.Needs(f); !n.Certificate[0] || n.Certificate[1] {
+	if n := p.Needs(&f); !n.Certificate[0] || n.Certificate[1] {
 		t.Errorf("lookups %v", n.Certificate)
 	}
 }
@@ -94,7 +94,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		}
 		f := facts(t, "has@any.example")
 		f.Content = tt.content
-		plan := Decide(p, f)
+		plan := Decide(p, &f)
 		if got := plan.Copies[0].Recipients[0].Rule; got != tt.want {
 			t.Errorf("%s: rule %q, want %q", tt.name, got, tt.want)
 		}
@@ -115,10 +115,10 @@ func TestFrom(t *testing.T) {
 		for _, s := range strings.Fields(from) {
 			f.From = append(f.From, mustParse(t, s))
 		}
-		if got := Decide(p, f).Copies[0].Encrypt != nil; got != want {
+		if got := Decide(p, &f).Copies[0].Encrypt != nil; got != want {
 			t.Errorf("From %q: encrypted %v, want %v", from, got, want)
 		}
-		if p.Early(f).Rule != "" {
+		if p.Early(&f).Rule != "" {
 			t.Error("decided before From is known")
 		}
 	}

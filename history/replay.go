@@ -153,10 +153,10 @@ func (t *trial) decide(f enforce.Facts) []verdict {
 // all that is known of it.
 func (t *trial) atRCPT(r Row) verdict {
 	f := t.facts([]Row{r})
-	if refusal, refused := t.rules.Policy.AtRCPT(f); refused {
+	if refusal, refused := t.rules.Policy.AtRCPT(&f); refused {
 		return verdict{rule: refusal.Rule, treatment: AtRCPT, reason: refusal.Reason}
 	}
-	early := t.rules.Policy.Early(f)
+	early := t.rules.Policy.Early(&f)
 	if early.Rule == "" {
 		return verdict{lacks: []string{"the message: its recipient was refused before it came"}}
 	}

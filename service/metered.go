@@ -74,11 +74,15 @@ func (t tally) Refused(env *relay.Envelope, err error) {
 // Answered implements relay.Meter.
 func (t tally) Answered(a relay.Tally) {
 	env := a.Envelope
-	direction, whole := directionOf(t.direction, env), t.message(a)
+	each := make([]enforce.Direction, len(env.Recipients))
+	for i, r := range env.Recipients {
+		each[i] = t.direction(env, r.Address)
+	}
+	direction, whole := together(each), t.message(a)
 	t.metrics.Messages.WithLabelValues(env.Listener, direction, whole).Inc()
 	t.whole(a, direction, whole)
-	for i, r := range env.Recipients {
-		t.metrics.Recipients.WithLabelValues(string(t.direction(env, r.Address)), outcome(a, i)).Inc()
+	for i := range each {
+		t.metrics.Recipients.WithLabelValues(string(each[i]), outcome(a, i)).Inc()
 	}
 	if a.Err == nil && a.Decided != nil {
 		t.treatments(a)
@@ -120,9 +124,15 @@ func outcome(a relay.Tally, i int) string {
 // treatments counts how the copies that were accepted are protected, and what
 // inbound ones turned out to be: a recipient each.
 func (t tally) treatments(a relay.Tally) {
-	failed := map[address.Address]bool{}
+	var failed map[address.Address]bool // nil where none did, as most often
 	for i, r := range a.Envelope.Recipients {
-		failed[r.Address] = a.Answer(i) != nil
+		if a.Answer(i) == nil {
+			continue
+		}
+		if failed == nil {
+			failed = map[address.Address]bool{}
+		}
+		failed[r.Address] = true
 	}
 	for _, d := range a.Decided.Copies() {
 		n := 0
@@ -142,9 +152,17 @@ func (t tally) treatments(a relay.Tally) {
 
 // directionOf is that of a message: "both" where its recipients have different ones.
 func directionOf(of func(*relay.Envelope, address.Address) enforce.Direction, env *relay.Envelope) string {
+	each := make([]enforce.Direction, len(env.Recipients))
+	for i, r := range env.Recipients {
+		each[i] = of(env, r.Address)
+	}
+	return together(each)
+}
+
+// together is the direction of a message, of those of its recipients.
+func together(each []enforce.Direction) string {
 	var direction enforce.Direction
-	for _, r := range env.Recipients {
-		d := of(env, r.Address)
+	for _, d := range each {
 		if direction != "" && direction != d {
 			return "both"
 		}

@@ -214,8 +214,9 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 	}
 	groups := map[string]int{}
 	for i, to := range t.Envelope.Recipients {
-		groups[relay.Key(to.Address)] = i
-		if n, ok := at[relay.Key(to.Address)]; ok {
+		key := relay.Key(to.Address)
+		groups[key] = i
+		if n, ok := at[key]; ok {
 			r.answer(&rows[n], t, i)
 		} else if err := t.Answer(i); err != nil || t.Decided == nil || t.Decided.Recipients[i].Kind == relay.Returned {
 			// Else it is a group, and its members have rows.

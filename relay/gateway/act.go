@@ -23,7 +23,7 @@ func (g *Gateway) acted(in *arrival, groups []readers, released bool) []readers 
 		group.found = in.found(group.opened)
 		f.Found = group.found
 		f.Recipients = in.recipients(group.recipients)
-		all = append(all, group.by(g.InboundPolicy.Decide(f), released)...)
+		all = append(all, group.by(g.InboundPolicy.Decide(&f), released)...)
 	}
 	return all
 }

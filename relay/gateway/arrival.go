@@ -96,7 +96,7 @@ func (g *Gateway) inboundFacts(ctx context.Context, in *arrival) enforce.Facts {
 	if f.From, err = in.msg.Addresses("From"); err != nil {
 		f.From = nil
 	}
-	if groups := g.InboundPolicy.Groups(f); groups != nil {
+	if groups := g.InboundPolicy.Groups(&f); groups != nil {
 		g.findMemberships(ctx, &f, nil, groups)
 	}
 	return f

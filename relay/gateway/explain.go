@@ -274,7 +274,7 @@ func (g *Gateway) ExplainFound(ctx context.Context, env *relay.Envelope, msg *me
 	f := g.inboundFacts(ctx, in)
 	f.Found = found
 	var all []InboundOutcome
-	for _, d := range g.InboundPolicy.Decide(f) {
+	for _, d := range g.InboundPolicy.Decide(&f) {
 		all = append(all, g.explainDecision(d))
 	}
 	return all
@@ -298,7 +298,7 @@ func (g *Gateway) explain(ctx context.Context, out, in *relay.Envelope, msg *mes
 	x.facts(&e.facts)
 	x.IdentityNotes = e.identityNotes
 	x.groups(e)
-	plan := answerable(out, g.decide(g.Policy, e.facts))
+	plan := answerable(out, g.decide(g.Policy, &e.facts))
 	g.admitQuestions(out, msg, &e.facts, plan.Held)
 	x.plan(g, e, plan, g.answersHidden(ctx, msg, plan))
 	return x

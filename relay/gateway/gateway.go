@@ -222,7 +222,7 @@ type Gateway struct {
 
 	// What the last guards watch: enforce.Decide and smime.Encrypt, unless a test
 	// has something worse.
-	decide       func(*enforce.Policy, enforce.Facts) enforce.Plan
+	decide       func(*enforce.Policy, *enforce.Facts) enforce.Plan
 	encrypt      func(*message.Message, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
 	encryptDraft func(*message.Draft, []*x509.Certificate, smime.EncryptOptions) (*message.Message, error)
 }

@@ -19,7 +19,7 @@ var errNoGroups = errors.New("no directory with groups is configured")
 // like all others: its rules are looked for, and may depend on groups again.
 func (g *Gateway) findGroups(ctx context.Context, e *evidence) enforce.Needs {
 	for {
-		needs := g.Policy.Needs(e.facts)
+		needs := g.Policy.Needs(&e.facts)
 		if !g.findMemberships(ctx, &e.facts, needs.SenderGroups, needs.Groups) && !g.expandGroups(ctx, e, needs) {
 			return needs
 		}
@@ -40,7 +40,7 @@ func (g *Gateway) inboundGroups(ctx context.Context, f *enforce.Facts) {
 	ask := func(sender address.Address) map[string]enforce.MembershipFacts {
 		as := *f // the recipients are the same
 		as.Sender, as.SenderGroups = sender, nil
-		needs := g.Policy.Needs(as)
+		needs := g.Policy.Needs(&as)
 		g.findMemberships(ctx, &as, needs.SenderGroups, needs.Groups)
 		return as.SenderGroups
 	}

@@ -35,7 +35,7 @@ func TestUnencryptedCopyNeverLeaves(t *testing.T) {
 }
 
 // inTheClear is a plan that the rules forbid.
-func inTheClear(_ *enforce.Policy, f enforce.Facts) enforce.Plan {
+func inTheClear(_ *enforce.Policy, f *enforce.Facts) enforce.Plan {
 	var c enforce.Copy
 	for i, r := range f.Recipients {
 		c.Recipients = append(c.Recipients, enforce.Assigned{Index: i, Address: r.Address, Rule: "enc"})

@@ -108,7 +108,7 @@ func (g *Gateway) demands(ctx context.Context, in *arrival) map[string][]enforce
 	g.inboundGroups(ctx, &f)
 	asked := make(map[string][]enforce.Demand)
 	agreed := g.Partners.Demands(in.authors())
-	for i, d := range g.Policy.Demands(f) {
+	for i, d := range g.Policy.Demands(&f) {
 		asked[in.env.Recipients[i].Address.String()] = append(d, agreed...)
 	}
 	return asked

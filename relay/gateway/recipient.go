@@ -46,7 +46,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	one := *env
 	one.Recipients = []relay.Recipient{r}
 	facts := g.envelopeFacts(&one, enforce.Outbound)
-	early := g.Policy.Early(facts)
+	early := g.Policy.Early(&facts)
 	switch {
 	case !early.Lookup:
 		return nil
@@ -56,7 +56,7 @@ func (g *Gateway) Recipient(ctx context.Context, env *relay.Envelope, r relay.Re
 	}
 	result := g.lookup(ctx, r.Address)
 	facts.Recipients[0].Certificate = certificateFacts(result)
-	refusal, refused := g.Policy.AtRCPT(facts)
+	refusal, refused := g.Policy.AtRCPT(&facts)
 	if !refused {
 		return nil
 	}

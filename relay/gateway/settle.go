@@ -23,8 +23,8 @@ func (g *Gateway) settle(ctx context.Context, env *relay.Envelope, msg *message.
 ) (enforce.Plan, *answer.Outcome, error) {
 	for {
 		_, span := tracing.Start(ctx, "decide")
-		plan := g.decide(g.Policy, e.facts)
-		err := g.Policy.Check(e.facts, plan)
+		plan := g.decide(g.Policy, &e.facts)
+		err := g.Policy.Check(&e.facts, plan)
 		span.End(err)
 		if err != nil {
 			return plan, nil, fault.New(fault.Internal, "internal error, try again later ("+env.ID+")", err)

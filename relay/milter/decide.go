@@ -80,7 +80,8 @@ func (tx *transaction) message() (*message.Message, error) {
 	if err := tx.in.Err(); err != nil {
 		return nil, err
 	}
-	m, err := message.Parse(tx.in.Bytes())
+	whole := tx.in.Bytes()
+	m, err := message.Parse(whole)
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "message header cannot be parsed", err)
 	}
@@ -89,9 +90,9 @@ func (tx *transaction) message() (*message.Message, error) {
 			fmt.Errorf("%d fields where the MTA sees %d", len(m.Fields()), len(tx.names)))
 	}
 	for i, f := range m.Fields() {
-		if !strings.EqualFold(f.Name, tx.names[i]) {
+		if seen := whole[tx.names[i].from:tx.names[i].to]; !strings.EqualFold(f.Name, string(seen)) {
 			return nil, fault.New(fault.Malformed, "message header cannot be parsed",
-				fmt.Errorf("field %d is %q where the MTA sees %q", i, f.Name, tx.names[i]))
+				fmt.Errorf("field %d is %q where the MTA sees %q", i, f.Name, seen))
 		}
 	}
 	return m, wire.CheckLoop(m)

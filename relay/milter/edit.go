@@ -33,9 +33,11 @@ func diff(old, now *message.Message, exact bool) ([]packet, error) {
 	if bytes.IndexByte(now.Header(), 0) >= 0 {
 		return nil, fault.New(fault.Malformed, "NUL in the message header", nil)
 	}
-	kept := common(old.Fields(), now.Fields())
-	edits := deletions(old.Fields(), kept)
-	edits = append(edits, insertions(now.Fields(), kept, exact)...)
+	var edits []packet
+	if !bytes.Equal(old.Header(), now.Header()) {
+		kept := common(old.Fields(), now.Fields())
+		edits = append(deletions(old.Fields(), kept), insertions(now.Fields(), kept, exact)...)
+	}
 	if !bytes.Equal(old.Body(), now.Body()) {
 		edits = append(edits, chunks(now.Body())...)
 	}
@@ -48,7 +50,7 @@ type pair struct{ old, now int }
 // common returns a longest common subsequence of two headers, as pairs in
 // order.
 func common(old, now []message.Field) []pair {
-	var head, tail []pair
+	head, tail := make([]pair, 0, min(len(old), len(now))), []pair(nil)
 	lo := 0
 	for lo < len(old) && lo < len(now) && same(old[lo], now[lo]) {
 		head = append(head, pair{lo, lo})
@@ -110,7 +112,10 @@ func same(a, b message.Field) bool { return bytes.Equal(a.Raw, b.Raw) }
 // of one name from 1, so the last goes first: then the indexes of those before
 // it hold.
 func deletions(old []message.Field, kept []pair) []packet {
-	stays := make(map[int]bool, len(kept))
+	if len(kept) == len(old) {
+		return nil
+	}
+	stays := make([]bool, len(old))
 	for _, p := range kept {
 		stays[p.old] = true
 	}
@@ -135,11 +140,11 @@ func deletions(old []message.Field, kept []pair) []packet {
 // among those above it. Here the MTA counts all fields, and its own Received
 // field, which we are not shown, is number 0.
 func insertions(now []message.Field, kept []pair, exact bool) []packet {
-	stays := make(map[int]bool, len(kept))
+	stays := make([]bool, len(now))
 	for _, p := range kept {
 		stays[p.now] = true
 	}
-	var edits []packet
+	edits := make([]packet, 0, len(now)-len(kept))
 	for i, f := range now {
 		if !stays[i] {
 			edits = append(edits, header(insertHeader, uint32(i)+1, f.Name, value(f, exact)))

@@ -125,6 +125,7 @@ func (s *session) learn(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("macro packet without a stage")
 	}
+	before := s.macros
 	s.macros = macros{}
 	for data = data[1:]; len(data) > 0; {
 		var name, value []byte
@@ -132,16 +133,25 @@ func (s *session) learn(data []byte) error {
 		value, data, _ = bytes.Cut(data, []byte{0})
 		switch string(name) {
 		case "j":
-			s.macros.mta = string(value)
+			s.macros.mta = macro(value, before.mta)
 		case "i":
-			s.macros.queueID = string(value)
+			s.macros.queueID = macro(value, before.queueID)
 		case "{auth_authen}":
-			s.macros.user = string(value)
+			s.macros.user = macro(value, before.user)
 		case "{tls_version}":
-			s.macros.tls = string(value)
+			s.macros.tls = macro(value, before.tls)
 		}
 	}
 	return nil
+}
+
+// macro returns a value as a string: the one of the stage before, if it is the same, as
+// queue ids are at each.
+func macro(value []byte, before string) string {
+	if string(value) == before {
+		return before
+	}
+	return string(value)
 }
 
 // cstring returns what stands before the first NUL.
@@ -156,7 +166,7 @@ func path(data []byte) string { return strings.Trim(cstring(data), "<>") }
 // packet is the answer to the MTA's offer: version, actions, steps, and for each
 // stage the macros that are asked for.
 func (o options) packet() packet {
-	data := binary.BigEndian.AppendUint32(nil, version)
+	data := binary.BigEndian.AppendUint32(make([]byte, 0, 256), version)
 	data = binary.BigEndian.AppendUint32(data, uint32(o.actions))
 	data = binary.BigEndian.AppendUint32(data, uint32(o.protocol))
 	if o.actions&milter.OptSetSymList != 0 {

@@ -141,7 +141,7 @@ func TestGarbage(t *testing.T) {
 			}
 		}
 	})
-	const most = 170
+	const most = 70
 	if got > most {
 		t.Errorf("a message costs %.0f allocations, at most %d are expected", got, most)
 	}

@@ -35,11 +35,18 @@ type transaction struct {
 	sender error // why the sender cannot be used; said at the first recipient
 	given  []given
 	in     *wire.Collector
-	names  []string // of the header fields, as the MTA counts them
-	inBody bool
+	// names are where those of the header fields are in what was gathered, as the MTA
+	// counts the fields; few is the memory of usual ones.
+	names   []span
+	few     [24]span
+	written int // octets of what was gathered
+	inBody  bool
 
 	decided *relay.Answer // nil until it is
 }
+
+// span is a part of what was gathered: its first octet, and the one behind it.
+type span struct{ from, to int }
 
 // given is a recipient as the MTA named it, and the key of its envelope
 // address. The MTA deletes only what is spelled exactly as it spelled it.
@@ -71,6 +78,7 @@ func (s *session) mailFrom(from string, args []string) {
 	tx.env.Client.User = s.macros.user
 	// The MTA has accepted them; what is malformed all the same is left out.
 	tx.env.Params, _, _ = wire.MailParams(args)
+	tx.names = tx.few[:0]
 	s.tx = tx
 }
 
@@ -133,7 +141,7 @@ func (s *session) field(name, value []byte) {
 	if tx == nil {
 		return
 	}
-	tx.names = append(tx.names, string(name))
+	tx.names = append(tx.names, span{tx.written, tx.written + len(name)})
 	tx.write(name)
 	tx.write(colon)
 	if !s.exact {
@@ -216,7 +224,10 @@ func (s *session) forget() {
 	s.conn.setBusy(false)
 }
 
-func (tx *transaction) write(p []byte) { _, _ = tx.in.Write(p) } // a Collector's writes do not fail
+func (tx *transaction) write(p []byte) {
+	_, _ = tx.in.Write(p) // a Collector's writes do not fail
+	tx.written += len(p)
+}
 
 // complete adds to the envelope what came only after MAIL.
 func (s *session) complete() {
