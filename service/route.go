@@ -212,7 +212,7 @@ func (b *builder) plainHop(target string) nexthop.Config {
 	}
 	return nexthop.Config{
 		Hosts: []string{target}, TLS: nexthop.Mode(n.TLS), CA: n.CA,
-		Client: smtpclient.Config{Hostname: b.name, Timeout: n.Timeout},
+		Client: smtpclient.Config{Hostname: b.name, Timeout: n.Timeout, Attempt: n.Attempt},
 	}
 }
 
@@ -221,7 +221,7 @@ func (b *builder) routeHop(r *config.Route) nexthop.Config {
 		Hosts: r.Hosts(), Weights: r.Weights, Folder: r.Folder(), Port: r.Port, TLS: nexthop.Mode(r.TLS), Implicit: r.ImplicitTLS,
 		CA: r.CA, VerifyName: r.VerifyName, Certificate: r.TLSCert, Key: r.TLSKey, Concurrency: r.Concurrency, Rate: r.Rate,
 		Client: smtpclient.Config{
-			Hostname: b.name, LMTP: r.Protocol == "lmtp", Timeout: r.Timeout, NoPipelining: !r.Pipelining, NoChunking: !r.Chunking, PerConnection: r.PerConnection,
+			Hostname: b.name, LMTP: r.Protocol == "lmtp", Timeout: r.Timeout, Attempt: r.Attempt, NoPipelining: !r.Pipelining, NoChunking: !r.Chunking, PerConnection: r.PerConnection,
 			Sources: addresses(r.Source), Auth: login(r),
 		},
 	}

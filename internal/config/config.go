@@ -161,6 +161,7 @@ type NextHop struct {
 	TLS     string        `toml:"tls" doc:"TLS to the next hop: require verifies the server certificate, opportunistic does not" enum:"off,opportunistic,require"`
 	CA      string        `toml:"ca" doc:"PEM file with the CA certificates trusted by tls = \"require\"; empty uses those of the system" path:"file"`
 	Timeout time.Duration `toml:"timeout" doc:"how long to wait for one reply of the next hop; 0s uses the timeouts of RFC 5321" min:"0s"`
+	Attempt time.Duration `toml:"attempt_timeout" doc:"how long one attempt to deliver a message may take in all until the next hop has it, and as long again until it has answered, with a second more for every 4 kB of the message; 0s is no limit" min:"0s"`
 }
 
 // Queue is the section [queue].

@@ -23,7 +23,7 @@ func Default() *Config {
 			Receive: 30 * time.Minute, Process: 4 * time.Minute, ShutdownTimeout: 30 * time.Second,
 		},
 		Listeners:    defaultListeners(),
-		NextHop:      NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic"},
+		NextHop:      NextHop{Address: "127.0.0.1:10027", TLS: "opportunistic", Attempt: time.Hour},
 		Routes:       []Route{},
 		DNS:          DNS{Resolvers: []string{}, Timeout: 5 * time.Second},
 		Queue:        defaultQueue(),

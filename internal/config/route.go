@@ -50,6 +50,7 @@ type Route struct {
 	Pipelining    bool          `toml:"pipelining" doc:"send commands without waiting for each reply, to hosts that offer PIPELINING"`
 	Chunking      bool          `toml:"chunking" doc:"send messages by BDAT to hosts that offer CHUNKING (RFC 3030), instead of DATA"`
 	Timeout       time.Duration `toml:"timeout" doc:"how long to wait for one reply; 0s uses the timeouts of RFC 5321" min:"0s"`
+	Attempt       time.Duration `toml:"attempt_timeout" doc:"how long one attempt to deliver a message may take in all, as in [next_hop]; 0s is no limit" min:"0s"`
 	// Line is where it stands in the file; 0 is built in.
 	Line int `toml:"-"`
 }
@@ -60,7 +61,7 @@ func newRoute() Route {
 	return Route{
 		Recipient: everybody, Sender: everybody, Listener: everybody, Rule: everybody, ExceptRecipient: none, ExceptSender: none,
 		Weights: []int{}, Port: 25, Protocol: "smtp", TLS: "opportunistic", TokenCommand: none, Source: none,
-		PerConnection: 100, Pipelining: true, Chunking: true,
+		PerConnection: 100, Pipelining: true, Chunking: true, Attempt: time.Hour,
 	}
 }
 

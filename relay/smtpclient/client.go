@@ -44,6 +44,10 @@ type Config struct {
 	// Timeout is the longest wait for any one answer; 0 means those of RFC
 	// 5321 section 4.5.3.2.
 	Timeout time.Duration
+	// Attempt is how long an attempt may take in all, by whatever servers, until one has the
+	// message, and as long again until that has answered; a second more for each 4096
+	// octets of the message. 0 is no limit.
+	Attempt time.Duration
 	// SevenBit converts a message for a hop without 8BITMIME; its error means
 	// that it may not be. Nil converts nothing.
 	SevenBit func(*message.Message) (*message.Message, error)
@@ -96,6 +100,7 @@ func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
 		t.fail(err)
 		return
 	}
+	t.begin(&c.config)
 	for len(t.open) > 0 {
 		before := len(t.open)
 		if !c.attempt(ctx, host, t) {
@@ -112,9 +117,9 @@ func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
 // asked.
 func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 	for _, fresh := range []bool{false, true, true} { // the third time without BDAT
-		h, err := c.get(ctx, host, fresh)
+		h, err := c.get(ctx, host, fresh, t.allowance)
 		if err != nil {
-			t.Note(host.lost(err))
+			t.Note(host.lost(t.allowance.explain(err)))
 			return false
 		}
 		if len(h.share(t)) == 0 {
@@ -131,21 +136,21 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 			return true
 		}
 		h.close()
-		if h.trying && ctx.Err() == nil || errors.Is(err, errNoChunks) {
+		if h.trying && ctx.Err() == nil && !h.allowance.over() || errors.Is(err, errNoChunks) {
 			c.avoidChunks(host)
 		}
 		if errors.Is(err, errNoChunks) {
 			continue // it has said that it does not have the message
 		}
 		if h.committed {
-			t.fail(host.lost(err))
+			t.fail(host.lost(h.allowance.explain(err)))
 			return true
 		}
 		// A connection that was kept may have been closed by the hop since. As
 		// long as it has not been given the message, nothing is sent twice.
-		if h.messages == 0 || ctx.Err() != nil {
+		if h.messages == 0 || ctx.Err() != nil || t.allowance.over() {
 			if !errors.Is(err, errClosed) { // then it has said why
-				t.Note(host.lost(err))
+				t.Note(host.lost(t.allowance.explain(err)))
 			}
 			return false
 		}
@@ -155,17 +160,18 @@ func (c *Client) attempt(ctx context.Context, host Host, t *Transfer) bool {
 }
 
 // get returns a connection: one kept open, or a new one.
-func (c *Client) get(ctx context.Context, host Host, fresh bool) (*hop, error) {
+func (c *Client) get(ctx context.Context, host Host, fresh bool, a *allowance) (*hop, error) {
 	if !fresh {
 		if h := c.take(host.key()); h != nil {
+			h.allowance = a
 			return h, nil
 		}
 	}
-	h, err := c.dial(ctx, host)
+	h, err := c.dial(ctx, host, a)
 	if err != nil && host.TLS.fallsBack() && errors.Is(err, errHandshake) && ctx.Err() == nil {
 		// Opportunistic: a hop whose TLS is broken is a hop without TLS.
 		host.TLS = TLS{key: host.TLS.key}
-		h, err = c.dial(ctx, host)
+		h, err = c.dial(ctx, host, a)
 	}
 	return h, err
 }
@@ -191,7 +197,7 @@ func (c *Client) put(h *hop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h.messages++
-	h.committed = false
+	h.committed, h.allowance = false, nil
 	if c.closed || len(c.idle) >= maxIdle || h.used() {
 		h.quit()
 		return

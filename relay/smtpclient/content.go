@@ -25,6 +25,7 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 		h.early(ctx, t, accepted)
 		return err
 	}
+	h.allowance = h.allowance.again()
 	return h.conclude(ctx, t, h.answered(accepted))
 }
 

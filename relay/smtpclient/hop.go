@@ -31,6 +31,8 @@ type hop struct {
 	// has the first and no answer yet.
 	chunking, begun, chunked, trying bool
 
+	allowance *allowance // of the attempt under way
+
 	messages  int             // transactions over it
 	domains   map[string]bool // of their recipients
 	committed bool
@@ -51,9 +53,13 @@ var (
 var ErrNoTLS = errors.New("the next hop does not offer STARTTLS, which is required")
 
 // dial connects, secures the connection as the host asks, and logs in.
-func (c *Client) dial(ctx context.Context, host Host) (*hop, error) {
+func (c *Client) dial(ctx context.Context, host Host, a *allowance) (*hop, error) {
 	network, address := host.network()
-	d := net.Dialer{Timeout: c.timeouts.connect, LocalAddr: c.source(address)}
+	wait, err := a.cap(c.timeouts.connect)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: wait, LocalAddr: c.source(address)}
 	nc, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -63,7 +69,7 @@ func (c *Client) dial(ctx context.Context, host Host) (*hop, error) {
 		_ = nc.Close()
 		return nil, err
 	}
-	h := &hop{client: c, host: host, domains: map[string]bool{}, wire: w}
+	h := &hop{client: c, host: host, domains: map[string]bool{}, wire: w, allowance: a}
 	h.use(w)
 	if err = h.secure(ctx); err == nil && c.config.Auth != nil {
 		stop := h.watch(ctx)
@@ -143,10 +149,14 @@ func (h *hop) secure(ctx context.Context) error {
 }
 
 func (h *hop) handshake(ctx context.Context) error {
+	wait, err := h.allowance.cap(h.client.timeouts.command)
+	if err != nil {
+		return err
+	}
 	tc := tls.Client(h.nc, h.host.TLS.config)
-	ctx, cancel := context.WithTimeout(ctx, h.client.timeouts.command)
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	err := tc.HandshakeContext(ctx)
+	err = tc.HandshakeContext(ctx)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errHandshake, err)
 	}
@@ -217,6 +227,10 @@ func (h *hop) watch(ctx context.Context) func() bool {
 
 // allow gives the next exchange d.
 func (h *hop) allow(ctx context.Context, d time.Duration) error {
+	d, err := h.allowance.cap(d)
+	if err != nil {
+		return err
+	}
 	if err := h.nc.SetDeadline(time.Now().Add(d)); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type Probe struct {
 // Probe connects to a server as Deliver does, logs in where that is asked for, and ends
 // the session before any mail.
 func (c *Client) Probe(ctx context.Context, host Host) (Probe, error) {
-	h, err := c.get(ctx, host, true)
+	h, err := c.get(ctx, host, true, nil)
 	if err != nil {
 		return Probe{}, lost(err)
 	}

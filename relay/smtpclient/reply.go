@@ -119,5 +119,8 @@ func lost(err error) error {
 	case errors.Is(err, errHandshake):
 		return fault.Narrow(fault.NextHop, fault.BrokenTLS, "next hop could not be secured by TLS, which is required", err)
 	}
+	if errors.Is(err, errTooLong) {
+		return fault.New(fault.NextHop, "next hop too slow: the attempt took too long", err)
+	}
 	return fault.New(fault.NextHop, "next hop not available", err)
 }

@@ -16,19 +16,20 @@ import (
 // Transfer is a delivery on its way, with what is known of its recipients. It is for one
 // goroutine.
 type Transfer struct {
-	d       relay.Delivery
-	head    []byte        // of the message, with the empty line
-	body    []byte        // nil where it is in stored
-	stored  *relay.Stored // nil where the message is in head and body
-	scanned bool
-	bare    bool  // has a bare CR or LF
-	ended   bool  // ends with a line end
-	eight   bool  // has octets over 127
-	utf8    bool  // needs SMTPUTF8: the header has octets over 127 and may
-	open    []int // recipients without a result
-	results []error
-	relayed []bool // to a hop without DSN
-	noted   bool   // a server was tried, and did not get the message
+	d         relay.Delivery
+	head      []byte        // of the message, with the empty line
+	body      []byte        // nil where it is in stored
+	stored    *relay.Stored // nil where the message is in head and body
+	scanned   bool
+	bare      bool  // has a bare CR or LF
+	ended     bool  // ends with a line end
+	eight     bool  // has octets over 127
+	utf8      bool  // needs SMTPUTF8: the header has octets over 127 and may
+	open      []int // recipients without a result
+	results   []error
+	relayed   []bool     // to a hop without DSN
+	noted     bool       // a server was tried, and did not get the message
+	allowance *allowance // nil until a server is tried
 }
 
 // NewTransfer returns a transfer of d in which all recipients are open.
