@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/x509"
-	"math/big"
 	"slices"
 	"time"
 
@@ -65,7 +64,7 @@ func (k *FileKeys) index(id *Identity) {
 			add(k.toEncrypt, a.Key(address.IgnoreCase))
 		}
 	}
-	add(k.bySerial, serialKey(c.SerialNumber))
+	add(k.bySerial, string(cms.CertificateID(c).Serial))
 	add(k.byKeyID, string(c.SubjectKeyId))
 	// Senders that find no identifier in a certificate compute the usual one
 	// (RFC 5280 section 4.2.1.2, method 1).
@@ -130,7 +129,7 @@ func (k *FileKeys) Decryption(_ context.Context, rid cms.ID) ([]*Identity, error
 		return k.byKeyID[string(rid.SubjectKeyID)], nil
 	}
 	var found []*Identity
-	for _, id := range k.bySerial[serialKey(pkix.Integer(rid.Serial))] {
+	for _, id := range k.bySerial[string(rid.Serial)] {
 		if pkix.SameName(id.Certificate.RawIssuer, rid.RawIssuer) {
 			found = append(found, id)
 		}
@@ -140,5 +139,3 @@ func (k *FileKeys) Decryption(_ context.Context, rid cms.ID) ([]*Identity, error
 
 // Identities returns all identities, in the order in which they were given.
 func (k *FileKeys) Identities() []*Identity { return slices.Clone(k.ids) }
-
-func serialKey(n *big.Int) string { return n.Text(62) }

@@ -81,6 +81,15 @@ func (c *cursor) more() bool {
 	return c.src[c.pos] != 0 || c.src[c.pos+1] != 0
 }
 
+// left returns how many octets of the entered element there are still, 0 where only its end
+// will tell.
+func (c *cursor) left() int {
+	if f := &c.frames[c.depth]; !f.indefinite {
+		return f.end - c.pos
+	}
+	return 0
+}
+
 // peek returns the first identifier octet of the next element, 0 if there is
 // none.
 func (c *cursor) peek() byte {

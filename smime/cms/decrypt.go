@@ -369,7 +369,11 @@ func (e *EnvelopedData) ciphertext(inPlace bool, mac []byte) (src, dst []byte) {
 	at, n := e.content.at, e.content.size
 	switch {
 	case inPlace && at+n+len(mac) <= len(e.ber):
-		src = append(e.content.AppendTo(e.ber[at:at]), mac...)
+		src = e.ber[at : at+n]
+		if e.content.pieces {
+			src = e.content.AppendTo(src[:0])
+		}
+		src = append(src, mac...)
 	case e.content.pieces || mac != nil:
 		src = append(e.content.AppendTo(make([]byte, 0, n+len(mac))), mac...)
 	default:

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"runtime"
 	"testing"
@@ -87,6 +88,27 @@ func TestMemory(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// The list of recipients does not grow step by step.
+func TestRecipientsMemory(t *testing.T) {
+	id := newIdentity(t, "p256")
+	certs := make([]*x509.Certificate, 100)
+	for i := range certs {
+		certs[i] = id.cert
+	}
+	o, err := Encrypt(EncryptRequest{Recipients: certs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := o.Bytes()
+	var e *EnvelopedData
+	if got := allocated(func() { e, err = ParseEnvelopedData(object) }); got > 60_000 && !raced {
+		t.Errorf("%d octets for %d recipients", got, len(certs))
+	}
+	if err != nil || len(e.Recipients) != len(certs) {
+		t.Errorf("%v", err)
+	}
 }
 
 // What is inflated takes no more than was reserved for it, and one that is cut off is

@@ -1,17 +1,25 @@
 package cms
 
+import "slices"
+
 // readRecipients reads RecipientInfos.
 func (e *EnvelopedData) readRecipients(c *cursor) error {
 	c.enter(tagSet)
-	for c.more() {
+	for start := c.pos; c.more(); {
 		e.Recipients = c.appendRecipient(e.Recipients)
 		if len(e.Recipients) > maxRecipientsRead {
 			return tooBig("more than %d recipients", maxRecipientsRead)
+		}
+		if len(e.Recipients) == 1 && c.err == nil { // the others will be of its size
+			e.Recipients = slices.Grow(e.Recipients, min(c.left()/(c.pos-start), usualRecipients))
 		}
 	}
 	c.leave()
 	return c.err
 }
+
+// usualRecipients is for how many recipients memory is taken at once at the most.
+const usualRecipients = 1000
 
 // The kinds of RecipientInfo that can be opened.
 type recipientKind int

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 )
@@ -147,8 +148,9 @@ func (d *base64Decoder) put(octets ...byte) {
 	}
 }
 
-// bulk decodes whole quanta, two at a time, up to the first pair that is none,
-// skips line ends between them, and returns the rest of text.
+// bulk decodes whole quanta, up to the first that is none, skips line ends between them,
+// and returns the rest of text. It takes lines that are as long as the first, which nearly
+// all are, as a whole, and others two quanta at a time.
 func (d *base64Decoder) bulk(text []byte) []byte {
 	if d.have != 0 || d.padding != 0 {
 		return text
@@ -157,6 +159,11 @@ func (d *base64Decoder) bulk(text []byte) []byte {
 		return d.count(text)
 	}
 	room := d.out[len(d.out):cap(d.out)]
+	width := bytes.IndexByte(text[:min(len(text), lineOut)], '\r')
+	for width > 0 && width%4 == 0 && width+1 < len(text) && width < len(room) &&
+		text[width] == '\r' && text[width+1] == '\n' && decodeLine(room, text[:width]) {
+		room, text = room[width/4*3:], text[width+2:]
+	}
 	for len(text) >= 8 && len(room) >= 8 {
 		if text[0] == '\r' && text[1] == '\n' {
 			text = text[2:]
@@ -178,6 +185,25 @@ func (d *base64Decoder) bulk(text []byte) []byte {
 	}
 	d.out = d.out[:cap(d.out)-len(room)]
 	return text
+}
+
+// decodeLine decodes whole quanta into room, which has an octet more than text, and reports
+// whether there is nothing else. What is behind the decoded octets may change.
+func decodeLine(room, text []byte) bool {
+	var odd uint32
+	for ; len(text) >= 8; room, text = room[6:], text[8:] {
+		in := (*[8]byte)(text)
+		v := decodeAt[0][in[0]] | decodeAt[1][in[1]] | decodeAt[2][in[2]] | decodeAt[3][in[3]]
+		w := decodeAt[0][in[4]] | decodeAt[1][in[5]] | decodeAt[2][in[6]] | decodeAt[3][in[7]]
+		odd |= v | w
+		binary.BigEndian.PutUint64(room, uint64(v)<<40|uint64(w)<<16)
+	}
+	if len(text) > 0 {
+		v := decodeAt[0][text[0]] | decodeAt[1][text[1]] | decodeAt[2][text[2]] | decodeAt[3][text[3]]
+		odd |= v
+		binary.BigEndian.PutUint32(room, v<<8)
+	}
+	return odd < 1<<24
 }
 
 // count is bulk without writing.

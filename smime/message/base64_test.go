@@ -53,6 +53,45 @@ func TestDecodeBase64Refuses(t *testing.T) {
 	}
 }
 
+// Whatever is amiss in lines that are decoded as a whole, the result is that of one
+// character after the other.
+func TestDecodeBase64OddLines(t *testing.T) {
+	data := bytes.Repeat([]byte{0, 0xff, 0x5a, 7, 0x80}, 40)
+	plain := base64.StdEncoding.EncodeToString(data)
+	for width := 3; width <= 80; width++ {
+		var lines []byte
+		for rest := plain; rest != ""; {
+			n := min(width, len(rest))
+			lines, rest = append(append(lines, rest[:n]...), '\r', '\n'), rest[n:]
+		}
+		for at := range len(lines) {
+			for _, odd := range []byte(" \r\n=-A\x80") {
+				text := bytes.Clone(lines)
+				text[at] = odd
+				want, wrong := oneByOne(text)
+				got, err := DecodeBase64(text)
+				if (err == nil) != (wrong == nil) || !bytes.Equal(got, want) {
+					t.Fatalf("%q: %x, %v, want %x, %v", text, got, err, want, wrong)
+				}
+			}
+		}
+	}
+}
+
+// oneByOne is DecodeBase64 without its haste.
+func oneByOne(text []byte) ([]byte, error) {
+	var d base64Decoder
+	for _, c := range text {
+		if err := d.one(c); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}
+
 func FuzzDecodeBase64(f *testing.F) {
 	f.Add([]byte("QUJD\r\nRA=="))
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"errors"
+	"slices"
 )
 
 var (
@@ -53,11 +54,10 @@ func (s *scanner) tree() error {
 	if err := s.descend(s.open[0].part); err != nil {
 		return err
 	}
-	for pos := s.here(); ; {
+	for pos := s.here(); s.delimited(); {
 		d, ok := s.next(pos)
 		if !ok {
-			s.close(0, len(s.raw))
-			return nil
+			break
 		}
 		s.close(d.level+1, d.end)
 		pos = d.after
@@ -71,6 +71,14 @@ func (s *scanner) tree() error {
 		}
 		pos = s.here()
 	}
+	s.close(0, len(s.raw))
+	return nil
+}
+
+// delimited reports whether a delimiter can follow. Most of what is large is the content of
+// a message that has one part, or stands behind the last: it is not gone through.
+func (s *scanner) delimited() bool {
+	return slices.ContainsFunc(s.open, func(f frame) bool { return f.delimiter != nil })
 }
 
 // here is where the content of the innermost part starts.
