@@ -109,6 +109,9 @@ func (s *Store) classes(ctx context.Context, c class, when span) (list []newestO
 // What is older than as many rows that were found already is not read.
 func (s *Store) searchClasses(ctx context.Context, c class, when span, limit int) (found []numbered, err error) {
 	list, err := s.classes(ctx, c, when)
+	if err == nil {
+		found, err = s.searchUnclassed(ctx, c, when, limit)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +132,25 @@ func (s *Store) searchClasses(ctx context.Context, c class, when span, limit int
 	return found, nil
 }
 
+// searchUnclassed returns such rows among those that have no class yet: there are some for a while
+// after an upgrade. What they are ordered by is as for existing.
+func (s *Store) searchUnclassed(ctx context.Context, c class, when span, limit int) ([]numbered, error) {
+	text := `SELECT ` + columns + ` FROM smimerelay_history WHERE ` + string(lackClass) + ` AND time >= $1 AND (time, seq) < ($2, $3)` + c.conditions(4) +
+		fmt.Sprintf(" ORDER BY class DESC, time DESC, seq DESC LIMIT %d", limit)
+	return s.find(ctx, text, when.since, when.before.time, when.before.seq, c.rule, c.listener, c.direction, c.outcome)
+}
+
+// conditions are those on the texts, which are the arguments from a number on.
+func (c class) conditions(from int) (text string) {
+	for i, f := range c.fields() {
+		text += fmt.Sprintf(" AND ($%d = '' OR %s = $%[1]d)", i+from, f.column)
+	}
+	return text
+}
+
 // statement finds rows of the class $1 from the time $2 to before the time $3 and the number $4.
 // What it is ordered by is as for existing.
 func (c class) statement(limit int) string {
-	text := `SELECT ` + columns + ` FROM smimerelay_history WHERE (class, time) >= ($1, $2) AND (class, time, seq) < ($1, $3, $4)`
-	for i, f := range c.fields() {
-		text += fmt.Sprintf(" AND ($%d = '' OR %s = $%[1]d)", i+5, f.column)
-	}
-	return text + fmt.Sprintf(" ORDER BY class DESC, time DESC, seq DESC LIMIT %d", limit)
+	return `SELECT ` + columns + ` FROM smimerelay_history WHERE (class, time) >= ($1, $2) AND (class, time, seq) < ($1, $3, $4)` + c.conditions(5) +
+		fmt.Sprintf(" ORDER BY class DESC, time DESC, seq DESC LIMIT %d", limit)
 }

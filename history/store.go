@@ -39,6 +39,8 @@ type Store struct {
 	read   *sql.DB // the same as write but for files
 	write  *sql.DB
 	shared bool // PostgreSQL
+	// insertFull is the statement that is run most.
+	insertFull string
 }
 
 // Open opens the history to write, and makes it where it is missing.
@@ -56,6 +58,7 @@ func OpenExisting(ctx context.Context, p Place) (*Store, error) {
 
 func open(ctx context.Context, p Place, create bool) (*Store, error) {
 	s := &Store{shared: p.URL != ""}
+	s.insertFull = s.makeInsert(perStatement)
 	var err error
 	if s.shared {
 		err = s.openPostgreSQL(ctx, p)

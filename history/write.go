@@ -126,11 +126,16 @@ const (
 	perStatement = 50
 )
 
-// insertStatement inserts so many rows. SQLite gets arguments without a number: one with a
-// number is looked up by its text among all, for each that is bound. There, an error ends the
-// transaction, which is all or nothing anyway: SQLite need not note what each page was before the
-// statement, to undo that alone.
+// insertStatement inserts so many rows. In SQLite, an error ends the transaction, which is all or
+// nothing anyway: SQLite need not note what each page was before the statement, to undo that alone.
 func (s *Store) insertStatement(rows int) string {
+	if rows == perStatement {
+		return s.insertFull
+	}
+	return s.makeInsert(rows)
+}
+
+func (s *Store) makeInsert(rows int) string {
 	var b strings.Builder
 	b.WriteString("INSERT ")
 	if !s.shared {
@@ -138,6 +143,14 @@ func (s *Store) insertStatement(rows int) string {
 	}
 	b.WriteString(`INTO smimerelay_history (time, id, queue_id, message_id, listener, direction,
 		sender_key, recipient_key, rule, outcome, kept, data, facts, protected_id, protected_id_ref, class, ` + refColumns + `) VALUES `)
+	s.writeArguments(&b, rows, width, "", "")
+	return b.String()
+}
+
+// writeArguments writes rows of what stands for arguments, each between two texts. SQLite gets
+// arguments without a number: one with a number is looked up by its text among all, for each that is
+// bound.
+func (s *Store) writeArguments(b *strings.Builder, rows, width int, before, behind string) {
 	for i := range rows * width {
 		switch {
 		case i%width > 0:
@@ -147,13 +160,15 @@ func (s *Store) insertStatement(rows int) string {
 		default:
 			b.WriteString("(")
 		}
+		b.WriteString(before)
 		if s.shared {
 			b.WriteString("$" + strconv.Itoa(i+1))
 		} else {
 			b.WriteString("?")
 		}
+		b.WriteString(behind)
 	}
-	return b.String() + ")"
+	b.WriteString(")")
 }
 
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, rows []*Row, n counts) error {

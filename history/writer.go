@@ -207,6 +207,7 @@ func (w *Writer) run(ctx context.Context) {
 	failing := w.round(ctx, false)
 	close(w.tried)
 	var pruned time.Time
+	unclassed := true
 	for {
 		select {
 		case <-ctx.Done():
@@ -219,8 +220,11 @@ func (w *Writer) run(ctx context.Context) {
 		}
 		failing = w.round(ctx, failing)
 		if now := w.cfg.Clock(); !failing && now.Sub(pruned) >= pruneEvery {
-			pruned = now
+			pruned, unclassed = now, true
 			w.prune(ctx, now)
+		}
+		if !failing && unclassed {
+			unclassed = w.classify(ctx)
 		}
 	}
 }
@@ -363,6 +367,14 @@ func (w *Writer) again(tried []waiting, unmatched []Change, last bool) bool {
 	return len(keep) > 0
 }
 
+// classify gives their class to some of the rows that an earlier release wrote, and reports whether
+// there may be more: a large history gets it step by step, in between what is written.
+func (w *Writer) classify(ctx context.Context) (more bool) {
+	more, err := w.current().classify(ctx)
+	w.reportIndexing(ctx, err)
+	return more && err == nil
+}
+
 // prune tends what is stored.
 func (w *Writer) prune(ctx context.Context, now time.Time) {
 	s := w.current()
@@ -372,7 +384,12 @@ func (w *Writer) prune(ctx context.Context, now time.Time) {
 	if !s.shared {
 		return
 	}
-	if _, err := s.refer(ctx); err != nil && ctx.Err() == nil {
+	_, err := s.refer(ctx)
+	w.reportIndexing(ctx, err)
+}
+
+func (w *Writer) reportIndexing(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
 		w.cfg.Log.Warn("entries of the history that another release wrote could not be indexed", "error", err)
 	}
 }
