@@ -15,6 +15,7 @@ type certificatesView struct {
 	Query       api.CertificateQuery
 	Authorities []api.Authority
 	Lookup      *api.Lookup
+	Imported    *api.Imported
 }
 
 func showCertificates(v *visit) error {
@@ -26,13 +27,13 @@ func showCertificates(v *visit) error {
 	} else {
 		in.Prefix = text
 	}
-	return v.certificates(in, nil)
+	return v.certificates(certificatesView{Query: in})
 }
 
-func (v *visit) certificates(in api.CertificateQuery, lookup *api.Lookup) error {
-	view := certificatesView{Query: in, Lookup: lookup}
+// certificates shows what a search finds, beside what was done before.
+func (v *visit) certificates(view certificatesView) error {
 	var err error
-	if view.listing, err = listed(v.Operations.ListCertificates(v.r.Context(), &in)); err != nil {
+	if view.listing, err = listed(v.Operations.ListCertificates(v.r.Context(), &view.Query)); err != nil {
 		return err
 	}
 	authorities, err := v.Operations.ListAuthorities(v.r.Context(), &api.Empty{})
@@ -43,7 +44,7 @@ func (v *visit) certificates(in api.CertificateQuery, lookup *api.Lookup) error 
 	return v.show(http.StatusOK, "certificates", "Certificates", view)
 }
 
-// importCertificates takes a file, or text that was pasted.
+// importCertificates takes a file, or text that was pasted, and shows what became of each certificate.
 func importCertificates(v *visit) error {
 	in := api.Import{Body: api.PEM{PEM: v.r.PostFormValue("pem")}}
 	uploaded, err := v.upload()
@@ -53,10 +54,11 @@ func importCertificates(v *visit) error {
 	if uploaded != "" {
 		in.Body.PEM = uploaded
 	}
-	if _, err := v.Operations.ImportCertificates(v.r.Context(), &in); err != nil {
+	done, err := v.Operations.ImportCertificates(v.r.Context(), &in)
+	if err != nil {
 		return err
 	}
-	return v.redirect("/certificates?done=imported")
+	return v.certificates(certificatesView{Imported: &done.Body})
 }
 
 // maxUpload is the most octets of a file.
@@ -86,7 +88,7 @@ func lookUp(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.certificates(api.CertificateQuery{Address: found.Body.Address}, &found.Body)
+	return v.certificates(certificatesView{Query: api.CertificateQuery{Address: found.Body.Address}, Lookup: &found.Body})
 }
 
 func (v *visit) fingerprint() api.Fingerprint {

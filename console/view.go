@@ -146,7 +146,7 @@ func (v *visit) show(status int, name, title string, data any) error {
 // notices are what a page says after something was done, by the word in its address: no text of
 // an address is shown.
 var notices = map[string]string{
-	"": "", "done": "Done.", "reloaded": "The configuration was reloaded.", "imported": "The certificates were imported.",
+	"": "", "done": "Done.", "reloaded": "The configuration was reloaded.",
 	"recheck": "The gateway carries out the order within seconds.",
 }
 

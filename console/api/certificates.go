@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -164,54 +163,6 @@ func (o *Operations) ExportCertificate(ctx context.Context, in *Fingerprint) (*B
 		return nil, err
 	}
 	return body(PEM{string(file.EncodeCertificates(append([]*x509.Certificate{e.Certificate}, e.Chain...)))}), nil
-}
-
-// Import is certificates to be imported.
-type Import struct{ Body PEM }
-
-// maxImport is how many certificates one request imports.
-const maxImport = 100
-
-// ImportCertificates puts certificates of partners into the store: to be encrypted to if they
-// are valid by the trust of the configuration. Private keys are refused: a browser or a
-// program over HTTP is no way for them.
-func (o *Operations) ImportCertificates(ctx context.Context, in *Import) (*Body[List[describe.Stored]], error) {
-	if strings.Contains(in.Body.PEM, "PRIVATE KEY-----") {
-		return nil, huma.Error422UnprocessableEntity("there is a private key in it; import identities with smimerelay cert import on the gateway's host")
-	}
-	list, err := file.ParseCertificates([]byte(in.Body.PEM))
-	switch {
-	case err != nil:
-		return nil, huma.Error422UnprocessableEntity("not certificates: " + err.Error())
-	case len(list) > maxImport:
-		return nil, huma.Error422UnprocessableEntity("more than 100 certificates at once; import them in parts, or with smimerelay cert import")
-	}
-	var fresh []store.New
-	var names []string
-	for _, c := range list {
-		fresh = append(fresh, store.New{Certificate: c})
-		names = append(names, fingerprint(c))
-	}
-	p, release := o.Gateway.Use()
-	defer release()
-	err = o.audited(ctx, access.Entry{Action: "certificate.import", Object: strings.Join(names, " ")}, func() error {
-		if _, err := p.Store.Put(ctx, store.Imported, fresh...); err != nil {
-			return huma.Error422UnprocessableEntity(err.Error())
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	var out []describe.Stored
-	for _, name := range names {
-		e, err := o.find(ctx, p.Store, Fingerprint{name})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, describe.Entry(e))
-	}
-	return body(listOf(out, len(out), nil)), nil
 }
 
 func fingerprint(c *x509.Certificate) string { return describe.Fingerprint(c) }

@@ -131,6 +131,9 @@ type state struct {
 	fields             []chromedp.Action
 }
 
+// brokenCertificate is one that an import refuses.
+const brokenCertificate = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n"
+
 // states are those that are no page of the menu.
 func states(g *gateway) []state {
 	rules := "[[rule]]\nname = \"default\"\nsign = \"never\"\nencrypt = \"never\"\n"
@@ -142,6 +145,7 @@ func states(g *gateway) []state {
 		{"not-replayed", "/rules", "form[action='/rules/replay'] button", []chromedp.Action{set("#replay-text", "[[rule]]\nname = 7\n")}},
 		{"checked", "/configuration", "form[action='/configuration/check'] button", []chromedp.Action{set("#text", "nonsense = true")}},
 		{"not-imported", "/certificates", "form[action='/certificates/import'] button", []chromedp.Action{set("#pem", "nonsense")}},
+		{"imported", "/certificates", "form[action='/certificates/import'] button", []chromedp.Action{set("#pem", string(g.upload)+brokenCertificate)}},
 		{"nothing-chosen", "/held", "form[action='/held/release'] button:not([disabled])", nil},
 		{"confirm", "/held", "button[formaction='/held/remove']", []chromedp.Action{choose(), choose(), set("#reason", "the partner has left")}},
 		{"no-message", "/messages/none", "", nil},
@@ -151,6 +155,7 @@ func states(g *gateway) []state {
 		{"more-messages", "/messages?outcome=failed", "", nil},
 		{"no-queue", "/queue?recipient=nothing@example.org", "", nil},
 		{"no-certificates", "/certificates?q=nothing@example.org", "", nil},
+		{"no-changes", "/audit?who=stranger", "", nil},
 		{"no-partners", "/partners?q=nothing.example", "", nil},
 	}
 }

@@ -89,7 +89,7 @@ func TestEachCertificateForm(t *testing.T) {
 		b.submit("form[action='/certificates/lookup'] button", "Directories: carol@example.com")
 		b.open("/certificates", "Certificates")
 		b.do(upload("#file", g.file(t, "grace.pem", string(g.upload))))
-		b.submit("form[action='/certificates/import'] button", "The certificates were imported.")
+		b.submit("form[action='/certificates/import'] button", "New: 1")
 		b.open("/certificates", "Certificates")
 		b.do(set("#issue", "alice@example.org"))
 		b.submit("form[action='/certificates/issue'] button", "Done.")
