@@ -1,8 +1,10 @@
 package console
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/console/access"
 	"github.com/smimerelay/smimerelay/console/openid"
@@ -20,6 +22,26 @@ func (c *Console) provider() *openid.Provider {
 	return c.OpenID()
 }
 
+// maxTo is the most octets of the address of a page that is in the cookie: browsers take 4096 of it all.
+const maxTo = 2000
+
+// withTo is the value of the cookie: the secret, and the page to go to in the end. cutTo takes it apart.
+func withTo(secret, to string) string {
+	if to == "/" || len(to) > maxTo {
+		return secret
+	}
+	return secret + "~" + base64.RawURLEncoding.EncodeToString([]byte(to))
+}
+
+func cutTo(value string) (secret, to string) {
+	secret, encoded, _ := strings.Cut(value, "~")
+	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return secret, ""
+	}
+	return secret, string(decoded)
+}
+
 // setOpenIDCookie sets or removes it.
 func (v *visit) setOpenIDCookie(value string, age int) {
 	//nolint:gosec // Secure where browsers come by HTTPS
@@ -35,40 +57,43 @@ func beginOpenID(v *visit) error {
 	if p == nil {
 		return v.redirect("/sign-in")
 	}
+	to := v.place(v.r.URL.Query().Get("to"))
 	secret, location, err := p.Begin(v.r.Context())
 	if err != nil {
-		return v.refuseOpenID(err)
+		return v.refuseOpenID(err, to)
 	}
-	v.setOpenIDCookie(secret, int(openid.Lifetime.Seconds()))
+	v.setOpenIDCookie(withTo(secret, to), int(openid.Lifetime.Seconds()))
 	http.Redirect(v.w, v.r, location, http.StatusSeeOther)
 	return nil
 }
 
-// finishOpenID signs someone in whom the provider sent back. The only place to go from here is the
-// console itself.
+// finishOpenID signs someone in whom the provider sent back. The only place to go from here is a page
+// of the console.
 func finishOpenID(v *visit) error {
 	p := v.provider()
 	if p == nil {
 		return v.redirect("/sign-in")
 	}
-	secret := v.cookie(openIDCookie)
+	secret, to := cutTo(v.cookie(openIDCookie))
+	to = v.place(to)
 	v.setOpenIDCookie("", -1)
 	who, err := p.Finish(v.r.Context(), secret, v.r.URL.Query())
 	if err != nil {
-		return v.refuseOpenID(err)
+		return v.refuseOpenID(err, to)
 	}
 	secrets, err := v.Access.SignInExternal(v.r.Context(), who, clientAddr(v.r), v.cookie(deviceCookie))
 	if err != nil {
-		return v.refuseOpenID(err)
+		return v.refuseOpenID(err, to)
 	}
 	v.setSecrets(secrets)
 	// The page leads on by itself: with a redirect this would still be a way that began at another
 	// site, on which a browser does not show the cookie of the session.
-	return v.show(http.StatusOK, "onward", "Signed in", "/")
+	return v.show(http.StatusOK, "onward", "Signed in", to)
 }
 
-// refuseOpenID says why someone does not get in. The local accounts are on the same page.
-func (v *visit) refuseOpenID(err error) error {
+// refuseOpenID says why someone does not get in. The local accounts are on the same page, and lead to
+// the same one.
+func (v *visit) refuseOpenID(err error, to string) error {
 	status, text := http.StatusForbidden, ""
 	if r, ok := errors.AsType[*openid.Refused](err); ok {
 		if text = r.Text; text == openid.Unavailable {
@@ -84,5 +109,5 @@ func (v *visit) refuseOpenID(err error) error {
 		return err
 	}
 	v.Log.Warn("console: sign-in failed", "client", clientName(v.r), "error", err)
-	return v.signIn(status, signInView{Failed: text})
+	return v.signIn(status, signInView{Failed: text, To: to})
 }

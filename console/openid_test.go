@@ -188,6 +188,48 @@ func TestOpenIDSignIn(t *testing.T) {
 	}
 }
 
+// TestOpenIDLeadsBack: a sign-in leads to the page that was asked for, also after one that failed, and
+// to no place that is not a page of the console.
+func TestOpenIDLeadsBack(t *testing.T) {
+	u := startOpenID(t)
+	for to, want := range map[string]string{
+		"/messages?q=a%40example.org&outcome=held": "/messages?q=a%40example.org&amp;outcome=held",
+		"/audit": "/audit", "": "/", "//evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/", "/sign-in/openid": "/", "/sign-in?to=/audit": "/",
+		"/%2fevil.example": "/", "/audit?" + strings.Repeat("x", 5000): "/", "/audit?a=~b;c": "/audit?a=~b;c",
+	} {
+		b := u.browser()
+		q := "?" + url.Values{"to": {to}}.Encode()
+		if _, page := u.get(b, u.url+"/sign-in"+q); to != "" && !strings.Contains(page, `href="/sign-in/openid?to=`) {
+			t.Errorf("%.50q: %s", to, page)
+		}
+		u.provider.SignIn(alice("other"))
+		if _, page := u.get(b, u.url+"/sign-in/openid"+q); !strings.Contains(page, `name="to" value="`+want+`"`) {
+			t.Errorf("after a refusal, %.50q: no %q in %s", to, want, page)
+		}
+		u.provider.SignIn(alice("staff"))
+		code, page := u.get(b, u.url+"/sign-in/openid"+q)
+		if code != http.StatusOK || !strings.Contains(page, `content="0;url=`+want+`"`) || u.name(b) == "" {
+			t.Errorf("%.50q: %d, no %q in %s", to, code, want, page)
+		}
+	}
+	// What a browser brings in the cookie is no place either.
+	b := u.browser()
+	u.provider.SignIn(alice("staff"))
+	back := u.begin(b)
+	place, err := url.Parse(u.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.Jar.Cookies(place) {
+		if c.Name == openIDCookie {
+			b.Jar.SetCookies(place, []*http.Cookie{{Name: c.Name, Path: "/", Value: withTo(c.Value, "//evil.example/")}})
+		}
+	}
+	if _, page := u.get(b, back); !strings.Contains(page, `content="0;url=/"`) {
+		t.Error(page)
+	}
+}
+
 // TestOpenIDAttacks: no token that is not of the provider, for this client, this browser and this
 // sign-in lets anyone in.
 func TestOpenIDAttacks(t *testing.T) {
