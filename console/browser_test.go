@@ -140,6 +140,8 @@ func TestWhatIsNoPage(t *testing.T) {
 		{"GET", "/language", http.StatusSeeOther, "/", "POST", "", ""},
 		{"GET", "/api/v1/nonsense", http.StatusNotFound, "", "", "application/problem+json", `"status":404`},
 		{"GET", "/api/", http.StatusNotFound, "", "", "application/problem+json", `"status":404`},
+		{"PUT", "/audit", http.StatusMethodNotAllowed, "", "GET", "text/html; charset=utf-8", "the page has another method"},
+		{"DELETE", "/held/return", http.StatusMethodNotAllowed, "", "POST", "text/html; charset=utf-8", "the page has another method"},
 		{"PUT", "/api/v1/me", http.StatusMethodNotAllowed, "", "GET", "application/problem+json", `"status":405`},
 		{"GET", "/api/v1/queue/1/retry", http.StatusMethodNotAllowed, "", "POST", "application/problem+json", `"status":405`},
 		{"PATCH", "/api/v1/queue/1", http.StatusMethodNotAllowed, "", "GET, DELETE", "application/problem+json", `"status":405`},

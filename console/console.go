@@ -171,6 +171,7 @@ var (
 	errTooLarge  = errors.New("what was sent is too large")
 	errBadForm   = errors.New("the form cannot be read")
 	errNoPage    = errors.New("there is no such page")
+	errMethod    = errors.New("the page has another method")
 	errOrigin    = errors.New("the form was sent from another site; if it was the console's own, the proxy in front of it does not pass on the field Host")
 )
 

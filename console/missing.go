@@ -40,8 +40,11 @@ func (c *Console) methods(r *http.Request) (allowed []string) {
 // noPage says that there is no such page. The address of a form, which stays where a browser shows
 // what it answered, leads back to the page of the form.
 func (v *visit) noPage(allowed []string) error {
-	if slices.Contains(allowed, http.MethodPost) {
+	if (v.r.Method == http.MethodGet || v.r.Method == http.MethodHead) && slices.Contains(allowed, http.MethodPost) {
 		return v.redirect(frame{Path: v.r.URL.Path, Session: v.session}.Back().Path)
+	}
+	if len(allowed) > 0 {
+		return errMethod
 	}
 	return errNoPage
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/smimerelay/smimerelay/directory"
 	"github.com/smimerelay/smimerelay/enforce"
 	"github.com/smimerelay/smimerelay/history"
+	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/fault"
 	"github.com/smimerelay/smimerelay/relay/queue"
 )
@@ -36,7 +37,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	for _, r := range access.Roles {
 		shown[string(r)] = true
 	}
-	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNoPage, errOrigin, errNone, errReason, errTime, errLong, access.ErrRefused, access.ErrLocked, access.ErrBusy,
+	for _, e := range []error{errSignIn, errForbidden, errForm, errTooLarge, errBadForm, errNoPage, errMethod, errOrigin, errNone, errReason, errTime, errLong, access.ErrRefused, access.ErrLocked, access.ErrBusy,
 		access.ErrNoRole, access.ErrTaken, access.ErrName, access.ErrUsed} {
 		shown[e.Error()] = true
 	}
@@ -55,6 +56,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	}
 	for _, list := range [][]string{
 		{api.Unable, api.NoHistory, api.NoFingerprint, errRecipients},
+		api.Texts(),
 		api.RevocationReasons(),
 		{"decryption and verification", "delivery copies", "lookups", "signing and encryption"}, // gateway.Stage.Name
 		{"trusted", "untrusted", "unchecked", "good", "revoked", "unknown"},                     // certs.Verdict
@@ -285,5 +287,16 @@ func TestOlder(t *testing.T) {
 	a := auditView{Until: "2026-12-02T00:00:00", Query: api.AuditQuery{Who: "alice/ci", What: "held"}}
 	if got, want := a.address("7"), "/audit?cursor=7&until=2026-12-02T00%3A00%3A00&what=held&who=alice%2Fci"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestRuleLines: a rule is where its table begins, as explanations, stories and errors have it, and
+// also where it has no name.
+func TestRuleLines(t *testing.T) {
+	list := rulesOf([]config.Option{
+		{Key: "rule[0].sign", Value: `"never"`, Line: 26, Table: 24}, {Key: "rule[0].name", Value: `"partners"`, Line: 25, Table: 24}, {Key: "rule[1].name", Value: `"default"`},
+	}, "rule[")
+	if len(list) != 2 || list[0].Name != "partners" || list[0].Line != 24 || list[1].Line != 0 {
+		t.Errorf("%+v", list)
 	}
 }

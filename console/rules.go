@@ -108,8 +108,9 @@ func rulesOf(options []config.Option, prefix string) []ruleView {
 			list, last = append(list, ruleView{}), number
 		}
 		r := &list[len(list)-1]
+		r.Line = o.Table
 		if key == "name" {
-			r.Name, r.Line = strings.Trim(o.Value, `"`), o.Line
+			r.Name = strings.Trim(o.Value, `"`)
 			continue
 		}
 		if o.Line > 0 || key == "sign" || key == "encrypt" || key == "on_result" {

@@ -199,6 +199,8 @@ func (v *visit) fail(err error) {
 		code, text = http.StatusUnauthorized, err.Error()
 	case errors.Is(err, errNoPage):
 		code, text = http.StatusNotFound, err.Error()
+	case errors.Is(err, errMethod):
+		code, text = http.StatusMethodNotAllowed, err.Error()
 	case errors.Is(err, errForbidden), errors.Is(err, errForm), errors.Is(err, errOrigin):
 		code, text = http.StatusForbidden, err.Error()
 	case errors.Is(err, errTooLarge):

@@ -74,8 +74,12 @@ func (s *Store) SignIn(ctx context.Context, c Credentials) (got Secrets, err err
 	}
 	err = s.change(ctx, func(tx *txn) error {
 		// Read again: two clients must not use one code.
+		checked := u.password
 		if u, err = readUser(ctx, tx, a.name); err != nil {
 			return err
+		}
+		if u.password != checked { // it was changed while the one before was checked
+			return ErrRefused
 		}
 		if err := s.useCode(ctx, tx, u, c.Code); err != nil {
 			return err

@@ -96,9 +96,9 @@ func (o *Operations) RevokeCertificate(ctx context.Context, in *Revocation) (*Bo
 	case err != nil:
 		return nil, err
 	case e.Origin != store.Issued:
-		return nil, o.problem(ctx, Refused{errors.New("only a certificate that the built-in CA issued to an address can be revoked here; block another one")})
+		return nil, o.problem(ctx, Refused{errors.New(onlyIssued)})
 	case !e.RevokedAt.IsZero():
-		return nil, o.problem(ctx, Refused{errors.New("it was revoked before")})
+		return nil, o.problem(ctx, Refused{errors.New(revokedBefore)})
 	}
 	return o.change(ctx, in.Fingerprint, access.Entry{Action: "certificate.revoke", Reason: in.Body.Reason}, func(_ *store.Store, e store.Entry) error {
 		return p.Revoke(ctx, e.Certificate, in.Body.Reason)

@@ -191,7 +191,7 @@ func (o *Operations) override(ctx context.Context, in *Override, action string, 
 	if in.Body.Until != "" {
 		var err error
 		if until, err = time.Parse(time.DateOnly, in.Body.Until); err != nil || !until.AddDate(0, 0, 1).After(o.Clock()) {
-			return nil, huma.Error422UnprocessableEntity("until: write a date in the future, such as 2027-01-31")
+			return nil, huma.Error422UnprocessableEntity(badUntil)
 		}
 	}
 	return o.mark(ctx, in.Fingerprint, action, mark, in.Body.Note, until)

@@ -36,7 +36,7 @@ type Imported struct {
 // no way for them.
 func (o *Operations) ImportCertificates(ctx context.Context, in *Import) (*Body[Imported], error) {
 	if strings.Contains(in.Body.PEM, "PRIVATE KEY-----") {
-		return nil, huma.Error422UnprocessableEntity("there is a private key in it; import identities with smimerelay cert import on the gateway's host")
+		return nil, huma.Error422UnprocessableEntity(privateKeyInIt)
 	}
 	list, err := file.ParseCertificates([]byte(in.Body.PEM))
 	skipped, other := file.Skipped(err)
@@ -44,7 +44,7 @@ func (o *Operations) ImportCertificates(ctx context.Context, in *Import) (*Body[
 	case len(list) == 0 || other != nil:
 		return nil, huma.Error422UnprocessableEntity("not certificates: " + err.Error())
 	case len(list)+len(skipped) > maxImport:
-		return nil, huma.Error422UnprocessableEntity("more than 100 certificates at once; import them in parts, or with smimerelay cert import")
+		return nil, huma.Error422UnprocessableEntity(tooManyCertificates)
 	}
 	out := &Imported{Refused: []string{}}
 	for _, s := range skipped {

@@ -77,7 +77,7 @@ func (o *Operations) ShowMessage(ctx context.Context, in *MessageID) (*Body[List
 		return nil, o.problem(ctx, err)
 	}
 	if len(rows) == 0 {
-		return nil, huma.Error404NotFound("the history has no such message")
+		return nil, huma.Error404NotFound(noMessage)
 	}
 	return body(listOf(rows, len(rows), nil)), nil
 }

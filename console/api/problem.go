@@ -32,7 +32,7 @@ func (o *Operations) problem(ctx context.Context, err error) error {
 		for _, p := range ps {
 			details = append(details, errors.New(p.String()))
 		}
-		return huma.Error422UnprocessableEntity("the configuration has problems", details...)
+		return huma.Error422UnprocessableEntity(badConfiguration, details...)
 	}
 	if r, ok := errors.AsType[Refused](err); ok {
 		return huma.Error409Conflict(r.Error())
@@ -43,7 +43,7 @@ func (o *Operations) problem(ctx context.Context, err error) error {
 	case errors.Is(err, store.ErrNoKey), errors.Is(err, store.ErrLastKey), errors.Is(err, store.ErrBlocked), errors.Is(err, access.ErrExists):
 		return huma.Error409Conflict(err.Error())
 	case ctx.Err() != nil:
-		return huma.Error503ServiceUnavailable("it took too long; try again")
+		return huma.Error503ServiceUnavailable(tooLong)
 	}
 	o.Log.Error("console: request failed", "error", err)
 	return huma.Error500InternalServerError(Unable)
@@ -77,7 +77,7 @@ func (o *Operations) audited(ctx context.Context, e access.Entry, do func() erro
 	}
 	if err := o.Access.Record(ctx, e); err != nil {
 		o.Log.Error("console: the audit log cannot be written; nothing is changed", "error", err)
-		return huma.Error503ServiceUnavailable("the audit log cannot be written, so nothing was changed")
+		return huma.Error503ServiceUnavailable(notAudited)
 	}
 	err := o.problem(ctx, do())
 	if err == nil {

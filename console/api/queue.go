@@ -29,7 +29,7 @@ func (o *Operations) queue() (*queue.Store, error) {
 	if q := o.Gateway.Queue(); q != nil {
 		return q, nil
 	}
-	return nil, huma.Error404NotFound("the configuration needs no queue, so there is none")
+	return nil, huma.Error404NotFound(noQueue)
 }
 
 // ListQueue lists deliveries in the queue, oldest first.
@@ -53,7 +53,7 @@ func (o *Operations) ListQueue(ctx context.Context, in *QueueQuery) (*Body[List[
 }
 
 func badCursor() error {
-	return huma.Error422UnprocessableEntity("the cursor is not one of this list", &huma.ErrorDetail{Location: "query.cursor", Message: "not a cursor of this list"})
+	return huma.Error422UnprocessableEntity("the cursor is not one of this list", &huma.ErrorDetail{Location: "query.cursor", Message: notCursor})
 }
 
 // DeliveryID names a delivery.
@@ -207,7 +207,7 @@ type HeldID struct {
 func (h HeldID) parse() (queue.HoldID, error) {
 	id, ok := queue.ParseHoldID(h.ID)
 	if !ok || id == math.MaxInt64 {
-		return 0, huma.Error422UnprocessableEntity("not the number of a held message, such as h3")
+		return 0, huma.Error422UnprocessableEntity(noHeldNumber)
 	}
 	return id, nil
 }
@@ -274,7 +274,7 @@ func (o *Operations) give(ctx context.Context, in *HeldID, action string, order 
 		return nil, err
 	}
 	if before.Body.Quarantined && order.Verb == relay.ReleasePlain {
-		return nil, huma.Error409Conflict("the message is in quarantine: release it without plaintext")
+		return nil, huma.Error409Conflict(inQuarantine)
 	}
 	order.By = actor(ctx).Name
 	return nil, o.audited(ctx, heldEntry(action, before.Body, order.Reason), func() error {

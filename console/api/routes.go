@@ -144,8 +144,8 @@ func (o *Operations) admit(api huma.API) func(huma.Context, func(huma.Context)) 
 		ctx, cancel := context.WithTimeout(hc.Context(), maxTime)
 		defer cancel()
 		needed, _ := hc.Operation().Metadata["role"].(access.Role)
-		secret, ok := strings.CutPrefix(hc.Header("Authorization"), "Bearer ")
-		if !ok {
+		scheme, secret, ok := strings.Cut(hc.Header("Authorization"), " ")
+		if !ok || !strings.EqualFold(scheme, "Bearer") { // RFC 6750 section 2.1; a scheme of HTTP is in any case
 			hc.SetHeader("WWW-Authenticate", "Bearer")
 			refuse(hc, http.StatusUnauthorized, "send a token: Authorization: Bearer TOKEN")
 			return

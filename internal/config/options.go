@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -17,6 +16,9 @@ type Option struct {
 	Default string `json:"default"`
 	// Line is where the file sets it, 0 where it does not.
 	Line int `json:"line,omitempty"`
+	// Table is where the table of an array that it is in begins, as errors and explanations have
+	// it; 0 where it is in none, or the file has none.
+	Table int `json:"table,omitempty"`
 	// Doc says what it is.
 	Doc string `json:"doc"`
 
@@ -34,6 +36,7 @@ func (c *Config) Options() []Option {
 type optionLister struct {
 	source source
 	list   []Option
+	begin  int // of the table of an array that is listed
 }
 
 // table lists the fields of a table; the zero Value of builtIn is that the file has added it.
@@ -66,10 +69,13 @@ func (o *optionLister) field(path string, f reflect.StructField, v, builtIn refl
 		}
 	case v.Kind() == reflect.Slice && isTable(v.Type()):
 		for i := range v.Len() {
-			o.table(fmt.Sprintf("%s[%d]", path, i), v.Index(i), reflect.Value{})
+			before, at := o.begin, index(path, i)
+			o.begin = o.source.lines[at]
+			o.table(at, v.Index(i), reflect.Value{})
+			o.begin = before
 		}
 	default:
-		option := Option{Key: path, Value: shown(f, v), Line: o.source.lines[path], Doc: explanation(f)}
+		option := Option{Key: path, Value: shown(f, v), Line: o.source.lines[path], Table: o.begin, Doc: explanation(f)}
 		option.redacted = option.Value != literal(v)
 		if builtIn.IsValid() {
 			option.Default = literal(builtIn)

@@ -21,8 +21,8 @@ func TestOptions(t *testing.T) {
 		"hostname":                {Value: `"gw.example.org"`, Default: `""`, Line: 1},
 		"limits.connections":      {Value: "7", Default: "200", Line: 3},
 		"limits.recipients":       {Value: "1000", Default: "1000"},
-		"rule[0].recipient":       {Value: `["@example.net"]`, Line: 6},
-		"rule[1].name":            {Value: `"default"`, Line: 9},
+		"rule[0].recipient":       {Value: `["@example.net"]`, Line: 6, Table: 4},
+		"rule[1].name":            {Value: `"default"`, Line: 9, Table: 8},
 		"profile.pqc.digest":      {Value: `"sha-512"`, Default: `"sha-512"`},
 		"console.session_idle":    {Value: `"30m"`, Default: `"30m"`},
 		"directory[0].attributes": {Value: `["userSMIMECertificate", "userCertificate"]`},
@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 		"console.address":         {Value: `""`, Default: `""`},
 	} {
 		got := byKey[key]
-		if got.Value != want.Value || got.Default != want.Default || got.Line != want.Line {
+		if got.Value != want.Value || got.Default != want.Default || got.Line != want.Line || got.Table != want.Table {
 			t.Errorf("%s: %+v, want %+v", key, got, want)
 		}
 	}

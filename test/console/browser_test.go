@@ -260,17 +260,21 @@ func (b *browser) examine(name, axe string) {
 		b.do(chromedp.Evaluate(axe+"; true", nil))
 	}
 	for _, form := range forms {
-		var wide bool
+		var wide, clipped bool
 		b.do(
 			emulation.SetDeviceMetricsOverride(form.width, 900, 1, form.width < 500),
 			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: form.scheme}}),
 			chromedp.Evaluate(`document.documentElement.scrollWidth > document.documentElement.clientWidth`, &wide),
+			chromedp.Evaluate(`[...document.querySelectorAll(".scroll:has(.cards)")].some(e => e.scrollWidth > e.clientWidth)`, &clipped),
 		)
 		if axe != "" {
 			b.violations(name + ", " + form.name)
 		}
 		if wide {
 			b.t.Errorf("%s, %s: the page is wider than the window", name, form.name)
+		}
+		if clipped && form.width < 500 {
+			b.t.Errorf("%s, %s: a row is wider than its card", name, form.name)
 		}
 		b.picture(name + "-" + form.name + ".png")
 	}
