@@ -92,7 +92,7 @@ func TestMemory(t *testing.T) {
 
 // The list of recipients does not grow step by step.
 func TestRecipientsMemory(t *testing.T) {
-	id := newIdentity(t, "p256")
+	id := newIdentity(t, "rsa2048") // the infos of agreement would be the same
 	certs := make([]*x509.Certificate, 100)
 	for i := range certs {
 		certs[i] = id.cert
@@ -103,11 +103,11 @@ func TestRecipientsMemory(t *testing.T) {
 	}
 	object := o.Bytes()
 	var e *EnvelopedData
-	if got := allocated(func() { e, err = ParseEnvelopedData(object) }); got > 60_000 && !raced {
+	if got := allocated(func() { e, err = ParseEnvelopedData(object) }); got > 40_000 && !raced {
 		t.Errorf("%d octets for %d recipients", got, len(certs))
 	}
 	if err != nil || len(e.Recipients) != len(certs) {
-		t.Errorf("%v", err)
+		t.Errorf("%d recipients, %v", len(e.Recipients), err)
 	}
 }
 
