@@ -85,6 +85,9 @@ type Answer struct {
 // Finder looks recipients up. *Directory is the one implementation.
 type Finder interface {
 	Lookup(ctx context.Context, addr address.Address) Result
+	// Remembers reports whether Lookup has its answer about addr already, so that to ask
+	// ahead of need brings nothing.
+	Remembers(addr address.Address) bool
 }
 
 // Finding is what a source found, with what is worth telling about it.

@@ -132,11 +132,26 @@ func (d *Directory) LookupFresh(ctx context.Context, addr address.Address) Resul
 func (d *Directory) lookupMailbox(ctx context.Context, addr address.Address, fresh bool) Result {
 	r := d.lookup(ctx, addr, fresh)
 	mailbox, ok := addr.WithoutExtension(d.cfg.Delimiters)
-	if !ok || r.Outcome != None || r.Group != "" {
+	if !ok || !r.asksMailbox() {
 		return r
 	}
 	return r.or(d.lookup(ctx, mailbox, fresh))
 }
+
+// Remembers implements Finder. It asks no source, and is no lookup to those who count them.
+func (d *Directory) Remembers(addr address.Address) bool {
+	r, ok := d.cached(addr.Key(d.cfg.LocalPart))
+	mailbox, extended := addr.WithoutExtension(d.cfg.Delimiters)
+	if !ok || !extended || !r.asksMailbox() {
+		return ok
+	}
+	_, ok = d.cached(mailbox.Key(d.cfg.LocalPart))
+	return ok
+}
+
+// asksMailbox reports whether it is certain that there is nothing for an address, so that its
+// mailbox without the extension may serve.
+func (r *Result) asksMailbox() bool { return r.Outcome == None && r.Group == "" }
 
 // Observe has f called with the result of every search, and with every result
 // that is remembered when it is asked for: its answers are all Cached.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/smime/address"
@@ -80,4 +81,31 @@ func TestMailboxIsJudgedAsItself(t *testing.T) {
 	if got := strings.Join(asked, " "); got != extended+" bob@example.net" {
 		t.Errorf("judged for %s", got)
 	}
+}
+
+// TestRemembers: it knows what Lookup would not ask for, and asks no source itself.
+func TestRemembers(t *testing.T) {
+	t.Parallel()
+	source, clock := &fakeSource{}, newFakeClock()
+	d := open(t, Config{Sources: sources(source), Checker: &fakeChecker{}, Clock: clock.Now, Negative: time.Minute, Delimiters: "+"})
+	extended, plain := addr(t, "bob+x@example.net"), addr(t, "bob@example.net")
+	check := func(when string, a address.Address, want bool) {
+		t.Helper()
+		before := source.calls.Load()
+		if got := d.Remembers(a); got != want || source.calls.Load() != before {
+			t.Errorf("%s: %s: %v, want %v, after %d questions", when, a, got, want, source.calls.Load()-before)
+		}
+	}
+	check("at first", plain, false)
+	d.Lookup(t.Context(), plain)
+	check("after a lookup", plain, true)
+	check("the extension is not known", extended, false)
+	d.Lookup(t.Context(), extended)
+	check("after its lookup", extended, true)
+	clock.advance(2 * time.Minute)
+	check("too old", plain, false)
+	check("too old", extended, false)
+	d.Lookup(t.Context(), plain)
+	d.Flush()
+	check("forgotten", plain, false)
 }

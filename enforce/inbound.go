@@ -23,9 +23,9 @@ func (p *Policy) Demands(f *Facts) [][]Demand {
 	groups := append([]map[string]MembershipFacts{f.SenderGroups}, f.AuthorGroups...)
 	groups = append(groups, make([]map[string]MembershipFacts, len(f.From))...)
 	demands := make([][]Demand, len(f.Recipients))
+	as := *f
 	for i := range f.Recipients {
 		for j, s := range senders {
-			as := *f
 			as.Sender, as.SenderGroups = s, groups[j]
 			p.possible(&as, &f.Recipients[i], func(r *rule) {
 				d := Demand{Rule: r.name, Line: r.line, Profile: r.profile}

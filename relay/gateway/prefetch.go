@@ -20,8 +20,11 @@ type prefetch struct {
 	slots  chan struct{}
 }
 
-// start begins a lookup if there is a free slot.
+// start begins a lookup, unless its answer is known already or there is no free slot.
 func (p *prefetch) start(a address.Address) {
+	if p.finder.Remembers(a) {
+		return
+	}
 	select {
 	case p.slots <- struct{}{}:
 	default:

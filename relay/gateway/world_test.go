@@ -48,6 +48,8 @@ type fakeDirectory struct {
 	panics  bool
 }
 
+func (d *fakeDirectory) Remembers(address.Address) bool { return false }
+
 func (d *fakeDirectory) Lookup(_ context.Context, a address.Address) directory.Result {
 	if d.entered != nil {
 		d.entered <- struct{}{}

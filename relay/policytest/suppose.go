@@ -78,6 +78,9 @@ func (s *supposed) Lookup(_ context.Context, a address.Address) directory.Result
 	return directory.Result{Outcome: directory.Usable, Certificates: []*x509.Certificate{id.Certificate}}
 }
 
+// Remembers implements directory.Finder: nothing is asked.
+func (s *supposed) Remembers(address.Address) bool { return true }
+
 // Signing implements certs.Keys.
 func (s *supposed) Signing(_ context.Context, a address.Address) (*certs.Identity, error) {
 	if !s.everybody && !contains(s.identities, a) {

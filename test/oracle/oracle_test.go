@@ -119,6 +119,8 @@ type listener interface {
 
 type emptyDirectory struct{}
 
+func (emptyDirectory) Remembers(address.Address) bool { return true }
+
 func (emptyDirectory) Lookup(context.Context, address.Address) directory.Result {
 	return directory.Result{Outcome: directory.None}
 }
