@@ -206,3 +206,57 @@ func TestEachOperationAsDescribed(t *testing.T) {
 		t.Errorf("only a few operations did something: %v", done)
 	}
 }
+
+// TestErrorsAsDescribed: each operation refuses what no operation takes with a status that it
+// describes, and describes none that it never answers with.
+func TestErrorsAsDescribed(t *testing.T) {
+	v := startConsole(t)
+	token := v.token(access.Administrator)
+	_, text := v.call("GET", api.Prefix+"/openapi.json", "", nil)
+	var d description
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path, kind, body string) int {
+		r, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), v.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		if kind != "" {
+			r.Header.Set("Content-Type", kind)
+		}
+		answer, _ := v.ask(r)
+		return answer.StatusCode
+	}
+	for path, methods := range d.Paths {
+		place := strings.NewReplacer("{id}", "999", "{sha256}", strings.Repeat("0", 64)).Replace(path)
+		if strings.Contains(path, "/held/") {
+			place = strings.Replace(place, "999", "h999", 1)
+		}
+		for method, op := range methods {
+			want := func(code, got int) {
+				t.Helper()
+				if _, described := op.Responses[fmt.Sprint(code)]; got != code || !described {
+					t.Errorf("%s: %d, want %d, of %v", op.OperationID, got, code, slices.Sorted(maps.Keys(op.Responses)))
+				}
+			}
+			want(http.StatusBadRequest, send(method, place+"?x=%00", "", ""))
+			want(http.StatusUnprocessableEntity, send(method, place+"?nonsense=1", "application/json", "{}"))
+			has := op.RequestBody != nil
+			if has {
+				want(http.StatusRequestEntityTooLarge, send(method, place, "application/json", strings.Repeat(" ", 9<<20)))
+				want(http.StatusUnsupportedMediaType, send(method, place, "text/plain", "{}"))
+			} else if method != "get" && strings.Contains(path, "{") {
+				want(http.StatusNotFound, send(method, place, "", ""))
+			}
+			if _, described := op.Responses["415"]; described != has {
+				t.Errorf("%s: 415 is described: %t", op.OperationID, described)
+			}
+			_, missing := op.Responses["404"]
+			if found := strings.Contains(path, "{"); found && !missing || path == api.Prefix+"/me" && missing {
+				t.Errorf("%s: 404 is described: %t", op.OperationID, missing)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func register[In, Out any](r *router, role access.Role, method, path, id, summar
 		Description:     "Needs the role " + string(role) + ".",
 		Metadata:        map[string]any{"role": role},
 		Security:        []map[string][]string{{"token": {}}},
-		Errors:          []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable},
+		Errors:          refusals(method, path, hasBody[In]()),
 		MaxBodyBytes:    maxBody,
 		BodyReadTimeout: time.Minute,
 	}
@@ -40,6 +41,35 @@ func register[In, Out any](r *router, role access.Role, method, path, id, summar
 	}
 	r.routes = append(r.routes, Route{method, op.Path, role})
 	huma.Register(r.api, op, f)
+}
+
+// hasBody reports whether the request of an operation has a body.
+func hasBody[In any]() bool {
+	_, ok := reflect.TypeFor[In]().FieldByName("Body")
+	return ok
+}
+
+// conflicting are the last words of the paths of operations that the state of a thing can forbid.
+var conflicting = []string{"retry", "hold", "release", "release-plain", "return", "pin", "unpin", "revoke"}
+
+// refusals are the statuses of the errors that an operation can answer with.
+func refusals(method, path string, body bool) []int {
+	list := []int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
+	if body {
+		list = append(list, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	ofHistory := strings.HasPrefix(path, "/messages") || path == "/totals" || path == "/policy/replay"
+	if ofHistory || strings.Contains(path, "{") {
+		list = append(list, http.StatusNotFound)
+	}
+	if last := path[strings.LastIndex(path, "/")+1:]; slices.Contains(conflicting, last) || method == http.MethodPost && path == "/identities" {
+		list = append(list, http.StatusConflict)
+	}
+	slices.Sort(list)
+	return list
 }
 
 // maxBody is the most octets of a request.
