@@ -25,10 +25,11 @@ import (
 // ErrUnknown means that a client has not shown that an address is its own.
 var ErrUnknown = errors.New("the secret is wrong, used or expired, or the certificate is not one of the built-in CA that is valid")
 
-// bounds of the RSA keys of others that are certified.
+// bounds of the RSA keys of others that are certified; the exponent is that of FIPS 186-5 section 5.1.
 const (
-	leastRSA = 2048
-	mostRSA  = 4096
+	leastRSA      = 2048
+	mostRSA       = 4096
+	leastExponent = 65537
 )
 
 // Invited certifies a key that was made elsewhere, for the holder of a secret that
@@ -48,7 +49,7 @@ func (p *Provider) Redeem(ctx context.Context, user, secret string, csr *x509.Ce
 	if err != nil || secret == "" {
 		return address.Null, ErrUnknown
 	}
-	if err := p.checkRequest(csr, a); err != nil {
+	if err := p.checkRequest(ctx, csr, a); err != nil {
 		return address.Null, err
 	}
 	ok, err := p.Store.RedeemInvitation(ctx, secret, a, sha256.Sum256(csr.RawSubjectPublicKeyInfo))
@@ -102,7 +103,7 @@ func sameNames(csr *x509.CertificateRequest, c *x509.Certificate) bool {
 // does not replace current: a client that repeats its request gets the same. It is for the
 // purpose of current, or to sign and to be encrypted to.
 func (p *Provider) Certify(ctx context.Context, a address.Address, csr *x509.CertificateRequest, current *x509.Certificate) (*x509.Certificate, error) {
-	if err := p.checkRequest(csr, a); err != nil {
+	if err := p.checkRequest(ctx, csr, a); err != nil {
 		return nil, err
 	}
 	found, err := p.Store.Find(ctx, store.Query{Address: &a, Origins: []store.Origin{store.Issued}})
@@ -112,9 +113,6 @@ func (p *Provider) Certify(ctx context.Context, a address.Address, csr *x509.Cer
 	found = slices.DeleteFunc(found, func(e store.Entry) bool {
 		return !bytes.Equal(e.Certificate.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo)
 	})
-	if slices.ContainsFunc(found, func(e store.Entry) bool { return !e.RevokedAt.IsZero() || e.Mark == store.Blocked }) {
-		return nil, &enrol.Refusal{Cause: errors.New("a certificate of this key was revoked or blocked: make another key")}
-	}
 	for _, e := range found {
 		c := e.Certificate
 		same := bytes.Equal(c.RawIssuer, p.issuer()) && p.Authority.Clock().Before(c.NotAfter)
@@ -133,6 +131,22 @@ func (p *Provider) Certify(ctx context.Context, a address.Address, csr *x509.Cer
 		return nil, err
 	}
 	return chain[0], nil
+}
+
+// unspoiled refuses a key of which a certificate was revoked or is blocked, whatever address that
+// names: who has a key that was lost may have the secret of another address, too.
+func (p *Provider) unspoiled(ctx context.Context, csr *x509.CertificateRequest) error {
+	id := pkix.ComputedKeyID(&x509.Certificate{RawSubjectPublicKeyInfo: csr.RawSubjectPublicKeyInfo})
+	found, err := p.Store.Find(ctx, store.Query{KeyID: id})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(found, func(e store.Entry) bool {
+		return bytes.Equal(e.Certificate.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo) && (!e.RevokedAt.IsZero() || e.Mark == store.Blocked)
+	}) {
+		return &enrol.Refusal{Cause: errors.New("a certificate of this key was revoked or blocked: make another key")}
+	}
+	return nil
 }
 
 // once is the authority with a ledger in which each key is certified once, however many ask for
@@ -175,9 +189,9 @@ func Named(csr *x509.CertificateRequest) []string {
 	return named
 }
 
-// checkRequest refuses what a request must not ask for: another address, or a weak key.
+// checkRequest refuses what a request must not ask for: another address, a weak key, or one that was lost.
 // Whatever else it asks for is passed over: the authority's profile decides.
-func (p *Provider) checkRequest(csr *x509.CertificateRequest, a address.Address) error {
+func (p *Provider) checkRequest(ctx context.Context, csr *x509.CertificateRequest, a address.Address) error {
 	if err := pkix.CheckRequest(csr); err != nil {
 		return &enrol.Refusal{Cause: errors.New("the request is not signed by its key")}
 	}
@@ -187,9 +201,17 @@ func (p *Provider) checkRequest(csr *x509.CertificateRequest, a address.Address)
 			return &enrol.Refusal{Cause: fmt.Errorf("the request names another address than %s", a)}
 		}
 	}
-	switch key := csr.PublicKey.(type) {
+	if err := checkKey(csr.PublicKey); err != nil {
+		return err
+	}
+	return p.unspoiled(ctx, csr)
+}
+
+// checkKey refuses keys that are not certified.
+func checkKey(public any) error {
+	switch key := public.(type) {
 	case *rsa.PublicKey:
-		if n := key.N.BitLen(); n >= leastRSA && n <= mostRSA && pkix.CheckKey(key, leastRSA) == nil {
+		if n := key.N.BitLen(); n >= leastRSA && n <= mostRSA && key.E >= leastExponent && pkix.CheckKey(key, leastRSA) == nil {
 			return nil
 		}
 	case *ecdsa.PublicKey:
@@ -199,5 +221,5 @@ func (p *Provider) checkRequest(csr *x509.CertificateRequest, a address.Address)
 	case ed25519.PublicKey:
 		return &enrol.Refusal{Cause: errors.New("a key of Ed25519 cannot be encrypted to; use RSA or EC")}
 	}
-	return &enrol.Refusal{Cause: fmt.Errorf("the key must be RSA with %d to %d bits, or EC on P-256, P-384 or P-521", leastRSA, mostRSA)}
+	return &enrol.Refusal{Cause: fmt.Errorf("the key must be RSA with %d to %d bits and an exponent of %d or more, or EC on P-256, P-384 or P-521", leastRSA, mostRSA, leastExponent)}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -147,8 +148,8 @@ func TestRenewedAfterTheAuthority(t *testing.T) {
 	}
 }
 
-// TestRevokedKeyIsNotCertifiedAgain: neither by the request that had the certificate, nor by a
-// later authority; nor is a key whose certificate is blocked.
+// TestRevokedKeyIsNotCertifiedAgain: neither by the request that had the certificate, nor for
+// another address, nor by a later authority; nor is a key whose certificate is blocked.
 func TestRevokedKeyIsNotCertifiedAgain(t *testing.T) {
 	for name, refuse := range map[string]func(w *world, c *x509.Certificate) error{
 		"revoked": func(w *world, c *x509.Certificate) error {
@@ -160,7 +161,8 @@ func TestRevokedKeyIsNotCertifiedAgain(t *testing.T) {
 		},
 	} {
 		w := newWorld(t)
-		csr := w.renewal(w.holder(ca.SignAndEncrypt), nil)
+		key := w.key()
+		csr := testpki.Must(x509.ParseCertificateRequest(testpki.Must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{EmailAddresses: []string{alice.String()}}, key))))
 		c := testpki.Must(w.Certify(t.Context(), alice, csr, nil))
 		if again := testpki.Must(w.Certify(t.Context(), alice, csr, nil)); !again.Equal(c) {
 			t.Errorf("%s: the same request got another certificate", name)
@@ -172,10 +174,23 @@ func TestRevokedKeyIsNotCertifiedAgain(t *testing.T) {
 			if authority != "" {
 				w.Authority = w.authority(authority)
 			}
-			refusal := new(enrol.Refusal)
-			if _, err := w.Certify(t.Context(), alice, csr, nil); !errors.As(err, &refusal) {
-				t.Errorf("%s, authority %q: %v", name, authority, err)
+			for _, a := range []address.Address{alice, testpki.Must(address.Parse("bob@example.com"))} {
+				other := testpki.Must(x509.ParseCertificateRequest(testpki.Must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key))))
+				refusal := new(enrol.Refusal)
+				if _, err := w.Certify(t.Context(), a, other, nil); !errors.As(err, &refusal) {
+					t.Errorf("%s, authority %q, %s: %v", name, authority, a, err)
+				}
 			}
+		}
+	}
+}
+
+// TestSmallExponents are not certified.
+func TestSmallExponents(t *testing.T) {
+	n := testpki.Must(rsa.GenerateKey(rand.Reader, 2048)).N
+	for e, good := range map[int]bool{3: false, 17: false, 65537: true} {
+		if err := checkKey(&rsa.PublicKey{N: n, E: e}); (err == nil) != good {
+			t.Errorf("exponent %d: %v", e, err)
 		}
 	}
 }
