@@ -249,6 +249,7 @@ url = "http://127.0.0.1:%[1]d/ca/"
 organization = "Corp"
 country = "DE"
 max_per_hour = 1000
+ocsp = true
 
 [est]
 address = "127.0.0.1:%d"
