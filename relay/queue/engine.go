@@ -8,6 +8,10 @@ type engine struct {
 	// enqueue makes a job. Arguments: delivery, kind, attempts that River would allow,
 	// priority, seconds to wait.
 	enqueue string
+	// enqueueNext makes the job of the delivery that is stored next, so that this can be
+	// stored with the number of the job; "" where deliver does both. Arguments: as enqueue has
+	// them, after its first.
+	enqueueNext string
 	// deliver stores a delivery with its recipients and its job in one statement; "" where
 	// several cost no more, as no server is asked. Arguments: message, sender, params,
 	// created, destination, lined, those of enqueue after its first, and the addresses,
@@ -46,7 +50,10 @@ const lined = `SELECT j.id, d.id, d.destination, d.attempts, true FROM smimerela
 var sqlite = engine{
 	lined: lined,
 	enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
-		VALUES (jsonb_object('delivery', $1), $2, $3, $4, strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $5))) RETURNING id`,
+		VALUES (jsonb_object('delivery', $1), $2, $3, $4, strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $5)))`,
+	enqueueNext: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
+		VALUES (jsonb_object('delivery', (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'smimerelay_delivery')),
+		$1, $2, $3, strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', $4)))`,
 	due: `SELECT j.id, coalesce(d.id, 0), coalesce(d.destination, ''), coalesce(d.attempts, 0), coalesce(d.lined > 0, false) FROM river_job j
 		LEFT JOIN smimerelay_delivery d ON d.id = json_extract(j.args, '$.delivery')
 		WHERE j.state = 'available' AND j.queue = 'default' AND j.priority = $1
@@ -69,7 +76,7 @@ func postgresql(node string) engine {
 		shared: true,
 		lined:  lined + ` FOR UPDATE OF j SKIP LOCKED`,
 		enqueue: `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
-			VALUES (jsonb_build_object('delivery', $1::bigint), $2, $3, $4, now() + make_interval(secs => $5)) RETURNING id`,
+			VALUES (jsonb_build_object('delivery', $1::bigint), $2, $3, $4, now() + make_interval(secs => $5))`,
 		deliver: `WITH n AS (SELECT nextval(pg_get_serial_sequence('smimerelay_delivery', 'id')) AS id),
 			j AS (INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
 				SELECT jsonb_build_object('delivery', n.id), $7::text, $8::smallint, $9::smallint, now() + make_interval(secs => $10::float8) FROM n RETURNING id),

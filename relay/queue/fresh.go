@@ -1,8 +1,6 @@
 package queue
 
 import (
-	"slices"
-
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 	"github.com/smimerelay/smimerelay/relay"
 	"github.com/smimerelay/smimerelay/smime/message"
@@ -13,29 +11,18 @@ import (
 // just written, while others wait for the only connection.
 type fresh struct {
 	row
-	delivery   int64
-	recipients []recipient
-	text       *message.Message
+	delivery int64
+	params   storedParams // those of row
+	to       []relay.Recipient
+	text     *message.Message
 }
 
-// keepFresh keeps a delivery for the worker of its job, if one is free for it. Only the
-// writer calls it.
-func (d *dispatcher) keepFresh(job, id int64, r row, of relay.Delivery) {
-	if len(d.fresh) >= d.room() || of.Message.Size() > partSize {
-		return
+// keepFresh keeps a delivery for the worker of its job. Workers may get free in the same
+// transaction, and until it ends the caller has the message anyway. Only the writer calls it.
+func (d *dispatcher) keepFresh(job int64, f *fresh) {
+	if len(d.fresh) < d.seats.total() && f.text.Size() <= partSize {
+		d.fresh[job] = f
 	}
-	f := &fresh{row: r, delivery: id, text: of.Message}
-	for i, r := range of.Recipients {
-		a, err := parseStored(r.Address.String())
-		if err != nil {
-			return // load says so
-		}
-		f.recipients = append(f.recipients, recipient{position: i, Recipient: relay.Recipient{
-			Address: a, Notify: splitWords(joinWords(r.Notify)),
-			OriginalType: postgresdb.Text(r.OriginalType), Original: postgresdb.Text(r.Original),
-		}})
-	}
-	d.fresh[job] = f
 }
 
 // forgetFresh forgets what was stored in a transaction, or a part of one, that was undone:
@@ -52,13 +39,32 @@ func (d *dispatcher) takeFresh(jobs []job) {
 	d.forgetFresh()
 }
 
-// stored is the delivery for a job, as load would read it.
+// stored is the delivery for a job, as load would read it. Most have parameters of words
+// alone, which are what their text says.
 func (f *fresh) stored(j job) (*stored, error) {
-	s, err := f.row.stored(j)
+	params := f.params
+	if params.Secret != nil || params.Asks != nil {
+		var err error
+		if params, err = parseParams(f.row.params); err != nil {
+			return nil, err
+		}
+	}
+	s, err := f.row.stored(j, params)
 	if err != nil {
 		return nil, err
 	}
 	s.delivery.Message = f.text
-	s.address(slices.Clone(f.recipients)) // address writes into them
+	recipients := make([]recipient, len(f.to))
+	for i, r := range f.to {
+		a, err := parseStored(r.Address.String())
+		if err != nil {
+			return nil, err
+		}
+		recipients[i] = recipient{position: i, Recipient: relay.Recipient{
+			Address: a, Notify: splitWords(joinWords(r.Notify)),
+			OriginalType: postgresdb.Text(r.OriginalType), Original: postgresdb.Text(r.Original),
+		}}
+	}
+	s.address(recipients)
 	return s, nil
 }

@@ -126,7 +126,7 @@ func (q *Queue) insertHold(ctx context.Context, tx *sql.Tx, h *relay.Hold) error
 	if err != nil {
 		return err
 	}
-	body, err := insertMessage(ctx, tx, h.Message)
+	body, err := q.insertMessage(ctx, tx, h.Message)
 	if err != nil {
 		return err
 	}

@@ -40,13 +40,13 @@ func priorityAfter(attempts int) int {
 }
 
 // enqueue gives a delivery a job, which runs after wait.
-func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, delivery int64, priority int, wait time.Duration) (job int64, err error) {
-	job, err = insertRow(ctx, tx, s.engine.enqueue, delivery, kind, math.MaxInt16, priority, wait.Seconds())
+func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, delivery int64, priority int, wait time.Duration) error {
+	job, err := s.insertRow(ctx, tx, s.engine.enqueue, delivery, kind, math.MaxInt16, priority, wait.Seconds())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE smimerelay_delivery SET job_id = $1 WHERE id = $2`, job, delivery)
-	return job, err
+	return err
 }
 
 // jobDue reports whether there is a job to run.

@@ -61,7 +61,11 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.stored(j)
+	params, err := parseParams(r.params)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.stored(j, params)
 	if err != nil {
 		return nil, err
 	}
@@ -76,15 +80,17 @@ func (q *Queue) load(ctx context.Context, j job, share *relay.Share) (*stored, e
 	return s, nil
 }
 
-// stored reads what stands in the row of the delivery of j.
-func (r *row) stored(j job) (*stored, error) {
-	s := &stored{id: j.delivery, message: r.message, job: j, created: time.UnixMilli(r.created), attempts: r.attempts}
+// parseParams reads the parameters of a row.
+func parseParams(text string) (p storedParams, err error) {
+	err = json.Unmarshal([]byte(text), &p)
+	return p, err
+}
+
+// stored is what the row of the delivery of j says, whose parameters are p.
+func (r *row) stored(j job, p storedParams) (*stored, error) {
+	s := &stored{id: j.delivery, message: r.message, job: j, created: time.UnixMilli(r.created), attempts: r.attempts, params: p}
 	var err error
 	if s.delivery.Sender, err = parseStored(r.sender); err != nil {
-		return nil, err
-	}
-	p := &s.params
-	if err := json.Unmarshal([]byte(r.params), p); err != nil {
 		return nil, err
 	}
 	s.delivery.Params, s.delivery.Origin, s.delivery.Secret = p.MailParams, p.Origin, p.Secret

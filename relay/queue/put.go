@@ -122,7 +122,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, ds []relay.Delivery) err
 		body, ok := stored[d.Message]
 		if !ok {
 			var err error
-			if body, err = insertMessage(ctx, tx, d.Message); err != nil {
+			if body, err = q.insertMessage(ctx, tx, d.Message); err != nil {
 				return err
 			}
 			stored[d.Message] = body
@@ -171,9 +171,10 @@ func storable(d relay.Delivery) error {
 }
 
 func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery, destination string, body int64) error {
-	params, err := json.Marshal(storedParams{
+	stored := storedParams{
 		MailParams: d.Params, Listener: d.Listener, Direction: d.Direction, Rules: rulesOf(d), Origin: d.Origin, Secret: d.Secret, Asks: d.Asks,
-	})
+	}
+	params, err := json.Marshal(stored)
 	if err != nil {
 		return err
 	}
@@ -188,9 +189,13 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 	if q.engine.deliver != "" {
 		return q.insertAtOnce(ctx, tx, d, body, d.Sender.String(), string(params), now, destination, lined, kind, math.MaxInt16, firstAttempt, wait.Seconds())
 	}
-	id, err := insertRow(ctx, tx,
-		`INSERT INTO smimerelay_delivery (message_id, sender, params, created, destination, lined) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-		body, d.Sender.String(), string(params), now, destination, lined)
+	job, err := q.insertRow(ctx, tx, q.engine.enqueueNext, kind, math.MaxInt16, firstAttempt, wait.Seconds())
+	if err != nil {
+		return err
+	}
+	id, err := q.insertRow(ctx, tx,
+		`INSERT INTO smimerelay_delivery (message_id, job_id, sender, params, created, destination, lined) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		body, job, d.Sender.String(), string(params), now, destination, lined)
 	if err != nil {
 		return err
 	}
@@ -202,11 +207,12 @@ func (q *Queue) insertDelivery(ctx context.Context, tx *sql.Tx, d relay.Delivery
 			return err
 		}
 	}
-	job, err := q.enqueue(ctx, tx, id, firstAttempt, wait)
-	if err != nil || wait > 0 {
-		return err
+	if wait == 0 {
+		q.dispatcher.keepFresh(job, &fresh{
+			row:      row{message: body, sender: d.Sender.String(), params: string(params), created: now},
+			delivery: id, params: stored, to: slices.Clone(d.Recipients), text: d.Message,
+		})
 	}
-	q.dispatcher.keepFresh(job, id, row{message: body, sender: d.Sender.String(), params: string(params), created: now}, d)
 	return nil
 }
 
@@ -247,10 +253,18 @@ func rulesOf(d relay.Delivery) []string {
 	return rules
 }
 
-// insertRow inserts a row by a statement that returns its number.
-func insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (id int64, err error) {
-	err = tx.QueryRowContext(ctx, query, args...).Scan(&id)
-	return id, err
+// insertRow inserts a row and returns its number. SQLite knows that by itself, and would make
+// a table for what the statement returns.
+func (s *Store) insertRow(ctx context.Context, tx *sql.Tx, query string, args ...any) (id int64, err error) {
+	if s.engine.shared {
+		err = tx.QueryRowContext(ctx, query+` RETURNING id`, args...).Scan(&id)
+		return id, err
+	}
+	res, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
 }
 
 // asFault says what an error of the store means to the peer. All of them are

@@ -94,6 +94,6 @@ func (q *Queue) replaceJob(ctx context.Context, tx *sql.Tx, s stray) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	_, err = q.enqueue(ctx, tx, s.delivery, priorityAfter(s.attempts), 0)
+	err = q.enqueue(ctx, tx, s.delivery, priorityAfter(s.attempts), 0)
 	return true, err
 }

@@ -40,7 +40,7 @@ const tablesLock postgresdb.Lock = 0x736d696d655f7175
 
 // makeSQLite brings the tables of a file up to date.
 func makeSQLite(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-	if err := migrateRiver(ctx, riversqlite.New(db), log); err != nil {
+	if err := migrateRiver(ctx, riversqlite.New(db), db, log); err != nil {
 		return err
 	}
 	return layout.UpdateSQLite(ctx, db)
@@ -72,20 +72,34 @@ func makePostgreSQL(ctx context.Context, cfg *pgx.ConnConfig, log *slog.Logger) 
 		return err
 	}
 	defer pool.Close()
-	if err := migrateRiver(ctx, riverpgxv5.New(pool), log); err != nil {
+	if err := migrateRiver(ctx, riverpgxv5.New(pool), db, log); err != nil {
 		return err
 	}
 	return layout.UpdatePostgreSQL(ctx, db)
 }
 
-// migrateRiver brings River's tables up to date.
-func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], log *slog.Logger) error {
+// unread are the indexes of River's table that are for its client. The queue finds a job by its
+// number, or by when it is due: nothing reads the others, and each message would write them.
+var unread = []string{
+	"river_job_kind", "river_job_state_and_finalized_at_index", "river_job_unique_idx", "river_job_args_index", "river_job_metadata_index",
+}
+
+// migrateRiver brings River's tables up to date, without the indexes that are not read. A later
+// step of River may name one of them: then it has to be made before.
+func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], db *sql.DB, log *slog.Logger) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(warnings{log.Handler()})})
 	if err != nil {
 		return err
 	}
-	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return err
+	if _, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	for _, name := range unread {
+		if _, err := db.ExecContext(ctx, `DROP INDEX IF EXISTS `+name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // warnings lets through what an operator must know of River.

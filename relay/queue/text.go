@@ -23,9 +23,9 @@ const partSize = 1 << 20
 const messageSize = `coalesce((SELECT l.size FROM smimerelay_large l WHERE l.message_id = m.id), octet_length(m.data))`
 
 // insertMessage stores a message and returns its number.
-func insertMessage(ctx context.Context, tx *sql.Tx, m *message.Message) (int64, error) {
+func (s *Store) insertMessage(ctx context.Context, tx *sql.Tx, m *message.Message) (int64, error) {
 	first, rest := divided(m)
-	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES ($1) RETURNING id`, first)
+	id, err := s.insertRow(ctx, tx, `INSERT INTO smimerelay_message (data) VALUES ($1)`, first)
 	if err != nil || len(rest) == 0 {
 		return id, err
 	}

@@ -26,7 +26,7 @@ func (s *Store) unload(ctx context.Context, c *cargo) error {
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	body, err := insertMessage(ctx, tx, m)
+	body, err := s.insertMessage(ctx, tx, m)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func (s *Store) unload(ctx context.Context, c *cargo) error {
 }
 
 func (s *Store) unloadDelivery(ctx context.Context, tx *sql.Tx, d *movedDelivery, body int64) error {
-	id, err := insertRow(ctx, tx, `INSERT INTO smimerelay_delivery (message_id, sender, params, created, attempts, destination)
-		VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`, body, d.sender, d.params, d.created, d.attempts, d.destination)
+	id, err := s.insertRow(ctx, tx, `INSERT INTO smimerelay_delivery (message_id, sender, params, created, attempts, destination)
+		VALUES ($1, $2, $3, $4, $5, $6)`, body, d.sender, d.params, d.created, d.attempts, d.destination)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Store) unloadDelivery(ctx context.Context, tx *sql.Tx, d *movedDelivery
 			return err
 		}
 	}
-	if _, err := s.enqueue(ctx, tx, id, priorityAfter(d.attempts), d.wait); err != nil || !d.onHold {
+	if err := s.enqueue(ctx, tx, id, priorityAfter(d.attempts), d.wait); err != nil || !d.onHold {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE river_job SET state = 'pending' WHERE id = (SELECT job_id FROM smimerelay_delivery WHERE id = $1)`, id)

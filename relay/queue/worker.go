@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -74,8 +75,7 @@ func (q *Queue) standInLine(ctx context.Context, s *stored, after time.Duration)
 			return err
 		}
 		q.dispatcher.line(destination, after)
-		_, err = q.enqueue(ctx, tx, s.id, priorityAfter(s.attempts), spread(lineLasts))
-		return err
+		return q.enqueue(ctx, tx, s.id, priorityAfter(s.attempts), spread(lineLasts))
 	})
 }
 
@@ -91,8 +91,7 @@ func (q *Queue) postponeJob(ctx context.Context, j job, why error) {
 		if err != nil || !there {
 			return err
 		}
-		_, err = q.enqueue(ctx, tx, j.delivery, retry, q.config.Retry[0])
-		return err
+		return q.enqueue(ctx, tx, j.delivery, retry, q.config.Retry[0])
 	})
 }
 
@@ -190,7 +189,7 @@ func (q *Queue) record(ctx context.Context, s *stored, results []error, relayed 
 	}
 	if q.commit(ctx, s, a) {
 		q.handed.remove(s.job.id)
-		q.log(s, results, a.failed, len(a.left))
+		q.log(ctx, s, results, a.failed, len(a.left))
 		q.logEnded(a.ended)
 		if q.config.GivenUp != nil && len(a.failed) > 0 {
 			q.config.GivenUp(s.delivery, a.failed)
@@ -309,8 +308,7 @@ func (q *Queue) commit(ctx context.Context, s *stored, a *outcome) bool {
 		if err := s.noteDelay(ctx, tx, a); err != nil {
 			return err
 		}
-		_, err = q.enqueue(ctx, tx, s.id, retry, q.backoff(s.attempts))
-		return err
+		return q.enqueue(ctx, tx, s.id, retry, q.backoff(s.attempts))
 	})
 }
 
@@ -379,15 +377,18 @@ func (s *Store) removeMessage(ctx context.Context, tx *sql.Tx, message int64) er
 	return err
 }
 
-func (q *Queue) log(s *stored, results []error, failed []relay.RecipientStatus, left int) {
-	log := s.delivery.Origin.With(q.config.Log).With("delivery", s.id, "attempt", s.attempts+1, "sender", s.delivery.Sender.String())
+func (q *Queue) log(ctx context.Context, s *stored, results []error, failed []relay.RecipientStatus, left int) {
+	about := append(s.delivery.Origin.Attrs(), slog.Int64("delivery", s.id), slog.Int("attempt", s.attempts+1), slog.String("sender", s.delivery.Sender.String()))
+	log := q.config.Log
 	if s.lost {
-		log.Warn("the result of an attempt was recorded before, or another node has taken the delivery over: the next hop may get it twice")
+		log.LogAttrs(ctx, slog.LevelWarn, "the result of an attempt was recorded before, or another node has taken the delivery over: the next hop may get it twice", about...)
 	}
 	for i, err := range results {
 		if err != nil {
-			log.Warn("not delivered", "recipient", s.recipients[i].Address.String(), "error", err, "next_hop", fault.Of(err).Host)
+			log.LogAttrs(ctx, slog.LevelWarn, "not delivered", append(about,
+				slog.String("recipient", s.recipients[i].Address.String()), slog.Any("error", err), slog.String("next_hop", fault.Of(err).Host))...)
 		}
 	}
-	log.Info("attempt", "delivered", len(results)-len(failed)-left, "given_up", len(failed), "deferred", left)
+	log.LogAttrs(ctx, slog.LevelInfo, "attempt", append(about,
+		slog.Int("delivered", len(results)-len(failed)-left), slog.Int("given_up", len(failed)), slog.Int("deferred", left))...)
 }

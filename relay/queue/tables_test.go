@@ -1,0 +1,50 @@
+package queue
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+// A job is written with the indexes by which the queue finds it, and with no others.
+func TestIndexesOfJobs(t *testing.T) {
+	for name, list := range map[string]string{
+		"sqlite":     `SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'river_job'`,
+		onPostgreSQL: `SELECT indexname FROM pg_indexes WHERE tablename = 'river_job' AND schemaname = current_schema() AND indexname <> 'river_job_pkey'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := open(t, Config{})
+			rows, err := q.db.QueryContext(t.Context(), list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			var found []string
+			for rows.Next() {
+				var index string
+				if err := rows.Scan(&index); err != nil {
+					t.Fatal(err)
+				}
+				found = append(found, index)
+			}
+			if err := rows.Err(); err != nil || !slices.Equal(found, []string{"river_job_prioritized_fetching_index"}) {
+				t.Errorf("indexes %q, %v", found, err)
+			}
+		})
+	}
+}
+
+// A step of River that names an index which is not there would fail. With a later River one has
+// to look for that.
+func TestStepsOfRiver(t *testing.T) {
+	m, err := rivermigrate.New(riversqlite.New(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := m.AllVersions()
+	if last := all[len(all)-1].Version; last != 8 {
+		t.Errorf("River has a step %d: see whether it or those after 8 name an index in unread, which would have to be made before", last)
+	}
+}
