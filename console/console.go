@@ -90,6 +90,9 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // maxBody is the most octets of a form: a message or a configuration is uploaded in one.
 const maxBody = 8 << 20
 
+// maxOpenBody is the most octets of a form of a client that has not signed in.
+const maxOpenBody = 64 << 10
+
 // protect is around everything.
 func (c *Console) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -179,15 +182,11 @@ var (
 const refreshHeader = "Smimerelay-Refresh"
 
 // admit checks the session, its role and, for what changes something, that the form is one of
-// the session.
+// the session. A form of a client that may not send it is not read: it would take memory.
 func (v *visit) admit(ctx context.Context, p page) error {
-	if v.r.Method == http.MethodPost {
-		if err := v.parseForm(); err != nil {
-			return err
-		}
-	}
 	if p.role == "" {
-		return nil
+		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxOpenBody)
+		return v.parseForm()
 	}
 	secret := v.cookie(sessionCookie)
 	if secret == "" { // a browser sends none where a link of another site leads here
@@ -212,6 +211,9 @@ func (v *visit) admit(ctx context.Context, p page) error {
 	if !v.session.Role.Includes(p.role) {
 		return errForbidden
 	}
+	if err := v.parseForm(); err != nil {
+		return err
+	}
 	if v.r.Method == http.MethodPost && !equal(v.r.PostFormValue("csrf"), v.session.CSRF) {
 		return errForm
 	}
@@ -227,8 +229,11 @@ func (v *visit) stillTrusted(s *access.Session) bool {
 	return s.Issuer == "" || p != nil && p.Issuer() == s.Issuer
 }
 
-// parseForm reads a form, also one with files, within the bound of protect.
+// parseForm reads the form of a request that has one, also one with files, within the bound of protect.
 func (v *visit) parseForm() error {
+	if v.r.Method != http.MethodPost {
+		return nil
+	}
 	err := v.r.ParseForm()
 	if err == nil {
 		if err = v.r.ParseMultipartForm(maxBody); errors.Is(err, http.ErrNotMultipart) {
