@@ -228,20 +228,32 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
-// TestPlaceholders: names of the documentation are reported in the file of the service alone.
+// TestPlaceholders: names of the documentation are reported, whatever file has them.
 func TestPlaceholders(t *testing.T) {
-	text := "hostname = \"gw.example.org\"\ndomains = [\"corp.test\", \"example.org\", \"notexample.org\"]\n[next_hop]\naddress = \"mail.partner.example:25\"\n"
-	for path, want := range map[string][]string{
-		config.File:       {"hostname", "domains[1]", "next_hop.address"},
-		"/tmp/trial.toml": nil,
-	} {
-		c, _ := config.Parse(path, []byte(text))
-		var keys []string
-		for _, w := range placeholders(c) {
-			keys = append(keys, w.Key)
-		}
-		if !slices.Equal(keys, want) {
-			t.Errorf("%s: %q instead of %q", path, keys, want)
+	text := `hostname = "gw.example.org"
+domains = ["corp.test", "example.org", "notexample.org"]
+[next_hop]
+address = "mail.partner.example:25"
+[[listener]]
+name = "in"
+protocol = "lmtp"
+address = "127.0.0.1:1"
+next_hop = "mail.example.com:24"
+[[route]]
+name = "x"
+to = ["mail.corp.test:25", "mail.example.net:25"]
+`
+	c, _ := config.Parse("/srv/gateway.toml", []byte(text))
+	var keys []string
+	for _, w := range placeholders(c) {
+		keys = append(keys, w.Key)
+	}
+	if want := []string{"hostname", "domains[1]", "next_hop.address", "route[0].to[1]", "listener[0].next_hop"}; !slices.Equal(keys, want) {
+		t.Errorf("%q instead of %q", keys, want)
+	}
+	for path, trial := range map[string]bool{config.File: false, "/srv/gateway.toml": true} {
+		if c, _ := config.Parse(path, []byte(text)); isTrial(c) != trial {
+			t.Errorf("%s: trial %t", path, !trial)
 		}
 	}
 }

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
 
-// placeholders warns of names of the documentation that were left in the configuration of the
-// service: mail of the true domains would be that of strangers. Other files are trials.
+// isTrial reports whether a configuration is one of a test, which has names of the
+// documentation on purpose. Any other may be that of a service, wherever it is.
+func isTrial(c *config.Config) bool { return testing.Testing() && c.File() != config.File }
+
+// placeholders warns of names of the documentation that were left in a configuration: mail of
+// the true domains would be that of strangers.
 func placeholders(c *config.Config) config.Problems {
-	if c.File() != config.File {
-		return nil
-	}
 	var ws config.Problems
 	look := func(key, name string) {
 		if isExample(name) {
@@ -24,9 +26,19 @@ func placeholders(c *config.Config) config.Problems {
 	for i, d := range c.Domains {
 		look(fmt.Sprintf("domains[%d]", i), d)
 	}
-	for _, hop := range []struct{ key, address string }{{"next_hop.address", c.NextHop.Address}, {"next_hop.local", c.NextHop.Local}} {
-		host, _, _ := net.SplitHostPort(hop.address)
-		look(hop.key, host)
+	hop := func(key, address string) {
+		host, _, _ := net.SplitHostPort(address)
+		look(key, host)
+	}
+	hop("next_hop.address", c.NextHop.Address)
+	hop("next_hop.local", c.NextHop.Local)
+	for i, r := range c.Routes {
+		for n, to := range r.Hosts() {
+			hop(key("route", i, fmt.Sprintf("to[%d]", n)), to)
+		}
+	}
+	for i, l := range c.Listeners {
+		hop(key("listener", i, "next_hop"), l.NextHop)
 	}
 	return ws
 }

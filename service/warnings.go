@@ -76,7 +76,9 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	ws = append(ws, unmet(c)...)
 	ws = append(ws, reachable(c)...)
 	ws = append(ws, p.unlistenable()...)
-	ws = append(ws, placeholders(c)...)
+	if !isTrial(c) {
+		ws = append(ws, placeholders(c)...)
+	}
 	ws = append(ws, oddPorts(c)...)
 	ws = append(ws, expiredExceptions(c, now)...)
 	return ws.InOrder()
