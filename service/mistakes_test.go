@@ -252,7 +252,7 @@ to = ["mail.corp.test:25", "mail.example.net:25"]
 		t.Errorf("%q instead of %q", keys, want)
 	}
 	for path, trial := range map[string]bool{config.File: false, "/srv/gateway.toml": true} {
-		if c, _ := config.Parse(path, []byte(text)); isTrial(c) != trial {
+		if c, _ := config.Parse(path, []byte(text)); c.IsTrial() != trial {
 			t.Errorf("%s: trial %t", path, !trial)
 		}
 	}

@@ -4,14 +4,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"testing"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
-
-// isTrial reports whether a configuration is one of a test, which has names of the
-// documentation on purpose. Any other may be that of a service, wherever it is.
-func isTrial(c *config.Config) bool { return testing.Testing() && c.File() != config.File }
 
 // placeholders warns of names of the documentation that were left in a configuration: mail of
 // the true domains would be that of strangers.

@@ -70,7 +70,7 @@ func QueueTrouble(c *config.Config, err error) Trouble {
 		return StoreTrouble(c.Store, err)
 	}
 	if _, missing := os.Stat(filepath.Dir(c.Queue.Path)); errors.Is(err, fs.ErrNotExist) && missing == nil {
-		return Trouble{"queue.path", err.Error(), "start the gateway, which makes the file, or correct the path"}
+		return Trouble{"queue.path", err.Error(), "the gateway makes it with the first message that it queues or holds; if there was one, correct the path"}
 	}
 	return placeTrouble("queue.path", c.Queue.Path, err)
 }

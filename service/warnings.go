@@ -76,7 +76,7 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	ws = append(ws, unmet(c)...)
 	ws = append(ws, reachable(c)...)
 	ws = append(ws, p.unlistenable()...)
-	if !isTrial(c) {
+	if !c.IsTrial() {
 		ws = append(ws, placeholders(c)...)
 	}
 	ws = append(ws, oddPorts(c)...)

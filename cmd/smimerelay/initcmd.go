@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/postfix"
 	"github.com/smimerelay/smimerelay/service/setup"
@@ -89,23 +87,6 @@ func (c *initCmd) stateFolder() error {
 	if err != nil {
 		return unusable(fmt.Errorf("init: --state %s: %w; create it, or name another folder", c.Given.State, err))
 	}
-	return nil
-}
-
-// readAnswers fills what no flag said from the file of answers.
-func (c *initCmd) readAnswers() error {
-	if c.Answers == "" {
-		return nil
-	}
-	var from setup.Answers
-	meta, err := toml.DecodeFile(c.Answers, &from)
-	if err != nil {
-		return unusable(fmt.Errorf("--answers: %w; write lines such as way = \"filter\"", err))
-	}
-	for _, key := range meta.Undecoded() {
-		return unusable(fmt.Errorf("--answers: %s: unknown name %q; the names are those of the flags, see smimerelay init --help", c.Answers, key))
-	}
-	c.Given.Fill(from)
 	return nil
 }
 

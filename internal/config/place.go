@@ -19,6 +19,10 @@ func Place(place string) string {
 	return place
 }
 
+// IsTrial reports whether c is the configuration of a test, which has names of the documentation
+// on purpose. Any other may be that of a service, wherever its file is.
+func (c *Config) IsTrial() bool { return testing.Testing() && c.File() != File }
+
 // builtIn reports whether place is one of the built-in configuration, or a file
 // beside them.
 func builtIn(place string) bool {

@@ -16,6 +16,15 @@ const maxSyntax = 10
 
 const thenAgain = ", then check again: other problems are only reported after that"
 
+// Syntax finds what is not TOML in a file, none if all is.
+func Syntax(path string, data []byte) Problems {
+	var raw map[string]any
+	if _, err := toml.Decode(string(data), &raw); err == nil {
+		return nil
+	}
+	return syntaxProblems(path, string(data))
+}
+
 // syntaxProblems finds what is not TOML. The parser stops at the first error:
 // its line is emptied and the rest is read again, as long as that helps.
 func syntaxProblems(path, text string) Problems {
