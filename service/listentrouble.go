@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -95,43 +97,64 @@ func createSocketFolder(folder string) string {
 // a gateway that serves already has is fine.
 func (p *Parts) unlistenable() config.Problems {
 	var ws config.Problems
-	for _, l := range listenOptions(p.Config) {
-		err := tryListen(l.address)
+	for _, l := range p.Config.Served() {
+		if strings.HasPrefix(l.Address, "systemd:") {
+			continue
+		}
+		err := tryListen(l.Address) // nothing listens there: config.Place need not be asked
 		if err == nil {
 			continue
 		}
 		if errors.Is(err, syscall.EADDRINUSE) {
-			if h, ok := holderOf(l.address); !ok || h.mine() {
+			if h, ok := holderOf(l.Address); !ok || h.mine() {
 				continue // the gateway, or not known
 			}
 		}
-		e := listenTrouble(l.address, err)
-		ws = append(ws, p.Config.Problem(l.key, fmt.Sprintf("%q cannot be opened: %s", l.address, e.text), e.remedy))
+		e := listenTrouble(l.Address, err)
+		ws = append(ws, p.Config.Problem(l.Key, fmt.Sprintf("%q cannot be opened: %s", l.Address, e.text), e.remedy))
 	}
 	return ws
 }
 
-// listenOption is an option that names an address to listen at.
-type listenOption struct{ key, address string }
-
-func listenOptions(c *config.Config) []listenOption {
-	var list []listenOption
-	add := func(key, address string) {
-		if address != "" && !strings.HasPrefix(address, "systemd:") {
-			list = append(list, listenOption{key, address}) // nothing listens there: config.Place need not be asked
+// privileged warns of ports that the service may not open, where this process has the user number
+// 0 and may. What a gateway has already is fine.
+func privileged(c *config.Config, start int) config.Problems {
+	var ws config.Problems
+	for _, l := range c.Served() {
+		_, text, err := net.SplitHostPort(l.Address)
+		port, err2 := strconv.Atoi(text)
+		if err != nil || err2 != nil || port == 0 || port >= start {
+			continue
 		}
+		if h, ok := holderOf(l.Address); ok && h.mine() {
+			continue
+		}
+		e := listenTrouble(l.Address, syscall.EACCES)
+		ws = append(ws, c.Problem(l.Key, fmt.Sprintf("%q cannot be opened by the user %s of the service: %s", l.Address, serviceUser, e.text), e.remedy))
 	}
-	for i, l := range c.Listeners {
-		add(key("listener", i, "address"), l.Address)
-	}
-	add("admin.address", c.Admin.Address)
-	add("console.address", c.Console.Address)
-	add("est.address", c.EST.Address)
-	for i, l := range c.Publish {
-		add(key("publish", i, "address"), l.Address)
-	}
-	return list
+	return ws
 }
+
+// firstFree is the first port that needs no privilege.
+func firstFree() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	n, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || err2 != nil {
+		return 1024
+	}
+	return n
+}
+
+// hasCapability reports whether an administrator gave the unit the privilege to open any port.
+func hasCapability(folder string) bool {
+	files, err := filepath.Glob(filepath.Join(folder, "*.conf"))
+	return err == nil && slices.ContainsFunc(files, func(path string) bool {
+		text, err := os.ReadFile(path) //nolint:gosec // G304: a folder of systemd
+		return err == nil && strings.Contains(string(text), "CAP_NET_BIND_SERVICE")
+	})
+}
+
+const unitOverrides = "/etc/systemd/system/smimerelay.service.d"
 
 // tryListen says why an address could not be listened at.
 func tryListen(address string) error {

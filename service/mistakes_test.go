@@ -258,6 +258,41 @@ to = ["mail.corp.test:25", "mail.example.net:25"]
 	}
 }
 
+// TestPrivileged: ports that the service may not open are reported, unless it has them already.
+func TestPrivileged(t *testing.T) {
+	mine, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	c := &config.Config{Listeners: []config.Listener{
+		{Address: ":465"}, {Address: "[::1]:1024"}, {Address: "127.0.0.1:0"}, {Address: "unix:/run/x"}, {Address: "systemd:in"}, {Address: mine.Addr().String()},
+	}, Admin: config.Admin{Address: "127.0.0.1:1023"}}
+	var keys []string
+	for _, w := range privileged(c, 1024) {
+		keys = append(keys, w.Key)
+		if !strings.Contains(w.Remedy, "systemd:NAME") {
+			t.Errorf("%s", w)
+		}
+	}
+	if want := []string{"listener[0].address", "admin.address"}; !slices.Equal(keys, want) {
+		t.Errorf("%q instead of %q", keys, want)
+	}
+	if ws := privileged(&config.Config{Listeners: c.Listeners[5:]}, 1<<16); len(ws) > 0 {
+		t.Errorf("a port that the gateway has: %v", ws)
+	}
+	folder := t.TempDir()
+	if hasCapability(folder) || hasCapability(folder+"/none") {
+		t.Error("a unit without an override has a capability")
+	}
+	if err := os.WriteFile(folder+"/ports.conf", []byte("[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !hasCapability(folder) {
+		t.Error("an override is not found")
+	}
+}
+
 // TestOddPorts: where TLS is expected from the first octet on, and where it is not.
 func TestOddPorts(t *testing.T) {
 	text := `hostname = "gw.corp.test"

@@ -72,7 +72,11 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 	warn(!strings.Contains(p.Gateway.Hostname, "."), "hostname", fmt.Sprintf("%q has no domain: other hosts may refuse it in EHLO", p.Gateway.Hostname),
 		"write the full name, such as gw.example.com")
 	ws = append(ws, p.outdated(now)...)
-	ws = append(ws, exposed(c, now, serviceReader(c, os.Getuid(), serviceUser))...)
+	reader := serviceReader(c, os.Getuid(), serviceUser)
+	ws = append(ws, exposed(c, now, reader)...)
+	if reader != nil && !hasCapability(unitOverrides) {
+		ws = append(ws, privileged(c, firstFree())...)
+	}
 	ws = append(ws, unmet(c)...)
 	ws = append(ws, reachable(c)...)
 	ws = append(ws, p.unlistenable()...)

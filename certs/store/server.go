@@ -13,6 +13,8 @@ type Server struct {
 	Version int
 	// Standby says that it only copies another server: nothing can be stored.
 	Standby bool
+	// ReadOnly says that it stores nothing for this user in this database.
+	ReadOnly bool
 	// Standbys are how many servers copy it now, and Synchronous those for which a commit
 	// waits.
 	Standbys, Synchronous int
@@ -28,10 +30,10 @@ func (s *Store) Server(ctx context.Context) (state Server, ok bool, err error) {
 		return Server{}, false, nil
 	}
 	var now int64
-	err = s.read.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(),
+	err = s.read.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
 		(SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')),
 		current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', extract(epoch FROM clock_timestamp())::bigint`).
-		Scan(&state.Version, &state.Standby, &state.Standbys, &state.Synchronous, &state.Durable, &now)
+		Scan(&state.Version, &state.Standby, &state.ReadOnly, &state.Standbys, &state.Synchronous, &state.Durable, &now)
 	if err != nil {
 		return Server{}, true, fmt.Errorf("store %q: %w", postgresdb.Label(s.cfg.URL), err)
 	}

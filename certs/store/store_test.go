@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -211,8 +212,28 @@ func TestServer(t *testing.T) {
 		if postgresdb.Is(w.cfg.URL) != ok {
 			t.Errorf("%q is a server: %t", w.cfg.URL, ok)
 		}
-		if ok && (state.Version < 9 || state.Standby || state.Standbys != 0) {
+		if ok && (state.Version < 9 || state.Standby || state.ReadOnly || state.Standbys != 0) {
 			t.Errorf("%+v", state)
+		}
+		if !ok {
+			return
+		}
+		u, err := url.Parse(w.cfg.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("default_transaction_read_only", "on")
+		u.RawQuery = q.Encode()
+		only := w.cfg
+		only.URL = u.String()
+		s, err := Open(t.Context(), only)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if state, _, err := s.Server(t.Context()); err != nil || !state.ReadOnly {
+			t.Errorf("%+v, %v", state, err)
 		}
 	})
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/smimerelay/smimerelay/internal/config"
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // Exit statuses. 78 is EX_CONFIG of sysexits.h.
@@ -62,9 +64,43 @@ func (a *app) fail(err error) int {
 		}
 	}
 	text := err.Error()
-	if _, ok := errors.AsType[*fs.PathError](err); ok && !strings.Contains(text, "; ") {
-		text += "; check the path and which user you are"
+	if isJoined(err) {
+		text = strings.ReplaceAll(text, "\n", ", and ")
+	}
+	if remedy := remedyOf(err); remedy != "" && !strings.Contains(text, "; ") {
+		text += "; " + remedy
 	}
 	a.say("%s", text)
 	return status
+}
+
+// remedyOf says what to do about errors of files and databases, which come up in many places.
+func remedyOf(err error) string {
+	if remedy := postgresdb.Remedy(err); remedy != "" && !isPath(err) {
+		return remedy
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN): // a lock
+		return "stop the gateway, and other commands that have it open, first: systemctl stop smimerelay"
+	case isPath(err):
+		return "check the path and which user you are"
+	}
+	return ""
+}
+
+func isPath(err error) bool {
+	_, ok := errors.AsType[*fs.PathError](err)
+	return ok
+}
+
+// isJoined reports whether an error has several in it, which errors.Join puts on lines of their
+// own: a message is one line.
+func isJoined(err error) bool {
+	for err != nil {
+		if _, ok := err.(interface{ Unwrap() []error }); ok {
+			return true
+		}
+		err = errors.Unwrap(err)
+	}
+	return false
 }

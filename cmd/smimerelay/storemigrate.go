@@ -46,7 +46,7 @@ func (c *storeMigrateCmd) Run(a *app) error {
 	// The queue first: it tells whether a gateway is at work.
 	moved, err := c.moveQueue(from, to)
 	p := a.page()
-	p.line("%d messages moved, with %d deliveries and %d held", moved.Messages, moved.Deliveries, moved.Held)
+	p.lineIf(err == nil || moved != queue.Moved{}, fmt.Sprintf("%d messages moved, with %d deliveries and %d held", moved.Messages, moved.Deliveries, moved.Held))
 	if err != nil {
 		return errors.Join(unusable(err), p.err)
 	}

@@ -2,14 +2,14 @@ package config
 
 import "fmt"
 
-// served is an address that the gateway listens at, with the option that has it.
-type served struct{ key, address string }
+// Served is an address that the gateway listens at, and the option that has it.
+type Served struct{ Key, Address string }
 
-// served are all of them, in the order in which they are reported.
-func (c *Config) served() (all []served) {
+// Served are all of them: listeners first.
+func (c *Config) Served() (all []Served) {
 	add := func(key, address string) {
 		if address != "" {
-			all = append(all, served{key, address})
+			all = append(all, Served{key, address})
 		}
 	}
 	for i, l := range c.Listeners {
@@ -27,27 +27,27 @@ func (c *Config) served() (all []served) {
 // addresses refuses an address that another listener has, in whatever spelling, and mail that
 // would go to what is no mail server.
 func (d *decoder) addresses(c *Config) {
-	all := c.served()
+	all := c.Served()
 	for i, s := range all {
 		d.ownAddress(s, all[:i])
-		for _, hop := range []served{{"next_hop.address", c.NextHop.Address}, {"next_hop.local", c.NextHop.Local}} {
-			if i >= len(c.Listeners) && leadsTo(s.address, hop.address) {
-				d.complain(s.key, "use another port for one of them", "is also %s, where mail goes", hop.key)
+		for _, hop := range []Served{{"next_hop.address", c.NextHop.Address}, {"next_hop.local", c.NextHop.Local}} {
+			if i >= len(c.Listeners) && leadsTo(s.Address, hop.Address) {
+				d.complain(s.Key, "use another port for one of them", "is also %s, where mail goes", hop.Key)
 			}
 		}
 	}
 }
 
-func (d *decoder) ownAddress(s served, above []served) {
+func (d *decoder) ownAddress(s Served, above []Served) {
 	for _, other := range above {
-		if !leadsTo(other.address, s.address) && !leadsTo(s.address, other.address) {
+		if !leadsTo(other.Address, s.Address) && !leadsTo(s.Address, other.Address) {
 			continue
 		}
-		text := fmt.Sprintf("%q is used twice", s.address)
-		if other.address != s.address {
-			text = fmt.Sprintf("%q is also that of %s, %q", s.address, other.key, other.address)
+		text := fmt.Sprintf("%q is used twice", s.Address)
+		if other.Address != s.Address {
+			text = fmt.Sprintf("%q is also that of %s, %q", s.Address, other.Key, other.Address)
 		}
-		d.complain(s.key, fmt.Sprintf("use a different value than line %d", d.source.line(other.key)), "%s", text)
+		d.complain(s.Key, fmt.Sprintf("use a different value than line %d", d.source.line(other.Key)), "%s", text)
 		return
 	}
 }

@@ -71,6 +71,7 @@ const (
 	codeFull        = "53100"
 	codeStarting    = "57P03"
 	codeReadOnly    = "25006"
+	codeParameter   = "42704"
 )
 
 var remedies = map[string]string{
@@ -81,7 +82,8 @@ var remedies = map[string]string{
 	codeConnections: "raise max_connections in postgresql.conf",
 	codeFull:        "free space on the disk of the server",
 	codeStarting:    "wait until the server has started",
-	codeReadOnly:    "connect to the primary: add ?target_session_attrs=read-write and name all servers",
+	codeReadOnly:    "connect to the primary: add ?target_session_attrs=read-write and name all servers; or set default_transaction_read_only off for this user and database",
+	codeParameter:   "correct the parameters behind ? in store.url",
 }
 
 // Remedy says what to do about an error of a database; "" if it is not known.

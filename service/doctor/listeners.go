@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,10 @@ func (x *examination) greeted(ctx context.Context, l config.Listener) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if l.TLS == "implicit" {
+		// Whether clients may trust the certificate is examined with the file.
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // G402: it only asks who answers
+	}
 	if l.Protocol == "milter" {
 		err = negotiate(conn)
 	} else {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/internal/config"
 	"github.com/smimerelay/smimerelay/internal/filesystem"
 	"github.com/smimerelay/smimerelay/relay/queue"
@@ -31,7 +32,7 @@ func (x *examination) store(ctx context.Context) {
 		t := service.StoreTrouble(x.config.Store, err)
 		x.add(Error, "store", t.Key, t.Text, t.Remedy)
 	case ok:
-		x.postgreSQL(server.Version, server.Standby, server.Durable, server.Skew)
+		x.postgreSQL(server)
 		text := fmt.Sprintf("PostgreSQL %d, replicated to %d servers, %d of them synchronously", server.Version, server.Standbys, server.Synchronous)
 		if server.Standbys == 0 {
 			x.add(Note, "store", "store.url", text, "set up a standby, or back the database up: it has the private keys")
@@ -41,17 +42,20 @@ func (x *examination) store(ctx context.Context) {
 	}
 }
 
-func (x *examination) postgreSQL(version int, standby, durable bool, skew int64) {
-	if version < oldestPostgreSQL {
-		x.add(Warning, "store", "store.url", fmt.Sprintf("PostgreSQL %d is no longer maintained", version), fmt.Sprintf("upgrade it to %d or later", oldestPostgreSQL))
+func (x *examination) postgreSQL(server store.Server) {
+	if server.Version < oldestPostgreSQL {
+		x.add(Warning, "store", "store.url", fmt.Sprintf("PostgreSQL %d is no longer maintained", server.Version), fmt.Sprintf("upgrade it to %d or later", oldestPostgreSQL))
 	}
-	if standby {
+	if server.Standby {
 		x.add(Error, "store", "store.url", "the server is a standby, which stores nothing", "connect to the primary: add ?target_session_attrs=read-write and name all servers")
 	}
-	if !durable {
+	if server.ReadOnly && !server.Standby {
+		x.add(Error, "store", "store.url", "default_transaction_read_only is on: nothing can be stored", "ALTER ROLE and ALTER DATABASE with RESET default_transaction_read_only, or set it off in postgresql.conf")
+	}
+	if !server.Durable {
 		x.add(Warning, "store", "store.url", "fsync or synchronous_commit is off: what was stored may be lost with the server", "set both to on in postgresql.conf")
 	}
-	if skew > clockSkew || skew < -clockSkew {
+	if skew := server.Skew; skew > clockSkew || skew < -clockSkew {
 		x.add(Warning, "store", "store.url", fmt.Sprintf("its clock is %d seconds from the one here", skew), "synchronize both clocks")
 	}
 }
