@@ -28,9 +28,15 @@ const serviceUser = "smimerelay"
 func exposed(c *config.Config, now time.Time, reader *reader) config.Problems {
 	var ws config.Problems
 	warn := func(key, text, remedy string) { ws = append(ws, c.Problem(key, text, remedy)) }
+	if reader != nil {
+		ws = append(ws, reader.unreadable(c)...)
+	}
 	for f := range c.Files() {
 		if reader != nil && (f.Key == "store.url" && !c.Store.Shared() || f.Key == "queue.path") {
-			ws = append(ws, reader.unwritable(c, f)...)
+			if bad := reader.unwritable(c, f); len(bad) > 0 {
+				ws = append(ws, bad...)
+				continue
+			}
 		}
 		info, err := os.Stat(config.Place(f.Path))
 		if err != nil {
@@ -179,6 +185,23 @@ func (r *reader) unwritable(c *config.Config, f config.NamedFile) config.Problem
 		if err == nil && !r.may(info, 0o6) {
 			return config.Problems{c.Problem(f.Key, fmt.Sprintf("%q cannot be written by the user %s of the service", path, serviceUser),
 				fmt.Sprintf("chown %s: %s", serviceUser, path))}
+		}
+	}
+	return nil
+}
+
+// unreadable warns of a configuration that the service cannot read, or whose folder it may not
+// enter: an editor, or a copy, has given it to another user.
+func (r *reader) unreadable(c *config.Config) config.Problems {
+	for _, path := range []string{filepath.Dir(c.File()), c.File()} {
+		info, err := os.Stat(path)
+		wanted := fs.FileMode(0o4)
+		if err == nil && info.IsDir() {
+			wanted = 0o1
+		}
+		if err == nil && !r.may(info, wanted) {
+			return config.Problems{{File: c.File(), Text: fmt.Sprintf("%q cannot be read by the user %s of the service, which will not start, and not reload", path, serviceUser),
+				Remedy: fmt.Sprintf("chgrp %s %s and chmod g+rX it", serviceUser, path)}}
 		}
 	}
 	return nil

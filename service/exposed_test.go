@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -72,6 +73,32 @@ func TestExposed(t *testing.T) {
 				t.Errorf("warned of %q instead of %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestUnreadableConfiguration: the file of the service, and its folder, are of use to its user.
+func TestUnreadableConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := config.Parse(path, nil)
+	stranger, owner := &reader{user: os.Getuid() + 1}, &reader{user: os.Getuid()}
+	for _, step := range []struct {
+		folder, file os.FileMode
+		want         string
+	}{{0o711, 0o600, `"` + path + `" cannot be read`}, {0o711, 0o604, ""}, {0o700, 0o604, `"` + dir + `" cannot be read`}} {
+		if err := errors.Join(os.Chmod(dir, step.folder), os.Chmod(path, step.file)); err != nil {
+			t.Fatal(err)
+		}
+		got := stranger.unreadable(c).Error()
+		if step.want == "" && got != "" || !strings.Contains(got, step.want) || got != "" && !strings.Contains(got, "; chgrp smimerelay ") {
+			t.Errorf("%o %o: %q", step.folder, step.file, got)
+		}
+		if ws := owner.unreadable(c); len(ws) > 0 {
+			t.Errorf("of its own user: %v", ws)
+		}
 	}
 }
 

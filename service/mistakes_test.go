@@ -132,6 +132,7 @@ func TestStoreTrouble(t *testing.T) {
 		"no folder":     {config.Store{URL: dir + "/store.db"}, folder, "url", "install -d -o smimerelay -g smimerelay -m 0700 " + dir},
 		"read-only":     {config.Store{URL: dir + "/store.db"}, &fs.PathError{Err: syscall.EROFS}, "url", "mount it writable, set ReadWritePaths=" + dir},
 		"not ours":      {config.Store{URL: dir + "/store.db"}, fs.ErrPermission, "url", "as the user of the gateway"},
+		"open":          {config.Store{URL: dir + "/store.db"}, syscall.EAGAIN, "url", "stop the gateway"},
 		"full":          {config.Store{URL: dir + "/store.db"}, syscall.ENOSPC, "url", "free space"},
 		"other":         {config.Store{URL: dir + "/store.db"}, errors.New("file is not a database"), "url", "restore this one from a backup"},
 		"server down":   {config.Store{URL: "postgres://gw@db/x"}, syscall.ECONNREFUSED, "url", "start PostgreSQL there"},

@@ -102,6 +102,8 @@ func placeRemedy(path string, err error) string {
 		return makeWritable(filepath.Dir(path))
 	case errors.Is(err, syscall.ENOSPC):
 		return "free space on the disk"
+	case errors.Is(err, syscall.EAGAIN): // a lock
+		return "stop the gateway, or the command, that has it open; several gateways share a store in PostgreSQL only"
 	case errors.Is(err, syscall.EISDIR):
 		return "name a file in this folder"
 	case errors.Is(err, syscall.ENOTDIR):

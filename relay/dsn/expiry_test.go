@@ -106,3 +106,21 @@ func TestNoExpiryNoticeToNobody(t *testing.T) {
 		t.Error("a notice about nothing")
 	}
 }
+
+// TestExpiryOneDay: one day is a day.
+func TestExpiryOneDay(t *testing.T) {
+	for language, want := range map[string]string{"en": "(in 1 day)", "de": "(in 1 Tag)"} {
+		texts, err := ReadTexts(language, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, admin := range []bool{false, true} {
+			e := sampleExpiry(t)
+			e.Texts, e.ToAdmin = texts, admin
+			e.Identities[0].Ends = e.Now.Add(25 * time.Hour)
+			if _, text := expiryText(t, e); !strings.Contains(text, want) {
+				t.Errorf("%s, administrator %t: no %q:\n%s", language, admin, want, text)
+			}
+		}
+	}
+}
