@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -146,15 +147,29 @@ func (t *listenerTLS) identify(state tls.ConnectionState) string {
 	if _, err := c.Verify(x509.VerifyOptions{Roots: t.ca, Intermediates: below, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return ""
 	}
-	for _, name := range names {
-		name = strings.ToLower(name)
-		for _, glob := range t.names {
-			if enforce.Wildcard(strings.ToLower(glob), name) {
-				return name
-			}
+	for _, name := range c.EmailAddresses {
+		if t.admits(name, true) {
+			return strings.ToLower(name)
+		}
+	}
+	for _, name := range c.DNSNames {
+		if t.admits(name, false) {
+			return strings.ToLower(name)
 		}
 	}
 	return ""
+}
+
+// admits reports whether a name in a certificate is listed. A glob is for hosts or for mail
+// addresses: by "*.example.org" no user with an address in such a domain poses as a host. Of
+// a host that has the form of an address, no one is authenticated as that user.
+func (t *listenerTLS) admits(name string, mail bool) bool {
+	if strings.Contains(name, "@") != mail {
+		return false
+	}
+	return slices.ContainsFunc(t.names, func(glob string) bool {
+		return (glob == config.Everybody || strings.Contains(glob, "@") == mail) && enforce.Wildcard(strings.ToLower(glob), strings.ToLower(name))
+	})
 }
 
 // certificateFile is a certificate in files. It is read again when these have changed; one

@@ -183,6 +183,7 @@ func TestAdmittedByCertificate(t *testing.T) {
 		code         int
 	}{
 		"listed":        {client("erp.apps.example.org"), 250},
+		"a user's":      {[]tls.Certificate{ca.issue(&x509.Certificate{EmailAddresses: []string{"eve@erp.apps.example.org"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})}, 550},
 		"not listed":    {client("erp.example.org"), 550},
 		"of another CA": {[]tls.Certificate{stranger}, 550},
 		"a server's":    {[]tls.Certificate{ca.server("erp.apps.example.org")}, 550},
@@ -213,6 +214,10 @@ func TestIdentify(t *testing.T) {
 	named := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "Printer"}}).Leaf
 	nameless := ca.issue(&x509.Certificate{}).Leaf
 	state := func(c ...*x509.Certificate) tls.ConnectionState { return tls.ConnectionState{PeerCertificates: c} }
+	client := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	user := ca.issue(&x509.Certificate{EmailAddresses: []string{"eve@erp.apps.example.org"}, ExtKeyUsage: client}).Leaf
+	posing := ca.issue(&x509.Certificate{DNSNames: []string{"robot@x.apps.example.org"}, ExtKeyUsage: client}).Leaf
+	anyName := &listenerTLS{ca: ca.pool(), names: []string{"*"}}
 	byName := &listenerTLS{ca: ca.pool(), names: []string{"*.apps.example.org", "robot@*"}}
 	byFingerprint := func(c *x509.Certificate) *listenerTLS {
 		return &listenerTLS{fingerprints: map[[32]byte]bool{sha256.Sum256(c.Raw): true}}
@@ -225,6 +230,10 @@ func TestIdentify(t *testing.T) {
 	}{
 		{"expired", byName, []*x509.Certificate{old}, ""},
 		{"by its mail address", byName, []*x509.Certificate{robot}, "robot@example.org"},
+		{"a user of a domain whose hosts are listed", byName, []*x509.Certificate{user}, ""},
+		{"a host that poses as a user", byName, []*x509.Certificate{posing}, ""},
+		{"any name, a user", anyName, []*x509.Certificate{user}, "eve@erp.apps.example.org"},
+		{"any name, a host", anyName, []*x509.Certificate{ca.client("ERP.example.org").Leaf}, "erp.example.org"},
 		{"a common name is no name", byName, []*x509.Certificate{named}, ""},
 		{"none", byName, nil, ""},
 		{"fingerprint, expired", byFingerprint(old), []*x509.Certificate{old}, "old.apps.example.org"},

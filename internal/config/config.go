@@ -128,7 +128,7 @@ type Listener struct {
 	SNI        []string `toml:"sni_certificates" doc:"further PEM files, each with a certificate chain and its private key: the client gets the first certificate that is valid for the server name it asks for (SNI), and tls_certificate if none is" path:"file" secret:"yes"`
 
 	ClientCA           string   `toml:"client_ca" doc:"PEM file with the CA certificates under which client_names are trusted" path:"file"`
-	ClientNames        []string `toml:"client_names" doc:"globs of DNS names and mail addresses in client certificates: a client with such a certificate of client_ca is authenticated under that name"`
+	ClientNames        []string `toml:"client_names" doc:"globs of DNS names in client certificates and, with an @, of mail addresses: a client with such a certificate of client_ca is authenticated under that name"`
 	ClientFingerprints []string `toml:"client_fingerprints" doc:"SHA-256 fingerprints of client certificates, in hexadecimal, regardless of their issuer and expiry: such a client is authenticated under the first mail address or DNS name in the certificate, or its common name"`
 	Auth               string   `toml:"auth" doc:"lmtp, smtp: whether clients may log in with a password (AUTH PLAIN and LOGIN), which [auth] checks: tls offers it over TLS only, always also without; client certificates can always be used, also with AUTH EXTERNAL" enum:"off,tls,always"`
 
