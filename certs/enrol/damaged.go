@@ -35,7 +35,7 @@ func (e *Enroller) failDamaged(ctx context.Context, o *store.Order) error {
 	if !errors.Is(err, store.ErrDamagedKey) {
 		return err
 	}
-	problem := fmt.Sprintf("%v; restore the store from a backup, or run: smimerelay enrol cancel %s, after which another is ordered", store.ErrDamagedKey, short(o.ID))
+	problem := fmt.Sprintf("%v; restore the store from a backup, or run: smimerelay enrol revoke %s, after which another is ordered", store.ErrDamagedKey, short(o.ID))
 	err = e.Store.FailOrders(context.WithoutCancel(ctx), o.Bundle, problem)
 	if errors.Is(err, store.ErrNoOrder) {
 		return nil // it has failed already, or another process saw it

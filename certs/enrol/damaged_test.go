@@ -41,7 +41,7 @@ func TestDamagedKey(t *testing.T) {
 	}
 	a := addr("alice@example.com")
 	for _, o := range testpki.Must(w.store.Orders(t.Context(), store.OrderQuery{Address: &a})) {
-		if o.State != store.OrderFailed || !enrol.Troubled(&o) || !strings.Contains(o.Problem, "enrol cancel ") {
+		if o.State != store.OrderFailed || !enrol.Troubled(&o) || !strings.Contains(o.Problem, "enrol revoke ") {
 			t.Errorf("%s, %q", o.State, o.Problem)
 		}
 	}
