@@ -14,6 +14,8 @@ import (
 var (
 	noWord     = regexp.MustCompile(`^(\S+) must be one of (.*) but got "(.*)"$`)
 	noArgument = regexp.MustCompile(`^unexpected argument (.*?)(, did you mean .*)?$`)
+	noValue    = regexp.MustCompile(`^(\S+): (?:missing value, expecting|expected \S+ value but got).*$`)
+	noTime     = regexp.MustCompile(`^(\S+): parsing time ("[^"]*").*$`)
 	noShort    = regexp.MustCompile(`^unknown flag (-[a-zA-Z])(, did you mean .*)?$`)
 )
 
@@ -28,6 +30,12 @@ func plain(err error) string {
 		if _, err := os.Stat(m[1]); err == nil {
 			return fmt.Sprintf("unexpected argument %s; write --config %s", m[1], m[1])
 		}
+	}
+	if m := noValue.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s: the value is missing; write it behind %[1]s, as %[1]s=VALUE if it begins with -", m[1])
+	}
+	if m := noTime.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s: %s is not a time; write one such as 2026-12-31T12:00:00Z", m[1], m[2])
 	}
 	if m := noShort.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("unknown flag %s; flags have long names, such as --config", m[1])

@@ -66,6 +66,11 @@ func (c *initCmd) Run(a *app) error {
 	if err := c.stateFolder(); err != nil {
 		return err
 	}
+	// What was written would be in the way of the next attempt.
+	if _, problems := config.Parse(c.Config, []byte(text)); len(problems) > 0 {
+		p := problems[0]
+		return unusable(fmt.Errorf("init: %s: %s; %s; nothing was written", p.Key, p.Text, p.Remedy))
+	}
 	return c.carryOut(a, text, mta, noPostfix)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/history"
@@ -75,6 +76,11 @@ func (c *storeMigrateCmd) places() (from, to *config.Config, err error) {
 		before.Store.URL, before.Store.PasswordFile = c.From, c.FromPassword
 	}
 	after.Store.URL, after.Store.PasswordFile = c.To, c.ToPasswordFile
+	for flag, place := range map[string]config.Store{"--from": before.Store, "--to": after.Store} {
+		if strings.Contains(place.URL, "://") && !place.Shared() {
+			return nil, nil, unusable(fmt.Errorf("%s: neither a path nor a PostgreSQL address; write the path of a file, or postgres://USER@HOST/DATABASE", flag))
+		}
+	}
 	switch {
 	case before.Store.URL == "":
 		return nil, nil, unusable(fmt.Errorf("%s: store.url is empty, so there is nothing to migrate; name the store with --from", c.Config))

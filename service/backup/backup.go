@@ -75,7 +75,7 @@ type Skipped struct {
 }
 
 // errNoBackup is the error for a file that Write did not make.
-var errNoBackup = errors.New("not a backup of smimerelay")
+var errNoBackup = errors.New("not a backup of smimerelay; name the file that smimerelay backup wrote")
 
 func readManifest(data []byte) (m Manifest, err error) {
 	if err := json.Unmarshal(data, &m); err != nil {
