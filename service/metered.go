@@ -212,13 +212,13 @@ func (n nextHop) Deliver(ctx context.Context, d relay.Delivery) ([]error, []bool
 // replies are those by which next hops took a message.
 type replies struct {
 	mu sync.Mutex
-	by map[address.Address]history.Event
+	by map[address.Address]*history.Event // a map has room for eight at once
 }
 
-func newReplies() *replies { return &replies{by: map[address.Address]history.Event{}} }
+func newReplies() *replies { return &replies{by: map[address.Address]*history.Event{}} }
 
 func (r *replies) note(to address.Address, host, reply string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.by[to] = history.Event{Host: host, Reply: reply}
+	r.by[to] = &history.Event{Host: host, Reply: reply}
 }

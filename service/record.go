@@ -188,8 +188,9 @@ func addDecision(row *history.Row, d gateway.Decision) {
 	for _, fp := range d.Certificates {
 		row.Certificates = append(row.Certificates, hex.EncodeToString(fp[:]))
 	}
-	for _, s := range d.Stages {
-		row.Stages = append(row.Stages, history.Stage(s))
+	row.Stages = make([]history.Stage, len(d.Stages))
+	for i, s := range d.Stages {
+		row.Stages[i] = history.Stage(s)
 	}
 	row.Facts, row.Decided = d.Facts, d.Decided
 	row.ProtectedID = d.ProtectedID
@@ -208,15 +209,9 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 	}
 	rows := r.take(t.Envelope.ID)
 	defer r.written(t.Envelope.ID)
-	at := map[string]int{}
-	for i := range rows {
-		at[relay.Key(rows[i].Recipient)] = i
-	}
-	groups := map[string]int{}
+	find := finder(rows)
 	for i, to := range t.Envelope.Recipients {
-		key := relay.Key(to.Address)
-		groups[key] = i
-		if n, ok := at[key]; ok {
+		if n, ok := find(i, to.Address); ok {
 			r.answer(&rows[n], t, i)
 		} else if err := t.Answer(i); err != nil || t.Decided == nil || t.Decided.Recipients[i].Kind == relay.Returned {
 			// Else it is a group, and its members have rows.
@@ -228,17 +223,52 @@ func (r *recorder) answered(t relay.Tally, direction func(*relay.Envelope, addre
 			rows = append(rows, row)
 		}
 	}
+	r.answerMembers(rows, t)
+	r.writer.Put(rows...)
+}
+
+// finder finds the row of a recipient of an envelope, first at the same index: most messages have a
+// row for each recipient, in their order.
+func finder(rows []history.Row) func(i int, to address.Address) (n int, ok bool) {
+	var at map[string]int
+	return func(i int, to address.Address) (n int, ok bool) {
+		if i < len(rows) && rows[i].Recipient == to {
+			return i, true
+		}
+		if at == nil {
+			at = make(map[string]int, len(rows))
+			for n := range rows {
+				at[relay.Key(rows[n].Recipient)] = n
+			}
+		}
+		n, ok = at[relay.Key(to)]
+		return n, ok
+	}
+}
+
+// answerMembers notes the errors that the client was answered for groups, in the rows of members
+// whom the envelope does not name.
+func (r *recorder) answerMembers(rows []history.Row, t relay.Tally) {
+	var named map[string]int
 	for i := range rows {
-		if _, named := groups[relay.Key(rows[i].Recipient)]; named || rows[i].Facts == nil {
+		if rows[i].Facts == nil || len(rows[i].Facts.Recipients[0].Through) == 0 {
+			continue
+		}
+		if named == nil {
+			named = make(map[string]int, len(t.Envelope.Recipients))
+			for n, to := range t.Envelope.Recipients {
+				named[relay.Key(to.Address)] = n
+			}
+		}
+		if _, ok := named[relay.Key(rows[i].Recipient)]; ok {
 			continue
 		}
 		for _, through := range rows[i].Facts.Recipients[0].Through {
-			if n, ok := groups[relay.Key(through)]; ok && t.Answer(n) != nil {
+			if n, ok := named[relay.Key(through)]; ok && t.Answer(n) != nil {
 				r.answer(&rows[i], t, n)
 			}
 		}
 	}
-	r.writer.Put(rows...)
 }
 
 // take takes the rows of a message out of those that wait for its answer, until written.
@@ -309,7 +339,7 @@ func (r *recorder) later(d gateway.Decision) (c history.Change, ok bool) {
 
 // attempted notes an attempt to deliver, with the replies by which next hops took the
 // message. queued says that it was made from the queue; else the client is answered by it.
-func (r *recorder) attempted(d relay.Delivery, errs []error, replies map[address.Address]history.Event, queued bool) {
+func (r *recorder) attempted(d relay.Delivery, errs []error, replies map[address.Address]*history.Event, queued bool) {
 	if r == nil || d.Direction == "" { // a message of the gateway's own
 		return
 	}
@@ -318,7 +348,10 @@ func (r *recorder) attempted(d relay.Delivery, errs []error, replies map[address
 			continue
 		}
 		to := d.Recipients[i].Address
-		c := history.Change{ID: d.Origin.ID, Recipient: to, Event: replies[to]}
+		c := history.Change{ID: d.Origin.ID, Recipient: to}
+		if reply, ok := replies[to]; ok {
+			c.Event = *reply
+		}
 		c.Event.Time, c.Event.Kind = r.clock(), history.Attempt
 		if err != nil {
 			c.Event.Reason = err.Error()

@@ -347,17 +347,19 @@ func hasControl(s string) bool {
 // (the Kelvin sign) whose lower case is an ASCII letter, and they name other
 // mailboxes.
 func lower(s string) string {
-	if !strings.ContainsFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' }) {
+	if !strings.ContainsFunc(s, isUpper) { // as in most addresses
 		return s
 	}
 	b := []byte(s)
 	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
+		if isUpper(rune(c)) {
 			b[i] = c + 'a' - 'A'
 		}
 	}
 	return string(b)
 }
+
+func isUpper(r rune) bool { return 'A' <= r && r <= 'Z' }
 
 func isASCII(s string) bool {
 	for i := range len(s) {
