@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -132,9 +133,27 @@ func (s *Store) searchClasses(ctx context.Context, c class, when span, limit int
 	return found, nil
 }
 
+// anyUnclassed reports whether there are rows without a class. They are at one end of the index,
+// where PostgreSQL, which may know nothing of the class, looks only for what is asked for in its order.
+func (s *Store) anyUnclassed(ctx context.Context) (bool, error) {
+	statement := `SELECT class FROM smimerelay_history ORDER BY class LIMIT 1`
+	if s.shared {
+		statement = `SELECT class FROM smimerelay_history ORDER BY class DESC LIMIT 1`
+	}
+	var end sql.NullInt64
+	err := s.read.QueryRowContext(ctx, statement).Scan(&end)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil && !end.Valid, err
+}
+
 // searchUnclassed returns such rows among those that have no class yet: there are some for a while
 // after an upgrade. What they are ordered by is as for existing.
 func (s *Store) searchUnclassed(ctx context.Context, c class, when span, limit int) ([]numbered, error) {
+	if some, err := s.anyUnclassed(ctx); err != nil || !some {
+		return nil, err
+	}
 	text := `SELECT ` + columns + ` FROM smimerelay_history WHERE ` + string(lackClass) + ` AND time >= $1 AND (time, seq) < ($2, $3)` + c.conditions(4) +
 		fmt.Sprintf(" ORDER BY class DESC, time DESC, seq DESC LIMIT %d", limit)
 	return s.find(ctx, text, when.since, when.before.time, when.before.seq, c.rule, c.listener, c.direction, c.outcome)
