@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs/file"
 	"github.com/smimerelay/smimerelay/internal/testing/testpki"
 	"github.com/smimerelay/smimerelay/test/peer"
 	"github.com/smimerelay/smimerelay/test/rig"
@@ -92,7 +94,7 @@ func (d *deployment) testAsk(t *testing.T) {
 	for _, m := range []mail{m, second} {
 		d.arrivesLate(t, m, signs)
 	}
-	d.answers(t, "file", files, ids[files], attached("certificate.cer", d.ids[files].Certificate.Raw))
+	d.answers(t, "file", files, ids[files], attached("certificate.p7b", testpki.Must(file.EncodeBundle([]*x509.Certificate{d.ids[files].Certificate}))))
 	d.arrivesLate(t, m, files)
 	d.onlyTo(t, m, signs, files)
 	for _, addr := range m.to {
@@ -180,11 +182,15 @@ func (d *deployment) testNoAnswers(t *testing.T, ids map[string]string) {
 	d.answers(t, "in.the.name.of.another", files, ids[files], attached("certificate.cer", d.ids[meddler].Certificate.Raw))
 	d.answers(t, "to.another.question", files, ids[signs], attached("certificate.cer", own))
 	d.answers(t, "to.no.question", files, "", attached("certificate.cer", own))
+	for _, name := range []string{"certificate.zip", "certificate.p7m", "certificate.txt"} {
+		d.answers(t, name, files, ids[files], attached(name, own))
+	}
+	d.answers(t, "of.another.usage", files, ids[files], attached("certificate.cer", testpki.Must(d.ca.Issue(testpki.Leaf{Addresses: []string{files}, KeyUsage: x509.KeyUsageDigitalSignature})).Certificate.Raw))
 	d.answers(t, "expired", stale, ids[stale], attached("certificate.cer", d.ids[stale].Certificate.Raw))
 	d.answers(t, "expired.signed", stale, ids[stale], d.signClear(t, d.ids[stale]))
 	d.gateway.WaitLog(t, "not harvested: certificates came with an answer of someone who was not asked", 2)
 	d.gateway.WaitLog(t, `msg="not harvested" address=`+stale, 1)
-	d.gateway.WaitLog(t, `msg="not harvested" address=`+files, 1)
+	d.gateway.WaitLog(t, `msg="not harvested" address=`+files, 2)
 	looks := strings.Count(d.gateway.Log(), `msg="held message"`)
 	d.gateway.Run(t, "queue", "release", "--all")
 	d.gateway.WaitLog(t, `msg="held message"`, looks+1)
