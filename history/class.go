@@ -107,12 +107,20 @@ func (s *Store) classes(ctx context.Context, c class, when span) (list []newestO
 }
 
 // searchClasses returns the rows of the classes of a search, newest first, and so many at most.
-// What is older than as many rows that were found already is not read.
-func (s *Store) searchClasses(ctx context.Context, c class, when span, limit int) (found []numbered, err error) {
-	list, err := s.classes(ctx, c, when)
-	if err == nil {
-		found, err = s.searchUnclassed(ctx, c, when, limit)
+// Rows get their class meanwhile, and keep it: what has none yet is looked for before the classes
+// are, so that each row is found in one of the places, or in both.
+func (s *Store) searchClasses(ctx context.Context, c class, when span, limit int) ([]numbered, error) {
+	found, err := s.searchUnclassed(ctx, c, when, limit)
+	if err != nil {
+		return nil, err
 	}
+	return s.addClassed(ctx, c, when, limit, found)
+}
+
+// addClassed adds the rows that have a class to those found without. What is older than as many rows
+// that were found already is not read.
+func (s *Store) addClassed(ctx context.Context, c class, when span, limit int, found []numbered) ([]numbered, error) {
+	list, err := s.classes(ctx, c, when)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,13 @@
 package history
 
 import (
+	"context"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // TestWordsOfAClass: the words of the closed lists have hashes of their own.
@@ -29,5 +34,53 @@ func TestStaleClassIsIndexed(t *testing.T) {
 	}
 	if !strings.Contains(string(text), " WHERE "+staleClass()+";") {
 		t.Errorf("no index has the condition %s", staleClass())
+	}
+}
+
+// TestClassMeanwhile: a search that goes on while rows get their class finds each row once.
+func TestClassMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, Place{Path: filepath.Join(t.TempDir(), "history.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	to, err := address.Parse("recipient@example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []Row
+	for i := range 6 {
+		rows = append(rows, Row{Time: time.Unix(1_000_000+int64(i), 0), ID: string(rune('a' + i)), Recipient: to, Rule: "default", Outcome: Outcomes[i%2]})
+	}
+	if _, err := s.Write(ctx, Batch{Rows: rows}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.ExecContext(ctx, `UPDATE smimerelay_history SET class = NULL WHERE seq > 1`); err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int]string{4: "fedc", 10: "fedcba"} {
+		c := class{rule: "default"}
+		found, err := s.searchUnclassed(ctx, c, always, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.classify(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if found, err = s.addClassed(ctx, c, always, limit, found); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, r := range found {
+			got += r.ID
+		}
+		if got != want {
+			t.Errorf("limit %d: %s, want %s", limit, got, want)
+		}
 	}
 }

@@ -107,15 +107,15 @@ func (s *Store) searchIn(ctx context.Context, h hit, c conditions, limit int) (f
 		found = append(found, rows...)
 	}
 	if len(h.lookups) > 1 { // a row may be found by several
-		found = slices.CompactFunc(newestFirst(found), func(a, b numbered) bool { return a.seq == b.seq })
+		found = newestFirst(found)
 	}
 	return found, nil
 }
 
-// newestFirst sorts rows.
+// newestFirst sorts rows, each of them once.
 func newestFirst(rows []numbered) []numbered {
 	slices.SortFunc(rows, func(a, b numbered) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(b.seq, a.seq)) })
-	return rows
+	return slices.CompactFunc(rows, func(a, b numbered) bool { return a.seq == b.seq })
 }
 
 // cursor is the place of a row in the order of a search.
