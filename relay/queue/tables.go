@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"log/slog"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,7 +41,7 @@ const tablesLock postgresdb.Lock = 0x736d696d655f7175
 
 // makeSQLite brings the tables of a file up to date.
 func makeSQLite(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-	if err := migrateRiver(ctx, riversqlite.New(db), db, log); err != nil {
+	if err := migrateRiver(ctx, riversqlite.New(db), db, sqliteIndexes, log); err != nil {
 		return err
 	}
 	return layout.UpdateSQLite(ctx, db)
@@ -72,7 +73,7 @@ func makePostgreSQL(ctx context.Context, cfg *pgx.ConnConfig, log *slog.Logger) 
 		return err
 	}
 	defer pool.Close()
-	if err := migrateRiver(ctx, riverpgxv5.New(pool), db, log); err != nil {
+	if err := migrateRiver(ctx, riverpgxv5.New(pool), db, postgresIndexes, log); err != nil {
 		return err
 	}
 	return layout.UpdatePostgreSQL(ctx, db)
@@ -84,9 +85,17 @@ var unread = []string{
 	"river_job_kind", "river_job_state_and_finalized_at_index", "river_job_unique_idx", "river_job_args_index", "river_job_metadata_index",
 }
 
+// What indexes there are of the table: their names, and what DROP INDEX finds them by. Another
+// program may have a River with indexes of the same names in a schema that is searched too.
+const (
+	sqliteIndexes   = `SELECT name, name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'river_job'`
+	postgresIndexes = `SELECT c.relname, c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE i.indrelid = 'river_job'::regclass`
+)
+
 // migrateRiver brings River's tables up to date, without the indexes that are not read. A later
 // step of River may name one of them: then it has to be made before.
-func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], db *sql.DB, log *slog.Logger) error {
+func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], db *sql.DB, indexes string, log *slog.Logger) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(warnings{log.Handler()})})
 	if err != nil {
 		return err
@@ -94,12 +103,35 @@ func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], db *
 	if _, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	for _, name := range unread {
-		if _, err := db.ExecContext(ctx, `DROP INDEX IF EXISTS `+name); err != nil {
+	drop, err := unreadOf(ctx, db, indexes)
+	if err != nil {
+		return err
+	}
+	for _, index := range drop {
+		if _, err := db.ExecContext(ctx, `DROP INDEX IF EXISTS `+index); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unreadOf returns by what DROP INDEX finds those in unread that there are.
+func unreadOf(ctx context.Context, db *sql.DB, indexes string) (drop []string, err error) {
+	rows, err := db.QueryContext(ctx, indexes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, found string
+		if err := rows.Scan(&name, &found); err != nil {
+			return nil, err
+		}
+		if slices.Contains(unread, name) {
+			drop = append(drop, found)
+		}
+	}
+	return drop, rows.Err()
 }
 
 // warnings lets through what an operator must know of River.

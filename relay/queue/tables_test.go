@@ -1,11 +1,15 @@
 package queue
 
 import (
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
 // A job is written with the indexes by which the queue finds it, and with no others.
@@ -33,6 +37,41 @@ func TestIndexesOfJobs(t *testing.T) {
 				t.Errorf("indexes %q, %v", found, err)
 			}
 		})
+	}
+}
+
+// Another program may have tables of River in the same database, in a schema that is searched
+// too: they are left as they are.
+func TestIndexesOfOthers(t *testing.T) {
+	s, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := s.Database(t)
+	name := url[strings.LastIndex(url, "/")+1:]
+	name, _, _ = strings.Cut(name, "?")
+	s.Run(t, name, `CREATE SCHEMA ours`)
+	s.Run(t, name, `CREATE TABLE public.river_job (kind text)`)
+	s.Run(t, name, `CREATE INDEX river_job_kind ON public.river_job (kind)`)
+	cfg, err := postgresdb.Parse(url, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.RuntimeParams["search_path"] = "ours,public"
+	for range 2 { // the first one makes the tables
+		if err := makePostgreSQL(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := postgresdb.Open(t.Context(), cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var n int
+	err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_indexes WHERE tablename = 'river_job' AND schemaname = 'public'`).Scan(&n)
+	if err != nil || n != 1 {
+		t.Errorf("%d indexes are left, %v", n, err)
 	}
 }
 
