@@ -2,6 +2,7 @@ package smtpclient
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,7 +58,12 @@ func TestAttempt(t *testing.T) {
 		tr := NewTransfer(delivery(t, text, "a@example.org", to...))
 		c.Client.Deliver(t.Context(), c.host, tr)
 		if tr.Open() {
+			before, _ := tr.Results()
+			before = slices.Clone(before)
 			c.Client.Deliver(t.Context(), second.host, tr)
+			if after, _ := tr.Results(); !slices.Equal(after, before) {
+				t.Errorf("%s: %v, which is of a server that was not asked, instead of %v", name, after, before)
+			}
 		}
 		got := codes(tr.Results())
 		if want := strings.Repeat(", "+tc.want, tc.recipients)[2:]; got != want && got != tc.want || len(s.commands("")) > tc.commands || other.connections() > 0 {

@@ -101,6 +101,9 @@ func (c *Client) Deliver(ctx context.Context, host Host, t *Transfer) {
 		return
 	}
 	t.begin(&c.config)
+	if t.allowance.over() {
+		return // the reason is the server that took the time
+	}
 	for len(t.open) > 0 {
 		before := len(t.open)
 		if !c.attempt(ctx, host, t) {
