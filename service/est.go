@@ -166,7 +166,7 @@ func (ca estCA) shared(ctx context.Context, a address.Address) (*certs.Identity,
 	now := ca.clock()
 	for _, e := range found {
 		c := e.Certificate
-		if e.Token == "" && certs.Decrypts(c) && len(e.Addresses) == 1 && e.RevokedAt.IsZero() && e.Mark != store.Blocked && !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+		if e.Token == "" && certs.Decrypts(c) && len(e.Addresses) == 1 && e.RevokedAt.IsZero() && !e.BlockedAt(now) && !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
 			return ca.store.Identity(ctx, e.Fingerprint)
 		}
 	}

@@ -195,13 +195,13 @@ func (k *keys) asked(ctx context.Context, q question) ([]found, error) {
 // the zero time if none does.
 func inUse(list []found, now time.Time) (use []found, until time.Time) {
 	for _, f := range list {
-		if !f.blocked || f.until != 0 && f.until < now.Unix() {
+		if !f.blocked || !f.ends.IsZero() && now.After(f.ends) {
 			use = append(use, f)
 			continue
 		}
-		// The last second of a block is a part of it.
-		if end := moment(f.until); f.until != 0 && (until.IsZero() || end.Before(until)) {
-			until = end.Add(time.Second)
+		// The moment of its end is a part of a block.
+		if after := f.ends.Add(time.Second); !f.ends.IsZero() && (until.IsZero() || after.Before(until)) {
+			until = after
 		}
 	}
 	return use, until
@@ -217,7 +217,7 @@ type found struct {
 	fingerprint [32]byte
 	pinned      bool
 	blocked     bool
-	until       int64 // of the block; 0 is for ever
+	ends        time.Time // of the block; zero is never
 }
 
 func (k *keys) query(ctx context.Context, condition string, argument any) (list []found, err error) {
@@ -231,10 +231,12 @@ func (k *keys) query(ctx context.Context, condition string, argument any) (list 
 	for rows.Next() {
 		var f found
 		var fingerprint []byte
-		if err := rows.Scan(&fingerprint, &f.pinned, &f.blocked, &f.until); err != nil {
+		var until int64
+		if err := rows.Scan(&fingerprint, &f.pinned, &f.blocked, &until); err != nil {
 			return nil, err
 		}
 		copy(f.fingerprint[:], fingerprint)
+		f.ends = markEnd(moment(until))
 		list = append(list, f)
 	}
 	return list, rows.Err()

@@ -197,14 +197,23 @@ func TestBlockedIdentity(t *testing.T) {
 		ctx := context.Background()
 		id := w.identity(1, "a@example.com")
 		got[Stored](w)(w.PutIdentity(ctx, Imported, id))
-		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", now.Add(time.Hour)))
+		day := now.UTC().Truncate(24 * time.Hour)
+		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", day))
+		w.signs(w.Keys(), "a@example.com", nil)
+		w.at = day.Add(24*time.Hour - time.Second) // it is the last day of the block
 		w.signs(w.Keys(), "a@example.com", nil)
 		if why := w.Keys().WhyNot(ctx, addr("a@example.com")); why != "blocked by an administrator" {
 			t.Errorf("why not: %q", why)
 		}
+		if e := got[[]Entry](w)(w.Find(ctx, Query{Mark: Blocked})); len(e) != 1 || !e[0].BlockedAt(w.at) || e[0].BlockedAt(w.at.Add(time.Hour)) {
+			t.Errorf("%+v", e)
+		}
 		w.decrypts(w.Keys(), id, 1)
-		w.at = now.Add(2 * time.Hour)
+		w.at = day.Add(25 * time.Hour)
 		w.signs(w.Keys(), "a@example.com", id)
+		if why := w.Keys().WhyNot(ctx, addr("a@example.com")); why == "blocked by an administrator" {
+			t.Errorf("why not after the block: %q", why)
+		}
 		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "lost", time.Time{}))
 		w.signs(w.Keys(), "a@example.com", nil)
 		w.must(w.SetMark(ctx, fingerprint(id), Allowed, "", time.Time{}))
@@ -264,11 +273,11 @@ func TestAnswersAreKept(t *testing.T) {
 		if ask(asked) != stored {
 			t.Error("it was looked for again after a change that is not one of certificates")
 		}
-		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "", w.at.Add(time.Hour)))
+		w.must(w.SetMark(ctx, fingerprint(id), Blocked, "", w.at))
 		if n := len(ask(asked).Identities()); n != 0 {
 			t.Errorf("%d identities in use, and one is blocked", n)
 		}
-		w.at = w.at.Add(time.Hour)
+		w.at = w.at.AddDate(0, 0, 1)
 		if n := len(ask(asked).Identities()); n != 0 {
 			t.Error("in use in the last second of its block")
 		}

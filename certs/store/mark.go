@@ -8,7 +8,7 @@ import (
 	"github.com/smimerelay/smimerelay/internal/postgresdb"
 )
 
-// SetMark allows or blocks a certificate until a time, zero for ever; NoMark
+// SetMark allows or blocks a certificate to the end of the day until, UTC, zero for ever; NoMark
 // takes the mark away. Explanations repeat the note.
 func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, note string, until time.Time) error {
 	if mark == NoMark {
@@ -48,6 +48,25 @@ func one(result affected, err error) error {
 	return err
 }
 
+// markEnd is when a mark ends that has this last day; zero is never. Until then it is in force,
+// for keys as for the validator.
+func markEnd(until time.Time) time.Time {
+	if until.IsZero() {
+		return until
+	}
+	return until.AddDate(0, 0, 1)
+}
+
+// BlockedAt reports whether the certificate is blocked at a time.
+func (e *Entry) BlockedAt(at time.Time) bool {
+	end := markEnd(e.Until)
+	return e.Mark == Blocked && (end.IsZero() || !at.After(end))
+}
+
+// lastDaySince is the earliest last day of marks that are in force at a time: the reverse of
+// markEnd, for queries.
+func lastDaySince(now time.Time) int64 { return now.UTC().AddDate(0, 0, -1).Unix() }
+
 // Exceptions returns the marks for the validator, ended ones too: it knows the
 // time.
 func (s *Store) Exceptions(ctx context.Context) ([]path.Exception, error) {
@@ -67,9 +86,7 @@ func (s *Store) Exceptions(ctx context.Context) ([]path.Exception, error) {
 		}
 		copy(e.SHA256[:], fingerprint)
 		e.Allow = mark == Allowed
-		if until != 0 {
-			e.Until = moment(until).AddDate(0, 0, 1) // it is the last day of the mark
-		}
+		e.Until = markEnd(moment(until))
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {

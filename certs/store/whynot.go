@@ -37,7 +37,7 @@ func (k *keys) withdrawn(ctx context.Context, key string) string {
 		JOIN store_address a ON a.fingerprint = c.fingerprint
 		LEFT JOIN store_ledger l ON l.issuer = c.issuer AND l.serial = c.serial
 		WHERE a.address = $1 AND (COALESCE(l.revoked_at, 0) <> 0 OR c.mark = 'blocked' AND (c.mark_until = 0 OR c.mark_until >= $2))
-		ORDER BY c.not_before DESC`, key, k.store.now()).Scan(&revoked)
+		ORDER BY c.not_before DESC`, key, lastDaySince(k.store.cfg.Clock())).Scan(&revoked)
 	switch {
 	case err != nil: // sql.ErrNoRows too
 		return ""

@@ -1,6 +1,6 @@
 -- What a search may ask for besides an identifier or an address is indexed as one number, the class
 -- of a row (class.go says what that is), instead of four texts: it is cheaper to write, and finds
--- what several of them have in common. store.refer gives the rows their class that were there before.
+-- what several of them have in common. store.classify gives the rows their class that were there before.
 ALTER TABLE smimerelay_history ADD COLUMN class BIGINT;
 DROP INDEX smimerelay_history_outcome;
 DROP INDEX smimerelay_history_rule;

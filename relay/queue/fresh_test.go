@@ -30,13 +30,16 @@ func TestFreshIsWhatIsStored(t *testing.T) {
 	d.Secret = &relay.Secret{Sender: addr(t, "s@example.org"), MessageID: "<n>", To: d.Recipients[:1]}
 	d.Asks = &relay.Asks{MessageID: "<q>", Sender: addr(t, "s@example.org"), Until: time.Unix(1, 0)}
 	d.Treatment.Protection = "clear" // is not stored
+	words := d                       // most have nothing else in their parameters
+	words.Secret, words.Asks = nil, nil
+	words.Params = relay.MailParams{EnvID: "e <\u2028>", Return: "FULL", SMTPUTF8: true}
 	kept := map[int64]*fresh{}
 	err := q.writer.write(t.Context(), func(tx *sql.Tx) error {
-		err := q.insert(t.Context(), tx, []relay.Delivery{d})
+		err := q.insert(t.Context(), tx, []relay.Delivery{d, words})
 		maps.Copy(kept, q.dispatcher.fresh)
 		return err
 	})
-	if err != nil || len(kept) != 1 {
+	if err != nil || len(kept) != 2 {
 		t.Fatalf("%d deliveries are kept for their workers, %v", len(kept), err)
 	}
 	for id, f := range kept {
