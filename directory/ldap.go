@@ -113,8 +113,8 @@ func NewLDAP(cfg LDAPConfig) (*LDAP, error) {
 	errs = append(errs, wrong("filter", err, "write one such as (mail={addr}), with as many ) as ("))
 	userFilter, err := parseUserFilter(cfg.UserFilter)
 	errs = append(errs, wrong("user_filter", err, "write one such as (uid={user}), with as many ) as ("))
-	if _, err := ldap.ParseDN(cfg.Base); err != nil {
-		errs = append(errs, wrong("base", fmt.Errorf("%q is not a distinguished name", cfg.Base), `write one such as "dc=example,dc=com"`))
+	if err := checkBase(cfg.Base); err != nil {
+		errs = append(errs, wrong("base", err, `write one such as "dc=example,dc=com"`))
 	}
 	aliasFilter, err := aliasFilter(cfg.Aliases)
 	errs = append(errs, err)

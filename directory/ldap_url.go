@@ -182,7 +182,7 @@ func (t *target) setQuery(tail string) error {
 		}
 		switch i {
 		case 0:
-			_, err = ldap.ParseDN(text)
+			err = checkBase(text)
 			t.base = text
 		case 2:
 			t.scope, err = parseScope(text)
@@ -217,6 +217,16 @@ func refuseCritical(text string) error {
 		if strings.HasPrefix(ext, "!") {
 			return fmt.Errorf("extension %q: not supported", ext)
 		}
+	}
+	return nil
+}
+
+// checkBase refuses what no server takes for a name. Beside those of RFC 4514 there are values
+// in quotes, as in its predecessors, and <GUID=...>, <SID=...> and <WKGUID=...> of Active
+// Directory, which only the server understands ([MS-ADTS] section 3.1.1.3.1.2.4).
+func checkBase(text string) error {
+	if _, err := ldap.ParseDN(text); err != nil && !(strings.ContainsAny(text, `<"`) && strings.Contains(text, "=")) {
+		return fmt.Errorf("%q is not a distinguished name", text)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
@@ -51,6 +52,26 @@ func TestServerNames(t *testing.T) {
 	got, err := parseServer("ldap://h/dc=x???(uid=%7Blocal%7D)", LDAPConfig{})
 	if err != nil || got.filter == nil || got.filter.text != "(uid={local})" {
 		t.Errorf("filter in the url: %+v, %v", got, err)
+	}
+}
+
+// TestBases: names that servers take are not refused.
+func TestBases(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"": true, "dc=example,dc=com": true, "DC=example, DC=com": true, "o=Müller;c=DE": true, `o=A\, B,c=DE`: true, `o="A, B",c=DE`: true,
+		"<GUID=b3d4bfbd-3c45-4ee4-8e27-d1b4c9d2b9c1>": true, "<WKGUID=a9d1ca15768811d1aded00c04fd8d5cd,dc=example,dc=com>": true,
+		"example.com": false, "dc=example,com": false, "<example>": false, `"users"`: false,
+	} {
+		if err := checkBase(text); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+		if _, err := parseServer("ldap://h/"+url.PathEscape(text), LDAPConfig{}); (err == nil) != good {
+			t.Errorf("%s in a URL: %v", text, err)
+		}
+		if _, err := NewLDAP(LDAPConfig{URLs: []string{"ldap://h"}, Base: text}); (err == nil) != good {
+			t.Errorf("%s in the configuration: %v", text, err)
+		}
 	}
 }
 
