@@ -45,11 +45,24 @@ func (s *session) decide() (verdict, error) {
 	if err := s.traced(&a.Store); err != nil {
 		return verdict{}, err
 	}
-	if err := wire.Store(ctx, s.config.Queue, a.Store); err != nil {
+	if err := s.store(ctx, a.Store); err != nil {
 		return verdict{}, err
 	}
 	s.txLog().Info("message queued as several copies", "recipients", len(tx.env.Recipients), "copies", len(a.Store.Copies))
 	return verdict{final: discard}, nil
+}
+
+// store puts what the answer says into the queue. It is the last that may fail: what is stored
+// is delivered, and the client would send the message again. So nothing is stored for an MTA
+// that has not waited (milter_content_timeout of Postfix), which has deferred the message.
+func (s *session) store(ctx context.Context, b relay.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Unavailable, "processing took too long, try again later", err)
+	}
+	if !b.Empty() && wire.Left(s.conn.Conn) {
+		return fault.New(fault.Unavailable, "processing took too long, try again later", errors.New("the MTA has closed the connection"))
+	}
+	return wire.Store(ctx, s.config.Queue, b)
 }
 
 // traced puts our trace field on the message, in its copies and where it is kept, that
@@ -109,11 +122,8 @@ func (s *session) edit(ctx context.Context, old *message.Message, d relay.Delive
 		return verdict{}, err
 	}
 	edits = append(edits, envelope...)
-	if err := wire.Store(ctx, s.config.Queue, store); err != nil {
+	if err := s.store(ctx, store); err != nil {
 		return verdict{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return verdict{}, fault.New(fault.Unavailable, "processing took too long, try again later", err)
 	}
 	s.txLog().Info("message edited", "recipients", len(d.Recipients), "edits", len(edits))
 	return verdict{edits: edits, final: accept}, nil

@@ -71,7 +71,13 @@ func (w *world) dial() *mta { return w.dialOffering(0x1ff, allSteps) }
 
 func (w *world) dialOffering(actions, steps uint32) *mta {
 	w.t.Helper()
-	m := newMTA(w.t, wiretest.Dial(w.t, w.addr))
+	return begin(w.t, wiretest.Dial(w.t, w.addr), actions, steps)
+}
+
+// begin is an MTA up to the first message.
+func begin(t *testing.T, c net.Conn, actions, steps uint32) *mta {
+	t.Helper()
+	m := newMTA(t, c)
 	m.negotiate(actions, steps)
 	m.macros('C', "j", "mail.example.com", "{client_addr}", "192.0.2.1")
 	m.send('C', "client.example.org\x004\x00\x19"+"192.0.2.1\x00")
