@@ -73,10 +73,16 @@ func (m *mta) milterTimes() {
 }
 
 // patience: Postfix should wait longer for the answer to a message than the gateway for its
-// directories.
+// directories, and than it works on one.
 func (m *mta) patience(parameter, value string) {
-	if t, ok := postfixTime(value); ok && t <= m.config.Lookup.Timeout {
+	t, ok := postfixTime(value)
+	switch work := m.config.Limits.Process; {
+	case !ok:
+	case t <= m.config.Lookup.Timeout:
 		m.warn(parameter, fmt.Sprintf("is %s, and lookup.timeout is %s: messages are deferred while a directory is slow", value, m.config.Lookup.Timeout), "postconf -e "+parameter+"=300s")
+	case t <= work:
+		m.warn(parameter, fmt.Sprintf("is %s, and limits.process_timeout is %s: messages that take longer are deferred, each time", value, work),
+			fmt.Sprintf("postconf -e %s=%.0fs", parameter, (work+time.Minute).Seconds()))
 	}
 }
 
