@@ -87,10 +87,11 @@ var unread = []string{
 
 // What indexes there are of the table: their names, and what DROP INDEX finds them by. Another
 // program may have a River with indexes of the same names in a schema that is searched too.
+// PostgreSQL lets only the owner drop one: they stay where the queue's user may just use the tables.
 const (
 	sqliteIndexes   = `SELECT name, name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'river_job'`
 	postgresIndexes = `SELECT c.relname, c.oid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		WHERE i.indrelid = 'river_job'::regclass`
+		WHERE i.indrelid = 'river_job'::regclass AND pg_has_role(c.relowner, 'USAGE')`
 )
 
 // migrateRiver brings River's tables up to date, without the indexes that are not read. A later

@@ -75,6 +75,37 @@ func TestIndexesOfOthers(t *testing.T) {
 	}
 }
 
+// A user that does not own the tables, and may only use them, starts with the indexes of an earlier
+// release.
+func TestIndexesOfTheOwner(t *testing.T) {
+	s, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := s.Database(t)
+	name := url[strings.LastIndex(url, "/")+1:]
+	name, _, _ = strings.Cut(name, "?")
+	cfg, err := postgresdb.Parse(url, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := makePostgreSQL(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	user := "user_of_" + name
+	s.Run(t, name, `CREATE INDEX river_job_kind ON river_job (kind)`)
+	s.Run(t, name, `CREATE ROLE `+user)
+	t.Cleanup(func() {
+		s.Run(t, name, `DROP OWNED BY `+user)
+		s.Run(t, name, `DROP ROLE `+user)
+	})
+	s.Run(t, name, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO `+user)
+	cfg.RuntimeParams["role"] = user
+	if err := makePostgreSQL(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A step of River that names an index which is not there would fail. With a later River one has
 // to look for that.
 func TestStepsOfRiver(t *testing.T) {
