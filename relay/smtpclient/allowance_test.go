@@ -92,3 +92,30 @@ func TestAttemptOfALargeMessage(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// A handshake that the limit cuts off says nothing of the server's TLS: it is not reported as
+// broken, and the message does not go in the clear instead.
+func TestAttemptEndsInHandshake(t *testing.T) {
+	for _, mode := range []string{"opportunistic", "require"} {
+		var clock hourglass
+		var begun atomic.Bool
+		s := &server{t: t, offers: "STARTTLS", answer: func(_ int, line string) string {
+			switch {
+			case line == "STARTTLS":
+				begun.Store(true)
+				return "220 go"
+			case begun.Load():
+				clock.minutes.Add(61) // it is the client's part of the handshake
+			}
+			return ""
+		}}
+		reported := 0
+		c := s.start(setup{TLS: mode, Config: Config{Attempt: time.Hour, Clock: clock.now, Opened: func(Host, bool, error) { reported++ }}})
+		if got := codes(c.Deliver(t.Context(), delivery(t, text, "a@example.org", "b@example.net"))); got != "451 4.4.1" {
+			t.Errorf("%s: %s", mode, got)
+		}
+		if s.connections() != 1 || reported != 0 {
+			t.Errorf("%s: %d connections, %d reports", mode, s.connections(), reported)
+		}
+	}
+}

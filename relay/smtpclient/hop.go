@@ -161,7 +161,9 @@ func (h *hop) handshake(ctx context.Context) error {
 		err = fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	h.secured = err == nil
-	h.opened(err)
+	if err == nil || !h.allowance.over() { // else it may have been cut off
+		h.opened(err)
+	}
 	h.use(tc)
 	return err
 }

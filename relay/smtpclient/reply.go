@@ -114,13 +114,12 @@ func (h Host) lost(err error) error { return lost(fmt.Errorf("%s: %w", h.shown()
 // the hop and nothing of the message.
 func lost(err error) error {
 	switch {
+	case errors.Is(err, errTooLong): // before what it was that took too long
+		return fault.New(fault.NextHop, "next hop too slow: the attempt took too long", err)
 	case errors.Is(err, ErrNoTLS):
 		return fault.Narrow(fault.NextHop, fault.NoTLS, "next hop does not offer TLS, which is required", err)
 	case errors.Is(err, errHandshake):
 		return fault.Narrow(fault.NextHop, fault.BrokenTLS, "next hop could not be secured by TLS, which is required", err)
-	}
-	if errors.Is(err, errTooLong) {
-		return fault.New(fault.NextHop, "next hop too slow: the attempt took too long", err)
 	}
 	return fault.New(fault.NextHop, "next hop not available", err)
 }
