@@ -464,6 +464,20 @@ func TestPinned(t *testing.T) {
 	}
 }
 
+// TestBlockedIsReplaced: in place of an identity that is blocked another is ordered, also on the last day
+// of the block.
+func TestBlockedIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	e := w.enroller(w.builtin(), nil)
+	first := testpki.Must(e.Issue(t.Context(), addr("alice@example.com")))
+	w.advance(time.Second)
+	w.must(w.store.SetMark(t.Context(), fingerprintOf(first.Certificate), store.Blocked, "", w.clock().Truncate(day)))
+	second, err := e.Issue(t.Context(), addr("alice@example.com"))
+	if err != nil || second.Certificate.Equal(first.Certificate) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestRevoke: by the provider, or here alone where it cannot; the key decrypts on.
 func TestRevoke(t *testing.T) {
 	w := newWorld(t)

@@ -79,8 +79,7 @@ func (e *Enroller) kept(ctx context.Context, c *x509.Certificate) (bool, error) 
 		return false, err
 	}
 	f := &found[0]
-	blocked := f.Mark == store.Blocked && (f.Until.IsZero() || !f.Until.Before(e.Clock()))
-	return f.HasKey && f.RevokedAt.IsZero() && !blocked, nil
+	return f.HasKey && f.RevokedAt.IsZero() && !f.BlockedAt(e.Clock()), nil
 }
 
 // own returns the identity that signs for an address now that its orders are done.
