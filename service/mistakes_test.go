@@ -326,6 +326,21 @@ base = "dc=x"
 	}
 }
 
+// TestSharedFiles: databases in one file are no problem, and warned of.
+func TestSharedFiles(t *testing.T) {
+	c, problems := config.Parse("x.toml", []byte("[store]\nurl = \"/x.db\"\nkey_file = \"/x.key\"\n[queue]\npath = \"/x.db\"\n[console]\npath = \"/x.db\"\n"))
+	var keys []string
+	for _, w := range sharedFiles(c) {
+		keys = append(keys, w.Key)
+		if w.Remedy == "" || slices.ContainsFunc(problems, func(p config.Problem) bool { return p.Key == w.Key }) {
+			t.Errorf("no remedy, or a problem: %s", w)
+		}
+	}
+	if want := []string{"queue.path", "console.path"}; !slices.Equal(keys, want) {
+		t.Errorf("%q instead of %q", keys, want)
+	}
+}
+
 // TestExpiredExceptions: the last day of an exception is one on which it applies.
 func TestExpiredExceptions(t *testing.T) {
 	c := &config.Config{Exceptions: []config.Exception{{Until: "2027-01-30"}, {Until: "2027-01-31"}, {}, {Until: "x"}}}

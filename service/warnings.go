@@ -84,6 +84,7 @@ func (p *Parts) Warnings(h Holdings, now time.Time) config.Problems {
 		ws = append(ws, placeholders(c)...)
 	}
 	ws = append(ws, oddPorts(c)...)
+	ws = append(ws, sharedFiles(c)...)
 	ws = append(ws, expiredExceptions(c, now)...)
 	return ws.InOrder()
 }

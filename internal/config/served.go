@@ -52,19 +52,22 @@ func (d *decoder) ownAddress(s Served, above []Served) {
 	}
 }
 
-// ownFiles refuses one file for two of those that the gateway writes.
+// ownFiles refuses a database as the file of the key. Databases may share a file.
 func (d *decoder) ownFiles(c *Config) {
-	files := map[string]string{}
-	for _, f := range []struct{ key, path string }{
-		{"store.url", c.Store.URL}, {"store.key_file", c.Store.KeyFile}, {"queue.path", c.Queue.Path}, {"console.path", c.Console.Path},
-	} {
-		if f.path == "" || f.key == "store.url" && c.Store.Shared() {
-			continue
+	for _, f := range c.Databases() {
+		if f.Path == c.Store.KeyFile {
+			d.complain("store.key_file", "name a file of its own", "%q is also %s", f.Path, f.Key)
+			return
 		}
-		if first, used := files[f.path]; used {
-			d.complain(f.key, "name a file of its own", "%q is also %s", f.path, first)
-			continue
-		}
-		files[f.path] = f.key
 	}
+}
+
+// Databases are the files that hold one, and the options that name them.
+func (c *Config) Databases() (all []NamedFile) {
+	for _, f := range []NamedFile{{Key: "store.url", Path: c.Store.URL}, {Key: "queue.path", Path: c.Queue.Path}, {Key: "console.path", Path: c.Console.Path}} {
+		if f.Path != "" && (f.Key != "store.url" || !c.Store.Shared()) {
+			all = append(all, f)
+		}
+	}
+	return all
 }
