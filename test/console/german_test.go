@@ -26,7 +26,7 @@ const visibleTexts = `(() => {
 var (
 	sameWords = []string{
 		"smimerelay", "Mail", "Plan", "Status", "Version", "Name", "Operator", "Administrator", "administrator", "Listener", "Listener (optional)", "Client", "client",
-		"UTC", "OCSP", "SHA-256", "Message-ID", "Option", "CRL",
+		"UTC", "OCSP", "SHA-256", "Message-ID", "Option", "CRL", "Domain",
 	}
 	isData = regexp.MustCompile(`@|CN=|\d|^(alice|root|out|default|partners|gw\.example\.org|partner\.example|issuing|store|test|harvested|dns|agreed by telephone)\b`)
 	letter = regexp.MustCompile(`\p{L}{3}`)
