@@ -44,7 +44,7 @@ func TestAttempt(t *testing.T) {
 		"slow to begin":         {map[string]int64{"DATA": 61}, time.Hour, false, 1, "451 4.4.1", 4},
 		"slow to take it":       {map[string]int64{"RCPT": 4, ".": 59}, time.Hour, false, 5, "ok", 10},
 		"slow to take it, LMTP": {map[string]int64{"RCPT": 4, ".": 59}, time.Hour, true, 5, "ok", 10},
-		"too slow to take it":   {map[string]int64{".": 61}, time.Hour, true, 2, "ok, 451 4.4.1", 10},
+		"too slow to take it":   {map[string]int64{".": 61}, time.Hour, true, 2, "ok, 451 4.4.1|451 4.4.1", 10}, // the first may be waited for before the clock moves
 	} {
 		var clock hourglass
 		s := &server{t: t, answer: clock.slow(tc.minutes, map[string]string{".": strings.Repeat("\r\n250 2.1.5 ok", answers(tc.lmtp, tc.recipients))[2:]})}
@@ -66,7 +66,9 @@ func TestAttempt(t *testing.T) {
 			}
 		}
 		got := codes(tr.Results())
-		if want := strings.Repeat(", "+tc.want, tc.recipients)[2:]; got != want && got != tc.want || len(s.commands("")) > tc.commands || other.connections() > 0 {
+		if !slices.ContainsFunc(strings.Split(tc.want, "|"), func(want string) bool {
+			return got == want || got == strings.Repeat(", "+want, tc.recipients)[2:]
+		}) || len(s.commands("")) > tc.commands || other.connections() > 0 {
 			t.Errorf("%s: %s after %d commands, and %d connections to the next", name, got, len(s.commands("")), other.connections())
 		}
 	}

@@ -25,7 +25,6 @@ func (h *hop) content(ctx context.Context, t *Transfer, accepted []int) error {
 		h.early(ctx, t, accepted)
 		return err
 	}
-	h.allowance = h.allowance.again()
 	return h.conclude(ctx, t, h.answered(accepted))
 }
 
@@ -39,13 +38,19 @@ func (h *hop) writeContent(ctx context.Context, t *Transfer) error {
 		if err != nil {
 			return err
 		}
-		return w.end(end)
+		return h.end(w, end)
 	}
 	d := &dotWriter{w: w}
 	if err := pieces(func(p []byte) error { _, err := d.Write(p); return err }); err != nil {
 		return err
 	}
-	return w.end(d.end())
+	return h.end(w, d.end())
+}
+
+// end writes the end of a message. From then on the hop may have it, and has time for its answers.
+func (h *hop) end(w *blockWriter, p string) error {
+	h.allowance = h.allowance.again()
+	return w.end(p)
 }
 
 // early gives recipients the result that a hop means that refuses a message before it has
