@@ -23,6 +23,14 @@ func Refuse(r Reason, c *x509.Certificate, format string, args ...any) *Problem 
 	return &Problem{Reason: r, Detail: printable.Clip(fmt.Sprintf("certificate of %q: ", printable.Clip(pkix.Label(c), maxName))+fmt.Sprintf(format, args...), maxText)}
 }
 
+// RefuseBlocked is Refuse for a certificate that is blocked; the note may be empty.
+func RefuseBlocked(c *x509.Certificate, note string) *Problem {
+	if note == "" {
+		return Refuse(Blocked, c, "it is blocked")
+	}
+	return Refuse(Blocked, c, "it is blocked: %s", note)
+}
+
 // Limits of explanations, in octets: strangers write the names in certificates.
 const (
 	maxName = 100

@@ -94,6 +94,9 @@ type Finder interface {
 type Finding struct {
 	Certificates []*x509.Certificate
 	Claims       []Claim
+	// Refused are those that the source knows not to be used, and why: the Checker may hear of
+	// it later.
+	Refused map[*x509.Certificate]*certs.Problem
 	// Aliases are further addresses of the mailbox, which the Directory finds out: a
 	// certificate may name one of them instead.
 	Aliases []address.Address

@@ -38,6 +38,9 @@ func (d *Directory) judge(ctx context.Context, addr address.Address, name string
 	judged := make([]Candidate, 0, len(leaves))
 	for _, c := range leaves {
 		candidate := Candidate{Certificate: c, Address: addr, Source: name, Verdict: check(c, certs.ForEncryption)}
+		if p := found.Refused[c]; p != nil {
+			candidate.Verdict.Result, candidate.Verdict.Reason, candidate.Verdict.Detail = p.Reason.Result(), p.Reason, p.Detail
+		}
 		if candidate.Verdict.Result == certs.Pass {
 			candidate.Ciphers = claimed(c, found.Claims, check)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/smimerelay/smimerelay/certs"
 	"github.com/smimerelay/smimerelay/certs/store"
 	"github.com/smimerelay/smimerelay/smime/address"
 )
@@ -45,14 +46,26 @@ func (s *Stored) Find(ctx context.Context, addr address.Address) (Finding, error
 	if err != nil {
 		return Finding{}, err
 	}
-	var list []*x509.Certificate
+	var f Finding
 	for _, e := range entries {
-		if s.serves(e) {
-			list = append(list, e.Certificate)
-			list = append(list, e.Chain...)
+		if !s.serves(e) {
+			continue
+		}
+		f.Certificates = append(append(f.Certificates, e.Certificate), e.Chain...)
+		if e.BlockedAt(time.Now()) {
+			f.refuse(e.Certificate, e.Note)
 		}
 	}
-	return Finding{Certificates: list}, nil
+	return f, nil
+}
+
+// refuse notes that a certificate is blocked. The marks of the store reach the Checker some time
+// after they are set, and a certificate that came with its mark must not be used until then.
+func (f *Finding) refuse(c *x509.Certificate, note string) {
+	if f.Refused == nil {
+		f.Refused = map[*x509.Certificate]*certs.Problem{}
+	}
+	f.Refused[c] = certs.RefuseBlocked(c, note)
 }
 
 func (s *Stored) serves(e store.Entry) bool {

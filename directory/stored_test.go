@@ -115,6 +115,36 @@ func TestStoredAndTheCache(t *testing.T) {
 	look(Unknown, 4)
 }
 
+// TestStoredAndBlocked: what is blocked in the store is refused at once, by a Checker too that has not
+// heard of it.
+func TestStoredAndBlocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	st, elsewhere := openStore(t, path), openStore(t, path)
+	d := open(t, Config{Sources: sources(NewStored("store", st, store.Imported)), Checker: validator(t, testCA())})
+	look := func(want Outcome, reason certs.Reason) {
+		t.Helper()
+		r := d.Lookup(t.Context(), addr(t, bob))
+		if r.Outcome != want || len(r.Candidates) != 1 || r.Candidates[0].Verdict.Reason != reason {
+			t.Errorf("%s, %+v; want %s, %q", r.Outcome, r.Candidates, want, reason)
+		}
+	}
+	id := issueStored(bob)
+	blocked := func(mark store.Mark) error {
+		return elsewhere.PutMarked(t.Context(), store.Imported, store.New{Certificate: id.Certificate, Chain: id.Chain}, mark, "stolen", time.Time{})
+	}
+	for _, step := range []struct {
+		mark   store.Mark
+		want   Outcome
+		reason certs.Reason
+	}{{store.Blocked, None, certs.Blocked}, {store.NoMark, Usable, ""}, {store.Blocked, None, certs.Blocked}} {
+		if err := blocked(step.mark); err != nil {
+			t.Fatal(err)
+		}
+		testpki.Must(st.TrustGeneration(t.Context())) // else what is remembered serves
+		look(step.want, step.reason)
+	}
+}
+
 // TestStoreThatFellSilent: what is remembered does not serve where it is known that
 // something changed, and not what.
 func TestStoreThatFellSilent(t *testing.T) {

@@ -46,10 +46,7 @@ func (v *Validator) checkBlocked(n *node, at time.Time) *certs.Problem {
 	if e == nil || e.Allow {
 		return nil
 	}
-	if e.Note == "" {
-		return certs.Refuse(certs.Blocked, n.Certificate, "it is blocked")
-	}
-	return certs.Refuse(certs.Blocked, n.Certificate, "it is blocked: %s", e.Note)
+	return certs.RefuseBlocked(n.Certificate, e.Note)
 }
 
 // byFingerprint sorts blocks before allowances.

@@ -11,23 +11,43 @@ import (
 // SetMark allows or blocks a certificate to the end of the day until, UTC, zero for ever; NoMark
 // takes the mark away. Explanations repeat the note.
 func (s *Store) SetMark(ctx context.Context, fingerprint [32]byte, mark Mark, note string, until time.Time) error {
-	if mark == NoMark {
-		note, until = "", time.Time{}
+	err := s.change(ctx, func(c *change) error { return s.setMark(ctx, c, fingerprint, mark, note, until) })
+	if err != nil {
+		return failed(err)
 	}
-	note = postgresdb.Text(note)
-	err := s.change(ctx, func(c *change) error {
-		c.certificates, c.trust = true, true
-		result, err := c.ExecContext(ctx, `UPDATE store_certificate SET mark = $1, note = $2, mark_until = $3, generation = $4 WHERE fingerprint = $5`,
-			string(mark), note, stamp(until), c.generation, fingerprint[:])
-		if err := one(result, err); err != nil {
+	return nil
+}
+
+// PutMarked stores a certificate together with its mark: it is never there without.
+func (s *Store) PutMarked(ctx context.Context, origin Origin, n New, mark Mark, note string, until time.Time) error {
+	it, err := prepare(n)
+	if err != nil {
+		return failed(err)
+	}
+	err = s.change(ctx, func(c *change) error {
+		if err := s.putOne(ctx, c, origin, &it, &Stored{}); err != nil {
 			return err
 		}
-		return s.record(ctx, c, fingerprint[:], marked[mark], note)
+		return s.setMark(ctx, c, it.fingerprint, mark, note, until)
 	})
 	if err != nil {
 		return failed(err)
 	}
 	return nil
+}
+
+func (s *Store) setMark(ctx context.Context, c *change, fingerprint [32]byte, mark Mark, note string, until time.Time) error {
+	if mark == NoMark {
+		note, until = "", time.Time{}
+	}
+	note = postgresdb.Text(note)
+	c.certificates, c.trust = true, true
+	result, err := c.ExecContext(ctx, `UPDATE store_certificate SET mark = $1, note = $2, mark_until = $3, generation = $4 WHERE fingerprint = $5`,
+		string(mark), note, stamp(until), c.generation, fingerprint[:])
+	if err := one(result, err); err != nil {
+		return err
+	}
+	return s.record(ctx, c, fingerprint[:], marked[mark], note)
 }
 
 // marked are the actions that set marks.

@@ -32,11 +32,8 @@ func (f *markFlags) mark(a *app, mark store.Mark) error {
 		return err
 	}
 	return f.withStore(a, f.use(), func(ctx context.Context, s *store.Store, _ *config.Config) error {
-		e, err := f.entry(ctx, s)
+		e, err := f.set(ctx, s, mark, until)
 		if err != nil {
-			return err
-		}
-		if err := s.SetMark(ctx, e.Fingerprint, mark, f.Note, until); err != nil {
 			return err
 		}
 		text := string(mark)
@@ -87,13 +84,18 @@ func (f *markFlags) there() error {
 	return nil
 }
 
-func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, error) {
+// set marks what is meant, and returns its entry. A file comes into the store together with its
+// mark: mail must not be encrypted to what is blocked, for as long as the mark is not there.
+func (f *markFlags) set(ctx context.Context, s *store.Store, mark store.Mark, until time.Time) (store.Entry, error) {
 	if !f.isFile() {
 		e, err := pick(ctx, s, f.What)
 		if errors.Is(err, errNotInStore) {
 			err = negative(fmt.Errorf("%s: no such certificate in the store; use a file with the certificate instead", f.What))
 		}
-		return e, err
+		if err != nil {
+			return store.Entry{}, err
+		}
+		return e, s.SetMark(ctx, e.Fingerprint, mark, f.Note, until)
 	}
 	list, err := file.ReadCertificates(f.What)
 	if err != nil {
@@ -102,7 +104,7 @@ func (f *markFlags) entry(ctx context.Context, s *store.Store) (store.Entry, err
 	if len(list) != 1 {
 		return store.Entry{}, unusable(fmt.Errorf("%s: contains %d certificates; use a file with a single certificate", f.What, len(list)))
 	}
-	if _, err := s.Put(ctx, store.Imported, store.New{Certificate: list[0]}); err != nil {
+	if err := s.PutMarked(ctx, store.Imported, store.New{Certificate: list[0]}, mark, f.Note, until); err != nil {
 		return store.Entry{}, unusable(err)
 	}
 	return pick(ctx, s, fmt.Sprintf("%x", sha256.Sum256(list[0].Raw)))
