@@ -2,12 +2,9 @@ package history
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/smimerelay/smimerelay/smime/address"
 )
 
 // TestWordsOfAClass: the words of the closed lists have hashes of their own.
@@ -40,19 +37,7 @@ func TestStaleClassIsIndexed(t *testing.T) {
 // TestClassMeanwhile: a search that goes on while rows get their class finds each row once.
 func TestClassMeanwhile(t *testing.T) {
 	ctx := context.Background()
-	s, err := Open(ctx, Place{Path: filepath.Join(t.TempDir(), "history.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	to, err := address.Parse("recipient@example.net")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, to := openStore(t)
 	var rows []Row
 	for i := range 6 {
 		rows = append(rows, Row{Time: time.Unix(1_000_000+int64(i), 0), ID: string(rune('a' + i)), Recipient: to, Rule: "default", Outcome: Outcomes[i%2]})

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,19 +11,7 @@ import (
 // TestRemoveWaitsForTheRow: the row of a message that has just come is written in a moment, and the
 // removal of the message is noted in it. That of an old message is not waited for.
 func TestRemoveWaitsForTheRow(t *testing.T) {
-	s, err := Open(context.Background(), Place{Path: filepath.Join(t.TempDir(), "history.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	to, err := address.Parse("recipient@example.net")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, to := openStore(t)
 	came := time.Unix(1_000_000, 0)
 	remove := func(id string, after time.Duration, again func() bool) {
 		t.Helper()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/smimerelay/smimerelay/internal/config"
 )
@@ -53,29 +52,4 @@ func oddPorts(c *config.Config) config.Problems {
 func portOf(address string) string {
 	_, port, _ := net.SplitHostPort(address)
 	return port
-}
-
-// sharedFiles warns of databases in one file.
-func sharedFiles(c *config.Config) config.Problems {
-	var ws config.Problems
-	first := map[string]string{}
-	for _, f := range c.Databases() {
-		if other, used := first[f.Path]; used {
-			ws = append(ws, c.Problem(f.Key, fmt.Sprintf("%q is also %s: each waits while the other writes", f.Path, other), "name a file of its own; what is in this one stays there"))
-			continue
-		}
-		first[f.Path] = f.Key
-	}
-	return ws
-}
-
-// expiredExceptions warns of those that do nothing any more.
-func expiredExceptions(c *config.Config, now time.Time) config.Problems {
-	var ws config.Problems
-	for i, e := range c.Exceptions {
-		if end, err := e.End(); err == nil && !end.IsZero() && now.After(end) {
-			ws = append(ws, c.Problem(key("exception", i, "until"), fmt.Sprintf("its last day was %s: the exception no longer applies", e.Until), "remove it, or write a later date"))
-		}
-	}
-	return ws
 }
